@@ -1,4 +1,4 @@
-"""The providers. A new one adds its folder and one line to `PROVIDERS`; nothing is imported before it is used."""
+"""The providers. A new provider adds its folder and one line to `PROVIDERS`; each is imported on first use."""
 
 from __future__ import annotations
 
@@ -19,36 +19,42 @@ PROVIDERS = {
     "hosts": "flow_core.providers.hosts",
     "mithril": "flow_core.providers.mithril",
 }
-"""By name, the module whose `PROVIDER` is the ProviderType."""
+"""The module of each provider, by the provider's name; its `PROVIDER` is the ProviderType."""
 
 
 def provider_type(name: str) -> ProviderType:
-    """The kind of provider with this name, from `PROVIDERS`. At once. Raises KeyError for an unknown name."""
-    found: object = import_module(PROVIDERS[name]).PROVIDER
-    if not isinstance(found, ProviderType):
+    """Returns the kind of provider with this name, from `PROVIDERS`. Makes no request.
+
+    Raises KeyError for an unknown name.
+    """
+    provider: object = import_module(PROVIDERS[name]).PROVIDER
+    if not isinstance(provider, ProviderType):
         raise TypeError(f"{PROVIDERS[name]}.PROVIDER is no ProviderType")
-    return found
+    return provider
 
 
-def open_provider(context: Context, person: Prompter | None = None) -> Provider:
-    """The provider of a context. Touches no network and waits for nothing.
+def open_provider(context: Context, prompter: Prompter | None = None) -> Provider:
+    """Opens the provider of a context. Makes no request and waits for nothing.
 
-    `person` answers what only a user can, such as a passphrase; without one, what would have to be asked is an error.
+    `prompter` answers what only the user can, such as a passphrase. Without a prompter, a prompt becomes an error.
     """
     if context.provider not in PROVIDERS:
-        known = ", ".join(PROVIDERS)
+        names = ", ".join(PROVIDERS)
         raise ConfigError(
-            f"context {context.name!r} wants provider {context.provider[:70]!r}; known are: {known}", field="provider"
+            f"context {context.name!r} wants provider {context.provider[:70]!r}; known are: {names}", field="provider"
         )
-    return provider_type(context.provider).open(context, person)
+    return provider_type(context.provider).open(context, prompter)
 
 
 def takes_batch_scripts(context: Context) -> bool:
-    """Whether a command of this context may be a script with `#SBATCH` lines. At once."""
+    """Returns whether a command of this context may be a script with `#SBATCH` lines. Makes no request."""
     return context.provider in PROVIDERS and provider_type(context.provider).takes_batch_scripts
 
 
 def shared_platform() -> Platform | None:
-    """The platform that contexts of other providers may use besides; None where no provider has one. At once."""
+    """Returns the platform that contexts of other providers may use too; None if no provider has one.
+
+    Makes no request.
+    """
     platforms = (provider_type(name).platform for name in PROVIDERS)
     return next((platform for platform in platforms if platform is not None), None)

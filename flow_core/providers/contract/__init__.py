@@ -1,1 +1,1 @@
-"""What every provider does, the facets that it may have, and the checks that all of them share."""
+"""The interface that every provider implements, the optional facets, and the checks that all providers share."""

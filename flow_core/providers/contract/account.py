@@ -1,4 +1,4 @@
-"""The facets that belong to an account: SSH keys, projects and people, and the platform's API as raw HTTP."""
+"""The facets that belong to an account: SSH keys, projects and users, and the platform's API as raw HTTP."""
 
 from __future__ import annotations
 
@@ -14,71 +14,80 @@ class SshKeyFacet(Protocol):
     """The keys that a platform puts on its instances."""
 
     async def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
-        """Keys of a project, or of the configured one. Twice is safe."""
+        """Returns the keys of a project, or of the configured project. Calling it again is safe."""
 
     async def create(self, name: str, public_key: str) -> SshKey:
-        """Registers a public key. Not safe twice. Raises ConfigError, Conflict."""
+        """Registers a public key. Two calls register two keys. Raises ConfigError, Conflict."""
 
     async def delete(self, key_id: str) -> bool:
-        """Deletes a key; False where there is no such key. Twice is safe. Raises Conflict while it is in use."""
+        """Deletes a key; returns False if it doesn't exist. Calling it again is safe.
+
+        Raises Conflict while it is in use.
+        """
 
     async def ensure_default(self) -> str | None:
-        """The id of a key whose private half is on this machine, registered now if needed; None without any.
+        """Returns the id of a key whose private key is on this machine; None if there is none.
 
-        Twice is safe.
+        Registers the key if needed. Calling it again is safe.
         """
 
     def describe_create(self, name: str) -> str:
-        """The exact call or command. At once."""
+        """Returns the exact call or command. Makes no request."""
 
     def describe_delete(self, key_id: str) -> str:
-        """The exact call or command. At once."""
+        """Returns the exact call or command. Makes no request."""
 
     def describe_ensure_default(self) -> str:
-        """The exact call or command, in case a key has to be registered. At once."""
+        """Returns the exact call or command for the case that a key has to be registered. Makes no request."""
 
 
 class IdentityFacet(Protocol):
-    """Projects and people."""
+    """Projects and users."""
 
     async def projects(self) -> tuple[Project, ...]:
-        """The projects that the current credentials may use. Twice is safe."""
+        """Returns the projects that the current credentials may use. Calling it again is safe."""
 
     async def user(self, user_id: str) -> User | None:
-        """A user by id; None for an unknown one. Twice is safe."""
+        """Returns a user by id; None if the id is unknown. Calling it again is safe."""
 
     async def teammates(self, user_id: str) -> tuple[User, ...]:
-        """The users who share a project with this user. Twice is safe."""
+        """Returns the users who share a project with this user. Calling it again is safe."""
 
     async def own_keys(self, project_id: str | None = None) -> tuple[SshKey, ...]:
-        """The public keys that let this user in, optionally of one project. Twice is safe."""
+        """Returns the public keys with which this user can log in, optionally of one project.
+
+        Calling it again is safe.
+        """
 
 
 class HttpFacet(Protocol):
-    """The API of the platform, without a model in between."""
+    """The API of the platform, without models."""
 
     async def get(self, path: str) -> Any:
-        """The JSON at a path. Twice is safe. Raises NotFound, AuthError, Unreachable, ProviderError."""
+        """Returns the JSON at a path. Calling it again is safe.
+
+        Raises NotFound, AuthError, Unreachable, ProviderError.
+        """
 
 
 class PlatformAccount(Protocol):
-    """An account with a platform. Whoever opened it closes it."""
+    """An account with a platform. The caller that opens it closes it."""
 
     @property
     def ssh_keys(self) -> SshKeyFacet:
         """The keys of its project."""
 
     async def close(self) -> None:
-        """Lets go of the connections. Twice is safe."""
+        """Closes the connections. Calling it again is safe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What a provider's platform offers to contexts of other providers.
+    """The part of a provider's platform that contexts of other providers may use.
 
-    `open_from_environment` opens the account that the environment holds credentials for; None without any. It opens no
-    connection, and raises ConfigError. `hint` says in words how to give such credentials. `find_user` looks a user up
-    over raw HTTP; None for somebody unknown.
+    `open_from_environment` opens the account of the credentials in the environment; None if it has none. It opens no
+    connection, and raises ConfigError. `hint` tells the user how to provide such credentials. `find_user` fetches a
+    user over raw HTTP; None if the user is unknown.
     """
 
     open_from_environment: Callable[[], PlatformAccount | None]

@@ -1,4 +1,4 @@
-"""Blocking disk work off the event loop, with a deadline: a home on a network may stop answering."""
+"""Runs blocking disk work off the event loop, with a deadline: a network file system may stop responding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 class _Progress:
-    """When the work in a thread last reported progress."""
+    """The time at which the work in a thread last reported progress."""
 
     def __init__(self) -> None:
         self.at = time.monotonic()
@@ -26,7 +26,7 @@ _progress: ContextVar[_Progress | None] = ContextVar("progress", default=None)
 
 
 def report_progress() -> None:
-    """Starts the deadline of `run_blocking` anew, for work on many files that is slow but not stuck."""
+    """Restarts the deadline of `run_blocking`, for work on many files that is slow but not stuck."""
     if (current := _progress.get()) is not None:
         current.at = time.monotonic()
 
@@ -34,7 +34,7 @@ def report_progress() -> None:
 async def run_blocking(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Runs `work` in a thread. Raises ProviderError for an OSError.
 
-    Raises Unreachable once the work has neither ended nor reported progress for 20 s.
+    Raises Unreachable if the work has neither ended nor reported progress for 20 s.
     """
     progress = _Progress()
     token = _progress.set(progress)

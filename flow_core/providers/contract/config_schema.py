@@ -1,4 +1,4 @@
-"""The settings of a context: what a provider takes, and what of a config file it can use."""
+"""The settings of a context: those that a provider takes, and those of a config file that it can use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flow_core.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class ConfigField:
-    """A setting of a provider, for a form or a wizard. The value of a secret one is never shown."""
+    """A setting of a provider, for a form or a wizard. The value of a secret setting is never shown."""
 
     name: str
     description: str
@@ -25,10 +25,10 @@ class IProviderInit(Protocol):
     """The settings of a provider. The class has the name that the SDK reference gives it."""
 
     def config_fields(self) -> tuple[ConfigField, ...]:
-        """The settings of a context of this provider. At once."""
+        """Returns the settings of a context of this provider. Makes no request."""
 
     def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        """A sentence for each setting that can't be used. At once, without the network."""
+        """Returns a sentence for each setting that can't be used. Makes no request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,19 @@ class SettingProblem:
 
 @dataclass(frozen=True, slots=True)
 class UsableSettings:
-    """The settings of a context without those that can't be used; `settings` is None where no context can be made."""
+    """The usable settings of a context; `settings` is None if no context can be created from them."""
 
     settings: Mapping[str, Any] | None
     problems: tuple[SettingProblem, ...] = ()
 
 
 def use_all(settings: Mapping[str, Any]) -> UsableSettings:
-    """For a provider that reads its settings only when a context is opened."""
+    """Keeps all settings, for a provider that reads its settings only when a context is opened."""
     return UsableSettings(settings)
 
 
 def drop_invalid(settings: Mapping[str, Any], check: Callable[[Mapping[str, Any]], object]) -> UsableSettings:
-    """Leaves out the setting that `check` refuses, so that the context works with the usual value of it.
+    """Drops the setting that `check` refuses, so that the context works with the default of it.
 
     `check` raises ConfigError whose `field` is the name of the setting.
     """

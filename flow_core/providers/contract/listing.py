@@ -1,4 +1,4 @@
-"""Rows of a provider's answer, with a note for each part that the provider could not read."""
+"""Rows of a provider's response, with a note for each part that the provider could not read."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _NOTE_CHARACTERS = 300
 
 
 class Listing(tuple[T, ...]):
-    """The rows that a provider could read, and one sentence for each part of the answer that it could not read.
+    """The rows that a provider could read, and one sentence for each part of the response that it could not read.
 
-    A list method may return a plain tuple where everything could be read. Where nothing could be read at all, it
-    raises; an empty tuple means that there are no rows.
+    A list method may return a plain tuple if it could read everything. If it could read nothing at all, it raises; an
+    empty tuple means that there are no rows.
     """
 
     unreadable: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, rows: Iterable[T], unreadable: Iterable[str] = ()) -> Self:
-        """`unreadable` may quote the answer; it is made printable, and bounded, here."""
+        """Creates a listing. `unreadable` may quote the response: it is made printable and cut here."""
         listing = cls(rows)
         notes = (printable(note[:_NOTE_CHARACTERS]) for note in unreadable)
         listing.unreadable = tuple(islice(notes, _NOTES_MAX))
@@ -32,5 +32,5 @@ class Listing(tuple[T, ...]):
 
 
 def unreadable_in(rows: Iterable[object]) -> tuple[str, ...]:
-    """What a provider could not read of an answer; empty for a plain tuple."""
+    """Returns the notes about what a provider could not read; empty for a plain tuple."""
     return rows.unreadable if isinstance(rows, Listing) else ()

@@ -1,8 +1,8 @@
 """The required part of a provider, and the list of the facets that it may have.
 
-Every method is a coroutine, may be called from one event loop only, and raises nothing but FlowError.
-"At once" means without the network; every other call ends within the provider's own deadline, and raises
-`Unreachable` after it. "Twice is safe" means that a repeated call changes nothing more.
+Every method is a coroutine, may be called from one event loop only, and raises nothing but FlowError. A call whose
+docstring doesn't say "Makes no request" may use the network. Such a call ends within the provider's own deadline, and
+raises `Unreachable` after it. "Calling it again is safe" means that a repeated call changes nothing more.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ class PollIntervals:
 
 
 class Provider(Protocol):
-    """One place where tasks run.
+    """A place where tasks run.
 
-    A provider derives from this class, implements what is required, and overrides the facets that it has (with a
+    A provider derives from this class, implements the required methods, and overrides the facets that it has (with a
     property, a cached property, or an attribute of the class). A facet that it lacks is `None`: the SDK raises
-    `Unsupported`, and the dashboard greys out the key. Users only read its members.
+    `Unsupported`, and the dashboard greys out the key. Callers only read its members.
     """
 
     @property
     def poll(self) -> PollIntervals:
-        """How often to poll the tasks of this provider. At once."""
+        """How often to poll the tasks of this provider. Makes no request."""
 
     @property
     def config_schema(self) -> IProviderInit:
-        """The settings of a context of this provider. At once."""
+        """The settings of a context of this provider. Makes no request."""
 
     @property
     def prune_after_days(self) -> float | None:
-        """Ended tasks are pruned so many days after their end, without asking; None: never. At once."""
+        """The number of days after which ended tasks are pruned without a prompt; None: never. Makes no request."""
         return None
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
-        """Starts or queues a task and returns once it is durable. Not safe twice: two calls, two tasks.
+        """Starts or queues a task and returns once it is stored durably. Two calls start two tasks.
 
         Raises ConfigError, CapacityError (never possible here), NotFound or Conflict (a volume), Unreachable.
         """
@@ -67,32 +67,39 @@ class Provider(Protocol):
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
-        """Tasks, last submitted first. Twice is safe.
+        """Returns the tasks, last submitted first. Calling it again is safe.
 
-        A record that can't be read never fails the list: return a `Listing` that names it. Where none can be read,
+        A record that can't be read never fails the list: return a `Listing` that names it. If no record can be read,
         raise ProviderError.
         """
 
     async def get_task(self, task_id: str) -> TaskRecord:
-        """One task as it is now. Twice is safe. Raises NotFound."""
+        """Returns the current record of a task. Calling it again is safe. Raises NotFound."""
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
-        """Requests the end of a task and returns at once; the status follows. `force` gives it no time to clean up.
+        """Requests the end of a task and returns without waiting for it; the status changes later.
 
-        Twice is safe, also after the end of the task. Raises NotFound.
+        `force` gives the task no time to clean up. Calling it again is safe, also after the end of the task. Raises
+        NotFound.
         """
 
     def describe_submit(self, config: TaskConfig) -> str:
-        """The exact call or command that `submit` would make, for people to read. At once; no secrets."""
+        """Returns the exact call or command that `submit` would make, for the user to read, without secrets.
+
+        Makes no request.
+        """
 
     def discloses(self, config: TaskConfig) -> str:
-        """The secrets of this machine that `submit` would send, in words; "" for none. At once. Raises ConfigError."""
+        """Describes the secrets of this machine that `submit` would send; "" if there are none. Makes no request.
+
+        Raises ConfigError.
+        """
 
     def describe_cancel(self, task: TaskRecord) -> str:
-        """The exact call or command that `cancel_task` would make. At once."""
+        """Returns the exact call or command that `cancel_task` would make. Makes no request."""
 
     async def close(self) -> None:
-        """Releases every connection and background task. Twice is safe. Running tasks continue to run."""
+        """Closes every connection and ends every background task. Calling it again is safe. Running tasks continue."""
 
     @property
     def logs(self) -> LogFacet | None:
@@ -121,7 +128,7 @@ class Provider(Protocol):
 
     @property
     def identity(self) -> IdentityFacet | None:
-        """Projects and people."""
+        """Projects and users."""
         return None
 
     @property
@@ -141,7 +148,7 @@ class Provider(Protocol):
 
     @property
     def uploads(self) -> UploadFacet | None:
-        """Files into tasks, and back."""
+        """Uploads into tasks, and downloads of single files."""
         return None
 
     @property
@@ -151,12 +158,12 @@ class Provider(Protocol):
 
     @property
     def tunnels(self) -> SshTunnelManager | None:
-        """Ports of tasks on this machine."""
+        """Tunnels from this machine to ports of tasks."""
         return None
 
     @property
     def metrics(self) -> MetricsFacet | None:
-        """How busy machines are."""
+        """The load of machines."""
         return None
 
     @property

@@ -1,4 +1,4 @@
-"""A kind of provider, as the registry holds it: cheap to import, and enough to read a config file with."""
+"""A kind of provider, as the registry contains it: cheap to import, and enough to read a config file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def _never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ProviderType:
-    """What the package of a provider says of it, as `PROVIDER`. The type checker checks `open` against the contract.
+    """The description of a provider that its package exports as `PROVIDER`.
 
-    `open` makes the provider of a context; it imports what it needs, touches no network and waits for nothing.
-    `usable_settings` takes the settings of a context in a config file. `has_own_context` is whether a context with the
-    name of the provider exists although no config file has one. `takes_batch_scripts` is whether a command may be a
-    script with `#SBATCH` lines.
+    The type checker checks `open` against the contract. `open` creates the provider of a context; it imports what it
+    needs, makes no request and waits for nothing. `usable_settings` takes the settings of a context in a config file.
+    `has_own_context` returns whether a context with the name of the provider exists although no config file has one.
+    `takes_batch_scripts` is whether a command may be a script with `#SBATCH` lines.
     """
 
     open: Callable[[Context, Prompter | None], Provider]

@@ -13,28 +13,30 @@ DAYS_MAX = 36500
 
 
 class PruningFacet(Protocol):
-    """The removal of ended tasks with their logs and records. Volumes are never touched."""
+    """The removal of ended tasks with their logs and records. Volumes are never removed."""
 
     async def plan(
         self, older_than_days: float | None, keep_last: int | None, task_ids: Collection[str] = ()
     ) -> PruningPlan:
-        """Selects tasks that ended so long ago and are not among the last so many, and `task_ids`.
+        """Selects tasks to prune: those that the rule selects, and `task_ids`.
 
-        Without a rule only `task_ids`. It reads the folder of every ended task. Twice is safe. Raises NotFound, and
-        Conflict for a task of `task_ids` that can't be pruned.
+        The rule selects the tasks that ended more than `older_than_days` ago and are not among the last `keep_last`.
+        Without a rule, only `task_ids` are selected. It reads the folder of every ended task. Calling it again is safe.
+        Raises NotFound, and Conflict for a task of `task_ids` that can't be pruned.
         """
 
     async def prune(self, plan: PruningPlan) -> PruningResult:
-        """Removes the tasks of a plan. Each is checked again; the result has the reason where one stays after all.
+        """Removes the tasks of a plan. Checks each task again; the result has the reason for each task that it keeps.
 
-        Twice is safe. The space on disk is free soon after. Raises Unreachable.
+        Calling it again is safe. The space on disk is free soon after. Raises Unreachable.
         """
 
     async def plan_due(self) -> PruningPlan | None:
-        """Returns the plan for the context's prune setting; None without a setting, or if it was planned already today.
+        """Returns the plan for the context's prune setting.
 
-        Twice is safe. At once where nothing is due.
+        None without a setting, or if today's plan was already made. Calling it again is safe. Makes no request if
+        nothing is due.
         """
 
     def describe(self, plan: PruningPlan) -> str:
-        """The exact call or command. At once."""
+        """Returns the exact call or command. Makes no request."""

@@ -1,4 +1,4 @@
-"""Checks of a request that all providers share: the name of a task, and what no process and no volume can be."""
+"""Checks of a request that all providers share: the name of a task, and the limits of processes and volumes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from flow_core.errors import ConfigError
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig, VolumeSpec
 
-_WORD_MAX = 127 << 10  # Linux takes 128 KiB an argument or variable, its name and a NUL included
-_TOTAL_MAX = 768 << 10  # macOS takes 1 MiB in all, our own variables and those of the user included
+_WORD_MAX = 127 << 10  # Linux: 128 KiB for an argument or a variable with its name and a NUL
+_TOTAL_MAX = 768 << 10  # macOS: 1 MiB in all, with flow's variables and those of the user
 _MAX_GB = 16384
 _LONGEST_NAME = 128
 _HAS_SUFFIX = re.compile(r".*-[0-9a-f]{6}")
 
 
 def task_name(config: TaskConfig) -> str:
-    """The name, made unique where asked for."""
+    """Returns the name of the task, with a unique suffix if the config requests one."""
     if not config.unique_name or _HAS_SUFFIX.fullmatch(config.name):
         return config.name
     suffix = f"-{secrets.token_hex(3)}"
@@ -29,9 +29,9 @@ def task_name(config: TaskConfig) -> str:
 
 
 def check_argument_sizes(config: TaskConfig) -> None:
-    """Raises ConfigError for a command and an environment that no process can be given.
+    """Checks that a process can be started with the command and the environment. Raises ConfigError.
 
-    The system refuses them only when the command is started, and then it is too late to report the field.
+    The system refuses them only when the command is started, which is too late to report the field.
     """
     words = [config.command] if isinstance(config.command, str) else config.command
     check_word_sizes(words, config.env)
@@ -40,7 +40,7 @@ def check_argument_sizes(config: TaskConfig) -> None:
 
 
 def check_word_sizes(words: Sequence[str], env: Mapping[str, str]) -> None:
-    """Raises ConfigError for an argument or a variable that is too long by itself."""
+    """Checks the length of each argument and of each variable. Raises ConfigError."""
     if any(len(os.fsencode(word)) > _WORD_MAX for word in words):
         raise ConfigError(
             f"command: an argument is longer than {_WORD_MAX >> 10} KiB; put it in a file", field="command"
@@ -51,7 +51,7 @@ def check_word_sizes(words: Sequence[str], env: Mapping[str, str]) -> None:
 
 
 def check_new_volume(size_gb: object, name: str | None, interface: object) -> None:
-    """Raises ConfigError for what no volume can be."""
+    """Checks the size, name and interface of a new volume. Raises ConfigError."""
     if isinstance(size_gb, bool) or not isinstance(size_gb, int) or not 1 <= size_gb <= _MAX_GB:
         raise ConfigError(f"size_gb: must be a whole number from 1 to {_MAX_GB}", field="size_gb")
     if interface not in ("block", "file"):
@@ -61,7 +61,7 @@ def check_new_volume(size_gb: object, name: str | None, interface: object) -> No
 
 
 def volume_spec(fields: dict[str, Any]) -> VolumeSpec:
-    """Raises ConfigError."""
-    from flow_core.models.task_config import VolumeSpec  # deferred: listing must not pay for pydantic
+    """Parses a VolumeSpec. Raises ConfigError."""
+    from flow_core.models.task_config import VolumeSpec  # deferred: loads pydantic, which lists don't need
 
     return VolumeSpec.parse(fields)

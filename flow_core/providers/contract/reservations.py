@@ -1,4 +1,4 @@
-"""The facet for capacity that is held for some hours."""
+"""The facet for capacity that is reserved for some hours."""
 
 from __future__ import annotations
 
@@ -11,35 +11,38 @@ if TYPE_CHECKING:
 
 
 class ReservationFacet(Protocol):
-    """Capacity that is held for some hours."""
+    """Capacity that is reserved for some hours."""
 
     async def quote(self, spec: ReservationSpec) -> ReservationQuote | None:
-        """The cost of a reservation; None where nothing is billed. Twice is safe. Raises ConfigError."""
+        """Returns the cost of a reservation; None if it costs nothing. Calling it again is safe. Raises ConfigError."""
 
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
-        """Reserves capacity. Not safe twice.
+        """Reserves capacity. Two calls create two reservations.
 
-        Raises ConfigError, CapacityError (with what is free), and Conflict where it costs more than the quote by now.
+        Raises ConfigError, CapacityError (with the free capacity), and Conflict if it now costs more than the quote.
         """
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
-        """Newest first. `params` may hold status, instance_type, region. Twice is safe."""
+        """Returns the reservations, newest first. `params` may contain status, instance_type, region.
+
+        Calling it again is safe.
+        """
 
     async def get(self, reservation_id: str) -> Reservation:
-        """A reservation as it is now. Twice is safe. Raises NotFound."""
+        """Returns the current state of a reservation. Calling it again is safe. Raises NotFound."""
 
     async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-        """Slots {"start_time", "end_time" (ISO 8601, UTC), "quantity"}, earliest first.
+        """Returns slots {"start_time", "end_time" (ISO 8601, UTC), "quantity"}, earliest first.
 
-        `params`: instance_type, region, quantity, earliest_start_time, latest_end_time (ISO text or datetime).
-        Twice is safe. Raises ConfigError.
+        `params`: instance_type, region, quantity, earliest_start_time, latest_end_time (ISO text or datetime). Calling
+        it again is safe. Raises ConfigError.
         """
 
     async def release(self, reservation_id: str) -> None:
-        """Releases a reservation now; tasks on it continue to run. Twice is safe. Raises NotFound."""
+        """Releases a reservation now; tasks on it continue to run. Calling it again is safe. Raises NotFound."""
 
     def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
-        """The exact call or command. At once."""
+        """Returns the exact call or command. Makes no request."""
 
     def describe_release(self, reservation_id: str) -> str:
-        """The exact call or command. At once."""
+        """Returns the exact call or command. Makes no request."""

@@ -18,28 +18,28 @@ class LogFacet(Protocol):
 
     @property
     def separates_streams(self) -> bool:
-        """False where stdout and stderr of a task go into one file, so that neither can be read alone. At once."""
+        """False if stdout and stderr of a task are in one file, so that neither can be read alone. Makes no request."""
 
     async def addresses(self, task_id: str) -> tuple[LogId, ...]:
-        """Every log of a task, by attempt and rank; empty before it started. Raises NotFound."""
+        """Returns the ids of all logs of a task, by attempt and rank; empty before it started. Raises NotFound."""
 
     async def open(self, address: LogId) -> SpoolFiles:
-        """The spool of this log on this machine. The files may not exist yet. Raises NotFound."""
+        """Returns the spool of this log on this machine. The files may not exist yet. Raises NotFound."""
 
     async def catch_up(self, address: LogId) -> None:
-        """Returns once the spool holds all that had been written at the call. Raises NotFound, Unreachable."""
+        """Waits until the spool contains everything that was written before the call. Raises NotFound, Unreachable."""
 
     async def is_complete(self, address: LogId) -> bool:
-        """True once nothing will be added to the spool any more. Raises NotFound.
+        """Returns whether nothing will be added to the spool any more. Raises NotFound.
 
         A reader has to call this every few seconds: a remote log is pulled into the spool only while it is read.
         """
 
     async def startup(self, task_id: str, node: int) -> str:
-        """The end of the log of the startup script of a node, 1 MiB at most. Twice is safe.
+        """Returns the end of the log of a node's startup script, 1 MiB at most. Calling it again is safe.
 
-        Raises NotFound, ConfigError (field "node"), Conflict where its machine can't be reached, Unreachable, and
-        Unsupported where machines have no startup script.
+        Raises NotFound, ConfigError (field "node"), Conflict if its machine can't be reached, Unreachable, and
+        Unsupported if machines have no startup script.
         """
 
 
@@ -47,15 +47,15 @@ class InstanceFacet(Protocol):
     """The instance types of a provider."""
 
     async def find(self, requirements: InstanceRequirements) -> tuple[AvailableInstance, ...]:
-        """Instance types that fit, cheapest first, then smallest. Twice is safe. Raises ConfigError.
+        """Returns the instance types that fit, cheapest first, then smallest. Calling it again is safe.
 
-        Rows that can't be read: as in `Provider.list_tasks`.
+        Raises ConfigError. Rows that can't be read: as in `Provider.list_tasks`.
         """
 
     async def normalize(self, gpu_count: int, gpu_type: str | None) -> tuple[str, int, str | None]:
-        """(instance_type, num_instances, warning) for so many GPUs. Twice is safe.
+        """Returns (instance_type, num_instances, warning) for `gpu_count` GPUs. Calling it again is safe.
 
-        A type that the provider lacks is a warning, and no error. Raises ConfigError for a text that names no GPU.
+        A type that the provider lacks gives a warning, not an error. Raises ConfigError for a text that names no GPU.
         """
 
 
@@ -63,41 +63,47 @@ class VolumeFacet(Protocol):
     """Storage that outlives tasks. Every `volume_id` may be a name too."""
 
     async def create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
-        """Creates a volume. Not safe twice. Raises ConfigError, Conflict (the name is taken)."""
+        """Creates a volume. Two calls create two volumes. Raises ConfigError, Conflict (the name is taken)."""
 
     async def list(self) -> tuple[Volume, ...]:
-        """Every volume, newest first. Twice is safe. Rows that can't be read: as in `Provider.list_tasks`."""
+        """Returns every volume, newest first. Calling it again is safe.
+
+        Rows that can't be read: as in `Provider.list_tasks`.
+        """
 
     async def delete(self, volume_id: str) -> None:
-        """Deletes a volume and its data. Not safe twice. Raises NotFound, Conflict (names the tasks that use it)."""
+        """Deletes a volume and its data.
+
+        Raises NotFound (also on a second call), Conflict (names the tasks that use it).
+        """
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         """Attaches a volume to an unfinished task, and returns the path at which the task sees it.
 
-        Twice is safe. Raises NotFound, Conflict (another task uses it, or the task has ended).
+        Calling it again is safe. Raises NotFound, Conflict (another task uses it, or the task has ended).
         """
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
-        """The exact call or command. At once."""
+        """Returns the exact call or command. Makes no request."""
 
     def describe_delete(self, volume: Volume) -> str:
-        """The exact call or command. At once."""
+        """Returns the exact call or command. Makes no request."""
 
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
-        """The exact call or command. At once."""
+        """Returns the exact call or command. Makes no request."""
 
 
 class MetricsFacet(Protocol):
-    """The load of machines. Measured only while somebody iterates; close an iterator that you leave early."""
+    """The load of machines, measured only while a caller iterates. Close an iterator that you leave early."""
 
     def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
-        """The machine that a task's node runs on, every two seconds while the task runs.
+        """Yields samples of the machine on which a task's node runs, every two seconds while the task runs.
 
         Raises NotFound, Conflict for a task that doesn't run, ConfigError (field "node"), Unreachable.
         """
 
     def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
-        """A machine that `instances.find` names, every two seconds.
+        """Yields samples of a machine that `instances.find` names, every two seconds.
 
-        Raises NotFound, Unreachable, and Unsupported where an instance type is no machine of the user.
+        Raises NotFound, Unreachable, and Unsupported if an instance type is not a machine of the user.
         """

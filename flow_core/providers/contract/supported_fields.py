@@ -1,4 +1,4 @@
-"""How a provider states which fields of a spec it does not support, and the check for it."""
+"""The declaration of the fields of a spec that a provider does not support, and the check for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SpecT = TypeVar("SpecT")
 
 
 class UnsupportedField(NamedTuple, Generic[SpecT]):
-    """A field, what of it is not supported, and what to do instead. `is_used` reads the spec; the truth decides."""
+    """A field, what of it is not supported, and the alternative. It is used if `is_used(spec)` is true."""
 
     name: str
     is_used: Callable[[SpecT], object]
@@ -19,7 +19,7 @@ class UnsupportedField(NamedTuple, Generic[SpecT]):
 
 
 def check_supported(spec: SpecT, unsupported: Iterable[UnsupportedField[SpecT]]) -> None:
-    """Raises Unsupported, with its `field`, for the first of the fields that the spec uses."""
+    """Checks that the spec uses none of the fields. Raises Unsupported, with its `field`, for the first one used."""
     for field in unsupported:
         if field.is_used(spec):
             raise Unsupported(f"{field.name}: {field.reason}", field=field.name)

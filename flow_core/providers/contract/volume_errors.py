@@ -1,4 +1,4 @@
-"""Errors that name the tasks that use a volume."""
+"""Errors with the names of the tasks that use a volume."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flow_core.errors import Conflict
 
 
 def block_volume_in_use(volume: str, tasks: Sequence[str]) -> Conflict:
-    """For a second task of a block volume. `tasks` are names, or ids where no name is known."""
+    """Returns the error for a second task of a block volume. `tasks` are names, or ids if no name is known."""
     return Conflict(
         f"{volume!r} is in use by {', '.join(tasks) or 'another task'}. A block volume serves one task at a time: "
         "wait for it, or use a file volume."
@@ -16,5 +16,5 @@ def block_volume_in_use(volume: str, tasks: Sequence[str]) -> Conflict:
 
 
 def volume_not_deleted(volume: str, tasks: Sequence[str]) -> Conflict:
-    """For a volume that an unfinished task uses."""
+    """Returns the error for deleting a volume that an unfinished task uses."""
     return Conflict(f"{volume!r} is in use by {', '.join(tasks) or 'a task'}. End that first, then delete the volume.")

@@ -1,4 +1,4 @@
-"""Tasks on machines that are reached over SSH, kept there by the same agent as on this machine."""
+"""The provider of machines that are reached over SSH. The agent that manages tasks of this machine runs there too."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from flow_core.providers.contract.provider import Provider
 
 
-def _open(context: Context, person: Prompter | None) -> Provider:
+def _open(context: Context, prompter: Prompter | None) -> Provider:
     from flow_core.providers.hosts.provider import HostsProvider  # deferred: only contexts of this provider need it
 
-    return HostsProvider(context, person)
+    return HostsProvider(context, prompter)
 
 
 def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
-    from flow_core.providers.hosts.machines import usable_settings  # deferred: as above
+    from flow_core.providers.hosts.machines import usable_settings  # deferred: reading a config loads only this
 
     return usable_settings(settings)
 

@@ -24,7 +24,7 @@ ANSWER_S = 30.0
 
 
 class AgentClient:
-    """A machine of the settings, and the agent there. `context` is what users call the context."""
+    """A machine of the settings and its agent. `context` is the user's name for the context."""
 
     def __init__(self, machine: Machine, pool: HostPool, context: str = "") -> None:
         self.machine = machine
@@ -41,23 +41,23 @@ class AgentClient:
 
     @property
     def greeting(self) -> Mapping[str, Any]:
-        """The first message of its agent; empty before it has answered once."""
+        """The first message of the agent; empty before its first response."""
         return self._link.greeting
 
     @property
     def identity(self) -> tuple[str, str]:
-        """The same for one machine by two names: which it is, and where the tasks of its user are."""
+        """The machine's id, and the folder of its user's tasks: the same for one machine with two names."""
         return str(self.greeting.get("machine", "")), str(self.greeting.get("root", ""))
 
     @property
     def user(self) -> str:
-        """The name of our user there; "" before its agent has answered once."""
+        """The name of flow's user there; "" before the agent's first response."""
         return str(self.greeting.get("user", ""))
 
     async def ssh(self) -> SshHost:
-        """Raises ConfigError, Unreachable."""
+        """Returns the SSH host of the machine. Raises ConfigError, Unreachable."""
         machine, key = self.machine, self.machine.key_file
-        found = await self._pool.find(
+        host = await self._pool.find(
             machine.name,
             hostname=machine.hostname,
             user=machine.user,
@@ -65,40 +65,47 @@ class AgentClient:
             login_timeout_s=machine.login_timeout_s,
         )
         if key is None:
-            return found
-        settings = replace(found.settings, identity_files=(key,))
+            return host
+        settings = replace(host.settings, identity_files=(key,))
         return self._pool.of(settings, login_timeout_s=machine.login_timeout_s)
 
     async def call(self, call: str, timeout_s: float = ANSWER_S, /, **arguments: Any) -> Any:
-        """Raises what `SshHost` does, ProviderError, Unreachable, and what the agent's refusal means."""
+        """Calls the agent and returns its result.
+
+        Raises the errors of `SshHost`, ProviderError, Unreachable, and the error for a refusal.
+        """
         try:
             return await self._link.call(call, arguments, timeout_s)
         except Refused as refused:
             raise self.error_of(refused) from None
 
     async def call_raw(self, call: str, timeout_s: float = ANSWER_S, /, **arguments: Any) -> Any:
-        """As `call`, but raises Refused as it is."""
+        """Calls the agent as `call` does, but raises Refused unchanged."""
         return await self._link.call(call, arguments, timeout_s)
 
     def error_of(self, refused: Refused) -> FlowError:
-        """People know their context by its name here, not by that of the folder there. It may also be about another."""
+        """Converts a refusal to an error; replaces the agent's context name by the user's.
+
+        A refusal may also be about another context, whose name stays.
+        """
         if refused.details.get("context") == OVER_SSH:
             refused.details = {**refused.details, "context": self._context}
         return error_of(refused, repr(self.name))
 
     async def close(self) -> None:
+        """Closes the connection to the agent. Calling it again is safe."""
         if (link := vars(self).get("_link")) is not None:
             await link.close()
 
     @cached_property
     def _link(self) -> AgentLink:
         from flow_core.providers.hosts.agent_connection import AgentLink
-        from flow_core.providers.hosts.found_python import FoundPython  # deferred: reading a config needs neither
+        from flow_core.providers.hosts.found_python import FoundPython  # deferred: a config needs neither
 
         machine = self.machine
         address = " ".join(str(part) for part in (machine.name, machine.hostname, machine.user, machine.port))
-        found = FoundPython(machine.python, state_dir().absolute() / "hosts" / "python", address)
-        return AgentLink(self.name, self.ssh, found)
+        python = FoundPython(machine.python, state_dir().absolute() / "hosts" / "python", address)
+        return AgentLink(self.name, self.ssh, python)
 
 
 async def call_all(
@@ -106,25 +113,31 @@ async def call_all(
     call: str,
     arguments: Callable[[AgentClient], Mapping[str, Any]] = lambda agent: {},
     *,
-    patience_s: float = ANSWER_S,
+    wait_s: float = ANSWER_S,
 ) -> tuple[dict[AgentClient, Any], dict[AgentClient, FlowError]]:
-    """The answers of those that answer, and the errors of the others. Once one has answered, waits for the others no
-    longer than `patience_s`."""
-    asking = {agent: asyncio.create_task(_call(agent, call, arguments(agent))) for agent in hosts}
+    """Calls the agent of each machine. Returns the responses, and the errors of the machines that gave none.
+
+    Waits up to `wait_s` for all machines. Waits longer only until a first machine has responded or all have failed.
+    """
+    calls = {agent: asyncio.create_task(_call_or_error(agent, call, arguments(agent))) for agent in hosts}
     try:
-        if asking:
-            await asyncio.wait(asking.values(), timeout=patience_s)
-        while not any(_has_answered(one) for one in asking.values()) and not all(one.done() for one in asking.values()):
-            await asyncio.wait([one for one in asking.values() if not one.done()], return_when=asyncio.FIRST_COMPLETED)
+        if calls:
+            await asyncio.wait(calls.values(), timeout=wait_s)
+        while not any(_has_answered(task) for task in calls.values()) and not all(
+            task.done() for task in calls.values()
+        ):
+            await asyncio.wait(
+                [task for task in calls.values() if not task.done()], return_when=asyncio.FIRST_COMPLETED
+            )
     finally:
-        for one in asking.values():
-            one.cancel()
-        await asyncio.gather(*asking.values(), return_exceptions=True)
-    late = f"did not answer within {patience_s:g} s"
+        for task in calls.values():
+            task.cancel()
+        await asyncio.gather(*calls.values(), return_exceptions=True)
+    late = f"did not answer within {wait_s:g} s"
     answers: dict[AgentClient, Any] = {}
     silent: dict[AgentClient, FlowError] = {}
-    for agent, one in asking.items():
-        result = Unreachable(f"{agent.name!r} {late}") if one.cancelled() else one.result()
+    for agent, task in calls.items():
+        result = Unreachable(f"{agent.name!r} {late}") if task.cancelled() else task.result()
         if isinstance(result, FlowError):
             silent[agent] = result
         else:
@@ -132,12 +145,12 @@ async def call_all(
     return answers, silent
 
 
-async def _call(agent: AgentClient, call: str, arguments: Mapping[str, Any]) -> Any:
+async def _call_or_error(agent: AgentClient, call: str, arguments: Mapping[str, Any]) -> Any:
     try:
         return await agent.call(call, **arguments)
     except FlowError as error:
         return error
 
 
-def _has_answered(asked: asyncio.Task[Any]) -> bool:
-    return asked.done() and not asked.cancelled() and not isinstance(asked.result(), FlowError)
+def _has_answered(task: asyncio.Task[Any]) -> bool:
+    return task.done() and not task.cancelled() and not isinstance(task.result(), FlowError)

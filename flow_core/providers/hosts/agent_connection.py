@@ -1,4 +1,4 @@
-"""The way to the agent of one host: a process that stays while it is asked now and then."""
+"""The connection to the agent of one host: a process that stays while calls arrive now and then."""
 
 from __future__ import annotations
 
@@ -20,132 +20,139 @@ if TYPE_CHECKING:
 
 _IDLE_S = 90.0
 _SHORT_S = 10.0
-_MOST_SHORT = 2
-_ONE_BY_ONE_S = 300.0  # then a process may stay again, since what ended the others may be over
+_SHORT_LIVES_MAX = 2
+_SINGLE_CALL_S = 300.0  # after this, a process may stay again: the server may keep it now
 _TRIES = 2
 
 
 class AgentLink:
-    """Nothing is started before it is asked; after a loss, the next question starts a new process.
+    """The agent process of one host, started at the first call, and again after it was lost.
 
-    Where the server ends such processes soon after their start, each question gets one of its own.
+    If the server kills such processes soon after their start, each call starts its own.
     """
 
-    def __init__(self, name: str, reach: Callable[[], Awaitable[SshHost]], found: FoundPython) -> None:
+    def __init__(self, name: str, connect: Callable[[], Awaitable[SshHost]], python: FoundPython) -> None:
         self.greeting: Mapping[str, Any] = {}
-        """What the agent said of its machine; empty before it has answered once."""
+        """The agent's description of its machine; empty before its first response."""
         self._name = name
-        self._reach = reach
-        self._found = found
+        self._connect = connect
+        self._python = python
         self._session: Session | None = None
-        self._keepers: set[asyncio.Task[None]] = set()
+        self._runners: set[asyncio.Task[None]] = set()
         self._starting: asyncio.Task[Session] | None = None
         self._short_lives = 0
-        self._one_by_one_until = 0.0
+        self._single_call_until = 0.0
         self._is_closed = False
 
     async def call(self, call: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
-        """Raises Refused, and what `SshHost` and `Session` do. A lost process is asked once more, by a new one."""
+        """Calls the agent; restarts a lost process once. Raises Refused, and the errors of `SshHost` and `Session`."""
         for tried in range(1, _TRIES + 1):
             session: Session | None = None
             try:
-                session = await self._living()
+                session = await self._get_session()
                 return await session.call(call, arguments, timeout_s)
             except Lost:
                 if tried == _TRIES:
                     raise
             finally:
-                if session is not None and self._is_one_by_one and session.is_idle:
+                if session is not None and self._is_single_call and session.is_idle:
                     session.leave()
         raise AssertionError("the last try returns or raises")
 
     async def close(self) -> None:
-        """Twice is safe."""
+        """Ends the agent processes of this connection. Calling it again is safe."""
         self._is_closed = True
-        helpers = [*self._keepers, *([] if self._starting is None else [self._starting])]
-        for helper in helpers:
-            helper.cancel()
-        await asyncio.gather(*helpers, return_exceptions=True)
+        tasks = [*self._runners, *([] if self._starting is None else [self._starting])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
-    def _is_one_by_one(self) -> bool:
-        return time.monotonic() < self._one_by_one_until
+    def _is_single_call(self) -> bool:
+        return time.monotonic() < self._single_call_until
 
-    async def _living(self) -> Session:
+    async def _get_session(self) -> Session:
+        """Returns the running session, or waits for a new one. Raises Unreachable once the connection is closed."""
         session = self._session
         if session is not None and not session.is_lost and not session.is_left:
             return session
         if self._is_closed:
-            raise self._closed()
+            raise self._closed_error()
         starting = self._starting
         if starting is None or starting.done():
             starting = self._starting = asyncio.create_task(self._start())
-            starting.add_done_callback(_retrieve)
+            starting.add_done_callback(_mark_retrieved)
         try:
-            return await asyncio.shield(starting)  # one who waits no longer doesn't end it for the others
+            return await asyncio.shield(starting)  # a cancelled caller doesn't end it for the others
         except asyncio.CancelledError:
             if starting.cancelled() and not _is_cancelled():
-                raise self._closed() from None
+                raise self._closed_error() from None
             raise
 
     async def _start(self) -> Session:
-        known = await self._found.known()
-        await run_blocking(archive)  # a hundred files, read and packed once
+        """Starts a session with the Python that was found before; without one, searches the host for it."""
+        python = await self._python.known()
+        await run_blocking(archive)  # reads and packs a hundred files, once
         try:
-            session = await self._start_with(known)
+            session = await self._start_with(python)
         except PythonUnusable:
-            if known is None:
+            if python is None:
                 raise
-            await self._found.forget()
+            await self._python.forget()
             session = await self._start_with(None)
         except Stalled:
-            await self._found.forget()
+            await self._python.forget()
             raise
         self._session, self.greeting = session, session.greeting
-        await self._found.keep(str(session.greeting.get("python", "")))
+        await self._python.keep(str(session.greeting.get("python", "")))
         return session
 
-    async def _start_with(self, known: str | None) -> Session:
-        begun: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
-        begun.add_done_callback(_retrieve)
-        keeper = asyncio.create_task(self._keep(await self._reach(), known, begun))
-        self._keepers.add(keeper)
-        keeper.add_done_callback(self._keepers.discard)
+    async def _start_with(self, python: str | None) -> Session:
+        ready: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+        ready.add_done_callback(_mark_retrieved)
+        runner = asyncio.create_task(self._run_session(await self._connect(), python, ready))
+        self._runners.add(runner)
+        runner.add_done_callback(self._runners.discard)
         try:
-            return await asyncio.shield(begun)
+            return await asyncio.shield(ready)
         except asyncio.CancelledError:
-            keeper.cancel()
+            runner.cancel()
             raise
 
-    async def _keep(self, host: SshHost, known: str | None, begun: asyncio.Future[Session]) -> None:
-        """One process, from its start until it is lost, left, or not asked for a while."""
+    async def _run_session(self, host: SshHost, python: str | None, ready: asyncio.Future[Session]) -> None:
+        """Runs one process, from its start until it is lost, left, or idle for `_IDLE_S`."""
         try:
-            async with started(self._name, host, self._found.setting, known) as session:
-                began_at = time.monotonic()
-                begun.set_result(session)
-                await self._until_over(session)
-                self._note_life(session, time.monotonic() - began_at)
+            async with started(self._name, host, self._python.setting, python) as session:
+                started_at = time.monotonic()
+                ready.set_result(session)
+                await self._wait_for_end(session)
+                self._record_lifetime(session, time.monotonic() - started_at)
         except asyncio.CancelledError:
-            begun.cancel()
+            ready.cancel()
             raise
         except Exception as error:
-            if not begun.done():
-                begun.set_exception(error)
+            if not ready.done():
+                ready.set_exception(error)
             elif not isinstance(error, FlowError):
                 raise
 
-    def _note_life(self, session: Session, lived_s: float) -> None:
+    def _record_lifetime(self, session: Session, lived_s: float) -> None:
+        """Counts sessions that were lost soon after their start.
+
+        After two of them, each call starts its own process for a while.
+        """
         if lived_s >= _SHORT_S:
             self._short_lives = 0
         elif not session.is_left:
             self._short_lives += 1
-            if self._short_lives >= _MOST_SHORT:
-                self._one_by_one_until = time.monotonic() + _ONE_BY_ONE_S
+            if self._short_lives >= _SHORT_LIVES_MAX:
+                self._single_call_until = time.monotonic() + _SINGLE_CALL_S
 
-    def _closed(self) -> Unreachable:
+    def _closed_error(self) -> Unreachable:
         return Unreachable(f"the connections to {self._name!r} are closed")
 
-    async def _until_over(self, session: Session) -> None:
+    async def _wait_for_end(self, session: Session) -> None:
+        """Waits until the session is lost or idle for `_IDLE_S`."""
         while not session.is_lost:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_S):
@@ -155,12 +162,12 @@ class AgentLink:
 
 
 def _is_cancelled() -> bool:
-    """Whether somebody wants the end of the task that runs this."""
+    """Returns whether the current asyncio task is being cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
-def _retrieve(future: asyncio.Future[Session]) -> None:
-    """Nobody may be left who waits for it."""
+def _mark_retrieved(future: asyncio.Future[Session]) -> None:
+    """Marks the exception as retrieved, since no caller may await the future."""
     if not future.cancelled():
         future.exception()

@@ -1,4 +1,4 @@
-"""One agent process on a host, from its launch to its end, and the questions that it is asked meanwhile."""
+"""One agent process on a host, from its launch to its end, and the calls to it."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
 
 _LAUNCH_S = 60.0
 _LEAVE_S = 2.0
-_SAID_BYTES = 2 << 10
-_REST_S = 0.5
-_ENDED_BY_SOMEBODY = (129, 137, 143)  # HUP, KILL and TERM, as shells tell of them
+_STDERR_BYTES = 2 << 10
+_STDERR_S = 0.5
+_KILLED_CODES = (129, 137, 143)  # the exit codes of shells for HUP, KILL and TERM
 
 
 class Lost(Unreachable):
-    """The process is gone, and the answer with it. Every call is safe to be asked again."""
+    """The process has ended, and the response was lost. Every call may be repeated."""
 
 
 class Stalled(Unreachable):
-    """Nothing came of the start. The interpreter may be one that hangs."""
+    """The start gave no result. The interpreter may be one that hangs."""
 
 
 class Session:
-    """Many coroutines may ask at once."""
+    """The calls to one agent process. Many coroutines may call at the same time."""
 
     def __init__(self, name: str, running: RunningCommand) -> None:
         self._name = name
         self._running = running
         self._frames = protocol.FrameDecoder()
         self._numbers = count(1)
-        self._asked: dict[int, _Question] = {}
+        self._pending: dict[int, _PendingCall] = {}
         self._unsent: asyncio.Queue[bytes] = asyncio.Queue()
-        self._said = bytearray()
-        self._is_heard = asyncio.Event()
+        self._stderr = bytearray()
+        self._stderr_ended = asyncio.Event()
         self.greeting: dict[str, Any] = {}
         self.is_left = False
         self._ended = asyncio.Event()
@@ -59,111 +59,111 @@ class Session:
 
     @property
     def is_idle(self) -> bool:
-        return not self._asked
+        return not self._pending
 
     async def ended(self) -> None:
-        """Returns once the process or the connection to it is gone."""
+        """Waits until the process or the connection to it has ended."""
         await self._ended.wait()
 
     async def call(self, call: str, arguments: Mapping[str, Any], timeout_s: float) -> Any:
-        """`timeout_s` counts anew whenever the agent says that it gets on.
+        """Calls the agent. `timeout_s` restarts whenever the agent reports progress.
 
-        Raises Refused, ProviderError, Unreachable, and Lost where asking again makes sense.
+        Raises Refused, ProviderError, Unreachable, and Lost if a repeated call makes sense.
         """
         if self.is_lost or self.is_left:
-            raise self._lost()
-        number, question = next(self._numbers), _Question()
+            raise self._lost_error()
+        number, pending_call = next(self._numbers), _PendingCall()
         try:
             frame = protocol.encode_frame([number, call, dict(arguments)])
         except ValueError as error:
             raise ProviderError(f"{self._name!r} can't be asked that: {error}") from error
-        self._asked[number] = question
+        self._pending[number] = pending_call
         self.asked_at = time.monotonic()
         try:
             self._unsent.put_nowait(frame)
-            return await question.answer(self._name, timeout_s)
+            return await pending_call.answer(self._name, timeout_s)
         finally:
-            del self._asked[number]
+            del self._pending[number]
             self.asked_at = time.monotonic()
 
     async def launch(self) -> None:
-        """Returns once the agent has greeted us. Raises ProviderError, PythonUnusable, Stalled, Unreachable."""
+        """Starts the agent and waits for its greeting. Raises ProviderError, PythonUnusable, Stalled, Unreachable."""
         try:
             async with asyncio.timeout(_LAUNCH_S):
                 await self._running.write(launcher())
-                rest = await self._until_ready()
-                greeting = await self._first_message(rest)
+                rest = await self._wait_for_ready()
+                greeting = await self._read_first_message(rest)
         except TimeoutError:
             raise Stalled(f"{self._name!r} did not start the agent within {_LAUNCH_S:g} s; try again") from None
         except protocol.ProtocolError as error:
-            raise self._nonsense(str(error)) from None
-        self._greet(greeting)
+            raise self._invalid_response_error(str(error)) from None
+        self._check_greeting(greeting)
 
     async def listen(self) -> None:
-        """Hands every answer to who waits for it, until the process ends or the connection is lost."""
+        """Passes each response to its caller, until the process ends or the connection is lost."""
         try:
             while piece := await self._running.read():
                 for message in self._frames.take(piece):
-                    self._take(message)
-            await self._hear_the_rest(_REST_S)
+                    self._dispatch(message)
+            await self._wait_for_stderr(_STDERR_S)
         except Unreachable:
             pass
         except protocol.ProtocolError as error:
-            self._fail(self._nonsense(str(error)))
+            self._fail_calls(self._invalid_response_error(str(error)))
         finally:
             self._ended.set()
-            self._fail(self._lost())
+            self._fail_calls(self._lost_error())
 
     async def speak(self) -> None:
-        """Sends what is asked, one question after the other and each of them whole, whoever still waits for it."""
+        """Writes the queued requests one after another, each completely, even if its caller was cancelled."""
         while True:
             await self._running.write(await self._unsent.get())
 
     async def hear(self) -> None:
-        """Keeps the end of what comes on standard error."""
+        """Reads standard error, and keeps the end of it."""
         with suppress(Unreachable):
             while piece := await self._running.read(2):
-                self._said += piece
-                del self._said[:-_SAID_BYTES]
-        self._is_heard.set()
+                self._stderr += piece
+                del self._stderr[:-_STDERR_BYTES]
+        self._stderr_ended.set()
 
     def leave(self) -> None:
-        """Lets the agent end by itself, once it has answered what it was asked. Twice is safe."""
+        """Closes the agent's input, so that it ends after its last response. Calling it again is safe."""
         if not self.is_left:
             self.is_left = True
             self._running.write_eof()
 
-    async def _until_ready(self) -> bytes:
-        """What came after the line that says so."""
-        held = b""
+    async def _wait_for_ready(self) -> bytes:
+        """Waits for the line `READY`, and returns the bytes after it."""
+        received = b""
         expected = [READY, WANTED]
-        while not held.startswith(READY):
-            if held.startswith(WANTED):
-                expected, held = [READY], held[len(WANTED) :]
+        while not received.startswith(READY):
+            if received.startswith(WANTED):
+                expected, received = [READY], received[len(WANTED) :]
                 await self._running.write(archive().data)
             else:
                 piece = await self._running.read()
                 if not piece:
-                    raise await self._not_started(is_ready=False)
-                held += piece
-            if not any(line.startswith(held) or held.startswith(line) for line in expected):
-                raise self._nonsense("it printed something else than the agent's greeting")
-        return held[len(READY) :]
+                    raise await self._start_error(is_ready=False)
+                received += piece
+            if not any(line.startswith(received) or received.startswith(line) for line in expected):
+                raise self._invalid_response_error("it printed something else than the agent's greeting")
+        return received[len(READY) :]
 
-    async def _first_message(self, piece: bytes) -> list[Any]:
+    async def _read_first_message(self, piece: bytes) -> list[Any]:
         while True:
             messages = list(self._frames.take(piece)) if piece else []
             if messages:
                 return messages[0]
             piece = await self._running.read()
             if not piece:
-                raise await self._not_started(is_ready=True)
+                raise await self._start_error(is_ready=True)
 
-    def _greet(self, message: list[Any]) -> None:
+    def _check_greeting(self, message: list[Any]) -> None:
         info = message[1] if len(message) > 1 and message[0] == protocol.GREETING else None
         version = info.get("protocol") if isinstance(info, dict) else None
         if not isinstance(info, dict) or isinstance(version, bool) or not isinstance(version, int):
-            raise self._nonsense("it greeted as no agent does")
+            raise self._invalid_response_error("it greeted as no agent does")
         if version != protocol.VERSION:
             advice = "update flow here"
             if version < protocol.VERSION:
@@ -174,71 +174,75 @@ class Session:
             )
         self.greeting = info
 
-    async def _not_started(self, *, is_ready: bool) -> ProviderError:
+    async def _start_error(self, *, is_ready: bool) -> ProviderError:
+        """Returns the error for an agent that ended before its greeting."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVE_S):
                 await self._running.wait_closed()
-        await self._hear_the_rest(_REST_S)
+        await self._wait_for_stderr(_STDERR_S)
         result = self._running.result
-        if result is None or result.exit_code in _ENDED_BY_SOMEBODY:
+        if result is None or result.exit_code in _KILLED_CODES:
             return Lost(f"the agent on {self._name!r} was ended while it was started; try again")
-        return start_error(self._name, result.exit_code, said_by(self._said), is_ready=is_ready)
+        return start_error(self._name, result.exit_code, said_by(self._stderr), is_ready=is_ready)
 
-    async def _hear_the_rest(self, limit_s: float) -> None:
-        """Standard error ends after standard output, or as long after it as something there keeps it open."""
+    async def _wait_for_stderr(self, limit_s: float) -> None:
+        """Waits for the end of standard error, at most `limit_s`: another process may keep it open."""
         with suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
-                await self._is_heard.wait()
+                await self._stderr_ended.wait()
 
-    def _take(self, message: list[Any]) -> None:
-        question = self._asked.get(message[0]) if isinstance(message[0], int) else None
-        if question is not None:
-            question.take(message[1:])
+    def _dispatch(self, message: list[Any]) -> None:
+        pending_call = self._pending.get(message[0]) if isinstance(message[0], int) else None
+        if pending_call is not None:
+            pending_call.take(message[1:])
 
-    def _fail(self, error: Exception) -> None:
-        for question in self._asked.values():
-            question.fail(error)
+    def _fail_calls(self, error: Exception) -> None:
+        for pending_call in self._pending.values():
+            pending_call.fail(error)
 
-    def _lost(self) -> Lost:
-        said = said_by(self._said)
-        return Lost(f"the agent on {self._name!r} has ended" + (f": {said}" if said else ""))
+    def _lost_error(self) -> Lost:
+        output = said_by(self._stderr)
+        return Lost(f"the agent on {self._name!r} has ended" + (f": {output}" if output else ""))
 
-    def _nonsense(self, why: str) -> ProviderError:
+    def _invalid_response_error(self, why: str) -> ProviderError:
         return ProviderError(f"{self._name!r} did not answer as an agent does: {why}")
 
 
-class _Question:
-    """One that was asked, and has no answer yet."""
+class _PendingCall:
+    """A call that waits for its response."""
 
     def __init__(self) -> None:
-        self._answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._clock: asyncio.Timeout | None = None
+        self._response: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._timeout: asyncio.Timeout | None = None
         self._timeout_s = 0.0
 
-    def take(self, said: list[Any]) -> None:
-        if self._answer.done():
+    def take(self, message: list[Any]) -> None:
+        """Takes the response, or restarts the timeout if the message reports progress."""
+        if self._response.done():
             return
-        if said[:1] != [protocol.PROGRESS]:
-            self._answer.set_result(said)
-        elif self._clock is not None and not self._clock.expired():
-            self._clock.reschedule(asyncio.get_running_loop().time() + self._timeout_s)
+        if message[:1] != [protocol.PROGRESS]:
+            self._response.set_result(message)
+        elif self._timeout is not None and not self._timeout.expired():
+            self._timeout.reschedule(asyncio.get_running_loop().time() + self._timeout_s)
 
     def fail(self, error: Exception) -> None:
-        if not self._answer.done():
-            self._answer.set_exception(error)
+        if not self._response.done():
+            self._response.set_exception(error)
 
     async def answer(self, name: str, timeout_s: float) -> Any:
+        """Waits for the response and returns its result."""
         self._timeout_s = timeout_s
         try:
-            async with asyncio.timeout(timeout_s) as self._clock:
-                said = await self._answer
+            async with asyncio.timeout(timeout_s) as self._timeout:
+                message = await self._response
         except TimeoutError:
             raise Unreachable(f"{name!r} did not answer within {timeout_s:g} s") from None
-        return _result(name, said)
+        return _parse_result(name, message)
 
 
-def _result(name: str, said: list[Any]) -> Any:
-    match said:
+def _parse_result(name: str, message: list[Any]) -> Any:
+    """Returns the result of a response. Raises Refused for a refusal, ProviderError for a failure."""
+    match message:
         case [protocol.OK, result, *_]:
             return result
         case [protocol.REFUSED, str(code), dict(details), *_]:
@@ -253,20 +257,20 @@ def _result(name: str, said: list[Any]) -> Any:
 
 
 @asynccontextmanager
-async def started(name: str, host: SshHost, python: str | None, known: str | None) -> AsyncIterator[Session]:
-    """A session that has greeted us. When it is left, the agent is given a moment to end by itself."""
-    async with host.start(command(python, known)) as running:
+async def started(name: str, host: SshHost, python: str | None, found_python: str | None) -> AsyncIterator[Session]:
+    """Starts an agent and yields a session after its greeting. On exit, waits up to 2 s for the agent to end."""
+    async with host.start(command(python, found_python)) as running:
         session = Session(name, running)
-        helpers = [asyncio.create_task(session.hear())]
+        workers = [asyncio.create_task(session.hear())]
         try:
             await session.launch()
-            helpers += [asyncio.create_task(session.speak()), asyncio.create_task(session.listen())]
+            workers += [asyncio.create_task(session.speak()), asyncio.create_task(session.listen())]
             try:
                 yield session
             finally:
                 session.leave()
-                await asyncio.wait(helpers[-1:], timeout=_LEAVE_S)
+                await asyncio.wait(workers[-1:], timeout=_LEAVE_S)
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)

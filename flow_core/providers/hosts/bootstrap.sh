@@ -1,6 +1,6 @@
 # Finds a Python 3.8 or newer on this machine and becomes it, with the loader that follows on standard input.
 # flow_python: the interpreter that the settings name, or "". flow_known: the one that was found here before, or "".
-# flow_loader: what Python runs first. Anything else stands in the arguments, which Python gets.
+# flow_loader: the code that Python runs first. The arguments are passed to Python.
 
 # A candidate may hang, or be a script of any kind: it has 5 s.
 flow_fits() {
@@ -15,7 +15,7 @@ flow_fits() {
       trap 'kill "$flow_nap"; exit' TERM
       sleep 5 &
       flow_nap=$!
-      wait "$flow_nap" && kill -9 "$flow_pid" # without a sleep there is no limit either
+      wait "$flow_nap" && kill -9 "$flow_pid" # without sleep(1) there is no limit
     ) </dev/null &
     flow_watch=$!
     wait "$flow_pid"
@@ -50,7 +50,7 @@ if [ -n "$flow_python" ]; then
   case $flow_python in */*) flow_path=$flow_python ;; *) flow_path=$(command -v "$flow_python") ;; esac
   flow_fits "$flow_path" || exit 42
 elif [ -n "$flow_known" ] && [ -x "$flow_known" ]; then
-  flow_path=$flow_known # it fitted before, and says so itself where it doesn't any more
+  flow_path=$flow_known # it was suitable before; if it no longer is, it reports that
 else
   flow_find || exit 41
 fi

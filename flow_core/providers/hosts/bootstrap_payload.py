@@ -1,4 +1,4 @@
-"""What is sent to a host so that the agent runs there: a line for sh, a loader, and the archive of the agent."""
+"""The data that starts the agent on a host: a line for sh, a loader, and the archive of the agent."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from flow_core.agent.startup_error import BROKEN, OLD_PYTHON
 from flow_core.ssh.quoting import quote_word
 
 NO_PYTHON, NOT_THIS_PYTHON = 41, 42
-"""Exit codes of bootstrap.sh: there is no Python that is new enough, and the one that the settings name is none."""
+"""Exit codes of bootstrap.sh: no Python is new enough, or the one in the settings is not usable."""
 
 _AGENT = Path(flow_core.agent.__file__).parent
 _MODULES = ("private_folders", "folder_ownership", "machine", "startup_error")
-# Reads exactly what is its own: the archive, and then the questions, follow on the same stream.
+# Reads only its own bytes: the archive and the requests follow on the same stream.
 _LOADER = f"""\
 import json, os, sys, types
 if sys.version_info < (3, 8):
@@ -41,7 +41,7 @@ sys.modules["flow_core.launcher"].main()
 
 
 class Archive(NamedTuple):
-    """The agent as one piece: compressed JSON of the texts by their names."""
+    """The agent as one piece: compressed JSON of its files' texts by their names."""
 
     name: str
     data: bytes
@@ -51,18 +51,18 @@ class Archive(NamedTuple):
         return hashlib.sha256(self.data).hexdigest()
 
 
-def command(python: str | None, known: str | None) -> str:
-    """The line for sh: with the interpreter that the settings name, or the one that was found there before."""
-    found = archive()
-    words = [len(launcher()), found.name, found.digest, len(found.data)]
-    given = {"flow_python": python or "", "flow_known": known or "", "flow_loader": _LOADER}
-    lines = [f"{name}={quote_word(text)}" for name, text in given.items()]
-    return "\n".join([*lines, f"set -- {' '.join(map(str, words))}", _bootstrap()])
+def command(python: str | None, found_python: str | None) -> str:
+    """Returns the line for sh, with the interpreter of the settings, or the one that was found there before."""
+    agent_archive = archive()
+    words = [len(launcher()), agent_archive.name, agent_archive.digest, len(agent_archive.data)]
+    variables = {"flow_python": python or "", "flow_known": found_python or "", "flow_loader": _LOADER}
+    lines = [f"{name}={quote_word(text)}" for name, text in variables.items()]
+    return "\n".join([*lines, f"set -- {' '.join(map(str, words))}", _read_bootstrap()])
 
 
 @lru_cache(maxsize=1)
 def launcher() -> bytes:
-    """What the loader reads: the modules that the launcher needs, and the launcher."""
+    """Returns the input of the loader: the modules that the launcher needs, and the launcher."""
     texts = {"flow_core": "", "flow_core.agent": ""}
     texts |= {f"flow_core.agent.{name}": (_AGENT / f"{name}.py").read_text("utf-8") for name in _MODULES}
     texts["flow_core.launcher"] = (files(__package__) / "launcher.py").read_text("utf-8")
@@ -71,7 +71,7 @@ def launcher() -> bytes:
 
 @lru_cache(maxsize=1)
 def archive() -> Archive:
-    """The same bytes for the same agent, on every machine that has this version of zlib."""
+    """Returns the archive of the agent: the same bytes on every machine with this version of zlib."""
     texts = {"flow_core/__init__.py": ""}
     for path in sorted(_AGENT.rglob("*.py")):
         texts[f"flow_core/agent/{path.relative_to(_AGENT).as_posix()}"] = path.read_text("utf-8")
@@ -79,5 +79,5 @@ def archive() -> Archive:
 
 
 @lru_cache(maxsize=1)
-def _bootstrap() -> str:
+def _read_bootstrap() -> str:
     return (files(__package__) / "bootstrap.sh").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The code that goes with a task: which folder of this machine, and its way to the machine that runs it."""
+"""The code of a task: which folder of this machine, and how it is sent to the machine that runs the task."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
     from flow_core.upload.report import Progress
 
-_MOST_UNASKED = 1 << 30
+_DEFAULT_BYTES_MAX = 1 << 30
 _WORKSPACE = "/workspace"
 
 
 def find_code(config: TaskConfig) -> Path | None:
-    """`code_root`; without it the current directory, unless the task works in a folder that is there already.
+    """Returns the folder to upload: `code_root`, or the current directory. Raises ConfigError.
 
-    Raises ConfigError.
+    Returns None if nothing is to be uploaded, such as for a task that works in an existing folder of the machine.
     """
     if not config.upload_code or config.upload_strategy == "none":
         return None
@@ -39,29 +39,35 @@ def find_code(config: TaskConfig) -> Path | None:
     if not is_folder:
         raise ConfigError(f"code_root: {printable(repr(str(folder)))} is no folder of this machine", field="code_root")
     if config.code_root is None and folder in (Path.home(), Path(folder.anchor)):
-        return None  # nobody means to send all that they have
+        return None  # as a default, never the whole home folder or disk
     return folder
 
 
 def directory_of(config: TaskConfig) -> str:
-    """Where it starts: a path of the machine, or one seen from the task's own folder; with an image, one inside it."""
-    wanted = config.working_dir or ""
-    if config.image is None and (wanted == _WORKSPACE or wanted.startswith(_WORKSPACE + "/")):
-        return wanted[len(_WORKSPACE) :].lstrip("/")
-    return wanted
+    """Returns the working directory: a path on the machine, or one relative to the task's own folder.
+
+    With an image, it is a path inside the image.
+    """
+    path = config.working_dir or ""
+    if config.image is None and (path == _WORKSPACE or path.startswith(_WORKSPACE + "/")):
+        return path[len(_WORKSPACE) :].lstrip("/")
+    return path
 
 
-async def send_code(agent: AgentClient, folder: Path, place: str, config: TaskConfig) -> None:
-    """Raises what `flow_core.upload.folder_upload.upload` does, and ConfigError for more than anybody sends unasked."""
-    from flow_core.upload.folder_upload import upload  # deferred: looking at tasks needs none of it
+async def send_code(agent: AgentClient, folder: Path, target: str, config: TaskConfig) -> None:
+    """Uploads the folder. Raises the errors of `flow_core.upload.folder_upload.upload`.
 
-    def watch(now: Progress) -> None:
-        if config.code_root is None and now.bytes_total > _MOST_UNASKED:
+    Raises ConfigError for more than 1 GiB, if the folder is only the default.
+    """
+    from flow_core.upload.folder_upload import upload  # deferred: not needed to list tasks
+
+    def check_size(state: Progress) -> None:
+        if config.code_root is None and state.bytes_total > _DEFAULT_BYTES_MAX:
             raise ConfigError(
-                f"code_root: {printable(repr(str(folder)))} holds {now.bytes_total >> 20} MiB to send; leave some out"
+                f"code_root: {printable(repr(str(folder)))} holds {state.bytes_total >> 20} MiB to send; leave some out"
                 " by a .flowignore, say code_root to send it all the same, or upload_code: false",
                 field="code_root",
             )
 
     host = await agent.ssh()
-    await upload(folder, host.folder(place), timeout_s=config.upload_timeout, on_progress=watch)
+    await upload(folder, host.folder(target), timeout_s=config.upload_timeout, on_progress=check_size)

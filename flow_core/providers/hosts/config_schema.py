@@ -1,4 +1,4 @@
-"""The settings of a context of machines, of which only their list has to be given."""
+"""The settings of a context of machines; only the list of machines is required."""
 
 from __future__ import annotations
 

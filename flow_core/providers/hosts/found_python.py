@@ -1,4 +1,4 @@
-"""Which Python of a host was found, kept on this machine: a host is searched once."""
+"""The Python that was found on a host, stored on this machine, so that a host is searched once."""
 
 from __future__ import annotations
 
@@ -12,46 +12,48 @@ from flow_core.providers.contract.blocking_io import run_blocking
 
 
 class FoundPython:
-    """`setting` names the interpreter of the host instead; then nothing is searched or kept."""
+    """The interpreter of one host. If `setting` names it, nothing is searched or stored."""
 
     def __init__(self, setting: str | None, folder: Path, address: str) -> None:
         self.setting = setting
         digest = hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         self._path = folder / f"{digest}.json"
-        self._known: str | None = None
+        self._python: str | None = None
         self._is_read = False
 
     async def known(self) -> str | None:
-        """Asks the disk once."""
+        """Returns the interpreter that was found before; None if there is none. Reads the disk once."""
         if self.setting is None and not self._is_read:
-            self._known, self._is_read = await run_blocking(self._read), True
-        return self._known
+            self._python, self._is_read = await run_blocking(self._read), True
+        return self._python
 
     async def keep(self, python: str) -> None:
-        if self.setting is None and python.startswith("/") and python != self._known:
-            self._known = python
+        """Stores the interpreter."""
+        if self.setting is None and python.startswith("/") and python != self._python:
+            self._python = python
             await run_blocking(self._write, python)
 
     async def forget(self) -> None:
-        self._known = None
+        """Removes the stored interpreter."""
+        self._python = None
         await run_blocking(self._remove)
 
     def _read(self) -> str | None:
         try:
-            found = Fields(read_json(self._path)).text("python")
+            python = Fields(read_json(self._path)).text("python")
         except (ValueError, OSError):
-            return None  # it is searched again
-        return found if found.startswith("/") and found.isprintable() else None
+            return None  # the host is searched again
+        return python if python.startswith("/") and python.isprintable() else None
 
     def _remove(self) -> None:
         try:
             self._path.unlink()
         except OSError:
-            pass  # it is not there, or fails again next time
+            pass  # it doesn't exist, or fails again next time
 
     def _write(self, python: str) -> None:
         try:
             make_private_folder(self._path.parent)
             write_json(self._path, {"python": python})
         except OSError:
-            pass  # it is searched again next time
+            pass  # the host is searched again next time

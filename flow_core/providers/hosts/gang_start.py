@@ -1,8 +1,8 @@
-"""Starts tasks on several machines: once it is the turn of every part, each takes its GPUs, and then all start.
+"""Starts tasks on several machines: once every part is first in its queue, each takes its GPUs, and then all start.
 
-Parts are asked in the order of their machines, which is the same for every client and every task. So of two tasks that
-want the same machines one has them all, whatever happens to its client. Where a client was killed between two starts,
-the parts that wait go before those of all other tasks, for these may wait for what the others of it hold.
+All clients call the parts of all tasks in the same order of the machines. So of two tasks that need the same machines,
+one gets them all, whatever happens to its client. If a client was killed between two starts, the waiting parts of its
+task go before those of all other tasks, because the other tasks may wait for the GPUs that the started parts hold.
 """
 
 from __future__ import annotations
@@ -22,100 +22,109 @@ if TYPE_CHECKING:
     from flow_core.providers.hosts.host_state import HostState
 
 HOLD_S = 20.0
-_ON_ITS_WAY = ("pending", "running", "completed")
-_TAKE_S = 14.0  # what is left of the hold is for starting all of them
+_GOOD_STATUSES = ("pending", "running", "completed")
+_TAKE_S = 14.0  # the rest of the hold is for starting the parts
 _CALL_S = 12.0
-_TEND_S = 10.0
+_REPORT_S = 10.0
 _LEAVE_S = 5.0
 
 
 class JointStarts:
-    """`where` returns the machines that have reported a task, by part. At most one start of a task runs at a time."""
+    """The starts of tasks on several machines, at most one at a time for each task.
 
-    def __init__(self, where: Callable[[str], Sequence[HostState]]) -> None:
-        self._where = where
-        self._under_way: dict[str, asyncio.Task[None]] = {}
-        self._tended: dict[str, tuple[float, int]] = {}
-        self._tending: set[asyncio.Task[None]] = set()
+    `find_hosts` returns the machines that have reported a task, by part.
+    """
+
+    def __init__(self, find_hosts: Callable[[str], Sequence[HostState]]) -> None:
+        self._find_hosts = find_hosts
+        self._starts: dict[str, asyncio.Task[None]] = {}
+        self._reported: dict[str, tuple[float, int]] = {}
+        self._reports: set[asyncio.Task[None]] = set()
 
     def see_to(self, task_ids: Iterable[str]) -> None:
-        """Begins what can begin now, and returns at once."""
+        """Starts the tasks that can start now, in the background."""
         for task_id in task_ids:
-            views = self._where(task_id)
-            waiting = _waiting([(view, view.reports[task_id]) for view in views])
+            views = self._find_hosts(task_id)
+            waiting = _find_waiting([(view, view.reports[task_id]) for view in views])
             if waiting is None:
-                self._tended.pop(task_id, None)
+                self._reported.pop(task_id, None)
                 continue
-            self._tend(task_id, waiting, has_begun=len(waiting) < len(views))
-            if task_id not in self._under_way and all(view.reports[task_id].is_ready for view in waiting):
-                start = asyncio.create_task(_start(task_id, waiting))
-                self._under_way[task_id] = start
+            self._report_client(task_id, waiting, has_begun=len(waiting) < len(views))
+            if task_id not in self._starts and all(view.reports[task_id].is_ready for view in waiting):
+                start = asyncio.create_task(_start_parts(task_id, waiting))
+                self._starts[task_id] = start
                 start.add_done_callback(partial(self._forget, task_id))
 
     def _forget(self, task_id: str, _: asyncio.Task[None]) -> None:
-        self._under_way.pop(task_id, None)
+        self._starts.pop(task_id, None)
 
     async def close(self) -> None:
-        """Whoever is half-way may finish; else what was taken and not started is given back by the machines."""
-        starts = list(self._under_way.values())
+        """Waits up to 5 s for starts in progress, then cancels them.
+
+        The machines release GPUs that were taken and not started.
+        """
+        starts = list(self._starts.values())
         if starts:
             await asyncio.wait(starts, timeout=_LEAVE_S)
-        for left in (*starts, *self._tending):
-            left.cancel()
-        await asyncio.gather(*starts, *self._tending, return_exceptions=True)
+        for task in (*starts, *self._reports):
+            task.cancel()
+        await asyncio.gather(*starts, *self._reports, return_exceptions=True)
 
-    def _tend(self, task_id: str, waiting: Sequence[HostState], *, has_begun: bool) -> None:
-        """Has the machines know now and then that a client is there for this task."""
-        now, waits = time.monotonic(), len(waiting)
-        at, waited = self._tended.get(task_id, (-_TEND_S, 0))
-        if now - at < _TEND_S and waited == waits:
+    def _report_client(self, task_id: str, waiting: Sequence[HostState], *, has_begun: bool) -> None:
+        """Tells the machines, every 10 s, that a client is running for this task."""
+        now, count = time.monotonic(), len(waiting)
+        reported_at, reported_count = self._reported.get(task_id, (-_REPORT_S, 0))
+        if now - reported_at < _REPORT_S and reported_count == count:
             return
-        self._tended[task_id] = now, waits
+        self._reported[task_id] = now, count
         for view in waiting:
-            question = asyncio.create_task(_try(view, "tend_part", task_id=task_id, has_begun=has_begun))
-            self._tending.add(question)
-            question.add_done_callback(self._tending.discard)
+            report = asyncio.create_task(_call_ignoring_errors(view, "tend_part", task_id=task_id, has_begun=has_begun))
+            self._reports.add(report)
+            report.add_done_callback(self._reports.discard)
 
 
-async def _start(task_id: str, in_order: Sequence[HostState]) -> None:
+async def _start_parts(task_id: str, views: Sequence[HostState]) -> None:
+    """Takes the GPUs of all parts, then starts them. Gives the GPUs back if that fails."""
     by = secrets.token_hex(8)
     try:
         async with asyncio.timeout(HOLD_S):
             async with asyncio.timeout(_TAKE_S):
-                is_started = await _take_all(in_order, task_id, by)
+                is_started = await _take_all_parts(views, task_id, by)
             if is_started:
-                for view in in_order:  # one after the other: what starts first is what every other task wants first
+                for view in views:  # in order: every other task takes the first machine first
                     await view.agent.call("start_part", _CALL_S, task_id=task_id, by=by)
     except (FlowError, TimeoutError):
         is_started = False
     if not is_started:
-        await asyncio.gather(*(_try(view, "give_part_back", task_id=task_id, by=by) for view in in_order))
+        await asyncio.gather(*(_call_ignoring_errors(view, "give_part_back", task_id=task_id, by=by) for view in views))
         return
-    for view in in_order:
-        with suppress(FlowError):  # the next poll sees it
+    for view in views:
+        with suppress(FlowError):  # the next poll reads it
             await view.look_at(task_id)
 
 
-def _waiting(parts: Sequence[tuple[HostState, TaskReport]]) -> list[HostState] | None:
-    """The machines whose parts have yet to start, in the order in which every client asks them.
+def _find_waiting(parts: Sequence[tuple[HostState, TaskReport]]) -> list[HostState] | None:
+    """Returns the machines whose parts have yet to start, in the order in which every client calls them.
 
-    None where not all parts are known, a machine doesn't answer, a part has ended badly, or none waits.
+    None if a part is unknown, a machine doesn't respond, a part has failed, or none waits.
     """
     if len(parts) < 2 or len(parts) != parts[0][1].parts:
         return None
-    if any(view.is_silent or report.is_broken or report.status not in _ON_ITS_WAY for view, report in parts):
+    if any(view.is_silent or report.is_broken or report.status not in _GOOD_STATUSES for view, report in parts):
         return None
     waiting = [view for view, report in parts if report.status == "pending"]
     return sorted(waiting, key=lambda view: view.agent.identity) or None
 
 
-async def _take_all(views: Sequence[HostState], task_id: str, by: str) -> bool:
+async def _take_all_parts(views: Sequence[HostState], task_id: str, by: str) -> bool:
+    """Returns whether the GPUs of every part could be taken."""
     for view in views:
         if not await view.agent.call("take_part", _CALL_S, task_id=task_id, by=by, hold_s=HOLD_S):
             return False
     return True
 
 
-async def _try(view: HostState, call: str, /, **arguments: Any) -> None:
-    with suppress(FlowError):  # the machine gives back by itself when the time is up, and is tended again
+async def _call_ignoring_errors(view: HostState, call: str, /, **arguments: Any) -> None:
+    """Calls the agent; ignores errors."""
+    with suppress(FlowError):  # the hold expires by itself, and the report is repeated
         await view.agent.call(call, _CALL_S, **arguments)

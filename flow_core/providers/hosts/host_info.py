@@ -1,4 +1,4 @@
-"""What a machine has, and who uses it: the answer of its agent, read."""
+"""The resources of a machine and their users, parsed from the response of its agent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOOK_S = 8.0
 
 @dataclass(frozen=True, slots=True)
 class ForeignProcess:
-    """A process that uses a GPU without a lease of ours."""
+    """A process that uses a GPU without a lease of flow."""
 
     gpu_id: str
     user: str
@@ -25,7 +25,7 @@ class ForeignProcess:
 
 @dataclass(frozen=True, slots=True)
 class HostInfo:
-    """One machine. `taken` are GPUs that a task has, a reservation keeps, or somebody works on."""
+    """One machine. `taken` are GPUs that are leased, reserved, or used by another process."""
 
     system: str = ""
     cpus: int | None = None
@@ -48,15 +48,18 @@ class HostInfo:
 async def read_all_hosts(
     hosts: Sequence[AgentClient],
 ) -> tuple[dict[AgentClient, HostInfo], dict[AgentClient, FlowError]]:
-    """The machines that answer, and the errors of the others. An answer that can't be read counts as none."""
-    answers, silent = await call_all(hosts, "facts", lambda agent: {"gpus": pretend_ids(agent)}, patience_s=LOOK_S)
-    seen: dict[AgentClient, HostInfo] = {}
+    """Returns the machines that respond, and the errors of the others.
+
+    A response that can't be parsed counts as an error.
+    """
+    answers, silent = await call_all(hosts, "facts", lambda agent: {"gpus": pretend_ids(agent)}, wait_s=LOOK_S)
+    infos: dict[AgentClient, HostInfo] = {}
     for agent, answer in answers.items():
         try:
-            seen[agent] = parse_host_info(answer, agent.machine.pretend)
+            infos[agent] = parse_host_info(answer, agent.machine.pretend)
         except ValueError as error:
             silent[agent] = ProviderError(f"what {agent.name!r} says of itself can't be read: {error}")
-    return seen, silent
+    return infos, silent
 
 
 def pretend_ids(agent: AgentClient) -> list[str]:
@@ -64,18 +67,18 @@ def pretend_ids(agent: AgentClient) -> list[str]:
 
 
 def parse_host_info(answer: Any, pretend: Sequence[Gpu]) -> HostInfo:
-    """Raises ValueError."""
+    """Parses the response of a machine. Raises ValueError."""
     fields = Fields(answer)
-    gpus = tuple(pretend) or tuple(_gpu(one) for one in fields.tables("gpus"))
-    workers = () if pretend else tuple(_worker(one) for one in fields.tables("workers"))
+    gpus = tuple(pretend) or tuple(_parse_gpu(row) for row in fields.tables("gpus"))
+    workers = () if pretend else tuple(_parse_worker(row) for row in fields.tables("workers"))
     taken = {*fields.table("held"), *fields.texts("reserved"), *(worker.gpu_id for worker in workers)}
     return HostInfo(
         system=fields.text("system", ""),
         cpus=fields.optional_whole("cpus"),
-        memory_gb=_in_gib(fields.optional_whole("memory_bytes")),
-        free_memory_gb=_in_gib(fields.optional_whole("free_memory_bytes")),
+        memory_gb=_to_gib(fields.optional_whole("memory_bytes")),
+        free_memory_gb=_to_gib(fields.optional_whole("free_memory_bytes")),
         load=fields.optional_number("load"),
-        free_disk_gb=_in_gib(fields.optional_whole("free_disk_bytes")),
+        free_disk_gb=_to_gib(fields.optional_whole("free_disk_bytes")),
         gpus=gpus,
         taken=frozenset(taken),
         workers=workers,
@@ -85,16 +88,16 @@ def parse_host_info(answer: Any, pretend: Sequence[Gpu]) -> HostInfo:
     )
 
 
-def _gpu(said: Any) -> Gpu:
-    fields = Fields(said)
+def _parse_gpu(data: Any) -> Gpu:
+    fields = Fields(data)
     gpu_id = fields.text("gpu_id")
-    return Gpu(gpu_id, fields.text("model"), _in_gib(fields.optional_whole("memory_bytes")), gpu_id, True)
+    return Gpu(gpu_id, fields.text("model"), _to_gib(fields.optional_whole("memory_bytes")), gpu_id, True)
 
 
-def _worker(said: Any) -> ForeignProcess:
-    fields = Fields(said)
+def _parse_worker(data: Any) -> ForeignProcess:
+    fields = Fields(data)
     return ForeignProcess(fields.text("gpu_id"), fields.text("user"), fields.text("program"))
 
 
-def _in_gib(number: int | None) -> int | None:
+def _to_gib(number: int | None) -> int | None:
     return None if number is None else round(number / 2**30)

@@ -23,7 +23,7 @@ _BEHIND_S = 2.0
 
 
 class HostTasks:
-    """Merges the states of all machines."""
+    """The tasks of all machines, merged from the state of each."""
 
     def __init__(self, context: str, views: Collection[HostState]) -> None:
         self._context = context
@@ -31,42 +31,45 @@ class HostTasks:
         self._joint_starts = JointStarts(self.where)
 
     async def all(self) -> list[TaskRecord]:
-        """Last submitted first. Raises Unreachable, or why nobody is let in, when no machine answers."""
-        await self._look()
-        self._raise_if_alone()
+        """Returns all tasks, last submitted first.
+
+        If no machine responds, raises Unreachable or the authentication error.
+        """
+        await self._poll_all()
+        self._raise_if_all_failed()
         task_ids = dict.fromkeys(task_id for view in self.views for task_id in view.reports)
-        records = [self.record(task_id) for task_id in task_ids]  # now: what is known changes at every await
-        await self._end_what_lost_a_part(task_ids)
+        records = [self.record(task_id) for task_id in task_ids]  # before the next await, which may change the reports
+        await self._end_incomplete_tasks(task_ids)
         self._joint_starts.see_to(task_ids)
-        return sorted(records, key=_order, reverse=True)
+        return sorted(records, key=_sort_key, reverse=True)
 
     def unreadable(self) -> list[str]:
-        """A sentence for each machine whose last answer was none, or that has tasks which nobody reads any more.
+        """Returns a sentence for each machine whose last response was invalid, or that has tasks of an earlier program.
 
-        One that is only down is shown as such.
+        A machine that is only down is not listed here; the messages of its tasks report that.
         """
         errors = {view.agent.name: view.error for view in self.views if view.error is not None}
         broken = [f"{name}: {why}" for name, why in errors.items() if not isinstance(why, Unreachable | AuthError)]
         return [*broken, *(f"{view.agent.name}: {view.earlier}" for view in self.views if view.earlier)]
 
     async def get(self, task_id: str) -> TaskRecord:
-        """Raises NotFound, Unreachable."""
+        """Returns a task; also ends its other parts if one has failed. Raises NotFound, Unreachable."""
         await self.find(task_id)
         record = self.record(task_id)
-        await self._end_what_lost_a_part((task_id,))
-        if record.status is TaskStatus.PENDING and time.time() - _order(record)[0] > _BEHIND_S:
-            for view in self.views:  # what is before it may be on several machines, and wait for a client
+        await self._end_incomplete_tasks((task_id,))
+        if record.status is TaskStatus.PENDING and time.time() - _sort_key(record)[0] > _BEHIND_S:
+            for view in self.views:  # tasks before it may run on several machines, and wait for a client
                 view.look()
-            self._joint_starts.see_to(dict.fromkeys(one for view in self.views for one in view.reports))
+            self._joint_starts.see_to(dict.fromkeys(other_id for view in self.views for other_id in view.reports))
         else:
             self._joint_starts.see_to((task_id,))
         return record
 
     async def names(self, task_ids: Iterable[str]) -> list[str]:
-        """The tasks' names; the id of one that can't be found now."""
-        return list(await asyncio.gather(*(self._name(task_id) for task_id in task_ids)))
+        """Returns the tasks' names; the id of a task that can't be found now."""
+        return list(await asyncio.gather(*(self._find_name(task_id) for task_id in task_ids)))
 
-    async def _name(self, task_id: str) -> str:
+    async def _find_name(self, task_id: str) -> str:
         try:
             return (await self.get(task_id)).name
         except FlowError:
@@ -83,24 +86,29 @@ class HostTasks:
         return merge_parts(parts, are_all=all(view.has_answered for view in self.views), silent=silent)
 
     def is_cut_off(self, task_id: str) -> bool:
-        """Whether the machines, which all answer, have only some parts of it: who submitted it was killed."""
+        """Returns whether only some machines have their part: the client that submitted the task was killed.
+
+        False unless all machines respond.
+        """
         reports = [view.reports[task_id] for view in self.where(task_id)]
         is_waiting = all(report.status == "pending" for report in reports) and not any(v.is_silent for v in self.views)
         return is_waiting and len(reports) < max((report.parts for report in reports), default=0)
 
     async def find(self, task_id: str) -> tuple[HostState, ...]:
-        """Returns the hosts that hold a part of the task, after asking those whose part may have changed.
+        """Returns the machines that have a part of the task, after polling those whose part may have changed.
 
-        The result lacks parts on hosts that don't answer. Raises NotFound; Unreachable if none answers.
+        The result lacks parts on machines that don't respond. Raises NotFound; Unreachable if none responds.
         """
         if not is_task_id(task_id):
             raise self._not_found(task_id)
-        known = self.where(task_id)
-        is_all = bool(known) and len(known) == known[0].reports[task_id].parts
-        asked = [view for view in known if not view.reports[task_id].is_over] if is_all else self.views
-        answers = dict(zip(asked, await asyncio.gather(*(_has(view, task_id) for view in asked)), strict=True))
+        reported = self.where(task_id)
+        is_all = bool(reported) and len(reported) == reported[0].reports[task_id].parts
+        polled = [view for view in reported if not view.reports[task_id].is_over] if is_all else self.views
+        answers = dict(
+            zip(polled, await asyncio.gather(*(_fetch_or_error(view, task_id) for view in polled)), strict=True)
+        )
         errors = [answer for answer in answers.values() if isinstance(answer, FlowError)]
-        if asked and len(errors) == len(asked):
+        if polled and len(errors) == len(polled):
             raise most_actionable(errors)
         if found := self.where(task_id):
             return found
@@ -115,40 +123,47 @@ class HostTasks:
         return tuple(found[rank] for rank in sorted(found))
 
     def view_of(self, agent: AgentClient) -> HostState:
+        """Returns the state of a machine."""
         return next(view for view in self.views if view.agent is agent)
 
     async def host(self, name: str) -> SshHost:
-        """The machine of this name. Raises NotFound."""
+        """Returns the SSH host of a machine. Raises NotFound."""
         view = next((view for view in self.views if view.agent.name == name), None)
         if view is None:
             raise NotFound(f"no machine {printable(repr(name[:70]))} in context {self._context!r}")
         return await view.agent.ssh()
 
     async def close(self) -> None:
+        """Ends starts in progress, and closes the connections to all machines."""
         await self._joint_starts.close()
         await asyncio.gather(*(view.close() for view in self.views))
 
-    async def _end_what_lost_a_part(self, task_ids: Iterable[str]) -> None:
-        """Machines know nothing of one another: whoever sees that a part is over too early ends the others."""
-        left = []
+    async def _end_incomplete_tasks(self, task_ids: Iterable[str]) -> None:
+        """Ends the other parts of each task of which one part has failed or was cancelled.
+
+        No machine knows the parts on the other machines.
+        """
+        remaining = []
         for task_id in task_ids:
             views = self.where(task_id)
             reports = [view.reports[task_id] for view in views] if len(views) > 1 else []
             if any(report.status in ("failed", "cancelled") and not report.is_broken for report in reports):
-                left += [(view, task_id) for view in views if not view.reports[task_id].is_over and not view.is_silent]
-        await asyncio.gather(*(_end(view, task_id) for view, task_id in left))
+                remaining += [
+                    (view, task_id) for view in views if not view.reports[task_id].is_over and not view.is_silent
+                ]
+        await asyncio.gather(*(_cancel_part(view, task_id) for view, task_id in remaining))
 
-    async def _look(self) -> None:
-        """Returns when each has answered or was waited for long enough, and one has or none does."""
-        asking = {view: question for view in self.views if (question := view.look()) is not None}
-        worth_it = [question for view, question in asking.items() if not view.is_silent]
-        if worth_it:
-            await asyncio.wait(worth_it, timeout=PATIENCE_S)
-        pending = {question for question in asking.values() if not question.done()}
+    async def _poll_all(self) -> None:
+        """Polls all machines. Waits up to `PATIENCE_S`, and longer until one has responded or all have failed."""
+        polls = {view: poll for view in self.views if (poll := view.look()) is not None}
+        expected = [poll for view, poll in polls.items() if not view.is_silent]
+        if expected:
+            await asyncio.wait(expected, timeout=PATIENCE_S)
+        pending = {poll for poll in polls.values() if not poll.done()}
         while pending and all(view.error is not None or not view.has_answered for view in self.views):
             _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
 
-    def _raise_if_alone(self) -> None:
+    def _raise_if_all_failed(self) -> None:
         errors = [view.error for view in self.views if view.error is not None]
         if len(errors) == len(self.views):
             raise most_actionable(errors)
@@ -160,24 +175,25 @@ class HostTasks:
 def select_records(
     records: list[TaskRecord], statuses: Collection[TaskStatus] | None, limit: int | None
 ) -> tuple[TaskRecord, ...]:
-    found = tuple(record for record in records if statuses is None or record.status in statuses)
-    return found if limit is None else found[:limit]
+    """Returns the records with one of the statuses, at most `limit`."""
+    selected = tuple(record for record in records if statuses is None or record.status in statuses)
+    return selected if limit is None else selected[:limit]
 
 
-async def _has(view: HostState, task_id: str) -> bool | FlowError:
+async def _fetch_or_error(view: HostState, task_id: str) -> bool | FlowError:
     try:
         return await view.look_at(task_id)
     except FlowError as error:
         return error
 
 
-async def _end(view: HostState, task_id: str) -> None:
-    with suppress(FlowError):  # whoever looks next tries again
+async def _cancel_part(view: HostState, task_id: str) -> None:
+    with suppress(FlowError):  # the next poll retries
         await view.agent.call("cancel", task_id=task_id)
 
 
 def most_actionable(errors: Sequence[FlowError]) -> FlowError:
-    """The error that the user can act on, before one of a machine that is only silent."""
+    """Returns the error on which the user can act, rather than one of a machine that doesn't respond."""
     if len(errors) == 1:
         return errors[0]
     for error in errors:
@@ -187,16 +203,16 @@ def most_actionable(errors: Sequence[FlowError]) -> FlowError:
 
 
 def not_found(
-    what: str, context: str, answers: Collection[AgentClient], silent: Mapping[AgentClient, FlowError]
+    subject: str, context: str, answers: Collection[AgentClient], silent: Mapping[AgentClient, FlowError]
 ) -> NotFound | Unreachable:
-    """What to raise for something that no machine has that answered, others may not have."""
+    """Returns NotFound if every machine responded, Unreachable otherwise."""
     if not answers:
         return Unreachable(str(most_actionable(list(silent.values()))))
     if silent:
         names = ", ".join(agent.name for agent in silent)
-        return Unreachable(f"{what} is on no machine of context {context!r} that answers; unreachable: {names}")
-    return NotFound(f"no {what} in context {context!r}")
+        return Unreachable(f"{subject} is on no machine of context {context!r} that answers; unreachable: {names}")
+    return NotFound(f"no {subject} in context {context!r}")
 
 
-def _order(record: TaskRecord) -> tuple[float, str]:
+def _sort_key(record: TaskRecord) -> tuple[float, str]:
     return (record.created_at.timestamp() if record.created_at else 0.0, record.task_id)

@@ -1,7 +1,7 @@
-"""What runs on a host before the agent: sees to it that the agent's copy is there, and becomes the agent.
+"""The program that runs on a host before the agent: installs the agent's copy if needed, and becomes the agent.
 
-It is sent to the host with the few modules of the agent that it needs. Only when the copy is missing, it asks for the
-archive on standard output, where the client reads it. Standard library of Python 3.8 only.
+It is sent to the host with the few modules of the agent that it needs. If the copy is missing, it requests the archive
+on standard output, which the client reads. Standard library of Python 3.8 only.
 
 Arguments: the name of the copy, then the SHA-256 of the archive and its size in bytes.
 """
@@ -33,48 +33,51 @@ _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.s
 
 def main() -> None:
     name, digest, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    root = _state_folder() / "local" / machine_id()
+    root = _find_state_folder() / "local" / machine_id()
     home = root / "bin" / name
     try:
-        _provide(root, home, digest, size)
+        _install(root, home, digest, size)
     except OSError as error:
         exit_with_message(error)
     os.write(1, READY)
     os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", _CODE, str(home), str(root)])
 
 
-def _provide(root: Path, home: Path, digest: str, size: int) -> None:
-    """Raises UnsafeFolder, OSError."""
+def _install(root: Path, home: Path, digest: str, size: int) -> None:
+    """Installs the agent's copy unless it is complete. Raises UnsafeFolder, OSError."""
     check_folders(root, more=[home])
-    if not _is_whole(home):
+    if not _is_complete(home):
         os.write(1, WANTED)
-        _unpack(_archive(digest, size), home)
-    inside = {(home / name).parent for name in _sizes(home)}
-    check_folders(root, more=[home, home / "flow_core", *inside, *(folder / "__pycache__" for folder in inside)])
+        _unpack(_read_archive(digest, size), home)
+    folders = {(home / name).parent for name in _read_sizes(home)}
+    check_folders(root, more=[home, home / "flow_core", *folders, *(folder / "__pycache__" for folder in folders)])
     os.utime(home)
 
 
-def _state_folder() -> Path:
-    """As flow's own settings have it on any machine."""
-    wanted = os.environ.get("FLOW_STATE_DIR")
-    if wanted:
-        return Path(os.path.expanduser(wanted)).absolute()
-    usual = "~/Library/Application Support" if sys.platform == "darwin" else "~/.local/state"
+def _find_state_folder() -> Path:
+    """Returns the state directory, by the same rules as `config.state_dir`."""
+    setting = os.environ.get("FLOW_STATE_DIR")
+    if setting:
+        return Path(os.path.expanduser(setting)).absolute()
+    default = "~/Library/Application Support" if sys.platform == "darwin" else "~/.local/state"
     base = os.environ.get("XDG_STATE_HOME", "").strip()
-    return Path(base if os.path.isabs(base) else os.path.expanduser(usual)) / "flow"
+    return Path(base if os.path.isabs(base) else os.path.expanduser(default)) / "flow"
 
 
-def _is_whole(home: Path) -> bool:
-    """A machine that lost its power may have kept the names of files without their content."""
+def _is_complete(home: Path) -> bool:
+    """Returns whether the copy is complete.
+
+    A machine that lost its power may have kept the names of files without their content.
+    """
     try:
-        sizes = _sizes(home)
-        return bool(sizes) and all(_is_ours(home / name, size) for name, size in sizes.items())
+        sizes = _read_sizes(home)
+        return bool(sizes) and all(_is_own_file(home / name, size) for name, size in sizes.items())
     except OSError:
         return False
 
 
-def _sizes(home: Path) -> dict[str, Any]:
-    """Of every file in a copy; empty where that is not known."""
+def _read_sizes(home: Path) -> dict[str, Any]:
+    """Returns the size of every file in a copy; empty if it is unknown."""
     try:
         sizes = json.loads((home / _SIZES).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -82,13 +85,13 @@ def _sizes(home: Path) -> dict[str, Any]:
     return sizes if isinstance(sizes, dict) else {}
 
 
-def _is_ours(path: Path, size: Any) -> bool:
-    found = os.lstat(path)
-    return stat.S_ISREG(found.st_mode) and found.st_size == size and found.st_uid == os.geteuid()
+def _is_own_file(path: Path, size: Any) -> bool:
+    info = os.lstat(path)
+    return stat.S_ISREG(info.st_mode) and info.st_size == size and info.st_uid == os.geteuid()
 
 
-def _archive(digest: str, size: int) -> bytes:
-    """Raises OSError for what is not the archive that was promised."""
+def _read_archive(digest: str, size: int) -> bytes:
+    """Reads the archive from standard input. Raises OSError if it is incomplete or not the expected one."""
     data = bytearray()
     while len(data) < size:
         piece = os.read(0, size - len(data))
@@ -101,26 +104,29 @@ def _archive(digest: str, size: int) -> bytes:
 
 
 def _unpack(archive: bytes, home: Path) -> None:
-    """Makes the folder beside its place and renames it. Whoever is at it at the same time makes the same."""
+    """Creates the folder under another name and renames it.
+
+    A process that does this at the same time builds the same content.
+    """
     files = json.loads(zlib.decompress(archive))
     make_private_folder(home.parent)
-    fresh = home.with_name(f".{home.name}-{os.getpid()}")
-    shutil.rmtree(fresh, ignore_errors=True)
+    staging = home.with_name(f".{home.name}-{os.getpid()}")
+    shutil.rmtree(staging, ignore_errors=True)
     try:
         for name, text in files.items():
-            make_private_folder((fresh / name).parent / "__pycache__")
-            _write(fresh / name, text.encode())
+            make_private_folder((staging / name).parent / "__pycache__")
+            _write(staging / name, text.encode())
         sizes = {name: len(text.encode()) for name, text in files.items()}
-        _write(fresh / _SIZES, json.dumps(sizes).encode())
-        if home.exists() and not _is_whole(home):
+        _write(staging / _SIZES, json.dumps(sizes).encode())
+        if home.exists() and not _is_complete(home):
             shutil.rmtree(home, ignore_errors=True)
         try:
-            os.rename(fresh, home)
+            os.rename(staging, home)
         except OSError:
-            if not _is_whole(home):
+            if not _is_complete(home):
                 raise
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _write(path: Path, data: bytes) -> None:

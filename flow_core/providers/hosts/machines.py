@@ -1,4 +1,4 @@
-"""The machines of a context, as its settings name them, and how each is reached."""
+"""The machines of a context's settings, and how each is reached."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from flow_core.providers.over_agent.pruning_setting import PRUNE_AFTER_DAYS, pru
 from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, login_timeout_of
 
 SETTINGS = ("hosts", "region", LOGIN_TIMEOUT, "python", "s3_python", SEND_CREDENTIALS, "container", PRUNE_AFTER_DAYS)
-_WORDS = ("name", "hostname", "user", "identity_file", "gpus", "region", "python", "s3_python")
+_TEXT_FIELDS = ("name", "hostname", "user", "identity_file", "gpus", "region", "python", "s3_python")
 _FOR_ALL = ("region", "python", "s3_python")
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One of them. What isn't said is as the user's ssh config has it; `gpus` are pretend ones.
+    """A machine of the settings. Fields that are None come from the ssh config; `gpus` are declared, not detected.
 
     `python` is the interpreter that runs the agent there, and `s3_python` the one that has boto3.
     """
@@ -39,66 +39,68 @@ class Machine:
 
     @property
     def pretend(self) -> tuple[Gpu, ...]:
+        """The declared GPUs."""
         return parse_declared_gpus(self.gpus) if self.gpus else ()
 
     @property
     def key_file(self) -> Path | None:
-        """Raises ConfigError where it lies in the home of a user that this machine does not have."""
-        from flow_core.ssh.ssh_config_parser import expand_home  # deferred: reading a config must not pay for it
+        """The private key. Raises ConfigError if it is in the home of a user that this machine does not have."""
+        from flow_core.ssh.ssh_config_parser import expand_home  # deferred: only machines of a config need it
 
         return expand_home(self.identity_file, "identity_file") if self.identity_file else None
 
 
 def machines_of(settings: Mapping[str, Any]) -> tuple[Machine, ...]:
-    """In the order they are listed in. Raises ConfigError."""
+    """Parses the machines of the settings, in the order of the list. Raises ConfigError."""
     listed = settings.get("hosts")
     if isinstance(listed, str):
         listed = [listed]
     if not isinstance(listed, list | tuple) or not listed:
         raise ConfigError("hosts: list the machines, such as hosts: [gpu1, gpu2]", field="hosts")
     for_all = {name: str(settings[name]) for name in _FOR_ALL if settings.get(name) is not None}
-    machines = tuple(_machine(one, for_all) for one in listed)
+    machines = tuple(_parse_machine(entry, for_all) for entry in listed)
     names = [machine.name for machine in machines]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ConfigError(f"hosts: {printable(repr(twice))} is listed twice", field="hosts")
+    duplicate = next((name for name in names if names.count(name) > 1), None)
+    if duplicate is not None:
+        raise ConfigError(f"hosts: {printable(repr(duplicate))} is listed twice", field="hosts")
     return machines
 
 
 def usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
-    """Without the machines that can't be used; no context where not one of those that are listed can be."""
-    machines, problems = _usable_machines(settings.get("hosts"))
+    """Drops the machines with invalid settings. Without a valid machine there is no context."""
+    machines, problems = _select_valid_machines(settings.get("hosts"))
     if problems and not machines:
         return UsableSettings(None, problems)
     rest = drop_invalid({**settings, "hosts": machines} if problems else settings, login_timeout_of)
     return UsableSettings(rest.settings, (*problems, *rest.problems))
 
 
-def _usable_machines(listed: Any) -> tuple[list[Any], tuple[SettingProblem, ...]]:
-    sound: list[Any] = []
+def _select_valid_machines(listed: Any) -> tuple[list[Any], tuple[SettingProblem, ...]]:
+    """Returns the valid machines, and the problems of the others."""
+    valid: list[Any] = []
     problems: list[SettingProblem] = []
     for number, entry in enumerate(listed if isinstance(listed, list) else ()):
         try:
-            _machine(entry, {})
+            _parse_machine(entry, {})
         except ConfigError as error:
             path = f"hosts.{number}" + (f".{error.field}" if isinstance(entry, dict) else "")
             problems.append(SettingProblem(path, error.message.partition(": ")[2]))
         else:
-            sound.append(entry)
-    return sound, tuple(problems)
+            valid.append(entry)
+    return valid, tuple(problems)
 
 
 def problems_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """A sentence for each setting that can't be used."""
+    """Returns a sentence for each setting that can't be used."""
     problems = [f"{name}: is no setting of a context of hosts" for name in settings if name not in SETTINGS]
     listed = settings.get("hosts")
-    each: list[Any] = [[one] for one in listed] if isinstance(listed, list | tuple) and listed else [listed]
-    for one in each:
+    lists: list[Any] = [[entry] for entry in listed] if isinstance(listed, list | tuple) and listed else [listed]
+    for entry in lists:
         try:
-            machines_of({"hosts": one})
+            machines_of({"hosts": entry})
         except FlowError as error:
             problems.append(str(error))
-    if len(each) > 1 and not problems:
+    if len(lists) > 1 and not problems:
         try:
             machines_of(settings)
         except FlowError as error:
@@ -113,40 +115,41 @@ def problems_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _check_engine(settings: Mapping[str, Any]) -> None:
     from flow_core.providers.over_agent.container_request_checks import (
-        check_engine,  # deferred: reading a config must not pay for it
+        check_engine,  # deferred: only a check of a config needs it
     )
 
     check_engine(settings.get("container"))
 
 
-def _machine(said: Any, for_all: Mapping[str, str]) -> Machine:
-    from flow_core.ssh.settings import (  # deferred: reading a config must not pay for it
+def _parse_machine(entry: Any, for_all: Mapping[str, str]) -> Machine:
+    """Parses one machine; `for_all` are the settings of the context that apply to all machines. Raises ConfigError."""
+    from flow_core.ssh.settings import (  # deferred: only machines of a config need it
         check_host_name,
         check_user_name,
     )
 
-    if isinstance(said, str):
-        said = {"name": said}
-    if not isinstance(said, Mapping) or not isinstance(said.get("name", said.get("hostname")), str):
+    if isinstance(entry, str):
+        entry = {"name": entry}
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("name", entry.get("hostname")), str):
         raise ConfigError("hosts: each is a name of ~/.ssh/config, or a table with a name", field="hosts")
-    name = printable(repr(said.get("name", said.get("hostname"))))
-    for word, value in said.items():
-        if word == LOGIN_TIMEOUT or (word == "gpus" and isinstance(value, list | tuple)):
+    name = printable(repr(entry.get("name", entry.get("hostname"))))
+    for field, value in entry.items():
+        if field == LOGIN_TIMEOUT or (field == "gpus" and isinstance(value, list | tuple)):
             continue
-        if word == "port" and isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536:
+        if field == "port" and isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536:
             continue
-        if word not in _WORDS or not isinstance(value, str) or not value or not value.isprintable():
-            raise ConfigError(f"hosts: {name} has {printable(repr(word))}, which can't be used", field=str(word))
-    gpus = said.get("gpus")
+        if field not in _TEXT_FIELDS or not isinstance(value, str) or not value or not value.isprintable():
+            raise ConfigError(f"hosts: {name} has {printable(repr(field))}, which can't be used", field=str(field))
+    gpus = entry.get("gpus")
     machine = Machine(
-        name=check_host_name(said.get("name", said.get("hostname")), "name" if "name" in said else "hostname"),
-        hostname=None if said.get("hostname") is None else check_host_name(said["hostname"], "hostname"),
-        user=None if said.get("user") is None else check_user_name(said["user"]),
-        port=said.get("port"),
-        identity_file=said.get("identity_file"),
+        name=check_host_name(entry.get("name", entry.get("hostname")), "name" if "name" in entry else "hostname"),
+        hostname=None if entry.get("hostname") is None else check_host_name(entry["hostname"], "hostname"),
+        user=None if entry.get("user") is None else check_user_name(entry["user"]),
+        port=entry.get("port"),
+        identity_file=entry.get("identity_file"),
         gpus=",".join(map(str, gpus)) if isinstance(gpus, list | tuple) else gpus,
-        login_timeout_s=login_timeout_of(said),
-        **{name: said.get(name, for_all.get(name)) for name in _FOR_ALL},
+        login_timeout_s=login_timeout_of(entry),
+        **{name: entry.get(name, for_all.get(name)) for name in _FOR_ALL},
     )
     if machine.gpus is not None and not machine.pretend:
         raise ConfigError(f"hosts: the gpus of {name} must be such as a100:4", field="gpus")

@@ -1,4 +1,4 @@
-"""Which machine a task goes to: one that it fits and that has most to give now, else the one with the shortest line."""
+"""Chooses the machine of a task: one where the task can start now, or the one with the shortest queue."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from flow_core.providers.over_agent.submit_requests import gpus_for, no_gpus
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
 
-_MOST_SAID = 8
+_SHOWN_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A machine, and the GPUs there that would do: `count` of `candidates`."""
+    """A machine and its suitable GPUs: the task gets `count` of `candidates`."""
 
     agent: AgentClient
     info: HostInfo
@@ -35,26 +35,28 @@ class Candidate:
 
     @property
     def gpus(self) -> dict[str, Any]:
-        """What the agent is asked for."""
+        """The part about GPUs of the agent's submit request."""
         if not self.count:
             return no_gpus(self.instance_type, self.info.gpus)
         return gpus_for(self.count, self.model, self.candidates)
 
     @property
     def free(self) -> int:
+        """The number of suitable GPUs that are free."""
         return len({gpu.gpu_id for gpu in self.candidates} & {gpu.gpu_id for gpu in self.info.free_gpus})
 
     def has(self, gpu_ids: Collection[str]) -> bool:
-        """Whether these are enough for the task."""
+        """Returns whether these GPUs are enough for the task."""
         return sum(gpu.gpu_id in gpu_ids for gpu in self.candidates) >= self.count
 
     @property
     def starts_at_once(self) -> bool:
+        """Whether the task could start now."""
         return not self.count or (self.free >= self.count and not self.info.waiting)
 
     @property
     def rank(self) -> tuple[bool, int, float]:
-        """The lowest is the best."""
+        """The sort key; the lowest is the best."""
         busy = (self.info.load or 0.0) / (self.info.cpus or 1)
         if not self.count:
             return False, self.info.running, busy
@@ -63,49 +65,58 @@ class Candidate:
 
 def rank_candidates(
     config: TaskConfig,
-    seen: Mapping[AgentClient, HostInfo],
+    infos: Mapping[AgentClient, HostInfo],
     silent: Mapping[AgentClient, FlowError],
     names: Mapping[str, AgentClient],
 ) -> list[Candidate]:
-    """Machines for the task, best first, of the first instance type that any of them could ever give.
+    """Returns machines for the task, best first, of the first instance type that any of them can provide.
 
-    Raises ConfigError, and CapacityError where none could.
+    Raises ConfigError, and CapacityError if none can provide one.
     """
-    there = _in_region(config.region, seen, names)
-    there = {agent: info for agent, info in there.items() if _is_large_enough(config, info)}
-    asked = [f"{config.min_cpus} CPUs"] if config.min_cpus else []
-    asked += [f"{config.min_memory_gb} GB"] if config.min_memory_gb else []
-    return find_candidates(_wishes(config), there, silent, f" with {' and '.join(asked)}" if asked else "")
+    suitable = _select_region(config.region, infos, names)
+    suitable = {agent: info for agent, info in suitable.items() if _is_large_enough(config, info)}
+    sizes = [f"{config.min_cpus} CPUs"] if config.min_cpus else []
+    sizes += [f"{config.min_memory_gb} GB"] if config.min_memory_gb else []
+    return find_candidates(
+        _list_requested_types(config), suitable, silent, f" with {' and '.join(sizes)}" if sizes else ""
+    )
 
 
 def find_candidates(
-    wishes: Sequence[GpuRequest | str],
-    seen: Mapping[AgentClient, HostInfo],
+    instance_types: Sequence[GpuRequest | str],
+    infos: Mapping[AgentClient, HostInfo],
     silent: Mapping[AgentClient, FlowError],
-    besides: str = "",
+    condition: str = "",
 ) -> list[Candidate]:
-    """The same for instance types; `besides` is what the machines of `seen` were chosen by. Raises CapacityError."""
-    for wish in wishes:
-        found = [candidate for agent, info in seen.items() if (candidate := _candidate(wish, agent, info)) is not None]
-        if found:
-            return sorted(found, key=lambda candidate: candidate.rank)
-    what = printable(" or ".join(map(str, wishes)) + besides)
-    has = "; ".join(f"{agent.name} has {_said(info)}" for agent, info in list(seen.items())[:_MOST_SAID])
-    absent = f"; {', '.join(agent.name for agent in silent)} can't be asked now" if silent else ""
-    raise CapacityError(f"{what} can't be had here: {has or 'no reachable machine is large enough'}{absent}")
+    """Returns machines for the first of the instance types that any of them can provide, best first.
+
+    `condition` describes by what `infos` were selected, for the error. Raises CapacityError.
+    """
+    for instance_type in instance_types:
+        candidates = [
+            candidate
+            for agent, info in infos.items()
+            if (candidate := _make_candidate(instance_type, agent, info)) is not None
+        ]
+        if candidates:
+            return sorted(candidates, key=lambda candidate: candidate.rank)
+    requested = printable(" or ".join(map(str, instance_types)) + condition)
+    has = "; ".join(f"{agent.name} has {_describe_host(info)}" for agent, info in list(infos.items())[:_SHOWN_MAX])
+    unreachable = f"; {', '.join(agent.name for agent in silent)} can't be asked now" if silent else ""
+    raise CapacityError(f"{requested} can't be had here: {has or 'no reachable machine is large enough'}{unreachable}")
 
 
-def _wishes(config: TaskConfig) -> tuple[GpuRequest | str, ...]:
+def _list_requested_types(config: TaskConfig) -> tuple[GpuRequest | str, ...]:
     if config.min_gpu_memory_gb is not None:
         return (GpuRequest(min_memory_gb=config.min_gpu_memory_gb),)
     return config.instance_types or ("cpu",)
 
 
-def _candidate(wish: GpuRequest | str, agent: AgentClient, info: HostInfo) -> Candidate | None:
-    if wish == agent.name:
+def _make_candidate(instance_type: GpuRequest | str, agent: AgentClient, info: HostInfo) -> Candidate | None:
+    if instance_type == agent.name:
         gpus = info.gpus
         return Candidate(agent, info, len(gpus), gpus, gpus[0].short_model) if gpus else Candidate(agent, info)
-    request = parse_gpu(wish) if isinstance(wish, str) else wish
+    request = parse_gpu(instance_type) if isinstance(instance_type, str) else instance_type
     if not request.needs_gpu:
         too_few = request.cpus and info.cpus and request.cpus > info.cpus
         return None if too_few else Candidate(agent, info)
@@ -115,17 +126,17 @@ def _candidate(wish: GpuRequest | str, agent: AgentClient, info: HostInfo) -> Ca
     return Candidate(agent, info, request.count, fitting, request.model or fitting[0].short_model)
 
 
-def _in_region(
-    region: str | None, seen: Mapping[AgentClient, HostInfo], names: Mapping[str, AgentClient]
+def _select_region(
+    region: str | None, infos: Mapping[AgentClient, HostInfo], names: Mapping[str, AgentClient]
 ) -> Mapping[AgentClient, HostInfo]:
     if region is None:
-        return seen
+        return infos
     if not any(region in (agent.name, agent.region) for agent in names.values()):
-        known = ", ".join(names)
+        machines = ", ".join(names)
         raise ConfigError(
-            f"region: {printable(repr(region))} is no machine and no region here; there are: {known}", field="region"
+            f"region: {printable(repr(region))} is no machine and no region here; there are: {machines}", field="region"
         )
-    return {agent: info for agent, info in seen.items() if region in (agent.name, agent.region)}
+    return {agent: info for agent, info in infos.items() if region in (agent.name, agent.region)}
 
 
 def _is_large_enough(config: TaskConfig, info: HostInfo) -> bool:
@@ -135,7 +146,7 @@ def _is_large_enough(config: TaskConfig, info: HostInfo) -> bool:
     )
 
 
-def _said(info: HostInfo) -> str:
+def _describe_host(info: HostInfo) -> str:
     parts = [describe_gpus(info.gpus)]
     parts += [f"{info.cpus} CPUs"] if info.cpus else []
     parts += [f"{info.memory_gb} GB"] if info.memory_gb else []

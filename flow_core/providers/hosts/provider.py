@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 
 
 class HostsProvider(SshAccess, Provider):
-    """Tasks run on machines that need an SSH server and a Python 3.8, and are found there by every client.
+    """A provider whose machines need an SSH server and Python 3.8. Every client finds the tasks there.
 
-    Settings: `hosts` (names of ~/.ssh/config, or tables that say more), and those of `machines.SETTINGS`.
+    Settings: `hosts` (names of ~/.ssh/config, or tables with more settings), and the rest of `machines.SETTINGS`.
     """
 
     poll = PollIntervals(busy_s=2.0, idle_s=5.0)
 
-    def __init__(self, context: Context, person: Prompter | None = None) -> None:
+    def __init__(self, context: Context, prompter: Prompter | None = None) -> None:
         self._context, self._settings = context.name, context.settings
         self._prune_after_days = prune_after_days_of(context.settings)
         sends_credentials(context.settings)
-        self._pool = HostPool(person, login_timeout_of(context.settings))
+        self._pool = HostPool(prompter, login_timeout_of(context.settings))
         hosts = [AgentClient(machine, self._pool, context.name) for machine in machines_of(context.settings)]
         self._tasks = HostTasks(context.name, [HostState(context.name, agent) for agent in hosts])
         self._locator = HostTaskLocator(context.name, self._tasks)
@@ -97,7 +97,7 @@ class HostsProvider(SshAccess, Provider):
         return HostsConfigSchema()
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
-        from flow_core.providers.hosts.submit import HostSubmission  # deferred: it is not needed to look at tasks
+        from flow_core.providers.hosts.submit import HostSubmission  # deferred: not needed to list tasks
 
         task_id = await HostSubmission(config, self._tasks, self.volumes, self.reservations, self._settings).run()
         return await self._tasks.get(task_id)
@@ -117,9 +117,9 @@ class HostsProvider(SshAccess, Provider):
 
     def describe_submit(self, config: TaskConfig) -> str:
         hosts = [view.agent.name for view in self._tasks.views]
-        where = hosts[0] if len(hosts) == 1 else f"<one of {', '.join(hosts)}>"
-        sent = self.discloses(config)
-        return f"ssh {where} sh -c {shlex.quote(config.command_line)}" + (f"  (with {sent})" if sent else "")
+        host = hosts[0] if len(hosts) == 1 else f"<one of {', '.join(hosts)}>"
+        disclosed = self.discloses(config)
+        return f"ssh {host} sh -c {shlex.quote(config.command_line)}" + (f"  (with {disclosed})" if disclosed else "")
 
     def discloses(self, config: TaskConfig) -> str:
         return disclosure(config, self._settings)
@@ -134,7 +134,7 @@ class HostsProvider(SshAccess, Provider):
         return f"on {first.host}: SIGTERM to pid {first.pid} and every process of {task.task_id}, SIGKILL after 5 s"
 
     async def close(self) -> None:
-        """Lets go of every connection. Tasks go on."""
+        """Closes all connections. Tasks continue. Calling it again is safe."""
         if (logs := vars(self).get("logs")) is not None:
             await logs.aclose()
         if (tunnels := vars(self).get("tunnels")) is not None:

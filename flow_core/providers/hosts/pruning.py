@@ -25,55 +25,58 @@ _Answer = TypeVar("_Answer")
 
 
 class HostPruning:
-    """The rule is applied to the tasks of all machines together; a machine that is down keeps what it has."""
+    """The pruning of a context. The rule applies to the tasks of all machines together.
+
+    A machine that is down keeps its tasks.
+    """
 
     def __init__(self, context: str, tasks: HostTasks, after_days: float | None) -> None:
         self._context = context
         self._tasks = tasks
         self._after_days = after_days
-        self._next_look = 0.0
+        self._next_poll_at = 0.0
 
     async def plan(
         self, older_than_days: float | None, keep_last: int | None, task_ids: Collection[str] = ()
     ) -> PruningPlan:
-        among = _meeting(await self._tasks.all(), older_than_days, keep_last)
+        among = _select_by_rule(await self._tasks.all(), older_than_days, keep_last)
         for task_id in task_ids:
             await self._tasks.get(task_id)  # raises NotFound
-            if absent := self._absent(task_id):
-                raise Unreachable(f"task {task_id} can't be pruned now: {absent}")
-        plan, refusals = await self._ask_for_plan(among, frozenset(task_ids))
+            if reason := self._explain_unavailable(task_id):
+                raise Unreachable(f"task {task_id} can't be pruned now: {reason}")
+        plan, refusals = await self._merge_plans(among, frozenset(task_ids))
         for refusal in refusals:
             if refusal.task_id in task_ids:
                 raise Conflict(f"task {refusal.task_id} can't be pruned: {sentence(refusal)}")
         return plan
 
     async def prune(self, plan: PruningPlan) -> PruningResult:
-        await self._tasks.all()  # a client that has just begun doesn't know yet where they are
-        wanted = {task.task_id: task for task in plan.tasks if is_task_id(task.task_id)}
-        absent = {task_id: why for task_id in wanted if (why := self._absent(task_id))}
-        by_view = self._by_view(wanted.keys() - absent.keys())
-        asked = {view: [wanted[task_id] for task_id in ids] for view, ids in by_view.items()}
-        answers = await _each(asked, lambda view: _prune(view, asked[view]))
+        await self._tasks.all()  # a new client doesn't know the machines of the tasks yet
+        tasks = {task.task_id: task for task in plan.tasks if is_task_id(task.task_id)}
+        unavailable = {task_id: why for task_id in tasks if (why := self._explain_unavailable(task_id))}
+        ids_by_host = self._group_by_host(tasks.keys() - unavailable.keys())
+        by_host = {view: [tasks[task_id] for task_id in ids] for view, ids in ids_by_host.items()}
+        answers = await _call_each(by_host, lambda view: _request_pruning(view, by_host[view]))
         removed: list[EndedTask] = []
-        refused = dict(absent)
+        refused = dict(unavailable)
         for view, answer in answers.items():
             if isinstance(answer, FlowError):
-                refused |= {task.task_id: str(answer) for task in asked[view]}
+                refused |= {task.task_id: str(answer) for task in by_host[view]}
             else:
                 removed += answer[0]
                 view.forget(task.task_id for task in answer[0])
                 refused |= sentences(answer[1])
-        pruned = tuple(task for task in prunable(_folded(removed)) if task.task_id not in refused)
+        pruned = tuple(task for task in prunable(_merge_parts(removed)) if task.task_id not in refused)
         return PruningResult(self._context, pruned, refused)
 
     async def plan_due(self) -> PruningPlan | None:
-        if self._after_days is None or time.monotonic() < self._next_look:
+        if self._after_days is None or time.monotonic() < self._next_poll_at:
             return None
-        self._next_look = time.monotonic() + _POLL_S
-        among = _meeting(await self._tasks.all(), self._after_days, None)
-        if not any(await asyncio.gather(*(_takes_turn(view) for view in self._tasks.views))):
+        self._next_poll_at = time.monotonic() + _POLL_S
+        among = _select_by_rule(await self._tasks.all(), self._after_days, None)
+        if not any(await asyncio.gather(*(_claim_turn(view) for view in self._tasks.views))):
             return None
-        plan, _ = await self._ask_for_plan(among, frozenset())
+        plan, _ = await self._merge_plans(among, frozenset())
         return plan
 
     def describe(self, plan: PruningPlan) -> str:
@@ -83,36 +86,38 @@ class HostPruning:
         hosts = ", ".join(view.agent.name for view in self._tasks.views if any(name in view.reports for name in names))
         return f"on {hosts or 'no machine'}: rm -r .../tasks/{f'{{{shown}}}' if len(names) > 1 else shown}{more}"
 
-    async def _ask_for_plan(
-        self, among: Collection[str], named: frozenset[str]
+    async def _merge_plans(
+        self, among: Collection[str], named_ids: frozenset[str]
     ) -> tuple[PruningPlan, list[PruningRefusal]]:
-        """A task on several machines goes as a whole, or stays."""
-        asked = self._by_view(task_id for task_id in {*among, *named} if not self._absent(task_id))
-        answers = await _each(asked, lambda view: _plan(view, asked[view], named))
+        """Merges the plans of all machines. A task on several machines is pruned on all of them, or not at all."""
+        by_host = self._group_by_host(
+            task_id for task_id in {*among, *named_ids} if not self._explain_unavailable(task_id)
+        )
+        answers = await _call_each(by_host, lambda view: _request_plan(view, by_host[view], named_ids))
         silent = {view: answer for view, answer in answers.items() if isinstance(answer, FlowError)}
-        if silent and (len(silent) == len(asked) or any(not named.isdisjoint(asked[view]) for view in silent)):
+        if silent and (len(silent) == len(by_host) or any(not named_ids.isdisjoint(by_host[view]) for view in silent)):
             raise most_actionable(list(silent.values()))
-        said = [answer for answer in answers.values() if not isinstance(answer, FlowError)]
-        refusals = [refusal for _, _, refused in said for refusal in refused if refusal.code != selection.GONE]
+        plans = [answer for answer in answers.values() if not isinstance(answer, FlowError)]
+        refusals = [refusal for _, _, refused in plans for refusal in refused if refusal.code != selection.GONE]
         refused = sentences(refusals)
-        kept = _folded(task for _, kept, _ in said for task in kept)
-        held = {task.task_id for task in kept}
-        unknown = {task_id for view in silent for task_id in asked[view]}
-        stays = tuple(task for task in prunable(kept) if task.task_id not in {*refused, *unknown})
-        tasks = prunable(_folded(task for tasks, _, _ in said for task in tasks))
-        goes = tuple(task for task in tasks if task.task_id not in {*refused, *unknown, *held})
-        return PruningPlan(self._context, _by_end(goes), _by_end(stays), refused), refusals
+        kept = _merge_parts(task for _, kept, _ in plans for task in kept)
+        kept_ids = {task.task_id for task in kept}
+        unknown = {task_id for view in silent for task_id in by_host[view]}
+        kept_tasks = tuple(task for task in prunable(kept) if task.task_id not in {*refused, *unknown})
+        tasks = prunable(_merge_parts(task for tasks, _, _ in plans for task in tasks))
+        prunable_tasks = tuple(task for task in tasks if task.task_id not in {*refused, *unknown, *kept_ids})
+        return PruningPlan(self._context, _sort_by_end(prunable_tasks), _sort_by_end(kept_tasks), refused), refusals
 
-    def _by_view(self, task_ids: Iterable[str]) -> dict[HostState, list[str]]:
-        """The tasks that each machine has a part of. One that is known by two names counts once."""
-        found: dict[HostState, list[str]] = {}
+    def _group_by_host(self, task_ids: Iterable[str]) -> dict[HostState, list[str]]:
+        """Returns the tasks of which each machine has a part. A machine with two names counts once."""
+        groups: dict[HostState, list[str]] = {}
         for task_id in task_ids:
             for view in self._tasks.where(task_id):
-                found.setdefault(view, []).append(task_id)
-        return found
+                groups.setdefault(view, []).append(task_id)
+        return groups
 
-    def _absent(self, task_id: str) -> str:
-        """Why a task can't go now, for want of its machines; "" where all are there."""
+    def _explain_unavailable(self, task_id: str) -> str:
+        """Returns why a task can't be pruned now because of its machines; "" if all of them respond."""
         views = self._tasks.where(task_id)
         have_all_answered = all(view.has_answered and not view.is_silent for view in self._tasks.views)
         if not views:
@@ -123,23 +128,23 @@ class HostPruning:
         return f"{', '.join(silent)} {'does' if len(silent) == 1 else 'do'} not answer" if silent else ""
 
 
-async def _each(
-    views: Iterable[HostState], ask: Callable[[HostState], Coroutine[None, None, _Answer]]
+async def _call_each(
+    views: Iterable[HostState], call: Callable[[HostState], Coroutine[None, None, _Answer]]
 ) -> dict[HostState, _Answer | FlowError]:
-    """What each says, or why it doesn't."""
+    """Calls `call` for each host. Returns the answer or the FlowError of each."""
 
-    async def answer_of(view: HostState) -> _Answer | FlowError:
+    async def call_one(view: HostState) -> _Answer | FlowError:
         try:
-            return await ask(view)
+            return await call(view)
         except FlowError as error:
             return error
 
-    asked = list(views)
-    return dict(zip(asked, await asyncio.gather(*map(answer_of, asked)), strict=True))
+    called = list(views)
+    return dict(zip(called, await asyncio.gather(*map(call_one, called)), strict=True))
 
 
-def _meeting(records: Iterable[TaskRecord], older_than_days: float | None, keep_last: int | None) -> list[str]:
-    """The ids of the ended tasks that meet the rule, without which none does."""
+def _select_by_rule(records: Iterable[TaskRecord], older_than_days: float | None, keep_last: int | None) -> list[str]:
+    """Returns the ids of the ended tasks that the rule selects; none without a rule."""
     if older_than_days is None and keep_last is None:
         return []
     ended = [(record.completed_at, record.task_id) for record in records if record.is_terminal]
@@ -148,67 +153,73 @@ def _meeting(records: Iterable[TaskRecord], older_than_days: float | None, keep_
     return [task_id for at, task_id in by_end[keep_last or 0 :] if before is None or at < before]
 
 
-async def _plan(
-    view: HostState, task_ids: Iterable[str], named: Collection[str]
+async def _request_plan(
+    view: HostState, task_ids: Iterable[str], named_ids: Collection[str]
 ) -> tuple[list[EndedTask], list[EndedTask], list[PruningRefusal]]:
-    asked: dict[str, list[str]] = {"among": [], "named": []}
+    arguments: dict[str, list[str]] = {"among": [], "named": []}
     for task_id in task_ids:
-        asked["named" if task_id in named else "among"].append(task_id)
-    answer = await view.agent.call("plan_pruning", _ANSWER_S, **asked)
-    return _ended(view, answer, "tasks"), _ended(view, answer, "kept"), _refusals(view, answer)
+        arguments["named" if task_id in named_ids else "among"].append(task_id)
+    answer = await view.agent.call("plan_pruning", _ANSWER_S, **arguments)
+    return _parse_tasks(view, answer, "tasks"), _parse_tasks(view, answer, "kept"), _parse_refusals(view, answer)
 
 
-async def _prune(view: HostState, tasks: Sequence[PrunableTask]) -> tuple[list[EndedTask], list[PruningRefusal]]:
-    """Raises Unreachable where it can't be known what went."""
+async def _request_pruning(
+    view: HostState, tasks: Sequence[PrunableTask]
+) -> tuple[list[EndedTask], list[PruningRefusal]]:
+    """Prunes tasks on one host. Raises Unreachable if the result is unknown."""
     arguments = {
         "task_ids": [task.task_id for task in tasks],
         "made_files": [task.task_id for task in tasks if task.made_files],
     }
     answer = await view.agent.call("prune", _ANSWER_S, **arguments)
-    return _ended(view, answer, "removed"), _refusals(view, answer)
+    return _parse_tasks(view, answer, "removed"), _parse_refusals(view, answer)
 
 
-async def _takes_turn(view: HostState) -> bool:
+async def _claim_turn(view: HostState) -> bool:
+    """Claims today's pruning of the host.
+
+    Returns False if another client has claimed it or submits now, or if the host doesn't respond.
+    """
     try:
         return not view.is_silent and await view.agent.call("take_pruning_turn") is True
     except FlowError:
         return False
 
 
-def _folded(tasks: Iterable[EndedTask]) -> list[EndedTask]:
-    """One for the parts of a task that lie on several machines."""
-    found: dict[str, EndedTask] = {}
+def _merge_parts(tasks: Iterable[EndedTask]) -> list[EndedTask]:
+    """Merges the entries of a task that runs on several machines."""
+    merged: dict[str, EndedTask] = {}
     for task in tasks:
-        other = found.get(task.task_id)
-        found[task.task_id] = task if other is None else _sum(task, other)
-    return list(found.values())
+        other = merged.get(task.task_id)
+        merged[task.task_id] = task if other is None else _add(task, other)
+    return list(merged.values())
 
 
-def _sum(one: EndedTask, other: EndedTask) -> EndedTask:
-    return one._replace(
-        size_bytes=one.size_bytes + other.size_bytes,
-        made_files=(*one.made_files, *other.made_files),
-        ended_at=max(one.ended_at, other.ended_at),
+def _add(first: EndedTask, second: EndedTask) -> EndedTask:
+    return first._replace(
+        size_bytes=first.size_bytes + second.size_bytes,
+        made_files=(*first.made_files, *second.made_files),
+        ended_at=max(first.ended_at, second.ended_at),
     )
 
 
-def _by_end(tasks: Iterable[PrunableTask]) -> tuple[PrunableTask, ...]:
+def _sort_by_end(tasks: Iterable[PrunableTask]) -> tuple[PrunableTask, ...]:
     return tuple(sorted(tasks, key=lambda task: task.ended_at))
 
 
-def _ended(view: HostState, answer: Mapping[str, Any], name: str) -> list[EndedTask]:
+def _parse_tasks(view: HostState, answer: Mapping[str, Any], name: str) -> list[EndedTask]:
     try:
-        return [EndedTask.parse(one) for one in Fields(answer).tables(name)]
+        return [EndedTask.parse(row) for row in Fields(answer).tables(name)]
     except ValueError as error:
-        raise _nonsense(view, error) from error
+        raise _unreadable_error(view, error) from error
 
 
-def _refusals(view: HostState, answer: Mapping[str, Any]) -> list[PruningRefusal]:
+def _parse_refusals(view: HostState, answer: Mapping[str, Any]) -> list[PruningRefusal]:
     try:
-        return [PruningRefusal.parse(one) for one in Fields(answer).tables("refused")]
+        return [PruningRefusal.parse(row) for row in Fields(answer).tables("refused")]
     except ValueError as error:
-        raise _nonsense(view, error) from error
+        raise _unreadable_error(view, error) from error
 
 
-def _nonsense(view: HostState, error: ValueError) -> ProviderError:
+def _unreadable_error(view: HostState, error: ValueError) -> ProviderError:
     return ProviderError(f"what {view.agent.name!r} says of ended tasks can't be read: {error}")

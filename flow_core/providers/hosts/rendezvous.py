@@ -1,4 +1,4 @@
-"""The machines of a task on several of them, and the address at which its ranks meet."""
+"""The machines of a task that runs on several, and the address at which its ranks connect."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ from flow_core.providers.hosts.placement import Candidate
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
 
-_PORTS = (20000, 32000)  # below those that systems give away by themselves
+_PORTS = (20000, 32000)  # below the ports that systems choose automatically
 _T = TypeVar("_T")
 
 
-def choose_machines(config: TaskConfig, found: Sequence[Candidate]) -> list[Candidate]:
-    """As many machines as the task has ranks, best first. Raises CapacityError; Conflict for one by two names."""
+def choose_machines(config: TaskConfig, ranked: Sequence[Candidate]) -> list[Candidate]:
+    """Returns as many machines as the task has ranks, best first.
+
+    Raises CapacityError, and Conflict if a machine is listed with two names.
+    """
     ranks = config.num_instances
     if ranks == 1:
-        return [found[0]]
+        return [ranked[0]]
     chosen: dict[tuple[str, str], Candidate] = {}
-    for candidate in found:
-        if (other := chosen.setdefault(candidate.agent.identity, candidate)) is not candidate and len(found) <= ranks:
+    for candidate in ranked:
+        if (other := chosen.setdefault(candidate.agent.identity, candidate)) is not candidate and len(ranked) <= ranks:
             raise Conflict(f"{candidate.agent.name!r} is {other.agent.name!r} by another name; list each machine once")
     if len(chosen) < ranks:
-        what = found[0].instance_type
-        raise CapacityError(f"{ranks} machines with {what} can't be had here; {len(chosen)} have it")
+        instance_type = ranked[0].instance_type
+        raise CapacityError(f"{ranks} machines with {instance_type} can't be had here; {len(chosen)} have it")
     return list(chosen.values())[:ranks]
 
 
 async def plan_rendezvous(chosen: Sequence[Candidate]) -> list[dict[str, Any]]:
-    """What each machine is told of its part; nothing where there is one. All know how the first one is reached."""
+    """Returns the part of the request for each machine, with the address of rank 0. Empty for a single machine."""
     if len(chosen) == 1:
         return [{}]
     head = (await chosen[0].agent.ssh()).settings.hostname
@@ -43,7 +46,7 @@ async def plan_rendezvous(chosen: Sequence[Candidate]) -> list[dict[str, Any]]:
 
 
 async def gather_all(steps: Iterable[Coroutine[None, None, _T]]) -> list[_T]:
-    """All of them, also when one fails; then raises why."""
+    """Runs all steps to their end, even if one fails; then raises the first error."""
     results = await asyncio.gather(*steps, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

@@ -1,4 +1,4 @@
-"""What a machine's agent reports of its tasks, read and made into records."""
+"""Parses the reports of a machine's agent about its tasks, and converts them to records."""
 
 from __future__ import annotations
 
@@ -15,38 +15,37 @@ from flow_core.providers.over_agent.task_conversion import record_of
 from flow_core.ssh.settings import HostSettings
 
 
-def read_reports(said: Iterable[Any]) -> dict[str, TaskReport]:
-    """Every task of an answer by its id. One that can't be read in full counts as broken; without an id it is none."""
-    found: dict[str, TaskReport] = {}
-    for one in said:
-        task_id = one.get("task_id") if isinstance(one, dict) else None
+def read_reports(rows: Iterable[Any]) -> dict[str, TaskReport]:
+    """Parses the tasks of a response, by id. A task that can't be parsed is broken; rows without an id are dropped."""
+    reports: dict[str, TaskReport] = {}
+    for row in rows:
+        task_id = row.get("task_id") if isinstance(row, dict) else None
         if isinstance(task_id, str) and is_task_id(task_id):
-            found[task_id] = _read(task_id, one)
-    return found
+            reports[task_id] = _parse_report(task_id, row)
+    return reports
 
 
-def _read(task_id: str, said: dict[str, Any]) -> TaskReport:
+def _parse_report(task_id: str, row: dict[str, Any]) -> TaskReport:
     try:
-        return TaskReport.parse(said)
+        return TaskReport.parse(row)
     except ValueError as error:
         message = f"its record is broken: {printable(str(error))}"
         return TaskReport(task_id, task_id, "failed", message=message, is_broken=True)
 
 
-def read_changes(said: Any) -> tuple[int, bool, dict[str, TaskReport], tuple[str, ...]]:
-    """The number of the look, whether it tells of all tasks, those that it tells of, and the ids of those that are
-    gone. Raises ValueError."""
-    fields = Fields(said)
+def read_changes(changes: Any) -> tuple[int, bool, dict[str, TaskReport], tuple[str, ...]]:
+    """Parses a `changes` response. Raises ValueError.
+
+    Returns the scan number, whether the list is complete, the reports, and the removed ids.
+    """
+    fields = Fields(changes)
     reports = read_reports(fields.tables("tasks"))
     return fields.whole("look", least=1), fields.flag("is_all"), reports, fields.texts("gone")
 
 
-def earlier_in(said: Any) -> str:
-    """What is to be done about the tasks that an earlier program left there; "" where there are none.
-
-    Raises ValueError.
-    """
-    earlier = Fields(Fields(said).table("earlier"))
+def earlier_in(changes: Any) -> str:
+    """Returns the advice about tasks that an earlier program left there; "" if there are none. Raises ValueError."""
+    earlier = Fields(Fields(changes).table("earlier"))
     count, folder = earlier.whole("count", 0), earlier.text("folder", "")
     if not count:
         return ""
@@ -56,41 +55,41 @@ def earlier_in(said: Any) -> str:
     )
 
 
-def host_record(report: TaskReport, context: str, machine: str, region: str, reached: HostSettings) -> TaskRecord:
-    """`machine` is what it is called here, and `reached` how it is reached."""
-    record = record_of(_by_our_clock(report), context, region)
-    about = {"host": machine, "rank": report.part, "pid": None, **record.provider_metadata}
+def host_record(report: TaskReport, context: str, machine: str, region: str, settings: HostSettings) -> TaskRecord:
+    """Converts a report to a record. `machine` is the user's name for the machine, `settings` its SSH address."""
+    record = record_of(_convert_times(report), context, region)
+    details = {"host": machine, "rank": report.part, "pid": None, **record.provider_metadata}
     if report.is_broken:
-        return replace(record, instances=(machine,), provider_metadata=about)
+        return replace(record, instances=(machine,), provider_metadata=details)
     return replace(
         record,
         num_instances=max(report.ranks, report.parts),
-        endpoints=_endpoints(record.endpoints, reached.hostname),
+        endpoints=_make_endpoints(record.endpoints, settings.hostname),
         instances=(machine,),
         processes=tuple(replace(process, host=machine) for process in record.processes),
-        ssh_host=reached.hostname,
-        ssh_port=reached.port,
-        ssh_user=reached.user,
-        provider_metadata=about,
+        ssh_host=settings.hostname,
+        ssh_port=settings.port,
+        ssh_user=settings.user,
+        provider_metadata=details,
     )
 
 
-def _by_our_clock(report: TaskReport) -> TaskReport:
-    """Times of the machine's clock by the clock of whoever submitted the task."""
+def _convert_times(report: TaskReport) -> TaskReport:
+    """Converts times of the machine's clock to the clock of the client that submitted the task."""
     if report.submitted_at is None or report.created_at is None:
         return report
     ahead = report.created_at - report.submitted_at
     return report._replace(
         created_at=report.submitted_at,
-        started_at=_moment(report.started_at, ahead, report.submitted_at),
-        completed_at=_moment(report.completed_at, ahead, report.submitted_at),
+        started_at=_convert_time(report.started_at, ahead, report.submitted_at),
+        completed_at=_convert_time(report.completed_at, ahead, report.submitted_at),
     )
 
 
-def _moment(there: float | None, ahead: float, not_before: float) -> float | None:
-    return None if there is None else min(max(there - ahead, not_before), LAST_TIMESTAMP)
+def _convert_time(remote_time: float | None, ahead: float, not_before: float) -> float | None:
+    return None if remote_time is None else min(max(remote_time - ahead, not_before), LAST_TIMESTAMP)
 
 
-def _endpoints(endpoints: Mapping[str, str], address: str) -> dict[str, str]:
+def _make_endpoints(endpoints: Mapping[str, str], address: str) -> dict[str, str]:
     host = f"[{address}]" if ":" in address else address
     return {port: f"http://{host}:{port}" for port in endpoints}

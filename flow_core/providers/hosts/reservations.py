@@ -1,4 +1,4 @@
-"""Reservations: GPUs of one machine kept for somebody's hours."""
+"""Reservations: GPUs of one machine that are kept for a user for some hours."""
 
 from __future__ import annotations
 
@@ -42,93 +42,95 @@ if TYPE_CHECKING:
 
 
 class HostReservations:
-    """`region` is the machine of a reservation. All of it lies on one machine."""
+    """The reservations of all machines. A reservation is on one machine, which is its `region`."""
 
     def __init__(self, context: str, tasks: HostTasks) -> None:
         self._context = context
         self._tasks = tasks
 
     async def quote(self, spec: ReservationSpec) -> None:
-        """These machines are paid for."""
+        """Returns None: these machines cost nothing."""
 
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
-        """On the first machine that can keep so many GPUs for that time."""
-        self._check(spec)
+        """Creates a reservation on the first machine that can keep the GPUs for that time."""
+        self._check_spec(spec)
         request = parse_gpus(spec.instance_type)
-        seen, silent = await read_all_hosts(self._hosts(spec.region))
-        if not seen:
+        infos, silent = await read_all_hosts(self._select_hosts(spec.region))
+        if not infos:
             raise most_actionable(list(silent.values()))
         refusals: list[FlowError] = []
-        for agent, info in _by_room(seen):
+        for agent, info in _sort_by_free_gpus(infos):
             fitting = tuple(gpu for gpu in info.gpus if gpu.fits(request))
             if len(fitting) < request.count * spec.quantity:
                 continue
-            wish = make_wish(spec, request, fitting)._replace(reservation_id=new_id("res"))
+            reservation_request = make_wish(spec, request, fitting)._replace(reservation_id=new_id("res"))
             try:
-                return self._read(agent, await agent.call("make_reservation", wish=wish._asdict()))
+                return self._parse(agent, await agent.call("make_reservation", wish=reservation_request._asdict()))
             except CapacityError as error:
                 refusals.append(error)
             except Unreachable as error:
-                raise Unreachable(f"{error}; {wish.reservation_id} may have been made there all the same") from error
+                raise Unreachable(
+                    f"{error}; {reservation_request.reservation_id} may have been made there all the same"
+                ) from error
         if refusals:
             raise refusals[0]
         raise CapacityError(f"{spec.quantity} x {spec.instance_type} is more than any reachable machine has")
 
     async def of_user(self) -> list[tuple[AgentClient, frozenset[str]]]:
-        """The active ones of whoever we are on each machine that answers: the machine, and the GPUs that are kept."""
+        """Returns the current user's active reservations on each reachable machine, with their GPUs."""
         answers, _ = await call_all([view.agent for view in self._tasks.views], "reservations")
-        found = []
+        reserved = []
         for agent, answer in answers.items():
-            for said in answer if isinstance(answer, list) else []:
+            for row in answer if isinstance(answer, list) else []:
                 try:
-                    report = ReservationReport.parse(said)
+                    report = ReservationReport.parse(row)
                 except ValueError:
                     continue
                 if report.status == "active" and report.owner == agent.user:
-                    found.append((agent, frozenset(report.gpus)))
-        return found
+                    reserved.append((agent, frozenset(report.gpus)))
+        return reserved
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
-        wanted = parse_filters(params)
+        allowed = parse_filters(params)
         answers, silent = await call_all([view.agent for view in self._tasks.views], "reservations")
         if not answers:
             raise most_actionable(list(silent.values()))
         unreadable = [
             f"{agent.name}: {why}" for agent, why in silent.items() if not isinstance(why, Unreachable | AuthError)
         ]
-        found: dict[str, tuple[float, Reservation]] = {}
+        reservations: dict[str, tuple[float, Reservation]] = {}
         for agent, answer in answers.items():
-            for said in answer if isinstance(answer, list) else []:
+            for row in answer if isinstance(answer, list) else []:
                 try:
-                    report = ReservationReport.parse(said)
-                    one = self._made(agent, report)
+                    report = ReservationReport.parse(row)
+                    reservation = self._to_reservation(agent, report)
                 except ValueError as error:
                     unreadable.append(f"a reservation of {agent.name} can't be read: {error}")
                     continue
-                found.setdefault(one.reservation_id, (report.created_at, one))
-        newest_first = sorted(found.values(), key=lambda pair: (pair[0], pair[1].reservation_id), reverse=True)
-        rows = (one for _, one in newest_first)
-        return Listing.of((one for one in rows if matches(one, wanted)), unreadable)
+                reservations.setdefault(reservation.reservation_id, (report.created_at, reservation))
+        newest_first = sorted(reservations.values(), key=lambda pair: (pair[0], pair[1].reservation_id), reverse=True)
+        rows = (reservation for _, reservation in newest_first)
+        return Listing.of((reservation for reservation in rows if matches(reservation, allowed)), unreadable)
 
     async def get(self, reservation_id: str) -> Reservation:
         agent = await self.home(reservation_id)
-        return self._read(agent, await agent.call("reservation", reservation_id=reservation_id))
+        return self._parse(agent, await agent.call("reservation", reservation_id=reservation_id))
 
     async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
         query = OpeningQuery.parse(params)
-        if query.region is not None and not self._named(query.region):
+        if query.region is not None and not self._find_hosts(query.region):
             return ()
-        hosts = self._hosts(query.region)
-        seen, _ = await read_all_hosts(hosts)
-        fitting = {agent: [gpu.gpu_id for gpu in info.gpus if gpu.fits(query.request)] for agent, info in seen.items()}
+        hosts = self._select_hosts(query.region)
+        infos, _ = await read_all_hosts(hosts)
+        fitting = {agent: [gpu.gpu_id for gpu in info.gpus if gpu.fits(query.request)] for agent, info in infos.items()}
         answers, silent = await call_all(
             [agent for agent in fitting if fitting[agent]],
             "openings",
             lambda agent: {"gpus": fitting[agent], "start": query.start, "end": query.end},
         )
-        if not seen:
+        if not infos:
             raise most_actionable(list(silent.values()) or [Unreachable("no machine answers")])
-        slots = [slot for answer in answers.values() for slot in query.slots(_openings(answer))]
+        slots = [slot for answer in answers.values() for slot in query.slots(_parse_openings(answer))]
         return tuple(sorted(slots, key=lambda slot: (slot["start_time"], -slot["quantity"])))
 
     async def release(self, reservation_id: str) -> None:
@@ -138,44 +140,44 @@ class HostReservations:
     def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
         start = "now" if spec.start_time_utc is None else spec.start_time_utc.isoformat(timespec="minutes")
         renewed = ", renewed until it is released" if spec.auto_renew else ""
-        where = spec.region or "one of the machines"
+        place = spec.region or "one of the machines"
         return (
-            f"keep {spec.quantity} x {spec.instance_type} of {where} from {start} for {spec.duration_hours} h{renewed}"
+            f"keep {spec.quantity} x {spec.instance_type} of {place} from {start} for {spec.duration_hours} h{renewed}"
         )
 
     def describe_release(self, reservation_id: str) -> str:
         return f"give the GPUs of {reservation_id} back; tasks on them go on"
 
-    def _read(self, agent: AgentClient, said: Any) -> Reservation:
-        """Raises ProviderError."""
+    def _parse(self, agent: AgentClient, data: Any) -> Reservation:
+        """Parses a reservation. Raises ProviderError."""
         try:
-            return self._made(agent, ReservationReport.parse(said))
+            return self._to_reservation(agent, ReservationReport.parse(data))
         except ValueError as error:
             raise ProviderError(f"what {agent.name!r} says of a reservation can't be read: {error}") from error
 
-    def _made(self, agent: AgentClient, report: ReservationReport) -> Reservation:
+    def _to_reservation(self, agent: AgentClient, report: ReservationReport) -> Reservation:
         return replace(reservation_of(report, agent.name), context=self._context)
 
     async def home(self, reservation_id: str) -> AgentClient:
-        """The machine that keeps it. Raises NotFound, Unreachable."""
+        """Returns the machine of a reservation. Raises NotFound, Unreachable."""
         answers, silent = await call_all([view.agent for view in self._tasks.views], "reservations")
         for agent, answer in answers.items():
-            found = answer if isinstance(answer, list) else []
-            if any(isinstance(one, dict) and one.get("reservation_id") == reservation_id for one in found):
+            rows = answer if isinstance(answer, list) else []
+            if any(isinstance(row, dict) and row.get("reservation_id") == reservation_id for row in rows):
                 return agent
         raise not_found(f"reservation {printable(repr(reservation_id[:40]))}", self._context, answers, silent)
 
-    def _hosts(self, region: str | None) -> Sequence[AgentClient]:
-        """Raises ConfigError."""
-        hosts = [view.agent for view in self._tasks.views] if region is None else self._named(region)
+    def _select_hosts(self, region: str | None) -> Sequence[AgentClient]:
+        """Returns the machines of the region. Raises ConfigError if there is none."""
+        hosts = [view.agent for view in self._tasks.views] if region is None else self._find_hosts(region)
         if not hosts:
             raise ConfigError(f"region: {printable(repr(region))} is no machine and no region here", field="region")
         return hosts
 
-    def _named(self, region: Any) -> Sequence[AgentClient]:
+    def _find_hosts(self, region: Any) -> Sequence[AgentClient]:
         return [view.agent for view in self._tasks.views if region in (view.agent.name, view.agent.region)]
 
-    def _check(self, spec: ReservationSpec) -> None:
+    def _check_spec(self, spec: ReservationSpec) -> None:
         check_supported(spec, UNSUPPORTED)
         if spec.project_id not in (None, self._context):
             raise ConfigError(
@@ -183,17 +185,17 @@ class HostReservations:
             )
 
 
-def _by_room(seen: Mapping[AgentClient, HostInfo]) -> list[tuple[AgentClient, HostInfo]]:
-    """Those with most free GPUs first."""
-    return sorted(seen.items(), key=lambda pair: -len(pair[1].free_gpus))
+def _sort_by_free_gpus(infos: Mapping[AgentClient, HostInfo]) -> list[tuple[AgentClient, HostInfo]]:
+    """Sorts the machines by free GPUs, most first."""
+    return sorted(infos.items(), key=lambda pair: -len(pair[1].free_gpus))
 
 
-def _openings(answer: Any) -> list[Opening]:
-    """Those that can be read."""
-    found = []
-    for said in answer if isinstance(answer, list) else []:
+def _parse_openings(answer: Any) -> list[Opening]:
+    """Returns the openings that can be parsed."""
+    openings = []
+    for row in answer if isinstance(answer, list) else []:
         try:
-            found.append(Opening.parse(said))
+            openings.append(Opening.parse(row))
         except ValueError:
             continue
-    return found
+    return openings

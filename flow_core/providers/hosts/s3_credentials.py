@@ -26,7 +26,7 @@ _SETTINGS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAU
 
 
 def sends_credentials(settings: Mapping[str, Any]) -> bool:
-    """Raises ConfigError."""
+    """Reads the setting `send_credentials`. Raises ConfigError."""
     value = settings.get(SEND_CREDENTIALS, False)
     if not isinstance(value, bool):
         raise ConfigError(f"{SEND_CREDENTIALS}: must be true or false", field=SEND_CREDENTIALS)
@@ -47,14 +47,14 @@ async def credentials_of(config: TaskConfig, settings: Mapping[str, Any]) -> dic
     """
     if not _are_sent(config, settings):
         return None
-    found = await run_blocking(_find_credentials)
-    if not found:
+    credentials = await run_blocking(_find_credentials)
+    if not credentials:
         raise ConfigError(
             f"{SEND_CREDENTIALS}: this machine has no keys for S3, neither in AWS_ACCESS_KEY_ID and"
             " AWS_SECRET_ACCESS_KEY nor in ~/.aws/credentials; set them, or leave the setting out",
             field=SEND_CREDENTIALS,
         )
-    return found
+    return credentials
 
 
 def _are_sent(config: TaskConfig, settings: Mapping[str, Any]) -> bool:

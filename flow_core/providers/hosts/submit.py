@@ -1,4 +1,4 @@
-"""Turning a TaskConfig into a task on a machine, or into a refusal that leaves nothing behind."""
+"""Submits a TaskConfig as a task on machines, or refuses it without leaving anything behind."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 _SUBMIT_S = 45.0
 _WITHDRAW_S = 30.0
-_LEAVE_S = 5.0  # whoever was cancelled wants to go
+_LEAVE_S = 5.0  # after a cancellation, wait only this long
 _TRIES = 2
-_LOOKS, _POLL_S = 6, 0.5
+_ATTEMPTS, _POLL_S = 6, 0.5
 _last_moment = 0.0
 
 
@@ -58,39 +58,42 @@ class HostSubmission:
         self._name = task_name(config)
 
     async def run(self) -> str:
-        """The new task's id. Raises ConfigError, Unsupported, CapacityError, NotFound, Conflict, Unreachable."""
+        """Submits the task and returns its id.
+
+        Raises ConfigError, Unsupported, CapacityError, NotFound, Conflict, Unreachable.
+        """
         check_task(self._config)
         if self._config.image is not None:
             check_image(self._config, self._settings.get("container"))
         check_several(self._config)
         code = find_code(self._config)
-        if (known := await self._submitted_before()) is not None:
-            return known
-        chosen = await self._choose(await self._homes())
+        if (earlier := await self._resume_earlier_submit()) is not None:
+            return earlier
+        chosen = await self._choose_machines(await self._find_machines())
         task_id = new_id("task")
-        request = await self._request(task_id)
+        request = await self._build_request(task_id)
         try:
             nodes = await plan_rendezvous(chosen)
-            if code is not None:  # first to all of them, so that their submits are close together
-                await gather_all(self._send(candidate, code, task_id) for candidate in chosen)
+            if code is not None:  # to all machines first, so that their submits are close together
+                await gather_all(self._send_code(candidate, code, task_id) for candidate in chosen)
             answers = await gather_all(
-                self._place({**request, **node, "gpus": candidate.gpus}, candidate, code)
+                self._submit_to({**request, **node, "gpus": candidate.gpus}, candidate, code)
                 for candidate, node in zip(chosen, nodes, strict=True)
             )
             for candidate, answer in zip(chosen, answers, strict=True):
                 await self._tasks.view_of(candidate.agent).take(answer)
-            _refuse_half_of_another(answers, self._config.idempotency_key)
+            _check_same_task(answers, self._config.idempotency_key)
         except (FlowError, asyncio.CancelledError) as error:
-            await self._undo(chosen, task_id, error)
+            await self._withdraw(chosen, task_id, error)
             raise
         return str(answers[0]["task_id"])
 
-    async def _request(self, task_id: str) -> dict[str, Any]:
-        """What every machine is asked, without what differs between them."""
+    async def _build_request(self, task_id: str) -> dict[str, Any]:
+        """Builds the part of the request that is the same for all machines."""
         request = request_of(self._config, self._name, task_id)
         request |= {
             "engine": None if self._config.image is None else self._settings.get("container"),
-            "ranks": 1,  # each of several is a part on a machine of its own
+            "ranks": 1,  # each rank is a separate part on its machine
             "streams": "merged",
             "submitted_at": next_moment(),
             "working_dir": directory_of(self._config),
@@ -99,11 +102,11 @@ class HostSubmission:
         }
         return request
 
-    async def _send(self, candidate: Candidate, code: Path, task_id: str) -> None:
+    async def _send_code(self, candidate: Candidate, code: Path, task_id: str) -> None:
         place = await candidate.agent.call("receive_code", task_id=task_id)
         await send_code(candidate.agent, code, str(place), self._config)
 
-    async def _place(self, request: dict[str, Any], candidate: Candidate, code: Path | None) -> Any:
+    async def _submit_to(self, request: dict[str, Any], candidate: Candidate, code: Path | None) -> Any:
         request |= {"s3_python": candidate.agent.machine.s3_python, "has_code": code is not None}
         for tried in range(1, _TRIES + 1):
             try:
@@ -111,98 +114,104 @@ class HostSubmission:
             except Refused as refused:
                 if refused.code != CODE_GONE or code is None or tried == _TRIES:
                     raise candidate.agent.error_of(refused) from None
-                await self._send(candidate, code, request["task_id"])
+                await self._send_code(candidate, code, request["task_id"])
             except Unreachable as error:
                 raise Unreachable(f"{error}; {request['task_id']} may have been started there all the same") from error
         raise AssertionError("the last try returns or raises")
 
-    async def _choose(self, homes: Sequence[str]) -> list[Candidate]:
-        """A machine for each rank."""
+    async def _choose_machines(self, machine_names: Sequence[str]) -> list[Candidate]:
+        """Chooses a machine for each rank."""
         names = {view.agent.name: view.agent for view in self._tasks.views}
-        if len(set(homes)) > 1:
-            lie = ", ".join(sorted(set(homes)))
-            what = "volumes" if self._config.reservation_id is None else "volumes and reservation_id"
-            raise Conflict(f"{what}: what the task wants lies on {lie}; a task runs on one machine", field="volumes")
-        asked = [agent for agent in names.values() if not homes or agent.name in homes]
-        seen, silent = await read_all_hosts(asked)
-        if not seen:
+        if len(set(machine_names)) > 1:
+            machines = ", ".join(sorted(set(machine_names)))
+            fields = "volumes" if self._config.reservation_id is None else "volumes and reservation_id"
+            raise Conflict(
+                f"{fields}: what the task wants lies on {machines}; a task runs on one machine", field="volumes"
+            )
+        hosts = [agent for agent in names.values() if not machine_names or agent.name in machine_names]
+        infos, silent = await read_all_hosts(hosts)
+        if not infos:
             raise most_actionable(list(silent.values()))
-        found = rank_candidates(self._config, seen, silent, names)
-        return choose_machines(self._config, await self._reserved_first(found))
+        candidates = rank_candidates(self._config, infos, silent, names)
+        return choose_machines(self._config, await self._prefer_reserved(candidates))
 
-    async def _reserved_first(self, found: Sequence[Candidate]) -> Sequence[Candidate]:
-        """The machines first that keep GPUs for this user which the task may have, where it goes on a reservation
-        that it doesn't name."""
+    async def _prefer_reserved(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Sorts machines on which the user has a suitable reservation first, if the task may use any reservation."""
         config = self._config
         is_free_to_choose = config.reservation_id is None and config.allocation_mode != "spot"
-        if not is_free_to_choose or config.num_instances > 1 or not found[0].count:
-            return found
-        kept = await self._reservations.of_user()
+        if not is_free_to_choose or config.num_instances > 1 or not candidates[0].count:
+            return candidates
+        reserved = await self._reservations.of_user()
         return sorted(
-            found,
-            key=lambda candidate: not any(agent is candidate.agent and candidate.has(gpus) for agent, gpus in kept),
+            candidates,
+            key=lambda candidate: not any(agent is candidate.agent and candidate.has(gpus) for agent, gpus in reserved),
         )
 
-    async def _submitted_before(self) -> str | None:
-        """The task that this very submit made when it was tried before. Raises Conflict for another one's key."""
+    async def _resume_earlier_submit(self) -> str | None:
+        """Returns the task that an earlier try of this submit created; None if there is none.
+
+        Withdraws it if only some machines have it. Raises Conflict if the key belongs to another or to a pruned task.
+        """
         key = self._config.idempotency_key
         if key is None:
             return None
         tasks = await self._tasks.all()
-        found = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
-        if found is not None and found.config != self._config.to_dict():
+        earlier = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
+        if earlier is not None and earlier.config != self._config.to_dict():
             raise Conflict(
-                f"idempotency_key: {key!r} is that of task {found.task_id}, which was asked something else",
+                f"idempotency_key: {key!r} is that of task {earlier.task_id}, which was asked something else",
                 field="idempotency_key",
             )
-        if found is not None and await self._is_cut_off(found.task_id):
-            arguments = {"task_id": found.task_id}
+        if earlier is not None and await self._is_cut_off(earlier.task_id):
+            arguments = {"task_id": earlier.task_id}
             await call_all([view.agent for view in self._tasks.views], "withdraw", lambda agent: arguments)
-            found = None
-        if found is None:
-            await self._refuse_pruned_key(key)
-        return None if found is None else found.task_id
+            earlier = None
+        if earlier is None:
+            await self._check_pruned_key(key)
+        return None if earlier is None else earlier.task_id
 
     async def _is_cut_off(self, task_id: str) -> bool:
-        """Whether only some of its machines have it, and not only because they are just being asked."""
-        for _ in range(_LOOKS):
+        """Returns whether only some machines have their part of the task, and this is not just a submit in progress."""
+        for _ in range(_ATTEMPTS):
             if not self._tasks.is_cut_off(task_id):
                 return False
             await asyncio.sleep(_POLL_S)
             await self._tasks.find(task_id)
         return self._tasks.is_cut_off(task_id)
 
-    async def _refuse_pruned_key(self, key: str) -> None:
-        """Each machine knows the keys of those that were pruned there. Raises Conflict."""
+    async def _check_pruned_key(self, key: str) -> None:
+        """Calls each machine, which knows the keys of the tasks that were pruned there. Raises Conflict."""
         for view in self._tasks.views:
             if not view.is_silent:
                 await view.agent.call("refuse_pruned_key", key=key)
 
-    async def _homes(self) -> list[str]:
-        """The machines on which the volumes and the reservation of the task lie. Raises NotFound, Conflict."""
-        wanted = self._config.reservation_id
-        home = [] if wanted is None else [(await self._reservations.home(wanted)).name]
-        return [*home, *await self._homes_of_volumes()]
+    async def _find_machines(self) -> list[str]:
+        """Returns the machines of the task's volumes and reservation. Raises NotFound, Conflict."""
+        reservation_id = self._config.reservation_id
+        machines = [] if reservation_id is None else [(await self._reservations.home(reservation_id)).name]
+        return [*machines, *await self._find_volume_machines()]
 
-    async def _homes_of_volumes(self) -> list[str]:
-        named = [name for mount in self._config.data_mounts if (name := volume_name(mount))]
-        found: list[Volume] = []
-        if not named and not self._config.volumes:
+    async def _find_volume_machines(self) -> list[str]:
+        names = [name for mount in self._config.data_mounts if (name := volume_name(mount))]
+        volumes: list[Volume] = []
+        if not names and not self._config.volumes:
             return []
-        known = await self._volumes.list()
-        by_name = {key: volume for volume in known for key in (volume.name, volume.volume_id)}
-        for name in named:
-            found.append(_one_of(by_name, name))
+        all_volumes = await self._volumes.list()
+        by_name = {key: volume for volume in all_volumes for key in (volume.name, volume.volume_id)}
+        for name in names:
+            volumes.append(_get_volume(by_name, name))
         for spec in self._config.volumes:
             name = spec.volume_id or spec.name or ""
             if name in by_name or not spec.create_if_missing or spec.volume_id is not None:
-                found.append(_one_of(by_name, name))
-        for volume in found:
+                volumes.append(_get_volume(by_name, name))
+        for volume in volumes:
             await self._volumes.refuse_if_held(volume)
-        return sorted({str(volume.region) for volume in found})
+        return sorted({str(volume.region) for volume in volumes})
 
-    async def _undo(self, chosen: Sequence[Candidate], task_id: str, error: FlowError | asyncio.CancelledError) -> None:
-        """Where nobody answers any more there is nobody to ask for it either."""
+    async def _withdraw(
+        self, chosen: Sequence[Candidate], task_id: str, error: FlowError | asyncio.CancelledError
+    ) -> None:
+        """Withdraws the task on all chosen machines. Does nothing if the only machine is unreachable."""
         if isinstance(error, Unreachable) and len(chosen) == 1:
             return
         arguments = {"task_id": task_id, "is_under_way": isinstance(error, Unreachable | asyncio.CancelledError)}
@@ -211,8 +220,8 @@ class HostSubmission:
                 await call_all([candidate.agent for candidate in chosen], "withdraw", lambda agent: arguments)
 
 
-def _refuse_half_of_another(answers: Sequence[Any], key: str | None) -> None:
-    """Each machine tells of the task that its key made there. Raises Conflict where that isn't one and the same."""
+def _check_same_task(answers: Sequence[Any], key: str | None) -> None:
+    """Checks that all machines have the same task for the key. Raises Conflict."""
     if len({str(answer["task_id"]) for answer in answers}) > 1:
         raise Conflict(
             f"idempotency_key: {key!r} is being submitted by two clients at once; submit it again",
@@ -221,13 +230,13 @@ def _refuse_half_of_another(answers: Sequence[Any], key: str | None) -> None:
 
 
 def next_moment() -> float:
-    """The time, later than all before: it says which task was submitted first."""
+    """Returns the current time, later than all before: the order of submits."""
     global _last_moment
     _last_moment = max(time.time(), _last_moment + 1e-6)
     return _last_moment
 
 
-def _one_of(volumes: dict[str, Volume], name: str) -> Volume:
+def _get_volume(volumes: dict[str, Volume], name: str) -> Volume:
     try:
         return volumes[name]
     except KeyError:

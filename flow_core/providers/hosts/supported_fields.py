@@ -55,16 +55,16 @@ UNSUPPORTED_ON_SEVERAL: tuple[UnsupportedField[TaskConfig], ...] = (
         "a reservation lies on one machine; leave it out, or take one machine",
     ),
 )
-"""For a task on several machines."""
+"""The fields that a task on several machines can't have."""
 
 
 def check_task(config: TaskConfig) -> None:
-    """What every machine refuses. Raises Unsupported or ConfigError that names the field."""
+    """Checks the fields that no machine supports. Raises Unsupported or ConfigError that names the field."""
     check_supported(config, UNSUPPORTED)
     check_argument_sizes(config)
 
 
 def check_several(config: TaskConfig) -> None:
-    """What a task on several machines can't have. Raises Unsupported that names the field."""
+    """Checks the fields that a task on several machines can't have. Raises Unsupported that names the field."""
     if config.num_instances > 1:
         check_supported(config, UNSUPPORTED_ON_SEVERAL)

@@ -1,4 +1,4 @@
-"""Finds tasks and their logs on these machines, for the facets that reach them over SSH."""
+"""Finds tasks and their logs on the machines, for the facets over SSH."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.t
 
 
 class HostTaskLocator:
-    """A TaskLocator of the tasks on these machines."""
+    """The TaskLocator of the tasks on these machines."""
 
     def __init__(self, context: str, tasks: HostTasks) -> None:
         self.context = context
@@ -29,8 +29,8 @@ class HostTaskLocator:
         views = await self._tasks.find(task_id)
         record = self._tasks.record(task_id)
         if not 0 <= node < record.num_instances:
-            which = f"the nodes 0 to {record.num_instances - 1}" if record.num_instances > 1 else "one node, 0"
-            raise ConfigError(f"node: task {task_id} has {which}, and no {node}", field="node")
+            nodes = f"the nodes 0 to {record.num_instances - 1}" if record.num_instances > 1 else "one node, 0"
+            raise ConfigError(f"node: task {task_id} has {nodes}, and no {node}", field="node")
         view = next((view for view in views if view.reports[task_id].part == node), None)
         report = None if view is None else view.reports[task_id]
         has_files = report is not None and also_ended and report.has_begun
@@ -50,7 +50,7 @@ class HostTaskLocator:
         return (await self.seen(task_id)).is_terminal
 
     async def seen(self, task_id: str) -> TaskRecord:
-        """As it was told not long ago."""
+        """Returns the record of a task. Polls its machines first if it is older than `_FRESH_S`."""
         views = self._tasks.where(task_id)
         if not views or any(not view.reports[task_id].is_over and view.age_s > _FRESH_S for view in views):
             await self._tasks.find(task_id)
@@ -58,7 +58,7 @@ class HostTaskLocator:
 
 
 class HostLogSources:
-    """The files in which the logs of tasks grow."""
+    """The LogSources of the tasks on these machines."""
 
     def __init__(self, context: str, tasks: HostTasks) -> None:
         self.context = context
@@ -73,7 +73,7 @@ class HostLogSources:
         return tuple(LogId(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
     async def file(self, address: LogId) -> LogFile | None:
-        _, view = await self._find(address)
+        _, view = await self._find_rank(address)
         if view is None or not view.reports[address.task_id].has_begun:
             return None
         folder = view.reports[address.task_id].folder
@@ -84,12 +84,15 @@ class HostLogSources:
         raise Unsupported("source: there is no startup log here; tasks run on your hosts as these are", field="source")
 
     async def is_over(self, address: LogId) -> bool:
-        part, view = await self._find(address)
+        record, view = await self._find_rank(address)
         between = view is not None and view.reports[address.task_id].between_attempts
-        return part.is_terminal or address.attempt < part.attempt or between
+        return record.is_terminal or address.attempt < record.attempt or between
 
-    async def _find(self, address: LogId) -> tuple[TaskRecord, HostState | None]:
-        """The rank, and its machine. Raises NotFound where there is no such log and will not be one in this attempt."""
+    async def _find_rank(self, address: LogId) -> tuple[TaskRecord, HostState | None]:
+        """Returns the rank and its machine.
+
+        Raises NotFound if there is no such log and will not be one in this attempt.
+        """
         record = await self._locator.seen(address.task_id)
         if not (0 <= address.attempt <= record.attempt and 0 <= address.rank < record.num_instances):
             shown = printable(address.task_id)

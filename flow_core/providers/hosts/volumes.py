@@ -1,4 +1,4 @@
-"""Volumes: directories of a machine that outlive tasks. Each lies on one machine, and tasks that have it run there."""
+"""Volumes: directories of a machine that outlive tasks. Each is on one machine, and the tasks that use it run there."""
 
 from __future__ import annotations
 
@@ -24,50 +24,50 @@ from flow_core.providers.over_agent.volume_conversion import volume_of
 
 
 class HostVolumes:
-    """The volumes of all machines. `region` is the machine that one lies on; sizes are only remembered."""
+    """The volumes of all machines. `region` is the machine of a volume; sizes are stored, but not enforced."""
 
     def __init__(self, context: str, tasks: HostTasks) -> None:
         self._context = context
         self._tasks = tasks
 
     async def create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
-        """On the machine that `region` names, else on the one with most room."""
+        """Creates a volume on the machine that `region` names, or on the one with the most free space."""
         check_new_volume(size_gb, name, interface)
         name = name or f"volume-{secrets.token_hex(3)}"
         if any(volume.name == name for volume in await self.list()):
             raise Conflict(f"a volume called {name!r} exists already in context {self._context!r}")
-        agent = await self._roomiest(region)
+        agent = await self._choose_host(region)
         arguments = {"volume_id": new_id("vol"), "size_gb": size_gb, "name": name, "interface": interface}
         answer = await agent.call("make_volume", **arguments)
         try:
-            return _volume(self._context, agent, answer)
+            return _parse_volume(self._context, agent, answer)
         except ValueError as error:
             raise ProviderError(f"what {agent.name!r} says of the new volume can't be read: {error}") from error
 
     async def list(self) -> tuple[Volume, ...]:
-        """Of all machines that answer. Raises why, when none does."""
+        """Returns the volumes of all machines that respond. If none does, raises the error."""
         hosts = [view.agent for view in self._tasks.views]
         answers, silent = await call_all(hosts, "volumes")
         if not answers:
             raise most_actionable(list(silent.values()))
-        found = [_volumes(self._context, agent, answer) for agent, answer in answers.items()]
-        rows = {volume.volume_id: volume for volume in chain(*found)}  # one machine by two names has them once
+        listings = [_parse_volumes(self._context, agent, answer) for agent, answer in answers.items()]
+        rows = {volume.volume_id: volume for volume in chain(*listings)}  # a machine with two names counts once
         newest_first = sorted(rows.values(), key=lambda volume: (volume.created_at, volume.volume_id), reverse=True)
         broken = [
             f"{agent.name}: {error}"
             for agent, error in silent.items()
             if not isinstance(error, Unreachable | AuthError)
         ]
-        return Listing.of(newest_first, [*broken, *chain(*(one.unreadable for one in found))])
+        return Listing.of(newest_first, [*broken, *chain(*(listing.unreadable for listing in listings))])
 
     async def delete(self, volume_id: str) -> None:
-        volume = await self._find(volume_id)
-        await self._home(volume).call("remove_volume", volume=volume.volume_id)
+        volume = await self._find_volume(volume_id)
+        await self._find_host(volume).call("remove_volume", volume=volume.volume_id)
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         view, *others = await self._tasks.find(task_id)
         record = self._tasks.record(task_id)
-        volume = await self._find(volume_id)
+        volume = await self._find_volume(volume_id)
         if record.is_terminal:
             raise Conflict(f"task {task_id} has ended; a volume can only be given to an unfinished one")
         if others:
@@ -80,7 +80,7 @@ class HostVolumes:
         return str(await view.agent.call("attach_volume", volume=volume.volume_id, task_id=task_id, mount_path=target))
 
     async def refuse_if_held(self, volume: Volume, by_other_than: str | None = None) -> None:
-        """Raises Conflict when another unfinished task has this block volume. The machine checks it again."""
+        """Checks that no other unfinished task uses this block volume. Raises Conflict. The machine checks it again."""
         others = [task_id for task_id in volume.attached_to if task_id != by_other_than]
         if volume.interface == "block" and others:
             raise block_volume_in_use(volume.name, await self._tasks.names(others))
@@ -95,19 +95,19 @@ class HostVolumes:
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         return f"mount --bind .../volumes/{volume_id}/data {mount_path or '/volumes/NAME'}  (in {task_id})"
 
-    async def _find(self, wanted: str) -> Volume:
-        """By id or name. Raises NotFound."""
+    async def _find_volume(self, id_or_name: str) -> Volume:
+        """Returns the volume with this id or name. Raises NotFound."""
         hosts = [view.agent for view in self._tasks.views]
         answers, silent = await call_all(hosts, "volumes")
-        for volume in chain(*(_volumes(self._context, agent, answer) for agent, answer in answers.items())):
-            if wanted in (volume.volume_id, volume.name):
+        for volume in chain(*(_parse_volumes(self._context, agent, answer) for agent, answer in answers.items())):
+            if id_or_name in (volume.volume_id, volume.name):
                 return volume
-        raise not_found(f"volume {printable(repr(wanted[:70]))}", self._context, answers, silent)
+        raise not_found(f"volume {printable(repr(id_or_name[:70]))}", self._context, answers, silent)
 
-    def _home(self, volume: Volume) -> AgentClient:
+    def _find_host(self, volume: Volume) -> AgentClient:
         return next(view.agent for view in self._tasks.views if view.agent.name == volume.region)
 
-    async def _roomiest(self, region: str | None) -> AgentClient:
+    async def _choose_host(self, region: str | None) -> AgentClient:
         hosts: Sequence[AgentClient] = [view.agent for view in self._tasks.views]
         if region is not None:
             hosts = [agent for agent in hosts if region in (agent.name, agent.region)]
@@ -115,15 +115,15 @@ class HostVolumes:
             raise ConfigError(f"region: {printable(repr(region))} is no machine and no region here", field="region")
         if len(hosts) == 1:
             return hosts[0]
-        seen, silent = await read_all_hosts(hosts)
-        if not seen:
+        infos, silent = await read_all_hosts(hosts)
+        if not infos:
             raise most_actionable(list(silent.values()))
-        return max(seen, key=lambda agent: seen[agent].free_disk_gb or 0)
+        return max(infos, key=lambda agent: infos[agent].free_disk_gb or 0)
 
 
-def _volumes(context: str, agent: AgentClient, answer: Any) -> Listing[Volume]:
-    """One that can't be read is left out and named."""
-    found, unreadable = [], []
+def _parse_volumes(context: str, agent: AgentClient, answer: Any) -> Listing[Volume]:
+    """Parses the volumes of a machine; names those that can't be parsed."""
+    volumes, unreadable = [], []
     try:
         fields = Fields(answer)
         rows, unreadable = fields.tables("volumes"), list(fields.texts("unreadable"))
@@ -131,12 +131,12 @@ def _volumes(context: str, agent: AgentClient, answer: Any) -> Listing[Volume]:
         return Listing.of([], [f"the volumes of {agent.name} can't be read: {error}"])
     for row in rows:
         try:
-            found.append(_volume(context, agent, row))
+            volumes.append(_parse_volume(context, agent, row))
         except ValueError as error:
             unreadable.append(f"the record of a volume on {agent.name} is broken: {error}")
-    return Listing.of(found, [one if agent.name in one else f"{agent.name}: {one}" for one in unreadable])
+    return Listing.of(volumes, [note if agent.name in note else f"{agent.name}: {note}" for note in unreadable])
 
 
-def _volume(context: str, agent: AgentClient, said: Any) -> Volume:
-    """Raises ValueError."""
-    return replace(volume_of(agent_volumes.StoredVolume.parse(said), context), region=agent.name)
+def _parse_volume(context: str, agent: AgentClient, row: Any) -> Volume:
+    """Parses a volume. Raises ValueError."""
+    return replace(volume_of(agent_volumes.StoredVolume.parse(row), context), region=agent.name)

@@ -1,4 +1,4 @@
-"""Tasks as processes of this machine: the embedded default."""
+"""The local provider: tasks are processes of this machine. It needs no config."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from flow_core.providers.contract.provider import Provider
 
 
-def _open(context: Context, person: Prompter | None) -> Provider:
+def _open(context: Context, prompter: Prompter | None) -> Provider:
     from flow_core.providers.local.provider import LocalProvider  # deferred: only contexts of this provider need it
 
-    return LocalProvider(context, person)
+    return LocalProvider(context, prompter)
 
 
 def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
-    """Without an age that can't be used, so that nothing is pruned by a setting that was meant otherwise."""
-    from flow_core.providers.over_agent.pruning_setting import prune_after_days_of  # deferred: as above
+    """Drops an invalid `prune_after_days`, so that a mistyped setting prunes nothing."""
+    from flow_core.providers.over_agent.pruning_setting import prune_after_days_of  # deferred: only a config needs it
 
     return drop_invalid(settings, prune_after_days_of)
 

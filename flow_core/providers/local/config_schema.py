@@ -1,4 +1,4 @@
-"""The settings of a local context, none of which has to be given."""
+"""The settings of a local context; all are optional."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class LocalConfigSchema:
         return _FIELDS
 
     def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        known = {field.name for field in _FIELDS}
-        problems = [f"{name}: is no setting of a local context" for name in settings if name not in known]
+        names = {field.name for field in _FIELDS}
+        problems = [f"{name}: is no setting of a local context" for name in settings if name not in names]
         checks = (
             lambda: gpus_here(settings.get("gpus")),
             lambda: check_engine(settings.get("container")),

@@ -1,4 +1,4 @@
-"""Who works on this machine: the operating system's users, and the keys of the one we are."""
+"""The operating system's users of this machine, and the SSH keys of the current user."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class LocalIdentity:
-    """A context is its own and only project; nobody is anybody's teammate. What it needs is imported when asked."""
+    """Users and keys of this machine. A context has one project, itself, and no teammates.
+
+    Each method imports what it needs when it is called.
+    """
 
     def __init__(self, context: str) -> None:
         self._context = context
@@ -22,14 +25,14 @@ class LocalIdentity:
         return (Project(self._context, self._context),)
 
     async def user(self, user_id: str) -> User | None:
-        """By login name or number."""
-        return await call_agent(_user, user_id)
+        """Returns a user by login name or user id."""
+        return await call_agent(_find_user, user_id)
 
     async def teammates(self, user_id: str) -> tuple[User, ...]:
         return ()
 
     async def own_keys(self, project_id: str | None = None) -> tuple[SshKey, ...]:
-        """~/.ssh/*.pub, each called as its file is, without the ending."""
+        """Returns the keys of ~/.ssh/*.pub; the name of each is its file name without the ending."""
         from flow_core.models.identity import SshKey
         from flow_core.ssh.public_keys import local_public_keys
 
@@ -41,7 +44,7 @@ class LocalIdentity:
         )
 
 
-def _user(user_id: str) -> User | None:
+def _find_user(user_id: str) -> User | None:
     import pwd
 
     from flow_core.models.identity import User

@@ -1,4 +1,4 @@
-"""What tasks wrote: the supervisor's own files are the spools."""
+"""The logs of tasks; their spools are the supervisor's own files."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ class LocalLogs:
         self._tasks = tasks
 
     async def addresses(self, task_id: str) -> tuple[LogId, ...]:
-        standing = await call_agent(self._tasks.get, task_id)
-        if not standing.report.has_begun and not await call_agent(self._has_begun, task_id):
+        task = await call_agent(self._tasks.get, task_id)
+        if not task.report.has_begun and not await call_agent(self._has_log, task_id):
             return ()
-        attempts, ranks = range(standing.report.attempt + 1), range(standing.report.ranks)
+        attempts, ranks = range(task.report.attempt + 1), range(task.report.ranks)
         return tuple(LogId(self._context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
     async def open(self, address: LogId) -> SpoolFiles:
-        await self._find(address)
+        await self._find_task(address)
         folder = await call_agent(self._tasks.folder, address.task_id)
         return folder.spool(address.attempt, address.rank)
 
     async def catch_up(self, address: LogId) -> None:
-        await self._find(address)  # the spool is where the supervisor writes
+        await self._find_task(address)  # the supervisor writes to the spool itself
 
     async def is_complete(self, address: LogId) -> bool:
-        standing = await self._find(address)
-        report = standing.report
+        task = await self._find_task(address)
+        report = task.report
         return report.is_over or address.attempt < report.attempt or report.between_attempts
 
     async def startup(self, task_id: str, node: int) -> str:
         await call_agent(self._tasks.get, task_id)
         raise Unsupported("source: there is no startup log here; tasks run on this machine as it is", field="source")
 
-    def _has_begun(self, task_id: str) -> bool:
-        """A task that has not started has a log all the same when an image was fetched for it."""
+    def _has_log(self, task_id: str) -> bool:
+        """Returns whether the task has a log. Before its start it has one if an image was fetched for it."""
         return self._tasks.folder(task_id).spool().log.exists()
 
-    async def _find(self, address: LogId) -> StoredTask:
-        """The task. Raises NotFound where it has no such log and will not have it in this attempt."""
-        standing = await call_agent(self._tasks.get, address.task_id)
-        known = 0 <= address.attempt <= standing.report.attempt and 0 <= address.rank < standing.report.ranks
-        if address.context != self._context or not known:
+    async def _find_task(self, address: LogId) -> StoredTask:
+        """Returns the task. Raises NotFound if it has no such log and will not have it in this attempt."""
+        task = await call_agent(self._tasks.get, address.task_id)
+        exists = 0 <= address.attempt <= task.report.attempt and 0 <= address.rank < task.report.ranks
+        if address.context != self._context or not exists:
             raise NotFound(f"task {address.task_id} has no log of attempt {address.attempt}, rank {address.rank}")
-        return standing
+        return task

@@ -1,4 +1,4 @@
-"""How busy this machine is, and the GPUs that a task has of it."""
+"""The load of this machine, and of the GPUs that a task has."""
 
 from __future__ import annotations
 
@@ -29,37 +29,37 @@ _OVER = frozenset({NO_TASK, BROKEN_NOT_ENTERED, NOT_RUNNING, NODE_ENDED})
 
 
 class LocalMetrics:
-    """Samples of this machine, taken once for all who look."""
+    """Samples of this machine, taken once for all subscribers."""
 
     def __init__(self, tasks: TaskStore, instances: LocalInstances) -> None:
         self._tasks = tasks
         self._instances = instances
-        self._samples = SampleBroadcast(_samples)
+        self._broadcast = SampleBroadcast(_sample_machine)
 
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
-        visible = await call_agent(self._visible, task_id, node)
-        async with aclosing(self._samples.subscribe()) as samples:
+        visible = await call_agent(self._find_visible_devices, task_id, node)
+        async with aclosing(self._broadcast.subscribe()) as samples:
             async for sample in samples:
                 yield select_visible_gpus(sample, visible)
-                if not await call_agent(self._runs, task_id, node):
+                if not await call_agent(self._is_running, task_id, node):
                     return
 
     async def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
         if allocation_id not in {offer.allocation_id for offer in await self._instances.find({})}:
             raise NotFound(f"nothing here is called {printable(allocation_id)}; find_instances lists what is")
-        async with aclosing(self._samples.subscribe()) as samples:
+        async with aclosing(self._broadcast.subscribe()) as samples:
             async for sample in samples:
                 yield sample
 
-    def _visible(self, task_id: str, node: int) -> str | None:
-        """As the task was told: None where it was told nothing, and so may use every GPU."""
-        standing = self._tasks.get(task_id)
-        state, spec = find_enterable(standing, node), standing.spec
+    def _find_visible_devices(self, task_id: str, node: int) -> str | None:
+        """Returns CUDA_VISIBLE_DEVICES of the node; None if the task may use every GPU."""
+        task = self._tasks.get(task_id)
+        state, spec = find_enterable(task, node), task.spec
         gpus = GpuPlan() if spec is None else spec.gpus
-        mine = select_rank_gpus(state.gpus, node, standing.report.ranks)
-        return ",".join(gpus.visible[gpu_id] for gpu_id in mine) if mine or gpus.hide else None
+        gpu_ids = select_rank_gpus(state.gpus, node, task.report.ranks)
+        return ",".join(gpus.visible[gpu_id] for gpu_id in gpu_ids) if gpu_ids or gpus.hide else None
 
-    def _runs(self, task_id: str, node: int) -> bool:
+    def _is_running(self, task_id: str, node: int) -> bool:
         try:
             find_enterable(self._tasks.get(task_id), node)
         except Refused as refused:
@@ -69,7 +69,7 @@ class LocalMetrics:
         return True
 
 
-async def _samples() -> AsyncGenerator[MachineSample, None]:
+async def _sample_machine() -> AsyncGenerator[MachineSample, None]:
     try:
         process = await asyncio.create_subprocess_exec(
             "/bin/sh", "-c", sampling_script(), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
@@ -82,11 +82,11 @@ async def _samples() -> AsyncGenerator[MachineSample, None]:
             async for sample in samples:
                 yield sample
     finally:
-        await _end(process)
+        await _kill(process)
 
 
-async def _end(process: Process) -> None:
-    """With all it started. A driver at fault may hold one of them where no signal reaches it."""
+async def _kill(process: Process) -> None:
+    """Kills the process group; a process stuck in a driver call may survive."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""The local provider: this machine behind the contract."""
+"""The local provider: this machine as an implementation of the contract."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ if TYPE_CHECKING:
 
 
 class LocalProvider(Provider):
-    """Tasks are processes here.
+    """A provider whose tasks are processes of this machine.
 
-    Settings: `region` (a name for this machine), `gpus` (pretend ones), `container` (podman or docker),
-    `prune_after_days`. It never prompts the user.
+    Settings: `region` (a name for this machine), `gpus` (declared ones, to try things out), `container` (podman or
+    docker), `prune_after_days`. It never prompts the user.
     """
 
     poll = PollIntervals(busy_s=1.0, idle_s=2.0)
 
-    def __init__(self, context: Context, person: Prompter | None = None) -> None:
+    def __init__(self, context: Context, prompter: Prompter | None = None) -> None:
         if sys.platform not in ("linux", "darwin"):
             raise Unsupported("local tasks need Linux or macOS; add a context for a machine that runs one of them")
         self._region = str(context.settings.get("region") or platform.node() or "this machine")
@@ -142,7 +142,7 @@ class LocalProvider(Provider):
         return LocalConfigSchema()
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
-        from flow_core.providers.local.submit import submit_task  # deferred: it is not needed to look at tasks
+        from flow_core.providers.local.submit import submit_task  # deferred: not needed to list tasks
 
         task_id = await call_agent(submit_task, config, self._volumes, self._settings)
         return await self.get_task(task_id)
@@ -150,12 +150,12 @@ class LocalProvider(Provider):
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
-        records = await call_agent(self._records)
-        wanted = tuple(record for record in records if statuses is None or record.status in statuses)
-        return wanted if limit is None else wanted[:limit]
+        records = await call_agent(self._load_records)
+        selected = tuple(record for record in records if statuses is None or record.status in statuses)
+        return selected if limit is None else selected[:limit]
 
     async def get_task(self, task_id: str) -> TaskRecord:
-        return await call_agent(self._record, task_id)
+        return await call_agent(self._load_record, task_id)
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
         await call_agent(self._tasks.cancel, task_id, force=force)
@@ -177,19 +177,19 @@ class LocalProvider(Provider):
             return f"take {task.task_id} out of the queue"
         first, others = task.processes[0], len(task.processes) - 1
         if first.container:
-            which = f"{first.container} and {others} other containers" if others else first.container
-            return f"SIGTERM to every process in {which}, {first.engine} kill after {read_grace_s():g} s"
-        which = f"pid {first.pid} and the main processes of {others} other instances" if others else f"pid {first.pid}"
-        return f"SIGTERM to {which} and every process below it, SIGKILL after {read_grace_s():g} s"
+            target = f"{first.container} and {others} other containers" if others else first.container
+            return f"SIGTERM to every process in {target}, {first.engine} kill after {read_grace_s():g} s"
+        target = f"pid {first.pid} and the main processes of {others} other instances" if others else f"pid {first.pid}"
+        return f"SIGTERM to {target} and every process below it, SIGKILL after {read_grace_s():g} s"
 
     async def close(self) -> None:
-        """Nothing is held but tunnels."""
+        """Closes the tunnels; the provider has no other connections."""
         if (tunnels := vars(self).get("tunnels")) is not None:
             await tunnels.close_all()
 
-    def _records(self) -> tuple[TaskRecord, ...]:
+    def _load_records(self) -> tuple[TaskRecord, ...]:
         return with_ssh(self._tasks.records(), self._root)
 
-    def _record(self, task_id: str) -> TaskRecord:
+    def _load_record(self, task_id: str) -> TaskRecord:
         (record,) = with_ssh((self._tasks.record(task_id),), self._root)
         return record

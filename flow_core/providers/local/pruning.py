@@ -29,21 +29,21 @@ class LocalPruning:
     def __init__(self, layout: Layout, after_days: float | None) -> None:
         self._after_days = after_days
         self._layout = layout
-        self._next_look = 0.0
+        self._next_poll_at = 0.0
 
     async def plan(
         self, older_than_days: float | None, keep_last: int | None, task_ids: Collection[str] = ()
     ) -> PruningPlan:
-        return await call_agent(self._plan, older_than_days, keep_last, frozenset(task_ids))
+        return await call_agent(self._make_plan, older_than_days, keep_last, frozenset(task_ids))
 
     async def prune(self, plan: PruningPlan) -> PruningResult:
         return await call_agent(self._prune, plan)
 
     async def plan_due(self) -> PruningPlan | None:
-        if self._after_days is None or time.monotonic() < self._next_look:
+        if self._after_days is None or time.monotonic() < self._next_poll_at:
             return None
-        self._next_look = time.monotonic() + _POLL_S
-        return await call_agent(self._plan_due, self._after_days)
+        self._next_poll_at = time.monotonic() + _POLL_S
+        return await call_agent(self._make_due_plan, self._after_days)
 
     def describe(self, plan: PruningPlan) -> str:
         names = [task.task_id for task in plan.tasks]
@@ -51,27 +51,27 @@ class LocalPruning:
         more = f"  (and {len(names) - _SHOWN_MAX} more)" if len(names) > _SHOWN_MAX else ""
         return f"rm -r {shlex.quote(str(self._layout.tasks))}/{f'{{{shown}}}' if len(names) > 1 else shown}{more}"
 
-    def _plan(self, older_than_days: float | None, keep_last: int | None, named: frozenset[str]) -> PruningPlan:
-        for task_id in named:
+    def _make_plan(self, older_than_days: float | None, keep_last: int | None, task_ids: frozenset[str]) -> PruningPlan:
+        for task_id in task_ids:
             if not is_task_id(task_id):
                 raise self._not_found(task_id)
         before = None if older_than_days is None else time.time() - older_than_days * _DAY_S
-        found = select(self._layout, PruningRule(before, keep_last, named), report_progress)
-        for refusal in found.refused:
-            if refusal.task_id in named and refusal.code == selection.GONE:
+        selected = select(self._layout, PruningRule(before, keep_last, task_ids), report_progress)
+        for refusal in selected.refused:
+            if refusal.task_id in task_ids and refusal.code == selection.GONE:
                 raise self._not_found(refusal.task_id)
-            if refusal.task_id in named:
+            if refusal.task_id in task_ids:
                 raise Conflict(f"task {refusal.task_id} can't be pruned: {sentence(refusal)}")
         name = self._layout.context
-        return PruningPlan(name, prunable(found.tasks), prunable(found.kept), sentences(found.refused))
+        return PruningPlan(name, prunable(selected.tasks), prunable(selected.kept), sentences(selected.refused))
 
-    def _plan_due(self, after_days: float) -> PruningPlan | None:
-        return self._plan(after_days, None, frozenset()) if claim_daily_pruning(self._layout) else None
+    def _make_due_plan(self, after_days: float) -> PruningPlan | None:
+        return self._make_plan(after_days, None, frozenset()) if claim_daily_pruning(self._layout) else None
 
     def _prune(self, plan: PruningPlan) -> PruningResult:
         with_made_files = {task.task_id for task in plan.tasks if task.made_files}
-        wanted = [task.task_id for task in plan.tasks if is_task_id(task.task_id)]
-        removal = remove_tasks(self._layout, wanted, with_made_files, report_progress)
+        task_ids = [task.task_id for task in plan.tasks if is_task_id(task.task_id)]
+        removal = remove_tasks(self._layout, task_ids, with_made_files, report_progress)
         return PruningResult(self._layout.context, prunable(removal.removed), sentences(removal.refused))
 
     def _not_found(self, task_id: str) -> NotFound:

@@ -1,4 +1,4 @@
-"""Turning a TaskConfig into the agent's request: what of this machine the task gets is chosen here."""
+"""Converts a TaskConfig to the agent's request, and chooses the GPUs and the engine of this machine."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
 
 
-def submit_task(config: TaskConfig, shelf: VolumeStore, settings: Mapping[str, Any]) -> str:
-    """The new task's id. Blocking. Raises ConfigError, Unsupported, CapacityError; Refused as the agent does."""
+def submit_task(config: TaskConfig, volumes: VolumeStore, settings: Mapping[str, Any]) -> str:
+    """Submits a task and returns its id. Does blocking I/O. Raises ConfigError, Unsupported, CapacityError, Refused."""
     check_task(config)
     request = request_for(config, settings)
-    return submit(shelf.layout, request, shelf.tasks, shelf, report_progress)
+    return submit(volumes.layout, request, volumes.tasks, volumes, report_progress)
 
 
 def request_for(config: TaskConfig, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the agent is asked. Raises ConfigError, CapacityError."""
+    """Builds the submit request for the agent. Raises ConfigError, CapacityError."""
     engine = settings.get("container")
     if config.image is not None:
         check_image(config, engine)
@@ -40,29 +40,29 @@ def request_for(config: TaskConfig, settings: Mapping[str, Any]) -> dict[str, An
         **request_of(config, task_name(config), new_id("task")),
         "engine": None if config.image is None else engine,
         "streams": config.streams or "separate",
-        "gpus": _gpus(config, settings.get("gpus")),
+        "gpus": _choose_gpus(config, settings.get("gpus")),
         "has_boto3": bool(config.data_mounts) and importlib.util.find_spec("boto3") is not None,
     }
 
 
-def _gpus(config: TaskConfig, setting: Any) -> dict[str, Any]:
-    """Those of the first instance type that can be had here at all."""
-    here, types = gpus_here(setting), config.instance_types
+def _choose_gpus(config: TaskConfig, setting: Any) -> dict[str, Any]:
+    """Chooses the GPUs of the first instance type that this machine can provide at all."""
+    machine_gpus, types = gpus_here(setting), config.instance_types
     if config.min_gpu_memory_gb is not None:
-        return _gpus_for(GpuRequest(min_memory_gb=config.min_gpu_memory_gb), here, config.num_instances)
-    for number, wanted in enumerate(types or ("cpu",), start=1):
+        return _choose_gpus_for(GpuRequest(min_memory_gb=config.min_gpu_memory_gb), machine_gpus, config.num_instances)
+    for number, instance_type in enumerate(types or ("cpu",), start=1):
         try:
-            return _gpus_for(parse_gpu(wanted), here, config.num_instances)
+            return _choose_gpus_for(parse_gpu(instance_type), machine_gpus, config.num_instances)
         except CapacityError:
             if number == len(types):
                 raise
     raise AssertionError("the last instance type is either there or raises")
 
 
-def _gpus_for(request: GpuRequest, here: Sequence[Gpu], ranks: int) -> dict[str, Any]:
+def _choose_gpus_for(request: GpuRequest, machine_gpus: Sequence[Gpu], ranks: int) -> dict[str, Any]:
     if not request.needs_gpu:
         if request.cpus and request.cpus > (os.cpu_count() or request.cpus):
             raise CapacityError(f"{request} can't be had on this machine; it has {os.cpu_count()} CPUs")
-        return no_gpus(str(request), here)
-    fitting = choose_gpus(here, request, ranks)
+        return no_gpus(str(request), machine_gpus)
+    fitting = choose_gpus(machine_gpus, request, ranks)
     return gpus_for(request.count, request.model or fitting[0].short_model, fitting)

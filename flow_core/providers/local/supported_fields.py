@@ -1,4 +1,4 @@
-"""The fields of a TaskConfig that this machine does not support, and the sizes that it does not have."""
+"""The fields of a TaskConfig that this machine does not support, and the checks of its size."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNSUPPORTED: tuple[UnsupportedField[TaskConfig], ...] = (
 
 
 def check_task(config: TaskConfig) -> None:
-    """Raises Unsupported, ConfigError or CapacityError that names the field."""
+    """Checks a config against this machine. Raises Unsupported, ConfigError or CapacityError that names the field."""
     check_supported(config, UNSUPPORTED)
     check_argument_sizes(config)
     cpus, memory_gb = os.cpu_count(), memory_here_gb()
@@ -52,6 +52,6 @@ def check_task(config: TaskConfig) -> None:
 
 
 def memory_here_gb() -> int | None:
-    """Of the whole machine; None where the system doesn't say."""
+    """Returns the memory of the whole machine; None if the system doesn't report it."""
     size = memory_bytes()
     return None if size is None else round(size / 2**30)

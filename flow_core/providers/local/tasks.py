@@ -11,7 +11,7 @@ from flow_core.providers.over_agent.task_conversion import record_of
 
 
 class LocalTasks(TaskStore):
-    """Nothing unchanged is made into a record twice."""
+    """The stored tasks as records. Converts each report once; unchanged reports keep their record."""
 
     def __init__(self, layout: Layout, region: str) -> None:
         super().__init__(layout, report_progress)
@@ -19,18 +19,18 @@ class LocalTasks(TaskStore):
         self._records: dict[str, tuple[TaskReport, TaskRecord]] = {}
 
     def records(self) -> list[TaskRecord]:
-        """Every task, last submitted first."""
-        self._records = {standing.task_id: self._made(standing) for standing in self.all()}
+        """Returns every task, last submitted first."""
+        self._records = {task.task_id: self._to_record(task) for task in self.all()}
         return [record for _, record in self._records.values()]
 
     def record(self, task_id: str) -> TaskRecord:
-        """Refuses with NO_TASK."""
-        standing = self.get(task_id)
-        made = self._records[standing.task_id] = self._made(standing)
-        return made[1]
+        """Returns the record of a task. Refuses with NO_TASK."""
+        task = self.get(task_id)
+        entry = self._records[task.task_id] = self._to_record(task)
+        return entry[1]
 
-    def _made(self, standing: StoredTask) -> tuple[TaskReport, TaskRecord]:
-        known = self._records.get(standing.task_id)
-        if known is not None and known[0] is standing.report:
-            return known
-        return standing.report, record_of(standing.report, self._layout.context, self._region)
+    def _to_record(self, task: StoredTask) -> tuple[TaskReport, TaskRecord]:
+        cached = self._records.get(task.task_id)
+        if cached is not None and cached[0] is task.report:
+            return cached
+        return task.report, record_of(task.report, self._layout.context, self._region)

@@ -13,44 +13,44 @@ from flow_core.providers.over_agent.volume_conversion import volume_of
 
 
 class LocalVolumes:
-    """The agent's shelf, as models."""
+    """The volumes of one context, converted to models."""
 
-    def __init__(self, shelf: VolumeStore) -> None:
-        self._shelf = shelf
-        self._context = shelf.layout.context
+    def __init__(self, store: VolumeStore) -> None:
+        self._store = store
+        self._context = store.layout.context
 
     async def create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
         check_new_volume(size_gb, name, interface)
         return await call_agent(self._create, size_gb, name, interface, region)
 
     async def delete(self, volume_id: str) -> None:
-        await call_agent(self._shelf.remove, volume_id)
+        await call_agent(self._store.remove, volume_id)
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         path = None if mount_path is None else volume_spec({"volume_id": "any", "mount_path": mount_path}).target
-        return await call_agent(self._shelf.attach, volume_id, task_id, path)
+        return await call_agent(self._store.attach, volume_id, task_id, path)
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
-        folder = shlex.quote(str(self._shelf.layout.volumes))
+        folder = shlex.quote(str(self._store.layout.volumes))
         return f"mkdir {folder}/vol_<new id>/data  ({name or 'unnamed'}, {interface})"
 
     def describe_delete(self, volume: Volume) -> str:
-        return f"rm -r {shlex.quote(str(self._shelf.layout.volumes / volume.volume_id))}"
+        return f"rm -r {shlex.quote(str(self._store.layout.volumes / volume.volume_id))}"
 
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
-        where = mount_path or "its default path"
+        path = mount_path or "its default path"
         return (
-            f"mount --bind {shlex.quote(str(self._shelf.data(volume_id)))} at {where} of {task_id} when it starts;"
+            f"mount --bind {shlex.quote(str(self._store.data(volume_id)))} at {path} of {task_id} when it starts;"
             " a link in its folder when it runs already"
         )
 
     async def list(self) -> tuple[Volume, ...]:
-        return await call_agent(self._listing)
+        return await call_agent(self._list)
 
     def _create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
-        with self._shelf.lock():
-            return volume_of(self._shelf.make(size_gb, name, interface, region), self._context)
+        with self._store.lock():
+            return volume_of(self._store.make(size_gb, name, interface, region), self._context)
 
-    def _listing(self) -> Listing[Volume]:
-        rows, unreadable = self._shelf.listing()
+    def _list(self) -> Listing[Volume]:
+        rows, unreadable = self._store.listing()
         return Listing.of((volume_of(row, self._context) for row in rows), unreadable)

@@ -1,4 +1,4 @@
-"""The Mithril cloud over its HTTP API."""
+"""The provider of the Mithril cloud, over its HTTP API."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ if TYPE_CHECKING:
     from flow_core.providers.contract.provider import Provider
 
 
-def _open(context: Context, person: Prompter | None) -> Provider:
+def _open(context: Context, prompter: Prompter | None) -> Provider:
     from flow_core.providers.mithril.provider import MithrilProvider  # deferred: only contexts of this provider need it
 
-    return MithrilProvider(context, person)
+    return MithrilProvider(context, prompter)
 
 
 def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
-    from flow_core.providers.over_ssh.login_limit import login_timeout_of  # deferred: as above
+    from flow_core.providers.over_ssh.login_limit import login_timeout_of  # deferred: only a config needs it
 
     return drop_invalid(settings, login_timeout_of)
 
 
 def _has_key() -> bool:
-    """A key in the environment makes a context. Its tasks cost money, so it is never the default by itself."""
+    """Returns whether a key in the environment creates a context.
+
+    Its tasks cost money, so it is never the default by itself.
+    """
     return bool(os.environ.get("MITHRIL_API_KEY", "").strip())
 
 

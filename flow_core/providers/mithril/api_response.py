@@ -1,4 +1,4 @@
-"""A response of the API, and the error that it means where it is no success."""
+"""A response of the API, and the error for a response without success."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flow_core.errors import (
 )
 from flow_core.logs.escape import escape_controls
 
-# What a refusal means by its words, and what to do about it; the API has the same status for all of these.
+# The error and the advice for words in a refusal; the API has the same status for all of these.
 _REFUSALS: tuple[tuple[tuple[str, ...], type[FlowError], str], ...] = (
     (("name already used", "name already exists", "duplicate name"), Conflict, ""),
     (("quota",), CapacityError, "; end something, or ask for a larger quota"),
@@ -30,11 +30,11 @@ _REFUSALS: tuple[tuple[tuple[str, ...], type[FlowError], str], ...] = (
 )
 _PLACES = ("body", "query", "path")
 _SHOWN = 300
-_LONGEST_WHOLE = 30
+_INT_DIGITS_MAX = 30
 
 
 class OutcomeUnknown(ProviderError):
-    """The API failed at a change, and may have made it all the same. `what` is the sentence without this remark."""
+    """The API failed at a change, and may have made it anyway. `what` is the sentence without this remark."""
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class OutcomeUnknown(ProviderError):
 
 
 class ResponseLost(Unreachable):
-    """A change was sent, and no complete response came: it may have been made."""
+    """A change was sent, and no complete response arrived: the change may have been made."""
 
 
 class ApiResponse(NamedTuple):
-    """One response, read to its end."""
+    """One response, completely read."""
 
     status: int
     body: bytes
@@ -68,7 +68,7 @@ class ApiResponse(NamedTuple):
 
     @property
     def wait_s(self) -> float | None:
-        """How long it asks us to wait; None where it doesn't say, or nonsense."""
+        """The seconds that the API asks to wait; None if the header is missing or invalid."""
         try:
             if self.retry_after.isdecimal():
                 return float(self.retry_after[:9])
@@ -77,31 +77,32 @@ class ApiResponse(NamedTuple):
             return None
 
     def json(self) -> Any:
-        """None for an empty body. Raises ValueError."""
+        """Parses the body; None if it is empty. Raises ValueError."""
         try:
-            return json.loads(self.body, parse_int=_whole) if self.body.strip() else None
+            return json.loads(self.body, parse_int=_parse_int) if self.body.strip() else None
         except RecursionError as error:
             raise ValueError("nested without end") from error
 
 
 def value_of(answer: ApiResponse, call: str, is_change: bool, hide: Callable[[str], str]) -> Any:
-    """The JSON of a good answer. `call` is the method and path, `hide` takes secrets out of foreign text.
+    """Returns the JSON of a successful response. Raises the error of any other response.
 
-    Raises AuthError, NotFound, Conflict, ConfigError, Unreachable, ProviderError.
+    `call` is the method and path; `hide` removes secrets from foreign text. Raises AuthError, NotFound, Conflict,
+    ConfigError, Unreachable, ProviderError.
     """
     if answer.is_good:
         try:
             return answer.json()
         except ValueError as error:
             kind = OutcomeUnknown if is_change else ProviderError
-            raise _error(answer, kind, f"the Mithril API answered {call} with what is not JSON") from error
-    said, field = (escape_controls(hide(text))[:_SHOWN] for text in _detail(answer))
+            raise _make_error(answer, kind, f"the Mithril API answered {call} with what is not JSON") from error
+    message, field = (escape_controls(hide(text))[:_SHOWN] for text in _read_detail(answer))
     if answer.status == 422 and field:
-        raise _error(answer, ConfigError, f"{field}: {said}", field)
-    raise _error(answer, *_meaning(answer, call, is_change, said))
+        raise _make_error(answer, ConfigError, f"{field}: {message}", field)
+    raise _make_error(answer, *_choose_error(answer, call, is_change, message))
 
 
-def _error(answer: ApiResponse, kind: type[FlowError], sentence: str, field: str | None = None) -> FlowError:
+def _make_error(answer: ApiResponse, kind: type[FlowError], sentence: str, field: str | None = None) -> FlowError:
     request = f" [request {answer.request_id}]" if answer.request_id else ""
     return kind(
         sentence + request,
@@ -112,40 +113,42 @@ def _error(answer: ApiResponse, kind: type[FlowError], sentence: str, field: str
     )
 
 
-def _meaning(answer: ApiResponse, call: str, is_change: bool, said: str) -> tuple[type[FlowError], str]:
-    status, because = answer.status, f": {said}" if said else f" ({answer.status})"
+def _choose_error(answer: ApiResponse, call: str, is_change: bool, message: str) -> tuple[type[FlowError], str]:
+    """Chooses the class and the sentence of the error, by the status."""
+    status, reason = answer.status, f": {message}" if message else f" ({answer.status})"
     if status == 401:
         return AuthError, "the Mithril API does not accept the key in MITHRIL_API_KEY; make a new one"
     if status == 403:
-        return AuthError, f"the Mithril API does not allow {call}{because}"
+        return AuthError, f"the Mithril API does not allow {call}{reason}"
     if status == 404:
-        return NotFound, f"the Mithril API does not know {call}{because}"
+        return NotFound, f"the Mithril API does not know {call}{reason}"
     if status == 402:
-        return ProviderError, f"the Mithril API refused {call}{because}; look at the billing of the account"
+        return ProviderError, f"the Mithril API refused {call}{reason}; look at the billing of the account"
     if status in (400, 409):
-        kind, advice = _refusal(said.lower(), Conflict if status == 409 else ProviderError)
-        return kind, f"the Mithril API refused {call}{because}{advice}"
+        kind, advice = _match_refusal(message.lower(), Conflict if status == 409 else ProviderError)
+        return kind, f"the Mithril API refused {call}{reason}{advice}"
     if status == 422:
-        return ConfigError, f"the Mithril API refused {call}{because}"
+        return ConfigError, f"the Mithril API refused {call}{reason}"
     if status == 429:
         when = "later" if answer.wait_s is None else f"in {answer.wait_s:.0f} s"
         return Unreachable, f"the Mithril API asks for fewer calls; try again {when}"
     if status >= 500 and is_change:
-        return OutcomeUnknown, f"the Mithril API failed at {call}{because}"
+        return OutcomeUnknown, f"the Mithril API failed at {call}{reason}"
     if status >= 500:
-        return Unreachable, f"the Mithril API failed at {call}{because}; try again later"
+        return Unreachable, f"the Mithril API failed at {call}{reason}; try again later"
     if 300 <= status < 400:
         return ProviderError, f"the Mithril API sends {call} elsewhere ({status}); check MITHRIL_API_URL"
-    return ProviderError, f"the Mithril API refused {call}{because}"
+    return ProviderError, f"the Mithril API refused {call}{reason}"
 
 
-def _refusal(said: str, usual: type[FlowError]) -> tuple[type[FlowError], str]:
-    found = ((kind, advice) for words, kind, advice in _REFUSALS if any(one in said for one in words))
-    return next(found, (usual, ""))
+def _match_refusal(message: str, default: type[FlowError]) -> tuple[type[FlowError], str]:
+    """Chooses the class of the error and the advice, by words in the message."""
+    matches = ((kind, advice) for words, kind, advice in _REFUSALS if any(word in message for word in words))
+    return next(matches, (default, ""))
 
 
-def _detail(answer: ApiResponse) -> tuple[str, str]:
-    """What the body says in words, and which field it speaks of; empty where it doesn't."""
+def _read_detail(answer: ApiResponse) -> tuple[str, str]:
+    """Returns the message and the field of an error body; empty if it has none."""
     try:
         body = answer.json()
     except ValueError:
@@ -158,10 +161,10 @@ def _detail(answer: ApiResponse) -> tuple[str, str]:
         return "", ""
     place = first.get("loc")
     parts = [str(part) for part in place if isinstance(part, str | int)] if isinstance(place, list) else []
-    said = first.get("msg")
-    return said if isinstance(said, str) else "", ".".join(part for part in parts if part not in _PLACES)
+    message = first.get("msg")
+    return message if isinstance(message, str) else "", ".".join(part for part in parts if part not in _PLACES)
 
 
-def _whole(digits: str) -> int | float:
-    """Python refuses to read a number of thousands of digits, and with it the rest of the answer."""
-    return int(digits) if len(digits) <= _LONGEST_WHOLE else float(digits)
+def _parse_int(digits: str) -> int | float:
+    """Parses a whole number. Python refuses thousands of digits, and would refuse the rest of the response too."""
+    return int(digits) if len(digits) <= _INT_DIGITS_MAX else float(digits)

@@ -1,4 +1,4 @@
-"""What the facets of one context share: the HTTP client, caches and the pool of machines."""
+"""The state that the facets of one context share: the HTTP client, caches and the pool of machines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KEYS_KEPT_S = 60.0
 
 
 class MarketOffers(NamedTuple):
-    """Types by id, offers by type id and region, and what could not be read of them."""
+    """Types by id, offers by type id and region, and notes about what could not be read."""
 
     types: Mapping[str, InstanceType]
     offers: Mapping[tuple[str, str], Offer]
@@ -37,9 +37,9 @@ class MarketOffers(NamedTuple):
 
 
 class MithrilSession:
-    """One API key, its project, and the machines rented with it."""
+    """One API key, its project, and the machines that are rented with it."""
 
-    def __init__(self, context: str, settings: MithrilSettings, person: Prompter | None) -> None:
+    def __init__(self, context: str, settings: MithrilSettings, prompter: Prompter | None) -> None:
         self.context = context
         self.settings = settings
         self.folder: Path = state_dir().absolute() / "mithril"
@@ -51,7 +51,7 @@ class MithrilSession:
         self.identity = MithrilIdentity(self.http, self.projects, self.ssh_keys)
         self.owners = OwnerNames(self.identity)
         self.launch_keys = LaunchKeys(self.ssh_keys, self.folder, settings.ssh_keys, settings.ssh_key_file)
-        self.pool = HostPool(person, settings.login_timeout_s)
+        self.pool = HostPool(prompter, settings.login_timeout_s)
         self.machines = MithrilMachines(self.pool, self.folder, settings.ssh_key_file)
         self.exits = ExitStatusCache(self.folder)
         self.specs = SubmittedSpecs(self.folder)
@@ -59,7 +59,7 @@ class MithrilSession:
         self._keys_at = -_KEYS_KEPT_S
 
     async def public_keys(self, key_ids: Collection[str]) -> Mapping[str, str]:
-        """The public halves of a bid's keys, by id; those that the project no longer has are left out."""
+        """Returns the public keys of a bid, by key id, without those that the project no longer has."""
         is_known = set(key_ids) <= set(self._keys)
         if time.monotonic() - self._keys_at >= _KEYS_KEPT_S or not is_known:
             self._keys = {key.key_id: key.public_key for key in await self.ssh_keys.list()}
@@ -67,7 +67,7 @@ class MithrilSession:
         return {key_id: self._keys[key_id] for key_id in key_ids if key_id in self._keys}
 
     async def market(self) -> MarketOffers:
-        """What is offered now; as it was last known, with a note, where that can't be read."""
+        """Returns the current offers, or the last known ones with a note."""
         try:
             types, offers = await self.catalog.types(), await self.catalog.offers()
             notes = offers.unreadable
@@ -77,7 +77,7 @@ class MithrilSession:
         return MarketOffers(types, {(offer.type.type_id, offer.region): offer for offer in offers}, notes)
 
     async def close(self) -> None:
-        """Twice is safe."""
+        """Closes all connections. Calling it again is safe."""
         await self.exits.close()
         await self.pool.close()
         await self.http.close()

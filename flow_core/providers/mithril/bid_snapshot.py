@@ -1,4 +1,4 @@
-"""A bid with its machines, and the task record that is made of it."""
+"""A bid with its machines, and the task record that is built from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flow_core.providers.mithril.submitted_specs import SubmittedSpec
 
 _GONE = frozenset({"STATUS_TERMINATED", "STATUS_PREEMPTED", "STATUS_REPLACED"})
 _BILLED = frozenset({"STATUS_RUNNING", "STATUS_STOPPING", "STATUS_PREEMPTING", "STATUS_RELOCATING"})
-_OF_INSTANCE = {
+_INSTANCE_STATUS = {
     "NEW": TaskStatus.PENDING,
     "CONFIRMED": TaskStatus.PENDING,
     "INITIALIZING": TaskStatus.PENDING,
@@ -32,7 +32,7 @@ _OF_INSTANCE = {
     "PREEMPTED": TaskStatus.CANCELLED,
     "REPLACED": TaskStatus.CANCELLED,
 }
-_OF_BID = {
+_BID_STATUS = {
     "OPEN": TaskStatus.PENDING,
     "ALLOCATED": TaskStatus.PENDING,
     "PREEMPTING": TaskStatus.PREEMPTING,
@@ -40,7 +40,7 @@ _OF_BID = {
     "PAUSED": TaskStatus.PAUSED,
     "TERMINATED": TaskStatus.CANCELLED,
 }
-# A bid of several instances is in the state of the one that is the least far.
+# The first of these that an instance has is the status of a bid with several instances.
 _LEAST_FAR = (
     *(TaskStatus.FAILED, TaskStatus.PREEMPTING, TaskStatus.PAUSED),
     *(TaskStatus.PENDING, TaskStatus.CANCELLED, TaskStatus.RUNNING),
@@ -49,16 +49,17 @@ _LEAST_FAR = (
 
 @dataclass(frozen=True, slots=True)
 class BidSnapshot:
-    """A bid with the machines it has now, in their order; those of before when it has none."""
+    """A bid with its current machines, in their order; without any, with its last ones."""
 
     bid: Bid
     nodes: tuple[BidInstance, ...]
 
     @classmethod
     def of(cls, bid: Bid, instances: Iterable[BidInstance]) -> BidSnapshot:
-        all_of_it = sorted(instances, key=lambda one: one.place)
-        living = tuple(one for one in all_of_it if one.status not in _GONE)
-        return cls(bid, living or tuple(all_of_it[-bid.quantity :]))
+        """Creates the snapshot from the bid's instances, current and former ones."""
+        ordered = sorted(instances, key=lambda instance: instance.place)
+        active = tuple(instance for instance in ordered if instance.status not in _GONE)
+        return cls(bid, active or tuple(ordered[-bid.quantity :]))
 
     @property
     def is_reachable(self) -> bool:
@@ -67,54 +68,59 @@ class BidSnapshot:
 
     @property
     def billed(self) -> int:
-        """How many machines cost money now."""
+        """The number of machines that cost money now."""
         return sum(node.status in _BILLED for node in self.nodes)
 
 
 def task_record(
     context: str,
     snapshot: BidSnapshot,
-    end: ExitStatus | None,
+    exit_status: ExitStatus | None,
     spec: SubmittedSpec,
     kind: InstanceType | None,
     offer: Offer | None,
     owner: str,
 ) -> TaskRecord:
-    """`offer` is the market for the bid's type and region now, None where nobody says."""
+    """Builds the record of a task. `offer` is the current market for the bid's type and region; None if unknown."""
     bid, nodes = snapshot.bid, snapshot.nodes
     status = status_of(bid.status, [node.status for node in nodes])
-    if end is not None and end.is_over:
-        status = TaskStatus.FAILED if end.exit_code else TaskStatus.COMPLETED
-    elif status is TaskStatus.RUNNING and end is not None and end.started_at is None and is_ours(bid.startup_script):
+    if exit_status is not None and exit_status.is_over:
+        status = TaskStatus.FAILED if exit_status.exit_code else TaskStatus.COMPLETED
+    elif (
+        status is TaskStatus.RUNNING
+        and exit_status is not None
+        and exit_status.started_at is None
+        and is_ours(bid.startup_script)
+    ):
         status = TaskStatus.PENDING
-    end = end or ExitStatus()
+    exit_status = exit_status or ExitStatus()
     price = None if offer is None else offer.price_usd
     billed = None if price is None or not snapshot.billed else price * snapshot.billed
-    where = Destination.of(nodes[0].ssh_destination) if nodes and snapshot.billed else None
+    address = Destination.of(nodes[0].ssh_destination) if nodes and snapshot.billed else None
     return TaskRecord(
         context=context,
         task_id=bid.bid_id,
         name=bid.name or bid.bid_id,
         status=status,
-        command=_command(bid, spec),
+        command=_format_command(bid, spec),
         created_at=bid.created_at,
-        started_at=end.started_at,
-        completed_at=(end.ended_at or bid.ended_at) if status.is_final else None,
+        started_at=exit_status.started_at,
+        completed_at=(exit_status.ended_at or bid.ended_at) if status.is_final else None,
         instance_type=bid.type_id if kind is None else kind.short_name,
         num_instances=bid.quantity,
         gpu_type=None if kind is None else kind.gpu_type or None,
         gpu_count=0 if kind is None else kind.gpu_count,
         region=bid.region,
-        exit_code=end.exit_code,
-        message=_message(snapshot, status, end, price, billed),
+        exit_code=exit_status.exit_code,
+        message=_describe_state(snapshot, status, exit_status, price, billed),
         owner=owner,
-        attempt=end.attempt,
+        attempt=exit_status.attempt,
         price_usd_per_hour=price,
         billed_usd_per_hour=billed,
-        volumes=_mounts(bid, spec),
+        volumes=_list_mounts(bid, spec),
         instances=tuple(node.instance_id for node in nodes),
-        ssh_host=None if where is None else where.host,
-        ssh_port=22 if where is None else where.port,
+        ssh_host=None if address is None else address.host,
+        ssh_port=22 if address is None else address.port,
         ssh_user=USER,
         created_by=bid.created_by,
         bid=TaskBid(bid.status, bid.limit_usd, price),
@@ -130,13 +136,14 @@ def task_record(
     )
 
 
-def _message(
-    snapshot: BidSnapshot, status: TaskStatus, end: ExitStatus, price: Decimal | None, billed: Decimal | None
+def _describe_state(
+    snapshot: BidSnapshot, status: TaskStatus, exit_status: ExitStatus, price: Decimal | None, billed: Decimal | None
 ) -> str:
-    if end.is_over:
-        how = {"": "", "timeout": ": its time was up"}.get(end.reason, f": {end.reason}")
+    """Returns the sentence about the state of the task."""
+    if exit_status.is_over:
+        ending = {"": "", "timeout": ": its time was up"}.get(exit_status.reason, f": {exit_status.reason}")
         cost = f", still billing {written(billed)}/h until it is cancelled" if billed else ""
-        return f"{status.value}{how}{cost}" if how or cost else ""
+        return f"{status.value}{ending}{cost}" if ending or cost else ""
     limit = snapshot.bid.limit_usd
     if status is TaskStatus.PENDING and limit is not None and price is not None and price > limit:
         return f"outbid: the market is at {written(price)}, the limit is {written(limit)} an hour and instance"
@@ -147,35 +154,35 @@ def _message(
     return "its machines are starting" if status is TaskStatus.PENDING else ""
 
 
-def _command(bid: Bid, spec: SubmittedSpec) -> str:
-    said = spec.config.get("command")
-    if isinstance(said, str):
-        return said
-    return " ".join(map(str, said)) if isinstance(said, Sequence) else bid.command
+def _format_command(bid: Bid, spec: SubmittedSpec) -> str:
+    command = spec.config.get("command")
+    if isinstance(command, str):
+        return command
+    return " ".join(map(str, command)) if isinstance(command, Sequence) else bid.command
 
 
-def _mounts(bid: Bid, spec: SubmittedSpec) -> tuple[VolumeMount, ...]:
-    """Those that are attached now; one that nobody here mounted has no path that we know."""
-    known = {mount.volume_id: mount for mount in spec.mounts}
-    return tuple(known.get(volume_id, VolumeMount(volume_id, volume_id, "")) for volume_id in bid.volume_ids)
+def _list_mounts(bid: Bid, spec: SubmittedSpec) -> tuple[VolumeMount, ...]:
+    """Returns the attached volumes; the path of a volume that was mounted elsewhere is unknown."""
+    by_id = {mount.volume_id: mount for mount in spec.mounts}
+    return tuple(by_id.get(volume_id, VolumeMount(volume_id, volume_id, "")) for volume_id in bid.volume_ids)
 
 
 def status_of(bid: str, instances: Sequence[str]) -> TaskStatus:
-    """The status of a task by its bid's word and those of its instances.
+    """Returns the status of a task, from the API's status of its bid and of its instances.
 
-    An open bid waits, whatever its last instances say; else they have the word where there are any. An unknown word
-    means that something is under way.
+    The task of an open bid is pending, regardless of its last instances. Otherwise the status of the instances counts,
+    if there are any. An unknown status means that a change is in progress.
     """
-    word = _plain(bid)
+    word = _normalize(bid)
     if word == "OPEN":
         return TaskStatus.PENDING
-    if word == "TERMINATED" and not any(_plain(one) == "RUNNING" for one in instances):
+    if word == "TERMINATED" and not any(_normalize(instance) == "RUNNING" for instance in instances):
         return TaskStatus.CANCELLED
     if not instances:
-        return _OF_BID.get(word, TaskStatus.PENDING)
-    found = {_OF_INSTANCE.get(_plain(one), TaskStatus.PENDING) for one in instances}
-    return next(status for status in _LEAST_FAR if status in found)
+        return _BID_STATUS.get(word, TaskStatus.PENDING)
+    statuses = {_INSTANCE_STATUS.get(_normalize(instance), TaskStatus.PENDING) for instance in instances}
+    return next(status for status in _LEAST_FAR if status in statuses)
 
 
-def _plain(word: str) -> str:
+def _normalize(word: str) -> str:
     return word.strip().upper().removeprefix("STATUS_")

@@ -1,4 +1,4 @@
-"""Bids and their instances as the API lists them. A row that can't be read is left out and reported."""
+"""Bids and their instances from the API's lists. A row that can't be read is left out and reported."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ from flow_core.providers.mithril.startup.script import command_of
 _log = logging.getLogger("flow.mithril")
 T = TypeVar("T")
 BIDS = "/v2/spot/bids"
-_LONGEST_WORD = 64
-_MOST_MACHINES = 10_000
+_STATUS_CHARACTERS = 64
+_MACHINES_MAX = 10_000
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
 
 
 @dataclass(frozen=True, slots=True)
 class Bid:
-    """One bid. `status` is the API's word, whichever it is; the limit is USD per hour and instance; `command` is what
-    its script runs, where that is one of ours."""
+    """One bid. `status` is the API's text, known or not. The limit is USD per hour and instance.
+
+    `command` is what its startup script runs, if flow wrote the script.
+    """
 
     bid_id: str
     name: str
@@ -50,18 +52,18 @@ class Bid:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Bid:
-        """Raises ProviderError."""
+        """Parses a row. Raises ProviderError."""
         launch = row.get("launch_specification")
         launch = launch if isinstance(launch, dict) else {}
         script = response_fields.optional(launch, "startup_script")
         return cls(
             response_fields.identifier(row, check=is_bid_id),
             response_fields.label(row, "name"),
-            escape_controls(response_fields.text(row, "status")[:_LONGEST_WORD]),
+            escape_controls(response_fields.text(row, "status")[:_STATUS_CHARACTERS]),
             moment(row.get("created_at")),
             moment(row.get("deactivated_at")),
             dollars(row.get("limit_price")),
-            _quantity(row.get("instance_quantity")),
+            _parse_quantity(row.get("instance_quantity")),
             response_fields.word(row, "instance_type"),
             response_fields.word(row, "region"),
             response_fields.word(row, "project"),
@@ -88,11 +90,11 @@ class BidInstance:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> BidInstance:
-        """Raises ProviderError."""
+        """Parses a row. Raises ProviderError."""
         return cls(
             response_fields.identifier(row),
             response_fields.label(row, "name"),
-            escape_controls(response_fields.text(row, "status")[:_LONGEST_WORD]),
+            escape_controls(response_fields.text(row, "status")[:_STATUS_CHARACTERS]),
             response_fields.word(row, "bid", "reservation"),
             moment(row.get("created_at")),
             response_fields.word(row, "ssh_destination"),
@@ -101,7 +103,7 @@ class BidInstance:
 
     @property
     def place(self) -> tuple[int, float]:
-        """Sorts the nodes of an order: by the number at the end of the name, else by age."""
+        """The sort key of the nodes of an order: the number at the end of the name; without one, the age."""
         number = self.name.rpartition("-")[2]
         age = self.created_at.timestamp() if self.created_at else 0.0
         return (int(number[:9]) if number.isdecimal() else 1 << 30, age)
@@ -110,27 +112,28 @@ class BidInstance:
 def readable(
     rows: Iterable[Any], read: Callable[[dict[str, Any]], T], noun: str, *, may_be_none: bool = False
 ) -> Listing[T]:
-    """What can be read of a listing. The rest is one note, and one warning in the log.
+    """Returns the rows of a list that can be read. The others become one note, and one warning in the log.
 
-    Raises ProviderError where no row can be read, unless there `may_be_none`: that looks like an empty list, but isn't.
+    Raises ProviderError if no row can be read, because an empty list would look as if there were no rows. With
+    `may_be_none` it returns the empty list.
     """
-    found: list[T] = []
+    listed: list[T] = []
     broken: list[str] = []
     for row in rows:
         try:
-            found.append(read(_table(row)))
+            listed.append(read(_check_table(row)))
         except ProviderError as error:
             broken.append(str(error))
     if not broken:
-        return Listing(found)
+        return Listing(listed)
     sentence = f"{len(broken)} of the {noun} listed can't be read: {escape_controls(broken[-1])}"
     _warn(sentence)
-    if not found and not may_be_none:
+    if not listed and not may_be_none:
         raise ProviderError(f"the Mithril API answered nothing that can be read: {sentence}")
-    return Listing.of(found, [sentence])
+    return Listing.of(listed, [sentence])
 
 
-def _table(row: Any) -> dict[str, Any]:
+def _check_table(row: Any) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise ProviderError("a row is no table")
     return row
@@ -138,33 +141,33 @@ def _table(row: Any) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _warn(sentence: str) -> None:
-    """Once: a list is asked for every few seconds."""
+    """Logs each warning once, since lists are polled every few seconds."""
     _log.warning("%s", sentence)
 
 
 def moment(value: Any) -> datetime | None:
-    """An ISO time, in UTC; None for anything else."""
+    """Parses an ISO time, and converts it to UTC; None for anything else."""
     try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if found is not None:
-            found = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        parsed = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if parsed is not None:
+            parsed = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    # Near the ends of the calendar no time zone and no sum can be reckoned with.
-    return found if found is not None and _FIRST_YEAR <= found.year <= _LAST_YEAR else None
+    # Near the ends of the calendar, conversions to a time zone and sums fail.
+    return parsed if parsed is not None and _FIRST_YEAR <= parsed.year <= _LAST_YEAR else None
 
 
-def _quantity(value: Any) -> int:
-    """How many machines a bid is for; 1 where that isn't given. Raises ProviderError."""
+def _parse_quantity(value: Any) -> int:
+    """Returns the number of machines of a bid; 1 if it is missing. Raises ProviderError."""
     if value is None:
         return 1
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_MACHINES:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MACHINES_MAX:
         raise ProviderError(f"the Mithril API gave the instance_quantity {printable(str(value))!r}, which can't be one")
     return value
 
 
 def ids_in(value: Any) -> tuple[str, ...]:
-    """Ids in a list, which may hold them within tables."""
-    found = value if isinstance(value, list) else []
-    names = [one.get("fid") if isinstance(one, dict) else one for one in found]
+    """Returns the ids of a list, whose entries are ids or tables with an id."""
+    entries = value if isinstance(value, list) else []
+    names = [entry.get("fid") if isinstance(entry, dict) else entry for entry in entries]
     return tuple(name for name in names if isinstance(name, str) and is_cloud_id(name))

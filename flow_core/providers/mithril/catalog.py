@@ -1,4 +1,4 @@
-"""What the cloud has: instance types, and the auctions in which they are offered by region."""
+"""The cloud's instance types, and the auctions that offer them in each region."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from flow_core.providers.mithril.money import dollars
 
 _TYPES_KEPT_S = 3600.0
 _OFFERS_KEPT_S = 5.0
-# What a model has where nobody says: the memory of its family, in GB.
-_USUAL_GB = {
+# The memory of a GPU family in GB; a name states the memory only if it differs.
+_FAMILY_MEMORY_GB = {
     **{"a100": 80, "h100": 80, "h200": 141, "gh200": 96, "b200": 192, "gb200": 192, "b300": 288, "gb300": 288},
     **{"a40": 48, "a6000": 48, "l40s": 48, "a10": 24, "l4": 24, "v100": 16, "t4": 16},
 }
@@ -28,7 +28,7 @@ _USUAL_GB = {
 
 @dataclass(frozen=True, slots=True)
 class InstanceType:
-    """A kind of machine. Memory is GB; `gpu_memory_gb` that of one GPU."""
+    """An instance type. Memory is GB; `gpu_memory_gb` is that of one GPU."""
 
     type_id: str
     name: str
@@ -42,7 +42,7 @@ class InstanceType:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> InstanceType:
-        """Raises ProviderError."""
+        """Parses a row. Raises ProviderError."""
         return cls(
             response_fields.identifier(row),
             response_fields.word(row, "name") or response_fields.word(row, "fid"),
@@ -57,32 +57,39 @@ class InstanceType:
 
     @property
     def short_name(self) -> str:
-        """As people write it: "8xh100", with the memory where it isn't the usual one of its family."""
+        """The usual short name, such as "8xh100"; with the memory if it isn't the usual one of the family."""
         if not self.gpu_count:
             return self.name
-        is_usual = _USUAL_GB.get(self.gpu_type, self.gpu_memory_gb) == self.gpu_memory_gb
+        is_usual = _FAMILY_MEMORY_GB.get(self.gpu_type, self.gpu_memory_gb) == self.gpu_memory_gb
         return f"{self.gpu_count}x{self.gpu_type}" + ("" if is_usual else f"-{self.gpu_memory_gb}gb")
 
     def is_asked_for(self, text: str) -> bool:
-        """Whether a shorthand, a name or an id means this type. Raises ConfigError."""
-        return text in (self.type_id, self.name) or text.lower() == self.name.lower() or self._fits(parse_gpu(text))
+        """Returns whether a shorthand, a name or an id means this type. Raises ConfigError."""
+        return (
+            text in (self.type_id, self.name)
+            or text.lower() == self.name.lower()
+            or self._matches_request(parse_gpu(text))
+        )
 
-    def _fits(self, wanted: GpuRequest) -> bool:
-        if wanted.type_id is not None or not wanted.needs_gpu:
-            return wanted.type_id == self.type_id if wanted.needs_gpu else self._has_cpus(wanted.cpus or 0)
-        if self.gpu_count != wanted.count or self.gpu_memory_gb < (wanted.min_memory_gb or 0):
+    def _matches_request(self, request: GpuRequest) -> bool:
+        if request.type_id is not None or not request.needs_gpu:
+            return request.type_id == self.type_id if request.needs_gpu else self._has_cpus(request.cpus or 0)
+        if self.gpu_count != request.count or self.gpu_memory_gb < (request.min_memory_gb or 0):
             return False
-        return wanted.model is None or self._is_model(wanted.model)
+        return request.model is None or self._matches_model(request.model)
 
-    def is_of_model(self, wanted: GpuRequest) -> bool:
-        """Whether it has the GPUs that are asked for, in whatever number."""
-        return wanted.model is not None and bool(self.gpu_count) and self._is_model(wanted.model)
+    def is_of_model(self, request: GpuRequest) -> bool:
+        """Returns whether it has the requested GPU model, in any number."""
+        return request.model is not None and bool(self.gpu_count) and self._matches_model(request.model)
 
-    def _has_cpus(self, least: int) -> bool:
-        return not self.gpu_count and self.cpu_count >= least
+    def _has_cpus(self, min_cpus: int) -> bool:
+        return not self.gpu_count and self.cpu_count >= min_cpus
 
-    def _is_model(self, model: str) -> bool:
-        """ "h100", "h100-80gb", "h100-80gb.sxm", "h100-80gb-sxm5": whatever is said has to be so."""
+    def _matches_model(self, model: str) -> bool:
+        """Returns whether the model, and each further part that it names (memory, socket), match this type.
+
+        Examples: "h100", "h100-80gb", "h100-80gb.sxm", "h100-80gb-sxm5".
+        """
         family, *rest = re.split(r"[-.]", model)
         memory = f"{self.gpu_memory_gb}gb"
         return family == self.gpu_type.partition("-")[0] and all(
@@ -92,7 +99,7 @@ class InstanceType:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A type in a region. Prices are USD per hour and instance; `capacity` counts instances that are free."""
+    """A type in a region. Prices are USD per hour and instance; `capacity` counts the free instances."""
 
     auction_id: str
     type: InstanceType
@@ -102,7 +109,7 @@ class Offer:
 
 
 class Catalog:
-    """Types are asked for once an hour, offers when the last answer is older than five seconds."""
+    """The types, read once an hour, and the offers, read again after five seconds."""
 
     def __init__(self, http: MithrilHttp) -> None:
         self._http = http
@@ -111,32 +118,33 @@ class Catalog:
         self._types_at = self._offers_at = -_TYPES_KEPT_S
 
     async def types(self) -> dict[str, InstanceType]:
-        """By id."""
+        """Returns the types by id."""
         if time.monotonic() - self._types_at >= _TYPES_KEPT_S:
-            found = response_fields.rows(await self._http.get("/v2/instance-types"), "instance types")
-            listed = readable(found, InstanceType.of, "instance types")
-            self._types = {one.type_id: one for one in listed}
+            rows = response_fields.rows(await self._http.get("/v2/instance-types"), "instance types")
+            listed = readable(rows, InstanceType.of, "instance types")
+            self._types = {listed_type.type_id: listed_type for listed_type in listed}
             self._types_at = time.monotonic()
         return self._types
 
     @property
     def known(self) -> tuple[dict[str, InstanceType], Listing[Offer]]:
-        """Types and offers as they were last answered, however long ago."""
+        """The types and offers of the last responses, of any age."""
         return self._types, self._offers
 
     async def offers(self) -> Listing[Offer]:
-        """The cheapest first, then the smallest."""
+        """Returns the offers, cheapest first, then smallest."""
         if time.monotonic() - self._offers_at >= _OFFERS_KEPT_S:
             types = await self.types()
-            found = response_fields.rows(await self._http.get("/v2/spot/availability"), "auctions")
-            offers = readable(found, lambda row: _offer(row, types), "auctions")
-            cheapest_first = sorted(offers, key=lambda one: (one.price_usd, one.type.gpu_count, one.region))
+            rows = response_fields.rows(await self._http.get("/v2/spot/availability"), "auctions")
+            offers = readable(rows, lambda row: _parse_offer(row, types), "auctions")
+            cheapest_first = sorted(offers, key=lambda offer: (offer.price_usd, offer.type.gpu_count, offer.region))
             self._offers = Listing.of(cheapest_first, offers.unreadable)
             self._offers_at = time.monotonic()
         return self._offers
 
 
-def _offer(row: dict[str, Any], types: dict[str, InstanceType]) -> Offer:
+def _parse_offer(row: dict[str, Any], types: dict[str, InstanceType]) -> Offer:
+    """Parses an offer. Raises ProviderError."""
     kind = types.get(response_fields.text(row, "instance_type"))
     price = dollars(row.get("last_instance_price"))
     if kind is None or price is None:

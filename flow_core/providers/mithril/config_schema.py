@@ -1,4 +1,4 @@
-"""The settings of a context of the cloud, of which only the API key has to be given."""
+"""The settings of a context of the cloud; only the API key is required."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flow_core.providers.contract.config_schema import ConfigField
 from flow_core.providers.mithril.settings import DEFAULT_URL, ENVIRONMENT, settings_of
 from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
 
-_SAID = {
+_DESCRIPTIONS = {
     "api_key": "the key of the Mithril API",
     "api_url": "where the API is",
     "project": "the project to work in, by id or name",
@@ -35,21 +35,21 @@ class MithrilConfigSchema:
         return tuple(
             ConfigField(
                 name,
-                said,
+                description,
                 is_secret=name == "api_key",
                 is_required=name == "api_key",
                 default=_DEFAULTS.get(name),
                 environment=ENVIRONMENT.get(name),
             )
-            for name, said in _SAID.items()
+            for name, description in _DESCRIPTIONS.items()
         )
 
     def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        problems = [f"{name}: is no setting of a mithril context" for name in settings if name not in _SAID]
+        problems = [f"{name}: is no setting of a mithril context" for name in settings if name not in _DESCRIPTIONS]
         try:
             settings_of(settings)
         except AuthError:
-            pass  # the key may come from the environment of whoever uses it
+            pass  # the key may come from the environment
         except FlowError as error:
             problems.append(str(error))
         return tuple(problems)

@@ -1,4 +1,4 @@
-"""What a task has cost so far: each of its machines, at the price that it had at the time."""
+"""The cost of a task so far: each of its machines, at the price of the time."""
 
 from __future__ import annotations
 
@@ -21,30 +21,33 @@ _CENT = Decimal("0.01")
 
 
 class Costs:
-    """Of tasks that go on, ten seconds old at most; of those that have ended, asked for once."""
+    """The costs of tasks. For running tasks they are at most ten seconds old; for ended tasks they are read once."""
 
     def __init__(self, http: MithrilHttp) -> None:
         self._http = http
-        self._known: dict[str, tuple[float, bool, Decimal | None]] = {}
+        self._cached: dict[str, tuple[float, bool, Decimal | None]] = {}
 
     async def so_far(self, bid: Bid) -> Decimal | None:
-        """USD; None where nobody says."""
+        """Returns the cost in USD; None if unknown."""
         is_over = bid.status == "Terminated"
-        at, was_over, cost = self._known.get(bid.bid_id, (-_KEPT_S, False, None))
-        if was_over or (not is_over and time.monotonic() - at < _KEPT_S):
+        read_at, was_over, cost = self._cached.get(bid.bid_id, (-_KEPT_S, False, None))
+        if was_over or (not is_over and time.monotonic() - read_at < _KEPT_S):
             return cost
         try:
-            wanted = {"project": bid.project_id, "bid_fid": bid.bid_id}
-            rows = await read_all_pages(self._http, _PATH, "instances", wanted)
-            cost = sum(_costs(rows, bid.ended_at or datetime.now(UTC)), Decimal()).quantize(_CENT)
+            params = {"project": bid.project_id, "bid_fid": bid.bid_id}
+            rows = await read_all_pages(self._http, _PATH, "instances", params)
+            cost = sum(_compute_costs(rows, bid.ended_at or datetime.now(UTC)), Decimal()).quantize(_CENT)
         except FlowError:
             return cost
-        self._known[bid.bid_id] = (time.monotonic(), is_over, cost)
+        self._cached[bid.bid_id] = (time.monotonic(), is_over, cost)
         return cost
 
 
-def _costs(rows: list[Any], until: datetime) -> Iterator[Decimal]:
-    """Raises ProviderError: a sum that lacks a part would be a wrong one."""
+def _compute_costs(rows: list[Any], until: datetime) -> Iterator[Decimal]:
+    """Yields the cost of each period of each machine.
+
+    Raises ProviderError if one can't be read, since the sum would be wrong.
+    """
     for row in rows:
         events = row.get("events") if isinstance(row, dict) else None
         if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):

@@ -1,4 +1,4 @@
-"""Actions on the machines of a task that wait until these answer: sending code, mounting a volume."""
+"""Actions on the machines of a task that wait until these respond: sending code, mounting a volume."""
 
 from __future__ import annotations
 
@@ -16,57 +16,60 @@ from flow_core.providers.over_ssh.task_nodes import TaskLocator, TaskNode
 
 _log = logging.getLogger("flow.mithril")
 _POLL_S = 2.0
-_DO_S = 60.0
+_COMMAND_S = 60.0
 _LIB = "/var/lib/flow"
 DeferredAction = Callable[[TaskNode], Awaitable[None]]
 
 
 class DeferredActions:
-    """Runs the actions in the background, as long as this program runs."""
+    """The actions that run in the background, as long as this program runs."""
 
     def __init__(self, locator: TaskLocator) -> None:
         self._locator = locator
         self._under_way: set[asyncio.Task[None]] = set()
 
     def send_code(self, task_id: str, nodes: int, source: Path, timeout_s: float) -> None:
-        """The command waits for its code on the machine, that long after the boot."""
+        """Sends the code once the machines respond.
+
+        The command waits for it on the machine, for `code_wait_s` after the boot.
+        """
         self._start(f"sending the code of {task_id}", task_id, nodes, partial(_send_code, source, timeout_s))
 
     def mount(self, task_id: str, nodes: int, line: str) -> None:
-        """`line` is one of the list that volumes.sh reads."""
-        self._start(f"mounting a volume in {task_id}", task_id, nodes, partial(_mount, line))
+        """Mounts a volume once the machines respond. `line` is a line of the list that volumes.sh reads."""
+        self._start(f"mounting a volume in {task_id}", task_id, nodes, partial(_mount_volume, line))
 
     async def close(self) -> None:
-        """Twice is safe."""
+        """Cancels the actions. Calling it again is safe."""
         under_way = tuple(self._under_way)
-        for one in under_way:
-            one.cancel()
+        for task in under_way:
+            task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _start(self, what: str, task_id: str, nodes: int, action: DeferredAction) -> None:
-        running = asyncio.get_running_loop().create_task(self._run(what, task_id, nodes, action))
+    def _start(self, description: str, task_id: str, nodes: int, action: DeferredAction) -> None:
+        running = asyncio.get_running_loop().create_task(self._run(description, task_id, nodes, action))
         self._under_way.add(running)
         running.add_done_callback(self._under_way.discard)
 
-    async def _run(self, what: str, task_id: str, nodes: int, action: DeferredAction) -> None:
+    async def _run(self, description: str, task_id: str, nodes: int, action: DeferredAction) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for node in range(nodes):
-                    group.create_task(self._on_node(task_id, node, action))
+                    group.create_task(self._run_on_node(task_id, node, action))
         except* FlowError as errors:
-            _log.warning("%s failed: %s", what, errors.exceptions[0])
+            _log.warning("%s failed: %s", description, errors.exceptions[0])
 
-    async def _on_node(self, task_id: str, node: int, action: DeferredAction) -> None:
-        """Waits for the machine, however long that takes; leaves it when the task ends first."""
+    async def _run_on_node(self, task_id: str, node: int, action: DeferredAction) -> None:
+        """Waits for the machine without a deadline, then runs the action; gives up when the task ends."""
         while True:
             try:
                 task_node = await self._locator.locate(task_id, node)
-                await task_node.host.run(f"test -d {_LIB}", timeout_s=_DO_S)
+                await task_node.host.run(f"test -d {_LIB}", timeout_s=_COMMAND_S)
                 await action(task_node)
                 return
             except (Conflict, Unreachable):
                 if await self._is_over(task_id):
-                    return  # nobody misses it any more
+                    return  # no longer needed
             await asyncio.sleep(_POLL_S)
 
     async def _is_over(self, task_id: str) -> bool:
@@ -82,17 +85,17 @@ async def _send_code(source: Path, timeout_s: float, task_node: TaskNode) -> Non
     from flow_core.upload.folder_upload import upload  # deferred: most code fits into the bid
 
     await upload(source, task_node.host.folder(task_node.directory), timeout_s=timeout_s)
-    await _as_root(task_node, f"touch {_LIB}/code-is-there")
+    await _run_as_root(task_node, f"touch {_LIB}/code-is-there")
 
 
-async def _mount(line: str, task_node: TaskNode) -> None:
-    listed = f"grep -qxF {shlex.quote(line)} {_LIB}/volumes 2>/dev/null || echo {shlex.quote(line)} >>{_LIB}/volumes"
-    await _as_root(task_node, f"cat >{_LIB}/volumes.sh; {listed}; bash {_LIB}/volumes.sh", mounting())
+async def _mount_volume(line: str, task_node: TaskNode) -> None:
+    add_line = f"grep -qxF {shlex.quote(line)} {_LIB}/volumes 2>/dev/null || echo {shlex.quote(line)} >>{_LIB}/volumes"
+    await _run_as_root(task_node, f"cat >{_LIB}/volumes.sh; {add_line}; bash {_LIB}/volumes.sh", mounting())
 
 
-async def _as_root(task_node: TaskNode, command: str, stdin: str = "") -> None:
+async def _run_as_root(task_node: TaskNode, command: str, stdin: str = "") -> None:
     line = f'[ "$(id -u)" = 0 ] || exec sudo -n sh -c {shlex.quote(command)}; {command}'
-    done = await task_node.host.run(line, stdin=stdin.encode(), timeout_s=_DO_S)
-    if done.exit_code:
-        said = escape_controls((done.stdout or done.stderr).decode("utf-8", "replace").strip())
-        raise ProviderError(f"{task_node.name} said: {said or done.exit_code}")
+    result = await task_node.host.run(line, stdin=stdin.encode(), timeout_s=_COMMAND_S)
+    if result.exit_code:
+        message = escape_controls((result.stdout or result.stderr).decode("utf-8", "replace").strip())
+        raise ProviderError(f"{task_node.name} said: {message or result.exit_code}")

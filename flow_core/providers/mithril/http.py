@@ -1,4 +1,4 @@
-"""Calls to the Mithril API: JSON there and back, with deadlines, and again where that is safe."""
+"""Calls to the Mithril API: JSON requests and responses, with deadlines, and retries if a repeated call is safe."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 _CONNECT_S = 10.0
 _ATTEMPTS = 3
 _CONNECTIONS = 6
-_MOST_BYTES = 16 << 20
+_BODY_BYTES_MAX = 16 << 20
 _LONGEST_PAUSE_S = 8.0
-_LONGEST_WAIT_S = 30.0  # an API that asks for more is not waited for
+_LONGEST_WAIT_S = 30.0  # if the API asks to wait longer, the call fails
 _ID_SHOWN = 80
 
 
 class _Request(NamedTuple):
-    """One request."""
+    """A request, and whether it may be repeated."""
 
     method: str
     path: str
@@ -34,17 +34,17 @@ class _Request(NamedTuple):
     headers: dict[str, str]
 
     @property
-    def is_safe_twice(self) -> bool:
+    def may_be_repeated(self) -> bool:
         return self.method in ("GET", "DELETE")
 
 
 class MithrilHttp:
-    """One pool of connections, for one event loop. Whoever made it closes it.
+    """One pool of connections, for one event loop. The caller that creates it closes it.
 
-    Every method raises AuthError, NotFound, Conflict, ConfigError (what the API says of a field), Unreachable
-    and ProviderError, and nothing else; the key is in none of them. Paths are to be quoted by the caller.
-    `pause_s` is the first pause before another try; each one after it is twice as long. The API may stay silent for
-    `read_s`, and a call with all its tries takes `whole_s` at most.
+    Every method raises AuthError, NotFound, Conflict, ConfigError (the API's message about a field), Unreachable and
+    ProviderError, and nothing else; none of them contains the key. The caller quotes paths. `pause_s` is the first
+    pause before a retry; each pause after it is twice as long. The API may stay silent for `read_s`, and a call with
+    all its retries takes at most `whole_s`.
     """
 
     def __init__(
@@ -57,24 +57,26 @@ class MithrilHttp:
         self._client: httpx.AsyncClient | None = None
 
     async def get(self, path: str, **params: str | int) -> Any:
-        """The JSON at a path. Tried three times when nobody answers, or the API fails or is busy."""
+        """Returns the JSON at a path. Tries three times if there is no response, or the API fails or is busy."""
         return await self._call("GET", path, params=params)
 
-    async def post(self, path: str, body: dict[str, Any], *, once: str | None = None) -> Any:
-        """The JSON that a POST is answered with. Not safe twice; with `once`, an idempotency key, the API may see to
-        that, but its description doesn't promise it."""
-        return await self._call("POST", path, body=body, once=once)
+    async def post(self, path: str, body: dict[str, Any], *, idempotency_key: str | None = None) -> Any:
+        """Returns the JSON response to a POST. Calling it again is not safe.
+
+        With `idempotency_key` the API may make it safe, but its description doesn't promise it.
+        """
+        return await self._call("POST", path, body=body, idempotency_key=idempotency_key)
 
     async def patch(self, path: str, body: dict[str, Any]) -> Any:
-        """The JSON that a PATCH is answered with. Not tried again when the API fails."""
+        """Returns the JSON response to a PATCH. Doesn't retry if the API fails."""
         return await self._call("PATCH", path, body=body)
 
     async def delete(self, path: str) -> None:
-        """Deletes. Tried as often as `get`: what is not there any more the second time was deleted the first time."""
+        """Deletes. Retries as `get` does; a 404 on a retry counts as success."""
         await self._call("DELETE", path)
 
     async def close(self) -> None:
-        """Lets go of the connections. Twice is safe."""
+        """Closes the connections. Calling it again is safe."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -85,73 +87,78 @@ class MithrilHttp:
         path: str,
         params: dict[str, str | int] | None = None,
         body: dict[str, Any] | None = None,
-        once: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Any:
         headers = {} if body is None else {"Content-Type": "application/json"}
-        if once is not None:
-            headers["Idempotency-Key"] = once
-        asked = _Request(method, path, params, None if body is None else json.dumps(body).encode(), headers)
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        request = _Request(method, path, params, None if body is None else json.dumps(body).encode(), headers)
         try:
             async with asyncio.timeout(self._whole_s):
-                answer = await self._answer(asked)
+                answer = await self._send_with_retries(request)
         except TimeoutError as error:
-            raise self._lost(asked, "did not answer", "in time") from error
+            raise self._lost_error(request, "did not answer", "in time") from error
         return value_of(answer, f"{method} {path}", method != "GET", self._hide)
 
-    async def _answer(self, asked: _Request) -> ApiResponse:
-        """The first answer that is to be taken as it is, or the last one."""
+    async def _send_with_retries(self, request: _Request) -> ApiResponse:
+        """Sends the request, with retries. Returns the first response that needs no retry, or the last one."""
         may_be_done = False
         attempt = 0
         while True:
             attempt += 1
             is_last = attempt == _ATTEMPTS
-            asked_s: float | None = None
+            requested_wait_s: float | None = None
             try:
-                answer = await self._send(asked)
+                answer = await self._send(request)
             except Unreachable:
-                if is_last or not asked.is_safe_twice:
+                if is_last or not request.may_be_repeated:
                     raise
                 may_be_done = True
             else:
-                if may_be_done and asked.method == "DELETE" and answer.status == 404:
+                if may_be_done and request.method == "DELETE" and answer.status == 404:
                     return ApiResponse(204, b"", answer.request_id)
-                asked_s, has_failed = answer.wait_s, answer.status >= 500
-                is_worth_it = answer.status == 429 or (has_failed and asked.is_safe_twice)
-                if is_last or not is_worth_it or (asked_s or 0) > _LONGEST_WAIT_S:
+                requested_wait_s, has_failed = answer.wait_s, answer.status >= 500
+                is_worth_it = answer.status == 429 or (has_failed and request.may_be_repeated)
+                if is_last or not is_worth_it or (requested_wait_s or 0) > _LONGEST_WAIT_S:
                     return answer
                 may_be_done |= has_failed
-            await self._pause(attempt, asked_s)
+            await self._pause(attempt, requested_wait_s)
 
-    async def _pause(self, attempt: int, asked_s: float | None) -> None:
+    async def _pause(self, attempt: int, requested_wait_s: float | None) -> None:
         pause_s = min(self._pause_s * 2 ** (attempt - 1), _LONGEST_PAUSE_S)
-        await asyncio.sleep((pause_s if asked_s is None else asked_s) * random.uniform(1.0, 1.25))
+        await asyncio.sleep((pause_s if requested_wait_s is None else requested_wait_s) * random.uniform(1.0, 1.25))
 
-    async def _send(self, asked: _Request) -> ApiResponse:
+    async def _send(self, request: _Request) -> ApiResponse:
         import httpx  # deferred: only calls to a cloud need it
 
         client = self._client = self._client or self._open()
-        method, path, params, content, headers = asked
+        method, path, params, content, headers = request
         try:
             async with client.stream(method, path, params=params, content=content, headers=headers) as response:
                 return await self._read(response)
         except httpx.InvalidURL as error:
             raise ConfigError(f"{method} {path[:60]}... is no address the Mithril API could have") from error
         except (httpx.ConnectError, httpx.ProxyError) as error:
-            raise Unreachable(f"{self._where} can't be reached: {self._hide(escape_controls(str(error)))}") from error
+            raise Unreachable(
+                f"{self._api_name} can't be reached: {self._hide(escape_controls(str(error)))}"
+            ) from error
         except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise Unreachable(f"{self._where} did not answer {method} {path} in time") from error
+            raise Unreachable(f"{self._api_name} did not answer {method} {path} in time") from error
         except httpx.TimeoutException as error:
-            raise self._lost(asked, "did not answer", "in time") from error
+            raise self._lost_error(request, "did not answer", "in time") from error
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise self._lost(asked, "broke off its answer to") from error
+            raise self._lost_error(request, "broke off its answer to") from error
 
     async def _read(self, response: httpx.Response) -> ApiResponse:
-        """The body as it was sent: we ask for no compression, so that nothing small unpacks to something huge."""
+        """Reads the body as it was sent.
+
+        The request asks for no compression, so that no small body expands to a huge one.
+        """
         body = bytearray()
         async for piece in response.aiter_raw():
             body += piece
-            if len(body) > _MOST_BYTES:
-                raise ProviderError(f"the Mithril API answered more than {_MOST_BYTES >> 20} MiB; ask for less")
+            if len(body) > _BODY_BYTES_MAX:
+                raise ProviderError(f"the Mithril API answered more than {_BODY_BYTES_MAX >> 20} MiB; ask for less")
         headers = response.headers
         request_id = headers.get("x-request-id") or headers.get("x-correlation-id") or ""
         return ApiResponse(
@@ -162,7 +169,7 @@ class MithrilHttp:
         )
 
     def _open(self) -> httpx.AsyncClient:
-        import httpx  # deferred: as above
+        import httpx  # deferred: only calls to a cloud need it
 
         settings = self.settings
         return httpx.AsyncClient(
@@ -174,17 +181,17 @@ class MithrilHttp:
             },
             timeout=httpx.Timeout(self._read_s, connect=_CONNECT_S, pool=self._whole_s),
             limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
-            trust_env=not settings.is_loopback,  # a proxy of the environment can't reach this machine for us
+            trust_env=not settings.is_loopback,  # a proxy of the environment can't reach this machine
         )
 
-    def _lost(self, asked: _Request, what: str, how: str = "") -> Unreachable:
-        sentence = f"{self._where} {what} {asked.method} {asked.path} {how}".rstrip()
-        return Unreachable(sentence) if asked.method == "GET" else ResponseLost(sentence)
+    def _lost_error(self, request: _Request, problem: str, suffix: str = "") -> Unreachable:
+        sentence = f"{self._api_name} {problem} {request.method} {request.path} {suffix}".rstrip()
+        return Unreachable(sentence) if request.method == "GET" else ResponseLost(sentence)
 
     @property
-    def _where(self) -> str:
+    def _api_name(self) -> str:
         return f"the Mithril API at {self.settings.url}"
 
     def _hide(self, foreign: str) -> str:
-        """Foreign text without the key, should anybody have put it there."""
+        """Removes the key from foreign text."""
         return foreign.replace(self.settings.api_key, "<key>")

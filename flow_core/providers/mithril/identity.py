@@ -1,4 +1,4 @@
-"""Who a key belongs to, and with whom its owner works."""
+"""The owner of an API key, and the users in the same projects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEPT_S = 3600.0
 
 
 class MithrilIdentity:
-    """See the contract."""
+    """The identity facet of the contract."""
 
     def __init__(self, http: MithrilHttp, projects: MithrilProjects, keys: MithrilSshKeys) -> None:
         self._http = http
@@ -34,40 +34,45 @@ class MithrilIdentity:
         return await self._projects.all()
 
     async def me(self) -> User:
-        """The owner of the key."""
-        return _user(response_fields.table(await self._http.get("/v2/me"), "a user"))
+        """Returns the owner of the key."""
+        return _parse_user(response_fields.table(await self._http.get("/v2/me"), "a user"))
 
     async def user(self, user_id: str) -> User | None:
         return await find_user(self._http, user_id)
 
     async def teammates(self, user_id: str) -> tuple[User, ...]:
-        """Those whom the owner of the key may see, and of them those who share a project with somebody else."""
-        mates = response_fields.rows(await self._http.get("/v2/me/teammates"), "teammates")
-        mates = [row for row in mates if isinstance(row, dict)]
+        """Returns the users whom the owner of the key may see.
+
+        For another user than the owner, returns those of them who share a project with that user.
+        """
+        teammates = response_fields.rows(await self._http.get("/v2/me/teammates"), "teammates")
+        teammates = [row for row in teammates if isinstance(row, dict)]
         if user_id == "me":
-            return readable(mates, _user, "teammates")
+            return readable(teammates, _parse_user, "teammates")
         me = response_fields.table(await self._http.get("/v2/me"), "a user")
-        if user_id not in _names(me):
-            theirs = next((_projects(row) for row in mates if user_id in _names(row)), set())
-            mates = [row for row in mates if user_id not in _names(row) and theirs & _projects(row)]
-        return readable(mates, _user, "teammates")
+        if user_id not in _read_ids(me):
+            project_ids = next((_read_project_ids(row) for row in teammates if user_id in _read_ids(row)), set())
+            teammates = [
+                row for row in teammates if user_id not in _read_ids(row) and project_ids & _read_project_ids(row)
+            ]
+        return readable(teammates, _parse_user, "teammates")
 
     async def own_keys(self, project_id: str | None = None) -> tuple[SshKey, ...]:
         return await self._keys.list(project_id)
 
 
 async def find_user(http: HttpFacet, user_id: str) -> User | None:
-    """A user over raw HTTP: under the whole id, then without its prefix. None for somebody unknown."""
+    """Fetches a user over raw HTTP: by the full id, then without its prefix. None if the user is unknown."""
     for name in dict.fromkeys((user_id, user_id.removeprefix(_PREFIX))):
         if is_cloud_id(name):
             try:
-                return _user(response_fields.table(await http.get(f"/v2/users/{name}"), "a user"))
+                return _parse_user(response_fields.table(await http.get(f"/v2/users/{name}"), "a user"))
             except NotFound:
                 continue
     return None
 
 
-def _user(row: dict[str, Any]) -> User:
+def _parse_user(row: dict[str, Any]) -> User:
     return User(
         response_fields.identifier(row),
         response_fields.label(row, "user_name", "name"),
@@ -76,30 +81,34 @@ def _user(row: dict[str, Any]) -> User:
     )
 
 
-def _names(row: dict[str, Any]) -> set[str]:
+def _read_ids(row: dict[str, Any]) -> set[str]:
     return {name for name in (row.get("fid"), row.get("id")) if isinstance(name, str)}
 
 
-def _projects(row: dict[str, Any]) -> set[str]:
-    found = row.get("project_ids")
-    return {one for one in found if isinstance(one, str)} if isinstance(found, list) else set()
+def _read_project_ids(row: dict[str, Any]) -> set[str]:
+    project_ids = row.get("project_ids")
+    return (
+        {project_id for project_id in project_ids if isinstance(project_id, str)}
+        if isinstance(project_ids, list)
+        else set()
+    )
 
 
 class OwnerNames:
-    """Asked for once an hour. Tasks are shown with the ids of their owners when nobody answers."""
+    """The names of users, read once an hour. Without a response, tasks are shown with the ids of their owners."""
 
     def __init__(self, identity: MithrilIdentity) -> None:
         self._identity = identity
         self._names: Mapping[str, str] = {}
-        self._asked_at = -_KEPT_S
+        self._read_at = -_KEPT_S
 
     async def names(self) -> Mapping[str, str]:
-        """By id."""
-        if time.monotonic() - self._asked_at >= _KEPT_S:
-            self._asked_at = time.monotonic()
+        """Returns the names by user id."""
+        if time.monotonic() - self._read_at >= _KEPT_S:
+            self._read_at = time.monotonic()
             try:
-                people = (await self._identity.me(), *await self._identity.teammates("me"))
-                self._names = {one.user_id: one.name or one.email for one in people}
+                users = (await self._identity.me(), *await self._identity.teammates("me"))
+                self._names = {user.user_id: user.name or user.email for user in users}
             except FlowError:
                 return self._names
         return self._names

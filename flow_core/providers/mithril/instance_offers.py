@@ -1,4 +1,4 @@
-"""What could be had: every type in every region that offers it."""
+"""The current offers: every type in every region that offers it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from flow_core.providers.mithril.catalog import Catalog, Offer
 from flow_core.providers.mithril.offer_choice import sizes_of
 
 _PACKS = (8, 4, 2)
-_USUAL_MODEL = "a100"
+_DEFAULT_MODEL = "a100"
 
 
 class MithrilInstances:
-    """See the contract. `instance_type` of what is found is the API's name; a shorthand finds it too."""
+    """The instance facet of the contract. Offers have the API's name of the type; a shorthand finds them too."""
 
     def __init__(self, context: str, catalog: Catalog) -> None:
         self._context = context
@@ -26,32 +26,32 @@ class MithrilInstances:
         check_requirements(requirements)
         offers = await self._catalog.offers()
         rest = requirements.copy()
-        wanted = rest.pop("instance_type", None)
-        meant = (one for one in offers if not wanted or one.type.is_asked_for(wanted))
-        found = (_available(self._context, offer) for offer in meant)
-        return Listing.of((one for one in found if one.fits(rest)), offers.unreadable)
+        instance_type = rest.pop("instance_type", None)
+        matching = (offer for offer in offers if not instance_type or offer.type.is_asked_for(instance_type))
+        available = (_to_available_instance(self._context, offer) for offer in matching)
+        return Listing.of((offer for offer in available if offer.fits(rest)), offers.unreadable)
 
     async def normalize(self, gpu_count: int, gpu_type: str | None) -> tuple[str, int, str | None]:
-        """As few instances as hold so many GPUs, of the sizes that are offered; by rule where none is."""
+        """Returns the smallest number of instances with `gpu_count` GPUs; guesses the size if none is offered."""
         if gpu_count < 0:
             raise ConfigError("gpu_count: must not be negative", field="gpu_count")
         if gpu_count == 0:
             return "cpu", 1, None
-        each = next((pack for pack in _PACKS if gpu_count % pack == 0), 1)
-        by_rule = f"{each}x{gpu_type or _USUAL_MODEL}"
+        pack = next((pack for pack in _PACKS if gpu_count % pack == 0), 1)
+        default_type = f"{pack}x{gpu_type or _DEFAULT_MODEL}"
         offers = await self._catalog.offers()
         try:
-            sizes = sizes_of(offers, parse_gpu(gpu_type or _USUAL_MODEL))
+            sizes = sizes_of(offers, parse_gpu(gpu_type or _DEFAULT_MODEL))
         except ConfigError as error:
-            return by_rule, gpu_count // each, str(error)
+            return default_type, gpu_count // pack, str(error)
         if not sizes:
-            return by_rule, gpu_count // each, f"{gpu_type or _USUAL_MODEL} is not offered now"
-        return _fewest(gpu_count, sizes, gpu_type or _USUAL_MODEL)
+            return default_type, gpu_count // pack, f"{gpu_type or _DEFAULT_MODEL} is not offered now"
+        return _choose_size(gpu_count, sizes, gpu_type or _DEFAULT_MODEL)
 
 
-def _fewest(gpu_count: int, sizes: Mapping[int, str], model: str) -> tuple[str, int, str | None]:
-    """The size that leaves the fewest GPUs over, and of those the largest. `sizes` are shorthands by GPUs."""
-    size = min(sizes, key=lambda one: (-gpu_count % one, -one))
+def _choose_size(gpu_count: int, sizes: Mapping[int, str], model: str) -> tuple[str, int, str | None]:
+    """Chooses the size that leaves the fewest GPUs unused, and of those the largest. `sizes` are shorthands by GPUs."""
+    size = min(sizes, key=lambda size: (-gpu_count % size, -size))
     instances = -(-gpu_count // size)
     if not gpu_count % size:
         return sizes[size], instances, None
@@ -63,7 +63,7 @@ def _fewest(gpu_count: int, sizes: Mapping[int, str], model: str) -> tuple[str, 
     )
 
 
-def _available(context: str, offer: Offer) -> AvailableInstance:
+def _to_available_instance(context: str, offer: Offer) -> AvailableInstance:
     kind = offer.type
     return AvailableInstance(
         context=context,

@@ -1,4 +1,4 @@
-"""Which SSH keys a new machine takes, so that whoever asked for it can enter."""
+"""Chooses the SSH keys of a new machine, so that the submitter can log in."""
 
 from __future__ import annotations
 
@@ -13,43 +13,51 @@ from flow_core.models.identity import SshKey
 from flow_core.providers.mithril.private_keys import public_half
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys, is_same
 
-_NAMED = 12
+_SHOWN_MAX = 12
 
 
 class LaunchKeys:
-    """The keys asked for, or one whose private half is on this machine; and those that the project demands."""
+    """The SSH keys of new machines: the requested ones, or one whose private key is on this machine.
 
-    def __init__(self, keys: MithrilSshKeys, folder: Path, usual: Sequence[str], key_file: Path | None) -> None:
+    The keys that the project requires are added.
+    """
+
+    def __init__(self, keys: MithrilSshKeys, folder: Path, default_names: Sequence[str], key_file: Path | None) -> None:
         self._keys = keys
         self._folder = folder
-        self._usual = usual
+        self._default_names = default_names
         self._key_file = key_file
 
-    async def choose(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        """Ids; may register a key of ~/.ssh, or have the API make one. Raises ConfigError for a key nobody knows."""
-        there = await self._keys.list()
-        chosen = [_named(text, there) for text in wanted or self._usual] or [await self._own(there)]
-        required = [key.key_id for key in there if key.required]
+    async def choose(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Returns the ids of the keys. Raises ConfigError for an unknown key.
+
+        May register a key of ~/.ssh, or have the API create one.
+        """
+        project_keys = await self._keys.list()
+        chosen = [_find_key(text, project_keys) for text in names or self._default_names] or [
+            await self._choose_own_key(project_keys)
+        ]
+        required = [key.key_id for key in project_keys if key.required]
         return tuple(dict.fromkeys((*chosen, *required)))
 
-    async def _own(self, there: tuple[SshKey, ...]) -> str:
+    async def _choose_own_key(self, project_keys: tuple[SshKey, ...]) -> str:
         if self._key_file is not None:
-            half = await asyncio.to_thread(public_half, self._key_file)
-            if half is not None:
-                known = next((key.key_id for key in there if is_same(key, half)), None)
-                return known or (await self._keys.create(f"flow-{self._key_file.stem}", str(half))).key_id
-        return await self._keys.ensure_default() or await self._keys.generate(_new_name())
+            public_key = await asyncio.to_thread(public_half, self._key_file)
+            if public_key is not None:
+                key_id = next((key.key_id for key in project_keys if is_same(key, public_key)), None)
+                return key_id or (await self._keys.create(f"flow-{self._key_file.stem}", str(public_key))).key_id
+        return await self._keys.ensure_default() or await self._keys.generate(_make_name())
 
 
-def _named(text: str, there: tuple[SshKey, ...]) -> str:
-    fitting = [key.key_id for key in there if text in (key.key_id, key.name)]
-    if fitting:
-        return fitting[0]
-    known = ", ".join(repr(key.name) for key in there[:_NAMED]) or "none"
-    raise ConfigError(f"ssh_keys: the project has no key {text!r}; it has: {known}", field="ssh_keys")
+def _find_key(text: str, project_keys: tuple[SshKey, ...]) -> str:
+    matching = [key.key_id for key in project_keys if text in (key.key_id, key.name)]
+    if matching:
+        return matching[0]
+    shown = ", ".join(repr(key.name) for key in project_keys[:_SHOWN_MAX]) or "none"
+    raise ConfigError(f"ssh_keys: the project has no key {text!r}; it has: {shown}", field="ssh_keys")
 
 
-def _new_name() -> str:
+def _make_name() -> str:
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -1,4 +1,4 @@
-"""Prices now and past, quotas, and what can be done to a bid that was placed."""
+"""Current and past prices, quotas, and changes to a bid."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from flow_core.providers.mithril.api_session import MithrilSession
 
 _SAMPLES = 48
-_MOST_USD = Decimal(10_000)
+_LIMIT_USD_MAX = Decimal(10_000)
 
 
 class MithrilMarket:
-    """See the contract."""
+    """The market facet of the contract."""
 
     def __init__(self, session: MithrilSession, tasks: MithrilTasks) -> None:
         self._session = session
@@ -40,11 +40,13 @@ class MithrilMarket:
             start_time=start.isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
         rows = response_fields.rows(answer.get("series") if isinstance(answer, dict) else answer, "prices")
-        found = readable(rows, _series, "prices")
+        listed = readable(rows, _parse_series, "prices")
         names = {type_id: kind.name for type_id, kind in types.items()}
         return tuple(
-            PriceSeries(names.get(one.instance_type, one.instance_type), one.region, one.times, one.prices_usd)
-            for one in found
+            PriceSeries(
+                names.get(series.instance_type, series.instance_type), series.region, series.times, series.prices_usd
+            )
+            for series in listed
         )
 
     async def quotas(self) -> tuple[Quota, ...]:
@@ -52,52 +54,52 @@ class MithrilMarket:
         types = await self._session.catalog.types()
         rows = response_fields.rows(await self._session.http.get("/v2/quotas", project=project), "quotas")
         names = {type_id: kind.name for type_id, kind in types.items()}
-        return readable(rows, lambda row: _quota(row, names), "quotas")
+        return readable(rows, lambda row: _parse_quota(row, names), "quotas")
 
     async def history(self, task_id: str) -> tuple[TaskEvent, ...]:
         bid = (await self._tasks.snapshot(task_id)).bid
         http = self._session.http
         answer = response_fields.table(await http.get(f"{BIDS}/{bid.bid_id}/history"), "a history")
-        events = list(readable(response_fields.rows(answer.get("events"), "events"), _bid_event, "events"))
+        events = list(readable(response_fields.rows(answer.get("events"), "events"), _parse_bid_event, "events"))
         answer = await http.get("/v2/instances/status/history", project=bid.project_id, bid_fid=bid.bid_id, limit=100)
         nodes = response_fields.rows(answer.get("instances") if isinstance(answer, dict) else answer, "histories")
         for node in nodes:
-            events += readable(_node_rows(node), _node_event, "events", may_be_none=True)
+            events += readable(_read_event_rows(node), _parse_node_event, "events", may_be_none=True)
         return tuple(sorted(events, key=lambda event: event.at))
 
     async def set_limit(self, task_id: str, limit_usd_per_hour: Decimal) -> None:
-        if not 0 < limit_usd_per_hour <= _MOST_USD:
+        if not 0 < limit_usd_per_hour <= _LIMIT_USD_MAX:
             raise ConfigError(
-                f"limit_usd_per_hour: must be above 0 and at most {_MOST_USD}, not {limit_usd_per_hour}",
+                f"limit_usd_per_hour: must be above 0 and at most {_LIMIT_USD_MAX}, not {limit_usd_per_hour}",
                 field="limit_usd_per_hour",
             )
-        await self._patch(await self._living(task_id), {"limit_price": written(limit_usd_per_hour)})
+        await self._patch(await self._find_active_bid(task_id), {"limit_price": written(limit_usd_per_hour)})
 
     async def pause(self, task_id: str) -> None:
-        bid = await self._living(task_id)
+        bid = await self._find_active_bid(task_id)
         if bid.status != "Paused":
             await self._patch(bid, {"paused": True})
 
     async def resume(self, task_id: str) -> None:
-        bid = await self._living(task_id)
+        bid = await self._find_active_bid(task_id)
         if bid.status == "Paused":
             await self._patch(bid, {"paused": False})
 
     def describe_set_limit(self, task: TaskRecord, limit_usd_per_hour: Decimal) -> str:
-        return f"{self._call(task)}: limit {_sums(limit_usd_per_hour, task.num_instances)}"
+        return f"{self._describe_call(task)}: limit {_format_cost(limit_usd_per_hour, task.num_instances)}"
 
     def describe_pause(self, task: TaskRecord) -> str:
-        return f"{self._call(task)}: pause, its machines stop and what they run ends"
+        return f"{self._describe_call(task)}: pause, its machines stop and what they run ends"
 
     def describe_resume(self, task: TaskRecord) -> str:
         limit = None if task.bid is None else task.bid.limit_usd_per_hour
-        cost = "" if limit is None else f", for {_sums(limit, task.num_instances)} at most"
-        return f"{self._call(task)}: bid again{cost}"
+        cost = "" if limit is None else f", for {_format_cost(limit, task.num_instances)} at most"
+        return f"{self._describe_call(task)}: bid again{cost}"
 
-    def _call(self, task: TaskRecord) -> str:
+    def _describe_call(self, task: TaskRecord) -> str:
         return f"PATCH {self._session.settings.url}{BIDS}/{task.task_id}"
 
-    async def _living(self, task_id: str) -> Bid:
+    async def _find_active_bid(self, task_id: str) -> Bid:
         bid = (await self._tasks.snapshot(task_id, is_fresh=True)).bid
         if bid.status == "Terminated":
             raise Conflict(f"task {escape_controls(bid.name)} has ended; its bid can't be changed any more")
@@ -108,15 +110,15 @@ class MithrilMarket:
         self._tasks.forget(bid.bid_id)
 
 
-def _sums(usd: Decimal, instances: int) -> str:
+def _format_cost(usd: Decimal, instances: int) -> str:
     total = f" each, {written(usd * instances)}/h in all" if instances > 1 else ""
     return f"{written(usd)}/h{total}"
 
 
-def _series(row: dict[str, Any]) -> PriceSeries:
+def _parse_series(row: dict[str, Any]) -> PriceSeries:
     pairs = [
         (at, price)
-        for when, cost in zip(_list(row.get("timestamps")), _list(row.get("spot_prices")), strict=False)
+        for when, cost in zip(_as_list(row.get("timestamps")), _as_list(row.get("spot_prices")), strict=False)
         if (at := moment(when)) is not None and (price := dollars(cost)) is not None
     ]
     pairs.sort()
@@ -128,11 +130,11 @@ def _series(row: dict[str, Any]) -> PriceSeries:
     )
 
 
-def _list(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _quota(row: dict[str, Any], names: dict[str, str]) -> Quota:
+def _parse_quota(row: dict[str, Any], names: dict[str, str]) -> Quota:
     type_id = response_fields.word(row, "instance_type")
     return Quota(
         escape_controls(response_fields.text(row, "name", "fid")),
@@ -144,28 +146,28 @@ def _quota(row: dict[str, Any], names: dict[str, str]) -> Quota:
     )
 
 
-def _bid_event(row: dict[str, Any]) -> TaskEvent:
+def _parse_bid_event(row: dict[str, Any]) -> TaskEvent:
     limit = dollars(row.get("limit_price"))
     change = row.get("persistent_disk_change")
-    disks = [f"{word} {one}" for word, one in change.items() if one] if isinstance(change, dict) else []
-    said = [*([] if limit is None else [f"limit {written(limit)}/h"]), *disks]
+    disks = [f"{word} {value}" for word, value in change.items() if value] if isinstance(change, dict) else []
+    details = [*([] if limit is None else [f"limit {written(limit)}/h"]), *disks]
     return TaskEvent(
-        _time(row), escape_controls(response_fields.text(row, "event_type")), escape_controls(", ".join(said))
+        _parse_time(row), escape_controls(response_fields.text(row, "event_type")), escape_controls(", ".join(details))
     )
 
 
-def _node_rows(node: Any) -> Iterator[Any]:
+def _read_event_rows(node: Any) -> Iterator[Any]:
     if isinstance(node, dict):
-        for event in _list(node.get("events")):
+        for event in _as_list(node.get("events")):
             yield event | {"instance_fid": node.get("instance_fid")} if isinstance(event, dict) else event
 
 
-def _node_event(row: dict[str, Any]) -> TaskEvent:
+def _parse_node_event(row: dict[str, Any]) -> TaskEvent:
     word = escape_controls(response_fields.text(row, "status")).removeprefix("STATUS_").capitalize()
-    return TaskEvent(_time(row), word, node=response_fields.word(row, "instance_fid"))
+    return TaskEvent(_parse_time(row), word, node=response_fields.word(row, "instance_fid"))
 
 
-def _time(row: dict[str, Any]) -> datetime:
+def _parse_time(row: dict[str, Any]) -> datetime:
     when = moment(row.get("timestamp"))
     if when is None:
         raise ProviderError("an event has no time")

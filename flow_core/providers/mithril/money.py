@@ -1,4 +1,4 @@
-"""Money, which the API writes as "$12.50", as a number, or in cents, by the field."""
+"""Amounts of money, which the API writes as "$12.50", as a number, or in cents, depending on the field."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Any
 
 _CENT = Decimal("0.01")
-_MOST = Decimal(10) ** 9
+_USD_MAX = Decimal(10) ** 9
 
 
 def dollars(value: Any) -> Decimal | None:
-    """USD of "$12.50", "12.5" or 12.5; None for null and for what is no price."""
+    """Parses "$12.50", "12.5" or 12.5 as USD; None for null and for invalid prices."""
     text = str(value).strip().removeprefix("$").replace(",", "") if isinstance(value, str | int | float) else ""
     try:
         amount = Decimal(text)
     except InvalidOperation:
         return None
-    return amount if not isinstance(value, bool) and amount.is_finite() and 0 <= amount < _MOST else None
+    return amount if not isinstance(value, bool) and amount.is_finite() and 0 <= amount < _USD_MAX else None
 
 
 def dollars_of_cents(value: Any) -> Decimal | None:
-    """USD of a field in cents."""
+    """Parses a field in cents; returns USD."""
     amount = dollars(value)
     return None if amount is None else amount / 100
 
 
 def written(amount: Decimal) -> str:
-    """As the API takes it, and as people read it: "$12.50"."""
+    """Formats an amount for the API and for the user: "$12.50"."""
     return f"${amount.quantize(_CENT)}"
 
 
 def in_cents(amount: Decimal) -> int:
-    """What is dearer by a part of a cent is a cent dearer."""
+    """Converts USD to whole cents, rounded up."""
     return int((amount * 100).to_integral_value(ROUND_CEILING))

@@ -1,4 +1,4 @@
-"""How the nodes of a bid are reached over SSH."""
+"""The SSH settings of the nodes of a bid."""
 
 from __future__ import annotations
 
@@ -24,25 +24,28 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]*:[0-
 
 
 class Destination(NamedTuple):
-    """Where the API says that SSH answers."""
+    """The SSH address of a machine, as reported by the API."""
 
     host: str
     port: int = 22
 
     @classmethod
     def of(cls, text: str) -> Destination | None:
-        """Reads "host", "host:port" or "[address]:port", a user before it aside; None for anything else."""
-        found = re.fullmatch(r"(?:[^@]*@)?(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:]+))(?::(?P<port>\d{1,5}))?", text.strip())
-        if found is None:
+        """Parses "host", "host:port" or "[address]:port"; ignores a user before it. None for anything else."""
+        match = re.fullmatch(r"(?:[^@]*@)?(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:]+))(?::(?P<port>\d{1,5}))?", text.strip())
+        if match is None:
             return None
-        host, port = found["v6"] or found["host"], int(found["port"] or 22)
-        is_whole = _HOST.fullmatch(host) and ".." not in host and 0 < port < 1 << 16
-        return cls(host, port) if is_whole else None
+        host, port = match["v6"] or match["host"], int(match["port"] or 22)
+        is_valid = _HOST.fullmatch(host) and ".." not in host and 0 < port < 1 << 16
+        return cls(host, port) if is_valid else None
 
 
 class MithrilMachines:
-    """Machines reuse addresses, so each is known by its own id, in a known_hosts of ours: the first key that it shows
-    is its key, and no other one is taken later."""
+    """The SSH hosts of rented machines.
+
+    Machines reuse addresses, so each is identified by its id. Flow's own known_hosts stores the first host key of each
+    machine, and only that key is accepted later.
+    """
 
     def __init__(self, pool: HostPool, folder: Path, key_file: Path | None) -> None:
         self._pool = pool
@@ -50,31 +53,31 @@ class MithrilMachines:
         self._key_file = key_file
 
     async def host(self, nodes: Sequence[BidInstance], node: int, public_keys: Mapping[str, str]) -> SshHost:
-        """The machine of a node; `nodes` in their order. `public_keys` are the bid's, by id.
+        """Returns the machine of a node; `nodes` are in their order. `public_keys` are the bid's, by id.
 
         Raises Conflict while it has no address.
         """
         keys = await asyncio.to_thread(private_keys, self._folder, public_keys, self._key_file)
         if node >= len(nodes):
             raise Conflict(f"node {node} has no machine yet; try again in a moment")
-        wanted, head = nodes[node], nodes[0]
-        if (direct := Destination.of(wanted.ssh_destination)) is not None:
-            return self._pool.of(self._settings(wanted, direct, keys))
-        through = Destination.of(head.ssh_destination)
-        inner = Destination.of(wanted.private_ip)
-        if node == 0 or through is None or inner is None:
+        target, head = nodes[node], nodes[0]
+        if (direct := Destination.of(target.ssh_destination)) is not None:
+            return self._pool.of(self._make_host_settings(target, direct, keys))
+        gateway = Destination.of(head.ssh_destination)
+        private = Destination.of(target.private_ip)
+        if node == 0 or gateway is None or private is None:
             raise Conflict(
-                f"{escape_controls(wanted.name or wanted.instance_id)} has no address yet; try again in a moment"
+                f"{escape_controls(target.name or target.instance_id)} has no address yet; try again in a moment"
             )
-        settings = self._settings(wanted, inner, keys)
-        return self._pool.of(replace(settings, hops=(self._settings(head, through, keys),)))
+        settings = self._make_host_settings(target, private, keys)
+        return self._pool.of(replace(settings, hops=(self._make_host_settings(head, gateway, keys),)))
 
-    def _settings(self, node: BidInstance, where: Destination, keys: tuple[Path, ...]) -> HostSettings:
+    def _make_host_settings(self, node: BidInstance, destination: Destination, keys: tuple[Path, ...]) -> HostSettings:
         return HostSettings(
             alias=escape_controls(node.name or node.instance_id),
-            hostname=where.host,
+            hostname=destination.host,
             user=USER,
-            port=where.port,
+            port=destination.port,
             identity_files=keys,
             identities_only=bool(keys),
             agent=agent_of_user(),

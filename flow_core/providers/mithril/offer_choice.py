@@ -1,4 +1,4 @@
-"""Chooses where to bid, of all that is offered."""
+"""Chooses the offer for a bid."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.providers.mithril.catalog import Offer
 from flow_core.providers.mithril.money import written
 
-_NAMED = 12
+_SHOWN_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
 class OfferQuery:
-    """What an instance has to be: of one of these types, the first that is offered; without types, anything with that
-    much memory a GPU (GB) for at most that many USD an hour. `cpus` and `memory_gb` are of the whole instance."""
+    """The requirements of an instance: one of these types, the first that is offered.
+
+    Without types: any type with `gpu_memory_gb` GB of memory for each GPU, for at most `most_usd` USD an hour. `cpus`
+    and `memory_gb` are those of the whole instance.
+    """
 
     types: Sequence[str] = ()
     region: str | None = None
@@ -28,39 +31,43 @@ class OfferQuery:
 
     @property
     def where(self) -> str:
+        """The region as part of a sentence; "" without one."""
         return "" if self.region is None else f" in {self.region}"
 
 
 def choose_offer(offers: Sequence[Offer], query: OfferQuery) -> Offer:
-    """Of what fits, the offer with room that costs least. `offers` come cheapest first.
+    """Returns the cheapest matching offer with free capacity; without any, the cheapest. `offers` are cheapest first.
 
     Raises ConfigError, CapacityError.
     """
-    there = [one for one in offers if query.region in (None, one.region)]
-    if not there:
+    in_region = [offer for offer in offers if query.region in (None, offer.region)]
+    if not in_region:
         raise ConfigError(
-            f"region: {query.region!r} offers nothing; regions are: {_listed(one.region for one in offers)}",
+            f"region: {query.region!r} offers nothing; regions are: {_join(offer.region for offer in offers)}",
             field="region",
         )
     if not query.types and query.gpu_memory_gb is None:
-        raise _no_type(there, query)
+        raise _missing_type_error(in_region, query)
     if not query.types:
-        return _with_memory(there, query)
+        return _choose_by_memory(in_region, query)
     for text in query.types:
-        if named := [one for one in there if one.type.is_asked_for(text)]:
-            return _best(_big_enough(named, query))
-    raise ConfigError(f"instance_type: {_not_offered(offers, there, query)}", field="instance_type")
+        if matching := [offer for offer in in_region if offer.type.is_asked_for(text)]:
+            return _choose_best(_select_large_enough(matching, query))
+    raise ConfigError(f"instance_type: {_explain_not_offered(offers, in_region, query)}", field="instance_type")
 
 
-def sizes_of(offers: Iterable[Offer], wanted: GpuRequest) -> dict[int, str]:
-    """In which sizes a GPU model is offered: the shorthand of each, by its number of GPUs, smallest first."""
-    found = {one.type.gpu_count: one.type.short_name for one in offers if one.type.is_of_model(wanted)}
-    return dict(sorted(found.items()))
+def sizes_of(offers: Iterable[Offer], request: GpuRequest) -> dict[int, str]:
+    """Returns the sizes in which a GPU model is offered, smallest first.
+
+    Each is a shorthand, by its number of GPUs.
+    """
+    sizes = {offer.type.gpu_count: offer.type.short_name for offer in offers if offer.type.is_of_model(request)}
+    return dict(sorted(sizes.items()))
 
 
-def _no_type(offers: Sequence[Offer], query: OfferQuery) -> ConfigError:
-    """A task without a type never gets one by itself here: each costs money, and how much differs a hundredfold."""
-    best = _best(_big_enough([one for one in offers if one.type.gpu_count] or offers, query))
+def _missing_type_error(offers: Sequence[Offer], query: OfferQuery) -> ConfigError:
+    """Returns the error for a task without a type. Flow chooses none itself, since prices differ a hundredfold."""
+    best = _choose_best(_select_large_enough([offer for offer in offers if offer.type.gpu_count] or offers, query))
     cost = f"{written(best.price_usd)} an hour now in {best.region}"
     return ConfigError(
         f'instance_type: is missing; the cheapest that fits is instance_type="{best.type.short_name}", for {cost}',
@@ -68,56 +75,57 @@ def _no_type(offers: Sequence[Offer], query: OfferQuery) -> ConfigError:
     )
 
 
-def _not_offered(everywhere: Sequence[Offer], there: Sequence[Offer], query: OfferQuery) -> str:
-    """Why the first type can't be had, and what comes nearest."""
+def _explain_not_offered(all_offers: Sequence[Offer], in_region: Sequence[Offer], query: OfferQuery) -> str:
+    """Explains why the first type can't be provided, and names the most similar types."""
     text = query.types[0]
-    if elsewhere := [one.region for one in everywhere if one.type.is_asked_for(text)]:
-        return f"{text!r} is not offered{query.where}, but in {_listed(iter(elsewhere))}; choose another type or region"
-    wanted = parse_gpu(text)
-    if sizes := list(sizes_of(there, wanted).values()) or list(sizes_of(everywhere, wanted).values()):
-        return f"{wanted.model} is offered only as {', '.join(sizes)}; did you mean {sizes[0]}?"
-    return f"{text!r} is not offered{query.where}; there are: {_names(there)}"
+    if elsewhere := [offer.region for offer in all_offers if offer.type.is_asked_for(text)]:
+        return f"{text!r} is not offered{query.where}, but in {_join(iter(elsewhere))}; choose another type or region"
+    request = parse_gpu(text)
+    if sizes := list(sizes_of(in_region, request).values()) or list(sizes_of(all_offers, request).values()):
+        return f"{request.model} is offered only as {', '.join(sizes)}; did you mean {sizes[0]}?"
+    return f"{text!r} is not offered{query.where}; there are: {_list_type_names(in_region)}"
 
 
-def _with_memory(offers: Sequence[Offer], query: OfferQuery) -> Offer:
-    least = query.gpu_memory_gb or 0
-    fitting = [one for one in offers if one.type.gpu_count and one.type.gpu_memory_gb >= least]
+def _choose_by_memory(offers: Sequence[Offer], query: OfferQuery) -> Offer:
+    min_gb = query.gpu_memory_gb or 0
+    fitting = [offer for offer in offers if offer.type.gpu_count and offer.type.gpu_memory_gb >= min_gb]
     if not fitting:
-        raise CapacityError(f"no GPU with {least} GB is offered{query.where}; there are: {_names(offers)}")
-    fitting = _big_enough(fitting, query)
-    affordable = [one for one in fitting if query.most_usd is None or one.price_usd <= query.most_usd]
+        raise CapacityError(f"no GPU with {min_gb} GB is offered{query.where}; there are: {_list_type_names(offers)}")
+    fitting = _select_large_enough(fitting, query)
+    affordable = [offer for offer in fitting if query.most_usd is None or offer.price_usd <= query.most_usd]
     if not affordable and query.most_usd is not None:
         raise CapacityError(
-            f"nothing with {least} GB a GPU costs {written(query.most_usd)} an hour or less now; "
+            f"nothing with {min_gb} GB a GPU costs {written(query.most_usd)} an hour or less now; "
             f"the cheapest is {fitting[0].type.name} at {written(fitting[0].price_usd)}"
         )
-    return _best(affordable)
+    return _choose_best(affordable)
 
 
-def _big_enough(offers: Sequence[Offer], query: OfferQuery) -> list[Offer]:
-    found = list(offers)
+def _select_large_enough(offers: Sequence[Offer], query: OfferQuery) -> list[Offer]:
+    """Selects the offers with enough CPUs and memory. Raises ConfigError if there is none."""
+    remaining = list(offers)
     sizes: tuple[tuple[str, str, int, Callable[[Offer], int]], ...] = (
-        ("min_cpus", "CPUs", query.cpus or 0, lambda one: one.type.cpu_count),
-        ("min_memory_gb", "GB of memory", query.memory_gb or 0, lambda one: one.type.memory_gb),
+        ("min_cpus", "CPUs", query.cpus or 0, lambda offer: offer.type.cpu_count),
+        ("min_memory_gb", "GB of memory", query.memory_gb or 0, lambda offer: offer.type.memory_gb),
     )
-    for field, noun, least, size_of in sizes:
-        most = max(map(size_of, found))
-        if most < least:
+    for field, noun, minimum, size_of in sizes:
+        maximum = max(map(size_of, remaining))
+        if maximum < minimum:
             raise ConfigError(
-                f"{field}: no instance of what was asked for has {least} {noun}; the most is {most}", field=field
+                f"{field}: no instance of what was asked for has {minimum} {noun}; the most is {maximum}", field=field
             )
-        found = [one for one in found if size_of(one) >= least]
-    return found
+        remaining = [offer for offer in remaining if size_of(offer) >= minimum]
+    return remaining
 
 
-def _best(fitting: Sequence[Offer]) -> Offer:
-    return next((one for one in fitting if one.capacity > 0), fitting[0])
+def _choose_best(fitting: Sequence[Offer]) -> Offer:
+    return next((offer for offer in fitting if offer.capacity > 0), fitting[0])
 
 
-def _names(offers: Iterable[Offer]) -> str:
-    return _listed(one.type.name for one in offers)
+def _list_type_names(offers: Iterable[Offer]) -> str:
+    return _join(offer.type.name for offer in offers)
 
 
-def _listed(names: Iterator[str]) -> str:
-    found = sorted(dict.fromkeys(names))
-    return ", ".join(found[:_NAMED]) + (", …" if len(found) > _NAMED else "") if found else "none"
+def _join(names: Iterator[str]) -> str:
+    unique = sorted(dict.fromkeys(names))
+    return ", ".join(unique[:_SHOWN_MAX]) + (", …" if len(unique) > _SHOWN_MAX else "") if unique else "none"

@@ -1,4 +1,4 @@
-"""The platform behind an API key, for contexts whose own provider has no account: its keys and its people."""
+"""The account of an API key, for contexts whose own provider has no account: its keys and its users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
 
 
 class MithrilPlatform:
-    """Opens no connection before the first call. Whoever made it closes it."""
+    """The account of an API key. Opens no connection before the first call. The caller that creates it closes it."""
 
     def __init__(self, settings: MithrilSettings) -> None:
         self.http = MithrilHttp(settings)
@@ -19,11 +19,11 @@ class MithrilPlatform:
         self.identity = MithrilIdentity(self.http, projects, self.ssh_keys)
 
     async def close(self) -> None:
-        """Twice is safe."""
+        """Closes the connections. Calling it again is safe."""
         await self.http.close()
 
 
 def platform_from_environment() -> MithrilPlatform | None:
-    """None without a MITHRIL_API_KEY. Raises ConfigError."""
+    """Opens the account of MITHRIL_API_KEY; None if that is not set. Raises ConfigError."""
     settings = settings_from_environment()
     return None if settings is None else MithrilPlatform(settings)

@@ -1,4 +1,4 @@
-"""The private halves that open a machine: the one that was named, those that the API made for us, and ~/.ssh."""
+"""The private keys that log in to a machine: the configured one, those that the API created, and those of ~/.ssh."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from flow_core.errors import ConfigError
 from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
 
 
-def private_keys(folder: Path, public_keys: Mapping[str, str], named: Path | None) -> tuple[Path, ...]:
-    """The files to log in with, the likeliest first, for a machine that takes these public keys (by id). Blocking."""
-    found = [] if named is None else [named]
-    found += [path for key_id in public_keys if (path := path_of(folder, key_id)).is_file()]
-    taken = [key for text in public_keys.values() if (key := _parsed(text)) is not None]
+def private_keys(folder: Path, public_keys: Mapping[str, str], key_file: Path | None) -> tuple[Path, ...]:
+    """Returns the files to log in with, the likeliest first, for a machine that accepts these public keys (by id).
+
+    Does blocking I/O.
+    """
+    paths = [] if key_file is None else [key_file]
+    paths += [path for key_id in public_keys if (path := path_of(folder, key_id)).is_file()]
+    accepted = [key for text in public_keys.values() if (key := _try_parse(text)) is not None]
     for name, key in local_public_keys().items():
         path = (Path.home() / ".ssh" / name).with_suffix("")
-        if any(key.is_same_as(one) for one in taken) and path.is_file():
-            found.append(path)
-    return tuple(dict.fromkeys(found))
+        if any(key.is_same_as(accepted_key) for accepted_key in accepted) and path.is_file():
+            paths.append(path)
+    return tuple(dict.fromkeys(paths))
 
 
 _PUBLIC_KEY_BYTES_MAX = 64 << 10
 
 
 def path_of(folder: Path, key_id: str) -> Path:
-    """Where the private half of a key is kept that the API made for us."""
+    """Returns the path of the private key of a key that the API created."""
     return folder / "keys" / key_id
 
 
 def kept_ids(folder: Path) -> frozenset[str]:
-    """The ids of the keys whose private halves are kept so. Blocking."""
+    """Returns the ids of the keys whose private keys are stored there. Does blocking I/O."""
     try:
         return frozenset(path.name for path in (folder / "keys").iterdir() if path.is_file())
     except OSError:
@@ -41,35 +44,36 @@ def kept_ids(folder: Path) -> frozenset[str]:
 
 
 def keep(folder: Path, key_id: str, private_key: str) -> Path:
-    """Writes it down, for this user alone, whole or not at all. Blocking. Raises OSError."""
+    """Writes the private key for this user alone, completely or not at all. Does blocking I/O. Raises OSError."""
     path = path_of(folder, key_id)
     make_private_folder(path.parent)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(fd, "w", encoding="utf-8") as stream:
         stream.write(private_key.rstrip("\n") + "\n")
         stream.flush()
         os.fsync(fd)
-    os.replace(part, path)
+    os.replace(partial, path)
     return path
 
 
 def agent_of_user() -> Path | None:
+    """Returns the socket of the user's SSH agent; None without an agent."""
     path = os.environ.get("SSH_AUTH_SOCK")
     return Path(path) if path else None
 
 
 def public_half(private_key: Path) -> PublicKey | None:
-    """What stands beside a private key, in its .pub file. Blocking."""
+    """Returns the public key in the .pub file beside a private key; None if there is none. Does blocking I/O."""
     try:
-        return _parsed(
+        return _try_parse(
             read_start(private_key.with_name(private_key.name + ".pub"), _PUBLIC_KEY_BYTES_MAX).decode("utf-8")
         )
     except (OSError, UnicodeDecodeError):
         return None
 
 
-def _parsed(text: str) -> PublicKey | None:
+def _try_parse(text: str) -> PublicKey | None:
     try:
         return parse_public_key(text)
     except ConfigError:

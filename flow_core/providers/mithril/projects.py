@@ -1,4 +1,4 @@
-"""Which project calls are for."""
+"""The projects of an API key, and the one that calls use."""
 
 from __future__ import annotations
 
@@ -11,43 +11,49 @@ from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import readable
 from flow_core.providers.mithril.http import MithrilHttp
 
-_NAMED = 12
+_SHOWN_MAX = 12
 
 
 class MithrilProjects:
-    """The projects of the key, and the one that was chosen."""
+    """The projects of the key, and the chosen one."""
 
     def __init__(self, http: MithrilHttp) -> None:
         self._http = http
         self._chosen: str | None = None
 
     async def all(self) -> tuple[Project, ...]:
-        found = response_fields.rows(await self._http.get("/v2/projects"), "projects")
-        return readable(found, _project, "projects")
+        """Returns the projects that the key may use."""
+        rows = response_fields.rows(await self._http.get("/v2/projects"), "projects")
+        return readable(rows, _parse_project, "projects")
 
     async def chosen_id(self) -> str:
-        """The id of MITHRIL_PROJECT, an id or a name; without it, of the only project. Asked for once.
+        """Returns the id of the project in MITHRIL_PROJECT (an id or a name); without it, of the only project.
 
-        Raises ConfigError that names the projects there are.
+        Reads the projects once. Raises ConfigError that names the existing projects.
         """
         if self._chosen is None:
-            self._chosen = _choose(await self.all(), self._http.settings.project)
+            self._chosen = _choose_project(await self.all(), self._http.settings.project)
         return self._chosen
 
 
-def _project(row: dict[str, Any]) -> Project:
+def _parse_project(row: dict[str, Any]) -> Project:
     return Project(
         response_fields.identifier(row), response_fields.label(row, "name") or response_fields.identifier(row)
     )
 
 
-def _choose(projects: tuple[Project, ...], wanted: str | None) -> str:
-    fitting = [one for one in projects if wanted in (None, one.project_id)]
-    fitting = fitting or [one for one in projects if one.name == wanted]
-    if len(fitting) == 1:
-        return fitting[0].project_id
-    known = ", ".join(escape_controls(f"{one.name} ({one.project_id})") for one in projects[:_NAMED]) or "none"
-    said = f"MITHRIL_PROJECT={wanted!r} is {'the name of several projects' if fitting else 'no project of the key'}"
-    if wanted is None:
-        said = "MITHRIL_PROJECT is not set, and the key has not just one project"
-    raise ConfigError(f"{said}; there are: {known}", field="MITHRIL_PROJECT")
+def _choose_project(projects: tuple[Project, ...], id_or_name: str | None) -> str:
+    matching = [project for project in projects if id_or_name in (None, project.project_id)]
+    matching = matching or [project for project in projects if project.name == id_or_name]
+    if len(matching) == 1:
+        return matching[0].project_id
+    shown = (
+        ", ".join(escape_controls(f"{project.name} ({project.project_id})") for project in projects[:_SHOWN_MAX])
+        or "none"
+    )
+    problem = (
+        f"MITHRIL_PROJECT={id_or_name!r} is {'the name of several projects' if matching else 'no project of the key'}"
+    )
+    if id_or_name is None:
+        problem = "MITHRIL_PROJECT is not set, and the key has not just one project"
+    raise ConfigError(f"{problem}; there are: {shown}", field="MITHRIL_PROJECT")

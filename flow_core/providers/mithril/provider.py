@@ -1,4 +1,4 @@
-"""The Mithril provider: machines of the cloud, by bids, behind the contract."""
+"""The Mithril provider: machines of the cloud, through bids, as an implementation of the contract."""
 
 from __future__ import annotations
 
@@ -40,13 +40,15 @@ _FETCH_S = 5.0
 
 
 class MithrilProvider(SshAccess, Provider):
-    """A task is a bid. Settings: api_key, api_url, project, region, ssh_keys, ssh_key, instance_type; or their MITHRIL_
-    variables."""
+    """A provider whose tasks are bids.
+
+    Settings: api_key, api_url, project, region, ssh_keys, ssh_key, instance_type; or their MITHRIL_ variables.
+    """
 
     poll = PollIntervals(busy_s=4.0, idle_s=15.0)
 
-    def __init__(self, context: Context, person: Prompter | None = None) -> None:
-        self._session = session = MithrilSession(context.name, settings_of(context.settings), person)
+    def __init__(self, context: Context, prompter: Prompter | None = None) -> None:
+        self._session = session = MithrilSession(context.name, settings_of(context.settings), prompter)
         self._tasks = MithrilTasks(session)
         self._locator = MithrilTaskLocator(session, self._tasks)
         self._deferred = DeferredActions(self._locator)
@@ -96,10 +98,10 @@ class MithrilProvider(SshAccess, Provider):
     def metrics(self) -> SshMetrics:
         from flow_core.providers.over_ssh.metrics import SshMetrics
 
-        return SshMetrics(self._locator, _no_machine_yet)
+        return SshMetrics(self._locator, _refuse_metrics)
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
-        from flow_core.providers.mithril.submit import MithrilSubmission  # deferred: it is not needed to look at tasks
+        from flow_core.providers.mithril.submit import MithrilSubmission  # deferred: not needed to list tasks
 
         submission = MithrilSubmission(self._session, self.volumes, config)
         task_id = await submission.run()
@@ -116,20 +118,25 @@ class MithrilProvider(SshAccess, Provider):
         return await self._tasks.record(task_id)
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
-        """What the logs still lack is fetched first, for a few seconds: the machines go, and it with them."""
+        """Fetches the rest of the logs first (a few seconds at most), then cancels the task.
+
+        The machines are deleted together with their logs. `force` skips the logs.
+        """
         if not force:
             await self._fetch_logs(task_id)
         await self._tasks.cancel(task_id)
 
     def describe_submit(self, config: TaskConfig) -> str:
-        wanted = ", ".join(config.instance_types) or self._session.settings.instance_type or "?"
+        instance_types = ", ".join(config.instance_types) or self._session.settings.instance_type or "?"
         if config.min_gpu_memory_gb is not None:
-            wanted = f"anything with {config.min_gpu_memory_gb} GB a GPU"
+            instance_types = f"anything with {config.min_gpu_memory_gb} GB a GPU"
         limit = config.max_price_per_hour
         price = f"the market price with the margin of priority {config.priority}" if limit is None else f"${limit:.2f}"
         total = "" if limit is None else f", ${limit * config.num_instances:.2f} an hour in all"
-        what = f"{config.num_instances} x {wanted}, at most {price} an hour each{total}: {config.command_line}"
-        return f"POST {self._session.settings.url}/v2/spot/bids: {what}"
+        request = (
+            f"{config.num_instances} x {instance_types}, at most {price} an hour each{total}: {config.command_line}"
+        )
+        return f"POST {self._session.settings.url}/v2/spot/bids: {request}"
 
     def discloses(self, config: TaskConfig) -> str:
         return ""
@@ -157,5 +164,5 @@ class MithrilProvider(SshAccess, Provider):
         await self._session.close()
 
 
-async def _no_machine_yet(allocation_id: str) -> SshHost:
+async def _refuse_metrics(allocation_id: str) -> SshHost:
     raise Unsupported("what can be had in the cloud is no machine yet; look at the metrics of a task")

@@ -1,4 +1,4 @@
-"""Reservations as the API tells of them, and times as it takes them."""
+"""Parses the API's rows of reservations, and formats times for the API."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STATUS = {
 
 
 def reservation_of(context: str, row: dict[str, Any], types: Mapping[str, InstanceType]) -> Reservation:
-    """Raises ProviderError. A word that isn't known means that something is under way."""
+    """Parses a row. Raises ProviderError. An unknown status means that a change is in progress."""
     type_id = escape_controls(response_fields.text(row, "instance_type"))
     return Reservation(
         context=context,
@@ -51,4 +51,5 @@ def reservation_of(context: str, row: dict[str, Any], types: Mapping[str, Instan
 
 
 def stamp(when: datetime) -> str:
+    """Formats a time for the API."""
     return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What stands in the API's answers, checked: one that is shaped otherwise is an error and no guess."""
+"""Reads fields of the API's responses; raises an error for an unexpected shape."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from flow_core.errors import ProviderError, printable
 from flow_core.identifiers import is_cloud_id
 from flow_core.logs.escape import escape_controls
 
-_LONGEST_LABEL = 256
-_MOST = 10**12
+_LABEL_CHARACTERS = 256
+_NUMBER_MAX = 10**12
 
 
 def rows(value: Any, noun: str) -> list[Any]:
-    """The rows of a listing, which may be wrapped. Raises ProviderError."""
+    """Returns the rows of a list, which may be wrapped. Raises ProviderError."""
     if isinstance(value, dict):
         value = next((value[name] for name in ("data", noun.replace(" ", "_"), "items") if name in value), None)
     if not isinstance(value, list):
@@ -23,7 +23,7 @@ def rows(value: Any, noun: str) -> list[Any]:
 
 
 def table(value: Any, noun: str) -> dict[str, Any]:
-    """One table, which may be wrapped. Raises ProviderError."""
+    """Returns one table, which may be wrapped. Raises ProviderError."""
     if isinstance(value, dict) and isinstance(value.get("data"), dict):
         value = value["data"]
     if not isinstance(value, dict):
@@ -32,7 +32,7 @@ def table(value: Any, noun: str) -> dict[str, Any]:
 
 
 def text(row: dict[str, Any], *names: str) -> str:
-    """The first of these that holds text. Raises ProviderError."""
+    """Returns the first of these fields that contains text. Raises ProviderError."""
     for name in names:
         if isinstance(value := row.get(name), str) and value:
             return value
@@ -40,32 +40,32 @@ def text(row: dict[str, Any], *names: str) -> str:
 
 
 def identifier(row: dict[str, Any], *names: str, check: Callable[[str], bool] = is_cloud_id) -> str:
-    """The id of a row, which may become a part of a path. Raises ProviderError for what can't be one."""
-    found = text(row, *(names or ("fid", "id")))
-    if not check(found):
-        raise ProviderError(f"the Mithril API gave the id {printable(found)!r}, which can't be one")
-    return found
+    """Returns the id of a row, which may become a part of a path. Raises ProviderError for an invalid id."""
+    row_id = text(row, *(names or ("fid", "id")))
+    if not check(row_id):
+        raise ProviderError(f"the Mithril API gave the id {printable(row_id)!r}, which can't be one")
+    return row_id
 
 
 def label(row: dict[str, Any], *names: str) -> str:
-    """A name, as it is but not too long; empty where there is none."""
-    return optional(row, *names)[:_LONGEST_LABEL]
+    """Returns a name, unchanged but cut; empty if there is none."""
+    return optional(row, *names)[:_LABEL_CHARACTERS]
 
 
 def word(row: dict[str, Any], *names: str) -> str:
-    """A word of the API's own, made harmless; empty where there is none."""
+    """Returns a word of the API, with control characters escaped; empty if there is none."""
     return escape_controls(label(row, *names))
 
 
 def optional(row: dict[str, Any], *names: str) -> str:
-    """As `text`, empty where there is none."""
-    for name in names:  # a loop, since a list asks this for every field of every row
+    """Returns the first of these fields that is text; empty if there is none."""
+    for name in names:  # a loop is fast; lists call this for every field of every row
         if isinstance(value := row.get(name), str):
             return value
     return ""
 
 
 def number(row: dict[str, Any], name: str) -> int:
-    """A whole number that is not below 0; 0 where there is none, or one that nothing can be."""
+    """Returns a whole number that is not below 0; 0 if it is missing or out of range."""
     value = row.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _NUMBER_MAX else 0

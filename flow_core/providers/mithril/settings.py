@@ -1,4 +1,4 @@
-"""How to reach the Mithril API, and as whom."""
+"""The settings of a context of the cloud: the API, the account, and defaults of tasks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class MithrilSettings:
-    """An address, a key that is never shown, and what was chosen: a project by id or name, a region, SSH keys by id
-    or name for new tasks, the private key to log in with, the instance type of tasks that name none, and how long a
-    login may take without a person."""
+    """The address of the API, a key that is never shown, and defaults.
+
+    The defaults: a project by id or name, a region, SSH keys by id or name for new tasks, the private key to log in
+    with, the instance type of tasks that name none, and the time limit of a login without a prompter.
+    """
 
     api_key: str = field(repr=False)
     url: str = DEFAULT_URL
@@ -43,59 +45,62 @@ ENVIRONMENT = {
     **{"region": "MITHRIL_REGION", "ssh_keys": "MITHRIL_SSH_KEYS", "ssh_key": "MITHRIL_SSH_KEY"},
     "instance_type": "MITHRIL_DEFAULT_INSTANCE_TYPE",
 }
-"""Settings of a context, and the variable that stands in for each."""
+"""The settings of a context, and the variable that replaces each if it is missing."""
 
 
 def settings_of(context: Mapping[str, Any]) -> MithrilSettings:
-    """Those of a context; what it doesn't say, the environment does. Raises ConfigError, AuthError without a key."""
-    settings = _settings(context)
+    """Reads the settings of a context; missing ones come from the environment.
+
+    Raises ConfigError, and AuthError without a key.
+    """
+    settings = _read_settings(context)
     if settings is None:
         raise AuthError("there is no key for the Mithril API; set MITHRIL_API_KEY, or api_key in the context")
     return settings
 
 
 def settings_from_environment() -> MithrilSettings | None:
-    """Those of the MITHRIL_ variables; None without a key. Raises ConfigError."""
-    return _settings({})
+    """Reads the settings from the MITHRIL_ variables; None without a key. Raises ConfigError."""
+    return _read_settings({})
 
 
-def _settings(context: Mapping[str, Any]) -> MithrilSettings | None:
-    said = {name: _text(context, name) for name in ENVIRONMENT if name != "ssh_keys"}
-    key = said["api_key"]
+def _read_settings(context: Mapping[str, Any]) -> MithrilSettings | None:
+    values = {name: _read_text(context, name) for name in ENVIRONMENT if name != "ssh_keys"}
+    key = values["api_key"]
     if not key:
         return None
     if not _KEY.fullmatch(key):
         raise ConfigError("MITHRIL_API_KEY holds characters that no key has; copy it again", field="MITHRIL_API_KEY")
-    key_file = said["ssh_key"]
+    key_file = values["ssh_key"]
     return MithrilSettings(
         key,
-        _checked(said["api_url"] or DEFAULT_URL),
-        said["project"] or None,
-        said["region"] or None,
-        _names(context.get("ssh_keys") or os.environ.get(ENVIRONMENT["ssh_keys"], "")),
+        _check_url(values["api_url"] or DEFAULT_URL),
+        values["project"] or None,
+        values["region"] or None,
+        _parse_names(context.get("ssh_keys") or os.environ.get(ENVIRONMENT["ssh_keys"], "")),
         Path(os.path.expanduser(key_file)) if key_file else None,
-        said["instance_type"] or None,
+        values["instance_type"] or None,
         login_timeout_of(context),
     )
 
 
-def _text(context: Mapping[str, Any], name: str) -> str:
+def _read_text(context: Mapping[str, Any], name: str) -> str:
     value = context.get(name) or os.environ.get(ENVIRONMENT[name], "")
     if not isinstance(value, str) or not value.strip().isprintable():
         raise ConfigError(f"{ENVIRONMENT[name]} must be plain text", field=ENVIRONMENT[name])
     return value.strip()
 
 
-def _names(value: Any) -> tuple[str, ...]:
-    """A list, or names with commas between them."""
+def _parse_names(value: Any) -> tuple[str, ...]:
+    """Parses a list, or names separated by commas."""
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise ConfigError("ssh_keys: must be a list of ids or names", field="ssh_keys")
     return tuple(word.strip() for word in words if word.strip())
 
 
-def _checked(url: str) -> str:
-    """The address without a slash at its end. A key in clear text goes to this machine at most."""
+def _check_url(url: str) -> str:
+    """Checks the address and removes a slash at its end. Without https, only this machine is allowed."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

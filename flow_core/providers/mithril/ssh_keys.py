@@ -23,7 +23,7 @@ _DEFAULT_NAME = "flow-default"
 
 
 class MithrilSshKeys:
-    """See the contract. Keys belong to a project: the one asked for, else the chosen one."""
+    """The SSH key facet of the contract. Keys belong to a project: the requested one, or the chosen one."""
 
     def __init__(self, http: MithrilHttp, projects: MithrilProjects, folder: Path | None = None) -> None:
         self._http = http
@@ -33,16 +33,16 @@ class MithrilSshKeys:
     async def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
         project = project_id or await self._projects.chosen_id()
         return readable(
-            response_fields.rows(await self._http.get(_PATH, project=project), "ssh keys"), _key, "SSH keys"
+            response_fields.rows(await self._http.get(_PATH, project=project), "ssh keys"), _parse_key, "SSH keys"
         )
 
     async def create(self, name: str, public_key: str) -> SshKey:
         key = parse_public_key(public_key)
         body = {"project": await self._projects.chosen_id(), "name": name, "public_key": str(key)}
-        return _key(response_fields.table(await self._http.post(_PATH, body), "an SSH key"))
+        return _parse_key(response_fields.table(await self._http.post(_PATH, body), "an SSH key"))
 
     async def generate(self, name: str) -> str:
-        """Has the API make a key pair, keeps its private half here, for this user alone, and returns the key's id."""
+        """Has the API create a key pair, stores the private key here for this user alone, and returns the key's id."""
         body = {"project": await self._projects.chosen_id(), "name": name}
         row = response_fields.table(await self._http.post(_PATH, body), "an SSH key")
         key_id, private_key = response_fields.identifier(row), response_fields.text(row, "private_key")
@@ -59,23 +59,27 @@ class MithrilSshKeys:
         return True
 
     async def ensure_default(self) -> str | None:
-        """A key of the project whose private half is here: kept from a launch, or in ~/.ssh; else the first of ~/.ssh,
-        registered as `flow-default`."""
+        """Returns the id of a key of the project whose private key is here: stored after a launch, or in ~/.ssh.
+
+        Without such a key, registers the first key of ~/.ssh as `flow-default`.
+        """
         local = await asyncio.to_thread(local_public_keys)
-        kept = await asyncio.to_thread(kept_ids, self._folder)
-        if not local and not kept:
+        stored_ids = await asyncio.to_thread(kept_ids, self._folder)
+        if not local and not stored_ids:
             return None
-        there = await self.list()
-        for one in there:
-            if one.key_id in kept:
-                return one.key_id
+        project_keys = await self.list()
+        for project_key in project_keys:
+            if project_key.key_id in stored_ids:
+                return project_key.key_id
         for key in local.values():
-            if (same := next((one for one in there if is_same(one, key)), None)) is not None:
-                return same.key_id
+            if (
+                registered := next((project_key for project_key in project_keys if is_same(project_key, key)), None)
+            ) is not None:
+                return registered.key_id
         if not local:
             return None
         first = next(iter(local.values()))
-        return (await self.create(_free_name(first, there), str(first))).key_id
+        return (await self.create(_choose_free_name(first, project_keys), str(first))).key_id
 
     def describe_create(self, name: str) -> str:
         return f"POST {self._http.settings.url}{_PATH} with {name!r} and its public key"
@@ -89,9 +93,9 @@ class MithrilSshKeys:
         )
 
 
-def _key(row: dict[str, Any]) -> SshKey:
+def _parse_key(row: dict[str, Any]) -> SshKey:
     public_key = response_fields.optional(row, "public_key")
-    parsed = _parsed(public_key)
+    parsed = _try_parse(public_key)
     fingerprint = response_fields.optional(row, "fingerprint") if parsed is None else parsed.fingerprint
     return SshKey(
         response_fields.identifier(row),
@@ -102,21 +106,22 @@ def _key(row: dict[str, Any]) -> SshKey:
     )
 
 
-def _parsed(public_key: str) -> PublicKey | None:
+def _try_parse(public_key: str) -> PublicKey | None:
     try:
         return parse_public_key(public_key)
     except ConfigError:
         return None
 
 
-def is_same(there: SshKey, here: PublicKey) -> bool:
-    parsed = _parsed(there.public_key)
-    return parsed is not None and parsed.is_same_as(here)
+def is_same(project_key: SshKey, local_key: PublicKey) -> bool:
+    """Returns whether both are the same public key."""
+    parsed = _try_parse(project_key.public_key)
+    return parsed is not None and parsed.is_same_as(local_key)
 
 
-def _free_name(key: PublicKey, there: tuple[SshKey, ...]) -> str:
-    """`flow-default`, unless a key of another machine is called that already."""
-    if all(one.name != _DEFAULT_NAME for one in there):
+def _choose_free_name(key: PublicKey, project_keys: tuple[SshKey, ...]) -> str:
+    """Returns `flow-default`; with a suffix if another key of the project has that name."""
+    if all(project_key.name != _DEFAULT_NAME for project_key in project_keys):
         return _DEFAULT_NAME
     letters = "".join(letter for letter in key.fingerprint.removeprefix("SHA256:") if letter.isalnum())
     return f"{_DEFAULT_NAME}-{letters[:6].lower()}"

@@ -1,4 +1,4 @@
-"""What a task's machines are to do, as the startup script says it: the command, its environment and its code."""
+"""The content of a task's startup script: the command, its environment and its code."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 WORKSPACE = "/workspace"
 Mount = tuple[Volume, str]
-"""A volume, and the path that the task finds it at."""
-_MOST_CODE = 512 << 20
+"""A volume, and its path in the task."""
+_CODE_BYTES_MAX = 512 << 20
 
 
 class Launch:
-    """One task's. `code_to_send` is the folder whose code has to follow the bid, None where nothing does."""
+    """The startup content of one task.
+
+    `code_to_send` is the folder whose code has to be sent after the bid; None if there is none.
+    """
 
     def __init__(self, config: TaskConfig, gpu_count: int) -> None:
         self.name = task_name(config)
@@ -35,13 +38,13 @@ class Launch:
         self._code = b""
 
     async def pack_code(self) -> None:
-        """Into the script where it fits. Raises ConfigError (field "code_root" or "upload_strategy")."""
+        """Packs the code into the script if it fits. Raises ConfigError (field "code_root" or "upload_strategy")."""
         config = self._config
         if not config.upload_code or config.upload_strategy == "none":
             return
-        source = await asyncio.to_thread(_folder, config.code_root or ".")
-        most = 0 if config.upload_strategy == "scp" else LONGEST * 3 // 4
-        packed = await pack(source, most, _MOST_CODE)
+        source = await asyncio.to_thread(_find_folder, config.code_root or ".")
+        max_bytes = 0 if config.upload_strategy == "scp" else LONGEST * 3 // 4
+        packed = await pack(source, max_bytes, _CODE_BYTES_MAX)
         if packed is not None and self._fits(packed):
             self._code = packed
         elif config.upload_strategy == "embedded":
@@ -53,27 +56,27 @@ class Launch:
             self.code_to_send = source
 
     def script(self, mounts: Sequence[Mount]) -> str:
-        """Raises ConfigError where it would be too long."""
+        """Returns the startup script. Raises ConfigError if it would be too long."""
         volumes = tuple(
             NodeVolume("File" if volume.interface == "file" else "Block", volume.volume_id, plain_name(volume), target)
             for volume, target in mounts
         )
-        return startup_script(self._task(self._code, volumes))
+        return startup_script(self._make_node_task(self._code, volumes))
 
     def _fits(self, code: bytes) -> bool:
         try:
-            startup_script(self._task(code, ()))
+            startup_script(self._make_node_task(code, ()))
         except ConfigError:
             return False
         return True
 
-    def _task(self, code: bytes, volumes: tuple[NodeVolume, ...]) -> NodeTask:
+    def _make_node_task(self, code: bytes, volumes: tuple[NodeVolume, ...]) -> NodeTask:
         config, retries = self._config, self._config.retries
         return NodeTask(
             name=self.name,
             command=config.command,
             working_dir=config.working_dir or WORKSPACE,
-            env=config.env | _ports(config.ports),
+            env=config.env | _make_port_variables(config.ports),
             image=config.image or "",
             nodes=config.num_instances,
             distributed=config.distributed_mode or "auto",
@@ -89,14 +92,14 @@ class Launch:
         )
 
 
-def _folder(code_root: str) -> Path:
-    """Blocking."""
+def _find_folder(code_root: str) -> Path:
+    """Returns the code folder. Does blocking I/O. Raises ConfigError."""
     source = Path(os.path.expanduser(code_root)).absolute()
     if not source.is_dir():
         raise ConfigError(f"code_root: {str(source)!r} is no folder", field="code_root")
     return source
 
 
-def _ports(ports: list[int]) -> dict[str, str]:
+def _make_port_variables(ports: list[int]) -> dict[str, str]:
     env = {"FLOW_PORTS": ",".join(map(str, ports))} if ports else {}
     return env | {"PORT": str(ports[0])} if len(ports) == 1 else env

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from flow_core.providers.mithril.api_session import MithrilSession
     from flow_core.providers.mithril.volumes import MithrilVolumes
 
-_HEADROOM = {"low": Decimal("1.25"), "med": Decimal(2), "high": Decimal(4)}
+_MARGIN = {"low": Decimal("1.25"), "med": Decimal(2), "high": Decimal(4)}
 
 
 class MithrilSubmission:
-    """`code_to_send` is the folder whose code has to follow the bid, None where nothing does."""
+    """One submit. `code_to_send` is the folder whose code has to be sent after the bid; None if there is none."""
 
     def __init__(self, session: MithrilSession, volumes: MithrilVolumes, config: TaskConfig) -> None:
         self._session = session
@@ -40,37 +40,39 @@ class MithrilSubmission:
         self.code_to_send: Path | None = None
 
     async def run(self) -> str:
-        """The bid's id. Raises ConfigError, Unsupported, CapacityError, Conflict, NotFound, Unreachable and
-        OutcomeUnknown."""
+        """Submits the task and returns the bid's id.
+
+        Raises ConfigError, Unsupported, CapacityError, Conflict, NotFound, Unreachable and OutcomeUnknown.
+        """
         config, specs = self._config, self._session.specs
         check_task(config)
-        if config.idempotency_key and (before := await specs.submitted_as(config.idempotency_key)) is not None:
-            return before
-        wanted = TaskVolumes(self._volumes, config)
-        offer = choose_offer(await self._session.catalog.offers(), await self._query(wanted))
+        if config.idempotency_key and (earlier := await specs.submitted_as(config.idempotency_key)) is not None:
+            return earlier
+        volumes = TaskVolumes(self._volumes, config)
+        offer = choose_offer(await self._session.catalog.offers(), await self._make_query(volumes))
         launch, bids = Launch(config, offer.type.gpu_count), BidSubmitter(self._session)
         await bids.check_name_is_free(launch.name)
-        await wanted.find(offer.region)
+        await volumes.find(offer.region)
         await launch.pack_code()
-        launch.script(())  # refused before anything is made, if it is too long
+        launch.script(())  # raises before anything is created if the script is too long
         keys = await self._session.launch_keys.choose(config.ssh_keys)
         try:
-            mounts = await wanted.make()
-            bid = await bids.submit(await self._body(offer, launch, mounts, keys), config.idempotency_key)
+            mounts = await volumes.make()
+            bid = await bids.submit(await self._build_body(offer, launch, mounts, keys), config.idempotency_key)
         except OutcomeUnknown:
-            raise  # the bid may be there, and have them
+            raise  # the bid may exist, with these volumes
         except BaseException:
-            await wanted.unmake()
+            await volumes.unmake()
             raise
         self.code_to_send = launch.code_to_send
-        await specs.keep(bid.bid_id, self._spec(mounts))
+        await specs.keep(bid.bid_id, self._make_spec(mounts))
         return bid.bid_id
 
-    async def _query(self, wanted: TaskVolumes) -> OfferQuery:
+    async def _make_query(self, volumes: TaskVolumes) -> OfferQuery:
         config = self._config
-        region = config.region or await wanted.region()
+        region = config.region or await volumes.region()
         return OfferQuery(
-            types=(self._usual_type,) if self._usual_type else config.instance_types,
+            types=(self._default_type,) if self._default_type else config.instance_types,
             region=region or self._session.settings.region,
             gpu_memory_gb=config.min_gpu_memory_gb,
             cpus=config.min_cpus,
@@ -79,12 +81,14 @@ class MithrilSubmission:
         )
 
     @property
-    def _usual_type(self) -> str | None:
-        """The context's, for a task that doesn't say."""
-        is_said = self._config.instance_types or self._config.min_gpu_memory_gb is not None
-        return None if is_said else self._session.settings.instance_type
+    def _default_type(self) -> str | None:
+        """The context's default instance type, if the task names none."""
+        is_given = self._config.instance_types or self._config.min_gpu_memory_gb is not None
+        return None if is_given else self._session.settings.instance_type
 
-    async def _body(self, offer: Offer, launch: Launch, mounts: list[Mount], keys: tuple[str, ...]) -> dict[str, Any]:
+    async def _build_body(
+        self, offer: Offer, launch: Launch, mounts: list[Mount], keys: tuple[str, ...]
+    ) -> dict[str, Any]:
         return {
             "project": await self._session.projects.chosen_id(),
             "region": offer.region,
@@ -99,46 +103,51 @@ class MithrilSubmission:
             },
         }
 
-    def _spec(self, mounts: list[Mount]) -> SubmittedSpec:
-        places = tuple(VolumeMount(volume.volume_id, volume.name, target) for volume, target in mounts)
-        usual = {"instance_type": self._usual_type} if self._usual_type else {}
-        return SubmittedSpec(self._config.to_dict() | usual, places)
+    def _make_spec(self, mounts: list[Mount]) -> SubmittedSpec:
+        volume_mounts = tuple(VolumeMount(volume.volume_id, volume.name, target) for volume, target in mounts)
+        defaults = {"instance_type": self._default_type} if self._default_type else {}
+        return SubmittedSpec(self._config.to_dict() | defaults, volume_mounts)
 
 
 def limit_usd(config: TaskConfig, offer: Offer) -> Decimal:
-    """USD per hour and instance: what was said, else the market price with the margin of the task's priority."""
+    """Returns the limit in USD per hour and instance.
+
+    This is the task's own limit, or the market price with the margin of the task's priority.
+    """
     if config.max_price_per_hour is not None:
         return Decimal(str(config.max_price_per_hour))
-    return offer.price_usd * _HEADROOM[config.priority]
+    return offer.price_usd * _MARGIN[config.priority]
 
 
 class BidSubmitter:
-    """For one account."""
+    """The submit of bids for one account."""
 
     def __init__(self, session: MithrilSession) -> None:
         self._session = session
 
     async def check_name_is_free(self, name: str) -> None:
-        """Raises Conflict."""
-        if (holder := await self._living(name)) is not None:
+        """Checks that no active bid has the name. Raises Conflict."""
+        if (holder := await self._find_active_bid(name)) is not None:
             raise Conflict(
                 f"name: {name!r} is that of task {holder.bid_id}; cancel that one, or choose another name", field="name"
             )
 
     async def submit(self, body: dict[str, Any], key: str | None) -> Bid:
-        """`key` is the idempotency key of the caller. Raises OutcomeUnknown where it may have been placed."""
-        once = f"flow-{hashlib.sha256(key.encode()).hexdigest()}" if key else f"flow-bid-{secrets.token_hex(16)}"
+        """Places a bid. `key` is the caller's idempotency key. Raises OutcomeUnknown if it may have been placed."""
+        idempotency_key = (
+            f"flow-{hashlib.sha256(key.encode()).hexdigest()}" if key else f"flow-bid-{secrets.token_hex(16)}"
+        )
         name, script = body["name"], body["launch_specification"]["startup_script"]
 
         return await create_once(
-            lambda: self._session.http.post(BIDS, body, once=once),
+            lambda: self._session.http.post(BIDS, body, idempotency_key=idempotency_key),
             lambda answer: Bid.of(response_fields.table(answer, "a bid")),
-            lambda: self._living(name, script),
+            lambda: self._find_active_bid(name, script),
             f"the bid {name!r}",
         )
 
-    async def _living(self, name: str, script: str = "") -> Bid | None:
-        """A bid of that name that hasn't ended; with a script only one that was placed with it."""
+    async def _find_active_bid(self, name: str, script: str = "") -> Bid | None:
+        """Returns an active bid with this name; with `script`, only one that was placed with that script."""
         project = await self._session.projects.chosen_id()
         rows = response_fields.rows(await self._session.http.get(BIDS, project=project, name=name), "bids")
         for bid in readable(rows, Bid.of, "bids"):

@@ -65,7 +65,7 @@ _SHELL_VARIABLES = frozenset({"UID", "EUID", "PPID", "SHELLOPTS", "BASHOPTS", "B
 
 
 def check_task(config: TaskConfig) -> None:
-    """Raises Unsupported or ConfigError that names the field."""
+    """Checks the fields of a task. Raises Unsupported or ConfigError that names the field."""
     check_supported(config, UNSUPPORTED)
     if config.working_dir is not None and not config.working_dir.startswith("/"):
         raise ConfigError("working_dir: must be a path from / on the machine, such as /workspace", field="working_dir")
@@ -74,7 +74,7 @@ def check_task(config: TaskConfig) -> None:
 
 
 def _check_process(config: TaskConfig) -> None:
-    """A machine would refuse these only when it starts the command, and by then it costs money."""
+    """Checks the command and the variables. A machine would refuse them only after its start, when it costs money."""
     check_word_sizes([] if isinstance(config.command, str) else config.command, config.env)
     for name in config.env:
         if name in _SHELL_VARIABLES:

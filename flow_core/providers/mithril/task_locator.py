@@ -23,7 +23,7 @@ _STARTUP_LOG = "/var/log/foundry/startup_script.log"
 
 
 class MithrilTaskLocator:
-    """A task whose command has ended can still be entered while its machines stand."""
+    """The TaskLocator of tasks in the cloud. A task can be entered while its machines exist, also after its command."""
 
     def __init__(self, session: MithrilSession, tasks: MithrilTasks) -> None:
         self._session = session
@@ -37,15 +37,15 @@ class MithrilTaskLocator:
         spec = (await self._session.specs.known([task_id]))[task_id]
         directory = spec.config.get("working_dir") or WORKSPACE
         host = await self._tasks.host(task_id, node)
-        return TaskNode(host, str(directory), _enter, name=_name(snapshot, node))
+        return TaskNode(host, str(directory), _make_enter_line, name=_format_node_name(snapshot, node))
 
     async def is_over(self, task_id: str) -> bool:
-        """Whether there is nothing left to reach."""
+        """Returns whether the bid has ended, so that no machine is left."""
         return (await self._tasks.snapshot(task_id)).bid.status == "Terminated"
 
 
 class MithrilLogSources:
-    """A file for each attempt, on each node."""
+    """The LogSources of tasks in the cloud: a file for each attempt, on each node."""
 
     def __init__(self, context: str, tasks: MithrilTasks) -> None:
         self.context = context
@@ -53,14 +53,14 @@ class MithrilLogSources:
 
     async def addresses(self, task_id: str) -> tuple[LogId, ...]:
         snapshot = await self._tasks.snapshot(task_id)
-        end = await self._tasks.end(snapshot)
-        if end is None and not snapshot.is_reachable:
+        exit_status = await self._tasks.end(snapshot)
+        if exit_status is None and not snapshot.is_reachable:
             return ()
-        attempts, ranks = range((end.attempt if end else 0) + 1), range(snapshot.bid.quantity)
+        attempts, ranks = range((exit_status.attempt if exit_status else 0) + 1), range(snapshot.bid.quantity)
         return tuple(LogId(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
     async def file(self, address: LogId) -> LogFile | None:
-        snapshot, _ = await self._known(address)
+        snapshot, _ = await self._find_log(address)
         if not snapshot.is_reachable:
             return None
         host = await self._tasks.host(address.task_id, address.rank)
@@ -76,22 +76,26 @@ class MithrilLogSources:
         return LogFile(await self._tasks.host(task_id, node), _STARTUP_LOG)
 
     async def is_over(self, address: LogId) -> bool:
-        snapshot, end = await self._known(address)
-        has_ended = end is not None and (end.is_over or end.attempt > address.attempt)
+        snapshot, exit_status = await self._find_log(address)
+        has_ended = exit_status is not None and (exit_status.is_over or exit_status.attempt > address.attempt)
         return has_ended or snapshot.bid.status == "Terminated"
 
-    async def _known(self, address: LogId) -> tuple[BidSnapshot, ExitStatus | None]:
+    async def _find_log(self, address: LogId) -> tuple[BidSnapshot, ExitStatus | None]:
+        """Returns the snapshot and the exit status of the log's task. Raises NotFound if there is no such log."""
         snapshot = await self._tasks.snapshot(address.task_id)
-        end = await self._tasks.end(snapshot)
-        attempts = 1 if end is None else end.attempt + 1
-        is_there = 0 <= address.rank < snapshot.bid.quantity and 0 <= address.attempt < attempts
-        if address.context != self.context or not is_there:
+        exit_status = await self._tasks.end(snapshot)
+        attempts = 1 if exit_status is None else exit_status.attempt + 1
+        exists = 0 <= address.rank < snapshot.bid.quantity and 0 <= address.attempt < attempts
+        if address.context != self.context or not exists:
             raise NotFound(f"task {address.task_id} has no log of attempt {address.attempt}, rank {address.rank}")
-        return snapshot, end
+        return snapshot, exit_status
 
 
-def _enter(command: str | None) -> str:
-    """Root has the task's environment; its user may become root without a password."""
+def _make_enter_line(command: str | None) -> str:
+    """Returns the line that enters the task.
+
+    Only root has the task's environment; the user may use sudo without a password.
+    """
     rest = "" if command is None else f" -c {shlex.quote(command)}"
     return f'if [ "$(id -u)" = 0 ]; then exec {_ENTER}{rest}; else exec sudo -n {_ENTER}{rest}; fi'
 
@@ -102,6 +106,6 @@ def _check_node(snapshot: BidSnapshot, node: int) -> None:
         raise ConfigError(f"node: task {snapshot.bid.bid_id} has {count}, counted from 0", field="node")
 
 
-def _name(snapshot: BidSnapshot, node: int) -> str:
+def _format_node_name(snapshot: BidSnapshot, node: int) -> str:
     name = escape_controls(snapshot.bid.name)
     return f"node {node} of {name}" if snapshot.bid.quantity > 1 else name

@@ -1,4 +1,4 @@
-"""Volumes of the cloud. One is attached to a task by pausing its bid, which is then let go on whatever happens."""
+"""Volumes of the cloud. A volume is attached by pausing the task's bid, which is resumed afterwards in any case."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 _PATH = "/v2/volumes"
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,62}[a-z0-9])?")
-_WORDS: Mapping[str, str] = {"block": "Block", "file": "File"}
-_USUAL_REGION = "us-central5-a"
-_MOST_GB = 16384
-_PUT_BACK_S = 60.0
+_API_INTERFACES: Mapping[str, str] = {"block": "Block", "file": "File"}
+_DEFAULT_REGION = "us-central5-a"
+_SIZE_GB_MAX = 16384
+_RESUME_S = 60.0
 
 
 class MithrilVolumes:
-    """See the contract."""
+    """The volume facet of the contract."""
 
     def __init__(self, session: MithrilSession, tasks: MithrilTasks, deferred: DeferredActions) -> None:
         self._session = session
@@ -40,32 +40,32 @@ class MithrilVolumes:
         self._deferred = deferred
 
     async def create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
-        if not 1 <= size_gb <= _MOST_GB:
-            raise ConfigError(f"size_gb: must be between 1 and {_MOST_GB}, not {size_gb}", field="size_gb")
+        if not 1 <= size_gb <= _SIZE_GB_MAX:
+            raise ConfigError(f"size_gb: must be between 1 and {_SIZE_GB_MAX}, not {size_gb}", field="size_gb")
         name = name or f"volume-{secrets.token_hex(3)}"
         if not _NAME.fullmatch(name):
             raise ConfigError(
                 "name: must be at most 64 of a-z, 0-9 and -, starting with a letter, not ending with -", field="name"
             )
-        if any(one.name == name for one in await self.list()):
+        if any(volume.name == name for volume in await self.list()):
             raise Conflict(
                 f"name: there is a volume {name!r} already; choose another name, or use that one", field="name"
             )
         body = {
             "name": name,
             "project": await self._session.projects.chosen_id(),
-            "disk_interface": _WORDS[interface],
-            "region": region or self._session.settings.region or _USUAL_REGION,
+            "disk_interface": _API_INTERFACES[interface],
+            "region": region or self._session.settings.region or _DEFAULT_REGION,
             "size_gb": size_gb,
         }
-        once = f"flow-volume-{secrets.token_hex(16)}"
+        idempotency_key = f"flow-volume-{secrets.token_hex(16)}"
 
         async def find() -> Volume | None:
-            return next((one for one in await self.list() if one.name == name), None)
+            return next((volume for volume in await self.list() if volume.name == name), None)
 
         return await create_once(
-            lambda: self._session.http.post(_PATH, body, once=once),
-            lambda answer: _volume(self._session.context, response_fields.table(answer, "a volume")),
+            lambda: self._session.http.post(_PATH, body, idempotency_key=idempotency_key),
+            lambda answer: _parse_volume(self._session.context, response_fields.table(answer, "a volume")),
             find,
             f"the volume {name!r}",
         )
@@ -73,25 +73,27 @@ class MithrilVolumes:
     async def list(self) -> tuple[Volume, ...]:
         project = await self._session.projects.chosen_id()
         rows = response_fields.rows(await self._session.http.get(_PATH, project=project), "volumes")
-        living = (row for row in rows if not (isinstance(row, dict) and row.get("deleted_at")))
-        found = readable(living, lambda row: _volume(self._session.context, row), "volumes")
+        existing = (row for row in rows if not (isinstance(row, dict) and row.get("deleted_at")))
+        listed = readable(existing, lambda row: _parse_volume(self._session.context, row), "volumes")
         newest_first = sorted(
-            found, key=lambda one: one.created_at.timestamp() if one.created_at else 0.0, reverse=True
+            listed, key=lambda volume: volume.created_at.timestamp() if volume.created_at else 0.0, reverse=True
         )
-        return Listing.of(newest_first, found.unreadable)
+        return Listing.of(newest_first, listed.unreadable)
 
-    async def find(self, wanted: str, region: str | None = None) -> Volume:
-        """By id or name. Raises NotFound, ConfigError for the name of several."""
-        named = [one for one in await self.list() if wanted in (one.volume_id, one.name)]
-        fitting = [one for one in named if region in (None, one.region)]
+    async def find(self, id_or_name: str, region: str | None = None) -> Volume:
+        """Returns the volume with this id or name. Raises NotFound, and ConfigError for a name of several volumes."""
+        named = [volume for volume in await self.list() if id_or_name in (volume.volume_id, volume.name)]
+        fitting = [volume for volume in named if region in (None, volume.region)]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            ids = ", ".join(one.volume_id for one in fitting)
-            raise ConfigError(f"{wanted!r} is the name of several volumes; say which by its id: {ids}", field="volume")
+            ids = ", ".join(volume.volume_id for volume in fitting)
+            raise ConfigError(
+                f"{id_or_name!r} is the name of several volumes; say which by its id: {ids}", field="volume"
+            )
         if named:
-            raise ConfigError(f"volume {wanted!r} is in {named[0].region}, the task in {region}", field="volumes")
-        raise NotFound(f"no volume is called {printable(wanted)!r} in context {self._session.context!r}")
+            raise ConfigError(f"volume {id_or_name!r} is in {named[0].region}, the task in {region}", field="volumes")
+        raise NotFound(f"no volume is called {printable(id_or_name)!r} in context {self._session.context!r}")
 
     async def delete(self, volume_id: str) -> None:
         volume = await self.find(volume_id)
@@ -116,20 +118,20 @@ class MithrilVolumes:
                 f"volume {escape_controls(volume.name)} is a block volume, for one instance only", field="volume"
             )
         await self.refuse_if_held(volume)
-        await self._set(bid.bid_id, bid.status == "Paused", (*bid.volume_ids, volume.volume_id))
+        await self._set_volumes(bid.bid_id, bid.status == "Paused", (*bid.volume_ids, volume.volume_id))
         await self._tasks.note_mount(task_id, volume, path)
-        kind = _WORDS[volume.interface]
+        kind = _API_INTERFACES[volume.interface]
         self._deferred.mount(task_id, bid.quantity, f"{kind} {volume.volume_id} {plain_name(volume)} {path}")
         return path
 
     async def refuse_if_held(self, volume: Volume) -> None:
-        """Raises Conflict when a task has this block volume."""
+        """Checks that no task uses this block volume. Raises Conflict."""
         if volume.interface == "block" and volume.attached_to:
             raise block_volume_in_use(volume.name, await self._tasks.names(volume.attached_to))
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
         named = f" {name!r}" if name else ""
-        return f"POST {self._session.settings.url}{_PATH}:{named} {_WORDS[interface]}, {size_gb} GB"
+        return f"POST {self._session.settings.url}{_PATH}:{named} {_API_INTERFACES[interface]}, {size_gb} GB"
 
     def describe_delete(self, volume: Volume) -> str:
         return f"DELETE {self._session.settings.url}{_PATH}/{volume.volume_id}"
@@ -138,8 +140,11 @@ class MithrilVolumes:
         path = f"{self._session.settings.url}{BIDS}/{task_id}"
         return f"PATCH {path}: pause it (its machines stop), add volume {volume_id}, let it go on"
 
-    async def _set(self, bid_id: str, was_paused: bool, volume_ids: Sequence[str]) -> None:
-        """Volumes change on a paused bid only. It goes on afterwards, also when that failed or was given up."""
+    async def _set_volumes(self, bid_id: str, was_paused: bool, volume_ids: Sequence[str]) -> None:
+        """Pauses the bid, sets its volumes, and resumes it even after an error or a cancellation.
+
+        Volumes can be changed on a paused bid only.
+        """
         http, path = self._session.http, f"{BIDS}/{bid_id}"
         if was_paused:
             await http.patch(path, {"volumes": list(volume_ids)})
@@ -151,15 +156,15 @@ class MithrilVolumes:
             await asyncio.shield(asyncio.ensure_future(self._resume(path)))
 
     async def _resume(self, path: str) -> None:
-        """Letting a bid go on is safe twice, so it is tried until it is done or there is no more to hope."""
+        """Resumes the bid. Calling it again is safe, so it retries for `_RESUME_S`."""
         loop = asyncio.get_running_loop()
-        until, pause_s = loop.time() + _PUT_BACK_S, 0.5
+        deadline, pause_s = loop.time() + _RESUME_S, 0.5
         while True:
             try:
                 await self._session.http.patch(path, {"paused": False})
                 return
             except FlowError:
-                if loop.time() + pause_s > until:
+                if loop.time() + pause_s > deadline:
                     raise
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 8.0)
@@ -170,12 +175,13 @@ def _made_at(volume: Volume) -> float:
 
 
 def plain_name(volume: Volume) -> str:
-    """The volume as one word of a list or a path on a machine: its name, or its id where the name is no word."""
+    """Returns the volume as one word for a list or a path on a machine: its name, or its id if the name is no word."""
     return volume.name if is_volume_name(volume.name) else volume.volume_id
 
 
-def _volume(context: str, row: dict[str, Any]) -> Volume:
-    holders = [one for name in ("bids", "reservations") for one in ids_in(row.get(name))]
+def _parse_volume(context: str, row: dict[str, Any]) -> Volume:
+    """Parses a volume. Raises ProviderError."""
+    holders = [holder for name in ("bids", "reservations") for holder in ids_in(row.get(name))]
     return Volume(
         context=context,
         volume_id=response_fields.identifier(row),

@@ -1,1 +1,1 @@
-"""The code that all providers share whose tasks an agent keeps: requests for it, and its answers as models."""
+"""The code that all providers with an agent share: requests for the agent, and its responses as models."""

@@ -1,4 +1,4 @@
-"""What a task may ask for with an image, wherever it runs."""
+"""Checks of a task with an image, the same on every machine."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 def check_image(config: TaskConfig, engine: Any) -> None:
-    """What can be said without asking the machine. Raises ConfigError."""
+    """Checks the image, the working directory and the engine without a request to the machine. Raises ConfigError."""
     image_of(config)
     directory_in_image(config)
     check_engine(engine)
 
 
-def check_engine(wanted: Any) -> None:
-    """Raises ConfigError for a setting that can't be meant."""
-    if wanted is not None and wanted not in ENGINES:
-        raise ConfigError(f"container: {printable(repr(wanted))} is neither podman nor docker", field="container")
+def check_engine(engine: Any) -> None:
+    """Checks the engine of the settings. Raises ConfigError unless it is None, podman or docker."""
+    if engine is not None and engine not in ENGINES:
+        raise ConfigError(f"container: {printable(repr(engine))} is neither podman nor docker", field="container")
 
 
 def image_of(config: TaskConfig) -> str:
-    """Raises ConfigError."""
+    """Returns the name of the image. Raises ConfigError if it is not valid."""
     image = str(config.image)
     if not is_image_reference(image):
         raise ConfigError(
@@ -37,11 +37,11 @@ def image_of(config: TaskConfig) -> str:
 
 
 def directory_in_image(config: TaskConfig) -> str:
-    """Raises ConfigError."""
-    wanted = config.working_dir or WORKSPACE
-    if not wanted.startswith("/") or "\0" in wanted:
+    """Returns the working directory inside the image. Raises ConfigError unless it is an absolute path."""
+    path = config.working_dir or WORKSPACE
+    if not path.startswith("/") or "\0" in path:
         raise ConfigError(
-            f"working_dir: {printable(repr(wanted))} must be a path inside the image, starting with /",
+            f"working_dir: {printable(repr(path))} must be a path inside the image, starting with /",
             field="working_dir",
         )
-    return wanted
+    return path

@@ -1,4 +1,4 @@
-"""Calls of an agent in this process, off the event loop."""
+"""Calls the agent inside this process, off the event loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 async def call_agent(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """As `run_blocking`; a refusal of the agent becomes the error that it means."""
+    """Runs `work` as `run_blocking` does, and converts a refusal of the agent to an error."""
     try:
         return await run_blocking(work, *args, **kwargs)
     except Refused as refused:

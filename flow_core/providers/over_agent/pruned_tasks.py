@@ -1,4 +1,4 @@
-"""What the agent of a machine says of a pruning, as models and sentences."""
+"""Converts an agent's reports about pruning to models and sentences."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from flow_core.models.task import TaskStatus
 
 
 def prunable(tasks: Iterable[EndedTask]) -> tuple[PrunableTask, ...]:
+    """Converts tasks that can be pruned to models."""
     return tuple(
         PrunableTask(
             task.task_id,
@@ -27,13 +28,14 @@ def prunable(tasks: Iterable[EndedTask]) -> tuple[PrunableTask, ...]:
 
 
 def sentences(refusals: Iterable[PruningRefusal]) -> dict[str, str]:
-    """Why each task can't go, by its id."""
+    """Returns the reason why each task can't be pruned, by task id."""
     return {refusal.task_id: sentence(refusal) for refusal in refusals}
 
 
 def sentence(refusal: PruningRefusal) -> str:
+    """Returns the reason why a task can't be pruned."""
     detail = printable(refusal.detail)
-    known = {
+    reasons = {
         selection.UNFINISHED: "it is not over; cancel it first",
         selection.SUPERVISED: "its supervisor is still at work; try again in a moment",
         selection.PROCESSES: "processes of it are still alive; end them first",
@@ -43,4 +45,4 @@ def sentence(refusal: PruningRefusal) -> str:
         selection.MADE_FILES: f"it holds files that it made, such as {detail}; name it to prune it too",
         selection.FAILED: f"the system says: {detail}",
     }
-    return known.get(refusal.code, "for a reason that this version of flow doesn't know; update flow")
+    return reasons.get(refusal.code, "for a reason that this version of flow doesn't know; update flow")

@@ -16,7 +16,7 @@ PRUNE_FIELD = ConfigField(
 
 
 def prune_after_days_of(settings: Mapping[str, Any]) -> float | None:
-    """None where the context does not set it. Raises ConfigError."""
+    """Reads the setting; None if the context does not have it. Raises ConfigError."""
     days = settings.get(PRUNE_AFTER_DAYS)
     if days is None:
         return None

@@ -1,4 +1,4 @@
-"""Reservations of a machine's GPUs: what is asked of its agent, and what that tells, as models."""
+"""Converts reservation requests for an agent, and its reports, from and to models."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ UNSUPPORTED: tuple[UnsupportedField[ReservationSpec], ...] = (
     UnsupportedField("startup_script", lambda spec: spec.startup_script, _KEEPS_GPUS),
 )
 _FILTERS = ("status", "instance_type", "region")
-_KNOWN = ("instance_type", "region", "quantity", "earliest_start_time", "latest_end_time")
+_PARAMETERS = ("instance_type", "region", "quantity", "earliest_start_time", "latest_end_time")
 
 
 class OpeningQuery(NamedTuple):
-    """When `least` instances are wanted, between two times (`None`: from now on, for as long as one looks ahead)."""
+    """Parameters of a search for openings of at least `least` instances.
+
+    `start` and `end` limit the time; None means from now on, and as far ahead as the agent looks.
+    """
 
     request: GpuRequest
     least: int
@@ -38,30 +41,30 @@ class OpeningQuery(NamedTuple):
 
     @classmethod
     def parse(cls, params: Mapping[str, Any]) -> OpeningQuery:
-        """Raises ConfigError."""
+        """Parses the parameters. Raises ConfigError."""
         for name in params:
-            if name not in _KNOWN:
-                raise ConfigError(f"{name}: is nothing we know here; known are: {', '.join(_KNOWN)}", field=name)
+            if name not in _PARAMETERS:
+                raise ConfigError(f"{name}: is nothing we know here; known are: {', '.join(_PARAMETERS)}", field=name)
         request = parse_gpus(params.get("instance_type"))
         least = params.get("quantity", 1)
         if isinstance(least, bool) or not isinstance(least, int) or least < 1:
             raise ConfigError("quantity: must be a whole number from 1 on", field="quantity")
-        start, end = _moment("earliest_start_time", params), _moment("latest_end_time", params)
+        start, end = _parse_moment("earliest_start_time", params), _parse_moment("latest_end_time", params)
         return cls(request, least, start, end, params.get("region"))
 
     def slots(self, openings: Sequence[Opening]) -> list[dict[str, Any]]:
-        """The openings that are large enough, as the Flow SDK lists them."""
-        found = ((opening, opening.free // self.request.count) for opening in openings)
+        """Returns the openings that are large enough, as the Flow SDK lists them."""
+        quantities = ((opening, opening.free // self.request.count) for opening in openings)
         return [
-            {"start_time": _date(opening.start).isoformat(), "end_time": _date(opening.end).isoformat()}
+            {"start_time": _to_datetime(opening.start).isoformat(), "end_time": _to_datetime(opening.end).isoformat()}
             | {"quantity": quantity}
-            for opening, quantity in found
+            for opening, quantity in quantities
             if quantity >= self.least
         ]
 
 
 def parse_gpus(instance_type: object) -> GpuRequest:
-    """Raises ConfigError for what is no instance type with GPUs."""
+    """Parses an instance type with GPUs. Raises ConfigError."""
     if not isinstance(instance_type, str):
         raise ConfigError("instance_type: say which, for example a100:4", field="instance_type")
     request = parse_gpu(instance_type)
@@ -71,7 +74,7 @@ def parse_gpus(instance_type: object) -> GpuRequest:
 
 
 def make_wish(spec: ReservationSpec, request: GpuRequest, fitting: Sequence[Gpu]) -> ReservationRequest:
-    """`fitting` are the GPUs of which any will do."""
+    """Builds the request for the agent. `fitting` are the GPUs that may be reserved; any of them will do."""
     return ReservationRequest(
         name=spec.name or "",
         instance_type=f"{request.count}x{request.model or fitting[0].short_model}",
@@ -85,46 +88,47 @@ def make_wish(spec: ReservationSpec, request: GpuRequest, fitting: Sequence[Gpu]
 
 
 def reservation_of(report: ReservationReport, region: str) -> Reservation:
-    about = {"gpus": report.gpus, "owner": report.owner, "created_at": report.created_at}
+    """Converts a report of the agent to a Reservation."""
+    details = {"gpus": report.gpus, "owner": report.owner, "created_at": report.created_at}
     return Reservation(
         context=report.context,
         reservation_id=report.reservation_id,
         status=ReservationStatus(report.status),
         instance_type=report.instance_type,
         quantity=report.quantity,
-        start_time_utc=_date(report.start),
-        end_time_utc=None if report.end is None else _date(report.end),
+        start_time_utc=_to_datetime(report.start),
+        end_time_utc=None if report.end is None else _to_datetime(report.end),
         name=report.name,
         region=region,
         auto_renew=report.auto_renew,
-        provider_metadata={"message": report.message} if report.message else about,
+        provider_metadata={"message": report.message} if report.message else details,
     )
 
 
 def parse_filters(params: Mapping[str, Any]) -> dict[str, Collection[str]]:
-    """What each field may be, where it is asked for. Raises ConfigError."""
-    wanted: dict[str, Collection[str]] = {}
+    """Returns the allowed values of each field that the filter names. Raises ConfigError."""
+    allowed: dict[str, Collection[str]] = {}
     for name, value in params.items():
         if name not in _FILTERS:
             raise ConfigError(f"{name}: is no filter of reservations; there are: {', '.join(_FILTERS)}", field=name)
         values = value if isinstance(value, list | tuple) else (value,)
-        if not all(isinstance(one, str) for one in values):
+        if not all(isinstance(text, str) for text in values):
             raise ConfigError(f"{name}: must be text, or a list of texts", field=name)
-        wanted[name] = tuple(str(parse_gpu(one)) if name == "instance_type" else one for one in values)
-    return wanted
+        allowed[name] = tuple(str(parse_gpu(text)) if name == "instance_type" else text for text in values)
+    return allowed
 
 
-def matches(reservation: Reservation, wanted: Mapping[str, Collection[str]]) -> bool:
-    """Whether it is one of those that `parse_filters` describes."""
-    found = {
+def matches(reservation: Reservation, allowed: Mapping[str, Collection[str]]) -> bool:
+    """Returns whether a reservation passes the filter that `parse_filters` returned."""
+    fields = {
         "status": reservation.status,
         "instance_type": reservation.instance_type,
         "region": reservation.region,
     }
-    return all(found[name] in values for name, values in wanted.items())
+    return all(fields[name] in values for name, values in allowed.items())
 
 
-def _moment(name: str, params: Mapping[str, Any]) -> float | None:
+def _parse_moment(name: str, params: Mapping[str, Any]) -> float | None:
     value = params.get(name)
     if value is None:
         return None
@@ -135,5 +139,5 @@ def _moment(name: str, params: Mapping[str, Any]) -> float | None:
         raise ConfigError(f"{name}: must be a time, such as 2026-01-31T14:00:00Z", field=name) from error
 
 
-def _date(moment: float) -> datetime:
+def _to_datetime(moment: float) -> datetime:
     return datetime.fromtimestamp(moment, UTC)

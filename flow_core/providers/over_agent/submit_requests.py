@@ -1,4 +1,4 @@
-"""What the agent of a machine is asked for with a task: that part of it which is the same for every machine."""
+"""Builds the part of an agent's submit request that is the same for every machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def request_of(config: TaskConfig, name: str, task_id: str) -> dict[str, Any]:
-    """JSON can hold it. The GPUs, and what settings say of the machine, are for the caller to add."""
+    """Builds the submit request as JSON data, without the GPUs and the machine's settings, which the caller adds."""
     return {
         "task_id": task_id,
         "name": name,
@@ -25,20 +25,20 @@ def request_of(config: TaskConfig, name: str, task_id: str) -> dict[str, Any]:
         "tty": config.tty,
         "ranks": config.num_instances,
         "distributed_mode": config.distributed_mode,
-        "retries": _retries(config),
+        "retries": _make_retry_policy(config),
         "ports": list(config.ports),
         "max_run_time_hours": config.max_run_time_hours,
         "reservation": config.reservation_id,
         "allocation_mode": config.allocation_mode,
-        "data_mounts": [_mount(mount) for mount in config.data_mounts],
-        "volumes": [_volume(volume) for volume in config.volumes],
+        "data_mounts": [_make_mount(mount) for mount in config.data_mounts],
+        "volumes": [_make_volume(volume) for volume in config.volumes],
         "idempotency_key": config.idempotency_key,
         "config": config.to_dict(),
     }
 
 
 def gpus_for(count: int, model: str, candidates: Sequence[Gpu]) -> dict[str, Any]:
-    """The request's part about GPUs: so many of those of one machine that would do."""
+    """Builds the part of the request about GPUs: `count` of `candidates`, the suitable GPUs of one machine."""
     return {
         "wanted": f"{count}x{model}",
         "type": model,
@@ -50,38 +50,38 @@ def gpus_for(count: int, model: str, candidates: Sequence[Gpu]) -> dict[str, Any
     }
 
 
-def no_gpus(wanted: str, here: Sequence[Gpu]) -> dict[str, Any]:
-    """The same for a task that gets none: those the machine has are hidden from it."""
-    return {"wanted": wanted, "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in here)}
+def no_gpus(instance_type: str, gpus: Sequence[Gpu]) -> dict[str, Any]:
+    """Builds the part of the request about GPUs for a task without any; hides the machine's GPUs from it."""
+    return {"wanted": instance_type, "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in gpus)}
 
 
 def volume_name(mount: MountSpec) -> str:
-    """The volume a data mount means, or "" when it means something else."""
+    """Returns the volume that a data mount names; "" if it names something else."""
     if mount.source.startswith("volume://"):
         return mount.source.removeprefix("volume://")
     return mount.source if mount.mount_type == "volume" else ""
 
 
 def is_s3(mount: MountSpec) -> bool:
-    """Whether its data is fetched from S3."""
+    """Returns whether the data of a mount is fetched from S3."""
     return not volume_name(mount) and (mount.mount_type == "s3fs" or mount.source.startswith("s3://"))
 
 
-def _retries(config: TaskConfig) -> dict[str, Any] | None:
-    """When the supervisor tries again: the delay grows by the factor, up to its limit."""
-    wanted = config.retries
-    if wanted is None or not wanted.max_retries:
+def _make_retry_policy(config: TaskConfig) -> dict[str, Any] | None:
+    """Builds the retry policy of the supervisor: the delay grows by the factor, up to its limit."""
+    policy = config.retries
+    if policy is None or not policy.max_retries:
         return None
-    factor = 2.0 if wanted.mode == "exponential" else 1.0
+    factor = 2.0 if policy.mode == "exponential" else 1.0
     return {
-        "max": wanted.max_retries,
-        "delay_s": wanted.delay_s,
+        "max": policy.max_retries,
+        "delay_s": policy.delay_s,
         "factor": factor,
-        "max_delay_s": wanted.max_delay_s,
+        "max_delay_s": policy.max_delay_s,
     }
 
 
-def _mount(mount: MountSpec) -> dict[str, Any]:
+def _make_mount(mount: MountSpec) -> dict[str, Any]:
     return {
         "source": mount.source,
         "target": mount.target,
@@ -90,7 +90,7 @@ def _mount(mount: MountSpec) -> dict[str, Any]:
     }
 
 
-def _volume(volume: VolumeSpec) -> dict[str, Any]:
+def _make_volume(volume: VolumeSpec) -> dict[str, Any]:
     return {
         "volume_id": volume.volume_id,
         "name": volume.name,

@@ -1,4 +1,4 @@
-"""An agent's report of a task, as a TaskRecord."""
+"""Converts an agent's report of a task to a TaskRecord."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flow_core.models.task import MainProcess, TaskRecord, TaskStatus, VolumeMou
 
 
 def record_of(report: TaskReport, context: str, region: str) -> TaskRecord:
-    """`region` is that of the machine."""
+    """Converts the report of a task. `region` is the region of its machine."""
     status = TaskStatus(report.status)
     volumes = tuple(VolumeMount(*volume) for volume in report.volumes)
     if report.is_broken:
@@ -22,9 +22,9 @@ def record_of(report: TaskReport, context: str, region: str) -> TaskRecord:
         name=report.name,
         status=status,
         command=report.command,
-        created_at=_moment(report.created_at),
-        started_at=_moment(report.started_at),
-        completed_at=_moment(report.completed_at),
+        created_at=_to_datetime(report.created_at),
+        started_at=_to_datetime(report.started_at),
+        completed_at=_to_datetime(report.completed_at),
         num_instances=report.ranks,
         instance_type=report.instance_type,
         gpu_type=report.gpu_type,
@@ -35,14 +35,14 @@ def record_of(report: TaskReport, context: str, region: str) -> TaskRecord:
         owner=report.owner,
         attempt=report.attempt,
         volumes=volumes,
-        endpoints=_endpoints(report) if report.is_running else {},
-        processes=_processes(report),
+        endpoints=_make_endpoints(report) if report.is_running else {},
+        processes=_convert_processes(report),
         config=report.config,
-        provider_metadata=_metadata(report),
+        provider_metadata=_collect_details(report),
     )
 
 
-def _processes(report: TaskReport) -> tuple[MainProcess, ...]:
+def _convert_processes(report: TaskReport) -> tuple[MainProcess, ...]:
     containers = (*report.containers, *("" for _ in report.pids))
     return tuple(
         MainProcess(pid, container=container, engine=report.engine or "" if container else "")
@@ -50,9 +50,9 @@ def _processes(report: TaskReport) -> tuple[MainProcess, ...]:
     )
 
 
-def _metadata(report: TaskReport) -> dict[str, Any]:
-    """With an image: also which engine runs it, and under which names while it runs."""
-    contained = {} if report.engine is None else {"engine": report.engine, "containers": report.containers}
+def _collect_details(report: TaskReport) -> dict[str, Any]:
+    """Collects the provider details; of a task with an image also the engine, and the containers while it runs."""
+    container_fields = {} if report.engine is None else {"engine": report.engine, "containers": report.containers}
     return {
         "folder": report.folder,
         "working_dir": report.working_dir,
@@ -60,14 +60,14 @@ def _metadata(report: TaskReport) -> dict[str, Any]:
         **({"pids": report.pids} if len(report.pids) > 1 else {}),
         "gpus": report.gpus,
         "reservation": report.reservation,
-        **contained,
+        **container_fields,
     }
 
 
-def _endpoints(report: TaskReport) -> dict[str, str]:
-    """Where the task is reached, by port."""
+def _make_endpoints(report: TaskReport) -> dict[str, str]:
+    """Returns the address of each port of the task."""
     return {str(port): f"http://127.0.0.1:{port}" for port in report.ports}
 
 
-def _moment(seconds: float | None) -> datetime | None:
+def _to_datetime(seconds: float | None) -> datetime | None:
     return None if seconds is None else utc_datetime(seconds)

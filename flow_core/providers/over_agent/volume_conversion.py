@@ -1,4 +1,4 @@
-"""Volumes that the agent of a machine tells of, as models."""
+"""Converts an agent's reports of volumes to models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from flow_core.models.volume import Volume
 
 
 def volume_of(report: volumes.StoredVolume, context: str) -> Volume:
+    """Converts the report of a volume."""
     return Volume(
         context=context,
         volume_id=report.volume_id,

@@ -1,1 +1,1 @@
-"""The facets of every provider whose tasks run on machines reached by SSH. A provider says where; this says how."""
+"""The facets of every provider whose tasks run on machines reached by SSH. The provider supplies the locations."""

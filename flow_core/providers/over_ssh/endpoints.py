@@ -1,4 +1,4 @@
-"""SSH into tasks by the system's own ssh: where, and by which command."""
+"""The SSH address of a task, and the `ssh` command that enters it."""
 
 from __future__ import annotations
 
@@ -16,30 +16,33 @@ _ANSWER_S = 10.0
 
 
 class SshEndpoints:
-    """A task's endpoint is its machine's; the command says how to get from there into the task."""
+    """Endpoints of tasks: the endpoint is the machine's, and the command enters the task from there."""
 
     def __init__(self, locator: TaskLocator) -> None:
         self._locator = locator
 
     async def resolve(self, task_id: str, node: int | None = None) -> SshEndpoint:
-        """Without a node: node 0. Where jump hosts lie on the way, only `command` says so."""
+        """Returns the endpoint of a node; without a node, of node 0. Only `command` contains the jump hosts."""
         settings = (await self._locator.locate(task_id, node or 0)).host.settings
         key = next((path for path in settings.identity_files if path.exists()), None)
         return SshEndpoint(settings.hostname, settings.port, settings.user, key)
 
     async def is_ready(self, task_id: str) -> bool:
-        """Whether a command could be run there. Raises HostKeyUnknown and HostKeyChanged: waiting wouldn't help."""
+        """Returns whether a command could be run there.
+
+        Raises HostKeyUnknown and HostKeyChanged: waiting wouldn't help.
+        """
         task_node = await self._locator.locate(task_id, 0)
         try:
             return (await task_node.host.run(":", timeout_s=_ANSWER_S)).exit_code == 0
         except (HostKeyUnknown, HostKeyChanged):
             raise
         except (AuthError, Unreachable):
-            return False  # a machine that starts may answer before it knows its users
+            return False  # a machine that boots may respond before it knows its users
 
     async def command(self, task_id: str) -> str:
-        from flow_core.ssh.command_line import ssh_words  # deferred: it starts processes, which most uses never need
+        from flow_core.ssh.command_line import ssh_words  # deferred: it starts processes, and only this needs it
 
         task_node = await self._locator.locate(task_id, 0)
-        program, *way = await ssh_words(task_node.host.settings)
-        return shlex.join([program, "-t", *way, sh_command(task_node.enter(None))])
+        program, *ssh_args = await ssh_words(task_node.host.settings)
+        return shlex.join([program, "-t", *ssh_args, sh_command(task_node.enter(None))])

@@ -1,4 +1,4 @@
-"""The hosts that a provider reaches: one SshHost for each, so that everything shares its connections."""
+"""The hosts that a provider reaches: one SshHost for each, so that all calls share its connections."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _Key = tuple[str, Path | None, str | None, str | None, int | None]
 
 
 class HostPool:
-    """Many coroutines may use it at once, all of one event loop. Nothing is connected before it is needed."""
+    """The hosts of a provider. Connects on demand; usable by many coroutines of one event loop at the same time."""
 
-    def __init__(self, person: Prompter | None = None, login_timeout_s: float | None = None) -> None:
-        self._person = person
+    def __init__(self, prompter: Prompter | None = None, login_timeout_s: float | None = None) -> None:
+        self._prompter = prompter
         self._login_timeout_s = login_timeout_s
         self._hosts: dict[HostSettings, SshHost] = {}
-        self._named: dict[_Key, HostSettings] = {}
-        self._asking: dict[_Key, asyncio.Lock] = {}
+        self._settings: dict[_Key, HostSettings] = {}
+        self._lookup_locks: dict[_Key, asyncio.Lock] = {}
         self._is_closed = False
 
     async def find(
@@ -39,24 +39,25 @@ class HostPool:
         port: int | None = None,
         login_timeout_s: float | None = None,
     ) -> SshHost:
-        """A host by what the user calls it; ssh is asked once, until `forget`. Raises ConfigError, Unreachable.
+        """Returns the host with the user's name for it. Raises ConfigError, Unreachable.
 
-        What is given here counts before the config, also in a ProxyCommand.
+        Runs ssh once to read the settings of the name, and again only after `forget`. The parameters override the
+        config, also in a ProxyCommand.
         """
-        from flow_core.ssh.ssh_config import (  # deferred: who asks nobody needs no subprocess
+        from flow_core.ssh.ssh_config import (  # deferred: needed only to look up a host
             SshConfigOverrides,
             find_settings,
         )
 
         key = (name, config, hostname, user, port)
-        async with self._asking.setdefault(key, asyncio.Lock()):
-            if key not in self._named:
+        async with self._lookup_locks.setdefault(key, asyncio.Lock()):
+            if key not in self._settings:
                 overrides = SshConfigOverrides(hostname, user, port)
-                self._named[key] = await find_settings(name, config=config, overrides=overrides)
-        return self.of(self._named[key], login_timeout_s=login_timeout_s)
+                self._settings[key] = await find_settings(name, config=config, overrides=overrides)
+        return self.of(self._settings[key], login_timeout_s=login_timeout_s)
 
     def of(self, settings: HostSettings, *, login_timeout_s: float | None = None) -> SshHost:
-        """The host that is reached like this; the pool's limit counts for its logins where it has none of its own.
+        """Returns the host with these settings; without `login_timeout_s`, the pool's limit applies to its logins.
 
         Raises Unreachable once the pool is closed.
         """
@@ -64,23 +65,23 @@ class HostPool:
             raise Unreachable(f"the connections to {settings.alias!r} are closed")
         limit_s = self._login_timeout_s if login_timeout_s is None else login_timeout_s
         if limit_s is not None:
-            settings = _limited(settings, limit_s)
+            settings = _with_login_timeout(settings, limit_s)
         if settings not in self._hosts:
-            self._hosts[settings] = SshHost(settings, prompter=self._person)
+            self._hosts[settings] = SshHost(settings, prompter=self._prompter)
         return self._hosts[settings]
 
     def forget(self, name: str) -> None:
-        """Has ssh asked about a name anew at the next `find`, as after a change of the user's config."""
-        for key in [key for key in self._named if key[0] == name]:
-            del self._named[key]
+        """Makes the next `find` of this name read its settings again, for example after the user's config changed."""
+        for key in [key for key in self._settings if key[0] == name]:
+            del self._settings[key]
 
     async def close(self) -> None:
-        """Ends everything that still runs on any of them. Twice is safe."""
+        """Ends every connection and command of every host. Calling it again is safe."""
         self._is_closed = True
         await asyncio.gather(*(host.close() for host in self._hosts.values()))
 
 
-def _limited(settings: HostSettings, login_timeout_s: float) -> HostSettings:
-    """The same host and the jump hosts on the way to it, each of which may take that long to let somebody in."""
-    hops = tuple(_limited(hop, login_timeout_s) for hop in settings.hops)
+def _with_login_timeout(settings: HostSettings, login_timeout_s: float) -> HostSettings:
+    """Returns settings that limit each login to `login_timeout_s`: to the host, and to each of its jump hosts."""
+    hops = tuple(_with_login_timeout(hop, login_timeout_s) for hop in settings.hops)
     return replace(settings, login_timeout_s=login_timeout_s, hops=hops)

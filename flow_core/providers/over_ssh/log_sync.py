@@ -1,4 +1,4 @@
-"""Waits until a spool holds what its remote file held at the call."""
+"""Waits until a spool contains what its remote file contained at the call."""
 
 from __future__ import annotations
 
@@ -17,90 +17,92 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.02
 _QUIET_S = 20.0
-_ASK_S = 20.0
+_COMMAND_S = 20.0
 
 
-class _Near(NamedTuple):
-    """The spool."""
+class _SpoolState(NamedTuple):
+    """The state and the size of the spool."""
 
     state: PullState
     size: int
 
     @property
     def offset(self) -> int:
+        """The offset in the remote file of the next byte."""
         return self.size - self.state.base
 
 
-class _Far(NamedTuple):
-    """The file, and how much of it the spool had before it was looked at."""
+class _RemoteFile(NamedTuple):
+    """The remote file, and how much of it the spool had before the file was examined."""
 
     inode: int
     size: int
-    had: int
+    copied: int
 
-    def is_in(self, near: _Near) -> bool:
-        was_cut_short = self.size < self.had
-        return near.state.inode in (None, self.inode) and near.offset >= self.size and not was_cut_short
+    def is_copied_to(self, spool: _SpoolState) -> bool:
+        """Returns whether the spool contains the whole file."""
+        was_cut_short = self.size < self.copied
+        return spool.state.inode in (None, self.inode) and spool.offset >= self.size and not was_cut_short
 
 
 async def catch_up(puller: LogPuller, file: LogFile | None) -> None:
-    """Returns once the spool holds what stood in `file` at the call; without a file, once it is complete.
+    """Waits until the spool contains what `file` contained at the call; without a file, until the log is complete.
 
-    Raises what is in the puller's way, and Unreachable once nothing has come for 20 s.
+    Raises the puller's error, if it has one, and Unreachable after 20 s without data.
     """
     puller.hurry()
-    near = await run_blocking(_read, puller.paths)
-    waiting = _Waiting(puller)
-    while not near.state.is_complete:
-        # What was asked for may have moved on to another file since it was looked at, or shrunk.
-        known, far = near.state, await _look(file, near) if file is not None else None
-        if file is not None and far is None:
+    spool = await run_blocking(_read_spool, puller.paths)
+    timeout = _QuietTimeout(puller)
+    while not spool.state.is_complete:
+        # Since it was examined, the file may have been replaced or cut.
+        known_state, remote = spool.state, await _examine(file, spool) if file is not None else None
+        if file is not None and remote is None:
             return
-        while near.state == known:
-            if far is not None and far.is_in(near):
+        while spool.state == known_state:
+            if remote is not None and remote.is_copied_to(spool):
                 return
-            await waiting.rest()
-            before, near = near, await run_blocking(_read, puller.paths)
-            if near != before:
-                waiting.heard()
-    puller.is_complete = True  # it may not have come to saying so itself
+            await timeout.sleep()
+            before, spool = spool, await run_blocking(_read_spool, puller.paths)
+            if spool != before:
+                timeout.restart()
+    puller.is_complete = True  # the puller may not have set it yet
 
 
-class _Waiting:
-    """For as long as something comes."""
+class _QuietTimeout:
+    """A limit of the time without new data."""
 
     def __init__(self, puller: LogPuller) -> None:
         self._puller = puller
-        self._clock = asyncio.get_running_loop().time
-        self._heard_at = self._clock()
+        self._now = asyncio.get_running_loop().time
+        self._restarted_at = self._now()
 
-    def heard(self) -> None:
-        self._heard_at = self._clock()
+    def restart(self) -> None:
+        self._restarted_at = self._now()
 
-    async def rest(self) -> None:
-        """Raises what is in the puller's way."""
+    async def sleep(self) -> None:
+        """Sleeps until the next poll. Raises the puller's error, if it has one."""
         error = self._puller.error
         if error is not None and not isinstance(error, Unreachable):
             raise error
-        if self._clock() - self._heard_at > _QUIET_S:
+        if self._now() - self._restarted_at > _QUIET_S:
             raise error or Unreachable(
                 f"nothing of the log has come for {_QUIET_S:g} s; try again, and end other programs that follow it"
             )
         await asyncio.sleep(_POLL_S)
 
 
-async def _look(file: LogFile, near: _Near) -> _Far | None:
-    """None where there is no such file."""
-    said = (await file.host.run(f"ls -Lidn -- {quote_word(file.path)}", timeout_s=_ASK_S)).stdout.split()
-    if len(said) < 6 or not said[1].startswith(b"-"):
+async def _examine(file: LogFile, spool: _SpoolState) -> _RemoteFile | None:
+    """Examines the file; None if there is no such file."""
+    fields = (await file.host.run(f"ls -Lidn -- {quote_word(file.path)}", timeout_s=_COMMAND_S)).stdout.split()
+    if len(fields) < 6 or not fields[1].startswith(b"-"):
         return None
-    inode, size = int(said[0]), int(said[5])
-    return _Far(inode, size, near.offset if near.state.inode == inode else 0)
+    inode, size = int(fields[0]), int(fields[5])
+    return _RemoteFile(inode, size, spool.offset if spool.state.inode == inode else 0)
 
 
-def _read(paths: SpoolPaths) -> _Near:
+def _read_spool(paths: SpoolPaths) -> _SpoolState:
     state = read_pull_state(paths.state) or PullState()
     try:
-        return _Near(state, os.stat(paths.files.log).st_size)
+        return _SpoolState(state, os.stat(paths.files.log).st_size)
     except FileNotFoundError:
-        return _Near(state, 0)
+        return _SpoolState(state, 0)

@@ -13,7 +13,7 @@ _DAY_S = 86400.0
 
 
 def login_timeout_of(settings: Mapping[str, Any]) -> float | None:
-    """None where the context does not set it. Raises ConfigError."""
+    """Reads the setting; None if the context does not have it. Raises ConfigError."""
     seconds = settings.get(LOGIN_TIMEOUT)
     if seconds is None:
         return None

@@ -1,4 +1,4 @@
-"""Logs that grow on hosts, kept on this machine as they come."""
+"""Logs that grow on hosts, and are copied to this machine while they are read."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 _IDLE_S = 30.0
 _STARTUP_BYTES, _STARTUP_S = 1 << 20, 20.0
-_SAID_SHOWN = 300
+_MESSAGE_CHARACTERS = 300
 
 
 class SpooledLogs:
-    """The contract's LogFacet. `folder` is ours alone; several programs of one user may share it.
+    """The contract's LogFacet. `folder` belongs to flow alone; several programs of one user may share it.
 
-    A log is pulled from `open`, `catch_up` or `is_complete` on until it is complete, or nobody has called one of them
-    for `idle_s`.
+    A log is pulled from the first `open`, `catch_up` or `is_complete` until it is complete, or until `idle_s` after the
+    last of these calls.
     """
 
     separates_streams = False
@@ -40,31 +40,34 @@ class SpooledLogs:
         self._folder = folder
         self._idle_s = idle_s
         self._pullers: dict[LogId, LogPuller] = {}
-        self._all: set[LogPuller] = set()
+        self._running: set[LogPuller] = set()
         self._is_closed = False
 
     async def addresses(self, task_id: str) -> tuple[LogId, ...]:
         return await self._sources.addresses(task_id)
 
     async def open(self, address: LogId) -> SpoolFiles:
-        """At once where something of it was read before, else after asking whether there is such a log."""
-        if (puller := await self._see_to(address)) is not None:
+        """Opens the spool. Makes a request only if nothing of the log was read before, to check that the log exists."""
+        if (puller := await self._ensure_puller(address)) is not None:
             puller.hurry()
         return SpoolPaths.at(self._folder, address).files
 
     async def catch_up(self, address: LogId) -> None:
-        puller = await self._see_to(address)
+        puller = await self._ensure_puller(address)
         if puller is None:
             return
-        # Asked first: of a log that gets no longer all is awaited, so that nobody says later that some may be lost.
+        # Check this first: then the whole of an ended log is pulled, and no note about lost output is needed.
         is_over = await self._sources.is_over(address)
         file = None if is_over else await self._sources.file(address)
         if is_over or file is not None:
             await catch_up(puller, file)
 
     async def is_complete(self, address: LogId) -> bool:
-        """Raises AuthError too: waiting does not help where nobody lets us in."""
-        puller = await self._see_to(address)
+        """Returns whether the log is complete.
+
+        Raises AuthError too: waiting does not help if the host refuses the login.
+        """
+        puller = await self._ensure_puller(address)
         if puller is None or puller.is_complete:
             return True
         if isinstance(puller.error, AuthError):
@@ -75,32 +78,32 @@ class SpooledLogs:
         file = await self._sources.startup(task_id, node)
         read = f"tail -c {_STARTUP_BYTES} -- {quote_word(file.path)}"
         line = f"{read} 2>/dev/null || sudo -n {read}"
-        done = await file.host.run(line, timeout_s=_STARTUP_S)
-        if done.exit_code:
-            said = escape_controls(done.stderr.decode("utf-8", "replace").strip())[:_SAID_SHOWN]
-            raise NotFound(f"task {printable(task_id)} has no startup log that can be read: {said}")
-        return done.stdout.decode("utf-8", "replace")
+        result = await file.host.run(line, timeout_s=_STARTUP_S)
+        if result.exit_code:
+            message = escape_controls(result.stderr.decode("utf-8", "replace").strip())[:_MESSAGE_CHARACTERS]
+            raise NotFound(f"task {printable(task_id)} has no startup log that can be read: {message}")
+        return result.stdout.decode("utf-8", "replace")
 
     async def aclose(self) -> None:
-        """Ends every puller; what they have read stays. Twice is safe."""
+        """Ends every puller; the spools keep what was pulled. Calling it again is safe."""
         self._is_closed = True
-        await asyncio.gather(*(puller.end() for puller in self._all))
+        await asyncio.gather(*(puller.end() for puller in self._running))
 
-    async def _see_to(self, address: LogId) -> LogPuller | None:
-        """Who pulls it, from now on if nobody did; None for a log that is complete."""
-        if (puller := self._living(address)) is None:
+    async def _ensure_puller(self, address: LogId) -> LogPuller | None:
+        """Returns the puller of a log, starting it if needed; None if the log is complete."""
+        if (puller := self._find_running_puller(address)) is None:
             paths = SpoolPaths.at(self._folder, address)
             state = await run_blocking(read_pull_state, paths.state)
             if state is not None and state.is_complete:
                 return None
             if state is None:
-                await self._check(address)
+                await self._check_exists(address)
                 await run_blocking(make_private_folder, paths.lock.parent)
-            puller = self._living(address) or self._start(address, paths)
+            puller = self._find_running_puller(address) or self._start(address, paths)
         puller.touch()
         return puller
 
-    def _living(self, address: LogId) -> LogPuller | None:
+    def _find_running_puller(self, address: LogId) -> LogPuller | None:
         puller = self._pullers.get(address)
         return puller if puller is not None and puller.is_going_on else None
 
@@ -108,17 +111,17 @@ class SpooledLogs:
         if self._is_closed:
             raise Unreachable("the connections to the machines of this context are closed")
         puller = self._pullers[address] = LogPuller(self._sources, address, paths, self._idle_s)
-        self._all.add(puller)
-        puller.start(partial(self._ended, address, puller))
+        self._running.add(puller)
+        puller.start(partial(self._on_puller_end, address, puller))
         return puller
 
-    def _ended(self, address: LogId, puller: LogPuller) -> None:
-        self._all.discard(puller)
+    def _on_puller_end(self, address: LogId, puller: LogPuller) -> None:
+        self._running.discard(puller)
         if self._pullers.get(address) is puller and not puller.has_failed:
             del self._pullers[address]
 
-    async def _check(self, address: LogId) -> None:
-        """Raises NotFound where there is no such log."""
+    async def _check_exists(self, address: LogId) -> None:
+        """Checks that the log exists. Raises NotFound."""
         if address.context != self._sources.context:
             raise NotFound(f"task {printable(address.task_id)} is not of context {self._sources.context}")
         await self._sources.is_over(address)

@@ -1,4 +1,4 @@
-"""How busy machines reached by SSH are, and the GPUs that a task has of them."""
+"""The load of machines reached by SSH, and of the GPUs that a task has on them."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from flow_core.providers.over_ssh.task_nodes import TaskLocator, TaskNode
     from flow_core.ssh.host import SshHost
 
-_ASK_S = 20.0
-_LOOKS = 8
+_COMMAND_S = 20.0
+_ATTEMPTS = 8
 _POLL_S = 0.5
-_UNTOLD = "untold"
+_UNSET = "untold"
 
 
 class SshMetrics:
-    """One channel a host, shared by all who look at it and closed when the last one leaves.
+    """The load of machines: one channel for each host, shared by all subscribers and closed with the last one.
 
-    `machines` finds the host of an allocation id that `instances.find` gave out; it raises NotFound.
+    `machines` finds the host of an allocation id from `instances.find`; it raises NotFound.
     """
 
     def __init__(self, locator: TaskLocator, machines: Callable[[str], Awaitable[SshHost]]) -> None:
         self._locator = locator
         self._machines = machines
-        self._shared: dict[SshHost, SampleBroadcast] = {}
+        self._broadcasts: dict[SshHost, SampleBroadcast] = {}
 
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
         task_node = await self._locator.locate(task_id, node)
-        visible = await _visible(task_node)
+        visible = await _find_visible_devices(task_node)
         try:
-            async with aclosing(self._look(task_node.host)) as samples:
+            async with aclosing(self._subscribe(task_node.host)) as samples:
                 async for sample in samples:
                     yield select_visible_gpus(sample, visible)
                     if await self._locator.is_over(task_id):
@@ -49,30 +49,30 @@ class SshMetrics:
                 raise
 
     async def _ends_soon(self, task_id: str) -> bool:
-        """Whether a machine was lost because it goes with its task; that may become known a little later."""
-        for _ in range(_LOOKS):
+        """Returns whether the task has ended too, if its machine was lost; that may become known a little later."""
+        for _ in range(_ATTEMPTS):
             if await self._locator.is_over(task_id):
                 return True
             await asyncio.sleep(_POLL_S)
         return False
 
     async def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
-        async with aclosing(self._look(await self._machines(allocation_id))) as samples:
+        async with aclosing(self._subscribe(await self._machines(allocation_id))) as samples:
             async for sample in samples:
                 yield sample
 
-    async def _look(self, host: SshHost) -> AsyncGenerator[MachineSample, None]:
-        shared = self._shared.setdefault(host, SampleBroadcast(partial(_samples, host)))
+    async def _subscribe(self, host: SshHost) -> AsyncGenerator[MachineSample, None]:
+        broadcast = self._broadcasts.setdefault(host, SampleBroadcast(partial(_sample_host, host)))
         try:
-            async with aclosing(shared.subscribe()) as samples:
+            async with aclosing(broadcast.subscribe()) as samples:
                 async for sample in samples:
                     yield sample
         finally:
-            if shared.is_idle and self._shared.get(host) is shared:
-                del self._shared[host]
+            if broadcast.is_idle and self._broadcasts.get(host) is broadcast:
+                del self._broadcasts[host]
 
 
-async def _samples(host: SshHost) -> AsyncGenerator[MachineSample, None]:
+async def _sample_host(host: SshHost) -> AsyncGenerator[MachineSample, None]:
     async with (
         host.start(sampling_script()) as running,
         aclosing(read_samples(running.read, repr(host.settings.alias))) as samples,
@@ -81,9 +81,9 @@ async def _samples(host: SshHost) -> AsyncGenerator[MachineSample, None]:
             yield sample
 
 
-async def _visible(task_node: TaskNode) -> str | None:
-    """As the task was told: None where it was told nothing, and so may use every GPU."""
-    line = task_node.enter(f'printf %s "${{CUDA_VISIBLE_DEVICES-{_UNTOLD}}}"')
-    outcome = await task_node.host.run(line, timeout_s=_ASK_S)
-    said = outcome.stdout.decode("utf-8", "replace").strip()
-    return None if outcome.exit_code or said == _UNTOLD else said
+async def _find_visible_devices(task_node: TaskNode) -> str | None:
+    """Returns CUDA_VISIBLE_DEVICES of the node; None if the task may use every GPU."""
+    line = task_node.enter(f'printf %s "${{CUDA_VISIBLE_DEVICES-{_UNSET}}}"')
+    result = await task_node.host.run(line, timeout_s=_COMMAND_S)
+    output = result.stdout.decode("utf-8", "replace").strip()
+    return None if result.exit_code or output == _UNSET else output

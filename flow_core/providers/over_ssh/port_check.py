@@ -1,11 +1,11 @@
-"""What a port may be."""
+"""The check of a port number."""
 
 from __future__ import annotations
 
 from flow_core.errors import ConfigError
 
 
-def check_port(port: int, field: str, *, least: int) -> None:
-    """Raises ConfigError."""
-    if not least <= port < 1 << 16:
-        raise ConfigError(f"{field}: must be a port number, {least} to 65535, not {port}", field=field)
+def check_port(port: int, field: str, *, minimum: int) -> None:
+    """Checks that a port is from `least` to 65535. Raises ConfigError."""
+    if not minimum <= port < 1 << 16:
+        raise ConfigError(f"{field}: must be a port number, {minimum} to 65535, not {port}", field=field)

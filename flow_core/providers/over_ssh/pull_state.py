@@ -1,4 +1,4 @@
-"""The offset of a spool in the remote file that it is copied from; kept on disk beside the spool."""
+"""The offset of a spool in the remote file from which it is copied; stored on disk beside the spool."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class SpoolPaths(NamedTuple):
 
     @classmethod
     def at(cls, folder: Path, address: LogId) -> Self:
-        home = folder / _name(address.context) / _name(address.task_id)
+        """Returns the paths of a log's files in `folder`."""
+        home = folder / _to_file_name(address.context) / _to_file_name(address.task_id)
         stem = f"{address.attempt}-{address.rank}"
         return cls(SpoolFiles.at(home / stem), home / f"{stem}.json", home / f"{stem}.lock")
 
 
 class PullState(NamedTuple):
-    """The spool's bytes from `base` on are those of the far file `inode` from its start: their count is the offset.
+    """The spool's bytes from `base` on are those of the remote file `inode` from its start; their count is the offset.
 
-    `words` are ours and end at `base`; a spool that is shorter still lacks a part of them. `inode` is None until
-    something was read, and after the far file was lost. `machine` is the one that has the far file, "" where nobody
-    says.
+    `words` is flow's own note and ends at `base`; a shorter spool lacks a part of it. `inode` is None until something
+    was read, and after the remote file was lost. `machine` is the machine with the remote file; "" if it is unknown.
     """
 
     inode: int | None = None
@@ -45,24 +45,24 @@ class PullState(NamedTuple):
 
 
 def read_pull_state(path: Path) -> PullState | None:
-    """None where nothing was ever read. Raises ProviderError."""
+    """Reads the state; None if nothing of the log was ever read. Raises ProviderError."""
     try:
         data = read_json(path)
         if data is None:
             return None
-        data = {"machine": ""} | data  # earlier versions did not know of any
+        data = {"machine": ""} | data  # earlier versions did not store it
         return PullState(**{name: data[name] for name in PullState._fields})
     except (MalformedRecord, KeyError) as error:
-        where = printable(str(path.parent))
-        raise ProviderError(f"what was fetched of this log can't be used; delete {where} to fetch it anew") from error
+        folder = printable(str(path.parent))
+        raise ProviderError(f"what was fetched of this log can't be used; delete {folder} to fetch it anew") from error
 
 
 def write_pull_state(path: Path, state: PullState) -> None:
     write_json(path, state._asdict())
 
 
-def _name(text: str) -> str:
-    """Safe in a path, and no two the same, also where the file system tells no capitals from small letters."""
+def _to_file_name(text: str) -> str:
+    """Returns a unique file name for the text, also on case-insensitive file systems."""
     if _PLAIN.fullmatch(text):
         return text
     plain = re.sub(r"[^a-z0-9_-]", "-", text.lower())[:40]

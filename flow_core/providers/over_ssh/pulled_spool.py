@@ -1,4 +1,4 @@
-"""The end of a spool that a pull appends to."""
+"""The spool to which a pull appends."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from flow_core.agent.locks import release, try_lock
 from flow_core.agent.spool import RECORD, STDOUT
 from flow_core.providers.over_ssh.pull_state import PullState, SpoolPaths, read_pull_state, write_pull_state
 
-_SAME_MOMENT_US = 1_000
+_STAMP_INTERVAL_US = 1_000
 _LOST = "a part of this log was lost on this machine"
 
 
 class PulledSpool:
-    """Blocking. What an end in the middle of a step left over is put right at the next opening.
+    """A spool that is written by one pull. Does blocking I/O.
 
-    Every step may raise OSError, after which it is closed and made anew: the size of the file says what was done.
+    `open` repairs what an interrupted step left. Every method may raise OSError; then close this object and create
+    another one, since the size of the file shows what was written.
     """
 
     def __init__(self, paths: SpoolPaths) -> None:
@@ -27,7 +28,7 @@ class PulledSpool:
         self._stamped_us = 0
 
     def open(self) -> bool:
-        """False while another has it open, in this program or in another one."""
+        """Locks and opens the spool; returns False while a pull in this or another program has the lock."""
         lock = try_lock(self._paths.lock)
         if lock is None:
             return False
@@ -36,47 +37,50 @@ class PulledSpool:
             self._fds.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
         self.state = read_pull_state(self._paths.state) or PullState()
         self.size = os.fstat(self._log).st_size
-        self._mend_sidecar()
-        self._mend_words()
+        self._repair_sidecar()
+        self._repair_words()
         return True
 
     def close(self) -> None:
-        """Lets others have it. Twice is safe."""
+        """Closes the files and the lock. Calling it again is safe."""
         while self._fds:
             release(self._fds.pop())
 
     @property
     def offset(self) -> int:
-        """Where the next byte stands in the far file."""
+        """The offset in the remote file of the next byte."""
         return self.size - self.state.base
 
     def append(self, data: bytes) -> None:
-        """Bytes of the far file, from `offset` on; their record comes first, as in `SpoolWriter`."""
+        """Appends bytes of the remote file, from `offset` on; writes their record first, as `SpoolWriter` does."""
         start, now_us = self.size, max(time.time_ns() // 1_000, self._stamped_us)
-        if now_us - self._stamped_us >= _SAME_MOMENT_US:
+        if now_us - self._stamped_us >= _STAMP_INTERVAL_US:
             os.write(self._sidecar, RECORD.pack(start, now_us << 1 | STDOUT))
             self._stamped_us = now_us
         self._write(data)
 
     def turn_to(self, inode: int | None, words: str = "") -> None:
-        """From here on the bytes are those of another file. `words` say what the reader has to know about that."""
+        """Starts a new remote file: the bytes from here on are of that file.
+
+        Appends `words` as a note for the reader.
+        """
         if words:
             words = f"{'' if self._is_at_line_start() else chr(10)}[flow] {words}\n"
         base = self.size + len(words.encode())
-        self._keep(self.state._replace(inode=inode, base=base, words=words))
+        self._store_state(self.state._replace(inode=inode, base=base, words=words))
         self.append(words.encode())
 
     def known_as(self, inode: int) -> None:
-        """The bytes so far are those of this file."""
-        self._keep(self.state._replace(inode=inode))
+        """Stores the inode of the file that the bytes so far are from."""
+        self._store_state(self.state._replace(inode=inode))
 
     def move_to(self, machine: str) -> None:
-        """From here on the bytes are those of a file of that machine."""
-        self._keep(self.state._replace(machine=machine))
+        """Stores the machine of the file that the bytes from here on are from."""
+        self._store_state(self.state._replace(machine=machine))
 
     def complete(self) -> None:
-        """Nothing will be added any more."""
-        self._keep(self.state._replace(is_complete=True))
+        """Stores that nothing will be added to the log."""
+        self._store_state(self.state._replace(is_complete=True))
 
     @property
     def _log(self) -> int:
@@ -86,7 +90,7 @@ class PulledSpool:
     def _sidecar(self) -> int:
         return self._fds[2]
 
-    def _keep(self, state: PullState) -> None:
+    def _store_state(self, state: PullState) -> None:
         write_pull_state(self._paths.state, state)
         self.state = state
 
@@ -97,8 +101,8 @@ class PulledSpool:
             self.size += count
             view = view[count:]
 
-    def _mend_sidecar(self) -> None:
-        """Drops a record that was cut short, and those of bytes that a crash of the machine took."""
+    def _repair_sidecar(self) -> None:
+        """Drops an incomplete record, and the records of bytes that a crash of the machine lost."""
         count = os.fstat(self._sidecar).st_size // RECORD.size
         while count:
             offset, packed = RECORD.unpack(os.pread(self._sidecar, RECORD.size, (count - 1) * RECORD.size))
@@ -108,7 +112,8 @@ class PulledSpool:
             count -= 1
         os.ftruncate(self._sidecar, count * RECORD.size)
 
-    def _mend_words(self) -> None:
+    def _repair_words(self) -> None:
+        """Appends the rest of an incomplete note, or a note that bytes were lost."""
         words = self.state.words.encode()
         missing = self.state.base - self.size
         if missing > len(words):

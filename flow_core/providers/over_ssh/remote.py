@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class SshRemote:
-    """Runs commands as the task itself would: in its directory, with its environment."""
+    """Commands that run as the task does: in its directory, with its environment."""
 
     def __init__(self, locator: TaskLocator) -> None:
         self._locator = locator
@@ -29,5 +29,5 @@ class SshRemote:
     ) -> CompletedCommand:
         task_node = await self._locator.locate(task_id, node)
         line = task_node.enter(command)
-        ended = await task_node.host.run(line, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
-        return CompletedCommand(ended.exit_code, ended.stdout, ended.stderr, ended.is_cut)
+        result = await task_node.host.run(line, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
+        return CompletedCommand(result.exit_code, result.stdout, result.stderr, result.is_cut)

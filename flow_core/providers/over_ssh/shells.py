@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SshShells:
-    """Opens shells where tasks run, each over a connection of its own."""
+    """Shells where tasks run, each over a separate connection."""
 
     def __init__(self, locator: TaskLocator) -> None:
         self._locator = locator
@@ -31,5 +31,5 @@ class SshShells:
         return shell
 
     async def directory(self, task_id: str) -> Path | None:
-        await self._locator.is_over(task_id)  # says whether there is such a task
+        await self._locator.is_over(task_id)  # raises NotFound for an unknown task
         return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SshAccess:
-    """A base of a provider, which sets `_locator`. A client that only lists tasks loads none of the facets."""
+    """A base class of a provider, which sets `_locator`. A client that only lists tasks loads none of the facets."""
 
     _locator: TaskLocator
 

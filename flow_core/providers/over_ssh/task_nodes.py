@@ -1,4 +1,4 @@
-"""What a provider over SSH tells of its tasks: how to reach their nodes, and where their logs are."""
+"""The information of a provider over SSH about its tasks: how to reach their nodes, and where their logs are."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 class TaskNode:
     """One node of a task.
 
-    `directory` is the task's, absolute, on the node. `enter` makes the line for sh that runs a command there (None: a
-    login shell) with the task's environment, replacing that sh. `address` is what the node's ports are reached at,
-    seen from the host. `name` is what people call the task; empty where they gave it none. No secret may stand in the
-    line that `enter` makes: it is shown to people, and in lists of processes.
+    `directory` is the task's directory on the node, absolute. `enter` builds the line for sh that runs a command there
+    (None: a login shell) with the task's environment, replacing that sh. `address` is the address of the node's ports,
+    as seen from the host. `name` is the user's name for the task; empty if it has none. The line of `enter` must not
+    contain a secret: it is shown to the user, and in lists of processes.
     """
 
     host: SshHost
@@ -32,20 +32,20 @@ class TaskLocator(Protocol):
     """Finds the nodes of running tasks. Every method raises NotFound for an unknown task, and Unreachable."""
 
     async def locate(self, task_id: str, node: int, *, also_ended: bool = False) -> TaskNode:
-        """Raises Conflict for a task that doesn't run, ConfigError (field "node") for a node it doesn't have.
+        """Finds a node. Raises Conflict for a task that doesn't run, ConfigError (field "node") for an unknown node.
 
-        With `also_ended` the node of an ended task is found too, as long as its files exist.
+        With `also_ended` it finds the node of an ended task too, as long as its files exist.
         """
 
     async def is_over(self, task_id: str) -> bool:
-        """Whether the task has ended, as far as is known; makes no more requests than the provider's list does."""
+        """Returns whether the task is known to have ended; makes no more requests than the provider's list does."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
     """The file in which a log grows, absolute, on its host.
 
-    `machine` identifies the machine where a task may get another one: files of two machines may look the same.
+    `machine` identifies the machine if a task may move to another one: files of two machines may look the same.
     """
 
     host: SshHost
@@ -59,14 +59,17 @@ class LogSources(Protocol):
     context: str
 
     async def addresses(self, task_id: str) -> tuple[LogId, ...]:
-        """Every log of a task, by attempt and rank; empty before it started."""
+        """Returns the ids of all logs of a task, by attempt and rank; empty before it started."""
 
     async def file(self, address: LogId) -> LogFile | None:
-        """None while there can't be one yet, or where the machine it was on is gone."""
+        """Returns the file of a log; None while it can't exist yet, or if its machine no longer exists."""
 
     async def startup(self, task_id: str, node: int) -> LogFile:
-        """The log of what prepared a node. Raises Conflict where it can't be reached, ConfigError (field "node") for a
-        node that isn't there, and Unsupported where nothing prepares machines."""
+        """Returns the startup log of a node.
+
+        Raises Conflict if the node can't be reached, ConfigError (field "node") for a node that doesn't exist, and
+        Unsupported if machines have no startup script.
+        """
 
     async def is_over(self, address: LogId) -> bool:
-        """Whether the host adds nothing more to the log."""
+        """Returns whether the host adds nothing more to the log."""

@@ -12,24 +12,24 @@ _POLL_S = 1.0
 
 
 class TunnelReaper:
-    """Closes the tunnels of tasks that have ended, as long as there are any tunnels."""
+    """A watcher that closes the tunnels of tasks that have ended, as long as a tunnel is open."""
 
     def __init__(self, tunnels: SshTunnelManager, is_over: Callable[[str], Awaitable[bool]]) -> None:
         self._tunnels = tunnels
         self._is_over = is_over
-        self._watching: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Looks on until there is no tunnel. Twice is safe."""
-        if self._watching is None or self._watching.done():
-            self._watching = asyncio.get_running_loop().create_task(self._watch())
+        """Starts to watch, until no tunnel is open. Calling it again is safe."""
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.get_running_loop().create_task(self._watch())
 
     async def stop(self) -> None:
-        """Stops looking, and closes every tunnel. Twice is safe."""
-        watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        """Stops to watch, and closes every tunnel. Calling it again is safe."""
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
         for tunnel in await self._tunnels.list():
             await self._tunnels.close(tunnel.tunnel_id)
 
@@ -47,4 +47,4 @@ class TunnelReaper:
         except NotFound:
             return True
         except ProviderError:
-            return False  # nobody answers; the next look tells
+            return False  # the provider can't be reached; the next poll retries

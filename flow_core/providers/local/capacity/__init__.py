@@ -1,1 +1,1 @@
-"""The GPUs of this machine: what there is, who holds, wants or has reserved it."""
+"""The GPUs of this machine, and the reservations of them."""

@@ -1,4 +1,4 @@
-"""The GPUs of this machine: real ones, or pretend ones for trying things out."""
+"""The GPUs of this machine: detected ones, or declared ones to try things out."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 def gpus_here(setting: Any = None) -> tuple[Gpu, ...]:
-    """Pretend ones of `$FLOW_LOCAL_GPUS` ("a100:4,h100:2") or of the setting, else the real ones."""
+    """Returns the GPUs that `$FLOW_LOCAL_GPUS` ("a100:4,h100:2") or the setting declares, or the detected GPUs."""
     declared = os.environ.get("FLOW_LOCAL_GPUS") or setting
     if not declared:
-        return tuple(_known(one) for one in load_gpus())
+        return tuple(_to_gpu(gpu) for gpu in load_gpus())
     if isinstance(declared, list | tuple):
         declared = ",".join(str(part) for part in declared)
     return parse_declared_gpus(str(declared))
 
 
-def _known(one: DriverGpu) -> Gpu:
-    memory_gb = None if one.memory_bytes is None else round(one.memory_bytes / 2**30)
-    return Gpu(one.uuid, one.model, memory_gb, one.uuid, True)
+def _to_gpu(gpu: DriverGpu) -> Gpu:
+    memory_gb = None if gpu.memory_bytes is None else round(gpu.memory_bytes / 2**30)
+    return Gpu(gpu.uuid, gpu.model, memory_gb, gpu.uuid, True)

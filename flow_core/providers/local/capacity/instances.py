@@ -1,4 +1,4 @@
-"""This machine as something to choose: its CPUs, and its GPUs by one, two, four and all."""
+"""The instance types of this machine: its CPUs, and its GPUs by one, two, four and all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flow_core.providers.over_agent.in_process_agent import call_agent
 
 
 class LocalInstances:
-    """What could start here, and how much of it at once now."""
+    """The instance types of this machine, and how many of each could start now."""
 
     def __init__(self, layout: Layout, region: str, gpu_setting: Any) -> None:
         self._layout = layout
@@ -27,42 +27,42 @@ class LocalInstances:
 
     async def find(self, requirements: InstanceRequirements) -> tuple[AvailableInstance, ...]:
         check_requirements(requirements)
-        offers = await call_agent(self._offers)
+        offers = await call_agent(self._list_offers)
         return tuple(offer for offer in offers if offer.fits(requirements))
 
     async def normalize(self, gpu_count: int, gpu_type: str | None) -> tuple[str, int, str | None]:
-        wanted = build_gpu_request(gpu_count, gpu_type)
-        if not wanted.needs_gpu:
-            return str(wanted), 1, None
+        request = build_gpu_request(gpu_count, gpu_type)
+        if not request.needs_gpu:
+            return str(request), 1, None
         try:
-            fitting = choose_gpus(await call_agent(gpus_here, self._gpu_setting), wanted)
+            fitting = choose_gpus(await call_agent(gpus_here, self._gpu_setting), request)
         except CapacityError as error:
-            return str(wanted), 1, str(error)
+            return str(request), 1, str(error)
         models = {gpu.short_model for gpu in fitting}
-        is_any = wanted == GpuRequest(count=gpu_count)
-        return f"{gpu_count}x{models.pop()}" if is_any and len(models) == 1 else str(wanted), 1, None
+        is_any = request == GpuRequest(count=gpu_count)
+        return f"{gpu_count}x{models.pop()}" if is_any and len(models) == 1 else str(request), 1, None
 
-    def _offers(self) -> list[AvailableInstance]:
+    def _list_offers(self) -> list[AvailableInstance]:
         self._layout.make()
         gpus = gpus_here(self._gpu_setting)
-        taken = self._taken([gpu.gpu_id for gpu in gpus])
-        offers = [self._offer("cpu", 0, [], 0)]
+        taken = self._find_taken_gpus([gpu.gpu_id for gpu in gpus])
+        offers = [self._make_offer("cpu", 0, [], 0)]
         for model in dict.fromkeys(gpu.short_model for gpu in gpus):
             alike = [gpu for gpu in gpus if gpu.short_model == model]
             free = sum(gpu.gpu_id not in taken for gpu in alike)
-            offers += [self._offer(f"{n}x{model}", n, alike, free) for n in _steps(len(alike))]
+            offers += [self._make_offer(f"{n}x{model}", n, alike, free) for n in _list_counts(len(alike))]
         return offers
 
-    def _taken(self, gpu_ids: list[str]) -> set[str]:
-        """Those that a task has or a reservation keeps."""
+    def _find_taken_gpus(self, gpu_ids: list[str]) -> set[str]:
+        """Returns the GPUs that are leased or reserved."""
         root = self._layout.root
         return {
             *leases.find_holders(root, gpu_ids),
             *reservation_records.find_reserved_gpus(reservation_records.load_without_lock(root)),
         }
 
-    def _offer(self, instance_type: str, count: int, alike: list[Gpu], free: int) -> AvailableInstance:
-        """So many GPUs of those that are `alike`, `free` of which nothing uses now."""
+    def _make_offer(self, instance_type: str, count: int, alike: list[Gpu], free: int) -> AvailableInstance:
+        """Builds the offer of `count` of the GPUs that are `alike`; `free` of these are unused now."""
         gpu = alike[0] if alike else None
         can_start = free // count if count else None
         return AvailableInstance(
@@ -85,5 +85,5 @@ class LocalInstances:
         )
 
 
-def _steps(count: int) -> list[int]:
+def _list_counts(count: int) -> list[int]:
     return sorted({n for n in (1, 2, 4, 8, 16) if n <= count} | {count})

@@ -1,4 +1,4 @@
-"""Reservations of this machine: what the agent keeps, as models."""
+"""The reservations that the agent of this machine stores, as models."""
 
 from __future__ import annotations
 
@@ -28,44 +28,47 @@ if TYPE_CHECKING:
 
 
 class Reserving:
-    """Blocking."""
+    """The reservations of this machine. Does blocking I/O."""
 
     def __init__(self, layout: Layout, region: str, gpu_setting: Any) -> None:
-        self._kept = Reservations(layout)
+        self._reservations = Reservations(layout)
         self._context = layout.context
         self._region = region
         self._gpu_setting = gpu_setting
 
     def make(self, spec: ReservationSpec) -> Reservation:
-        """Raises ConfigError, Unsupported, CapacityError; Refused where not enough is free."""
-        self._check(spec)
+        """Creates a reservation. Raises ConfigError, Unsupported, CapacityError; Refused if too few GPUs are free."""
+        self._check_spec(spec)
         request = parse_gpus(spec.instance_type)
         fitting = choose_gpus(gpus_here(self._gpu_setting), replace(request, count=request.count * spec.quantity))
-        return reservation_of(self._kept.make(make_wish(spec, request, fitting)), self._region)
+        return reservation_of(self._reservations.make(make_wish(spec, request, fitting)), self._region)
 
     def all(self, params: Mapping[str, Any]) -> list[Reservation]:
-        """The last made first; one whose record is broken is `failed`, and its metadata say why. Raises ConfigError."""
-        wanted = parse_filters(params)
-        found = [reservation_of(report, self._region) for report in self._kept.all()]
-        return [one for one in found if matches(one, wanted)]
+        """Returns the reservations, newest first. Raises ConfigError.
+
+        A reservation with a broken record is `failed`, and its metadata contain the reason.
+        """
+        allowed = parse_filters(params)
+        reservations = [reservation_of(report, self._region) for report in self._reservations.all()]
+        return [reservation for reservation in reservations if matches(reservation, allowed)]
 
     def get(self, reservation_id: str) -> Reservation:
-        return reservation_of(self._kept.get(reservation_id), self._region)
+        return reservation_of(self._reservations.get(reservation_id), self._region)
 
     def release(self, reservation_id: str) -> None:
-        self._kept.release(reservation_id)
+        self._reservations.release(reservation_id)
 
     def availability(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Slots in which the same instances are free throughout. Raises ConfigError."""
+        """Returns the slots in which the same instances are free throughout. Raises ConfigError."""
         query = OpeningQuery.parse(params)
         if query.region not in (None, self._region):
             return []
         gpu_ids = [gpu.gpu_id for gpu in gpus_here(self._gpu_setting) if gpu.fits(query.request)]
-        return query.slots(self._kept.openings(gpu_ids, query.start, query.end))
+        return query.slots(self._reservations.openings(gpu_ids, query.start, query.end))
 
-    def _check(self, spec: ReservationSpec) -> None:
+    def _check_spec(self, spec: ReservationSpec) -> None:
         check_supported(spec, UNSUPPORTED)
-        wanted = (("region", spec.region, self._region), ("project_id", spec.project_id, self._context))
-        for field, value, here in wanted:
-            if value not in (None, here):
-                raise ConfigError(f"{field}: {value!r} is not here; this is {here!r}", field=field)
+        fields = (("region", spec.region, self._region), ("project_id", spec.project_id, self._context))
+        for field, value, actual in fields:
+            if value not in (None, actual):
+                raise ConfigError(f"{field}: {value!r} is not here; this is {actual!r}", field=field)

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 class LocalReservations:
     """`Reserving`, off the event loop.
 
-    One that renews itself has no process of ours that would do it: its next term is written by whoever looks next
-    (any call, or a task that waits), before anything is decided. So it holds until it is released.
+    No process renews a reservation with `auto_renew`. The next call or waiting task that reads the reservations writes
+    its next term first, before it uses them. So the reservation lasts until it is released.
     """
 
     def __init__(self, layout: Layout, region: str, gpu_setting: Any) -> None:
-        self._of = (layout, region, gpu_setting)
+        self._arguments = (layout, region, gpu_setting)
 
     async def quote(self, spec: ReservationSpec) -> None:
-        """This machine is paid for."""
+        """Returns None: this machine costs nothing."""
 
     async def create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> Reservation:
         return await call_agent(self._reserving.make, spec)
@@ -53,6 +53,6 @@ class LocalReservations:
 
     @cached_property
     def _reserving(self) -> Reserving:
-        from flow_core.providers.local.capacity.reservation_store import Reserving  # deferred: rarely asked for
+        from flow_core.providers.local.capacity.reservation_store import Reserving  # deferred: rarely needed
 
-        return Reserving(*self._of)
+        return Reserving(*self._arguments)

@@ -1,1 +1,1 @@
-"""Tasks with an image: podman or docker, from choosing one to a container's end."""
+"""Containers of tasks with an image, run by podman or docker."""

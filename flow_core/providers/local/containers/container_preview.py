@@ -1,4 +1,4 @@
-"""How a task with an image would be run, for showing it."""
+"""The command that would run a task with an image, for display."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def describe_container(config: TaskConfig, settings: Mapping[str, Any]) -> list[str]:
-    """The argv that would run it, without values of variables, and with words for what is known only later."""
+    """Returns the argv that would run the task, without the values of variables.
+
+    Contains placeholders, such as "<new id>", for what is known only later.
+    """
     container = Container(
         engine=likely_engine(settings.get("container")),
         image=image_of(config),
@@ -29,33 +32,33 @@ def describe_container(config: TaskConfig, settings: Mapping[str, Any]) -> list[
         argv=build_container_argv(config.command),
         is_line=isinstance(config.command, str),
         working_dir=directory_in_image(config),
-        binds=add_workspace(_absolute("code_root", config.code_root or "."), [*_described_binds(config)]),
-        gpus=_described_gpus(config, settings.get("gpus")),
+        binds=add_workspace(_to_absolute("code_root", config.code_root or "."), [*_describe_binds(config)]),
+        gpus=_describe_gpus(config, settings.get("gpus")),
         variables=sorted(config.env),
         on_terminal=config.tty,
     )
     return container.run()
 
 
-def _described_binds(config: TaskConfig) -> Iterator[Mount]:
+def _describe_binds(config: TaskConfig) -> Iterator[Mount]:
     for volume in config.volumes:
         yield Mount(f"<volume {volume.volume_id or volume.name or 'anew'}>", volume.target)
     for mount in config.data_mounts:
         is_path = mount.mount_type == "bind" and "://" not in mount.source
-        source = _absolute("data_mounts", mount.source) if is_path else f"<{mount.source}>"
+        source = _to_absolute("data_mounts", mount.source) if is_path else f"<{mount.source}>"
         yield Mount(source, mount.target, is_path and mount.options.get("read_only", True) is not False)
 
 
-def _absolute(field: str, path: str) -> str:
-    """Raises ConfigError."""
+def _to_absolute(field: str, path: str) -> str:
+    """Resolves a path of the field. Raises ConfigError."""
     try:
         return str(resolve_path(field, path))
     except Refused as refused:
         raise error_of(refused) from None
 
 
-def _described_gpus(config: TaskConfig, setting: Any) -> list[str]:
-    """Only real ones are given to a container."""
-    wanted = parse_gpu(next(iter(config.instance_types), "cpu"))
-    count = wanted.count if wanted.needs_gpu else int(config.min_gpu_memory_gb is not None)
+def _describe_gpus(config: TaskConfig, setting: Any) -> list[str]:
+    """Returns a placeholder for each GPU of the container; declared GPUs are not passed to a container."""
+    request = parse_gpu(next(iter(config.instance_types), "cpu"))
+    count = request.count if request.needs_gpu else int(config.min_gpu_memory_gb is not None)
     return [f"<GPU {number}>" for number in range(count)] if any(gpu.is_real for gpu in gpus_here(setting)) else []

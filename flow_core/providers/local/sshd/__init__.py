@@ -1,1 +1,1 @@
-"""SSH into tasks of this machine: one server of ours on loopback, started when first asked for."""
+"""The SSH server for tasks of this machine: one process of flow on loopback, started on demand."""

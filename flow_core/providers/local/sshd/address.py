@@ -1,4 +1,4 @@
-"""How a task is called over SSH, and the command that enters it."""
+"""The user name of a task over SSH, and the command that enters it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _USER = rf"({TASK_ID})(?:\+(0|[1-9][0-9]{{0,5}}))?"
 
 
 def user_of(task_id: str, node: int = 0) -> str:
-    """The user name that means a node of a task: its id, and "+1" for node 1."""
+    """Returns the user name of a node of a task: the task's id, with "+1" for node 1."""
     return f"{task_id}+{node}" if node else task_id
 
 
 def task_and_node(user: str) -> tuple[str, int] | None:
-    """What such a user name means; None for any other."""
-    found = re.fullmatch(_USER, user)
-    return None if found is None else (found[1], int(found[2] or 0))
+    """Parses such a user name; None for any other name."""
+    match = re.fullmatch(_USER, user)
+    return None if match is None else (match[1], int(match[2] or 0))
 
 
 def ssh_command(folder: SshFolder, port: int, user: str) -> str:
-    """The system's ssh, with our key and no trust in any host key but ours; to be typed as it stands.
+    """Returns the `ssh` command, ready to paste, with flow's key and flow's host key as the only accepted one.
 
-    Raises ConfigError for a state directory whose name ssh can't be given.
+    Raises ConfigError for a state directory whose name can't be passed to ssh.
     """
     options = [
         "IdentitiesOnly=yes",
@@ -48,7 +48,7 @@ def ssh_command(folder: SshFolder, port: int, user: str) -> str:
 
 
 def with_ssh(records: Iterable[TaskRecord], root: Path) -> tuple[TaskRecord, ...]:
-    """The records, those of running tasks with the server's address while one lives. Starts none. Blocking."""
+    """Adds the server's address to the records of running tasks, if a server runs. Starts none. Does blocking I/O."""
     server = running_server(SshFolder.of(root))
     if server is None:
         return tuple(records)

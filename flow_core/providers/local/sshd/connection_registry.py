@@ -1,4 +1,4 @@
-"""What all connections of the SSH server share."""
+"""The state that all connections of the SSH server share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flow_core.providers.local.sshd.server_files import SshFolder
 from flow_core.providers.local.sshd.task_lookup import TaskLookup
 from flow_core.providers.over_agent.in_process_agent import call_agent
 
-_LEAVING_S = 10.0
+_CLEANUP_S = 10.0
 
 
 class TaskConnection(Protocol):
@@ -19,30 +19,32 @@ class TaskConnection(Protocol):
     task_id: str
 
     def part(self, why: str) -> None:
-        """Ends the connection, with a reason for the person at the other end."""
+        """Ends the connection, and sends the reason to the client."""
 
 
 class ConnectionRegistry:
-    """The open connections, and the clean-up of those that ended."""
+    """The open connections, and the clean-up of those that have ended."""
 
     def __init__(self, folder: SshFolder) -> None:
         self.folder = folder
         self.tasks = TaskLookup(folder)
         self.guests: set[TaskConnection] = set()
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._cleanups: set[asyncio.Task[None]] = set()
 
     def clean_up(self, leave: Callable[[], None]) -> None:
+        """Runs `leave` in a thread; `close` waits for it."""
         task = asyncio.get_running_loop().create_task(call_agent(leave))
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        self._cleanups.add(task)
+        task.add_done_callback(self._cleanups.discard)
 
     def part(self, task_ids: set[str], why: str) -> None:
-        """Ends the connections to these tasks, with a reason for the people at the other end."""
-        for guest in [guest for guest in self.guests if guest.task_id in task_ids]:
-            guest.part(why)
+        """Ends the connections to these tasks, and sends the reason to their clients."""
+        for connection in [connection for connection in self.guests if connection.task_id in task_ids]:
+            connection.part(why)
 
     async def close(self, why: str) -> None:
-        self.part({guest.task_id for guest in self.guests}, why)
-        await asyncio.sleep(0)  # what was just said goes out
-        if self._leaving:
-            await asyncio.wait(self._leaving, timeout=_LEAVING_S)
+        """Ends all connections, and waits up to 10 s for the clean-up."""
+        self.part({connection.task_id for connection in self.guests}, why)
+        await asyncio.sleep(0)  # lets the reason be sent
+        if self._cleanups:
+            await asyncio.wait(self._cleanups, timeout=_CLEANUP_S)

@@ -1,4 +1,4 @@
-"""SSH into running tasks of one context: where, and by which command."""
+"""The SSH address of running tasks of one context, and the command that enters them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ _BANNER = b"SSH-2.0-"
 
 
 class LocalEndpoints:
-    """Asking for an endpoint starts the server; looking at tasks never does."""
+    """Endpoints of tasks. A request for an endpoint starts the server; listing tasks never does."""
 
     def __init__(self, root: Path, tasks: TaskStore) -> None:
         self._folder = SshFolder.of(root)
         self._tasks = tasks
 
     async def resolve(self, task_id: str, node: int | None = None) -> SshEndpoint:
-        """Without a node: node 0, since all of a task live and end together here."""
-        return await call_agent(self._resolve, task_id, node or 0)
+        """Returns the endpoint of a node; without a node, of node 0.
+
+        That is enough because all nodes of a task start and end together here.
+        """
+        return await call_agent(self._make_endpoint, task_id, node or 0)
 
     async def is_ready(self, task_id: str) -> bool:
         try:
@@ -48,7 +51,11 @@ class LocalEndpoints:
         endpoint = await self.resolve(task_id)
         return ssh_command(self._folder, endpoint.port, endpoint.user)
 
-    def _resolve(self, task_id: str, node: int) -> SshEndpoint:
+    def _make_endpoint(self, task_id: str, node: int) -> SshEndpoint:
+        """Returns the endpoint; starts the SSH server if needed.
+
+        Raises NotFound, or refuses if the node can't be entered.
+        """
         find_enterable(self._tasks.get(task_id), node)
         port, folder = ensure_server(self._folder).port, self._folder
         user = user_of(task_id, node)

@@ -1,4 +1,4 @@
-"""The server's own key, the key we enter with, and whose keys are let in."""
+"""The server's host key, flow's client key, and the keys that the server accepts."""
 
 from __future__ import annotations
 
@@ -21,51 +21,57 @@ _KIND = "ssh-ed25519"
 
 
 def prepare_keys(folder: SshFolder) -> asyncssh.SSHKey:
-    """The host key. Makes both keys where they are missing; what is there stays. Call it under the server's lock.
+    """Returns the host key. Creates both keys if they are missing. Call it under the server's lock.
 
-    Raises ProviderError for a key that can't be read.
+    Existing keys stay. Raises ProviderError for a key that can't be read.
     """
-    host, client = _key(folder.host_key), _key(folder.client_key)
-    _put(folder.client_public_key, client.export_public_key())
-    _put(folder.known_hosts, f"{HOST_ALIAS} ".encode() + host.export_public_key())
+    host, client = _load_or_create_key(folder.host_key), _load_or_create_key(folder.client_key)
+    _write_private(folder.client_public_key, client.export_public_key())
+    _write_private(folder.known_hosts, f"{HOST_ALIAS} ".encode() + host.export_public_key())
     return host
 
 
 def accepted_keys(folder: SshFolder) -> set[bytes]:
-    """The public keys that may enter: our own, and those of this user. Blocking."""
-    accepted = {base64.b64decode(key.data) for key in _own_keys()}
+    """Returns the public keys that may log in: flow's own, and those of this user. Does blocking I/O."""
+    accepted = {base64.b64decode(key.data) for key in _list_own_keys()}
     try:
-        ours = parse_public_key(read_regular_file(folder.client_public_key).decode("ascii"))
-        accepted.add(base64.b64decode(ours.data))
+        client_key = parse_public_key(read_regular_file(folder.client_public_key).decode("ascii"))
+        accepted.add(base64.b64decode(client_key.data))
     except (OSError, UnicodeDecodeError, ConfigError):
-        pass  # without it nobody enters with our key; the next start writes it again
+        pass  # flow's key is not accepted then; the next start writes it again
     return accepted
 
 
-def _own_keys() -> list[PublicKey]:
-    """~/.ssh/*.pub, but only where the private key lies beside: a lone .pub file may be somebody else's."""
-    place = Path.home() / ".ssh"
+def _list_own_keys() -> list[PublicKey]:
+    """Returns the user's public keys in ~/.ssh.
+
+    Skips a key without its private key beside it (a lone .pub file may be another user's), and files that other users
+    can write.
+    """
+    folder = Path.home() / ".ssh"
     return [
         key
-        for name, key in local_public_keys(place).items()
-        if _is_mine(place) and _is_mine(place / name) and _is_mine(place / name.removesuffix(".pub"))
+        for name, key in local_public_keys(folder).items()
+        if _is_writable_only_by_us(folder)
+        and _is_writable_only_by_us(folder / name)
+        and _is_writable_only_by_us(folder / name.removesuffix(".pub"))
     ]
 
 
-def _is_mine(path: Path) -> bool:
-    """Whether nobody else could have put it there."""
+def _is_writable_only_by_us(path: Path) -> bool:
+    """Returns whether only this user can have written the file."""
     try:
-        found = path.stat()
+        info = path.stat()
     except OSError:
         return False
-    return found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    return info.st_uid == os.geteuid() and not info.st_mode & 0o022
 
 
-def _key(path: Path) -> asyncssh.SSHKey:
-    import asyncssh  # deferred: takes longer than all the rest
+def _load_or_create_key(path: Path) -> asyncssh.SSHKey:
+    import asyncssh  # deferred: slow to load, and only the server needs it
 
     if not path.exists():
-        _put(path, asyncssh.generate_private_key(_KIND, comment=HOST_ALIAS).export_private_key())
+        _write_private(path, asyncssh.generate_private_key(_KIND, comment=HOST_ALIAS).export_private_key())
     try:
         os.chmod(path, 0o600)  # ssh uses no key that others may read
         return asyncssh.read_private_key(path)
@@ -73,8 +79,8 @@ def _key(path: Path) -> asyncssh.SSHKey:
         raise ProviderError(f"{path} can't be read as a key: {error}; move it away, and a new one is made") from error
 
 
-def _put(path: Path, content: bytes) -> None:
-    """Writes the file whole, for the owner's eyes only, unless it holds just that already."""
+def _write_private(path: Path, content: bytes) -> None:
+    """Writes the file completely, with mode 0600, unless it has this content already."""
     if path.exists() and read_regular_file(path) == content:
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

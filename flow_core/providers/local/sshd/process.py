@@ -1,4 +1,4 @@
-"""A process inside a task, for a session over SSH: what it says goes to a listener, as fast as that takes it."""
+"""A process inside a task, for a session over SSH; its output goes to a listener, as fast as the listener takes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTER
 
 
 class TaskProcess(asyncio.SubprocessProtocol, SessionProcess):
-    """What both kinds of process have in common."""
+    """The common part of both kinds of process."""
 
     def __init__(self, listener: ProcessListener) -> None:
         self._listener = listener
@@ -28,7 +28,7 @@ class TaskProcess(asyncio.SubprocessProtocol, SessionProcess):
 
     @property
     def ended_by_itself(self) -> bool:
-        """False while it runs, and where a signal of the session may have ended it."""
+        """False while it runs, and if a signal of the session may have ended it."""
         return self._code is not None and not self._was_signalled
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -36,7 +36,10 @@ class TaskProcess(asyncio.SubprocessProtocol, SessionProcess):
 
     @abstractmethod
     def hang_up(self) -> None:
-        """Nobody listens any more. What ignores SIGHUP goes on, until its task ends. Twice is safe."""
+        """Closes the streams and sends SIGHUP. Calling it again is safe.
+
+        A process that ignores SIGHUP runs until its task ends.
+        """
 
     def signal(self, number: int) -> None:
         self._signal_group(self._transport.get_pid(), number)
@@ -48,7 +51,7 @@ class TaskProcess(asyncio.SubprocessProtocol, SessionProcess):
         try:
             os.killpg(group, number)
         except (ProcessLookupError, PermissionError):
-            pass  # it has ended, or become somebody else
+            pass  # it has exited, or changed its user id
 
     def _end(self) -> None:
         if not self._is_over and self._code is not None:
@@ -57,7 +60,7 @@ class TaskProcess(asyncio.SubprocessProtocol, SessionProcess):
 
 
 class PipedProcess(TaskProcess):
-    """Standard input, output and error apart."""
+    """A process with separate pipes for its standard input, output and error."""
 
     def __init__(self, listener: ProcessListener) -> None:
         super().__init__(listener)
@@ -66,10 +69,10 @@ class PipedProcess(TaskProcess):
         self._is_paused = self._is_full = self._is_output_closed = False
 
     @classmethod
-    async def start(cls, way: ExecSpec, listener: ProcessListener) -> PipedProcess:
-        """Raises OSError."""
+    async def start(cls, spec: ExecSpec, listener: ProcessListener) -> PipedProcess:
+        """Starts a process. Raises OSError."""
         loop = asyncio.get_running_loop()
-        _, process = await loop.subprocess_exec(lambda: cls(listener), *way.argv, env=way.env, start_new_session=True)
+        _, process = await loop.subprocess_exec(lambda: cls(listener), *spec.argv, env=spec.env, start_new_session=True)
         return process
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
@@ -89,7 +92,10 @@ class PipedProcess(TaskProcess):
         self._listener.set_input_full(True)
 
     def resume_writing(self) -> None:
-        """Told a moment later: an end of input that comes at once would have asyncio close the pipe twice."""
+        """Notifies the listener a moment later.
+
+        If the listener ended the input within this call, asyncio would close the pipe twice.
+        """
         self._is_full = False
         asyncio.get_running_loop().call_soon(lambda: self._listener.set_input_full(self._is_full))
 
@@ -104,7 +110,7 @@ class PipedProcess(TaskProcess):
             cast(asyncio.WriteTransport, pipe).write_eof()
 
     def pause(self, is_paused: bool) -> None:
-        self._is_paused = is_paused and not self._is_output_closed  # nothing would ever let that go on
+        self._is_paused = is_paused and not self._is_output_closed  # nothing would ever resume it
         for fd in self._open:
             pipe = cast(asyncio.ReadTransport, self._transport.get_pipe_transport(fd))
             if self._is_paused and pipe.is_reading():
@@ -127,7 +133,7 @@ class PipedProcess(TaskProcess):
                 pipe.close()
 
     def _end_if_silent(self, pieces_before: int) -> None:
-        """What the command left in the background may keep its streams open; nobody waits for that."""
+        """Ends the session after the exit, once the output pauses: a background process may keep the streams open."""
         if self._code is None or self._is_over:
             return
         if not self._open or (pieces_before == self._pieces and not self._is_paused):

@@ -10,7 +10,7 @@ from flow_core.agent.supervisor.processes import ProcessIdentity
 
 
 class SshFolder(NamedTuple):
-    """ssh/ below the machine's folder."""
+    """The server's folder, ssh/ in the machine's folder."""
 
     path: Path
 
@@ -45,7 +45,7 @@ class SshFolder(NamedTuple):
 
     @property
     def lock(self) -> Path:
-        """Held by the server for as long as it lives."""
+        """The file that the server locks for as long as it runs."""
         return self.path / "server.lock"
 
     @property
@@ -54,18 +54,18 @@ class SshFolder(NamedTuple):
 
 
 class ServerRecord(NamedTuple):
-    """The server that runs, or ran last, and its port."""
+    """The running server, or the last one that ran, and its port."""
 
     process: ProcessIdentity
     port: int
 
     @classmethod
     def read(cls, folder: SshFolder) -> ServerRecord | None:
-        """None where none ever ran, or the record can't be read."""
+        """Reads the record; None if no server ever ran, or if the record can't be read."""
         try:
             data = read_json(folder.record)
             process = ProcessIdentity.parse(data and data.get("process"))
-            return None if data is None or process is None else cls(process, _port(data["port"]))
+            return None if data is None or process is None else cls(process, _check_port(data["port"]))
         except (MalformedRecord, OSError, KeyError, TypeError, ValueError):
             return None
 
@@ -74,12 +74,12 @@ class ServerRecord(NamedTuple):
 
 
 def running_server(folder: SshFolder) -> ServerRecord | None:
-    """The record of the server that runs, or None."""
-    found = ServerRecord.read(folder)
-    return found if found is not None and found.process.is_alive else None
+    """Returns the record of the running server; None if none runs."""
+    record = ServerRecord.read(folder)
+    return record if record is not None and record.process.is_alive else None
 
 
-def _port(number: object) -> int:
+def _check_port(number: object) -> int:
     if not isinstance(number, int) or not 0 < number < 1 << 16:
         raise ValueError
     return number

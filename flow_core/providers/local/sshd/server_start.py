@@ -1,4 +1,4 @@
-"""Finds the SSH server, or starts it. Standard library only: asyncssh is loaded by the server alone."""
+"""Finds or starts the SSH server. Standard library only: asyncssh is loaded by the server alone."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder,
 
 _DEADLINE_S = 15.0
 _POLL_S = 0.05
-_PATIENCE_S = 1.0
+_OTHER_SERVER_S = 1.0
 _MODULE = "flow_core.providers.local.sshd.serve"
 _CODE = f"import sys; sys.path[:] = sys.argv.pop(1).split(':'); from {_MODULE} import main; main()"
 
 
 def ensure_server(folder: SshFolder) -> ServerRecord:
-    """The one server of this machine folder, started if need be: at once when it runs, else in about a second.
+    """Returns the server of this machine folder; starts it if needed, which takes about a second.
 
-    Twice is safe, and so are two at the same moment. Raises ProviderError, Unreachable.
+    Calling it again is safe, also at the same time. Raises ProviderError, Unreachable.
     """
     try:
         check_folders(folder.root)
@@ -32,41 +32,41 @@ def ensure_server(folder: SshFolder) -> ServerRecord:
         raise ProviderError(f"the SSH server can't be used: {error.strerror}") from error
     make_private_folder(folder.path)
     deadline = time.monotonic() + _DEADLINE_S
-    while (found := running_server(folder)) is None:
+    while (server := running_server(folder)) is None:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise Unreachable(f"the SSH server did not start within {_DEADLINE_S:g} s; see {folder.log}")
-        verdict, _, said = _start(folder, left_s).partition(" ")
-        if verdict == "taken":  # another is just starting, or just ending
-            _wait_for_another(folder)
+        verdict, _, reason = _start(folder, left_s).partition(" ")
+        if verdict == "taken":  # another server is starting or ending
+            _wait_for_other_server(folder)
         elif verdict != "ok":
-            raise ProviderError(f"the SSH server did not start: {said or f'it ended at once; see {folder.log}'}")
-    os.utime(folder.record)  # it stays a while for who has just asked
-    return found
+            raise ProviderError(f"the SSH server did not start: {reason or f'it ended at once; see {folder.log}'}")
+    os.utime(folder.record)  # keeps the server running for this client
+    return server
 
 
-def _wait_for_another(folder: SshFolder) -> None:
-    until = time.monotonic() + _PATIENCE_S
-    while running_server(folder) is None and time.monotonic() < until:
+def _wait_for_other_server(folder: SshFolder) -> None:
+    deadline = time.monotonic() + _OTHER_SERVER_S
+    while running_server(folder) is None and time.monotonic() < deadline:
         time.sleep(_POLL_S)
 
 
 def _start(folder: SshFolder, timeout_s: float) -> str:
-    """What the new process answers: "ok", "taken", or "failed" and why; "" when it ended without a word."""
+    """Starts a process, and returns its first line: "ok", "taken", or "failed" and why; "" if it printed nothing."""
     path = [PACKAGE_ROOT, *(os.path.abspath(place) for place in sys.path if place)]
-    # A mark of its own: asked for from inside a task, it must not count as one of that task's processes.
+    # Use a separate mark: a server that a task starts must not count as a process of that task.
     env = {**build_task_environment(), "FLOW_TASK_MARK": new_id("ssh")}
-    with open(folder.log, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as complaints:
+    with open(folder.log, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as log:
         process = subprocess.Popen(
             [find_python(), "-I", "-S", "-c", _CODE, ":".join(path), str(folder.path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=log,
             env=env,
             cwd=folder.path,
             start_new_session=True,
         )
-    with process:  # the first process ends as soon as the server is on its own
+    with process:  # the first process ends as soon as the server has forked
         try:
             answer = read_answer(process, time.monotonic() + timeout_s)
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""The tasks of every context of this machine, as the SSH server sees them."""
+"""The tasks of every context of this machine, for the SSH server."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from flow_core.providers.contract.blocking_io import report_progress
 from flow_core.providers.local.sshd.server_files import SshFolder
 from flow_core.ssh import sftp_server
 
-_OURS = Path(sftp_server.__file__)
+_OWN_SERVER = Path(sftp_server.__file__)
 _USUAL = (
     "/usr/lib/openssh/sftp-server",
     "/usr/lib/ssh/sftp-server",
     "/usr/libexec/openssh/sftp-server",
     "/usr/libexec/sftp-server",
 )
-_SYSTEMS = """
+_SYSTEM_SERVER = """
 for server in {usual}; do
   if [ -x "$server" ]; then exec "$server"; fi
 done
 """
-_ON_MACHINE = "exec {python} -I -S {file}"
-_IN_CONTAINER = """
+_OWN_ON_MACHINE = "exec {python} -I -S {file}"
+_OWN_IN_CONTAINER = """
 for python in python3 python; do
   if command -v "$python" >/dev/null; then exec "$python" -I -S -c {source}; fi
 done
@@ -39,32 +39,32 @@ exit 127
 
 
 class TaskLookup:
-    """Blocking; may be used from several threads."""
+    """A lookup of tasks by id. Does blocking I/O; may be used from several threads."""
 
     def __init__(self, folder: SshFolder) -> None:
         self._root = folder.root
-        self._shelves: dict[str, TaskStore] = {}
+        self._stores: dict[str, TaskStore] = {}
 
     def get(self, task_id: str) -> StoredTask:
-        """Raises NotFound, or refuses with NO_TASK."""
-        for context in self._contexts():
+        """Returns a task. Raises NotFound, or refuses with NO_TASK."""
+        for context in self._list_contexts():
             if Layout(self._root, context).task(task_id).path.is_dir():
-                return self._shelf(context).get(task_id)
+                return self._get_store(context).get(task_id)
         raise NotFound(f"no task {task_id[:40]!r} on this machine")
 
     def check(self, task_id: str, node: int) -> None:
-        """Raises NotFound, or refuses, where nobody could enter."""
+        """Checks that a node can be entered. Raises NotFound, or refuses."""
         find_enterable(self.get(task_id), node)
 
     def shell_entry(self, task_id: str, node: int, command: str | None, on_terminal: bool) -> ExecSpec:
-        """Raises NotFound, or refuses as `entry` does."""
+        """Returns how to run a command inside a node. Raises NotFound, or refuses as `make_exec_spec` does."""
         return make_exec_spec(self.get(task_id), command, node, on_terminal=on_terminal)
 
     def file_entry(self, task_id: str, node: int) -> ExecSpec:
-        """A file server that sees what the task sees. Raises as `shell_entry` does."""
-        standing = self.get(task_id)
-        is_contained = standing.spec is not None and standing.spec.container is not None
-        return make_exec_spec(standing, sftp_command(is_contained), node, on_terminal=False)
+        """Returns how to run a file server that sees the task's files. Raises as `shell_entry` does."""
+        task = self.get(task_id)
+        in_container = task.spec is not None and task.spec.container is not None
+        return make_exec_spec(task, sftp_command(in_container), node, on_terminal=False)
 
     def is_over(self, task_id: str) -> bool:
         try:
@@ -78,22 +78,27 @@ class TaskLookup:
 
     def any_unfinished(self) -> bool:
         return any(
-            not standing.report.is_over for context in self._contexts() for standing in self._shelf(context).all()
+            not task.report.is_over for context in self._list_contexts() for task in self._get_store(context).all()
         )
 
-    def _contexts(self) -> list[str]:
+    def _list_contexts(self) -> list[str]:
         try:
             return sorted(path.name for path in (self._root / "contexts").iterdir())
         except FileNotFoundError:
             return []
 
-    def _shelf(self, context: str) -> TaskStore:
-        return self._shelves.setdefault(context, TaskStore(Layout(self._root, context), report_progress))
+    def _get_store(self, context: str) -> TaskStore:
+        return self._stores.setdefault(context, TaskStore(Layout(self._root, context), report_progress))
 
 
 def sftp_command(in_container: bool) -> str:
-    """A shell line: the system's sftp-server as the task sees it, else ours. An image has only our server's text."""
-    ours = {"python": find_python(), "file": str(_OURS), "source": _OURS.read_text(encoding="utf-8")}
-    quoted = {name: shlex.quote(text) for name, text in ours.items()}
-    script = _SYSTEMS.format(usual=" ".join(_USUAL)) + (_IN_CONTAINER if in_container else _ON_MACHINE).format(**quoted)
-    return f"exec /bin/sh -c {shlex.quote(script)}"  # the task's own shell may be one of another grammar
+    """Returns a shell line that runs the system's sftp-server, as the task sees it, or flow's own.
+
+    In an image, the text of flow's server is passed on the command line.
+    """
+    values = {"python": find_python(), "file": str(_OWN_SERVER), "source": _OWN_SERVER.read_text(encoding="utf-8")}
+    quoted = {name: shlex.quote(text) for name, text in values.items()}
+    script = _SYSTEM_SERVER.format(usual=" ".join(_USUAL)) + (
+        _OWN_IN_CONTAINER if in_container else _OWN_ON_MACHINE
+    ).format(**quoted)
+    return f"exec /bin/sh -c {shlex.quote(script)}"  # the task's own shell may not be a POSIX shell

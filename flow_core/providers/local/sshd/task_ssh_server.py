@@ -26,12 +26,12 @@ _log = logging.getLogger("flow.sshd")
 
 
 class TaskSshServer(connection.SshServerConnection):
-    """Accepts public keys only, and leads only to the task that the user name names, while it runs."""
+    """One connection. Accepts public keys only, and leads only to the task in the user name, while it runs."""
 
     def __init__(self, connections: ConnectionRegistry) -> None:
         super().__init__(connections.guests)
         self._registry = connections
-        self._has_said_why = False
+        self._has_sent_reason = False
         self._sessions: WeakSet[TaskSession] = WeakSet()
         self.task_id = ""
         self.node = 0
@@ -42,14 +42,17 @@ class TaskSshServer(connection.SshServerConnection):
             _log.info("%s left", self.task_id)
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        """Only who holds a key of ours is told why a task can't be entered."""
+        """Returns whether the key is accepted and the task can be entered.
+
+        Sends the reason only to clients with an accepted key.
+        """
         if key.public_data not in await call_agent(accepted_keys, self._registry.folder):
             _log.warning("refused the key %s", key.get_fingerprint())
             return False
         try:
-            self.task_id, self.node = await self._wanted(username)
+            self.task_id, self.node = await self._find_node(username)
         except FlowError as error:
-            self._say(str(error))
+            self._send_reason(str(error))
             return False
         return True
 
@@ -68,9 +71,9 @@ class TaskSshServer(connection.SshServerConnection):
         return host, port
 
     def part(self, why: str) -> None:
-        """Ends the connection, with a reason for the person at the other end.
+        """Ends the connection, and sends the reason to the client.
 
-        Said in each session too: a client may leave when its session is closed, before it reads the reason.
+        Sends it to each session too: a client may leave when its session is closed, before it reads the reason.
         """
         for session in tuple(self._sessions):
             session.write_output(f"flow: {why}\r\n".encode(), STDERR)
@@ -85,17 +88,17 @@ class TaskSshServer(connection.SshServerConnection):
     def clean_up(self, leave: Callable[[], None]) -> None:
         self._registry.clean_up(leave)
 
-    async def _wanted(self, username: str) -> tuple[str, int]:
-        """Raises FlowError."""
-        wanted = task_and_node(username)
-        if wanted is None:
+    async def _find_node(self, username: str) -> tuple[str, int]:
+        """Returns the task and node of the user name. Raises FlowError."""
+        found = task_and_node(username)
+        if found is None:
             raise NotFound(f"the user name must be the id of a task, such as task_abcdefghij, not {username[:40]!r}")
-        await call_agent(self._registry.tasks.check, *wanted)
-        return wanted
+        await call_agent(self._registry.tasks.check, *found)
+        return found
 
-    def _say(self, why: str) -> None:
-        if not self._has_said_why:
-            self._has_said_why = True
+    def _send_reason(self, why: str) -> None:
+        if not self._has_sent_reason:
+            self._has_sent_reason = True
             self._connection.send_auth_banner(f"flow: {why}\r\n")
 
 
@@ -103,17 +106,17 @@ class SessionBackend(Protocol):
     """The task that the connection leads to."""
 
     async def shell_entry(self, command: str | None, on_terminal: bool) -> ExecSpec:
-        """Raises FlowError."""
+        """Returns how to run the command inside the task. Raises FlowError."""
 
     async def file_entry(self) -> ExecSpec:
-        """Raises FlowError."""
+        """Returns how to run a file server inside the task. Raises FlowError."""
 
     def clean_up(self, leave: Callable[[], None]) -> None:
-        """Runs the clean-up of a session once it is gone."""
+        """Runs the clean-up of a session after it has ended."""
 
 
 class TaskSession(ServerSession[TaskProcess]):
-    """Runs its command inside the task of the backend."""
+    """A session that runs its command inside the task of the backend."""
 
     message_prefix = "flow: "
 
@@ -123,19 +126,19 @@ class TaskSession(ServerSession[TaskProcess]):
         self._clean_up: Callable[[], None] | None = None
 
     async def start_process(self, request: SessionRequest) -> TaskProcess:
-        way = await self._way(request)
-        self._clean_up = way.cleanup
-        way = way._replace(env={**way.env, **request.env})
+        spec = await self._make_exec_spec(request)
+        self._clean_up = spec.cleanup
+        spec = spec._replace(env={**spec.env, **request.env})
         if request.terminal is None:
-            return await PipedProcess.start(way, self)
-        return await TerminalProcess.start(way, self, *request.terminal)
+            return await PipedProcess.start(spec, self)
+        return await TerminalProcess.start(spec, self, *request.terminal)
 
     def release_process(self, process: TaskProcess) -> None:
         if self._clean_up is not None and not process.ended_by_itself:
             self._backend.clean_up(self._clean_up)
         super().release_process(process)
 
-    async def _way(self, request: SessionRequest) -> ExecSpec:
+    async def _make_exec_spec(self, request: SessionRequest) -> ExecSpec:
         if request.is_sftp:
             return await self._backend.file_entry()
         return await self._backend.shell_entry(request.command, request.terminal is not None)

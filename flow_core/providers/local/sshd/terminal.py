@@ -18,24 +18,24 @@ from flow_core.ssh.server.process import STDOUT, ProcessListener
 from flow_core.ssh.terminal_modes import apply_modes
 
 _PIECE = 1 << 16
-_FULL = 1 << 16
-_MOST_LEFT = 1 << 20
+_INPUT_BYTES_MAX = 1 << 16
+_REST_BYTES_MAX = 1 << 20
 
 
 class TerminalProcess(TaskProcess):
-    """Its terminal's other end is ours."""
+    """A process on a pseudo terminal, whose other end this process has."""
 
     def __init__(self, listener: ProcessListener, master: int) -> None:
         super().__init__(listener)
         self._master = master
-        self._typed = bytearray()
+        self._input = bytearray()
         self._loop = asyncio.get_running_loop()
 
     @classmethod
     async def start(
-        cls, way: ExecSpec, listener: ProcessListener, columns: int, rows: int, modes: Mapping[int, int]
+        cls, spec: ExecSpec, listener: ProcessListener, columns: int, rows: int, modes: Mapping[int, int]
     ) -> TerminalProcess:
-        """Raises OSError."""
+        """Starts a process. Raises OSError."""
         master, slave = pty.openpty()
         try:
             _set_size(master, columns, rows)
@@ -43,11 +43,11 @@ class TerminalProcess(TaskProcess):
             os.set_blocking(master, False)
             _, process = await asyncio.get_running_loop().subprocess_exec(
                 lambda: cls(listener, master),
-                *way.argv,
+                *spec.argv,
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,
-                env=way.env,
+                env=spec.env,
                 start_new_session=True,
             )
         except BaseException:
@@ -60,8 +60,8 @@ class TerminalProcess(TaskProcess):
 
     def process_exited(self) -> None:
         self._code = self._transport.get_returncode()
-        left = _MOST_LEFT  # what it left in the background may write for ever
-        while not self._is_over and left > 0 and (data := self._next()):
+        left = _REST_BYTES_MAX  # a background process may write for ever
+        while not self._is_over and left > 0 and (data := self._read_output()):
             left -= len(data)
             self._listener.write_output(data, STDOUT)
         self._end()
@@ -70,15 +70,15 @@ class TerminalProcess(TaskProcess):
     def feed(self, data: bytes) -> None:
         if self._is_over:
             return
-        if not self._typed:
-            self._loop.add_writer(self._master, self._write)
-        self._typed += data
-        if len(self._typed) > _FULL:
+        if not self._input:
+            self._loop.add_writer(self._master, self._write_input)
+        self._input += data
+        if len(self._input) > _INPUT_BYTES_MAX:
             self._listener.set_input_full(True)
-        self._write()
+        self._write_input()
 
     def feed_eof(self) -> None:
-        """A terminal has no end of input but a key."""
+        """Does nothing: a terminal has no end of input, only the EOF key."""
 
     def pause(self, is_paused: bool) -> None:
         if self._master < 0:
@@ -86,7 +86,7 @@ class TerminalProcess(TaskProcess):
         if is_paused:
             self._loop.remove_reader(self._master)
         else:
-            self._loop.add_reader(self._master, self._read)
+            self._loop.add_reader(self._master, self._on_readable)
 
     def resize(self, columns: int, rows: int) -> None:
         if self._master >= 0:
@@ -94,7 +94,7 @@ class TerminalProcess(TaskProcess):
 
     def signal(self, number: int) -> None:
         if self._master >= 0:
-            self._signal_group(_foreground(self._master), number)
+            self._signal_group(_get_foreground_group(self._master), number)
 
     def close_output(self) -> None:
         self.signal(signal.SIGHUP)
@@ -110,29 +110,29 @@ class TerminalProcess(TaskProcess):
         os.close(self._master)
         self._master = -1
 
-    def _read(self) -> None:
-        if data := self._next():
+    def _on_readable(self) -> None:
+        if data := self._read_output():
             self._listener.write_output(data, STDOUT)
         elif data is None:
             self.pause(True)
 
-    def _next(self) -> bytes | None:
-        """What there is to read; b"" for nothing now, None once every program has let go of the terminal."""
+    def _read_output(self) -> bytes | None:
+        """Returns the output so far; b"" if there is none now, None once every program has closed the terminal."""
         try:
             return os.read(self._master, _PIECE) or None
         except BlockingIOError:
             return b""
         except OSError:
-            return None  # how Linux says so
+            return None  # on Linux, every program has closed the terminal
 
-    def _write(self) -> None:
+    def _write_input(self) -> None:
         try:
-            while self._typed:
-                del self._typed[: os.write(self._master, self._typed)]
+            while self._input:
+                del self._input[: os.write(self._master, self._input)]
         except BlockingIOError:
-            return  # it goes on when there is room again
+            return  # the event loop calls this again when there is space
         except OSError:
-            self._typed.clear()  # nobody reads any more
+            self._input.clear()  # no process reads any more
         self._loop.remove_writer(self._master)
         self._listener.set_input_full(False)
 
@@ -145,7 +145,7 @@ def _set_size(terminal: int, columns: int, rows: int) -> None:
             raise
 
 
-def _foreground(terminal: int) -> int:
+def _get_foreground_group(terminal: int) -> int:
     try:
         return os.tcgetpgrp(terminal)
     except OSError:

@@ -1,4 +1,4 @@
-"""One file from one place of this machine to another, whole or not at all."""
+"""Copies one file of this machine to another path, completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _PIECE = 4 << 20
 
 
 async def copy_file(source: Path, target: Path) -> None:
-    """With its mode. Raises NotFound, AuthError, ConfigError for what is no regular file, ProviderError."""
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    here = source
+    """Copies a file with its mode. Raises NotFound, AuthError, ConfigError if it is no regular file, ProviderError."""
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    current = source
     try:
-        with await asyncio.to_thread(_open_regular, source) as read:
-            here = target
-            with await asyncio.to_thread(_create_private, part) as written:
-                while piece := await asyncio.to_thread(read.read, _PIECE):  # between two of them it can be cancelled
-                    await asyncio.to_thread(written.write, piece)
-                os.fchmod(written.fileno(), stat.S_IMODE(os.fstat(read.fileno()).st_mode) & 0o777)
-        await asyncio.to_thread(os.replace, part, target)
+        with await asyncio.to_thread(_open_regular, source) as reader:
+            current = target
+            with await asyncio.to_thread(_create_private, partial) as writer:
+                while piece := await asyncio.to_thread(reader.read, _PIECE):  # can be cancelled between two pieces
+                    await asyncio.to_thread(writer.write, piece)
+                os.fchmod(writer.fileno(), stat.S_IMODE(os.fstat(reader.fileno()).st_mode) & 0o777)
+        await asyncio.to_thread(os.replace, partial, target)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise _sentence(here, error) from error
+        partial.unlink(missing_ok=True)
+        raise _to_flow_error(current, error) from error
     except BaseException:
-        part.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
 
 
 def _open_regular(path: Path) -> BinaryIO:
-    """Without waiting for whoever writes a pipe."""
+    """Opens a regular file. A pipe is refused without waiting for its writer."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
@@ -47,7 +47,7 @@ def _create_private(path: Path) -> BinaryIO:
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
 
 
-def _sentence(path: Path, error: OSError) -> Exception:
+def _to_flow_error(path: Path, error: OSError) -> Exception:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return NotFound(f"there is no {str(path)!r}")
     if isinstance(error, PermissionError):

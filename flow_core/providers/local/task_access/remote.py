@@ -21,7 +21,7 @@ _QUIET_S = 0.2
 
 
 class LocalRemote:
-    """Runs commands as the task itself would: in its folder, its environment, its mounts."""
+    """Commands that run as the task does: in its folder, its environment, its mounts."""
 
     def __init__(self, tasks: TaskStore) -> None:
         self._tasks = tasks
@@ -37,11 +37,11 @@ class LocalRemote:
         on_output: OnOutput | None = None,
     ) -> CompletedCommand:
         output = BoundedOutput()
-        standing = await call_agent(self._tasks.get, task_id)
-        way = await call_agent(make_exec_spec, standing, command, node, on_terminal=False)
+        task = await call_agent(self._tasks.get, task_id)
+        spec = await call_agent(make_exec_spec, task, command, node, on_terminal=False)
         try:
             process = await asyncio.create_subprocess_exec(
-                *way.argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=way.env, start_new_session=True
+                *spec.argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=spec.env, start_new_session=True
             )
         except OSError as error:
             raise Unreachable(f"the command could not be started: {error.strerror}") from error
@@ -51,15 +51,15 @@ class LocalRemote:
         except TimeoutError:
             raise Unreachable(f"the command did not end within {timeout_s:g} s and was stopped") from None
         finally:
-            if process.returncode is None and way.cleanup is not None:
-                await call_agent(way.cleanup)
-            await _end(process)
+            if process.returncode is None and spec.cleanup is not None:
+                await call_agent(spec.cleanup)
+            await _kill(process)
         code = code if code >= 0 else 128 - code
         return CompletedCommand(code, bytes(output.data[1]), bytes(output.data[2]), output.is_cut)
 
 
 class _Pipes:
-    """The streams of a running command, served until it has ended and nothing comes any more."""
+    """The streams of a running command."""
 
     def __init__(self, process: Process, take: OnOutput) -> None:
         self._process = process
@@ -67,18 +67,21 @@ class _Pipes:
         self._pieces = 0
 
     async def serve(self, stdin: bytes) -> int:
-        """The exit code. What the command left in the background may keep its streams open; nobody waits for that."""
-        readers = [asyncio.create_task(self._drain(*taker)) for taker in self._takers]
-        feeding = asyncio.create_task(self._feed(stdin))
+        """Passes the output on until the command has ended and its output pauses. Returns the exit code.
+
+        A background process of the command may keep the streams open; this doesn't wait for it.
+        """
+        readers = [asyncio.create_task(self._forward(*taker)) for taker in self._takers]
+        writer = asyncio.create_task(self._write_stdin(stdin))
         try:
             while await self._is_open(readers):
                 pass
             await asyncio.gather(*(reader for reader in readers if reader.done()))
-            return await _ended(self._process)
+            return await _wait_for_exit(self._process)
         finally:
-            for helper in (*readers, feeding):
-                helper.cancel()
-            await asyncio.gather(*readers, feeding, return_exceptions=True)
+            for subtask in (*readers, writer):
+                subtask.cancel()
+            await asyncio.gather(*readers, writer, return_exceptions=True)
 
     async def _is_open(self, readers: list[asyncio.Task[None]]) -> bool:
         before = self._pieces
@@ -87,29 +90,32 @@ class _Pipes:
         is_silent = self._process.returncode is not None and self._pieces == before
         return bool(pending) and not failed and not is_silent
 
-    async def _drain(self, stream: asyncio.StreamReader | None, number: int, take: OnOutput) -> None:
+    async def _forward(self, stream: asyncio.StreamReader | None, number: int, take: OnOutput) -> None:
         while stream is not None and (piece := await stream.read(_PIECE)):
             await take(number, piece)
             self._pieces += 1
 
-    async def _feed(self, stdin: bytes) -> None:
+    async def _write_stdin(self, stdin: bytes) -> None:
         if self._process.stdin is None:
             return
-        with suppress(BrokenPipeError, ConnectionResetError):  # it doesn't read what it is given: its own affair
+        with suppress(BrokenPipeError, ConnectionResetError):  # the command closed its stdin
             self._process.stdin.write(stdin)
             await self._process.stdin.drain()
             self._process.stdin.close()
 
 
-async def _end(process: Process) -> None:
-    """Ends what is left of the command. What it put in the background after its end belongs to the task and goes on."""
+async def _kill(process: Process) -> None:
+    """Kills the rest of a command that was interrupted.
+
+    Processes that an ended command left in the background belong to the task and continue.
+    """
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    await _ended(process)
+    await _wait_for_exit(process)
 
 
-async def _ended(process: Process) -> int:
+async def _wait_for_exit(process: Process) -> int:
     while (code := process.returncode) is None:  # noqa: ASYNC110 - wait() waits for the streams too in some Pythons
         await asyncio.sleep(_POLL_S)
     return code

@@ -1,4 +1,4 @@
-"""Ways into a running task: a shell on a terminal, with the task's folder, environment and mounts."""
+"""Shells in running tasks, on a terminal, with the task's folder, environment and mounts."""
 
 from __future__ import annotations
 
@@ -17,33 +17,35 @@ if TYPE_CHECKING:
 
 
 class LocalShells:
-    """Opens shells inside running tasks, over SSH as on any other machine. The first one starts the server."""
+    """Shells inside running tasks, over SSH as on any other machine. The first one starts the server."""
 
     def __init__(self, tasks: TaskStore, endpoints: LocalEndpoints) -> None:
         self._tasks = tasks
         self._endpoints = endpoints
 
     async def open(self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0) -> Shell:
-        standing, endpoint, _ = await asyncio.gather(
-            call_agent(self._tasks.get, task_id), self._endpoints.resolve(task_id, node), asyncio.to_thread(_load)
+        task, endpoint, _ = await asyncio.gather(
+            call_agent(self._tasks.get, task_id),
+            self._endpoints.resolve(task_id, node),
+            asyncio.to_thread(_load_asyncssh),
         )
-        host = SshHost(_settings(endpoint, _called(standing, node)))
+        host = SshHost(_make_host_settings(endpoint, _describe_target(task, node)))
         return await host.open_shell(columns=columns, rows=rows, command=command)
 
     async def directory(self, task_id: str) -> Path | None:
-        standing = await call_agent(self._tasks.get, task_id)
-        folder = standing.report.working_dir
+        task = await call_agent(self._tasks.get, task_id)
+        folder = task.report.working_dir
         return Path(folder) if folder else None
 
 
-def _load() -> None:
-    """While the server starts, and without the event loop having to wait: asyncssh takes 0.2 s."""
+def _load_asyncssh() -> None:
+    """Loads asyncssh, which takes 0.2 s, in a thread while the server starts."""
     import flow_core.ssh.connection
     import flow_core.ssh.shell  # noqa: F401
 
 
-def _settings(endpoint: SshEndpoint, alias: str) -> HostSettings:
-    """Nothing but that key, and no trust in any host key but that one's."""
+def _make_host_settings(endpoint: SshEndpoint, alias: str) -> HostSettings:
+    """Returns settings that offer only the endpoint's key and accept only its host key."""
     return HostSettings(
         alias,
         endpoint.host,
@@ -59,6 +61,6 @@ def _settings(endpoint: SshEndpoint, alias: str) -> HostSettings:
     )
 
 
-def _called(standing: StoredTask, node: int) -> str:
-    name = standing.report.name
-    return f"node {node} of {name}" if standing.report.ranks > 1 else name
+def _describe_target(task: StoredTask, node: int) -> str:
+    name = task.report.name
+    return f"node {node} of {name}" if task.report.ranks > 1 else name

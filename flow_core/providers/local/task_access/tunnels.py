@@ -1,4 +1,4 @@
-"""Tunnels to ports of tasks. A task's ports are this machine's, so each leads from one local port to another."""
+"""Tunnels to ports of tasks. A task's ports are this machine's, so each tunnel connects two local ports."""
 
 from __future__ import annotations
 
@@ -21,63 +21,63 @@ _CONNECT_S = 10.0
 
 
 class LocalTunnels:
-    """They live in this process, and end with it."""
+    """Tunnels of this process. They end with it."""
 
     def __init__(self, tasks: TaskStore) -> None:
         self._tasks = tasks
-        self._doors: dict[str, _Door] = {}
-        self._watch = TunnelReaper(self, self._is_over)
+        self._listeners: dict[str, _Listener] = {}
+        self._reaper = TunnelReaper(self, self._is_over)
 
     async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:
-        check_port(remote_port, "remote_port", least=1)
-        check_port(local_port, "local_port", least=0)
+        check_port(remote_port, "remote_port", minimum=1)
+        check_port(local_port, "local_port", minimum=0)
         await call_agent(self._check, task_id, node)
         if local_port == remote_port:
             raise Conflict(
                 f"local_port: {local_port} is the task's own here; it needs no tunnel, or another port",
                 field="local_port",
             )
-        door = _Door(remote_port)
-        tunnel = Tunnel(new_id("tun"), task_id, await door.open(local_port), remote_port)
-        door.tunnel = tunnel
-        self._doors[tunnel.tunnel_id] = door
-        self._watch.start()
+        listener = _Listener(remote_port)
+        tunnel = Tunnel(new_id("tun"), task_id, await listener.open(local_port), remote_port)
+        listener.tunnel = tunnel
+        self._listeners[tunnel.tunnel_id] = listener
+        self._reaper.start()
         return tunnel
 
     async def list(self, task_id: str | None = None) -> tuple[Tunnel, ...]:
-        tunnels = (door.tunnel for door in self._doors.values())
+        tunnels = (listener.tunnel for listener in self._listeners.values())
         return tuple(tunnel for tunnel in tunnels if task_id is None or tunnel.task_id == task_id)
 
     async def close(self, tunnel_id: str) -> None:
-        if (door := self._doors.pop(tunnel_id, None)) is not None:
-            await door.close()
+        if (listener := self._listeners.pop(tunnel_id, None)) is not None:
+            await listener.close()
 
     async def close_all(self) -> None:
-        """Twice is safe."""
-        await self._watch.stop()
+        """Closes every tunnel. Calling it again is safe."""
+        await self._reaper.stop()
 
     def _check(self, task_id: str, node: int) -> None:
-        """Refuses where nobody could enter."""
+        """Checks that the node can be entered. Refuses if it can't."""
         find_enterable(self._tasks.get(task_id), node)
 
     async def _is_over(self, task_id: str) -> bool:
         return (await call_agent(self._tasks.get, task_id)).report.is_over
 
 
-class _Door:
-    """A listening port, and the connections that came in through it."""
+class _Listener:
+    """A listening port and its connections."""
 
     tunnel: Tunnel
 
     def __init__(self, remote_port: int) -> None:
         self._remote_port = remote_port
         self._server: asyncio.Server
-        self._visits: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[None]] = set()
 
     async def open(self, port: int) -> int:
-        """The port it got. Raises Conflict, ProviderError."""
+        """Starts to listen, and returns the port. Raises Conflict, ProviderError."""
         try:
-            self._server = await asyncio.start_server(self._let_in, _HOST, port)
+            self._server = await asyncio.start_server(self._accept, _HOST, port)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 listener = await call_agent(find_listener, port)
@@ -90,29 +90,29 @@ class _Door:
 
     async def close(self) -> None:
         self._server.close()
-        for visit in tuple(self._visits):
-            visit.cancel()
-        await asyncio.gather(*self._visits, return_exceptions=True)
+        for connection in tuple(self._connections):
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
-    def _let_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        visit = asyncio.get_running_loop().create_task(self._carry(reader, writer))
-        self._visits.add(visit)
-        visit.add_done_callback(self._visits.discard)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.get_running_loop().create_task(self._forward(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ends = [writer]
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers = [writer]
         try:
             async with asyncio.timeout(_CONNECT_S):
-                far_reader, far_writer = await asyncio.open_connection(_HOST, self._remote_port)
-            ends.append(far_writer)
-            async with asyncio.TaskGroup() as ways:
-                ways.create_task(_copy(reader, far_writer))
-                ways.create_task(_copy(far_reader, writer))
+                task_reader, task_writer = await asyncio.open_connection(_HOST, self._remote_port)
+            writers.append(task_writer)
+            async with asyncio.TaskGroup() as copies:
+                copies.create_task(_copy(reader, task_writer))
+                copies.create_task(_copy(task_reader, writer))
         except* (OSError, TimeoutError):
-            pass  # one end hung up, or nobody listens: the other is hung up on
+            pass  # one end was closed, or nothing listens: close the other
         finally:
-            for end in ends:
-                end.close()
+            for writer_to_close in writers:
+                writer_to_close.close()
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

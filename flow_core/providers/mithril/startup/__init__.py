@@ -1,1 +1,1 @@
-"""What a node runs when it first boots: the task's command, kept, logged, and its end written down."""
+"""The startup script of a node: runs the task's command, logs it, and stores its exit status."""

@@ -1,4 +1,4 @@
-# Runs the task's command until its end is known. A later boot goes on with it.
+# Runs the task's command until its end is known. A later boot resumes it.
 set -u
 root="${FLOW_NODE_ROOT:-}"
 lib="$root/var/lib/flow" logs="$root/var/log/flow" run="$root/var/run"
@@ -21,12 +21,12 @@ limit() { # pid
   : >"$lib/out-of-time"
   end_it "$1"
 }
-say() { # in the log, on a line of its own
+say() { # in the log, on a separate line
   local log="$logs/user-workload.log"
   [ -z "$(tail -c 1 "$log")" ] || echo >>"$log"
   printf '[flow] %s\n' "$1" >>"$log"
 }
-heed() { # what the platform says of this machine's end
+heed() { # logs a notice that this machine will end
   local file="$root/opt/mithril/MITHRIL_SIGNAL.yml" said= now word
   while sleep 2; do
     now=$(cat "$file" 2>/dev/null)
@@ -39,7 +39,7 @@ heed() { # what the platform says of this machine's end
   done
 }
 pid= ending=
-trap 'ending=1; [ -z "$pid" ] || kill -TERM -- "-$pid"' TERM # the machine stops: that is no end of the command
+trap 'ending=1; [ -z "$pid" ] || kill -TERM -- "-$pid"' TERM # the machine stops; the command has not ended
 [ ! -e "$lib/volumes.sh" ] || bash "$lib/volumes.sh" >>"$logs/user-workload.log"
 attempt=0
 [ ! -e "$lib/attempt" ] || attempt=$(cat "$lib/attempt")

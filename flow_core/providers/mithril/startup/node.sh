@@ -1,5 +1,5 @@
-# The same for each task; what is asked for stands in the variables above. Root runs it, when the node first boots.
-# FLOW_NODE_ROOT stands before every path of ours, for a node that is only a folder.
+# The same for each task; the variables above have the request. Root runs it when the node first boots.
+# FLOW_NODE_ROOT is the prefix of every path, for a node that is only a folder.
 set -u
 root="${FLOW_NODE_ROOT:-}"
 lib="$root/var/lib/flow" logs="$root/var/log/flow"
@@ -8,7 +8,7 @@ mkdir -p "$lib" "$logs" "$root/var/run"
 : >"$lib/booted"
 : >>"$logs/attempt-0.log"
 ln -sfn attempt-0.log "$logs/user-workload.log"
-give_up() { # the task can't begin: its log and its record say why
+give_up() { # records why the task can't begin
   printf '[flow] %s\n' "$1" >>"$logs/attempt-0.log"
   printf 'EXIT_CODE=125\nEXITED_AT=%s\nATTEMPT=0\nREASON=%s\n' "$(date -u +%Y-%m-%dT%H:%M:%S.%6NZ)" "$1" >"$lib/exit.new"
   mv -f "$lib/exit.new" "$lib/workload-exit"
@@ -22,7 +22,7 @@ if [ -n "$VOLUMES" ]; then
   said=$(bash "$lib/volumes.sh") || give_up "$said"
 fi
 
-# The other nodes: each of them reads the same list, from its last line, the head, upwards.
+# The ranks: every node reads the same list, from its last line (the head) upwards.
 addresses_of() { awk -v name="$1" '{ for (i = 2; i <= NF; i++) if ($i == name) print $1 }' "$root/etc/hosts"; }
 ranks() {
   local all own mine= head
@@ -41,7 +41,7 @@ places='FLOW_NODE_RANK=0 FLOW_NUM_NODES=1'
 [ "$NODES" -eq 1 ] || places=$(ranks) || exit 1
 [ "$DISTRIBUTED" = manual ] || places="$places GPU_COUNT=$GPU_COUNT"
 
-# The environment, the command, and the ways to both.
+# The environment, the command, start and enter.
 work="$root$WORKING_DIR"
 mkdir -p "$work"
 give ubuntu: "$work"
@@ -79,7 +79,7 @@ ENTER
 fi
 chmod 755 "$lib/start" "$lib/enter"
 
-# The code: with us, or sent after us.
+# The code: in CODE, or sent later.
 if [ -n "$CODE" ]; then
   base64 -d <<<"$CODE" | tar -xz -C "$work" --no-same-owner || give_up "the code could not be unpacked in $WORKING_DIR"
   give -R ubuntu: "$work"

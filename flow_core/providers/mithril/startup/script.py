@@ -1,4 +1,4 @@
-"""The text of a startup script: what is asked for as variables, then what every node does with them."""
+"""Builds the text of a startup script: the request as variables, then the part that is the same for every node."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from importlib.resources import files
 from flow_core.errors import ConfigError
 
 LONGEST = 10_000
-"""Characters that the API takes as a startup script (its documentation)."""
+"""The most characters that the API accepts as a startup script (its documentation)."""
 _MARK = "# flow-startup v1"
-_MARK_WITHIN = 100
-_GZIP = 31  # what zlib calls the format
-_MOST_UNPACKED = 4 << 20
+_MARK_CHARACTERS = 100
+_GZIP = 31  # zlib's number for the format
+_UNPACKED_BYTES_MAX = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class NodeVolume:
-    """A volume and where the task wants it. `kind` is the API's word: Block or File."""
+    """A volume and its mount path in the task. `kind` is the API's word: Block or File."""
 
     kind: str
     volume_id: str
@@ -34,8 +34,11 @@ class NodeVolume:
 
 @dataclass(frozen=True, slots=True)
 class NodeTask:
-    """What a node is to do. `code` is a tar.gz that is unpacked in `working_dir`; with `code_wait_s` the command waits
-    that long for code that is sent after the boot. Delays and the limit are seconds; 0 is no limit."""
+    """The task of a node.
+
+    `code` is a tar.gz that is unpacked in `working_dir`. With `code_wait_s`, the command waits that long for code that
+    is sent after the boot. Delays and the limit are seconds; a limit of 0 is none.
+    """
 
     name: str
     command: str | Sequence[str]
@@ -56,8 +59,11 @@ class NodeTask:
 
 
 def startup_script(task: NodeTask) -> str:
-    """At most LONGEST characters, packed where it would be longer. Raises ConfigError when even that doesn't fit."""
-    plain = f"#!/bin/bash\n{_MARK}\n{_variables(task)}\n{_part('node.sh')}"
+    """Returns the script, compressed if it would exceed LONGEST characters.
+
+    Raises ConfigError if it is still too long.
+    """
+    plain = f"#!/bin/bash\n{_MARK}\n{_build_variables(task)}\n{_read_part('node.sh')}"
     if len(plain) <= LONGEST:
         return plain
     packed = _packed(plain)
@@ -72,35 +78,35 @@ def startup_script(task: NodeTask) -> str:
 
 
 def mounting() -> str:
-    """The script that mounts what /var/lib/flow/volumes lists; safe to run again."""
-    return _part("volumes.sh")
+    """Returns the script that mounts the volumes listed in /var/lib/flow/volumes. Running it again is safe."""
+    return _read_part("volumes.sh")
 
 
 def is_ours(script: str) -> bool:
-    """Whether it writes down when the command begins and how it ends."""
-    return _MARK in script[:_MARK_WITHIN]
+    """Returns whether flow wrote the script, which then stores the start and the exit status of the command."""
+    return _MARK in script[:_MARK_CHARACTERS]
 
 
 def command_of(script: str) -> str:
-    """The command in a script of ours, as one line; "" for any other script."""
+    """Returns the command in a script of flow, as one line; "" for any other script."""
     if not is_ours(script):
         return ""
     try:
-        if packed := _value(script, "data"):
-            script = _unpacked(base64.b64decode(packed)).decode()
-        text = base64.b64decode(_value(script, "COMMAND")).decode()
+        if packed := _read_variable(script, "data"):
+            script = _unpack(base64.b64decode(packed)).decode()
+        text = base64.b64decode(_read_variable(script, "COMMAND")).decode()
     except (ValueError, zlib.error):
         return ""
     return text.strip().removeprefix("exec ")
 
 
-def _unpacked(data: bytes) -> bytes:
-    """Of at most so much: others write scripts too, and a few bytes may unpack to more than there is memory."""
-    return zlib.decompressobj(wbits=_GZIP).decompress(data, _MOST_UNPACKED)
+def _unpack(data: bytes) -> bytes:
+    """Unpacks gzip data, up to `_UNPACKED_BYTES_MAX`: a foreign script may expand to more than fits in memory."""
+    return zlib.decompressobj(wbits=_GZIP).decompress(data, _UNPACKED_BYTES_MAX)
 
 
-def _value(script: str, name: str) -> str:
-    """What stands behind `name=` at the start of a line. Lists of a thousand scripts ask for it: no regex."""
+def _read_variable(script: str, name: str) -> str:
+    """Returns the value of `name=` at the start of a line. Uses no regex, since lists have a thousand scripts."""
     start = script.find(f"\n{name}=")
     if start < 0:
         return ""
@@ -108,13 +114,13 @@ def _value(script: str, name: str) -> str:
     return script[start : script.find("\n", start)]
 
 
-def _variables(task: NodeTask) -> str:
-    volumes = [f"{one.kind} {one.volume_id} {one.name} {one.target}" for one in task.volumes]
+def _build_variables(task: NodeTask) -> str:
+    volumes = [f"{volume.kind} {volume.volume_id} {volume.name} {volume.target}" for volume in task.volumes]
     command = task.command if isinstance(task.command, str) else f"exec {shlex.join(task.command)}"
     env = {"PYTHONUNBUFFERED": "1", "FLOW_TASK_NAME": task.name, **task.env}
     values: dict[str, object] = {
-        "COMMAND": _text64(command + "\n"),
-        "ENVIRONMENT": _text64("".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())),
+        "COMMAND": _encode(command + "\n"),
+        "ENVIRONMENT": _encode("".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())),
         "NAMES": " ".join(env),
         "WORKING_DIR": task.working_dir,
         "IMAGE": task.image,
@@ -122,7 +128,7 @@ def _variables(task: NodeTask) -> str:
         "DISTRIBUTED": task.distributed,
         "GPU_COUNT": task.gpu_count,
         "VOLUMES": "\n".join(volumes),
-        "MOUNTING": _text64(mounting()) if volumes else "",
+        "MOUNTING": _encode(mounting()) if volumes else "",
         "ATTEMPTS": task.attempts,
         "DELAY_S": task.delay_s,
         "DELAY_FACTOR": task.delay_factor,
@@ -130,13 +136,13 @@ def _variables(task: NodeTask) -> str:
         "LIMIT_S": task.limit_s,
         "CODE": base64.b64encode(task.code).decode(),
         "CODE_WAIT_S": task.code_wait_s,
-        "KEEP": _text64(_part("keep.sh")),
+        "KEEP": _encode(_read_part("keep.sh")),
     }
     return "\n".join(f"{name}={shlex.quote(str(value))}" for name, value in values.items())
 
 
 def _packed(script: str) -> str:
-    """Unpacks itself into a file beside the task's own and runs that, once its sum is right."""
+    """Returns a script that unpacks the real one into a file beside the task's own, checks its sum and runs it."""
     data = gzip.compress(script.encode(), mtime=0)
     return (
         f"#!/bin/bash\n{_MARK}\n"
@@ -149,9 +155,9 @@ def _packed(script: str) -> str:
 
 
 @cache
-def _part(name: str) -> str:
+def _read_part(name: str) -> str:
     return files("flow_core.providers.mithril.startup").joinpath(name).read_text(encoding="utf-8")
 
 
-def _text64(text: str) -> str:
+def _encode(text: str) -> str:
     return base64.b64encode(text.encode()).decode()

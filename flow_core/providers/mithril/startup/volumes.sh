@@ -1,10 +1,10 @@
-# Mounts what the list beside it names and isn't mounted yet: "Block vol_1 name /path" in each line, or "File ...".
+# Mounts the volumes in the list beside it, unless mounted: "Block vol_1 name /path" in each line, or "File ...".
 set -u
 root="${FLOW_NODE_ROOT:-}"
 bind() { # source target: a link on a node that is only a folder, where nothing may be mounted
   if [ -n "$root" ]; then mkdir -p "${2%/*}" && ln -s "$1" "$2"; else mkdir -p "$2" && mount --bind "$1" "$2"; fi
 }
-device_of() { # id index: by its id, else by its place behind the disks that every node has
+device_of() { # id index: by its id, or by its position after the disks of every node
   local found
   for found in "$root"/dev/disk/by-id/*"${1#vol_}"*; do [ ! -e "$found" ] || { echo "$found"; return; }; done
   [ -z "$root" ] || return 1

@@ -19,8 +19,8 @@ _TABLES = ("tasks", "submits", "volumes", "reservations", "calls")
 
 
 def error_of(refused: Refused, machine: str = HERE) -> FlowError:
-    """Return the error of a refusal. Never raises, since the details may come from another machine and be malformed."""
-    sentence = _sentences().get(refused.code)
+    """Converts a refusal to an error. Never raises: the details may come from another machine and be malformed."""
+    sentence = _load_sentences().get(refused.code)
     if sentence is None:
         return ProviderError(f"{machine} refused this for a reason that this version of flow doesn't know; update flow")
     try:
@@ -30,8 +30,8 @@ def error_of(refused: Refused, machine: str = HERE) -> FlowError:
 
 
 @lru_cache(maxsize=1)
-def _sentences() -> dict[str, Sentence]:
-    found: dict[str, Sentence] = {}
+def _load_sentences() -> dict[str, Sentence]:
+    sentences: dict[str, Sentence] = {}
     for name in _TABLES:
-        found.update(import_module(f"{__name__}.{name}").SENTENCES)
-    return found
+        sentences.update(import_module(f"{__name__}.{name}").SENTENCES)
+    return sentences

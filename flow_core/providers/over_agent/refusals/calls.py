@@ -23,11 +23,11 @@ def _no_part(details: Details, machine: str) -> FlowError:
     return Conflict(f"task {plain(details, 'task_id')} on {machine} is no part of a task on several machines")
 
 
-def _busy(details: Details, machine: str) -> FlowError:
+def _part_busy(details: Details, machine: str) -> FlowError:
     return Conflict(f"another client is starting task {plain(details, 'task_id')} on {machine}; it will run soon")
 
 
-def _lapsed(details: Details, machine: str) -> FlowError:
+def _hold_expired(details: Details, machine: str) -> FlowError:
     return Conflict(
         f"the hold on the GPUs of task {plain(details, 'task_id')} on {machine} has expired; flow tries again soon"
     )
@@ -37,6 +37,6 @@ SENTENCES: dict[str, Sentence] = {
     calls.UNKNOWN_CALL: _unknown_call,
     calls.INVALID_ARGUMENTS: _invalid_arguments,
     multi_machine.NO_PART: _no_part,
-    multi_machine.PART_BUSY: _busy,
-    multi_machine.PART_LAPSED: _lapsed,
+    multi_machine.PART_BUSY: _part_busy,
+    multi_machine.PART_LAPSED: _hold_expired,
 }

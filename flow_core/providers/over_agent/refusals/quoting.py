@@ -12,7 +12,7 @@ _ENTRIES_MAX = 100
 
 
 def text(details: Details, name: str) -> str:
-    """Return the text, cut to 2000 characters, to be quoted with `repr`."""
+    """Returns the text, cut to 2000 characters, to be quoted with `repr`."""
     value = details[name]
     if not isinstance(value, str):
         raise TypeError(f"{name} must be text")
@@ -20,7 +20,7 @@ def text(details: Details, name: str) -> str:
 
 
 def plain(details: Details, name: str) -> str:
-    """Return the text for use in a sentence; characters that can't be printed are escaped."""
+    """Returns the text for use in a sentence; escapes characters that can't be printed."""
     return _escape(text(details, name))
 
 

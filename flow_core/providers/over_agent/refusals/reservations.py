@@ -8,11 +8,11 @@ from flow_core.providers.over_agent.refusals import Details, Sentence
 from flow_core.providers.over_agent.refusals.quoting import plain, plain_list, text, whole
 
 
-def _none(details: Details, machine: str) -> NotFound:
+def _no_reservation(details: Details, machine: str) -> NotFound:
     return NotFound(f"no reservation {text(details, 'reservation_id')[:40]!r} on {machine}")
 
 
-def _not_given_back(details: Details, machine: str) -> Conflict:
+def _not_released(details: Details, machine: str) -> Conflict:
     return Conflict(f"reservation {plain(details, 'reservation_id')} can't be released: {plain(details, 'why')}")
 
 
@@ -25,15 +25,15 @@ def _starts_too_late(details: Details, machine: str) -> ConfigError:
 
 
 def _gpus_taken(details: Details, machine: str) -> CapacityError:
-    wanted = f"{whole(details, 'quantity')} x {plain(details, 'instance_type')}"
+    requested = f"{whole(details, 'quantity')} x {plain(details, 'instance_type')}"
     free = f"{whole(details, 'free')} of {whole(details, 'total')} GPUs are free all that time"
     others = ", ".join(plain_list(details, "others"))
-    return CapacityError(f"{wanted} can't be reserved {plain(details, 'when')}: {free}; {others}")
+    return CapacityError(f"{requested} can't be reserved {plain(details, 'when')}: {free}; {others}")
 
 
 SENTENCES: dict[str, Sentence] = {
-    reservations.NO_RESERVATION: _none,
-    reservations.NOT_GIVEN_BACK: _not_given_back,
+    reservations.NO_RESERVATION: _no_reservation,
+    reservations.NOT_GIVEN_BACK: _not_released,
     reservations.STARTS_IN_PAST: _starts_in_past,
     reservations.STARTS_TOO_LATE: _starts_too_late,
     availability.GPUS_TAKEN: _gpus_taken,

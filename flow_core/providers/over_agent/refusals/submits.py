@@ -34,7 +34,7 @@ def _withdrawn(details: Details, machine: str) -> FlowError:
     return Conflict(f"the submit of {plain(details, 'task_id')} to {machine} was withdrawn; submit it again")
 
 
-def _key_of_another(details: Details, machine: str) -> FlowError:
+def _key_of_other_task(details: Details, machine: str) -> FlowError:
     key, task_id = text(details, "key"), plain(details, "task_id")
     return Conflict(
         f"idempotency_key: {key!r} is that of task {task_id}, which has a different configuration",
@@ -42,13 +42,13 @@ def _key_of_another(details: Details, machine: str) -> FlowError:
     )
 
 
-def _key_of_pruned(details: Details, machine: str) -> FlowError:
-    whose = "a task that was pruned"
+def _key_of_pruned_task(details: Details, machine: str) -> FlowError:
+    owner = "a task that was pruned"
     if details["task_id"] is not None:
-        whose = f"task {plain(details, 'task_id')}, which has ended ({plain(details, 'status')}) and was pruned"
+        owner = f"task {plain(details, 'task_id')}, which has ended ({plain(details, 'status')}) and was pruned"
     key = text(details, "key")
     return Conflict(
-        f"idempotency_key: {key!r} is that of {whose}; to run it again, choose another key", field="idempotency_key"
+        f"idempotency_key: {key!r} is that of {owner}; to run it again, choose another key", field="idempotency_key"
     )
 
 
@@ -69,9 +69,9 @@ def _s3_address_invalid(details: Details, machine: str) -> FlowError:
 
 def _s3_not_read_only(details: Details, machine: str) -> FlowError:
     is_known = details["unknown_option"] is None
-    what = "" if is_known else f"option {text(details, 'unknown_option')!r} is not known; "
+    problem = "" if is_known else f"option {text(details, 'unknown_option')!r} is not known; "
     return Unsupported(
-        f"data_mounts: {what}s3:// mounts are copies, writing back isn't done; upload in the command instead",
+        f"data_mounts: {problem}s3:// mounts are copies, writing back isn't done; upload in the command instead",
         field="data_mounts",
     )
 
@@ -104,8 +104,8 @@ def _port_promised(details: Details, machine: str) -> FlowError:
     holder = f"task {task_id}, which is just being submitted"
     if details["status"] is not None:
         context = text(details, "context")
-        whose = "that came over SSH" if context == OVER_SSH else f"of context {context!r}"
-        holder = f"task {task_id} {whose} ({plain(details, 'status')})"
+        origin = "that came over SSH" if context == OVER_SSH else f"of context {context!r}"
+        holder = f"task {task_id} {origin} ({plain(details, 'status')})"
     return Conflict(
         f"ports: {whole(details, 'port')} is promised to {holder}; cancel it, or choose another port", field="ports"
     )
@@ -118,9 +118,9 @@ def _port_in_use(details: Details, machine: str) -> FlowError:
 
 def _no_engine(details: Details, machine: str) -> FlowError:
     missing = ", ".join(plain_list(details, "missing"))
-    where = "" if machine == HERE else f" on {machine}"
+    place = "" if machine == HERE else f" on {machine}"
     return Unsupported(
-        f"image: a container needs podman or docker{where}, and {missing}; install one of them, or leave image out",
+        f"image: a container needs podman or docker{place}, and {missing}; install one of them, or leave image out",
         field="image",
     )
 
@@ -144,7 +144,7 @@ def _booked_too_small(details: Details, machine: str) -> FlowError:
     )
 
 
-def _booked_over(details: Details, machine: str) -> FlowError:
+def _booked_ended(details: Details, machine: str) -> FlowError:
     reservation_id, over = plain(details, "reservation_id"), plain(details, "over")
     return Conflict(f"reservation_id: reservation {reservation_id} is {over}", field="reservation_id")
 
@@ -165,8 +165,8 @@ SENTENCES: dict[str, Sentence] = {
     submit_request.INVALID_REQUEST: _invalid_request,
     submit.CODE_GONE: _code_gone,
     submit.WITHDRAWN: _withdrawn,
-    submit.KEY_OF_ANOTHER: _key_of_another,
-    submit.KEY_OF_PRUNED: _key_of_pruned,
+    submit.KEY_OF_ANOTHER: _key_of_other_task,
+    submit.KEY_OF_PRUNED: _key_of_pruned_task,
     paths.NO_CURRENT_FOLDER: _no_current_folder,
     paths.NO_FOLDER: _no_folder,
     data_mounts.S3_ADDRESS_INVALID: _s3_address_invalid,
@@ -180,7 +180,7 @@ SENTENCES: dict[str, Sentence] = {
     reservation_choice.BOOKED_WITHOUT_GPU: _booked_without_gpu,
     reservation_choice.BOOKED_UNKNOWN: _booked_unknown,
     reservation_choice.BOOKED_TOO_SMALL: _booked_too_small,
-    reservation_choice.BOOKED_OVER: _booked_over,
+    reservation_choice.BOOKED_OVER: _booked_ended,
     reservation_choice.BOOKED_BROKEN: _booked_broken,
     reservation_choice.NOTHING_RESERVED: _nothing_reserved,
 }

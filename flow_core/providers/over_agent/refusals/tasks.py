@@ -10,15 +10,15 @@ from flow_core.providers.over_agent.refusals import Details, Sentence
 from flow_core.providers.over_agent.refusals.quoting import plain, text, whole
 
 
-def _silent(details: Details, machine: str) -> FlowError:
+def _supervisor_silent(details: Details, machine: str) -> FlowError:
     return Unreachable(f"the task's supervisor did not answer within {Fields(details).moment('seconds'):g} s")
 
 
-def _unsupported(details: Details, machine: str) -> FlowError:
+def _supervisor_unsupported(details: Details, machine: str) -> FlowError:
     return Unsupported(plain(details, "said"))
 
 
-def _failed(details: Details, machine: str) -> FlowError:
+def _supervisor_failed(details: Details, machine: str) -> FlowError:
     return ProviderError(f"the task's supervisor did not start: {plain(details, 'said') or 'it ended at once'}")
 
 
@@ -26,11 +26,11 @@ def _no_python(details: Details, machine: str) -> FlowError:
     return ConfigError("this Python does not know its own path, so no task can be started")
 
 
-def _unsafe(details: Details, machine: str) -> FlowError:
+def _copy_unsafe(details: Details, machine: str) -> FlowError:
     return ProviderError(f"the agent program isn't safe: {plain(details, 'why')}")
 
 
-def _not_copied(details: Details, machine: str) -> FlowError:
+def _copy_failed(details: Details, machine: str) -> FlowError:
     home, why = text(details, "home"), plain(details, "why")
     return ProviderError(f"the agent program can't be copied to {home!r}: {why}")
 
@@ -41,14 +41,14 @@ def _no_task(details: Details, machine: str) -> FlowError:
 
 def _not_cancelled(details: Details, machine: str) -> FlowError:
     task_id, problem, folder = (plain(details, name) for name in ("task_id", "problem", "folder"))
-    how = f"update flow, or end what runs of it by hand; its folder is {folder}"
-    return Conflict(f"task {task_id} can't be cancelled: {problem}; {how}")
+    advice = f"update flow, or end what runs of it by hand; its folder is {folder}"
+    return Conflict(f"task {task_id} can't be cancelled: {problem}; {advice}")
 
 
 def _no_node(details: Details, machine: str) -> FlowError:
     ranks, node = Fields(details).whole("ranks"), whole(details, "node")
-    which = f"the nodes 0 to {ranks - 1}" if ranks > 1 else "one node, 0"
-    return ConfigError(f"node: task {plain(details, 'task_id')} has {which}, and no {node}", field="node")
+    nodes = f"the nodes 0 to {ranks - 1}" if ranks > 1 else "one node, 0"
+    return ConfigError(f"node: task {plain(details, 'task_id')} has {nodes}, and no {node}", field="node")
 
 
 def _not_entered(details: Details, machine: str) -> FlowError:
@@ -78,12 +78,12 @@ def _engine_gone(details: Details, machine: str) -> FlowError:
 
 
 SENTENCES: dict[str, Sentence] = {
-    supervisor_start.SUPERVISOR_SILENT: _silent,
-    supervisor_start.SUPERVISOR_UNSUPPORTED: _unsupported,
-    supervisor_start.SUPERVISOR_FAILED: _failed,
+    supervisor_start.SUPERVISOR_SILENT: _supervisor_silent,
+    supervisor_start.SUPERVISOR_UNSUPPORTED: _supervisor_unsupported,
+    supervisor_start.SUPERVISOR_FAILED: _supervisor_failed,
     supervisor_start.NO_PYTHON: _no_python,
-    agent_copy.COPY_UNSAFE: _unsafe,
-    agent_copy.COPY_FAILED: _not_copied,
+    agent_copy.COPY_UNSAFE: _copy_unsafe,
+    agent_copy.COPY_FAILED: _copy_failed,
     tasks.NO_TASK: _no_task,
     tasks.BROKEN_NOT_CANCELLED: _not_cancelled,
     task_exec.NO_NODE: _no_node,

@@ -13,7 +13,7 @@ def _no_volume(details: Details, machine: str) -> NotFound:
     return NotFound(f"no volume {text(details, 'wanted')[:70]!r} in context {text(details, 'context')!r}")
 
 
-def _broken(details: Details, machine: str) -> Conflict:
+def _volume_broken(details: Details, machine: str) -> Conflict:
     return Conflict(f"the record of volume {plain(details, 'volume_id')} is broken: {plain(details, 'why')}")
 
 
@@ -21,11 +21,11 @@ def _name_taken(details: Details, machine: str) -> Conflict:
     return Conflict(f"a volume called {text(details, 'name')!r} exists already in context {text(details, 'context')!r}")
 
 
-def _in_use(details: Details, machine: str) -> Conflict:
+def _volume_in_use(details: Details, machine: str) -> Conflict:
     return volume_not_deleted(text(details, "volume"), plain_list(details, "tasks"))
 
 
-def _block_in_use(details: Details, machine: str) -> Conflict:
+def _block_volume_in_use(details: Details, machine: str) -> Conflict:
     return block_volume_in_use(text(details, "volume"), plain_list(details, "tasks"))
 
 
@@ -33,7 +33,7 @@ def _task_broken(details: Details, machine: str) -> Conflict:
     return Conflict(f"a volume can't be attached to task {plain(details, 'task_id')}: {plain(details, 'why')}")
 
 
-def _task_over(details: Details, machine: str) -> Conflict:
+def _task_ended(details: Details, machine: str) -> Conflict:
     return Conflict(f"task {plain(details, 'task_id')} has ended; a volume can only be attached to an unfinished task")
 
 
@@ -49,12 +49,12 @@ def _target_taken(details: Details, machine: str) -> Conflict:
 
 SENTENCES: dict[str, Sentence] = {
     volumes.NO_VOLUME: _no_volume,
-    volumes.VOLUME_BROKEN: _broken,
+    volumes.VOLUME_BROKEN: _volume_broken,
     volumes.NAME_TAKEN: _name_taken,
-    volumes.VOLUME_IN_USE: _in_use,
-    volumes.BLOCK_VOLUME_IN_USE: _block_in_use,
+    volumes.VOLUME_IN_USE: _volume_in_use,
+    volumes.BLOCK_VOLUME_IN_USE: _block_volume_in_use,
     volumes.TASK_BROKEN: _task_broken,
-    volumes.TASK_OVER: _task_over,
+    volumes.TASK_OVER: _task_ended,
     volumes.CONTAINER_RUNS: _container_runs,
     volumes.TARGET_TAKEN: _target_taken,
 }
