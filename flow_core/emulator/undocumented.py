@@ -38,7 +38,7 @@ async def get_regions(world: World, request: Request) -> Response:
 @routes.get("/v2/cpu/instance-types")
 @routes.get("/v2/cpu/regions")
 async def get_cpu_offers(world: World, request: Request) -> Response:
-    """An empty list: this platform rents GPUs only."""
+    """Returns an empty list: this platform rents GPUs only."""
     return json_response([])
 
 

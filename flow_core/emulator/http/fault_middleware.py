@@ -31,7 +31,7 @@ class FaultMiddleware:
             await self._fail(fault, scope, receive, send)
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        """The delay is real time, whatever the emulator's clock does."""
+        """Applies the fault. Its delay is real time, whatever the emulator's clock shows."""
         await asyncio.sleep(fault.delay_s)
         if fault.replaces_response and fault.when == "before":
             await _drain(receive)
@@ -56,13 +56,13 @@ def _replacement(fault: Fault, usual_status: int) -> Response:
 
 
 async def _drain(receive: Receive) -> None:
-    """Reads the request to its end: a connection that is cut before would be reset."""
+    """Reads the whole request: a connection that is cut earlier would be reset."""
     while (await receive()).get("more_body", False):
         pass
 
 
 async def _call(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
-    """The app's response, not sent yet."""
+    """Returns the app's response without sending it."""
     messages: list[Message] = []
 
     async def collect(message: Message) -> None:
@@ -75,7 +75,7 @@ async def _call(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
 
 
 async def _send(fault: Fault, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """The response, slowly or only the first half of it if the fault says so."""
+    """Sends the response; slowly, or only the first half of it, if the fault requires this."""
     await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
     body = bytes(response.body)
     if fault.cut == "within":

@@ -33,7 +33,7 @@ def paginate(
     key: Callable[[Row], tuple[Any, ...]],
     is_descending: bool = False,
 ) -> tuple[list[Row], str | None]:
-    """A page, and the cursor to the next. `key` returns values that JSON can hold, different for each row.
+    """Returns a page, and the cursor to the next. `key` returns values that JSON can hold, different for each row.
 
     Raises ApiError.
     """

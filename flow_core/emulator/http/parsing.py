@@ -40,18 +40,18 @@ Q = TypeVar("Q", bound=QueryModel)
 
 
 async def parse_body(request: Request, model: type[B]) -> B:
-    """Raises ApiError."""
+    """Parses the body by a model. Raises ApiError."""
     return _parse_body(request, await _read_body(request), model)
 
 
 async def parse_optional_body(request: Request, model: type[B]) -> B:
-    """Like `parse_body`, but an empty body means the model's defaults. Raises ApiError."""
+    """Parses the body like `parse_body`, but an empty body means the model's defaults. Raises ApiError."""
     body = await _read_body(request)
     return model() if body.strip() in (b"", b"null") else _parse_body(request, body, model)
 
 
 def parse_query(request: Request, model: type[Q]) -> Q:
-    """Uses the last value of a repeated name, unless it is an array. Raises ApiError."""
+    """Parses the query. Uses the last value of a repeated name, unless it is an array. Raises ApiError."""
     given = request.query_params
     values: dict[str, Any] = dict(given)
     for name in model.arrays:

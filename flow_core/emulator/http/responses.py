@@ -24,12 +24,12 @@ def json_response(value: Any, status: int = 200) -> Response:
 
 
 def no_content() -> Response:
-    """The response to a deletion."""
+    """Returns the response to a deletion."""
     return Response(status_code=204)
 
 
 def invalid_field(location: tuple[str | int, ...], message: str, kind: str = "value_error") -> ApiError:
-    """The error for one wrong field of a request."""
+    """Returns the error for one wrong field of a request."""
     return ApiError(422, [{"type": kind, "loc": list(location), "msg": message}])
 
 

@@ -20,15 +20,15 @@ def wait_for_allocation(world: World, bid: BidRow) -> None:
     """Opens the bid. Its auction considers it after `seconds_to_allocate`."""
     bid.set_status("Open")
 
-    async def look() -> None:
+    async def consider() -> None:
         bid.timer = None
         await _consider(world, bid)
 
-    _later(world, bid, world.settings.seconds_to_allocate, look)
+    _later(world, bid, world.settings.seconds_to_allocate, consider)
 
 
 async def pause(world: World, bid: BidRow) -> None:
-    """Does nothing to a terminated bid. Twice is safe."""
+    """Pauses a bid. Does nothing to a terminated bid. Calling it again is safe."""
     async with bid.lock:
         if bid.status in ("Paused", "Terminated"):
             return
@@ -39,7 +39,7 @@ async def pause(world: World, bid: BidRow) -> None:
 
 
 async def resume(world: World, bid: BidRow) -> None:
-    """Twice is safe."""
+    """Resumes a paused bid. Calling it again is safe."""
     async with bid.lock:
         if bid.status == "Paused":
             add_event(world, bid, "Resumed")
@@ -47,7 +47,7 @@ async def resume(world: World, bid: BidRow) -> None:
 
 
 async def terminate(world: World, bid: BidRow) -> None:
-    """Releases its instances, volumes and keys at once. Twice is safe."""
+    """Releases its instances, volumes and keys immediately. Calling it again is safe."""
     async with bid.lock:
         if bid.status == "Terminated":
             return
@@ -59,7 +59,7 @@ async def terminate(world: World, bid: BidRow) -> None:
 
 
 async def preempt(world: World, bid: BidRow) -> None:
-    """Warns an allocated bid, and opens it again after the notice. Does nothing to others."""
+    """Warns an allocated bid, and opens it again after the notice. Does nothing to other bids."""
     async with bid.lock:
         await _preempt(world, bid)
 
@@ -83,12 +83,12 @@ async def follow_market(world: World, auction: Auction) -> None:
 def _later(world: World, bid: BidRow, delay_s: float, act: Action) -> None:
     """Runs an action later, under the bid's lock, unless the timer was replaced."""
 
-    async def in_turn() -> None:
+    async def act_under_lock() -> None:
         async with bid.lock:
             if bid.timer is timer:
                 await act()
 
-    timer = bid.timer = world.clock.after(delay_s, in_turn)
+    timer = bid.timer = world.clock.after(delay_s, act_under_lock)
 
 
 async def _preempt(world: World, bid: BidRow) -> None:
@@ -126,7 +126,7 @@ async def _keep(world: World, bid: BidRow) -> None:
     bid.set_status("Allocated")
     add_event(world, bid, "Allocated", by_user=False)
     for instance in _instances(world, bid):
-        await instance_lifecycle.reprieve(world, instance)
+        await instance_lifecycle.cancel_end_warning(world, instance)
 
 
 async def _consider(world: World, bid: BidRow) -> None:

@@ -60,7 +60,7 @@ class BidRow(Order):
     timer: Timer | None = None
 
     def set_status(self, status: BidStatus) -> None:
-        """Cancels the timer."""
+        """Sets the status and cancels the timer."""
         self.status = status
         if self.timer is not None:
             self.timer.cancel()

@@ -1,4 +1,4 @@
-"""Kills every descendant of this process, where no namespace does it. Standard library only."""
+"""Kills every descendant of this process, for a system without namespaces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ROUNDS = 100
 
 
 def end_descendants() -> None:
-    """Returns once none is left; gives up on what starts new ones faster than they can be ended."""
+    """Kills all descendants. Gives up on a process that starts new ones faster than they can be killed."""
     for _ in range(_ROUNDS):
         family = _descendants()
         for pid in family:
@@ -42,7 +42,7 @@ def _from_proc() -> Iterator[tuple[int, int]]:
 
 
 def _from_ps() -> Iterator[tuple[int, int]]:
-    import subprocess  # deferred: heavy for each machine to load, and needed only where there is no /proc
+    import subprocess  # lazy import: heavy for each machine, and needed only without /proc
 
     rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
     for row in rows.splitlines():

@@ -1,4 +1,4 @@
-"""Spawns a process of a machine, on given descriptors or on a new terminal. Standard library only."""
+"""Spawns a process of a machine, on given descriptors or on a new terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _ERRNO = struct.Struct("i")
 
 
 def spawn(request: dict[str, Any], fds: list[int]) -> tuple[int, int | None]:
-    """(pid, the terminal's other end or None). The request's descriptors are closed here. Raises OSError."""
+    """Spawns a process; returns (pid, the terminal's other end or None). Closes the request's descriptors.
+
+    Raises OSError.
+    """
     master = None
     try:
         if "output" in request:
@@ -90,7 +93,7 @@ def _become(request: dict[str, Any], fds: list[int], on_terminal: bool) -> None:
     try:
         os.chdir(request["cwd"])
     except OSError:
-        os.chdir("/")  # as sshd does where a home is missing
+        os.chdir("/")  # as sshd does if a home folder is missing
     if request.get("files_below") is not None:
         _serve_files(request["files_below"])
     os.execve(request["program"], request["argv"], request["env"])
@@ -101,6 +104,6 @@ def _serve_files(root: str) -> None:
     try:
         SftpServer(sys.stdin.buffer, sys.stdout.buffer, root=root).serve()
     except BrokenPipeError:
-        pass  # the client is gone
+        pass  # the client has gone
     finally:
         os._exit(0)
