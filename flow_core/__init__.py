@@ -93,7 +93,7 @@ __all__ = ["__version__", *sorted(_MODULES)]
 def __getattr__(name: str) -> Any:
     home = _MODULES.get(name) or _ALIASES.get(name)
     if home is None:
-        from flow_core.unsupported_names import missing  # deferred: rarely needed
+        from flow_core.unsupported_names import missing  # lazy import: rarely needed
 
         raise missing(__name__, name)
     # Deferred on purpose: a script that needs only errors must not load pydantic and asyncio.

@@ -68,7 +68,7 @@ def config_path() -> Path:
     """Where the config file is looked for: `$FLOW_CONFIG`, else the platform's config directory."""
     if explicit := os.environ.get("FLOW_CONFIG"):
         return Path(os.path.expanduser(explicit))
-    import platformdirs  # deferred: not needed when $FLOW_CONFIG says where
+    import platformdirs  # lazy import: not needed if $FLOW_CONFIG is set
 
     return Path(platformdirs.user_config_dir("flow", appauthor=False)) / "config.yaml"
 
@@ -77,7 +77,7 @@ def state_dir() -> Path:
     """Where tasks, volumes and our own records live: `$FLOW_STATE_DIR`, else the platform's state directory."""
     if explicit := os.environ.get("FLOW_STATE_DIR"):
         return Path(os.path.expanduser(explicit))
-    import platformdirs  # deferred: as above
+    import platformdirs  # lazy import: not needed if $FLOW_STATE_DIR is set
 
     return Path(platformdirs.user_state_dir("flow", appauthor=False))
 

@@ -75,7 +75,8 @@ class _Reader:
         )
 
     def _document(self) -> dict[Any, Any]:
-        from flow_core.models.yaml_file import parse_table  # deferred: a machine without a config file doesn't need it
+        # lazy import: a machine without a config file doesn't need it.
+        from flow_core.models.yaml_file import parse_table
 
         try:
             fields, self._lines = parse_table(self._text, str(self._source))

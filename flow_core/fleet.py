@@ -112,7 +112,7 @@ class Fleet:
         if context not in self._connections:
             raise NotFound(f"no context is called {context!r}; there are: {', '.join(self.names)}")
         if context not in self._flows:
-            from flow_core.client.flow import AsyncFlow  # deferred: tasks are on the screen before anybody needs it
+            from flow_core.client.flow import AsyncFlow  # lazy import: tasks are on the screen before anybody needs it
 
             self._flows[context] = AsyncFlow.sharing(self._connections[context])
         return self._flows[context]
@@ -230,7 +230,7 @@ class Fleet:
             self._pruners[name] = pruner
 
     async def _prune(self, name: str) -> None:
-        from flow_core.client.pruning import prune_when_due  # deferred: tasks are on the screen before it is needed
+        from flow_core.client.pruning import prune_when_due  # lazy import: tasks are on the screen before it is needed
 
         if await prune_when_due(self._connections[name]):
             self.refresh(name)

@@ -42,7 +42,7 @@ def agent_name() -> str:
 def provide_copy(root: Path) -> Path:
     """Return the folder to import the agent from; create the copy where it is missing or incomplete.
 
-    The folder lies under the machine's folder. Calling it twice is safe, also at the same time. Refuses with
+    The folder lies under the machine's folder. Calling it again is safe, also at the same time. Refuses with
     COPY_UNSAFE, COPY_FAILED.
     """
     home = root / "bin" / agent_name()
@@ -149,7 +149,7 @@ def _is_current(compiled: Path, source: Path) -> bool:
 
 def _compile(source: Path) -> None:
     """Compile beside the package's source, so that this happens once for all machine folders."""
-    import py_compile  # deferred: an installed package is compiled already
+    import py_compile  # lazy import: an installed package is compiled already
 
     try:
         py_compile.compile(str(source), doraise=True)

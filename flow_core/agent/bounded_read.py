@@ -67,7 +67,7 @@ def parse_json(data: bytes | str) -> Any:
     That includes lists that are nested too deeply, and numbers that break later calculations: Python's parser accepts
     NaN, infinity and integers of a thousand digits.
     """
-    import json  # deferred: most callers that read files don't parse JSON
+    import json  # lazy import: most callers that read files don't parse JSON
 
     try:
         return json.loads(data, parse_constant=_refuse_number, parse_float=_parse_float, parse_int=_parse_int)

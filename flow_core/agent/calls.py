@@ -127,13 +127,13 @@ class AgentCalls:
         return self._changes.describe(self._tasks.get(task_id))
 
     def _submit(self, fields: Fields, progress: Progress) -> Any:
-        from flow_core.agent.submit import submit  # deferred: listing tasks needs none of it
+        from flow_core.agent.submit import submit  # lazy import: listing tasks needs none of it
 
         return self._report(submit(self._layout, fields.table("request"), self._tasks, self._volumes))
 
     def _withdraw(self, fields: Fields, progress: Progress) -> None:
         """Undo the submit of one part of a task on several machines: end the part and remove it with its code."""
-        from flow_core.agent.submit_undo import undo_submit  # deferred: as above
+        from flow_core.agent.submit_undo import undo_submit  # lazy import: most calls need no undo
 
         task_id, is_under_way = check_task_id(fields.text("task_id")), fields.flag("is_under_way")
         undo_submit(self._layout, self._tasks, task_id, progress, is_under_way=is_under_way)
@@ -208,6 +208,6 @@ class AgentCalls:
         return {name: [one._asdict() for one in rows] for name, rows in removal._asdict().items()}
 
     def _refuse_pruned_key(self, fields: Fields, progress: Progress) -> None:
-        from flow_core.agent.submit import refuse_pruned_key  # deferred: listing tasks needs none of it
+        from flow_core.agent.submit import refuse_pruned_key  # lazy import: listing tasks needs none of it
 
         refuse_pruned_key(self._layout, fields.text("key"))

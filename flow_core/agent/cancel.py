@@ -21,7 +21,7 @@ _POLL_S = 0.02
 
 
 def write_cancel_order(task: TaskFolder, *, force: bool) -> None:
-    """Order the supervisor to cancel its task; the supervisor need not run yet. Calling it twice is safe.
+    """Order the supervisor to cancel its task; the supervisor need not run yet. Calling it again is safe.
 
     Raises OSError if neither the file could be written nor a signal sent.
     """

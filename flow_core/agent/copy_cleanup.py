@@ -25,13 +25,13 @@ def mark_used(home: Path) -> None:
 def remove_unused_agent_copies(root: Path, own: str) -> None:
     """Remove copies that nothing has started from for a day and that no unfinished task names.
 
-    `own` is the name of the copy that the caller runs from. Calling it twice is safe, also at the same time.
+    `own` is the name of the copy that the caller runs from. Calling it again is safe, also at the same time.
     """
     old = [path for path in (root / "bin").glob(f"{COPY_PREFIX}*") if path.name != own and _is_unused(path)]
     partial = [path for path in (root / "bin").glob(f".{COPY_PREFIX}*") if _is_unused(path)]
     if not old and not partial:
         return
-    import shutil  # deferred: the import takes a tenth of the time of every submit
+    import shutil  # lazy import: the import takes a tenth of the time of every submit
 
     for path in partial:  # the process that wrote it was killed
         shutil.rmtree(path, ignore_errors=True)

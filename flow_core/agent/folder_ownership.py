@@ -111,7 +111,7 @@ def _is_root(uid: int) -> bool:
 
 def _is_private_group(gid: int) -> bool:
     """Return True if this is our own group: it has our name, and no other user is a member."""
-    import grp  # deferred: rarely needed
+    import grp  # lazy import: rarely needed
     import pwd
 
     try:
@@ -122,7 +122,7 @@ def _is_private_group(gid: int) -> bool:
 
 
 def _describe_user(uid: int) -> str:
-    import pwd  # deferred: rarely needed
+    import pwd  # lazy import: rarely needed
 
     try:
         return f"user {pwd.getpwuid(uid).pw_name}"

@@ -58,7 +58,7 @@ def list_gpus() -> tuple[DriverGpu, ...]:
 
 def query_driver() -> tuple[DriverGpu, ...]:
     """Return the GPUs; an empty tuple without a driver. Raises DriverUnresponsive."""
-    from flow_core.agent.nvml import NvmlError, list_driver_gpus  # deferred: most machines have no driver
+    from flow_core.agent.nvml import NvmlError, list_driver_gpus  # lazy import: most machines have no driver
 
     try:
         return list_driver_gpus()
@@ -119,7 +119,7 @@ def _run_nvidia_smi(query: str, columns: int, timeout_s: float, is_required: boo
     program = _find_nvidia_smi()
     if program is None:
         return []
-    import subprocess  # deferred: NVML works nearly everywhere
+    import subprocess  # lazy import: NVML works nearly everywhere
 
     try:
         completed = subprocess.run(
@@ -148,7 +148,7 @@ def _find_nvidia_smi() -> str | None:
 
 
 def _find_user(pid: int) -> str:
-    import pwd  # deferred: listing the GPUs needs none of it
+    import pwd  # lazy import: listing the GPUs needs none of it
 
     try:
         return pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name

@@ -52,7 +52,7 @@ def hold_gpus(
     """Have the part hold its GPUs for at most `hold_s`. Return True once it holds them or has started already.
 
     Return False if the GPUs aren't available now, or if the part has failed or was cancelled. Waits for at most 8 s.
-    Calling it twice is safe. Raises Refused while another client starts this part.
+    Calling it again is safe. Raises Refused while another client starts this part.
     """
     with exclusive_lock(task.start_lock):
         order = read_order(task)
@@ -75,7 +75,7 @@ def hold_gpus(
 
 
 def start_part(task: TaskFolder, client: str, notify: Callable[[], None]) -> None:
-    """Start the part whose GPUs are held. Calling it twice is safe. Raises Refused if the hold has expired."""
+    """Start the part whose GPUs are held. Calling it again is safe. Raises Refused if the hold has expired."""
     with exclusive_lock(task.start_lock):
         state, order = _read_state(task), read_order(task)
         if state is not None and state.status != "pending":
@@ -89,7 +89,7 @@ def start_part(task: TaskFolder, client: str, notify: Callable[[], None]) -> Non
 
 
 def release_gpus(task: TaskFolder, client: str, notify: Callable[[], None]) -> None:
-    """Have the part release its GPUs, unless it has started. Calling it twice is safe."""
+    """Have the part release its GPUs, unless it has started. Calling it again is safe."""
     with exclusive_lock(task.start_lock):
         order = read_order(task)
         if order is not None and order.client == client and not order.is_start:

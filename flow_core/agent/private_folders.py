@@ -13,7 +13,7 @@ from pathlib import Path
 def make_private_folder(path: Path) -> None:
     """Create a folder and its missing parents, all with mode 0700; `Path.mkdir` gives that mode to the last one only.
 
-    Existing folders keep their modes. Calling it twice is safe. Raises OSError.
+    Existing folders keep their modes. Calling it again is safe. Raises OSError.
     """
     if path.is_dir():
         return

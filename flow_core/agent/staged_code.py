@@ -19,7 +19,7 @@ _KEPT_S = 24 * 3600.0
 def make_incoming(layout: Layout, task_id: str) -> Path:
     """Create and return the folder for the code of a task that is about to be submitted.
 
-    Also removes code that was sent more than a day ago and never submitted. Calling it twice is safe. Raises OSError.
+    Also removes code that was sent more than a day ago and never submitted. Calling it again is safe. Raises OSError.
     """
     layout.make()
     folder = layout.incoming / task_id
@@ -40,7 +40,7 @@ def take_incoming(layout: Layout, task_id: str, destination: Path) -> None:
 
 
 def remove_incoming(layout: Layout, task_id: str) -> None:
-    """Remove the code that was sent for this task. Calling it twice is safe."""
+    """Remove the code that was sent for this task. Calling it again is safe."""
     shutil.rmtree(layout.incoming / task_id, ignore_errors=True)
 
 

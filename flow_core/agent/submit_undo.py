@@ -20,7 +20,7 @@ def undo_submit(
 ) -> None:
     """End the task and remove it with the code that was sent for it; it may then be submitted again with the same key.
 
-    `is_under_way` says that the caller doesn't know whether the submit has finished. Calling it twice is safe. Takes at
+    `is_under_way` says that the caller doesn't know whether the submit has finished. Calling it again is safe. Takes at
     most about 20 s.
     """
     if is_under_way:

@@ -110,7 +110,7 @@ class TaskStore:
     def cancel(self, task_id: str, *, force: bool) -> None:
         """Order the supervisor to cancel the task. With `force` this may take about 5 s.
 
-        Calling it twice is safe, also after the task has ended. Refuses with NO_TASK, BROKEN_NOT_CANCELLED. Raises
+        Calling it again is safe, also after the task has ended. Refuses with NO_TASK, BROKEN_NOT_CANCELLED. Raises
         OSError if the order can't be delivered.
         """
         stored, folder = self.get(task_id), self.folder(task_id)

@@ -95,7 +95,7 @@ class VolumeStore:
     def make(
         self, size_gb: int, name: str | None, interface: str, region: str | None, volume_id: str | None = None
     ) -> StoredVolume:
-        """Create a volume. With a `volume_id`, calling it twice is safe. Refuses with NAME_TAKEN.
+        """Create a volume. With a `volume_id`, calling it again is safe. Refuses with NAME_TAKEN.
 
         The caller checks before that such a volume is possible.
         """

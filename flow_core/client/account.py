@@ -27,7 +27,7 @@ class AsyncAccountResource:
     async def user(self, user_id: str) -> User | None:
         """Returns a user by id; None for an unknown id, and in a context without users.
 
-        A provider without users of its own, but with an `http`, looks the user up in the platform's API.
+        A provider that has no users, but an `http`, looks the user up in the platform's API.
         """
         wanted, provider = validation.text("user_id", user_id), self._client.provider
         if provider.identity is not None:
@@ -42,5 +42,8 @@ class AsyncAccountResource:
         return [] if identity is None else list(await identity.teammates(wanted))
 
     async def quotas(self) -> list[Quota]:
-        """Returns how much the project may have, and has. Raises Unsupported in a context without quotas."""
+        """Returns the limit of each product and its use in the project.
+
+        Raises Unsupported in a context without quotas.
+        """
         return list(await self._client.facet(self._client.provider.market, "market").quotas())

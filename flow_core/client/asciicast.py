@@ -54,7 +54,7 @@ class Writer:
             self._event("r", f"{columns}x{rows}")
 
     def close(self) -> None:
-        """Closes the file; a repeated call is safe."""
+        """Closes the file. Calling it again is safe."""
         if self._file.closed:
             return
         try:

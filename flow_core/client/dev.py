@@ -51,7 +51,7 @@ class AsyncDevEnvironment:
         docker_image: str | None = None,
         force_new: bool = False,
     ) -> AsyncTask:
-        """Starts the VM, or finds the one that exists, and returns once it runs. A repeated call is safe.
+        """Starts the VM, or finds the one that exists, and returns once it runs. Calling it again is safe.
 
         `force_new` starts another one beside it. Raises Conflict if the existing VM has another instance type or image
         than you request, and what `tasks.run` raises.
@@ -68,7 +68,7 @@ class AsyncDevEnvironment:
         return self._task
 
     async def ensure_started(self) -> AsyncTask:
-        """Starts the VM unless it exists, and returns once it runs. A repeated call is safe."""
+        """Starts the VM unless it exists, and returns once it runs. Calling it again is safe."""
         if self._task is not None and not (await self._task.refresh()).is_terminal:
             return await self._task.wait_until_started()
         return await self.start()
@@ -80,7 +80,7 @@ class AsyncDevEnvironment:
     async def run(self, command: str, image: str | None = None, wait: bool = True) -> int | AsyncTask:
         """Runs a command in the VM and returns its exit code.
 
-        With an `image`, the command runs as a task of its own in that image, on an instance like the VM's; returns its
+        With an `image`, the command runs as a separate task in that image, on an instance like the VM's; returns its
         exit code, or the task if `wait` is false. Two calls run it twice.
         """
         if image is None:
@@ -128,7 +128,7 @@ class AsyncDevEnvironment:
         return self._task
 
     async def stop(self) -> bool:
-        """Ends the VM; True if there was one. A repeated call is safe."""
+        """Ends the VM; returns whether there was one. Calling it again is safe."""
         vm = self._task or await self._find()
         self._task = None
         if vm is None or (await vm.refresh()).is_terminal:
@@ -181,7 +181,7 @@ class AsyncDevEnvironment:
             raise ConfigError(message, field="instance_type") from None
 
     def _config(self, fields: dict[str, Any]) -> Any:
-        from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic
+        from flow_core.models.task_config import TaskConfig  # lazy import: loads pydantic
 
         return TaskConfig.parse(fields)
 

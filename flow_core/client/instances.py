@@ -1,4 +1,4 @@
-"""Instances: what can be had and for how much, how busy a machine is, and the machines of a task."""
+"""Instances: the available types and their prices, the load of a machine, and the machines of a task."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class AsyncInstanceResource:
         return list(await market.prices(validation.whole("hours", hours, 1, _HOURS_MAX)))
 
     def metrics(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
-        """Yields how busy a machine that `find` names is, with all its GPUs, every two seconds until you close it.
+        """Yields the load of a machine that `find` names, with all its GPUs, every two seconds until you close it.
 
         Iterating raises NotFound, Unreachable, and Unsupported if the instance is not a machine of yours.
         """

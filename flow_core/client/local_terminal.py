@@ -42,19 +42,19 @@ class LocalTerminal:
     """The terminal of this program, given by its file descriptors."""
 
     def __init__(self, keys: int = 0, screen: int = 1) -> None:
-        self._keys = keys
-        self._screen = screen
+        self._input_fd = keys
+        self._output_fd = screen
 
     @property
     def is_there(self) -> bool:
-        """False if either descriptor is a file, a pipe or closed."""
-        return os.isatty(self._keys) and os.isatty(self._screen)
+        """Whether both descriptors are terminals, not a file, a pipe or closed."""
+        return os.isatty(self._input_fd) and os.isatty(self._output_fd)
 
     @property
     def size(self) -> tuple[int, int]:
         """(columns, rows); 80x24 if unknown."""
         try:
-            found = os.get_terminal_size(self._screen)
+            found = os.get_terminal_size(self._output_fd)
         except OSError:
             return 80, 24
         return found.columns or 80, found.lines or 24
@@ -80,7 +80,7 @@ class LocalTerminal:
         if not self.is_there:
             await self._show(shell, recording)
             return await shell.wait()
-        with self._raw():
+        with self._raw_mode():
             helpers = [asyncio.create_task(self._type(shell)), asyncio.create_task(self._follow_size(shell, recording))]
             try:
                 await self._show(shell, recording)
@@ -95,7 +95,7 @@ class LocalTerminal:
         async with aclosing(shell.read()) as pieces:  # type: ignore[type-var]  # an async generator, which has aclose
             async for piece in pieces:
                 if self.is_there:
-                    await asyncio.to_thread(_write_all, self._screen, piece)
+                    await asyncio.to_thread(_write_all, self._output_fd, piece)
                 else:
                     await printer(1, piece)
                 if recording is not None:
@@ -106,12 +106,12 @@ class LocalTerminal:
         loop = asyncio.get_running_loop()
         while True:
             ready = loop.create_future()
-            loop.add_reader(self._keys, _resolve, ready)
+            loop.add_reader(self._input_fd, _resolve, ready)
             try:
                 await ready
             finally:
-                loop.remove_reader(self._keys)
-            keys = os.read(self._keys, _KEYS_BYTES)
+                loop.remove_reader(self._input_fd)
+            keys = os.read(self._input_fd, _KEYS_BYTES)
             try:
                 await shell.write(keys or b"\x04")
             except Unreachable:
@@ -130,13 +130,13 @@ class LocalTerminal:
                     recording.resized(*size)
 
     @contextmanager
-    def _raw(self) -> Iterator[None]:
-        before = termios.tcgetattr(self._keys)
-        tty.setraw(self._keys, termios.TCSADRAIN)
+    def _raw_mode(self) -> Iterator[None]:
+        before = termios.tcgetattr(self._input_fd)
+        tty.setraw(self._input_fd, termios.TCSADRAIN)
         try:
             yield
         finally:
-            termios.tcsetattr(self._keys, termios.TCSADRAIN, before)
+            termios.tcsetattr(self._input_fd, termios.TCSADRAIN, before)
 
 
 def _print(target: TextIO, text: str) -> None:

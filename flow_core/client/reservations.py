@@ -1,4 +1,4 @@
-"""Reservations: hold capacity for later, look at what is held, and give it back."""
+"""Reservations: create, find, list and cancel them, and find free slots."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class AsyncReservationResource:
 
         `fields` are further fields of a ReservationSpec: quantity, start_time_utc, name, region. With `auto_renew` the
         reservation is extended by its duration each time it would end, until you cancel it; on this machine the next
-        call or waiting task extends it, since no process of ours runs in between. Two calls make two reservations.
-        Raises ConfigError, CapacityError that says what is free, Conflict if the price has risen since it was shown,
-        Unsupported.
+        call or waiting task extends it, since no process of flow runs in between. Two calls make two reservations.
+        Raises ConfigError, CapacityError that names the free capacity, Conflict if the price has risen since it was
+        shown, Unsupported.
         """
-        from flow_core.models.reservation_spec import ReservationSpec  # deferred: loads pydantic
+        from flow_core.models.reservation_spec import ReservationSpec  # lazy import: loads pydantic
 
         wanted = {
             "instance_type": validation.text("gpu", gpu),
@@ -58,7 +58,7 @@ class AsyncReservationResource:
             return None
 
     async def cancel(self, reservation_id: str) -> None:
-        """Ends a reservation now. Tasks that run on it continue. A repeated call is safe.
+        """Ends a reservation now. Tasks that run on it continue. Calling it again is safe.
 
         Raises NotFound, Unsupported.
         """
@@ -70,8 +70,8 @@ class AsyncReservationResource:
         """Returns slots {"start_time", "end_time", "quantity"} in which you could reserve, earliest first.
 
         `params`: instance_type, region, earliest_start_time, latest_end_time (ISO 8601 or datetime). The reference
-        promises an empty list on an error and in a context without reservations. Raises ConfigError for what is no
-        table.
+        promises an empty list on an error and in a context without reservations. Raises ConfigError if `params` is not
+        a table.
         """
         wanted, facet = validation.table("params", params), self._client.provider.reservations
         if facet is None:

@@ -43,7 +43,10 @@ class AsyncSshKeyResource:
         return made.to_dict()
 
     async def delete(self, key_id: str) -> bool:
-        """Deletes a key of the platform; False if there is no such key. Raises Conflict while the key is in use."""
+        """Deletes a key of the platform; returns False if there is no such key.
+
+        Raises Conflict while the key is in use.
+        """
         keys, wanted = self.manager(), validation.text("key_id", key_id)
         call = keys.describe_delete(wanted)
         return await self._client.change("delete SSH key", wanted, call, lambda: keys.delete(wanted))
@@ -51,7 +54,7 @@ class AsyncSshKeyResource:
     async def ensure_default(self) -> str | None:
         """Returns the id of a platform key that ~/.ssh has too, and registers one if there is none.
 
-        None without a platform, and without a key in ~/.ssh.
+        Returns None without a platform, and without a key in ~/.ssh.
         """
         keys = self._platform_keys
         if keys is None:
@@ -71,7 +74,7 @@ class AsyncSshKeyResource:
     async def list(self, project_id: str | None = None) -> list[dict[str, str]]:
         """Returns keys, optionally of one project, as {"id", "name", "public_key", "fingerprint"}.
 
-        These are the provider's keys if it has any, else the public keys in this user's ~/.ssh.
+        These are the provider's keys if it has any, otherwise the public keys in this user's ~/.ssh.
         """
         wanted, provider = validation.optional_text("project_id", project_id), self._client.provider
         if provider.ssh_keys is not None:

@@ -65,7 +65,7 @@ class AsyncTask(TaskProperties):
         )
 
     async def cancel(self, force: bool = False) -> None:
-        """Requests the end of the task. A repeated call is safe, also after its end.
+        """Requests the end of the task. Calling it again is safe, also after its end.
 
         `force` grants no time to clean up.
         """

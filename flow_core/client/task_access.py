@@ -44,7 +44,7 @@ class AsyncTaskAccessResource:
         """Opens a shell in a running task on this program's terminal, or runs one command there.
 
         Returns when it has ended: the exit code of a command, None for a shell. A command's output is shown as it is
-        written, on the terminal if there is one, else on standard output and standard error. `record` writes an
+        written, on the terminal if there is one, otherwise on standard output and standard error. `record` writes an
         asciicast v2 file and prints its path. `progress_context` is accepted and ignored. Raises NotFound, Conflict for
         a task that doesn't run, FlowError for a shell without a terminal.
         """
@@ -84,7 +84,7 @@ class AsyncTaskAccessResource:
         )
 
     async def directory(self, task_id: str) -> Path | None:
-        """Returns the task's directory if it is on this machine; else None. Raises NotFound, Unsupported."""
+        """Returns the task's directory if it is on this machine; otherwise None. Raises NotFound, Unsupported."""
         return await self._shells.directory(validation.text("task_id", task_id))
 
     async def upload_code(
@@ -99,12 +99,12 @@ class AsyncTaskAccessResource:
     ) -> UploadResult:
         """Copies `source_dir` (default: the current directory) to a directory of a running task; sends what changed.
 
-        Files that .flowignore and .gitignore name are not sent. git says what changed if `git_incremental` is true, or
+        Files that .flowignore and .gitignore name are not sent. git lists the changes if `git_incremental` is true, or
         if you don't give it and there is a git work tree. Files that were deleted here since the last upload are
         deleted there too; files of others stay. `/workspace` is the task's directory. `timeout` is in seconds.
         `console` is any object with a `print`, called at the start and at the end. `progress_reporter` is a callable,
         or an object with an `update`, that takes (done_bytes, total_bytes, path), at most 20 times per second.
-        A repeated call is safe; files that arrived before an error are complete. Raises NotFound, Conflict for a task
+        Calling it again is safe; files that arrived before an error are complete. Raises NotFound, Conflict for a task
         that has ended, ConfigError, Unreachable, Unsupported.
         """
         uploads = self._client.facet(self._client.provider.uploads, "code upload")
@@ -124,7 +124,7 @@ class AsyncTaskAccessResource:
         """Copies a file of this machine to a task, completely or not at all, with its mode.
 
         `target` is a path in the task, relative to its directory unless it begins with /; a path that ends with / is a
-        folder. It also works after the task's end while its folder exists. A repeated call is safe. Raises NotFound
+        folder. It also works after the task's end while its folder exists. Calling it again is safe. Raises NotFound
         (the task, or the folder), ConfigError, Conflict if the task's files are gone, Unreachable, Unsupported.
         """
         wanted, here, there = (
@@ -141,7 +141,7 @@ class AsyncTaskAccessResource:
         """Copies a file of a task to this machine, completely or not at all, and returns its path here.
 
         `source` is a path in the task, as in `put_file`. Into a `target` that is a folder, the file is copied under
-        its own name. It also works after the task's end while the file exists. A repeated call is safe. Raises what
+        its own name. It also works after the task's end while the file exists. Calling it again is safe. Raises what
         `put_file` raises.
         """
         wanted, there, here = (

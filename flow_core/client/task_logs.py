@@ -72,14 +72,14 @@ class AsyncTaskLogResource:
 
         Both streams, merged; `stderr`, or `stream` (or `source`) "stdout" or "stderr", selects one. That is Unsupported
         if the task has one log for both, as with `streams: merged` or `tty`. `source="startup"`, or "host", reads the
-        log of what prepared its machine.
-        `attempt` counts from 0; default: the newest. `rank` is the instance. A task that hasn't started has the log "";
-        followed, it is waited for. Bytes that aren't UTF-8 become U+FFFD. Control characters stay: escape them before
-        you show them. Close the iterator (`aclosing`) if you leave it early. Raises NotFound, ConfigError, Unsupported.
+        log of what prepared its machine. `attempt` counts from 0; default: the newest. `rank` is the instance. A task
+        that hasn't started has the log ""; followed, it waits for the start. Bytes that aren't UTF-8 become U+FFFD.
+        Control characters stay: escape them before you show them. Close the iterator (`aclosing`) if you leave it
+        early. Raises NotFound, ConfigError, Unsupported.
         """
         from flow_core.logs.follow import (
             follow_lines,
-            tail_text,  # deferred: loads ctypes
+            tail_text,  # lazy import: loads ctypes
         )
 
         lines = validation.whole("tail", tail)
@@ -109,7 +109,7 @@ class AsyncTaskLogResource:
 
         Pass the offset after the last byte that you have read to read on: no byte is missing or repeated.
         """
-        from flow_core.logs.follow import follow_log  # deferred: loads ctypes
+        from flow_core.logs.follow import follow_log  # lazy import: loads ctypes
 
         start = validation.whole("offset", offset, most=1 << 62)
         files = await self.open(address)
@@ -128,7 +128,7 @@ class AsyncTaskLogResource:
         return files
 
     async def is_complete(self, address: LogId) -> bool:
-        """Returns True once nothing more will be added. Raises NotFound."""
+        """Returns whether the log is complete, so that nothing more will be added. Raises NotFound."""
         return await self._logs.is_complete(_checked_address(address))
 
     async def _startup_log(self, task_id: str, follow: bool, lines: int, rank: int) -> str:

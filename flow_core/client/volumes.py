@@ -48,7 +48,7 @@ class AsyncVolumeResource:
         await self._client.change("delete volume", wanted, call, lambda: volumes.delete(wanted))
 
     async def attach(self, volume_id: str, task_id: str, mount_point: str | None = None) -> str:
-        """Attaches a volume to a task that hasn't ended, and returns its path there; a repeated call is safe.
+        """Attaches a volume to a task that hasn't ended, and returns its path there. Calling it again is safe.
 
         The path is `mount_point`, or /volumes/NAME without one. Raises NotFound, ConfigError, and Conflict if another
         task holds the volume, the path is taken, or the task has ended.
@@ -76,7 +76,7 @@ class AsyncVolumeResource:
 
 
 def _mount_target(path: str | None) -> str | None:
-    from flow_core.models.storage_spec import check_mount_target  # deferred: loads pydantic
+    from flow_core.models.storage_spec import check_mount_target  # lazy import: loads pydantic
 
     wanted = validation.optional_text("mount_point", path)
     try:

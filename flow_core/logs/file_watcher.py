@@ -22,7 +22,7 @@ class FileWatcher:
         self._fd = _open_inotify(path.parent)
 
     def close(self) -> None:
-        """Releases the watch. Safe to call twice."""
+        """Releases the watch. Calling it again is safe."""
         if self._fd is not None:
             os.close(self._fd)
         self._fd = None

@@ -72,7 +72,7 @@ class LineReader:
         return changed
 
     def close(self) -> None:
-        """Releases the file. Safe to call twice."""
+        """Releases the file. Calling it again is safe."""
         self._reset()
 
     def line_at(self, offset: int) -> LogLine | None:

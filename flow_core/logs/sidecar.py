@@ -56,7 +56,7 @@ class SidecarIndex:
         return self.count != before
 
     def close(self) -> None:
-        """Releases the file. Safe to call twice."""
+        """Releases the file. Calling it again is safe."""
         if self._fd is not None:
             os.close(self._fd)
         self._fd = None
@@ -124,7 +124,7 @@ class SidecarIndex:
         return first if stream == STDOUT and first > 0 else None
 
     def _is_replaced(self, number: int) -> bool:
-        """Tells whether a record covers no byte: its writer ended before it wrote, and the next record has the same
+        """Returns whether a record covers no byte: its writer ended before it wrote, and the next record has the same
         offset.
         """
         return number + 1 < self.count and self._record(number + 1).offset == self._record(number).offset

@@ -67,7 +67,7 @@ class AvailableInstance:
     description: str = ""
 
     def fits(self, requirements: InstanceRequirements) -> bool:
-        """Tells whether it meets all requirements. Raises ConfigError for a GPU or instance type that
+        """Returns whether it meets all requirements. Raises ConfigError for a GPU or instance type that
         can't be parsed.
         """
         min_count = max(requirements.get("gpu_count", 0), requirements.get("min_gpu_count", 0))
@@ -83,7 +83,7 @@ class AvailableInstance:
         )
 
     def is_type(self, text: str) -> bool:
-        """Tells whether a name, or a shorthand such as "a100" (one of them), means this type. Raises ConfigError."""
+        """Returns whether a name, or a shorthand such as "a100" (one of them), means this type. Raises ConfigError."""
         if text in (self.instance_type, self.allocation_id):
             return True
         request = parse_gpu(text)
@@ -92,7 +92,7 @@ class AvailableInstance:
         return self.gpu_count == request.count and self.is_model(request)
 
     def is_model(self, request: GpuRequest) -> bool:
-        """Tells whether its GPUs match the model of a request. Ignores the count."""
+        """Returns whether its GPUs match the model of a request. Ignores the count."""
         if request.type_id is not None or not request.needs_gpu:
             return request.type_id == self.instance_type
         if not self.gpu_count or (self.gpu_memory_gb or 0) < (request.min_memory_gb or 0):
@@ -100,7 +100,7 @@ class AvailableInstance:
         return request.model is None or all(map(self._matches_part, re.split(r"[-.]", request.model)))
 
     def _matches_part(self, part: str) -> bool:
-        """Tells whether a part of a model's name ("a100", "80gb", "sxm") matches its GPUs."""
+        """Returns whether a part of a model's name ("a100", "80gb", "sxm") matches its GPUs."""
         names = f"{self.gpu_type or ''} {self.instance_type} {self.intranode_interconnect or ''}".lower()
         words = {re.sub(r"^\d+x(?=[a-z])", "", word) for word in re.findall(r"[a-z0-9]+", names)}
         return (

@@ -149,7 +149,7 @@ def _printable(part: int | str) -> str:
 
 
 def _is_alternative(part: int | str) -> bool:
-    """Tells whether this is pydantic's name of a union branch and not a field."""
+    """Returns whether this is pydantic's name of a union branch and not a field."""
     return isinstance(part, str) and (part == "str" or part.startswith(("list[", "function-")))
 
 

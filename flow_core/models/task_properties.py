@@ -62,7 +62,7 @@ class TaskProperties:
     @property
     def config(self) -> TaskConfig | None:
         """The submitted config; None if it is unknown. `record.config` holds it as plain data."""
-        from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic
+        from flow_core.models.task_config import TaskConfig  # lazy import: loads pydantic
 
         try:
             return TaskConfig.parse(dict(self.record.config)) if self.record.config else None

@@ -57,8 +57,9 @@ class RunningCommand:
         self._buffered[stream] = await self.read(stream, until_started=True)
 
     async def read(self, stream: int = 1, *, until_started: bool = False) -> bytes:
-        """Returns the next piece of stdout (1) or stderr (2), at most 64 KiB; returns b"" at the end. Raises
-        Unreachable.
+        """Returns the next piece of stdout (1) or stderr (2), at most 64 KiB; returns b"" at the end.
+
+        Raises Unreachable.
 
         `until_started` also returns when the marker has arrived and no output has followed yet.
         """
@@ -78,7 +79,7 @@ class RunningCommand:
         return b""
 
     async def write(self, data: bytes) -> None:
-        """Writes to the command's stdin. Ignores it if the command no longer reads."""
+        """Writes to the command's stdin. Drops the data if the command no longer reads."""
         with suppress(*failures.CONNECTION_ERRORS, OSError):
             for start in range(0, len(data), PIECE):
                 await self._stream.write(data[start : start + PIECE])
@@ -111,7 +112,7 @@ class RunningCommand:
         return self._out.has_found_marker or self._err.has_found_marker
 
     async def end(self) -> int | None:
-        """Closes the channel and kills the command if it still runs. Safe to call twice.
+        """Closes the channel and kills the command if it still runs. Calling it again is safe.
 
         Returns the id of the process group if it may still run because the server passed no signal on; otherwise None.
         """

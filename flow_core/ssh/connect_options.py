@@ -31,7 +31,7 @@ _NOTHING = ("none",)
 def connect_options(
     settings: HostSettings, known: KnownKeys, client: asyncssh.SSHClient
 ) -> asyncssh.SSHClientConnectionOptions:
-    """Returns the connection options. Sets every option: asyncssh reads files of its own for what is missing.
+    """Returns the connection options. Sets every option: asyncssh reads its own files for options that are missing.
 
     Raises ConfigError.
     """

@@ -50,14 +50,14 @@ class Connection:
         return self.client.is_closed()
 
     def close_nowait(self) -> None:
-        """Closes all connections without waiting. Safe to call twice."""
+        """Closes all connections without waiting. Calling it again is safe."""
         for each in (self.client, *reversed(self.hops)):
             each.close()
         if self.proxy is not None:
             self.proxy.close()
 
     async def close(self) -> None:
-        """Closes all connections within seconds, even if the host does not answer. Safe to call twice."""
+        """Closes all connections within seconds, even if the host does not answer. Calling it again is safe."""
         for each in (self.client, *reversed(self.hops)):
             each.close()
             with suppress(TimeoutError, OSError, asyncssh.Error):
@@ -140,7 +140,7 @@ class _Connector:
         raise failures.connection_lost(self._settings, "its key was looked at")
 
     def _skip_certificate(self, error: asyncssh.HostKeyNotVerifiable) -> None:
-        """Makes the next attempt ask for the host's plain key, as ssh does. Raises HostKeyChanged for a revoked
+        """Makes the next attempt request the host's plain key, as ssh does. Raises HostKeyChanged for a revoked
         certificate.
         """
         if self._accepts_certificates and "revoked" not in error.reason:

@@ -55,7 +55,7 @@ def negotiation_error(settings: HostSettings, what: str) -> ProviderError:
 
 
 def certificate_error(settings: HostSettings, error: asyncssh.HostKeyNotVerifiable) -> AuthError:
-    """Returns the error for a host certificate that is not valid, where known_hosts names an authority."""
+    """Returns the error for a host certificate that is not valid, if known_hosts names an authority."""
     host = f"{settings.alias!r} at {settings.address}"
     if "revoked" in error.reason:
         return HostKeyChanged(f"{host} shows a key that is marked as revoked: don't connect; ask its administrator")
@@ -121,7 +121,7 @@ def _too_many_keys(settings: HostSettings, offered: list[str]) -> AuthError:
 
 
 def _list_methods(methods: list[str]) -> str:
-    """Returns what ssh writes behind "Permission denied"."""
+    """Returns the methods in the form that ssh prints after "Permission denied"."""
     return f" (the host offers {','.join(methods)})" if methods else ""
 
 

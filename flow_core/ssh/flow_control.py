@@ -31,7 +31,7 @@ class FlowControl:
                 self._channel.pause_reading()
 
     def resume(self) -> None:
-        """Delivers what is buffered before it returns."""
+        """Delivers the buffered bytes, then returns."""
         self.is_paused = False
         if self._is_resuming:
             return

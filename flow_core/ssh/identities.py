@@ -138,7 +138,7 @@ class Identities:
             self.unusable.append(reason)
 
     def _is_allowed(self, pair: asyncssh.SSHKeyPair, name: str) -> bool:
-        """Tells whether PubkeyAcceptedAlgorithms and RequiredRSASize allow the key."""
+        """Returns whether PubkeyAcceptedAlgorithms and RequiredRSASize allow the key."""
         allowed, algorithm = self._settings.algorithms.user_keys, pair.algorithm.decode("ascii", "replace")
         plain, mark, rest = algorithm.partition("-cert-v01")
         names = [f"{one}{mark}{rest}" for one in _RSA_NAMES.get(plain, (plain,))]

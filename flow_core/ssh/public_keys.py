@@ -33,7 +33,7 @@ class PublicKey:
         return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
     def is_same_as(self, other: PublicKey) -> bool:
-        """Tells whether both belong to one private key. Ignores comments."""
+        """Returns whether both belong to one private key. Ignores comments."""
         return (self.kind, self.data) == (other.kind, other.data)
 
 

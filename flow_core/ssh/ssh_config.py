@@ -87,7 +87,7 @@ async def _query_ssh_options(ssh: str, words: Sequence[str], host: str) -> SshOp
 
 
 async def _defaults(ssh: str) -> SshOptions:
-    """Returns what ssh prints without any config. It does not change while this process runs."""
+    """Returns the options that ssh prints without any config. They do not change while this process runs."""
     if ssh not in _DEFAULTS:
         _DEFAULTS[ssh] = await _query_ssh_options(ssh, ["-F", "none"], "host")
     return _DEFAULTS[ssh]

@@ -51,7 +51,7 @@ class Client:
         return self._flow.list_tasks(limit=_NO_LIMIT) if task_id is None else [self._flow.get_task(task_id)]
 
     def cancel(self, task_id: str, force: bool = False) -> bool:
-        """Requests the end of a task and returns True. `force` grants no time to clean up. A repeated call is safe.
+        """Requests the end of a task and returns True. `force` grants no time to clean up. Calling it again is safe.
 
         Raises NotFound.
         """
@@ -70,15 +70,15 @@ class Client:
         """Reserves GPUs for hours from now on, and returns the reservation's id. Two calls make two reservations.
 
         With `auto_renew` the reservation is extended by its duration each time it would end: on this machine by the
-        next call or waiting task, since no process of ours runs in between. `Flow.cancel_reservation` ends it.
-        Raises ConfigError, CapacityError that says what is free, Unsupported.
+        next call or waiting task, since no process of flow runs in between. `Flow.cancel_reservation` ends it.
+        Raises ConfigError, CapacityError that names the free capacity, Unsupported.
         """
         return self._flow.reserve(gpu, duration_hours, auto_renew).reservation_id
 
     def prune(self, older_than_days: float | None = None, keep_last: int | None = None) -> PruningResult:
         """Removes ended tasks with their logs and records: those that `Flow.plan_pruning` lists for these arguments.
 
-        Tasks with files of their own in their folders stay, and so do volumes. A repeated call is safe. Raises
+        Tasks with their own files in their folders stay, and so do volumes. Calling it again is safe. Raises
         ConfigError, Unsupported.
         """
         return self._flow.prune_tasks(self._flow.plan_pruning(older_than_days, keep_last))
@@ -88,14 +88,14 @@ class Client:
         return self._flow.provider_port()
 
     def close(self) -> None:
-        """Closes the provider; a repeated call is safe. Tasks continue to run."""
+        """Closes the provider. Calling it again is safe. Tasks continue to run."""
         self._flow.close()
 
 
 def _config(
     command: str | list[str] | TaskSpec | TaskConfig, wanted: dict[str, Any], fields: dict[str, Any]
 ) -> TaskConfig:
-    from flow_core.models.flow_ir import TaskSpec  # deferred: loads pydantic
+    from flow_core.models.flow_ir import TaskSpec  # lazy import: loads pydantic
     from flow_core.models.task_config import TaskConfig
 
     if isinstance(command, TaskConfig | TaskSpec):

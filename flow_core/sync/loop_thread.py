@@ -49,13 +49,13 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
         _stop_at_end()
         raise
     finally:
-        if future is None or not future.done():  # Ctrl-C, or what a signal handler raised
+        if future is None or not future.done():  # Ctrl-C, or an exception of a signal handler
             loop.call_soon_threadsafe(_give_up, coroutine)
             _settle(loop)
 
 
 def _give_up(coroutine: Coroutine[Any, Any, object]) -> None:
-    """Runs on the loop: cancels the coroutine's task, or closes a coroutine that never became a task."""
+    """Cancels the coroutine's task on the loop, or closes a coroutine that never became a task."""
     for task in asyncio.all_tasks():
         if task.get_coro() is coroutine:
             task.cancel()
@@ -185,7 +185,7 @@ class _Thread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the loop and what is still open on it, within two seconds; ignores Ctrl-C meanwhile.
+        """Ends the loop and the work that is still open on it, within two seconds; ignores Ctrl-C meanwhile.
 
         A thread that still runs could hang or crash a Python that exits.
         """
@@ -227,11 +227,11 @@ class _Thread:
 
 
 def _ignore(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Handles errors of work that the exit of Python interrupts: prints nothing."""
+    """Ignores errors of work that the exit of Python interrupts: prints nothing."""
 
 
 class _Workers(ThreadPoolExecutor):
-    """Threads for disk work. While Python exits, which starts no thread any more, the calling thread does the work.
+    """Threads for disk work. While Python exits, which starts no more threads, the calling thread does the work.
 
     This lets an `atexit` handler cancel a task.
     """

@@ -57,7 +57,7 @@ class UploadDestination(Protocol):
         """
 
     async def close(self) -> None:
-        """Releases the lock. Safe to call twice."""
+        """Releases the lock. Calling it again is safe."""
 
     async def stat_paths(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
         """Returns what exists at the paths, in their order. None: nothing exists, or a parent is a link."""
@@ -84,7 +84,7 @@ class UploadDestination(Protocol):
         """Returns the BLAKE2b digest (16 bytes, as hex) of a file; None where that costs as much as sending it."""
 
     async def delete(self, path: str) -> None:
-        """Removes a file or link. Safe to call twice."""
+        """Removes a file or link. Calling it again is safe."""
 
     async def delete_folder(self, folder: str) -> bool:
         """Removes an empty folder. Returns False if it isn't empty or isn't a folder."""

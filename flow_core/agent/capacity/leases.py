@@ -32,7 +32,7 @@ class GpuLocks:
         self.fds: list[int] = []
 
     def release(self) -> None:
-        """Release all locks. Calling it twice is safe."""
+        """Release all locks. Calling it again is safe."""
         while self.fds:
             release(self.fds.pop())
 
@@ -82,7 +82,7 @@ def find_leased_gpus(task: TaskFolder, candidates: Iterable[str]) -> list[str]:
 def release_leases(task: TaskFolder, gpu_ids: Iterable[str]) -> None:
     """Remove the leases of a task whose final record can't be written yet, for example on a full disk.
 
-    Calling it twice is safe.
+    Calling it again is safe.
     """
     for gpu_id in find_leased_gpus(task, gpu_ids):
         try:

@@ -11,7 +11,7 @@ from flow_core.agent.records import MalformedRecord, read_known
 
 
 def release_ports(task: TaskFolder, ports: Iterable[int]) -> None:
-    """Release those of the ports that are reserved for this task. Calling it twice is safe."""
+    """Release those of the ports that are reserved for this task. Calling it again is safe."""
     for port in ports:
         if read_promise(task.root, port)[0].get("task") == task.name_in_records:
             promise_path(task.root, port).unlink(missing_ok=True)

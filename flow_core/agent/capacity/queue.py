@@ -83,7 +83,7 @@ class QueueTicket(NamedTuple):
         write_json(self.path, data)
 
     def drop(self) -> None:
-        """Leave the queue. Calling it twice is safe."""
+        """Leave the queue. Calling it again is safe."""
         self.path.unlink(missing_ok=True)
         self.wakeup_fifo.unlink(missing_ok=True)
 
@@ -139,7 +139,7 @@ def dequeue(task: TaskFolder) -> None:
 
 
 def move_to_front(task: TaskFolder, seq: int) -> None:
-    """Move this part before all other tickets: the started parts of its task wait for it. Calling it twice is safe."""
+    """Move this part before all other tickets: the started parts of its task wait for it. Calling it again is safe."""
     with queue_lock(task.root):
         ticket = find_ticket(task, seq)
         if ticket is None or ticket.part is None or ticket.part[0] == _FRONT or not ticket.is_live:

@@ -36,7 +36,7 @@ class Reservations:
     def make(self, request: ReservationRequest) -> ReservationReport:
         """Create a reservation. Refuses with STARTS_IN_PAST, STARTS_TOO_LATE, GPUS_TAKEN.
 
-        With an id in the request, calling it twice is safe.
+        With an id in the request, calling it again is safe.
         """
         root = self._layout.root
         self._layout.make()
@@ -73,7 +73,7 @@ class Reservations:
             return self._read(self._find_path(reservation_id), now)
 
     def release(self, reservation_id: str) -> None:
-        """End a reservation. Calling it twice is safe.
+        """End a reservation. Calling it again is safe.
 
         Refuses with NO_RESERVATION, and with NOT_GIVEN_BACK if a newer version wrote the record.
         """

@@ -63,7 +63,7 @@ class ContainerTask:
         return ImagePull(self._writer, self._stop, self._engine).run(self._image)
 
     def enqueue(self) -> None:
-        """Join the GPU queue, at the position that the task got when it was submitted. Calling it twice is safe."""
+        """Join the GPU queue, at the position that the task got when it was submitted. Calling it again is safe."""
         with queue.queue_lock(self._writer.task.root):
             queue.enqueue(self._writer.task, self._writer.spec)
 

@@ -107,7 +107,7 @@ class ContainerEngine(NamedTuple):
         return self._succeeds("kill", name)
 
     def remove(self, name: str) -> None:
-        """Remove a container that has ended or never started. Calling it twice is safe."""
+        """Remove a container that has ended or never started. Calling it again is safe."""
         self._succeeds("rm", "--force", name)
 
     def _succeeds(self, *arguments: str) -> bool:

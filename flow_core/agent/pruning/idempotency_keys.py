@@ -32,7 +32,7 @@ def get_key(spec: StoredSpec) -> str | None:
 def remember_key(layout: Layout, key: str, task: EndedTask) -> None:
     """Store the key. Call it before the task is removed, under the context's lock.
 
-    Calling it twice is safe. Raises OSError.
+    Calling it again is safe. Raises OSError.
     """
     make_private_folder(layout.pruned)
     data = {"task_id": task.task_id, "status": task.status, "ended_at": task.ended_at, "pruned_at": time.time()}

@@ -40,9 +40,10 @@ def make_placeholders(task: TaskFolder, mounts: Iterable[dict[str, Any]]) -> Non
 
 
 def discard_downloads(task: TaskFolder) -> None:
-    """Renames complete and partial downloads away at once, and removes them in the background. Safe to call twice.
+    """Renames complete and partial downloads away at once, and removes them in the background.
 
-    Removes credentials too. Keeps everything else: the task may have files of its own in the folder.
+    Calling it again is safe. Removes credentials too. Keeps everything else: the task may have files of its own in the
+    folder.
     """
     forget_credentials(task)
     moved = []
@@ -60,7 +61,7 @@ def discard_downloads(task: TaskFolder) -> None:
 
 
 def forget_credentials(task: TaskFolder) -> None:
-    """Safe to call twice."""
+    """Calling it again is safe."""
     with suppress(OSError):
         os.unlink(task.credentials)
 

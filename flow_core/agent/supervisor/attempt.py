@@ -162,7 +162,7 @@ def _make_output(writer: TaskStateWriter, wait_for_room: Callable[[], bool]) -> 
     files = [writer.task.spool(writer.state.attempt, rank) for rank in range(writer.ranks)]
     make_private_folder(files[0].log.parent)
     if writer.spec.streams == "merged" and not writer.spec.tty:
-        from flow_core.agent.supervisor.merged_output import MergedOutput  # deferred: few tasks merge their streams
+        from flow_core.agent.supervisor.merged_output import MergedOutput  # lazy import: few tasks merge their streams
 
         return MergedOutput(files, writer.clock.now_us)
     spools = [SpoolWriter(one, writer.clock.now_us, wait_for_room) for one in files]

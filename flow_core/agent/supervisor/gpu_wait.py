@@ -51,7 +51,7 @@ class GpuWait:
     def leave_queue(self) -> None:
         """Leave the queue and wake the others.
 
-        Call it once the task has started or won't start. Calling it twice is safe.
+        Call it once the task has started or won't start. Calling it again is safe.
         """
         ticket, self._ticket = self._ticket, None
         if ticket is not None:

@@ -66,7 +66,7 @@ class Supervisor:
         self._locks = GpuLocks()
         self._container_task: ContainerTask | None = None
         if self._writer.spec.container is not None:
-            from flow_core.agent.containers.container_task import ContainerTask  # deferred: few tasks have an image
+            from flow_core.agent.containers.container_task import ContainerTask  # lazy import: few tasks have an image
 
             self._container_task = ContainerTask(self._writer, self._stop)
 

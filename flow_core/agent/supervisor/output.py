@@ -49,7 +49,7 @@ class RankOutput:
     def open_channel(self, rank: int) -> OutputChannel:
         """Open the channel for the process that is about to start. Raises OSError, LaunchError."""
         if self._on_terminals:
-            from flow_core.agent.supervisor.terminal import open_pty  # deferred: few tasks use a terminal
+            from flow_core.agent.supervisor.terminal import open_pty  # lazy import: few tasks use a terminal
 
             channel = open_pty()
         else:

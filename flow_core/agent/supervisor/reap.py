@@ -35,7 +35,7 @@ def get_process_tree(spec: StoredSpec, state: TaskState | None) -> ProcessTree:
 def reap(task: TaskFolder) -> None:
     """End the remaining processes, which may take the whole grace period, then write the final state.
 
-    Does nothing if the supervisor lives or another process reaps the task. Calling it twice is safe.
+    Does nothing if the supervisor lives or another process reaps the task. Calling it again is safe.
     """
     lock = try_lock(task.alive_lock)
     if lock is None:

@@ -50,7 +50,7 @@ class TaskMounts:
     def finalize(self) -> None:
         """Fix the mounts: a volume attached from now on appears as a link.
 
-        Calling it twice is safe. Raises LaunchError.
+        Calling it again is safe. Raises LaunchError.
         """
         if self._writer.state.mounts_taken:
             return
