@@ -1,4 +1,4 @@
-"""The gate that every change passes, and the audit log: refuses while read-only, and records what was done.
+"""The gate that every change passes, and the audit log: refuses while read-only, and records each change.
 
 The audit log is `actions.jsonl` in the state directory, one JSON object per line: time (UTC, ISO), user,
 context, verb, target, call, result ("ok", "interrupted", or the error's message). A call is recorded as it is
@@ -30,7 +30,7 @@ _TEXT_CHARACTERS_MAX = 8 << 10
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change before it is made. `call` is the exact call or command, for the user to read."""
+    """A change that was not made yet. `call` is the exact call or command, for the user to read."""
 
     verb: str
     context: str

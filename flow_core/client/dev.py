@@ -105,7 +105,7 @@ class AsyncDevEnvironment:
         `interactive` gives it this program's terminal. If the VM can't be reached, it is tried again up to `retries`
         times. Raises Conflict if the VM doesn't run in `image`.
         """
-        line = _as_line(command)
+        line = _to_command_line(command)
         attempts_left = validation.whole("retries", retries, most=100)
         vm = await self.ensure_started()
         _refuse_other(vm, None, image)
@@ -207,27 +207,27 @@ def dev_name() -> str:
     return "dev-" + hashlib.sha256(user.encode()).hexdigest()[:6]
 
 
-def _as_line(command: str | list[str]) -> str:
+def _to_command_line(command: str | list[str]) -> str:
     if isinstance(command, list) and all(isinstance(word, str) for word in command):
         return validation.command("command", shlex.join(command))
     return validation.command("command", command)
 
 
-def _is_same_type(asked: object, there: object) -> bool:
+def _is_same_type(requested: object, existing: object) -> bool:
     """Returns whether two spellings of an instance type mean the same."""
-    if isinstance(asked, str) and isinstance(there, str):
-        return parse_gpu(asked) == parse_gpu(there)
-    return asked == there
+    if isinstance(requested, str) and isinstance(existing, str):
+        return parse_gpu(requested) == parse_gpu(existing)
+    return requested == existing
 
 
 def _refuse_other(vm: AsyncTask, instance_type: str | None, image: str | None) -> None:
     type_there, image_there = vm.record.config.get("instance_type"), vm.record.config.get("image")
-    for what, asked, there, is_same in (
+    for what, requested, existing, is_same in (
         ("instance type", instance_type, type_there, _is_same_type(instance_type, type_there)),
         ("image", image, image_there, image == image_there),
     ):
-        if asked is not None and not is_same:
+        if requested is not None and not is_same:
             raise Conflict(
-                f"the dev VM {vm.task_id} has {what} {there or 'none'}, not {asked};"
+                f"the dev VM {vm.task_id} has {what} {existing or 'none'}, not {requested};"
                 " stop it first, or start another one with force_new"
             )

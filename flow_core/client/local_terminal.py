@@ -78,19 +78,22 @@ class LocalTerminal:
 
     async def _serve(self, shell: Shell, recording: asciicast.Writer | None) -> int:
         if not self.is_there:
-            await self._show(shell, recording)
+            await self._copy_output(shell, recording)
             return await shell.wait()
         with self._raw_mode():
-            helpers = [asyncio.create_task(self._type(shell)), asyncio.create_task(self._follow_size(shell, recording))]
+            helpers = [
+                asyncio.create_task(self._copy_keys(shell)),
+                asyncio.create_task(self._follow_size(shell, recording)),
+            ]
             try:
-                await self._show(shell, recording)
+                await self._copy_output(shell, recording)
                 return await shell.wait()
             finally:
                 for helper in helpers:
                     helper.cancel()
                 await asyncio.gather(*helpers, return_exceptions=True)
 
-    async def _show(self, shell: Shell, recording: asciicast.Writer | None) -> None:
+    async def _copy_output(self, shell: Shell, recording: asciicast.Writer | None) -> None:
         printer = Printer()
         async with aclosing(shell.read()) as pieces:  # type: ignore[type-var]  # an async generator, which has aclose
             async for piece in pieces:
@@ -102,7 +105,7 @@ class LocalTerminal:
                     recording.output(piece)
         printer.end()
 
-    async def _type(self, shell: Shell) -> None:
+    async def _copy_keys(self, shell: Shell) -> None:
         loop = asyncio.get_running_loop()
         while True:
             ready = loop.create_future()
@@ -115,7 +118,7 @@ class LocalTerminal:
             try:
                 await shell.write(keys or b"\x04")
             except Unreachable:
-                return  # the shell has just ended; `_show` returns too
+                return  # the shell has just ended; `_copy_output` returns too
             if not keys:
                 return
 

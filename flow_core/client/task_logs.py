@@ -88,7 +88,7 @@ class AsyncTaskLogResource:
         wanted = _resolve_streams(stderr, source, stream)
         if wanted is not None:
             await self._refuse_merged(task_id)
-        address = await self._address_of(validation.text("task_id", task_id), attempt, rank)
+        address = await self._find_address(validation.text("task_id", task_id), attempt, rank)
         files = await self.open(address)
         if not follow:
             await self._logs.catch_up(address)
@@ -123,13 +123,13 @@ class AsyncTaskLogResource:
 
     async def open(self, address: LogId) -> SpoolFiles:
         """Returns the files of this log on this machine; they may not exist yet. Raises NotFound, ProviderError."""
-        files = await self._logs.open(_checked_address(address))
+        files = await self._logs.open(_check_address(address))
         await asyncio.to_thread(check_readable, files)
         return files
 
     async def is_complete(self, address: LogId) -> bool:
         """Returns whether the log is complete, so that nothing more will be added. Raises NotFound."""
-        return await self._logs.is_complete(_checked_address(address))
+        return await self._logs.is_complete(_check_address(address))
 
     async def _startup_log(self, task_id: str, follow: bool, lines: int, rank: int) -> str:
         if follow:
@@ -155,7 +155,7 @@ class AsyncTaskLogResource:
     def _logs(self) -> LogFacet:
         return self._client.facet(self._client.provider.logs, "logs")
 
-    async def _address_of(self, task_id: str, attempt: int | None, rank: int) -> LogId:
+    async def _find_address(self, task_id: str, attempt: int | None, rank: int) -> LogId:
         validation.optional_whole("attempt", attempt)
         validation.whole("rank", rank)
         addresses = await self._logs.addresses(task_id)
@@ -166,7 +166,7 @@ class AsyncTaskLogResource:
         raise NotFound(f"task {task_id} has no log of attempt {wanted.attempt}, rank {rank}")
 
 
-def _checked_address(address: Any) -> LogId:
+def _check_address(address: Any) -> LogId:
     if not isinstance(address, LogId):
         raise ConfigError(f"address: must be a LogId, not {type(address).__name__}", field="address")
     return address

@@ -55,7 +55,7 @@ class AsyncVolumeResource:
         """
         volumes, volume = self._volumes, validation.text("volume_id", volume_id)
         validation.text("task_id", task_id)
-        target = _mount_target(mount_point)
+        target = _parse_mount_target(mount_point)
         call = volumes.describe_attach(volume, task_id, target)
         return await self._client.change(
             "attach volume", f"{volume} to {task_id}", call, lambda: volumes.attach(volume, task_id, target)
@@ -75,7 +75,7 @@ class AsyncVolumeResource:
         return self._client.facet(self._client.provider.volumes, "volumes")
 
 
-def _mount_target(path: str | None) -> str | None:
+def _parse_mount_target(path: str | None) -> str | None:
     from flow_core.models.storage_spec import check_mount_target  # lazy import: loads pydantic
 
     wanted = validation.optional_text("mount_point", path)

@@ -56,7 +56,7 @@ class LineReader:
         self.size = 0
 
     def refresh(self) -> bool:
-        """Checks the file again; returns true if its size or identity has changed."""
+        """Checks the file again; returns whether its size or identity has changed."""
         try:
             status = os.stat(self._path)
         except OSError:
@@ -144,8 +144,9 @@ class LineReader:
         return floor
 
     def _block(self, number: int) -> bytes:
-        """Returns one block, from the cache if possible. Appended bytes never change; `refresh` drops the
-        last block.
+        """Returns one block, from the cache if possible.
+
+        Appended bytes never change; `refresh` drops the last block.
         """
         if (cached := self._blocks.get(number)) is not None:
             self._blocks.move_to_end(number)

@@ -58,7 +58,7 @@ class SearchMatch:
 
 
 class SearchTimeout(FlowError):
-    """An error: the search took too long and was ended."""
+    """The search took too long and was ended."""
 
 
 class LogSearch:

@@ -83,15 +83,15 @@ async def connect(
     proxy: ProxyProcess | None = None
     has_prompted = False
     try:
-        for each in (*settings.hops, settings):
-            is_last = each is settings
-            connector = _Connector(each, prompter, keyring, opened, on_lost if is_last else None)
+        for host in (*settings.hops, settings):
+            is_last = host is settings
+            connector = _Connector(host, prompter, keyring, opened, on_lost if is_last else None)
             opened.append(await connector.connect())
             proxy = proxy or connector.proxy
             has_prompted = has_prompted or connector.has_prompted
     except BaseException:
-        for one in reversed(opened):
-            one.abort()
+        for connection in reversed(opened):
+            connection.abort()
         if proxy is not None:
             await proxy.end()
         raise

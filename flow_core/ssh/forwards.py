@@ -32,7 +32,7 @@ class Forwards:
 
     @property
     def all(self) -> tuple[Forward | RemoteForward, ...]:
-        return tuple(one for one in self._open if not one.is_closed)
+        return tuple(forward for forward in self._open if not forward.is_closed)
 
     async def open(self, remote_port: int, local_port: int, remote_host: str) -> Forward:
         forward = Forward(self._pool, remote_host, remote_port)
@@ -47,8 +47,8 @@ class Forwards:
         return forward
 
     async def close(self) -> None:
-        for one in self.all:
-            await one.close()
+        for forward in self.all:
+            await forward.close()
 
 
 class Forward:

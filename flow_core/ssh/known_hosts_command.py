@@ -38,18 +38,18 @@ async def run_known_hosts_command(settings: HostSettings, shown_key: SSHKey | No
                 text += piece
             code = await process.wait()
     except TimeoutError:
-        raise _failed(argv, f"no answer within {_DEADLINE_S:g} s") from None
+        raise _command_error(argv, f"no answer within {_DEADLINE_S:g} s") from None
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
     if code:
-        raise _failed(argv, f"it ended with exit code {code}")
+        raise _command_error(argv, f"it ended with exit code {code}")
     return text.decode("utf-8", "replace")
 
 
-def _failed(argv: list[str], reason: str) -> ConfigError:
+def _command_error(argv: list[str], reason: str) -> ConfigError:
     return ConfigError(f"KnownHostsCommand: {argv[0]!r} failed: {reason}", field="KnownHostsCommand")
 
 

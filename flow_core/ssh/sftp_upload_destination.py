@@ -212,14 +212,14 @@ class SftpFolder:
         """Returns the mode; None if the path is missing or leads through a link."""
         if not await self._is_real(sftp, path.rpartition("/")[0]):
             return None
-        return await _mode_of(sftp, self._full_path(path))
+        return await _read_mode(sftp, self._full_path(path))
 
     async def _is_real(self, sftp: asyncssh.SFTPClient, folder: str) -> bool:
         """Returns whether the path and its parents are folders and no links. Remembers a folder until the end."""
         for each in [*parents(folder), folder] if folder else []:
             if each in self._real_folders:
                 continue
-            mode = await _mode_of(sftp, self._full_path(each))
+            mode = await _read_mode(sftp, self._full_path(each))
             if mode is None or not stat.S_ISDIR(mode):
                 return False
             self._real_folders.add(each)
@@ -279,13 +279,13 @@ class SftpFolder:
 
     async def _move_into_place(self, sftp: asyncssh.SFTPClient, part: str, path: str) -> None:
         async with asyncio.timeout(IDLE_TIMEOUT_S):
-            mode = await _mode_of(sftp, self._full_path(path))
+            mode = await _read_mode(sftp, self._full_path(path))
             if mode is not None and stat.S_ISDIR(mode):
                 raise DestinationConflict(path)
             await replace_file(sftp, self._full_path(part), self._full_path(path))
 
 
-async def _mode_of(sftp: asyncssh.SFTPClient, path: bytes) -> int | None:
+async def _read_mode(sftp: asyncssh.SFTPClient, path: bytes) -> int | None:
     try:
         return (await sftp.lstat(path)).permissions
     except _MISSING_ERRORS:

@@ -69,7 +69,7 @@ async def _query(jump: Jump, config: Path | None, hostname: str | None = None) -
     ssh = shutil.which("ssh")
     overrides = SshConfigOverrides(hostname, jump.user, jump.port)
     if ssh is None:
-        return _without_ssh(jump, overrides, config)
+        return _use_defaults(jump, overrides, config)
     found = await _query_ssh_options(ssh, [*_config_words(config), *overrides.words()], jump.host)
     return parse_settings(found, jump.host, await _defaults(ssh))
 
@@ -126,7 +126,7 @@ async def _run_ssh_g(argv: Sequence[str], host: str) -> str:
     return out.decode("utf-8", "replace")
 
 
-def _without_ssh(
+def _use_defaults(
     jump: Jump, overrides: SshConfigOverrides, config: Path | None
 ) -> tuple[HostSettings, tuple[Jump, ...]]:
     """Returns ssh's own defaults. Raises ConfigError if a config exists, since only ssh can read it."""

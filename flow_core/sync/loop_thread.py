@@ -36,7 +36,7 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     """
     try:
         loop = private_loop()
-        if _running() is loop:
+        if _find_running_loop() is loop:
             raise RuntimeError("the blocking Flow was called from its own event loop; use AsyncFlow there")
     except BaseException:
         coroutine.close()
@@ -44,17 +44,17 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     future: Future[T] | None = None
     try:
         future = asyncio.run_coroutine_threadsafe(coroutine, loop)
-        return _result(future)
+        return _wait_for_result(future)
     except BaseException:
         _stop_at_end()
         raise
     finally:
         if future is None or not future.done():  # Ctrl-C, or an exception of a signal handler
-            loop.call_soon_threadsafe(_give_up, coroutine)
-            _settle(loop)
+            loop.call_soon_threadsafe(_cancel_on_loop, coroutine)
+            _wait_for_cleanup(loop)
 
 
-def _give_up(coroutine: Coroutine[Any, Any, object]) -> None:
+def _cancel_on_loop(coroutine: Coroutine[Any, Any, object]) -> None:
     """Cancels the coroutine's task on the loop, or closes a coroutine that never became a task."""
     for task in asyncio.all_tasks():
         if task.get_coro() is coroutine:
@@ -69,9 +69,9 @@ def _stop_at_end() -> None:
         threading.Event().wait()
 
 
-def _result(future: Future[T]) -> T:
+def _wait_for_result(future: Future[T]) -> T:
     """Waits for the result. If a loop runs in this thread, Ctrl-C may cancel the calling task without waking us."""
-    task = None if _running() is None else asyncio.current_task()
+    task = None if _find_running_loop() is None else asyncio.current_task()
     if task is None:
         return future.result()
     cancelled_before = task.cancelling()
@@ -87,10 +87,10 @@ def _result(future: Future[T]) -> T:
 
 def iter_sync(stream: AsyncIterator[T]) -> Iterator[T]:
     """Iterates over an async iterator, one item at a time. Leaving early closes the stream at its source."""
-    return _pull(stream, os.getpid())
+    return _iterate(stream, os.getpid())
 
 
-def _pull(stream: AsyncIterator[T], process: int) -> Iterator[T]:
+def _iterate(stream: AsyncIterator[T], process: int) -> Iterator[T]:
     try:
         while True:
             if process != os.getpid():  # a forked child has only a copy; its parent continues to read
@@ -113,7 +113,7 @@ def _close(stream: AsyncIterator[T]) -> None:
     if close is None:
         return
     loop = private_loop()
-    if _running() is loop:  # the garbage collector may run on any thread, also on this one
+    if _find_running_loop() is loop:  # the garbage collector may run on any thread, also on this one
         _closing.add(task := loop.create_task(close()))
         task.add_done_callback(_closing.discard)
     else:
@@ -123,7 +123,7 @@ def _close(stream: AsyncIterator[T]) -> None:
 _closing: set[asyncio.Task[None]] = set()
 
 
-def _running() -> asyncio.AbstractEventLoop | None:
+def _find_running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -248,7 +248,7 @@ class _Workers(ThreadPoolExecutor):
             return future
 
 
-def _settle(loop: asyncio.AbstractEventLoop) -> None:
+def _wait_for_cleanup(loop: asyncio.AbstractEventLoop) -> None:
     """Waits up to 5 s for the clean-up of cancelled work. Its result and its errors are ignored."""
     done = threading.Event()
 

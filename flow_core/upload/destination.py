@@ -12,7 +12,7 @@ from flow_core.upload.source import SourceEntry
 
 
 class DestinationEntry(NamedTuple):
-    """What exists at a path of the destination. `target` is the target of a link."""
+    """The file, folder or link at a path of the destination. `target` is the target of a link."""
 
     kind: Literal["file", "link", "other"]
     size: int = 0
@@ -31,7 +31,7 @@ class WrittenFile(NamedTuple):
 
 
 class DestinationConflict(Exception):
-    """Something of another kind exists where a folder or a file has to be, such as a link."""
+    """A folder or a file has to be at a path where something of another kind exists, such as a link."""
 
 
 class UploadDestination(Protocol):
@@ -60,7 +60,7 @@ class UploadDestination(Protocol):
         """Releases the lock. Calling it again is safe."""
 
     async def stat_paths(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
-        """Returns what exists at the paths, in their order. None: nothing exists, or a parent is a link."""
+        """Returns the entries at the paths, in their order. None: nothing exists, or a parent is a link."""
 
     async def make_folders(self, folder: str) -> list[str]:
         """Creates a folder and its missing parents. Returns the created ones, the topmost first.
@@ -81,7 +81,7 @@ class UploadDestination(Protocol):
         """Sets the mode and mtime of an existing file. Raises DestinationConflict if there is none."""
 
     async def digest(self, path: str) -> str | None:
-        """Returns the BLAKE2b digest (16 bytes, as hex) of a file; None where that costs as much as sending it."""
+        """Returns the BLAKE2b digest (16 bytes, as hex) of a file; None if that costs as much as sending it."""
 
     async def delete(self, path: str) -> None:
         """Removes a file or link. Calling it again is safe."""
@@ -90,7 +90,7 @@ class UploadDestination(Protocol):
         """Removes an empty folder. Returns False if it isn't empty or isn't a folder."""
 
     async def read_manifest(self) -> bytes | None:
-        """Returns what `write_manifest` last wrote; None if there is no regular file."""
+        """Returns the data that `write_manifest` wrote last; None if there is no regular file."""
 
     async def write_manifest(self, data: bytes) -> None:
         """Replaces the manifest atomically and durably."""

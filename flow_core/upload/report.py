@@ -25,7 +25,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """What an upload did. `skipped` has one sentence per file that could not be sent; after 1,000 it has a count."""
+    """The effect of an upload.
+
+    `skipped` has one sentence per file that could not be sent; after 1,000 it has a count.
+    """
 
     files_sent: int
     files_unchanged: int
