@@ -140,8 +140,9 @@ class _Connector:
         raise failures.connection_lost(self._settings, "its key was looked at")
 
     def _skip_certificate(self, error: asyncssh.HostKeyNotVerifiable) -> None:
-        """Makes the next attempt request the host's plain key, as ssh does. Raises HostKeyChanged for a revoked
-        certificate.
+        """Makes the next attempt request the host's plain key, as ssh does.
+
+        Raises HostKeyChanged for a revoked certificate.
         """
         if self._accepts_certificates and "revoked" not in error.reason:
             self._accepts_certificates = False

@@ -1,4 +1,4 @@
-"""Parses s3:// addresses, and checks them without a network. Standard library only."""
+"""Parses s3:// addresses, and checks them without a network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class S3Address(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> S3Address:
-        """Raises ValueError with the reason."""
+        """Parses an address. Raises ValueError with the reason."""
         if not text.startswith(SCHEME):
             raise ValueError("must be s3://bucket/key")
         if not text.isprintable():
