@@ -12,7 +12,7 @@ from typing import Any
 from flow_core.errors import ConfigError, printable
 
 DEFAULT_CONTEXT = "local"
-"""The context that is used where nothing names another one. It always exists."""
+"""The context that is used if no other one is named. It always exists."""
 _CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NAME_RULE = "a context's name is up to 64 letters, digits, '.', '_' and '-'"
 _SHOWN = 70

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TASKS = "tasks"
 CONTEXTS = "contexts"
-"""Not a facet: the name under which listeners hear that a context answers, fails or has a market now."""
+"""Not a facet: listeners get this name if a context answers, fails or has a market now."""
 
 
 class FacetRow(Protocol):

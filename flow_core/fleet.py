@@ -36,7 +36,7 @@ _TASKS_SHOWN = 10_000
 _CLOSE_S = 5.0
 _DOUBLINGS_MAX = 10  # longer than the longest pause; the power of two would overflow one day
 Listener = Callable[[frozenset[str]], None]
-"""Gets the facets whose rows have changed, and `CONTEXTS` where the state of a context has."""
+"""Gets the facets whose rows have changed, and `CONTEXTS` if the state of a context has."""
 
 
 class Fleet:
@@ -303,7 +303,7 @@ _READERS: Mapping[str, Callable[[Provider], Awaitable[tuple[FacetRow, ...] | Non
     "volumes": _volumes,
     "instances": _instances,
 }
-"""How the rows of each facet are read. A reader returns None where the provider lacks the facet."""
+"""The functions that read the rows of each facet; they return None if the provider lacks the facet."""
 
 
 def _capacity_key(row: AvailableInstance) -> Hashable:

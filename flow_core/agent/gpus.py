@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flow_core.agent.nvml import DriverGpu
 
 PRETEND_PREFIX = "pretend-"
-"""Prefix of the id of a GPU that only this program treats as one."""
+"""Prefix of the id of a declared GPU, which exists only for this program."""
 
 _DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg")
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/lib/wsl/lib", "/usr/bin"))

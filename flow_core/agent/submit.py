@@ -296,7 +296,7 @@ def refuse_pruned_key(layout: Layout, key: str) -> None:
 
 
 def build_argv(command: str | Sequence[str], *, in_container: bool = False) -> list[str]:
-    """Returns the argv to execute: a list as it is, a command line through the shell."""
+    """Returns the argv to execute: an unchanged list, or the shell with a command line."""
     if in_container:
         return build_container_argv(command)
     if not isinstance(command, str):

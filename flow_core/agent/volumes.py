@@ -31,7 +31,7 @@ TARGET_TAKEN = "volume_target_taken"
 
 
 class StoredVolume(NamedTuple):
-    """One volume as it is now. `attached_to` contains the ids of the unfinished tasks that hold it."""
+    """The current state of one volume. `attached_to` contains the ids of the unfinished tasks that hold it."""
 
     volume_id: str
     name: str

@@ -54,7 +54,7 @@ class AsyncDevEnvironment:
         """Starts the VM, or finds the one that exists, and returns once it runs. Calling it again is safe.
 
         `force_new` starts another one beside it. Raises Conflict if the existing VM has another instance type or image
-        than you request, and what `tasks.run` raises.
+        than you request, and the errors of `tasks.run`.
         """
         found = None if force_new else await self._find()
         if found is None:
@@ -199,7 +199,7 @@ class AsyncDevEnvironment:
 
 
 def dev_name() -> str:
-    """Returns the name of this user's dev VM: the same on every machine where the user has the same name."""
+    """Returns the name of this user's dev VM, which depends only on the user's name."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

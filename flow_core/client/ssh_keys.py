@@ -1,4 +1,4 @@
-"""SSH keys: those that open instances, on this machine and on a platform."""
+"""SSH keys that open instances, on this machine and on a platform."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class AsyncSshKeyResource:
     """The SSH keys of one context. Keys are tables of text, as in the reference.
 
-    The platform's keys are those of the provider; if it has none, those of the Mithril API when MITHRIL_API_KEY is set.
+    The platform's keys are the provider's; if it has none, the Mithril API's if MITHRIL_API_KEY is set.
     """
 
     def __init__(self, client: ContextClient) -> None:

@@ -1,4 +1,4 @@
-"""The handle of a task: its record, and what you can do with it."""
+"""The handle of a task: its record, and its actions."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class AsyncTask(TaskProperties):
         await cancel_task(self.flow, self.record.task_id, force=force)
 
     async def stop(self) -> None:
-        """Does what `cancel` does."""
+        """Requests the end of the task, as `cancel` does."""
         await self.cancel()
 
     async def logs(
@@ -130,7 +130,7 @@ class AsyncTask(TaskProperties):
             return None
 
     async def shell_command(self) -> str | None:
-        """Does what `ssh_command` does."""
+        """Returns the same command as `ssh_command`."""
         return await self.ssh_command()
 
     async def _wait_until(self, is_reached: Callable[[], bool], limit_s: float | None) -> AsyncTask:

@@ -43,10 +43,10 @@ class AsyncTaskAccessResource:
     ) -> int | None:
         """Opens a shell in a running task on this program's terminal, or runs one command there.
 
-        Returns when it has ended: the exit code of a command, None for a shell. A command's output is shown as it is
-        written, on the terminal if there is one, otherwise on standard output and standard error. `record` writes an
-        asciicast v2 file and prints its path. `progress_context` is accepted and ignored. Raises NotFound, Conflict for
-        a task that doesn't run, FlowError for a shell without a terminal.
+        Returns when it has ended: the exit code of a command, None for a shell. A command's output is shown
+        immediately, on the terminal if there is one, otherwise on standard output and standard error. `record` writes
+        an asciicast v2 file and prints its path. `progress_context` is accepted and ignored. Raises NotFound, Conflict
+        for a task that doesn't run, FlowError for a shell without a terminal.
         """
         validation.text("task_id", task_id)
         validation.optional_command("command", command)
@@ -97,7 +97,7 @@ class AsyncTaskAccessResource:
         progress_reporter: object | None = None,
         git_incremental: bool | None = None,
     ) -> UploadResult:
-        """Copies `source_dir` (default: the current directory) to a directory of a running task; sends what changed.
+        """Copies `source_dir` (default: the current directory) to a directory of a running task; sends only changes.
 
         Files that .flowignore and .gitignore name are not sent. git lists the changes if `git_incremental` is true, or
         if you don't give it and there is a git work tree. Files that were deleted here since the last upload are
@@ -141,8 +141,8 @@ class AsyncTaskAccessResource:
         """Copies a file of a task to this machine, completely or not at all, and returns its path here.
 
         `source` is a path in the task, as in `put_file`. Into a `target` that is a folder, the file is copied under
-        its own name. It also works after the task's end while the file exists. Calling it again is safe. Raises what
-        `put_file` raises.
+        its own name. It also works after the task's end while the file exists. Calling it again is safe. Raises the
+        errors of `put_file`.
         """
         wanted, there, here = (
             validation.text("task_id", task_id),

@@ -72,10 +72,10 @@ class AsyncTaskLogResource:
 
         Both streams, merged; `stderr`, or `stream` (or `source`) "stdout" or "stderr", selects one. That is Unsupported
         if the task has one log for both, as with `streams: merged` or `tty`. `source="startup"`, or "host", reads the
-        log of what prepared its machine. `attempt` counts from 0; default: the newest. `rank` is the instance. A task
-        that hasn't started has the log ""; followed, it waits for the start. Bytes that aren't UTF-8 become U+FFFD.
-        Control characters stay: escape them before you show them. Close the iterator (`aclosing`) if you leave it
-        early. Raises NotFound, ConfigError, Unsupported.
+        log of the preparation of its machine. `attempt` counts from 0; default: the newest. `rank` is the instance. A
+        task that hasn't started has the log ""; followed, it waits for the start. Bytes that aren't UTF-8 become
+        U+FFFD. Control characters stay: escape them before you show them. Close the iterator (`aclosing`) if you leave
+        it early. Raises NotFound, ConfigError, Unsupported.
         """
         from flow_core.logs.follow import (
             follow_lines,

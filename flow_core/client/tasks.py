@@ -52,9 +52,9 @@ class AsyncTaskResource:
         You may write command=... in place of the first argument. `mounts` maps target to source (a single source gets
         a default target) and replaces the config's data_mounts. `wait_until` is "submitted", "running" or "terminal";
         after `max_wait_seconds` it raises TimeoutError, and the task continues. `dry_run` checks the task and submits
-        nothing: the message of the task that it returns says what would be done. Without a wait, the call ends within
+        nothing: the message of the returned task describes the steps. Without a wait, the call ends within
         the provider's deadline. Two calls submit two tasks. Raises ConfigError with field and line, CapacityError for
-        what this context can never offer, NotFound or Conflict for a volume, Unsupported.
+        capacity that this context never offers, NotFound or Conflict for a volume, Unsupported.
         """
         from flow_core.models.task_sources import to_task_config, with_mounts  # lazy import: loads pydantic
 
@@ -111,7 +111,7 @@ class AsyncTaskResource:
         return (await self._client.provider.get_task(validation.text("task_id", task_id))).status.value
 
     async def cancel(self, task_id: str, force: bool = False) -> None:
-        """Requests the end of a task and returns at once; its status follows.
+        """Requests the end of a task and returns immediately; its status changes later.
 
         Calling it again is safe, also after its end. `force` grants no time to clean up. Raises NotFound.
         """

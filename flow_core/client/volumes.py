@@ -62,7 +62,7 @@ class AsyncVolumeResource:
         )
 
     async def mount(self, volume_id: str, task_id: str, mount_point: str | None = None) -> bool:
-        """Does what `attach` does, and returns True once the task has the volume."""
+        """Attaches a volume as `attach` does, and returns True once the task has it."""
         await self.attach(volume_id, task_id, mount_point)
         return True
 

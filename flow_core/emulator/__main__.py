@@ -64,7 +64,7 @@ async def _serve(arguments: argparse.Namespace, folder: EmulatorFolder | None) -
     async with emulator:
         details = emulator.as_json()
         if sample is not None:
-            details |= await sample.fill(emulator)  # first, since `limitations` boots a machine where none has booted
+            details |= await sample.fill(emulator)  # first, since `limitations` boots a machine if none has booted
         if limitations := await emulator.limitations():
             print(f"emulator: {limitations}", file=sys.stderr)
         print(json.dumps(details), flush=True)

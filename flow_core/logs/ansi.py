@@ -50,12 +50,12 @@ _Cells = list[tuple[str, TextStyle]]
 
 
 def plain(text: str) -> str:
-    """Returns what a terminal would show of one line, without colours."""
+    """Returns one line as a terminal would show it, without colours."""
     return "".join(run for run, _ in styled(text))
 
 
 def styled(text: str) -> list[tuple[str, TextStyle]]:
-    """Returns what a terminal would show of one line, in runs of equal style."""
+    """Returns one line as a terminal would show it, in runs of equal style."""
     if not is_unsafe(text):
         return [(text, PLAIN)] if text else []
     row = _Row()

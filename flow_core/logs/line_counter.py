@@ -45,7 +45,7 @@ class _ScanResult:
 class LineCounter:
     """The number of lines in the scanned part of a file. It finds any line by number in about a millisecond.
 
-    `catch_up` scans what was appended; `update` does the same synchronously. A file that was replaced or cut short is
+    `catch_up` scans appended bytes; `update` does the same synchronously. A file that was replaced or cut short is
     scanned again from its start.
     """
 

@@ -29,7 +29,7 @@ class SampleBroadcast:
         return self._current is None
 
     async def subscribe(self) -> AsyncGenerator[MachineSample, None]:
-        """Yields samples as they arrive. Raises what the source raises. Close it when you leave it early."""
+        """Yields samples as they arrive. Raises the errors of the source. Close it when you leave it early."""
         if self._current is None or self._current.has_ended:
             self._current = _SampleSource(self._source)
         current = self._current

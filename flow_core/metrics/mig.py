@@ -16,7 +16,7 @@ _SLICE_LINE = re.compile(r" +MIG (\S+) +Device +([0-9]{1,6}): \(UUID: (MIG-[^)]+
 
 @dataclass(frozen=True, slots=True)
 class MigMeasurement:
-    """What `-q -x` reports for one GPU: its slices by index, and the slice of each process."""
+    """The report of `-q -x` for one GPU: its slices by index, and the slice of each process."""
 
     slices: dict[int, tuple[float | None, float | None, int | None]] = field(default_factory=dict)
     index_of_instance: dict[tuple[str, str], int] = field(default_factory=dict)

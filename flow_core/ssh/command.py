@@ -1,4 +1,4 @@
-"""Runs one command on a host, regardless of what its login shell prints first."""
+"""Runs one command on a host, regardless of earlier output of its login shell."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RunningCommand:
         self.is_ended = False
 
     async def wait_started(self) -> None:
-        """Waits until our sh has started on the remote side and drops what the login shell printed before.
+        """Waits until flow's sh has started on the remote side; drops the earlier output of the login shell.
 
         Also returns when both streams have ended.
         """
@@ -151,7 +151,7 @@ async def start_command(
     login. Raises ProviderError if the server ran something else.
     """
     marker = f"flow-{secrets.token_hex(12)}"
-    # The login shell may be any program and may print anything first. Output after the marker comes from our sh.
+    # The login shell may be any program and may print anything first. Output after the marker comes from flow's sh.
     script = f"printf '\\036{marker} %s\\036' $$; printf '\\036{marker} %s\\036' $$ >&2\n{command}"
     leftover_group: int | None = None
     try:

@@ -101,7 +101,10 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def session(self, opener: Opener[_T]) -> AsyncIterator[_T]:
-        """Yields what `opener` opens on a connection. It counts against the server's session limit until exit."""
+        """Yields the session that `opener` opens on a connection.
+
+        It counts against the server's session limit until exit.
+        """
         pooled, opened = await self._open(opener)
         try:
             yield opened

@@ -120,7 +120,7 @@ async def follow_file(
     until: asyncio.Event | None = None,
     reconnect_timeout_s: float | None = None,
 ) -> AsyncGenerator[FilePiece, None]:
-    """Yields the bytes of `path` from `offset` on and what is appended, like `tail -F`. Waits for a missing file.
+    """Yields the bytes of `path` from `offset` on and appended bytes, like `tail -F`. Waits for a missing file.
 
     Ends after `until` is set, when all bytes that existed then have been sent. Reconnects after a lost connection
     and resumes at the byte where it stopped, without limit or for `reconnect_timeout_s`; then raises Unreachable.
@@ -148,7 +148,7 @@ async def follow_file(
 
 
 class _FilePosition:
-    """The position of the reader: file, offset, and what happened last."""
+    """The position of the reader: file, offset, and the last event."""
 
     def __init__(self, offset: int, inode: int | None) -> None:
         self.offset = offset

@@ -19,7 +19,7 @@ _DEADLINE_S = 10.0
 
 
 async def run_known_hosts_command(settings: HostSettings, shown_key: SSHKey | None) -> str:
-    """Returns what the command prints about a host, before connecting or for a key that it shows; "" if none is set.
+    """Returns the output of the command for a host, before connecting or for a shown key; "" if no command is set.
 
     Returns "" if the command can't be started, as ssh does. Raises ConfigError if it fails: ssh then trusts no host.
     """

@@ -118,7 +118,7 @@ async def _run_ssh_g(argv: Sequence[str], host: str) -> str:
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # includes the commands of Match exec, which hold our pipes
+                os.killpg(process.pid, signal.SIGKILL)  # includes the commands of Match exec, which hold the pipes
             await process.wait()
     if process.returncode:
         error_lines = err.decode("utf-8", "replace").strip().splitlines() or ["it gave no reason"]

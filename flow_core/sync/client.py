@@ -40,8 +40,8 @@ class Client:
         """Runs a command, an argument list, a TaskSpec or a TaskConfig; with `wait`, returns once it has ended.
 
         `gpu` is a shorthand such as "a100:4"; `cpus` and `memory_gb` are the minimum of an instance; `kwargs` are
-        further fields of a TaskConfig. Two calls submit two tasks. Raises ConfigError, CapacityError, and what
-        `Flow.run` raises.
+        further fields of a TaskConfig. Two calls submit two tasks. Raises ConfigError, CapacityError, and the
+        errors of `Flow.run`.
         """
         task = self._flow.run(_config(command, {"gpu": gpu, "cpus": cpus, "memory_gb": memory_gb}, kwargs))
         return task.wait() if wait else task
@@ -76,7 +76,7 @@ class Client:
         return self._flow.reserve(gpu, duration_hours, auto_renew).reservation_id
 
     def prune(self, older_than_days: float | None = None, keep_last: int | None = None) -> PruningResult:
-        """Removes ended tasks with their logs and records: those that `Flow.plan_pruning` lists for these arguments.
+        """Removes the ended tasks that `Flow.plan_pruning` lists for these arguments, with their logs and records.
 
         Tasks with their own files in their folders stay, and so do volumes. Calling it again is safe. Raises
         ConfigError, Unsupported.

@@ -31,7 +31,7 @@ _is_over = False
 def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine to its end from blocking code. Ctrl-C cancels it and waits for its clean-up.
 
-    Works where a loop already runs (a notebook). Raises RuntimeError on the private loop itself, where waiting would
+    Works if a loop already runs (a notebook). Raises RuntimeError on the private loop itself, where waiting would
     never end, and FlowError while Python exits.
     """
     try:
@@ -157,7 +157,7 @@ def close_at_exit(client: Closable) -> None:
 class _Loop(asyncio.SelectorEventLoop):
     """An event loop that records its subprocesses, and counts as closed in a forked child.
 
-    The child shares the kernel's list of what the parent waits for. Objects that are garbage-collected in the child
+    The child shares the kernel's list of the parent's descriptors. Objects that are garbage-collected in the child
     must not remove anything from that list; on a closed loop they don't.
     """
 

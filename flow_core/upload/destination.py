@@ -31,7 +31,7 @@ class WrittenFile(NamedTuple):
 
 
 class DestinationConflict(Exception):
-    """A folder or a file has to be at a path where something of another kind exists, such as a link."""
+    """An object of another kind, such as a link, exists at the path of a folder or a file."""
 
 
 class UploadDestination(Protocol):

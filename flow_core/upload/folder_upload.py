@@ -40,7 +40,7 @@ async def upload(
     `git_incremental`: False compares every file with the destination. True checks only the files that differ according
     to git since the last upload, and every file if git can't know (the first time, after an ignore file changed,
     with a .flowignore that re-includes files). None does the same if git is available. Only a full comparison
-    notices what others changed at the destination. Uploading a folder onto itself sends nothing. Calling it again is
+    notices changes of others at the destination. Uploading a folder onto itself sends nothing. Calling it again is
     safe, also after an interruption: it continues where it stopped.
 
     Raises ConfigError (source_dir, git_incremental, timeout), AuthError, Conflict (another upload is under way),

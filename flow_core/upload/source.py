@@ -73,7 +73,7 @@ class SourceReader:
 
     @property
     def digest(self) -> str:
-        """The BLAKE2b digest (16 bytes, as hex) of what was read."""
+        """The BLAKE2b digest (16 bytes, as hex) of the bytes that were read."""
         return self._sum.hexdigest()
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """The leases of GPUs, which record the task that holds each GPU.
 
 A task holds a GPU by a lock, whose descriptor all its processes inherit, and by a lease that names the task. A GPU is
-free if its lock can be taken, the task in its lease is over, and no process uses it. The lease protects the GPU where
+free if its lock can be taken, the task in its lease is over, and no process uses it. The lease protects the GPU if
 locks are unreliable (NFS); the lock protects it while a process outlives its task's record. If a lease can't be read,
 the holder is the task whose record names the GPU.
 """

@@ -51,7 +51,7 @@ class ReservationRequest(NamedTuple):
 
 
 class ReservationReport(NamedTuple):
-    """One reservation as it is now. Times are seconds since the epoch.
+    """The current state of one reservation. Times are seconds since the epoch.
 
     For a reservation with an unusable record, only the id, the status, the context of the caller and the message are
     known.

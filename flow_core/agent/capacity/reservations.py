@@ -112,7 +112,7 @@ class Reservations:
     def _plan(self, request: ReservationRequest, now: float) -> ReservationRecord:
         """Returns the reservation without its GPUs. Refuses with STARTS_IN_PAST, STARTS_TOO_LATE.
 
-        The start is a whole second, so that it reads back as it is shown.
+        The start is a whole second, so that users see the exact start.
         """
         requested_start = now if request.start is None else request.start
         if requested_start < now - _START_TOLERANCE_S:

@@ -68,7 +68,7 @@ class Container(NamedTuple):
 
 
 def build_container_argv(command: str | Sequence[str]) -> list[str]:
-    """Returns the argv inside a container; a list stays as it is.
+    """Returns the argv inside a container; a list is unchanged.
 
     A command line goes to bash if the image has it, otherwise to sh.
     """

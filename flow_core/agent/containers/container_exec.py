@@ -17,7 +17,7 @@ CONTAINER_CLOSED = "container_closed"
 ENGINE_GONE = "engine_gone"
 
 _CLEANUP_TRIES, _CLEANUP_PAUSE_S = 3, 0.3
-_START_TIMEOUT_S = 10.0  # a task counts as running once the engine was asked to run it
+_START_TIMEOUT_S = 10.0  # a task counts as running once the engine got the command to run it
 
 
 class ContainerEntry(NamedTuple):

@@ -20,8 +20,8 @@ UNFINISHED, SUPERVISED, PROCESSES = "unfinished", "supervised", "processes"
 BROKEN, GONE, MOUNTED, MADE_FILES, FAILED = "broken", "gone", "mounted", "made_files", "failed"
 """Reasons why a task can't be removed.
 
-Their details are, for the five of this line: the fault of the record, nothing, a mount point, a path, and the system's
-error message. The others have no details.
+The details of the five in this line are: the error of the record, nothing, a mount point, a path, and the system's error
+message. The others have no details.
 """
 
 
@@ -87,7 +87,7 @@ class PruningSelection(NamedTuple):
 
 
 class TaskInspector:
-    """Inspects tasks one by one; processes and mounts are those at the time of its creation."""
+    """Inspects tasks one by one, with the processes and mounts at the time of its creation."""
 
     def __init__(self, progress: Callable[[], None] = lambda: None) -> None:
         self._progress = progress

@@ -29,7 +29,7 @@ def select_rank_gpus(gpus: Sequence[str], rank: int, ranks: int) -> Sequence[str
 def rank_environment(spec: StoredSpec, rank: int, gpu_count: int, master_port: int | None) -> dict[str, str]:
     """Returns the variables that describe a rank, in the names of the Flow SDK, of torch and of torchrun.
 
-    Without a master port there is only one rank, and no variable makes a script look for others. A part of a task on
+    Without a master port there is only one rank, and no variable makes a script wait for others. A part of a task on
     several machines is one rank; its spec contains the address of the rendezvous.
     """
     head, ranks = HEAD, str(spec.ranks)

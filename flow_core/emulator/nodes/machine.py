@@ -155,7 +155,7 @@ class EmulatedMachine:
         await self.pid1.spawn(self.requests.script(SCRIPT, SCRIPT_LOG))
 
     async def _start_again(self, spec: NodeSpec) -> None:
-        """Does what a system does at boot: updates /etc/hosts, mounts fstab, starts enabled services."""
+        """Repeats the boot of a system: updates /etc/hosts, mounts fstab, starts enabled services."""
         await self._run_command(_PUT, "/etc/hosts", hosts(spec))
         if not self.requests.prefix:
             await self._run_command('[ ! -s "$1" ] || mount -a', "/etc/fstab")

@@ -49,7 +49,9 @@ class MachineSshServer(connection.SshServerConnection):
             self._machine.connections.discard(self)
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        """asyncssh calls this before the client proves that it has the key, and again after that."""
+        """Accepts a key that opens a candidate. asyncssh calls this before and after the client proves that it has the
+        key.
+        """
         found = (machine for machine in self._candidates() if key.public_data in machine.accepted_keys)
         self._machine, self._user = next(found, None), username
         return self._machine is not None

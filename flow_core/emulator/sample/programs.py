@@ -1,4 +1,4 @@
-"""Startup scripts of the sample's machines, and programs that print what training prints."""
+"""Startup scripts of the sample's machines, and programs that print the output of a training."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class ClientTerminal(NamedTuple):
 
 
 class SessionRequest(NamedTuple):
-    """What a client asks the server to start: by default a shell. `env` holds the variables that the client may set."""
+    """A client's request to start a program: by default a shell. `env` holds the variables that the client may set."""
 
     command: str | None
     is_sftp: bool
