@@ -88,8 +88,8 @@ class TaskStore:
         with self._hold_lock():
             names = frozenset(self._iter_task_ids())
             found = [stored for name in names if (stored := self._load(name)) is not None]
-            for gone in self._cache.keys() - names:  # removed by this or another program
-                del self._cache[gone]
+            for task_id in self._cache.keys() - names:  # removed by this or another program
+                del self._cache[task_id]
         return sorted(found, key=lambda stored: stored.seq, reverse=True)
 
     def find(self, task_id: str) -> StoredTask | None:

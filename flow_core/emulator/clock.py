@@ -75,9 +75,9 @@ class WorldClock:
             async with self._turn:
                 while self._due and self._due[0][0] <= self.elapsed_s:
                     await _run_action(heapq.heappop(self._due)[2])
-            await self._until_due()
+            await self._wait_until_due()
 
-    async def _until_due(self) -> None:
+    async def _wait_until_due(self) -> None:
         self._changed.clear()
         wait_s = max(0.0, self._due[0][0] - self.elapsed_s) if self._due else None
         try:

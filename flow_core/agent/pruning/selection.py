@@ -20,8 +20,8 @@ UNFINISHED, SUPERVISED, PROCESSES = "unfinished", "supervised", "processes"
 BROKEN, GONE, MOUNTED, MADE_FILES, FAILED = "broken", "gone", "mounted", "made_files", "failed"
 """Reasons why a task can't be removed.
 
-The details of the five in this line are: the error of the record, nothing, a mount point, a path, and the system's error
-message. The others have no details.
+The details of the five in this line are: the error of the record, nothing, a mount point, a path, and the system's
+error message. The others have no details.
 """
 
 

@@ -35,11 +35,11 @@ class FaultMiddleware:
         await asyncio.sleep(fault.delay_s)
         if fault.replaces_response and fault.when == "before":
             await _drain(receive)
-            response = _replacement(fault, 200)
+            response = _make_replacement(fault, 200)
         else:
             response = await _call(self._app, scope, receive)
             if fault.replaces_response:
-                response = _replacement(fault, response.status_code)
+                response = _make_replacement(fault, response.status_code)
         if fault.cut == "all":
             await cut_connection(scope, receive)
             return
@@ -48,7 +48,7 @@ class FaultMiddleware:
         await _send(fault, response, scope, receive, send)
 
 
-def _replacement(fault: Fault, usual_status: int) -> Response:
+def _make_replacement(fault: Fault, usual_status: int) -> Response:
     status = fault.status or usual_status
     detail = {"detail": fault.detail or f"Injected {status}"}
     body = json.dumps(detail).encode() if fault.body is None else fault.body

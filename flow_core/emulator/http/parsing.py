@@ -60,7 +60,7 @@ def parse_query(request: Request, model: type[Q]) -> Q:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise _invalid(error, "query") from error
+        raise _validation_error(error, "query") from error
 
 
 async def _read_body(request: Request) -> bytes:
@@ -81,9 +81,9 @@ def _parse_body(request: Request, body: bytes, model: type[B]) -> B:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise _invalid(error, "body") from error
+        raise _validation_error(error, "body") from error
 
 
-def _invalid(error: ValidationError, place: str) -> ApiError:
+def _validation_error(error: ValidationError, place: str) -> ApiError:
     wrong = json.loads(error.json(include_url=False, include_context=False, include_input=False))
     return ApiError(422, [{**one, "loc": [place, *one["loc"]]} for one in wrong])

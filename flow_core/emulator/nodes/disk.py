@@ -131,20 +131,20 @@ def _copy_or_link(entry: os.DirEntry[str], target: Path) -> None:
     """Copies a file, or the files of a folder that scripts may write to; everything else is linked."""
     if entry.is_symlink() and os.path.realpath(entry.path).startswith(("/usr/", "/proc/")):
         target.symlink_to(os.readlink(entry.path))
-    elif not _is_open(entry):
+    elif not _is_readable_by_all(entry):
         return
     elif entry.is_file() and entry.stat().st_size <= _LARGEST:
         shutil.copyfile(entry.path, target)
     elif entry.is_dir() and entry.name in _WRITTEN_TO:
         target.mkdir()
         for inner in entries(Path(entry.path)):
-            if inner.is_file() and _is_open(inner):
+            if inner.is_file() and _is_readable_by_all(inner):
                 shutil.copyfile(inner.path, target / inner.name)
     elif entry.is_dir():
         target.symlink_to(f"/run/host/etc/{entry.name}")
 
 
-def _is_open(entry: os.DirEntry[str]) -> bool:
+def _is_readable_by_all(entry: os.DirEntry[str]) -> bool:
     try:
         return bool(entry.stat().st_mode & stat.S_IROTH)
     except OSError:

@@ -35,7 +35,7 @@ class SpawnRequestBuilder(NamedTuple):
 
     def shell(self, user: str, command: str | None, env: Mapping[str, str], more: Mapping[str, Any]) -> SpawnRequest:
         """Builds a shell or a command like sshd. Raises NotStarted for a command that would use the host's paths."""
-        if self.prefix and command is not None and _names_a_path(command):
+        if self.prefix and command is not None and _contains_path(command):
             raise NotStarted(_WITHOUT_ROOT)
         argv = ["-bash"] if command is None else ["bash", "-c", command]
         return SpawnRequest(self._bash, argv, {**self._environment(user), **env}, self._home(user), more)
@@ -73,5 +73,5 @@ class SpawnRequestBuilder(NamedTuple):
         return self.place("/root" if user == "root" else "/home/ubuntu")
 
 
-def _names_a_path(command: str) -> bool:
+def _contains_path(command: str) -> bool:
     return "FLOW_NODE_ROOT" not in command and "/" in re.sub(r"/dev/(null|stdin|stdout|stderr)\b", "", command)

@@ -55,7 +55,9 @@ class Machines(NodeFleet):
             if not self._front.is_open:
                 self._programs = await asyncio.to_thread(create_filtered_bin, self._root / "programs")
                 key = asyncssh.generate_private_key("ssh-ed25519")
-                await self._front.open(server_options(key, self._connections, self._newest_first, self._resolve_port))
+                await self._front.open(
+                    server_options(key, self._connections, self._iter_newest_first, self._resolve_port)
+                )
 
     async def limitations(self) -> str:
         if not self._has_booted:
@@ -96,7 +98,7 @@ class Machines(NodeFleet):
                 await asyncio.to_thread(erase, self._folder(instance_fid))
 
     async def delete_volume(self, volume_fid: str) -> None:
-        await asyncio.to_thread(erase, self._root / "volumes" / _checked(volume_fid))
+        await asyncio.to_thread(erase, self._root / "volumes" / _check_fid(volume_fid))
 
     async def close(self) -> None:
         await asyncio.gather(*(self.halt(fid, keeps_disk=False) for fid in tuple(self._machines)))
@@ -108,7 +110,7 @@ class Machines(NodeFleet):
     async def _boot(self, machine: EmulatedMachine, spec: NodeSpec) -> None:
         volumes = self._root / "volumes"
         for volume in spec.volumes:
-            _checked(volume.fid)
+            _check_fid(volume.fid)
         if not self._not_isolated:
             try:
                 await machine.boot(spec, FleetSettings(volumes, self._programs, ""))
@@ -134,7 +136,7 @@ class Machines(NodeFleet):
 
         return server_options(machine.host_key(), machine.connections, list_machine, self._resolve_port)
 
-    def _newest_first(self) -> Iterator[EmulatedMachine]:
+    def _iter_newest_first(self) -> Iterator[EmulatedMachine]:
         return (machine for machine in reversed(self._machines.values()) if machine.is_live)
 
     def _resolve_port(self, origin: EmulatedMachine, host: str, port: int) -> int | None:
@@ -142,16 +144,16 @@ class Machines(NodeFleet):
 
         A machine's own port 22 is its SSH server. If two orders have the same addresses, each reaches its own machines.
         """
-        named = [origin] if is_loopback(host) else [one for one in self._newest_first() if host in one.names]
+        named = [origin] if is_loopback(host) else [one for one in self._iter_newest_first() if host in one.names]
         for machine in sorted(named, key=lambda one: one.order != origin.order):
             return machine.port if port == 22 else port
         return None
 
     def _folder(self, instance_fid: str) -> Path:
-        return self._root / "machines" / _checked(instance_fid)
+        return self._root / "machines" / _check_fid(instance_fid)
 
 
-def _checked(fid: str) -> str:
+def _check_fid(fid: str) -> str:
     if not _ID.fullmatch(fid):
         raise ProviderError(f"{fid!r} can't be the id of a machine or a volume")
     return fid

@@ -150,10 +150,10 @@ class Pid1Client:
                     sent = socket.send_fds(self._end, [data], fds)
                     break
                 except BlockingIOError:
-                    await self._has_room()
+                    await self._wait_for_room()
             await self._loop.sock_sendall(self._end, data[sent:])
 
-    async def _has_room(self) -> None:
+    async def _wait_for_room(self) -> None:
         room = asyncio.Event()
         self._loop.add_writer(self._end, room.set)
         try:

@@ -49,8 +49,9 @@ class MachineSshServer(connection.SshServerConnection):
             self._machine.connections.discard(self)
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        """Accepts a key that opens a candidate. asyncssh calls this before and after the client proves that it has the
-        key.
+        """Returns whether the key opens a candidate.
+
+        asyncssh calls this before and after the client proves that it has the key.
         """
         found = (machine for machine in self._candidates() if key.public_data in machine.accepted_keys)
         self._machine, self._user = next(found, None), username

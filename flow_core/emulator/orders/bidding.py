@@ -22,9 +22,9 @@ def wait_for_allocation(world: World, bid: BidRow) -> None:
 
     async def consider() -> None:
         bid.timer = None
-        await _consider(world, bid)
+        await _try_to_allocate(world, bid)
 
-    _later(world, bid, world.settings.seconds_to_allocate, consider)
+    _schedule(world, bid, world.settings.seconds_to_allocate, consider)
 
 
 async def pause(world: World, bid: BidRow) -> None:
@@ -77,10 +77,10 @@ async def follow_market(world: World, auction: Auction) -> None:
     theirs = [bid for bid in world.bids.values() if bid.auction is auction]
     for bid in sorted(theirs, key=lambda bid: -bid.limit_cents):
         async with bid.lock:
-            await _follow(world, bid, auction)
+            await _apply_price(world, bid, auction)
 
 
-def _later(world: World, bid: BidRow, delay_s: float, act: Action) -> None:
+def _schedule(world: World, bid: BidRow, delay_s: float, act: Action) -> None:
     """Runs an action later, under the bid's lock, unless the timer was replaced."""
 
     async def act_under_lock() -> None:
@@ -103,25 +103,25 @@ async def _preempt(world: World, bid: BidRow) -> None:
         wait_for_allocation(world, bid)
         await instance_lifecycle.halt(world, _instances(world, bid), "STATUS_PREEMPTED")
 
-    _later(world, bid, notice_s, end)
+    _schedule(world, bid, notice_s, end)
     for instance in _instances(world, bid):
         await instance_lifecycle.warn(world, instance, "STATUS_PREEMPTING", "Preempting", notice_s)
 
 
-async def _follow(world: World, bid: BidRow, auction: Auction) -> None:
+async def _apply_price(world: World, bid: BidRow, auction: Auction) -> None:
     is_outbid = bid.limit_cents < auction.price_cents
     if bid.status == "Allocated" and is_outbid:
         await _preempt(world, bid)
     elif bid.status == "Preempting" and not is_outbid:
-        await _keep(world, bid)
+        await _allocate_again(world, bid)
     elif bid.status == "Open" and bid.timer is None:
-        await _consider(world, bid)
+        await _try_to_allocate(world, bid)
     for instance in _instances(world, bid):
         if instance.is_up:
             instance.set_price(auction.price_cents, world.now)
 
 
-async def _keep(world: World, bid: BidRow) -> None:
+async def _allocate_again(world: World, bid: BidRow) -> None:
     """Allocates a bid again within its notice."""
     bid.set_status("Allocated")
     add_event(world, bid, "Allocated", by_user=False)
@@ -129,7 +129,7 @@ async def _keep(world: World, bid: BidRow) -> None:
         await instance_lifecycle.cancel_end_warning(world, instance)
 
 
-async def _consider(world: World, bid: BidRow) -> None:
+async def _try_to_allocate(world: World, bid: BidRow) -> None:
     auction = bid.auction
     if bid.limit_cents < auction.price_cents or auction.capacity < bid.quantity:
         return

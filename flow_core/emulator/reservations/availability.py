@@ -100,7 +100,7 @@ def find_latest_end(
 ) -> datetime:
     """Returns the latest end of a reservation that begins at `start`; `start` itself if nothing is free then."""
     latest = start
-    for _, end, free in free_slots(world, auction, start, _later(start, LONGEST), without):
+    for _, end, free in free_slots(world, auction, start, _add_span(start, LONGEST), without):
         if free < quantity:
             break
         latest = end
@@ -127,7 +127,7 @@ def free_slots(
     ]
 
 
-def _later(moment: datetime, span: timedelta) -> datetime:
+def _add_span(moment: datetime, span: timedelta) -> datetime:
     try:
         return moment + span
     except OverflowError:

@@ -65,7 +65,7 @@ class _SampleBuilder:
 
     async def _create_past(self, datasets: str, checkpoints: str, shared: str) -> None:
         """Creates the past, in order."""
-        ago, at = self._ago, self._advance_to
+        ago, at = self._time_ago, self._advance_to
         await at(timedelta(hours=3, minutes=40))
         script = finished("python tokenize.py --shards 128", ago(minutes=210), ago(minutes=159))
         await self._task("tokenize-corpus", _A100, script, volumes=[datasets])
@@ -162,7 +162,7 @@ class _SampleBuilder:
             raise AssertionError(f"{method} {path}: {status} {content!r}")
         return json.loads(content or b"null")
 
-    def _ago(self, **duration: float) -> datetime:
+    def _time_ago(self, **duration: float) -> datetime:
         return self._present - timedelta(**duration)
 
     async def _advance_to(self, ago: timedelta) -> None:

@@ -35,7 +35,7 @@ _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
 _SET_FILTER, _NEW_LISTENER, _ALLOW_SPECULATION = 1, 8, 4
 _RECEIVE, _SEND, _IS_VALID = 0xC0502100, 0xC0182101, 0x40082102
-_GO_ON = 1
+_CONTINUE = 1
 _NOTIFICATION = struct.Struct("=QIIiIQ6Q")
 _ANSWER = struct.Struct("=QqiI")
 _IPV4, _IPV6 = 16, 28
@@ -76,7 +76,7 @@ class PrivateNetwork:
         except OSError:
             pass  # a process whose memory can't be read: its call continues unchanged
         try:
-            fcntl.ioctl(self.listener, _SEND, bytearray(_ANSWER.pack(number, 0, 0, _GO_ON)))
+            fcntl.ioctl(self.listener, _SEND, bytearray(_ANSWER.pack(number, 0, 0, _CONTINUE)))
         except OSError:
             return  # the caller has ended
 

@@ -60,14 +60,14 @@ class Host(NamedTuple):
 
     @classmethod
     def open(cls, binds: list[tuple[str, str, bool]]) -> Host:
-        programs = {name: _handle(f"/{name}") for name in _PROGRAMS if os.path.isdir(f"/{name}")}
+        programs = {name: _open_path(f"/{name}") for name in _PROGRAMS if os.path.isdir(f"/{name}")}
         return cls(
             programs,
             {name: os.readlink(f"/{name}") for name in programs if os.path.islink(f"/{name}")},
-            {name: _handle(f"/dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")},
-            _handle("/etc"),
-            _handle("usr/local"),
-            [(_handle(source), target, read_only) for source, target, read_only in binds],
+            {name: _open_path(f"/dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")},
+            _open_path("/etc"),
+            _open_path("usr/local"),
+            [(_open_path(source), target, read_only) for source, target, read_only in binds],
         )
 
     def show(self) -> None:
@@ -75,7 +75,7 @@ class Host(NamedTuple):
             _bind(handle, f"dev/{name}", is_file=True)
         for name, handle in self.programs.items():
             if name in self.links:
-                _link(self.links[name], name)
+                _make_link(self.links[name], name)
                 os.close(handle)
             elif name != "usr":
                 _bind(handle, name, read_only=True)
@@ -160,14 +160,14 @@ def _become_root() -> None:
 
 
 def _make_own_mounts() -> None:
-    syscalls.mount("proc", _folder("proc"), _HELD | syscalls.NO_EXEC, "proc")
-    syscalls.mount("tmpfs", _folder("run"), _HELD, "tmpfs", "mode=0755,size=64m")
+    syscalls.mount("proc", _make_folder("proc"), _HELD | syscalls.NO_EXEC, "proc")
+    syscalls.mount("tmpfs", _make_folder("run"), _HELD, "tmpfs", "mode=0755,size=64m")
     os.makedirs("run/systemd/system")  # programs test this folder to detect systemd
-    syscalls.mount("tmpfs", _folder("dev"), syscalls.NO_SUID, "tmpfs", "mode=0755,size=1m")
+    syscalls.mount("tmpfs", _make_folder("dev"), syscalls.NO_SUID, "tmpfs", "mode=0755,size=1m")
     syscalls.mount(
-        "devpts", _folder("dev/pts"), syscalls.NO_SUID | syscalls.NO_EXEC, "devpts", "newinstance,ptmxmode=0666"
+        "devpts", _make_folder("dev/pts"), syscalls.NO_SUID | syscalls.NO_EXEC, "devpts", "newinstance,ptmxmode=0666"
     )
-    syscalls.mount("tmpfs", _folder("dev/shm"), _HELD, "tmpfs", "mode=1777,size=1g")
+    syscalls.mount("tmpfs", _make_folder("dev/shm"), _HELD, "tmpfs", "mode=1777,size=1g")
     for name, target in _LINKS.items():
         os.symlink(target, f"dev/{name}")
 
@@ -177,26 +177,26 @@ def _bind(handle: int, target: str, *, read_only: bool = False, is_file: bool = 
     if is_file:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
     else:
-        _folder(target)
+        _make_folder(target)
     syscalls.mount(f"/proc/self/fd/{handle}", target, syscalls.BIND | syscalls.RECURSIVE)
     os.close(handle)
     if read_only:
         syscalls.make_read_only(target)
 
 
-def _folder(path: str) -> str:
+def _make_folder(path: str) -> str:
     if os.path.islink(path):
         os.unlink(path)
     os.makedirs(path, exist_ok=True)
     return path
 
 
-def _link(target: str, path: str) -> None:
+def _make_link(target: str, path: str) -> None:
     if not os.path.lexists(path):
         os.symlink(target, path)
 
 
-def _handle(path: str) -> int:
+def _open_path(path: str) -> int:
     return os.open(path, os.O_PATH | os.O_CLOEXEC)
 
 

@@ -30,7 +30,7 @@ def spawn(request: dict[str, Any], fds: list[int]) -> tuple[int, int | None]:
     master = None
     try:
         if "output" in request:
-            fds += [os.open(os.devnull, os.O_RDONLY), *_appending(request["output"])]
+            fds += [os.open(os.devnull, os.O_RDONLY), *_open_log(request["output"])]
         elif request.get("terminal"):
             master, slave = _open_terminal(request)
             fds += [slave, os.dup(slave), os.dup(slave)]
@@ -53,7 +53,7 @@ def _open_terminal(request: dict[str, Any]) -> tuple[int, int]:
     return master, slave
 
 
-def _appending(path: str) -> tuple[int, int]:
+def _open_log(path: str) -> tuple[int, int]:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     return fd, os.dup(fd)
 
@@ -64,7 +64,7 @@ def _fork(request: dict[str, Any], fds: list[int], *, on_terminal: bool) -> int:
     if pid == 0:
         os.close(read)
         try:
-            _become(request, fds, on_terminal)
+            _exec(request, fds, on_terminal)
         except OSError as error:
             os.write(write, _ERRNO.pack(error.errno or errno.EIO))
         finally:
@@ -79,7 +79,7 @@ def _fork(request: dict[str, Any], fds: list[int], *, on_terminal: bool) -> int:
     return pid
 
 
-def _become(request: dict[str, Any], fds: list[int], on_terminal: bool) -> None:
+def _exec(request: dict[str, Any], fds: list[int], on_terminal: bool) -> None:
     """Runs in the new process; doesn't return."""
     os.setsid()
     signal.set_wakeup_fd(-1)
