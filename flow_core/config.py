@@ -59,12 +59,12 @@ class Config:
 
         Raises ConfigError.
         """
-        wanted = name or os.environ.get("FLOW_CONTEXT") or self.default
+        requested = name or os.environ.get("FLOW_CONTEXT") or self.default
         for context in self.contexts:
-            if context.name == wanted:
+            if context.name == requested:
                 return context
         known = ", ".join(context.name for context in self.contexts)
-        raise ConfigError(f"no context is called {wanted[:_SHOWN]!r}; there are: {known}", field="context")
+        raise ConfigError(f"no context is called {requested[:_SHOWN]!r}; there are: {known}", field="context")
 
 
 def config_path() -> Path:

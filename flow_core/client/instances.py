@@ -45,12 +45,14 @@ class AsyncInstanceResource:
         a shorthand such as "a100" (one of them) or "8xh100". If nothing fits but the context offers such GPUs in other
         sizes, a Python warning names these. Raises ConfigError for an unknown requirement.
         """
-        wanted: Any = _drop_none(validation.table("requirements", requirements))
+        filters: Any = _drop_none(validation.table("requirements", requirements))
         most = validation.whole("limit", limit)
-        found = await self._instances.find(wanted)
-        if not found and (others := await self._find_types_with_gpus(wanted)):
-            asked = wanted.get("instance_type") or wanted["gpu_type"]
-            warnings.warn(f"no instance fits; {printable(asked)} is offered only as {', '.join(others)}", stacklevel=2)
+        found = await self._instances.find(filters)
+        if not found and (others := await self._find_types_with_gpus(filters)):
+            requested = filters.get("instance_type") or filters["gpu_type"]
+            warnings.warn(
+                f"no instance fits; {printable(requested)} is offered only as {', '.join(others)}", stacklevel=2
+            )
         return list(found[:most])
 
     async def normalize(self, gpu_count: int, gpu_type: str | None = None) -> tuple[str, int, str | None]:
@@ -84,10 +86,10 @@ class AsyncInstanceResource:
         provider = self._client.provider
         return await _list_machines(provider, await provider.get_task(validation.text("task_id", task_id)))
 
-    async def _find_types_with_gpus(self, wanted: InstanceRequirements) -> list[str]:
+    async def _find_types_with_gpus(self, filters: InstanceRequirements) -> list[str]:
         """Returns the instance types with the requested GPUs, in any number and at any price."""
-        asked = wanted.get("instance_type") or wanted.get("gpu_type")
-        request = None if asked is None else parse_gpu(asked)
+        requested = filters.get("instance_type") or filters.get("gpu_type")
+        request = None if requested is None else parse_gpu(requested)
         if request is None or not request.needs_gpu or request.type_id is not None:
             return []
         everything = await self._instances.find({})

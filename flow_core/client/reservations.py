@@ -37,23 +37,23 @@ class AsyncReservationResource:
         """
         from flow_core.models.reservation_spec import ReservationSpec  # lazy import: loads pydantic
 
-        wanted = {
+        all_fields = {
             "instance_type": validation.text("gpu", gpu),
             "duration_hours": validation.whole("duration_hours", duration_hours, least=1),
             "auto_renew": auto_renew,
             **fields,
         }
-        spec, reservations = ReservationSpec.parse(wanted), self._reservations
+        spec, reservations = ReservationSpec.parse(all_fields), self._reservations
         quote = await reservations.quote(spec)
         call = reservations.describe_create(spec, quote)
         return await self._client.change("reserve", spec.instance_type, call, lambda: reservations.create(spec, quote))
 
     async def get(self, reservation_id: str) -> Reservation | None:
         """Returns a reservation as it is now; None for an unknown id, and in a context without reservations."""
-        wanted = validation.text("reservation_id", reservation_id)
+        checked_id = validation.text("reservation_id", reservation_id)
         facet = self._client.provider.reservations
         try:
-            return None if facet is None else await facet.get(wanted)
+            return None if facet is None else await facet.get(checked_id)
         except NotFound:
             return None
 
@@ -62,9 +62,9 @@ class AsyncReservationResource:
 
         Raises NotFound, Unsupported.
         """
-        wanted, reservations = validation.text("reservation_id", reservation_id), self._reservations
-        call = reservations.describe_release(wanted)
-        await self._client.change("cancel reservation", wanted, call, lambda: reservations.release(wanted))
+        checked_id, reservations = validation.text("reservation_id", reservation_id), self._reservations
+        call = reservations.describe_release(checked_id)
+        await self._client.change("cancel reservation", checked_id, call, lambda: reservations.release(checked_id))
 
     async def availability(self, params: dict[str, Any]) -> list[dict[str, Any]]:
         """Returns slots {"start_time", "end_time", "quantity"} in which you could reserve, earliest first.
@@ -73,11 +73,11 @@ class AsyncReservationResource:
         promises an empty list on an error and in a context without reservations. Raises ConfigError if `params` is not
         a table.
         """
-        wanted, facet = validation.table("params", params), self._client.provider.reservations
+        query, facet = validation.table("params", params), self._client.provider.reservations
         if facet is None:
             return []
         try:
-            return list(await facet.availability(wanted))
+            return list(await facet.availability(query))
         except FlowError:
             return []
 
@@ -86,9 +86,9 @@ class AsyncReservationResource:
 
         `params` may contain status, instance_type, region.
         """
-        wanted = {} if params is None else validation.table("params", params)
+        query = {} if params is None else validation.table("params", params)
         facet = self._client.provider.reservations
-        return [] if facet is None else list(await facet.list(wanted))
+        return [] if facet is None else list(await facet.list(query))
 
     @property
     def _reservations(self) -> ReservationFacet:

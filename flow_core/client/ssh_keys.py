@@ -47,9 +47,9 @@ class AsyncSshKeyResource:
 
         Raises Conflict while the key is in use.
         """
-        keys, wanted = self.manager(), validation.text("key_id", key_id)
-        call = keys.describe_delete(wanted)
-        return await self._client.change("delete SSH key", wanted, call, lambda: keys.delete(wanted))
+        keys, checked_id = self.manager(), validation.text("key_id", key_id)
+        call = keys.describe_delete(checked_id)
+        return await self._client.change("delete SSH key", checked_id, call, lambda: keys.delete(checked_id))
 
     async def ensure_default(self) -> str | None:
         """Returns the id of a platform key that ~/.ssh has too, and registers one if there is none.
@@ -76,11 +76,11 @@ class AsyncSshKeyResource:
 
         These are the provider's keys if it has any, otherwise the public keys in this user's ~/.ssh.
         """
-        wanted, provider = validation.optional_text("project_id", project_id), self._client.provider
+        checked_id, provider = validation.optional_text("project_id", project_id), self._client.provider
         if provider.ssh_keys is not None:
-            return [key.to_dict() for key in await provider.ssh_keys.list(wanted)]
+            return [key.to_dict() for key in await provider.ssh_keys.list(checked_id)]
         identity = provider.identity
-        return [] if identity is None else [key.to_dict() for key in await identity.own_keys(wanted)]
+        return [] if identity is None else [key.to_dict() for key in await identity.own_keys(checked_id)]
 
     @property
     def _platform_keys(self) -> SshKeyFacet | None:

@@ -61,9 +61,9 @@ class AsyncTask(TaskProperties):
 
         Raises TimeoutError after `timeout_s` seconds, as `wait` does.
         """
-        wanted = validation.one_of("status", status, tuple(TaskStatus))
+        expected = validation.one_of("status", status, tuple(TaskStatus))
         return await self._wait_until(
-            lambda: self.record.is_terminal or self.record.status == wanted, _parse_timeout(timeout_s, timeout)
+            lambda: self.record.is_terminal or self.record.status == expected, _parse_timeout(timeout_s, timeout)
         )
 
     async def cancel(self, force: bool = False) -> None:

@@ -85,15 +85,15 @@ class AsyncTaskLogResource:
         lines = validation.whole("tail", tail)
         if source in _STARTUP:
             return await self._startup_log(task_id, follow, lines, rank)
-        wanted = _resolve_streams(stderr, source, stream)
-        if wanted is not None:
+        streams = _resolve_streams(stderr, source, stream)
+        if streams is not None:
             await self._refuse_merged(task_id)
         address = await self._find_address(validation.text("task_id", task_id), attempt, rank)
         files = await self.open(address)
         if not follow:
             await self._logs.catch_up(address)
-            return await asyncio.to_thread(tail_text, files, lines, wanted)
-        return follow_lines(files, lambda: self._logs.is_complete(address), wanted)
+            return await asyncio.to_thread(tail_text, files, lines, streams)
+        return follow_lines(files, lambda: self._logs.is_complete(address), streams)
 
     async def stream(
         self, task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0

@@ -88,14 +88,14 @@ class AsyncTaskResource:
         that no other task has is generated. With `wait`, returns once the task has ended, without a limit. For
         `mounts`, repeated calls and errors see `run`.
         """
-        wanted = {
+        arguments = {
             "name": "flow-submit",
             "unique_name": "name" not in fields,
             "command": validation.command("command", command),
             "instance_type": validation.optional_text("instance_type", instance_type)
             or validation.optional_text("gpu", gpu),
         }
-        task = await self.run(mounts=mounts, **{**wanted, **fields})
+        task = await self.run(mounts=mounts, **{**arguments, **fields})
         return await task.wait() if wait else task
 
     async def get(self, task_id: str) -> AsyncTask:
@@ -164,24 +164,24 @@ class AsyncTaskResource:
 
         Raises NotFound, ConfigError, Conflict for a task that has ended, Unsupported.
         """
-        wanted, limit, market = validation.text("task_id", task_id), _parse_usd(limit_usd_per_hour), self._market
-        call = market.describe_set_limit(await self._client.provider.get_task(wanted), limit)
-        await self._client.change("set limit", wanted, call, lambda: market.set_limit(wanted, limit))
+        checked_id, limit, market = validation.text("task_id", task_id), _parse_usd(limit_usd_per_hour), self._market
+        call = market.describe_set_limit(await self._client.provider.get_task(checked_id), limit)
+        await self._client.change("set limit", checked_id, call, lambda: market.set_limit(checked_id, limit))
 
     async def pause(self, task_id: str) -> None:
         """Stops a task's machines and their cost; its processes end. Calling it again is safe.
 
         Raises NotFound, Conflict, Unsupported.
         """
-        wanted, market = validation.text("task_id", task_id), self._market
-        call = market.describe_pause(await self._client.provider.get_task(wanted))
-        await self._client.change("pause", wanted, call, lambda: market.pause(wanted))
+        checked_id, market = validation.text("task_id", task_id), self._market
+        call = market.describe_pause(await self._client.provider.get_task(checked_id))
+        await self._client.change("pause", checked_id, call, lambda: market.pause(checked_id))
 
     async def resume(self, task_id: str) -> None:
         """Bids again for a paused task. Calling it again is safe. Raises NotFound, Conflict, Unsupported."""
-        wanted, market = validation.text("task_id", task_id), self._market
-        call = market.describe_resume(await self._client.provider.get_task(wanted))
-        await self._client.change("resume", wanted, call, lambda: market.resume(wanted))
+        checked_id, market = validation.text("task_id", task_id), self._market
+        call = market.describe_resume(await self._client.provider.get_task(checked_id))
+        await self._client.change("resume", checked_id, call, lambda: market.resume(checked_id))
 
     async def plan_pruning(
         self,

@@ -46,9 +46,9 @@ class Control:
 
     async def empty_region(self, region: str) -> None:
         """Sets the free capacity of a region to 0."""
-        for instance_type, where in self._world.auctions:
-            if where == region:
-                await self.set_capacity(instance_type, where, 0)
+        for instance_type, other_region in self._world.auctions:
+            if other_region == region:
+                await self.set_capacity(instance_type, other_region, 0)
 
     async def move_prices(self) -> None:
         """Moves every price by one step."""

@@ -159,21 +159,21 @@ async def replace_file(sftp: asyncssh.SFTPClient, part: str | bytes, path: str |
 
 def sftp_error(settings: HostSettings, path: str, error: Exception) -> FlowError:
     """Converts an error of a file request to an error with a sentence."""
-    where = f"{path!r} on {settings.alias!r}"
+    shown = f"{path!r} on {settings.alias!r}"
     if isinstance(error, asyncssh.SFTPNoSuchFile | asyncssh.SFTPNoSuchPath):
-        return NotFound(f"there is no {where}")
+        return NotFound(f"there is no {shown}")
     if isinstance(error, asyncssh.SFTPPermissionDenied):
-        return AuthError(f"{settings.user!r} may not access {where}")
+        return AuthError(f"{settings.user!r} may not access {shown}")
     if isinstance(error, asyncssh.SFTPConnectionLost | asyncssh.SFTPNoConnection):
         return failures.connection_lost(settings, f"{path!r} was moved")
     if isinstance(error, asyncssh.SFTPError):
-        return ProviderError(f"{where} can't be used: {error.reason!r}; check its kind and the free room there")
+        return ProviderError(f"{shown} can't be used: {error.reason!r}; check its kind and the free room there")
     if isinstance(error, TimeoutError):
         return Unreachable(
             f"{settings.alias!r} sent nothing for {IDLE_TIMEOUT_S:g} s while {path!r} was read or written"
         )
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
-        return ProviderError(f"{where} can't be copied: {(error.strerror or str(error)).lower()}")
+        return ProviderError(f"{shown} can't be copied: {(error.strerror or str(error)).lower()}")
     return failures.connection_lost(settings, f"{path!r} was moved")
 
 

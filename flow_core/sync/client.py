@@ -93,20 +93,20 @@ class Client:
 
 
 def _config(
-    command: str | list[str] | TaskSpec | TaskConfig, wanted: dict[str, Any], fields: dict[str, Any]
+    command: str | list[str] | TaskSpec | TaskConfig, arguments: dict[str, Any], fields: dict[str, Any]
 ) -> TaskConfig:
     from flow_core.models.flow_ir import TaskSpec  # lazy import: loads pydantic
     from flow_core.models.task_config import TaskConfig
 
     if isinstance(command, TaskConfig | TaskSpec):
-        extra = [*(name for name, value in wanted.items() if value is not None), *fields]
+        extra = [*(name for name, value in arguments.items() if value is not None), *fields]
         if extra:
             raise ConfigError(f"{extra[0]}: goes into the {type(command).__name__} itself", field=extra[0])
         return command if isinstance(command, TaskConfig) else command.to_config()
     named = {
-        "instance_type": validation.optional_text("gpu", wanted["gpu"]),
-        "min_cpus": validation.optional_whole("cpus", wanted["cpus"], least=1),
-        "min_memory_gb": validation.optional_whole("memory_gb", wanted["memory_gb"], least=1),
+        "instance_type": validation.optional_text("gpu", arguments["gpu"]),
+        "min_cpus": validation.optional_whole("cpus", arguments["cpus"], least=1),
+        "min_memory_gb": validation.optional_whole("memory_gb", arguments["memory_gb"], least=1),
     }
     given = {name: value for name, value in named.items() if value is not None}
     words = command if isinstance(command, list) else validation.command("command", command)

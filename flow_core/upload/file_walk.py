@@ -250,17 +250,17 @@ class FileWalk:
 def resolve_source(source: Path) -> Path:
     """Returns the resolved folder. Raises ConfigError."""
     path = Path(os.path.expanduser(source))
-    where = printable(repr(str(path)))
+    shown = printable(repr(str(path)))
     try:
         resolved = path.resolve(strict=True)
         if resolved.is_dir():
             return resolved
     except FileNotFoundError:
-        raise ConfigError(f"source_dir: {where} does not exist", field="source_dir") from None
+        raise ConfigError(f"source_dir: {shown} does not exist", field="source_dir") from None
     except (OSError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or "it can't be found"
-        raise ConfigError(f"source_dir: {where} can't be opened: {why}", field="source_dir") from error
-    raise ConfigError(f"source_dir: {where} is no folder", field="source_dir")
+        raise ConfigError(f"source_dir: {shown} can't be opened: {why}", field="source_dir") from error
+    raise ConfigError(f"source_dir: {shown} is no folder", field="source_dir")
 
 
 def is_ignored(work_tree: WorkTree) -> bool:

@@ -136,8 +136,8 @@ class _Upload:
             del plan.manifest.files[path]
             self.result = replace(self.result, files_deleted=self.result.files_deleted + 1)
             emptied.update(parents(path))
-        ours = emptied & plan.manifest.folders
-        for folder in sorted(ours, key=lambda path: path.count("/"), reverse=True):
+        own_folders = emptied & plan.manifest.folders
+        for folder in sorted(own_folders, key=lambda path: path.count("/"), reverse=True):
             if await self._destination.delete_folder(folder):
                 plan.manifest.folders.discard(folder)
 

@@ -66,24 +66,24 @@ class Pid1Client:
     @classmethod
     async def start(cls, plan: Mapping[str, Any]) -> Pid1Client:
         """Starts the first process of a machine. Raises NotStarted, NoNamespaces."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            ours.setblocking(False)
-            argv = [sys.executable, "-I", "-S", "-c", _CODE, _PACKAGE_ROOT, str(theirs.fileno())]
+        own_end, child_end = socket.socketpair()
+        with child_end:
+            own_end.setblocking(False)
+            argv = [sys.executable, "-I", "-S", "-c", _CODE, _PACKAGE_ROOT, str(child_end.fileno())]
             env = {name: value for name, value in os.environ.items() if name.startswith(("LD_", "DYLD_"))}
             try:
                 process = await asyncio.create_subprocess_exec(
                     *argv,
                     stdin=asyncio.subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
+                    pass_fds=(child_end.fileno(),),
                     start_new_session=True,
                     env=env,
                 )
             except OSError as error:
-                ours.close()
+                own_end.close()
                 raise NotStarted(f"the machine's first process can't be started: {error.strerror}") from error
-        link = cls(process, ours)
-        link._loop.add_reader(ours, link._receive)
+        link = cls(process, own_end)
+        link._loop.add_reader(own_end, link._receive)
         try:
             await link._begin(plan)
         except BaseException:

@@ -49,18 +49,18 @@ class MachineProcess(SessionProcess):
             assert started.terminal is not None
             return cls(client, started, listener, {started.terminal: STDOUT}, os.dup(started.terminal))
         pipes = [os.pipe() for _ in range(3)]
-        theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
-        ours = [pipes[0][1], pipes[1][0], pipes[2][0]]
+        child_ends = [pipes[0][0], pipes[1][1], pipes[2][1]]
+        own_ends = [pipes[0][1], pipes[1][0], pipes[2][0]]
         try:
-            started = await client.spawn(request, theirs)
+            started = await client.spawn(request, child_ends)
         except BaseException:
-            for fd in ours:
+            for fd in own_ends:
                 os.close(fd)
             raise
         finally:
-            for fd in theirs:
+            for fd in child_ends:
                 os.close(fd)
-        return cls(client, started, listener, {ours[1]: STDOUT, ours[2]: STDERR}, ours[0])
+        return cls(client, started, listener, {own_ends[1]: STDOUT, own_ends[2]: STDERR}, own_ends[0])
 
     def feed(self, data: bytes) -> None:
         if self._input < 0 or self._has_eof:

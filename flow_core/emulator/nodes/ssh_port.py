@@ -14,10 +14,10 @@ LOOPBACK = "127.0.0.1"
 class SshPort:
     """Reserved at creation, on IPv4 and IPv6 loopback if possible; clients wait until `open`."""
 
-    def __init__(self, wanted: int = 0) -> None:
-        """Reserves the wanted port if it is free, otherwise any. Raises OSError."""
+    def __init__(self, preferred: int = 0) -> None:
+        """Reserves the preferred port if it is free, otherwise any. Raises OSError."""
         try:
-            first = _open_listener(LOOPBACK, wanted)
+            first = _open_listener(LOOPBACK, preferred)
         except OSError:
             first = _open_listener(LOOPBACK, 0)
         self._ends = [first]

@@ -26,7 +26,7 @@ def place(volume: MachineVolume) -> str | None:
 
 def binds(volumes: Iterable[MachineVolume], kept: Path) -> list[tuple[str, str, bool]]:
     """Returns (folder of the host, place, read-only) of each; `kept` holds them by fid."""
-    return [(str(kept / one.fid), where, False) for one in volumes if (where := place(one))]
+    return [(str(kept / one.fid), path, False) for one in volumes if (path := place(one))]
 
 
 def write_shares(volumes: Iterable[MachineVolume], disk: Path) -> None:
@@ -42,5 +42,5 @@ def link_volumes(volumes: Iterable[MachineVolume], kept: Path, disk: Path) -> No
             if entry.is_symlink() and entry.readlink().is_relative_to(kept.resolve()):
                 entry.unlink()
     for volume in volumes:
-        if (where := place(volume)) and not (disk / where).exists():
-            (disk / where).symlink_to(kept.resolve() / volume.fid)
+        if (path := place(volume)) and not (disk / path).exists():
+            (disk / path).symlink_to(kept.resolve() / volume.fid)

@@ -74,8 +74,8 @@ async def relocate(world: World, bid: BidRow) -> None:
 
 async def follow_market(world: World, auction: Auction) -> None:
     """Preempts, keeps and allocates bids after a change of price or capacity; the highest limit first."""
-    theirs = [bid for bid in world.bids.values() if bid.auction is auction]
-    for bid in sorted(theirs, key=lambda bid: -bid.limit_cents):
+    bids = [bid for bid in world.bids.values() if bid.auction is auction]
+    for bid in sorted(bids, key=lambda bid: -bid.limit_cents):
         async with bid.lock:
             await _apply_price(world, bid, auction)
 

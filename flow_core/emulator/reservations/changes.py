@@ -90,8 +90,8 @@ async def extend(world: World, request: Request) -> Response:
 async def terminate_instances(world: World, request: Request) -> Response:
     body = await parse_body(request, TerminateInstances)
     reservation = _find_active_reservation(world, request)
-    theirs = {fid: world.instances[fid] for fid in reservation.instances}
-    returned = [find_row(theirs, fid, f"Instance {fid}") for fid in body.instances]
+    instances = {fid: world.instances[fid] for fid in reservation.instances}
+    returned = [find_row(instances, fid, f"Instance {fid}") for fid in body.instances]
     await lifecycle.return_instances(world, reservation, returned)
     return json_response({"terminated_instances": body.instances})
 

@@ -129,8 +129,8 @@ class _SampleBuilder:
         return str((await self._post("/v2/spot/bids", order | terms))["fid"])
 
     async def _volume(self, name: str, region: str, interface: str, size_gb: int) -> str:
-        wanted = {"name": name, "region": region, "disk_interface": interface, "size_gb": size_gb}
-        return str((await self._post("/v2/volumes", wanted))["fid"])
+        body = {"name": name, "region": region, "disk_interface": interface, "size_gb": size_gb}
+        return str((await self._post("/v2/volumes", body))["fid"])
 
     async def _reserve(self) -> None:
         begin = self._present.replace(minute=0, second=0, microsecond=0) + timedelta(hours=18)
