@@ -93,7 +93,7 @@ class AuditLog:
 
 
 class Gate:
-    """Allows changes, or refuses them while read-only. One gate serves all contexts of a program.
+    """The gate of changes: allows them, or refuses them while read-only. One gate serves all contexts of a program.
 
     `unlogged` is the reason why the last change is missing from the log; None if it is there.
     """

@@ -52,7 +52,7 @@ def _find_implicit_contexts() -> dict[str, Context]:
 
 
 class _Reader:
-    """Converts the file's text to a Config, and collects a problem for each part that can't be used."""
+    """A reader that converts the file's text to a Config; collects a problem for each part that can't be used."""
 
     def __init__(self, source: Path, text: str) -> None:
         self._source = source

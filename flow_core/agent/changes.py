@@ -27,9 +27,10 @@ class _KnownTask(NamedTuple):
 
 
 class TaskChanges:
-    """Checks every unfinished task on each request, and the others only if a task was added or removed.
+    """The changes of one context's tasks.
 
-    May be used from several threads.
+    Checks every unfinished task on each request, and the others only if a task was added or removed. May be used from
+    several threads.
     """
 
     def __init__(self, tasks: TaskStore, layout: Layout) -> None:

@@ -43,7 +43,7 @@ class ProtocolError(Exception):
 
 
 class FrameDecoder:
-    """Decodes messages from pieces of any size."""
+    """A decoder of messages from pieces of any size."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()

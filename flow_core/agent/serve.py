@@ -28,7 +28,7 @@ _SHUTDOWN_S = 20.0  # wait this long for calls of a client that has disconnected
 
 
 class AgentServer:
-    """Reads requests from one descriptor and writes responses to another."""
+    """A server that reads requests from one descriptor and writes responses to another."""
 
     def __init__(self, calls: AgentCalls, read: int, write: int) -> None:
         self._calls = calls

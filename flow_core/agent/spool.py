@@ -52,7 +52,7 @@ class Stamp(NamedTuple):
 
 
 class SpoolWriter:
-    """Appends to a spool. A spool must have only one writer; `now_us` must never decrease.
+    """A writer that appends to a spool. A spool must have only one writer; `now_us` must never decrease.
 
     `wait_for_room` is called while the disk is full and returns after a while. If it returns False, the writer drops
     the rest of this output and all later output.
@@ -100,7 +100,7 @@ class SpoolWriter:
 
 
 class SidecarWriter:
-    """Writes the sidecar of a log that another process appends to, as stdout; `now_us` must never decrease.
+    """A writer of the sidecar of a log that another process appends to, as stdout; `now_us` must never decrease.
 
     Bytes that arrived before a `note` get the time of that `note`.
     """

@@ -15,7 +15,7 @@ from flow_core.errors import FlowError
 
 
 class Writer:
-    """Writes the output of a terminal, with the time. Keys are not recorded, since they include passwords."""
+    """A writer of a terminal's output, with the time. Keys are not recorded, since they include passwords."""
 
     def __init__(self, path: Path, columns: int, rows: int, title: str) -> None:
         self.path = path

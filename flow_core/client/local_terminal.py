@@ -23,7 +23,10 @@ _SIZE_POLL_S = 0.25  # SIGWINCH would be faster, but only the main thread can ha
 
 
 class Printer:
-    """Writes a command's output to standard output and standard error. A character may be split over two calls."""
+    """A printer of a command's output to standard output and standard error.
+
+    A character may be split over two calls.
+    """
 
     def __init__(self) -> None:
         make = codecs.getincrementaldecoder("utf-8")

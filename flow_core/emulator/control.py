@@ -12,7 +12,7 @@ from flow_core.emulator.world import World, find_row
 
 
 class Control:
-    """Has no state. Every method raises ApiError for an unknown id or market."""
+    """The controls of one emulator. They have no state. Every method raises ApiError for an unknown id or market."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -27,7 +27,7 @@ _KEY_END = datetime(2999, 12, 31, tzinfo=UTC)  # its own key survives every jump
 
 
 class Emulator:
-    """Serves the published API on loopback as long as `async with` lasts. Use it on one event loop.
+    """A server of the published API on loopback, as long as `async with` lasts. Use it on one event loop.
 
     Without `nodes` no instance is reachable. With `is_live` False its clock moves only by `control.advance`; it begins
     `age_s` ago. Its files are in a separate temporary directory, inside `folder` if one is given. Leaving raises the

@@ -15,7 +15,7 @@ _SNIPPET = 9
 
 @dataclass(slots=True)
 class UserRow:
-    """`fid` is the platform's id of a row; `id` is the user's id at the sign-in service."""
+    """A user. `fid` is the platform's id of a row; `id` is the user's id at the sign-in service."""
 
     id: str
     fid: str

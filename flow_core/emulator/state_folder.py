@@ -13,11 +13,11 @@ _TRIES, _BETWEEN_TRIES_S = 20, 0.1
 
 
 class FolderRefused(Exception):
-    """Why the folder can't be used, as a sentence."""
+    """The folder can't be used; the text is a sentence with the reason."""
 
 
 class EmulatorFolder:
-    """Holds the emulator's files in a separate folder, which is all that it deletes at the end.
+    """The folder of an emulator. Its files are in a separate subfolder, which is all that it deletes at the end.
 
     With `delete_all` the rest of the folder is deleted too, and the folder itself; otherwise only a folder that `claim`
     created. No earlier file is deleted: a folder that contains anything is refused.

@@ -39,7 +39,7 @@ Row = TypeVar("Row")
 
 @dataclass(slots=True)
 class World:
-    """Rows by their fid, in the order of their creation. Without `nodes`, instances are never reachable."""
+    """The tables: rows by their fid, in the order of their creation. Without `nodes`, instances are never reachable."""
 
     settings: Settings
     clock: WorldClock

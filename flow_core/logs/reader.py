@@ -45,7 +45,7 @@ class LogLine:
 
 
 class LineReader:
-    """Reads lines of a file that another process may write. The file may be missing, grow, or be replaced."""
+    """A reader of lines of a file that another process may write. The file may be missing, grow, or be replaced."""
 
     def __init__(self, path: Path, line_limit: int = LINE_LIMIT) -> None:
         self._path = path

@@ -13,7 +13,7 @@ Source = Callable[[], AsyncGenerator[MachineSample, None]]
 
 
 class SampleBroadcast:
-    """Runs its source while there is a subscriber, once for all, and closes it after the last one.
+    """A broadcast that runs its source while there is a subscriber, once for all, and closes it after the last one.
 
     A late subscriber gets the last sample immediately; a slow one misses some. When the source ends, all subscriptions
     end, and the next one starts it again. For one event loop only.

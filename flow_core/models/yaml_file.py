@@ -88,7 +88,10 @@ def dump_yaml(fields: Mapping[str, Any]) -> str:
     import yaml  # lazy import: needed only for a file
 
     class Dumper(yaml.SafeDumper):
-        """Writes multi-line text as a block. Escapes unprintable characters; YAML would read some back as a blank."""
+        """A dumper that writes multi-line text as a block.
+
+        It escapes unprintable characters; YAML would read some as a blank.
+        """
 
     def block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
         is_plain = text.replace("\n", "").isprintable()

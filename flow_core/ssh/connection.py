@@ -99,7 +99,7 @@ async def connect(
 
 
 class _Connector:
-    """Connects to one host through the connections that are already open."""
+    """The connector to one host, through the connections that are already open."""
 
     def __init__(
         self,

@@ -214,7 +214,7 @@ class _ScriptRecord(NamedTuple):
 
 
 class _OutputSplitter:
-    """Separates the bytes of the file from the lines of the script."""
+    """A splitter that separates the bytes of the file from the lines of the script."""
 
     def __init__(self, marker: bytes) -> None:
         self._marker = marker

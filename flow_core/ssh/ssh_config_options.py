@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Treatment(StrEnum):
-    """How the program treats an option. The values are words of the table in docs/ssh.md."""
+    """The treatment of an option by the program. The values are words of the table in docs/ssh.md."""
 
     HONOURED = "honoured"
     PASSED_ON = "passed on"

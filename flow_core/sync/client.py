@@ -20,9 +20,9 @@ _NO_LIMIT = 1_000_000
 
 
 class Client:
-    """Runs, lists and cancels tasks with few arguments. `provider` names a context; default: the default context.
+    """A client with few arguments: runs, lists and cancels tasks.
 
-    Each error is a FlowError. Any thread may call.
+    `provider` names a context; default: the default context. Each error is a FlowError. Any thread may call.
     """
 
     def __init__(self, provider: str | None = None) -> None:

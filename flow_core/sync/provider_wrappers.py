@@ -22,7 +22,7 @@ _PORT_MAX = 65535
 
 
 class RemoteOperationsFacade:
-    """Runs single commands in running tasks."""
+    """The provider's object that runs single commands in running tasks."""
 
     def __init__(self, remote: Callable[[], access.RemoteOperations]) -> None:
         remote()
@@ -70,7 +70,7 @@ class SshKeyFacade:
 
 
 class SshTunnelFacade:
-    """Forwards ports of tasks to this machine, over SSH."""
+    """The provider's object that forwards ports of tasks to this machine, over SSH."""
 
     def __init__(self, tunnels: Callable[[], access.SshTunnelManager]) -> None:
         tunnels()

@@ -55,7 +55,7 @@ class _Scope(NamedTuple):
 
 
 class FileWalk:
-    """Walks the files of `source` (resolved), sorted by name within each folder. Blocking.
+    """A walk over the files of `source` (resolved), sorted by name within each folder. Blocking.
 
     `tracked` are paths that git tracks although an ignore rule matches them. `avoid` is the (device, inode) of a folder
     to skip. Memory use grows with the largest folder, not with the tree.

@@ -53,7 +53,7 @@ class Plan:
 
 
 class Planner:
-    """Compares the source with the manifest, and with git or the destination."""
+    """The planner of an upload: compares the source with the manifest, and with git or the destination."""
 
     def __init__(
         self, source: Path, destination: UploadDestination, git_incremental: bool | None, thread: CancellableThread

@@ -42,7 +42,7 @@ OnProgress = Callable[[Progress], None]
 
 
 class ProgressThrottle:
-    """Counts files and bytes, and calls `on_progress` at most 20 times a second and once at the end."""
+    """A throttle that counts files and bytes, and calls `on_progress` at most 20 times a second and once at the end."""
 
     def __init__(self, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress

@@ -37,7 +37,7 @@ class SourceGone(Exception):
 
 
 class SourceReader:
-    """Reads one file in pieces and computes its digest. Blocking."""
+    """A reader of one file in pieces, with its digest. Blocking."""
 
     def __init__(self, path: Path) -> None:
         """Opens the file. Raises SourceGone, ConfigError."""

@@ -33,7 +33,7 @@ def find_orphan_gpus(root: Path) -> dict[str, int]:
 
 
 class OrphanGpuCache:
-    """Caches `find_orphan_gpus` for 5 s, because some callers call it often."""
+    """A cache of `find_orphan_gpus` for 5 s, because some callers call it often."""
 
     def __init__(self) -> None:
         self._found: dict[str, tuple[float, dict[str, int]]] = {}

@@ -87,7 +87,7 @@ class PruningSelection(NamedTuple):
 
 
 class TaskInspector:
-    """Inspects tasks one by one, with the processes and mounts at the time of its creation."""
+    """An inspector of single tasks, with the processes and mounts at the time of its creation."""
 
     def __init__(self, progress: Callable[[], None] = lambda: None) -> None:
         self._progress = progress

@@ -12,7 +12,7 @@ _KEY_BYTES_MAX = 1024
 
 
 class S3Address(NamedTuple):
-    """`s3://bucket/key`: one object, or all objects below the key. An empty key means the whole bucket."""
+    """An address `s3://bucket/key`: one object, or all objects below the key. An empty key means the whole bucket."""
 
     bucket: str
     key: str

@@ -18,7 +18,7 @@ class UnsupportedKey(Exception):
 
 
 class DownloadProgress:
-    """Writes a line about the progress to a descriptor twice a second. Any thread may call its methods."""
+    """A writer of a progress line to a descriptor, twice a second. Any thread may call its methods."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd

@@ -58,7 +58,7 @@ def main() -> None:
 
 
 class Supervisor:
-    """Runs one task from its queue to its end, phase by phase."""
+    """The supervisor of one task, from its queue to its end, phase by phase."""
 
     def __init__(self, task: TaskFolder) -> None:
         self._writer = TaskStateWriter(task)

@@ -68,7 +68,7 @@ class MergedOutput:
 
 
 class FileGrowthWatcher:
-    """Watches files for writes; uses inotify on Linux and does nothing on other systems."""
+    """A watcher of writes to files; uses inotify on Linux and does nothing on other systems."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None

@@ -22,7 +22,7 @@ _instances: list[WriteOrder] = []
 
 
 class WriteOrder:
-    """Reports writes to watched pipes; reports none if the system doesn't support it."""
+    """A report of writes to watched pipes; reports none if the system doesn't support it."""
 
     def __init__(self) -> None:
         self._queue = _open_signal_queue(signal.SIGRTMAX) if sys.platform == "linux" else -1

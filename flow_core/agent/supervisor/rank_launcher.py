@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class RankLauncher:
-    """Starts the ranks of one task, in order; once per attempt."""
+    """The launcher of the ranks of one task: starts them in order, once per attempt."""
 
     def __init__(
         self, writer: TaskStateWriter, mounts: TaskMounts, container_task: ContainerTask | None = None

@@ -19,7 +19,7 @@ _DISK_FULL_PAUSE_S, _DELETION_CHECK_S = 0.5, 30.0
 
 
 class StopSignal:
-    """Receives the stop signals of one task, and ends `wait` when a signal arrives."""
+    """The receiver of the stop signals of one task; a signal ends `wait`."""
 
     def __init__(self, task: TaskFolder) -> None:
         self._task = task
@@ -143,7 +143,7 @@ def drain(fd: int) -> None:
 
 
 class DeletionWatch:
-    """Detects with certainty that a task's folder was deleted: then no client can request the task again.
+    """A watch that detects with certainty that a task's folder was deleted: then no client can request the task again.
 
     The folder counts as deleted once its open descriptor had no link in two checks, with enough time between them. An
     error is no proof: a disk may come back, and a file server may have restarted.

@@ -16,7 +16,7 @@ _WITHOUT_BODY = (204, 304)
 
 
 class FaultMiddleware:
-    """Applies the faults to the app behind it. Requests to the control endpoint never fail."""
+    """A middleware that applies the faults to the app behind it. Requests to the control endpoint never fail."""
 
     def __init__(self, app: ASGIApp, faults: Faults) -> None:
         self._app = app

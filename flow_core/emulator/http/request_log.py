@@ -33,9 +33,10 @@ class ApiCall:
 
 
 class RequestLog:
-    """`calls` are the last requests, without those to the control endpoint; `failures` are bugs of the app.
+    """The log of requests.
 
-    A bug of the app cuts the connection: a client must never take it for a response of the API.
+    `calls` are the last requests, without requests to the control endpoint; `failures` are bugs of the app. A bug of
+    the app cuts the connection: a client must never take it for a response of the API.
     """
 
     def __init__(self, app: ASGIApp, now: Callable[[], datetime]) -> None:

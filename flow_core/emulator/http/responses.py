@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 
 class ApiError(Exception):
-    """Ends the request with an error status. `detail` is a text, or a list with one entry for each wrong field."""
+    """An error status that ends the request. `detail` is a text, or a list with one entry for each wrong field."""
 
     def __init__(self, status: int, detail: Any, **headers: str) -> None:
         super().__init__(status, detail)

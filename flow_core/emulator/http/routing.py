@@ -46,7 +46,7 @@ def starlette_routes(world: World, authorize: Authorize, resources: Iterable[Rou
 
 
 class _PathEndpoint:
-    """Every method of one path. A starlette Route would answer HEAD too, and list only its own methods in Allow."""
+    """The methods of one path. A starlette Route would answer HEAD too, and list only its own methods in Allow."""
 
     def __init__(self, world: World, authorize: Authorize, handlers: dict[str, RouteHandler]) -> None:
         self._world = world

@@ -19,7 +19,7 @@ _IDLE_S = 75
 
 
 class HttpServer:
-    """Serves from `open` until `close`.
+    """A server of an ASGI app, from `open` until `close`.
 
     It runs uvicorn's server without its `serve`, which would take the signals of the whole process, poll ten times a
     second, and wait for clients at the end.
@@ -85,7 +85,7 @@ async def cut_connection(scope: Scope, receive: Receive) -> None:
 
 
 class _CuttableProtocol(H11Protocol):
-    """Gives the app the transport of each request, which ASGI hides, in the `state` of its scope."""
+    """A protocol that gives the app the transport of each request, which ASGI hides, in the `state` of its scope."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)

@@ -22,7 +22,10 @@ _SURGE = 2.5
 
 @dataclass(slots=True)
 class Auction:
-    """`capacity` is the number of free instances. `prices` are (time, cents) in order; the last is the current one."""
+    """The auction of an instance type in a region.
+
+    `capacity` is the number of free instances. `prices` are (time, cents) in order; the last is the current one.
+    """
 
     fid: str
     offering: Offering

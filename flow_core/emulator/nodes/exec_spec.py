@@ -24,7 +24,7 @@ _WITHOUT_ROOT = (
 
 
 class SpawnRequestBuilder(NamedTuple):
-    """Builds requests for one machine. `prefix` is "", or the root folder of a machine without isolation."""
+    """A builder of requests for one machine. `prefix` is "", or the root folder of a machine without isolation."""
 
     prefix: str
     address: str

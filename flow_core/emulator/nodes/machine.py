@@ -44,7 +44,7 @@ class MachineConnection(Protocol):
 
 
 class EmulatedMachine:
-    """Uses `folder` alone. It has no processes before `boot` or after `halt`."""
+    """One machine, whose files are all in `folder`. It has no processes before `boot` or after `halt`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -36,7 +36,7 @@ class NodeSpec:
 
 
 class NodeFleet(Protocol):
-    """Every machine of one emulator. Its coroutines belong to one event loop; none takes long."""
+    """The machines of one emulator. Its coroutines belong to one event loop; none takes long."""
 
     @property
     def ssh_port(self) -> int:

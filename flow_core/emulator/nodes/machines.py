@@ -25,7 +25,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 class Machines(NodeFleet):
-    """`root` is a separate folder, new or empty.
+    """The machines of one emulator. `root` is a separate folder, new or empty.
 
     If the system has no unprivileged user namespaces (or FLOW_EMULATOR_NO_NAMESPACE is set), a machine shares the
     host's file system: only a script that keeps below $FLOW_NODE_ROOT runs, known by its second line.

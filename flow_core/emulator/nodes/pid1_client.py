@@ -49,7 +49,7 @@ class SpawnedProcess(NamedTuple):
 
 
 class Pid1Client:
-    """Create it with `start`. Once `gone` is set, no process of the machine runs any more."""
+    """The client of a machine's first process. Create it with `start`. Once `gone` is set, no process runs any more."""
 
     def __init__(self, process: asyncio.subprocess.Process, end: socket.socket) -> None:
         self._process = process

@@ -50,7 +50,7 @@ class BidEvent:
 
 @dataclass(slots=True, kw_only=True)
 class BidRow(Order):
-    """`timer` is the next change of status. An open bid without a timer waits for the market."""
+    """A bid. `timer` is the next change of status. An open bid without a timer waits for the market."""
 
     product: ClassVar[Literal["Spot", "Reservations"]] = "Spot"
     auction: Auction

@@ -46,7 +46,7 @@ class Price:
 
 @dataclass(slots=True)
 class InstanceRow:
-    """`index` counts from 0 within its order. `timer` is the next change of status.
+    """An instance. `index` counts from 0 within its order. `timer` is the next change of status.
 
     `has_booted` is whether it has a disk that the startup script has run on; `is_warned` is whether that disk has a
     warning of the end.

@@ -33,7 +33,10 @@ class LaunchConfig:
 
 @dataclass(slots=True)
 class Order(ABC):
-    """`instances` are fids, in the order of their numbers. Hold `lock` while you change their state."""
+    """A bid or a reservation. `instances` are fids, in the order of their numbers.
+
+    Hold `lock` while you change their state.
+    """
 
     fid: str
     name: str

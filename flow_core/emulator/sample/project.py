@@ -28,7 +28,7 @@ _CONTESTED = (_A100, _THERE)
 
 
 class Sample:
-    """Fills one emulator, whose clock must begin `age_s` ago: the sample's past is created in that time."""
+    """The sample for one emulator, whose clock must begin `age_s` ago: the sample's past is created in that time."""
 
     age_s = _AGE.total_seconds()
 

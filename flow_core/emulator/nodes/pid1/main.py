@@ -52,7 +52,7 @@ def _plan(link: socket.socket, inbox: Inbox) -> dict[str, Any] | None:
 
 
 class FirstProcess:
-    """Starts, signals and reaps."""
+    """The first process of a machine: starts, signals and reaps processes."""
 
     def __init__(self, link: socket.socket, inbox: Inbox, network: PrivateNetwork | None) -> None:
         self._link = link
