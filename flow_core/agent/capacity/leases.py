@@ -40,7 +40,7 @@ class GpuLocks:
 def take_gpus(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | None:
     """Takes `count` of the candidates and returns their locks; None if fewer are free.
 
-    Call it under the queue's lock.
+    `find_leased_gpus` then returns their ids. Call it under the queue's lock.
     """
     locks = GpuLocks()
     taken: list[str] = []

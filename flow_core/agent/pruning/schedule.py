@@ -13,7 +13,10 @@ _DAY_S = 24 * 3600.0
 
 
 def claim_daily_pruning(layout: Layout) -> bool:
-    """Returns whether this caller shall prune today; True for one caller a day. Raises OSError."""
+    """Returns whether this caller must prune now: True for one caller a day. Raises OSError.
+
+    Never waits: returns False while a submit holds the lock.
+    """
     if not layout.volumes.is_dir():
         return False
     lock = try_lock(layout.volumes_lock)

@@ -192,7 +192,7 @@ class _Transfer:
         self._future: Any = None
 
     def on_queued(self, future: Any, **_: Any) -> None:
-        """Sets the size and the tag of the object from the listing, which saves a request."""
+        """Sets the size and the ETag of the object from the listing, which saves a request."""
         future.meta.provide_transfer_size(self._found.size)
         if self._found.etag and hasattr(future.meta, "provide_object_etag"):
             future.meta.provide_object_etag(self._found.etag)
