@@ -75,7 +75,7 @@ _MODULES = {
     "Unreachable": "errors",
 }
 
-# Names of the published SDK for our errors. Not in __all__: TimeoutError would shadow Python's.
+# Aliases of flow's errors under the published SDK's names. Not in __all__: TimeoutError would shadow Python's.
 _ALIASES = dict.fromkeys(
     (
         *("APIError", "AuthenticationError", "AuthorizationError", "ConfigParserError", "FlowOperationError"),
@@ -93,10 +93,10 @@ __all__ = ["__version__", *sorted(_MODULES)]
 def __getattr__(name: str) -> Any:
     home = _MODULES.get(name) or _ALIASES.get(name)
     if home is None:
-        from flow_core.unsupported_names import missing  # deferred: rarely needed
+        from flow_core.unsupported_names import missing  # lazy import: rarely needed
 
         raise missing(__name__, name)
-    # Deferred on purpose: a script that needs only errors must not load pydantic and asyncio.
+    # A lazy import on purpose: a script that needs only errors must not load pydantic and asyncio.
     from importlib import import_module
 
     value = getattr(import_module(f"{__name__}.{home}"), name)

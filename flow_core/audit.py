@@ -1,8 +1,8 @@
-"""The gate that every change passes, and the audit log: refuses while read-only, and records what was done.
+"""The gate that every change passes, and the audit log: refuses while read-only, and records each change.
 
 The audit log is `actions.jsonl` in the state directory, one JSON object per line: time (UTC, ISO), user,
-context, verb, target, call, result ("ok", "interrupted", or the error's message). A call is recorded as it is
-shown to the user, so it never contains an environment value.
+context, verb, target, call, result ("ok", "interrupted", or the error's message). A call is recorded in the
+form that the user sees, so it never contains an environment value.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TEXT_CHARACTERS_MAX = 8 << 10
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change before it is made. `call` is the exact call or command, for the user to read."""
+    """A change that was not made yet. `call` is the exact call or command, for the user to read."""
 
     verb: str
     context: str
@@ -93,7 +93,7 @@ class AuditLog:
 
 
 class Gate:
-    """Allows changes, or refuses them while read-only. One gate serves all contexts of a program.
+    """The gate of changes: allows them, or refuses them while read-only. One gate serves all contexts of a program.
 
     `unlogged` is the reason why the last change is missing from the log; None if it is there.
     """
@@ -104,7 +104,7 @@ class Gate:
         self.log = log or AuditLog()
 
     async def apply(self, change: Change, call: Callable[[], Awaitable[T]]) -> T:
-        """Runs `call` and logs its result. Raises what `call` raises.
+        """Runs `call` and logs its result. Raises the errors of `call`.
 
         Raises ReadOnly, and FlowError if the log can't be written, without running `call`. Once `call` has run, its
         answer is returned, logged or not: after an error, users would submit a second time.

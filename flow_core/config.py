@@ -1,4 +1,4 @@
-"""Contexts (a name, a provider, settings), what else is configured, and the directories of the user."""
+"""Contexts (a name, a provider, settings), the rest of the configuration, and the directories of the user."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from flow_core.errors import ConfigError, printable
 
 DEFAULT_CONTEXT = "local"
-"""The context that is used where nothing names another one. It always exists."""
+"""The context that is used if no other one is named. It always exists."""
 _CONTEXT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NAME_RULE = "a context's name is up to 64 letters, digits, '.', '_' and '-'"
 _SHOWN = 70
@@ -20,14 +20,14 @@ _SHOWN = 70
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A provider with its settings, under the name the user gave it."""
+    """A provider with its settings, under the name that the user gave it."""
 
     name: str
     provider: str
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
 
     def __post_init__(self) -> None:
-        """A name stands in paths. Raises ConfigError."""
+        """Checks the name, which becomes part of paths. Raises ConfigError."""
         if not is_context_name(self.name):
             raise ConfigError(f"name: {NAME_RULE}", field="name")
         if not isinstance(self.provider, str):
@@ -38,7 +38,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that was configured. `problems` are sentences for the user, one a broken part.
+    """The whole configuration. `problems` are sentences for the user, one for each part that can't be used.
 
     `lines` maps dotted names of the file ("dashboard.theme") to line numbers from 1.
     """
@@ -51,44 +51,47 @@ class Config:
     lines: Mapping[str, int] = field(default_factory=dict, hash=False, repr=False)
 
     def problem(self, where: str, reason: str) -> ConfigError:
-        """The error for the part `where`, a dotted name, with the file and the line of that part."""
+        """Returns the error for the part `where`, a dotted name, with the file and the line of that part."""
         return problem_at(self.path, self.lines, where, reason)
 
     def context(self, name: str | None = None) -> Context:
-        """The named context, else `$FLOW_CONTEXT`, else the file's default. Raises ConfigError."""
-        wanted = name or os.environ.get("FLOW_CONTEXT") or self.default
+        """Returns the named context; without a name, that of `$FLOW_CONTEXT`, otherwise the file's default.
+
+        Raises ConfigError.
+        """
+        requested = name or os.environ.get("FLOW_CONTEXT") or self.default
         for context in self.contexts:
-            if context.name == wanted:
+            if context.name == requested:
                 return context
         known = ", ".join(context.name for context in self.contexts)
-        raise ConfigError(f"no context is called {wanted[:_SHOWN]!r}; there are: {known}", field="context")
+        raise ConfigError(f"no context is called {requested[:_SHOWN]!r}; there are: {known}", field="context")
 
 
 def config_path() -> Path:
-    """Where the config file is looked for: `$FLOW_CONFIG`, else the platform's config directory."""
+    """Returns the path of the config file: `$FLOW_CONFIG`, otherwise a file in the platform's config directory."""
     if explicit := os.environ.get("FLOW_CONFIG"):
         return Path(os.path.expanduser(explicit))
-    import platformdirs  # deferred: not needed when $FLOW_CONFIG says where
+    import platformdirs  # lazy import: not needed if $FLOW_CONFIG is set
 
     return Path(platformdirs.user_config_dir("flow", appauthor=False)) / "config.yaml"
 
 
 def state_dir() -> Path:
-    """Where tasks, volumes and our own records live: `$FLOW_STATE_DIR`, else the platform's state directory."""
+    """Returns the directory of tasks, volumes and flow's records: `$FLOW_STATE_DIR`, otherwise the platform's."""
     if explicit := os.environ.get("FLOW_STATE_DIR"):
         return Path(os.path.expanduser(explicit))
-    import platformdirs  # deferred: as above
+    import platformdirs  # lazy import: not needed if $FLOW_STATE_DIR is set
 
     return Path(platformdirs.user_state_dir("flow", appauthor=False))
 
 
 def is_context_name(name: object) -> bool:
-    """Whether a context may have this name, which becomes a part of paths."""
+    """Returns whether a context may have this name, which becomes part of paths."""
     return isinstance(name, str) and _CONTEXT_NAME.fullmatch(name) is not None
 
 
 def problem_at(source: Path, lines: Mapping[str, int], where: str, reason: str) -> ConfigError:
-    """The error for the part `where` of a file, a dotted name, with the line of that part."""
+    """Returns the error for the part `where` of a file, a dotted name, with the line of that part."""
     line = lines.get(where) or lines.get(where.rpartition(".")[0])
     message = f"{printable(where)}: {reason}" if where else reason
     return ConfigError(message, field=where or None, source=str(source), line=line)

@@ -24,10 +24,10 @@ _CONFIG_BYTES_MAX = 256 << 10
 
 
 def load_config(path: Path | None = None) -> Config:
-    """Reads the config. A missing file is an empty one, unless `path` or `$FLOW_CONFIG` named it.
+    """Reads the config. A missing file counts as empty, unless `path` or `$FLOW_CONFIG` names it.
 
-    A provider may have a context that no file has, such as one that a key in the environment makes. Unless it is the
-    default context, it is never the default by itself: it may spend money.
+    A provider may add a context that no file has, for example for an API key in the environment. No such context except
+    `local` becomes the default by itself: it may cost money.
     """
     named = path is not None or bool(os.environ.get("FLOW_CONFIG"))
     source = path or config_path()
@@ -35,24 +35,24 @@ def load_config(path: Path | None = None) -> Config:
         text = read_regular_file(source, _CONFIG_BYTES_MAX).decode("utf-8")
     except FileNotFoundError:
         missing = (ConfigError("the config file does not exist", source=str(source)),) if named else ()
-        return _without_file(source, missing)
+        return _make_default_config(source, missing)
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a path that can't be one
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-        return _without_file(source, (ConfigError(f"can't be read: {reason}", source=str(source)),))
+        return _make_default_config(source, (ConfigError(f"can't be read: {reason}", source=str(source)),))
     return _Reader(source, text).read()
 
 
-def _without_file(source: Path, problems: tuple[ConfigError, ...]) -> Config:
-    return Config(source, tuple(_implicit_contexts().values()), problems=problems)
+def _make_default_config(source: Path, problems: tuple[ConfigError, ...]) -> Config:
+    return Config(source, tuple(_find_implicit_contexts().values()), problems=problems)
 
 
-def _implicit_contexts() -> dict[str, Context]:
-    """The contexts that exist although no file has them, each called as its provider is."""
+def _find_implicit_contexts() -> dict[str, Context]:
+    """Returns the contexts that exist without a file, each with the name of its provider."""
     return {name: Context(name, name) for name in PROVIDERS if provider_type(name).has_own_context()}
 
 
 class _Reader:
-    """Turns the file's text into a Config, collecting a problem for each part that can't be used."""
+    """A reader that converts the file's text to a Config; collects a problem for each part that can't be used."""
 
     def __init__(self, source: Path, text: str) -> None:
         self._source = source
@@ -64,7 +64,7 @@ class _Reader:
         document = self._document()
         contexts = self._contexts(document.get("contexts"))
         for unknown in sorted(set(document) - {"default", "contexts", "dashboard"}, key=str):
-            self._complain(str(unknown), "is no setting we know; known are: default, contexts, dashboard")
+            self._add_problem(str(unknown), "is no setting we know; known are: default, contexts, dashboard")
         return Config(
             self._source,
             contexts,
@@ -75,7 +75,8 @@ class _Reader:
         )
 
     def _document(self) -> dict[Any, Any]:
-        from flow_core.models.yaml_file import parse_table  # deferred: a machine without a config file doesn't need it
+        # lazy import: a machine without a config file doesn't need it.
+        from flow_core.models.yaml_file import parse_table
 
         try:
             fields, self._lines = parse_table(self._text, str(self._source))
@@ -85,7 +86,7 @@ class _Reader:
         return fields
 
     def _contexts(self, value: Any) -> tuple[Context, ...]:
-        found = _implicit_contexts()
+        found = _find_implicit_contexts()
         for name, settings in self._table("contexts", value).items():
             if context := self._context(str(name), settings):
                 found[context.name] = context
@@ -94,23 +95,23 @@ class _Reader:
     def _context(self, name: str, settings: Any) -> Context | None:
         where = f"contexts.{name}"
         if not is_context_name(name):
-            self._complain(where, NAME_RULE)
+            self._add_problem(where, NAME_RULE)
             return None
         if not isinstance(settings, dict):
-            self._complain(where, "must be a table with at least a provider")
+            self._add_problem(where, "must be a table with at least a provider")
             return None
         provider = settings.get("provider", DEFAULT_CONTEXT if name == DEFAULT_CONTEXT else None)
         if not isinstance(provider, str) or provider not in PROVIDERS:
             known = ", ".join(PROVIDERS)
-            self._complain(f"{where}.provider", f"{printable(repr(provider))} is no provider; known are: {known}")
+            self._add_problem(f"{where}.provider", f"{printable(repr(provider))} is no provider; known are: {known}")
             return None
         if name == DEFAULT_CONTEXT and provider != DEFAULT_CONTEXT:
-            self._complain(f"{where}.provider", f"the context {DEFAULT_CONTEXT!r} is always this machine")
+            self._add_problem(f"{where}.provider", f"the context {DEFAULT_CONTEXT!r} is always this machine")
             return None
         rest = {str(key): value for key, value in settings.items() if key != "provider"}
         usable = provider_type(provider).usable_settings(rest)
         for problem in usable.problems:
-            self._complain(f"{where}.{problem.path}", problem.reason)
+            self._add_problem(f"{where}.{problem.path}", problem.reason)
         return None if usable.settings is None else Context(name, provider, usable.settings)
 
     def _default(self, value: Any, contexts: tuple[Context, ...]) -> str:
@@ -118,7 +119,7 @@ class _Reader:
             return DEFAULT_CONTEXT
         if str(value) in [context.name for context in contexts]:
             return str(value)
-        self._complain("default", f"{printable(repr(value))} is none of the contexts; using {DEFAULT_CONTEXT!r}")
+        self._add_problem("default", f"{printable(repr(value))} is none of the contexts; using {DEFAULT_CONTEXT!r}")
         return DEFAULT_CONTEXT
 
     def _table(self, where: str, value: Any) -> dict[Any, Any]:
@@ -126,8 +127,8 @@ class _Reader:
             return {}
         if isinstance(value, dict):
             return value
-        self._complain(where, "must be a table of names and values")
+        self._add_problem(where, "must be a table of names and values")
         return {}
 
-    def _complain(self, where: str, reason: str) -> None:
+    def _add_problem(self, where: str, reason: str) -> None:
         self._problems.append(problem_at(self._source, self._lines, where, reason))

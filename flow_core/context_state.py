@@ -1,4 +1,4 @@
-"""The last answers of one context, and how the next answer changes them."""
+"""The last answers of one context, and the effect of the next answer on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TASKS = "tasks"
 CONTEXTS = "contexts"
-"""Not a facet: the name under which listeners hear that a context answers, fails or has a market now."""
+"""Not a facet: listeners get this name if a context answers, fails or has a market now."""
 
 
 class FacetRow(Protocol):
@@ -36,9 +36,9 @@ RowT = TypeVar("RowT", bound=FacetRow)
 class ContextState:
     """The last answers of one context. `answered_at` is on the monotonic clock, None before the first answer.
 
-    `rows` holds the rows of each facet that was read, by the facet's name. `has_market` tells whether capacity has a
-    price there; false until the context could be opened. `notes` says what could not be read, by facet; `kept` is when
-    each row was read that the last answer lacks for it.
+    `rows` holds the rows of each facet that was read, by the facet's name. `has_market` is whether capacity has a price
+    there; false until the context could be opened. `notes` states what could not be read, by facet. `kept` holds the
+    read time of each row that the last answer lacks although it may still exist.
     """
 
     context: Context
@@ -73,14 +73,14 @@ class ContextState:
         return tuple(note for notes in self.notes.values() for note in notes)
 
     def row_age_s(self, row: FacetRow) -> float | None:
-        """Seconds since this row was read, where it is from an earlier answer; None where it is up to date."""
+        """Returns the age of a row that is older than the last answer, in seconds; None if it is up to date."""
         if (read_at := self.kept.get(_row_identity(row))) is not None:
             return time.monotonic() - read_at
         return None if self.error is None else self.age_s
 
 
 def find_changes(before: ContextState, now: ContextState) -> frozenset[str]:
-    """The facets whose rows or notes differ, and `CONTEXTS` where anything else does."""
+    """Returns the facets whose rows or notes differ, and `CONTEXTS` if anything else differs."""
     changed = {
         facet
         for facet in {*before.rows, *now.rows, *before.notes, *now.notes}
@@ -95,17 +95,16 @@ def find_changes(before: ContextState, now: ContextState) -> frozenset[str]:
 def merge_answer(
     state: ContextState, noun: str, before: tuple[RowT, ...], answer: tuple[RowT, ...]
 ) -> tuple[tuple[RowT, ...], ContextState]:
-    """The rows to show after an answer, and the state with what it says of those that could not be read.
+    """Returns the rows to show after an answer, and the state with its notes about rows that could not be read.
 
-    Rows of the answer before that are missing from one that could not be read completely are kept. Raises
-    ProviderError where nothing could be read.
+    If the answer is incomplete, keeps the earlier rows that it lacks. Raises ProviderError if nothing could be read.
     """
     notes = unreadable_in(answer)
     if notes and not answer:
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         raise ProviderError(f"no {noun} could be read: {notes[0]}{more}")
-    there = {row.key for row in answer}
-    missing = tuple(row for row in before if row.key not in there) if notes else ()
+    answered_keys = {row.key for row in answer}
+    missing = tuple(row for row in before if row.key not in answered_keys) if notes else ()
     read_at = state.answered_at or time.monotonic()
     others = {
         key: at for key, at in state.kept.items() if key not in {_row_identity(row) for row in (*before, *answer)}
@@ -116,5 +115,5 @@ def merge_answer(
 
 
 def _row_identity(row: FacetRow) -> Hashable:
-    """Tells rows of all kinds apart."""
+    """Returns a key that is unique among rows of all kinds."""
     return type(row).__name__, row.key

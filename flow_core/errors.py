@@ -1,18 +1,18 @@
-"""Everything that can go wrong, as sentences a person can act on.
+"""The errors of flow, as sentences that the user can act on.
 
 FlowError
 ├── ConfigError            a config file, a task file, an argument: names the file, line and field
 ├── Unsupported            this provider has no such facet
 ├── ReadOnly               the gate is closed; nothing was changed
-├── TaskTimeout            a task was waited for, and goes on; Python's TimeoutError too
-└── ProviderError          the far side said no, or nothing
-    ├── AuthError          who you are, or what you may do
+├── TaskTimeout            a wait for a task timed out; the task continues. A TimeoutError of Python too
+└── ProviderError          the remote side refused, or did not respond
+    ├── AuthError          the credentials are wrong, or don't allow this
     │   ├── HostKeyUnknown a host's key that you have not accepted yet
     │   └── HostKeyChanged a host's key that is not the one it had, or that was revoked
     ├── NotFound           no such task, volume, instance
     ├── Conflict           it exists, is in use, or is in the wrong state
     ├── CapacityError      nothing free, now or ever
-    └── Unreachable        no answer; the only error that may be retried
+    └── Unreachable        no response; the only error after which you may retry
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def printable(text: str) -> str:
-    """A name or path of somebody else's within a sentence: without control characters, its middle cut when long."""
+    """Returns a foreign name or path for a sentence: without control characters, its middle cut if it is long."""
     short = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}…{text[-_SHOWN // 2 :]}"
     return short if short.isprintable() else repr(short)
 
@@ -34,9 +34,9 @@ class FlowError(Exception):
     """Base of every error that flow_core raises on purpose; its text is one sentence for the user.
 
     A message may quote a file or an answer: control characters are escaped and a very long word is cut in its middle.
-    `field` names the argument, setting or field of a task that is to blame. Of the answer of a provider's API, `status`
-    is the HTTP status, `request_id` what the API calls the request, and `retry_after_s` how long it asks to wait. Each
-    is None where it is not known.
+    `field` names the wrong argument, setting or field of a task. For a response of a provider's API, `status` is the
+    HTTP status, `request_id` the API's id of the request, and `retry_after_s` the requested pause. Each is None if it
+    is unknown.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class FlowError(Exception):
 
     @property
     def reason(self) -> str:
-        """The message without the name of the field in front, for where the field is shown beside it."""
+        """The message without the name of the field in front, for a place that shows the field beside it."""
         return self.message.removeprefix(f"{self.field}: ")
 
     def _located(self) -> str:
@@ -66,7 +66,7 @@ class FlowError(Exception):
 
 
 class ConfigError(FlowError, ValueError):
-    """Input that can't be used. `source` and `line` say where the field is written."""
+    """Input that can't be used. `source` and `line` name the place where the field is written."""
 
     def __init__(
         self,
@@ -95,15 +95,15 @@ class Unsupported(FlowError):
 
 
 class ReadOnly(FlowError):
-    """A change was asked for while changes are switched off."""
+    """A change was requested in read-only mode."""
 
 
 class TaskTimeout(FlowError, TimeoutError):
-    """A task did not get as far as it was waited for. It goes on."""
+    """A wait for a task timed out. The task continues."""
 
 
 class ProviderError(FlowError):
-    """The provider refused, failed, or answered nonsense."""
+    """The provider refused, failed, or sent an invalid response."""
 
 
 class AuthError(ProviderError):
@@ -121,7 +121,7 @@ class HostKeyUnknown(AuthError):
 
 
 class HostKeyChanged(AuthError):
-    """A host shows another key than it had, or a revoked one: it may be another machine. There is nothing to ask."""
+    """A host shows another key than before, or a revoked one: it may be another machine. No prompt can accept it."""
 
 
 class NotFound(ProviderError, LookupError):
@@ -129,18 +129,18 @@ class NotFound(ProviderError, LookupError):
 
 
 class Conflict(ProviderError):
-    """The thing exists already, is in use, or is in a state that forbids the change."""
+    """The object exists already, is in use, or is in a state that forbids the change."""
 
 
 class CapacityError(ProviderError):
-    """What was asked for can't be had here."""
+    """The requested capacity doesn't exist here."""
 
 
 class Unreachable(ProviderError):
-    """Nobody answered in time. Safe to try again where the call is safe twice."""
+    """There was no response in time. You may retry calls that are safe to repeat."""
 
 
-# Names of the published SDK for the same. Where it has several for one of ours, each of them catches ours.
+# The names of the published SDK. If it has several names for one error of flow, each of them catches that error.
 APIError = ProviderError
 AuthenticationError = AuthorizationError = AuthError
 ConfigParserError = ValidationAPIError = ValidationError = ConfigError

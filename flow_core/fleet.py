@@ -1,7 +1,7 @@
-"""Every context at once: one poller a context, the last good answer of each with its age.
+"""All contexts together: polls each context in its own task and keeps its last good answer with its age.
 
-A context that fails keeps its last answer and gains an error; the other contexts are not touched by it. A row that an
-answer lacks because a part of it could not be read is kept from the last good answer, with its age.
+A context that fails keeps its last answer and gains an error; the other contexts are not affected. If part of an answer
+could not be read, the missing rows are kept from the last good answer, with their age.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _DEADLINE_S = 30.0
 _BACKOFF_MAX_S = 60.0
 _TASKS_SHOWN = 10_000
 _CLOSE_S = 5.0
-_DOUBLINGS_MAX = 10  # beyond the longest pause; a power of two of every failure would one day overflow
+_DOUBLINGS_MAX = 10  # longer than the longest pause; the power of two would overflow one day
 Listener = Callable[[frozenset[str]], None]
-"""Gets the facets whose rows have changed, and `CONTEXTS` where the state of a context has."""
+"""Gets the facets whose rows have changed, and `CONTEXTS` if the state of a context has."""
 
 
 class Fleet:
-    """Clients of several contexts, polled. Listeners are called on the loop with what has changed.
+    """Clients of several contexts, polled. Listeners are called on the loop with the facets that have changed.
 
     `person` answers the prompts of all of them. `watched` holds the facets that are polled; tasks always are. Use it as
     an async context manager: the pollers run inside.
@@ -50,12 +50,15 @@ class Fleet:
         self.gate = gate
         self.watched: frozenset[str] = frozenset({TASKS})
         chosen = tuple(contexts)
-        self._patience = {one.name: PausableTimeout(person, one.name) for one in chosen if person is not None}
+        self._patience = {
+            context.name: PausableTimeout(person, context.name) for context in chosen if person is not None
+        }
         self._connections = {
-            one.name: ContextClient(one, gate=gate, person=self._patience.get(one.name)) for one in chosen
+            context.name: ContextClient(context, gate=gate, person=self._patience.get(context.name))
+            for context in chosen
         }
         self._flows: dict[str, AsyncFlow] = {}
-        self._states = {name: ContextState(one.context) for name, one in self._connections.items()}
+        self._states = {name: ContextState(client.context) for name, client in self._connections.items()}
         self._wake = {name: asyncio.Event() for name in self._connections}
         self._listeners: list[Listener] = []
         self._pollers: dict[str, asyncio.Task[None]] = {}
@@ -70,13 +73,15 @@ class Fleet:
 
     async def __aexit__(self, *_: object) -> None:
         self._is_open = False
-        ours = (*self._pollers.values(), *self._pruners.values())
-        for one in ours:
-            one.cancel()
-        await asyncio.gather(*ours, return_exceptions=True)
+        running = (*self._pollers.values(), *self._pruners.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         with suppress(TimeoutError, FlowError):
             async with asyncio.timeout(_CLOSE_S):
-                await asyncio.gather(*(one.close() for one in (*self._flows.values(), *self._connections.values())))
+                await asyncio.gather(
+                    *(client.close() for client in (*self._flows.values(), *self._connections.values()))
+                )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,7 +93,7 @@ class Fleet:
 
     @property
     def tasks(self) -> tuple[TaskRecord, ...]:
-        """Every context's tasks, last created first; within a context in the provider's order."""
+        """The tasks of every context, the last created first; within a context in the provider's order."""
         merged = [task for state in self.states for task in state.tasks]
         if len(self._connections) > 1 or any(state.kept for state in self.states):
             merged.sort(key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, reverse=True)
@@ -100,64 +105,64 @@ class Fleet:
 
     @property
     def instances(self) -> tuple[AvailableInstance, ...]:
-        """What every context offers. What is yours and can be reached in two contexts is listed in the first one."""
+        """The offers of every context. A machine of the user that two contexts reach is listed in the first one."""
         first: dict[Hashable, AvailableInstance] = {}
         for state in self.states:
             for row in state.instances:
-                first.setdefault(_capacity_of(row), row)
+                first.setdefault(_capacity_key(row), row)
         return tuple(first.values())
 
     def flow(self, context: str) -> AsyncFlow:
-        """The client of a context. Raises NotFound."""
+        """Returns the client of a context. Raises NotFound."""
         if context not in self._connections:
             raise NotFound(f"no context is called {context!r}; there are: {', '.join(self.names)}")
         if context not in self._flows:
-            from flow_core.client.flow import AsyncFlow  # deferred: tasks are on the screen before anybody needs it
+            from flow_core.client.flow import AsyncFlow  # lazy import: the first task list doesn't need it
 
             self._flows[context] = AsyncFlow.sharing(self._connections[context])
         return self._flows[context]
 
     def deadline(self, context: str, timeout_s: float) -> AbstractAsyncContextManager[object]:
-        """A deadline for a context's client. It pauses while the user answers a prompt of this context."""
+        """Returns a deadline for a context's client. It pauses while the user answers a prompt of this context."""
         return deadline(self._patience.get(context), timeout_s)
 
     def has_market(self, context: str) -> bool:
-        """Whether capacity has a price there, as far as is known."""
+        """Returns whether capacity has a price there, as far as is known."""
         state = self._states.get(context)
         return state is not None and state.has_market
 
     def takes_batch_scripts(self, context: str) -> bool:
-        """Whether a command there may be a script with `#SBATCH` lines."""
+        """Returns whether a command there may be a script with `#SBATCH` lines."""
         state = self._states.get(context)
         return state is not None and takes_batch_scripts(state.context)
 
     @property
     def prunable(self) -> tuple[str, ...]:
-        """The contexts that have answered and where ended tasks can be pruned."""
+        """The contexts that have answered and in which ended tasks can be pruned."""
         answered = [name for name, state in self._states.items() if state.answered_at is not None]
         return tuple(name for name in answered if self._connections[name].provider.pruning is not None)
 
     def row_age_s(self, row: FacetRow) -> float | None:
-        """Seconds since a task, volume or instance type was read; None where the last answer has it."""
+        """Returns the age of a task, volume or instance type, in seconds; None if the last answer has it."""
         state = self._states.get(row.context)
         return None if state is None else state.row_age_s(row)
 
     def task(self, key: tuple[str, str]) -> TaskRecord | None:
-        """The task as last answered."""
+        """Returns the task of the last answer; None if it has none."""
         state = self._states.get(key[0])
         return next((task for task in state.tasks if task.task_id == key[1]), None) if state else None
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Calls `listener` soon after each change until the returned function is called.
 
-        An exception of the listener goes to the loop's exception handler; neither the pollers nor other listeners
-        are touched by it.
+        An exception of the listener goes to the loop's exception handler; it affects neither the pollers nor other
+        listeners.
         """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     async def first_answers(self, timeout_s: float) -> bool:
-        """True once every context has answered or failed; false when that takes longer than `timeout_s`."""
+        """Returns whether every context has answered or failed within `timeout_s`."""
         changed = asyncio.Event()
         forget = self.subscribe(lambda _: changed.set())
         try:
@@ -172,7 +177,7 @@ class Fleet:
         return True
 
     def watch(self, facets: Iterable[str]) -> None:
-        """Sets the facets to poll, such as "volumes", and polls at once for new ones. Tasks are always polled.
+        """Sets the facets to poll, such as "volumes", and polls new ones immediately. Tasks are always polled.
 
         A facet that a provider lacks has no rows. Raises ValueError for a facet that the fleet doesn't know.
         """
@@ -184,11 +189,11 @@ class Fleet:
             self.refresh()
 
     def has_read(self, facet: str) -> bool:
-        """Whether a context has answered what its rows of this facet are, or has failed."""
+        """Returns whether a context has answered for this facet, or has failed."""
         return any(facet in state.rows or state.error for state in self.states)
 
     def refresh(self, context: str | None = None) -> None:
-        """Asks now instead of at the next turn."""
+        """Polls now instead of at the next interval."""
         for name, event in self._wake.items():
             if context in (None, name):
                 event.set()
@@ -199,7 +204,7 @@ class Fleet:
         self._pollers[name] = poller
 
     def _restart(self, name: str, poller: asyncio.Task[None]) -> None:
-        """A poller ends by itself only through a fault of ours: reports it, and asks again after a pause."""
+        """Reports the exception of a poller and restarts it after a pause; only a bug ends a poller."""
         if poller.cancelled() or (fault := poller.exception()) is None:
             return
         loop = poller.get_loop()
@@ -212,15 +217,15 @@ class Fleet:
 
     async def _poll(self, name: str, is_restart: bool) -> None:
         if is_restart:
-            await self._pause(name)
+            await self._sleep_until_due(name)
         while True:
             self._wake[name].clear()
-            self._publish(name, await self._ask(name))
+            self._publish(name, await self._fetch_state(name))
             self._prune_when_due(name)
-            await self._pause(name)
+            await self._sleep_until_due(name)
 
     def _prune_when_due(self, name: str) -> None:
-        """Beside the poller, which goes on while folders are read and removed."""
+        """Starts pruning in its own task if it is due, so that polling continues."""
         state = self._states[name]
         if state.error is not None or name in self._pruners:
             return
@@ -230,34 +235,34 @@ class Fleet:
             self._pruners[name] = pruner
 
     async def _prune(self, name: str) -> None:
-        from flow_core.client.pruning import prune_when_due  # deferred: tasks are on the screen before it is needed
+        from flow_core.client.pruning import prune_when_due  # lazy import: the first task list doesn't need it
 
         if await prune_when_due(self._connections[name]):
             self.refresh(name)
 
-    async def _pause(self, name: str) -> None:
+    async def _sleep_until_due(self, name: str) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._pause_s(name)):
                 await self._wake[name].wait()
 
-    async def _ask(self, name: str) -> ContextState:
+    async def _fetch_state(self, name: str) -> ContextState:
         state = self._states[name]
         try:
             async with self.deadline(name, _DEADLINE_S):
                 provider = self._connections[name].provider
                 state = replace(state, has_market=provider.market is not None)
-                state = await self._ask_for(TASKS, provider, state)
+                state = await self._fetch_facet(TASKS, provider, state)
                 state = replace(state, answered_at=time.monotonic())
                 for facet in _READERS:
                     if facet in self.watched and facet != TASKS:
-                        state = await self._ask_for(facet, provider, state)
+                        state = await self._fetch_facet(facet, provider, state)
         except TimeoutError:
             return replace(state, error=f"no answer within {_DEADLINE_S:.0f} s", failures=state.failures + 1)
         except FlowError as error:
             return replace(state, error=str(error), failures=state.failures + 1)
         return replace(state, error=None, failures=0)
 
-    async def _ask_for(self, facet: str, provider: Provider, state: ContextState) -> ContextState:
+    async def _fetch_facet(self, facet: str, provider: Provider, state: ContextState) -> ContextState:
         answer = await _READERS[facet](provider)
         rows, state = merge_answer(state, facet, state.rows.get(facet, ()), () if answer is None else answer)
         return replace(state, rows={**state.rows, facet: rows})
@@ -266,10 +271,10 @@ class Fleet:
         before, self._states[name] = self._states[name], state
         if changed := find_changes(before, state):
             for listener in self._listeners:
-                asyncio.get_running_loop().call_soon(self._call, listener, changed)
+                asyncio.get_running_loop().call_soon(self._call_listener, listener, changed)
 
-    def _call(self, listener: Listener, changed: frozenset[str]) -> None:
-        if listener in self._listeners:  # it may have left meanwhile
+    def _call_listener(self, listener: Listener, changed: frozenset[str]) -> None:
+        if listener in self._listeners:  # it may have unsubscribed meanwhile
             listener(changed)
 
     def _pause_s(self, name: str) -> float:
@@ -298,11 +303,11 @@ _READERS: Mapping[str, Callable[[Provider], Awaitable[tuple[FacetRow, ...] | Non
     "volumes": _volumes,
     "instances": _instances,
 }
-"""How the rows of each facet are read. A reader returns None where the provider lacks the facet."""
+"""The functions that read the rows of each facet; they return None if the provider lacks the facet."""
 
 
-def _capacity_of(row: AvailableInstance) -> Hashable:
-    """Equal for offers of the same GPUs of the user's own; capacity that is bought is each context's."""
+def _capacity_key(row: AvailableInstance) -> Hashable:
+    """Returns a key that is equal for offers of the same GPUs of the user; bought capacity counts per context."""
     if row.price_per_hour:
         return row.key
     return row.allocation_id, row.instance_type, row.region, row.gpu_type, row.total_gpus

@@ -88,8 +88,9 @@ def parse_gpu(text: str) -> GpuRequest:
 
 
 def build_gpu_request(gpu_count: int, gpu_type: str | None) -> GpuRequest:
-    """Returns a request for `gpu_count` GPUs of a type (None: any type). Ignores a count in `gpu_type`. Raises
-    ConfigError.
+    """Returns a request for `gpu_count` GPUs of a type (None: any type). Ignores a count in `gpu_type`.
+
+    Raises ConfigError.
     """
     if gpu_count < 0:
         raise ConfigError("gpu_count: must not be negative", field="gpu_count")

@@ -1,4 +1,4 @@
-"""Real and declared GPUs, and which of them a request matches."""
+"""Real and declared GPUs, and their match with a request."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Gpu:
 
 
 def choose_gpus(gpus: Sequence[Gpu], request: GpuRequest, ranks: int = 1) -> tuple[Gpu, ...]:
-    """Returns the GPUs that fit. Raises CapacityError if there are too few for that many ranks in total."""
+    """Returns the GPUs that fit. Raises CapacityError if there are too few for this number of ranks in total."""
     fitting = tuple(gpu for gpu in gpus if gpu.fits(request))
     if len(fitting) < ranks * request.count:
         description = f"{request} for each of {ranks} instances" if ranks > 1 else f"{request}"
@@ -72,6 +72,7 @@ def describe_gpus(gpus: Sequence[Gpu]) -> str:
 @lru_cache(maxsize=8)
 def parse_declared_gpus(declared: str) -> tuple[Gpu, ...]:
     """Returns the GPUs of a declaration such as "a100:4,h100:2"; they exist only for flow's leases.
+
     Raises ConfigError.
     """
     found: list[Gpu] = []

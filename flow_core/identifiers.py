@@ -1,6 +1,6 @@
-"""Checks for ids of the cloud and for image references, to apply where they enter the program.
+"""Checks for ids of the cloud and for image references, to apply to input of the program.
 
-`agent.ids` has the checks for the ids that this project makes.
+`agent.ids` has the checks for the ids that this project creates.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _IMAGE_CHARACTERS_MAX = 512
 
 
 def is_image_reference(text: str) -> bool:
-    """Whether the text is an image reference of docker and podman. Such a text can't be one of their options."""
+    """Returns whether the text is an image reference of docker and podman, which can't be one of their options."""
     return len(text) <= _IMAGE_CHARACTERS_MAX and _IMAGE.fullmatch(text) is not None
 
 
 def is_cloud_id(text: str) -> bool:
-    """Whether the text can be an id of the cloud's API. Such an id is safe in paths, URLs, lists and known_hosts."""
+    """Returns whether the text can be an id of the cloud's API, which is safe in paths, URLs, lists and known_hosts."""
     return _CLOUD_ID.fullmatch(text) is not None
 
 
 def is_bid_id(text: str) -> bool:
-    """Whether the text can be the id of a bid, which is also the id of its task."""
+    """Returns whether the text can be the id of a bid, which is also the id of its task."""
     return text.startswith("bid_") and is_cloud_id(text)

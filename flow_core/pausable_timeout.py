@@ -62,7 +62,7 @@ class PausableTimeout:
 
     @asynccontextmanager
     async def deadline(self, timeout_s: float | None) -> AsyncIterator[asyncio.Timeout]:
-        """Raises TimeoutError after that many seconds without pauses (None: never); then `expired()` is true."""
+        """Raises TimeoutError after this number of seconds without pauses (None: never); then `expired()` is true."""
         async with asyncio.timeout(timeout_s) as timer:
             if timeout_s is None:
                 yield timer
@@ -77,7 +77,7 @@ class PausableTimeout:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Pauses all deadlines until exit. The work inside must have a limit of its own."""
+        """Pauses all deadlines until exit. The work inside must have its own limit."""
         with self._prompter.paused() if isinstance(self._prompter, PausableTimeout) else nullcontext():
             self._pauses += 1
             if self._pauses == 1:

@@ -26,9 +26,9 @@ class HostKeyPrompt:
 class SecretPrompt:
     """A secret that only the user knows. For a "code" the remote side wrote `prompt`; show it as plain text.
 
-    `attempt` counts from 1. From 2 on, the last answer was wrong; for a "code" it may also be the next question of the
-    login. `context` is as in HostKeyPrompt. `banner` is what the host has shown before, in its own words; it may
-    contain a link.
+    `attempt` counts from 1. From 2 on, the last answer was wrong; for a "code" it may also be the next prompt of the
+    login. `context` is as in HostKeyPrompt. `banner` is the host's earlier message, in its own words; it may contain a
+    link.
     """
 
     host: str

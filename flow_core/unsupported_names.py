@@ -1,4 +1,4 @@
-"""Names of the published SDK that have no counterpart here, and what to use instead."""
+"""Names of the published SDK that have no counterpart here, and their alternatives."""
 
 from __future__ import annotations
 

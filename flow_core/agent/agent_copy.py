@@ -1,6 +1,6 @@
 """The copy of the agent that supervisors start from: an upgrade of the package must not change a running agent.
 
-An agent that itself runs from a copy starts every supervisor from that copy. Standard library only.
+An agent that itself runs from a copy starts every supervisor from that copy.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _DAMAGED = "this process runs from there, and a file is missing or belongs to an
 
 
 def agent_name() -> str:
-    """Return the name of this version's copy."""
+    """Returns the name of this version's copy."""
     home = _SOURCE.parents[1]
     is_copy = home.parent.name == "bin" and _NAME.fullmatch(home.name)
     return home.name if is_copy else COPY_PREFIX + _content()[0]
 
 
 def provide_copy(root: Path) -> Path:
-    """Return the folder to import the agent from; create the copy where it is missing or incomplete.
+    """Returns the folder to import the agent from; creates the copy if it is missing or incomplete.
 
-    The folder lies under the machine's folder. Calling it twice is safe, also at the same time. Refuses with
+    The folder is in the machine's folder. Calling it again is safe, also at the same time. Refuses with
     COPY_UNSAFE, COPY_FAILED.
     """
     home = root / "bin" / agent_name()
@@ -60,7 +60,7 @@ def provide_copy(root: Path) -> Path:
 
 @lru_cache(maxsize=1)
 def _content() -> tuple[str, tuple[tuple[Path, int], ...]]:
-    """Return the hash of the source, and its files with their sizes in bytes."""
+    """Returns the hash of the source, and its files with their sizes in bytes."""
     digest = hashlib.sha256()
     files = []
     for path in sorted(_SOURCE.rglob("*.py")):
@@ -73,25 +73,25 @@ def _content() -> tuple[str, tuple[tuple[Path, int], ...]]:
 
 @lru_cache(maxsize=1)
 def _folders() -> tuple[Path, ...]:
-    """Return the folders of a copy, relative to it."""
+    """Returns the folders of a copy, relative to it."""
     folders = {_PACKAGE_PATH / name.parent for name, _ in _content()[1]}
     return tuple(sorted({_PACKAGE_PATH.parent, *folders}))
 
 
 def _is_complete(home: Path) -> bool:
-    """Check every file; after a power loss a machine may keep the names of files without their content."""
+    """Checks every file; after a power loss a machine may keep the names of files without their content."""
     try:
-        return all(_is_ours(os.lstat(home / _PACKAGE_PATH / name), size) for name, size in _content()[1])
+        return all(_is_intact(os.lstat(home / _PACKAGE_PATH / name), size) for name, size in _content()[1])
     except OSError:
         return False
 
 
-def _is_ours(status: os.stat_result, size: int) -> bool:
+def _is_intact(status: os.stat_result, size: int) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_size == size and status.st_uid == os.geteuid()
 
 
 def _unpack(home: Path) -> None:
-    """Build the copy in a folder beside its destination, then rename it.
+    """Builds the copy in a folder beside its destination, then renames it.
 
     A process that does the same at the same time builds the same content.
     """
@@ -120,9 +120,9 @@ def _unpack(home: Path) -> None:
 
 
 def _write_sizes(home: Path) -> None:
-    """Write the file sizes.
+    """Writes the file sizes.
 
-    A client of the same version that connects over SSH checks by them whether this copy is complete.
+    A client of the same version that connects over SSH uses them to check whether this copy is complete.
     """
     sizes = {str(_PACKAGE_PATH / name): size for name, size in _content()[1]}
     path = home / SIZES
@@ -131,7 +131,7 @@ def _write_sizes(home: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file with its time and its bytecode; Python accepts the bytecode only with that time."""
+    """Copies a file with its time and its bytecode; Python accepts the bytecode only with that time."""
     _copy_private(source, target)
     compiled = Path(cache_from_source(str(source)))
     if not _is_current(compiled, source):
@@ -148,8 +148,8 @@ def _is_current(compiled: Path, source: Path) -> bool:
 
 
 def _compile(source: Path) -> None:
-    """Compile beside the package's source, so that this happens once for all machine folders."""
-    import py_compile  # deferred: an installed package is compiled already
+    """Compiles beside the package's source, so that this happens once for all machine folders."""
+    import py_compile  # lazy import: an installed package is compiled already
 
     try:
         py_compile.compile(str(source), doraise=True)

@@ -1,6 +1,6 @@
 """Reads files that another user may have replaced: a pipe never blocks, and every read has a limit.
 
-Standard library only: the supervisor of a local task imports this.
+The supervisor of a local task imports this, so it must load fast.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 RECORD_BYTES_MAX = 16 << 20
-"""No record of ours is as large as this."""
+"""No record of the agent is as large as this."""
 
 _DIGITS_MAX = 19
 
@@ -27,9 +27,9 @@ class TooLarge(OSError):
 
 
 def open_regular_file(path: Path | str, flags: int = os.O_RDONLY) -> int:
-    """Return a descriptor for reading. Opening a pipe or a device this way neither blocks nor changes it.
+    """Returns a descriptor for reading. Opening a pipe or a device this way neither blocks nor changes it.
 
-    Raises NotRegular, which names what is there instead, and OSError.
+    Raises NotRegular, which names the kind of the other object, and OSError.
     """
     fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -43,12 +43,12 @@ def open_regular_file(path: Path | str, flags: int = os.O_RDONLY) -> int:
 
 
 def open_regular_stream(path: Path | str) -> BinaryIO:
-    """Return a binary stream of the file. Raises as `open_regular_file`."""
+    """Returns a binary stream of the file. Raises the errors of `open_regular_file`."""
     return open(open_regular_file(path), "rb")
 
 
 def read_regular_file(path: Path | str, limit_bytes: int = RECORD_BYTES_MAX) -> bytes:
-    """Return the whole content. Raises NotRegular, TooLarge, OSError."""
+    """Returns the whole content. Raises NotRegular, TooLarge, OSError."""
     data = read_start(path, limit_bytes + 1)
     if len(data) > limit_bytes:
         raise TooLarge(errno.EFBIG, f"it is larger than {_size(limit_bytes)}", str(path))
@@ -56,18 +56,18 @@ def read_regular_file(path: Path | str, limit_bytes: int = RECORD_BYTES_MAX) -> 
 
 
 def read_start(path: Path | str, count: int) -> bytes:
-    """Return at most the first `count` bytes. Raises NotRegular, OSError."""
+    """Returns at most the first `count` bytes. Raises NotRegular, OSError."""
     with open_regular_stream(path) as stream:
         return stream.read(count)
 
 
 def parse_json(data: bytes | str) -> Any:
-    """Parse JSON. Raises ValueError for everything that can't be parsed.
+    """Parses JSON. Raises ValueError for everything that can't be parsed.
 
     That includes lists that are nested too deeply, and numbers that break later calculations: Python's parser accepts
     NaN, infinity and integers of a thousand digits.
     """
-    import json  # deferred: most callers that read files don't parse JSON
+    import json  # lazy import: most callers that read files don't parse JSON
 
     try:
         return json.loads(data, parse_constant=_refuse_number, parse_float=_parse_float, parse_int=_parse_int)

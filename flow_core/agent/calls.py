@@ -1,7 +1,6 @@
 """The calls that a client may make to the agent of a machine: a name, with arguments and results that fit JSON.
 
-Every call may be repeated after a lost response. Its refusals are those of the modules that do the work. Standard
-library only.
+A client may repeat every call after a lost response. The refusals are those of the modules that do the work.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ class AgentCalls:
         }
 
     def greeting(self) -> dict[str, Any]:
-        """Return what a client must know before its first call."""
+        """Returns the facts that a client needs before its first call."""
         return {
             "agent": agent_name(),
             "python": sys.executable,
@@ -92,7 +91,7 @@ class AgentCalls:
         }
 
     def touch_agent_copy(self) -> None:
-        """Mark the agent copy that this process runs from as used, at most once an hour.
+        """Marks the agent copy that this process runs from as used, at most once an hour.
 
         The process loads further modules from that copy.
         """
@@ -104,11 +103,11 @@ class AgentCalls:
                 pass  # this process doesn't run from a copy
 
     def is_quick(self, call: str) -> bool:
-        """Return True if the call never waits for anything but the disk."""
+        """Returns whether the call waits for nothing but the disk."""
         return call in self._quick_calls
 
     def run(self, call: str, arguments: dict[str, Any], progress: Progress) -> Any:
-        """Run one call. `progress` is called while it waits. Raises Refused, OSError."""
+        """Runs one call. `progress` is called while it waits. Raises Refused, OSError."""
         handler = self._quick_calls.get(call) or self._slow_calls.get(call)
         if handler is None:
             raise Refused(UNKNOWN_CALL, call=call)
@@ -127,13 +126,13 @@ class AgentCalls:
         return self._changes.describe(self._tasks.get(task_id))
 
     def _submit(self, fields: Fields, progress: Progress) -> Any:
-        from flow_core.agent.submit import submit  # deferred: listing tasks needs none of it
+        from flow_core.agent.submit import submit  # lazy import: listing tasks needs none of it
 
         return self._report(submit(self._layout, fields.table("request"), self._tasks, self._volumes))
 
     def _withdraw(self, fields: Fields, progress: Progress) -> None:
-        """Undo the submit of one part of a task on several machines: end the part and remove it with its code."""
-        from flow_core.agent.submit_undo import undo_submit  # deferred: as above
+        """Undoes the submit of one part of a task on several machines: ends the part and removes it with its code."""
+        from flow_core.agent.submit_undo import undo_submit  # lazy import: most calls need no undo
 
         task_id, is_under_way = check_task_id(fields.text("task_id")), fields.flag("is_under_way")
         undo_submit(self._layout, self._tasks, task_id, progress, is_under_way=is_under_way)
@@ -142,9 +141,9 @@ class AgentCalls:
         self._tasks.cancel(fields.text("task_id"), force=fields.flag("force"))
 
     def _note_client(self, fields: Fields, progress: Progress) -> None:
-        """Note that a client which can start this part is connected.
+        """Records that a client which can start this part is connected.
 
-        `has_begun` says that other parts of the task have started.
+        `has_begun` is true if other parts of the task have started.
         """
         task = self._part(fields)
         multi_machine.note_client(task)
@@ -208,6 +207,6 @@ class AgentCalls:
         return {name: [one._asdict() for one in rows] for name, rows in removal._asdict().items()}
 
     def _refuse_pruned_key(self, fields: Fields, progress: Progress) -> None:
-        from flow_core.agent.submit import refuse_pruned_key  # deferred: listing tasks needs none of it
+        from flow_core.agent.submit import refuse_pruned_key  # lazy import: listing tasks needs none of it
 
         refuse_pruned_key(self._layout, fields.text("key"))

@@ -1,7 +1,7 @@
 """Cancels a task on a machine in any state: with a full disk, or with a supervisor that is stopped or stuck.
 
 The cancel order consists of a file and a signal. The file reaches a supervisor that doesn't run yet, and the process
-that cleans up after it. The signal needs no room on the disk. Standard library only.
+that cleans up after it. The signal needs no room on the disk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _POLL_S = 0.02
 
 
 def write_cancel_order(task: TaskFolder, *, force: bool) -> None:
-    """Order the supervisor to cancel its task; the supervisor need not run yet. Calling it twice is safe.
+    """Orders the supervisor to cancel its task; it may not run yet. Calling it again is safe.
 
     Raises OSError if neither the file could be written nor a signal sent.
     """
@@ -38,7 +38,7 @@ def write_cancel_order(task: TaskFolder, *, force: bool) -> None:
 
 
 def end_stuck_supervisor(task: TaskFolder, progress: Callable[[], None] = lambda: None) -> bool:
-    """Kill a supervisor that doesn't obey a forced order within 5 s. Return True if it was killed.
+    """Kills a supervisor that doesn't obey a forced order within 5 s. Returns whether it was killed.
 
     The process that reaps the task cleans up the rest. `progress` is called while this waits.
     """
@@ -53,7 +53,7 @@ def end_stuck_supervisor(task: TaskFolder, progress: Callable[[], None] = lambda
 
 
 def _send_order(task: TaskFolder, force: bool) -> bool:
-    """Send the signal; False if no supervisor runs."""
+    """Sends the signal; returns False if no supervisor runs."""
     supervisor = _supervisor(task)
     if supervisor is None or not supervisor.send(CANCEL_AT_ONCE if force else CANCEL):
         return False

@@ -1,4 +1,4 @@
-"""The changes of a machine's tasks since the last request of a client. Standard library only."""
+"""The changes of a machine's tasks since the last request of a client."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from flow_core.agent.legacy_tasks import find_legacy_tasks
 from flow_core.agent.task_report import TaskReport
 from flow_core.agent.tasks import StoredTask, TaskStore
 
-_FULL_SCAN_S = 30.0  # for records of ended tasks that somebody edits by hand
+_FULL_SCAN_S = 30.0  # for records of ended tasks that a user edits by hand
 _RACE_S = 2.0  # a folder that changed this recently may change again within the same mtime
 _REMOVED_MAX = 1000
 
 
 class _KnownTask(NamedTuple):
-    """A task as it was last reported, with the number of the scan that found it so."""
+    """A task as last reported, with the number of the scan that found this state."""
 
     stored: StoredTask
     report: TaskReport
@@ -27,9 +27,10 @@ class _KnownTask(NamedTuple):
 
 
 class TaskChanges:
-    """Checks every unfinished task on each request, and the others only if a task was added or removed.
+    """The changes of one context's tasks.
 
-    May be used from several threads.
+    Checks every unfinished task on each request, and the others only if a task was added or removed. May be used from
+    several threads.
     """
 
     def __init__(self, tasks: TaskStore, layout: Layout) -> None:
@@ -46,9 +47,9 @@ class TaskChanges:
         self._lock = threading.Lock()
 
     def since(self, scan_number: int, process: str) -> dict[str, Any] | None:
-        """Return every task that has changed after scan `look` of process `process`; None if none has.
+        """Returns every task that has changed after scan `scan_number` of process `process`; None if none has.
 
-        `is_all` says that the list is complete: a task that it doesn't contain no longer exists. `earlier` describes
+        `is_all` means that the list is complete: a task that it doesn't contain no longer exists. `earlier` describes
         the tasks of the program that preceded this agent.
         """
         with self._lock:
@@ -69,7 +70,7 @@ class TaskChanges:
             }
 
     def describe(self, stored: StoredTask) -> dict[str, Any]:
-        """Return one task in the form that clients receive."""
+        """Returns one task in the form that clients receive."""
         return self._report(stored)._asdict()
 
     def _scan(self) -> None:
@@ -101,7 +102,7 @@ class TaskChanges:
         return known is None or (known.report is not report and known.report != report)
 
     def _folder_stamp(self) -> tuple[int, int] | None:
-        """Return a stamp of the folder of tasks; None if it can't show whether a task was added or removed."""
+        """Returns a stamp of the folder of tasks; None if it can't show whether a task was added or removed."""
         try:
             status = os.stat(self._layout.tasks)
         except OSError:
@@ -109,7 +110,7 @@ class TaskChanges:
         return None if time.time() - status.st_mtime < _RACE_S else (status.st_ino, status.st_mtime_ns)
 
     def _report(self, stored: StoredTask) -> TaskReport:
-        """Return the report of a task. For a waiting part, add whether it could start now."""
+        """Returns the report of a task. For a waiting part, adds whether it could start now."""
         report = stored.report
         if stored.spec is None or report.status != "pending" or stored.spec.part is None:
             return report

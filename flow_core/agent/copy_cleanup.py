@@ -18,20 +18,20 @@ _UNUSED_S = 24 * 3600.0
 
 
 def mark_used(home: Path) -> None:
-    """Mark this copy as used: a supervisor is about to start from it. Raises OSError."""
+    """Marks this copy as used: a supervisor is about to start from it. Raises OSError."""
     os.utime(home)
 
 
 def remove_unused_agent_copies(root: Path, own: str) -> None:
-    """Remove copies that nothing has started from for a day and that no unfinished task names.
+    """Removes copies that no process has started from for a day and that no unfinished task names.
 
-    `own` is the name of the copy that the caller runs from. Calling it twice is safe, also at the same time.
+    `own` is the name of the copy that the caller runs from. Calling it again is safe, also at the same time.
     """
     old = [path for path in (root / "bin").glob(f"{COPY_PREFIX}*") if path.name != own and _is_unused(path)]
     partial = [path for path in (root / "bin").glob(f".{COPY_PREFIX}*") if _is_unused(path)]
     if not old and not partial:
         return
-    import shutil  # deferred: the import takes a tenth of the time of every submit
+    import shutil  # lazy import: the import takes a tenth of the time of every submit
 
     for path in partial:  # the process that wrote it was killed
         shutil.rmtree(path, ignore_errors=True)
@@ -49,9 +49,9 @@ def _is_unused(path: Path) -> bool:
 
 
 def _find_needed_copies(root: Path) -> set[str] | None:
-    """Return the copies that unfinished tasks name.
+    """Returns the copies that unfinished tasks name.
 
-    None where a task can't be read: it may need any of the copies.
+    Returns None if a task can't be read: it may need any of the copies.
     """
     needed: set[str] = set()
     for task in iter_tasks(root):

@@ -24,7 +24,7 @@ _IMPORT_BOTO3_S = 20.0
 
 
 def get_volume_name(mount: MountRequest) -> str:
-    """Returns the volume that a data mount names, or "" if it names something else."""
+    """Returns the name of the volume of a data mount; "" if its source is no volume."""
     if mount.source.startswith(_VOLUME):
         return mount.source[len(_VOLUME) :]
     return mount.source if mount.mount_type == "volume" else ""
@@ -72,8 +72,8 @@ def _bind(mount: MountRequest) -> dict[str, Any]:
 
 
 def _has_boto3(python: str | None) -> bool:
-    """Runs that Python, by default the one that runs this. May take seconds."""
-    import subprocess  # Deferred: few tasks have data from S3.
+    """Returns whether that Python (default: the current one) has boto3. May take seconds."""
+    import subprocess  # lazy import: few tasks have data from S3
 
     command = [os.path.expanduser(python or sys.executable), "-c", "import boto3"]
     null = subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""The kind of file system that a folder lies on. Standard library only."""
+"""The kind of file system that a folder is on."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _types_by_device: dict[int, str] = {}
 
 
 def is_on_network(folder: Path) -> bool:
-    """Return True if the folder lies on another machine, as far as this system shows (Linux does). Raises OSError."""
+    """Returns whether the folder is on another machine, if this system shows it (Linux does). Raises OSError."""
     return _find_type(folder) in _NETWORK
 
 
 def is_certainly_local(folder: Path) -> bool:
-    """Return True if the folder lies on this machine alone. False if that is unknown. Raises OSError."""
+    """Returns whether the folder is certainly on this machine alone. Raises OSError."""
     return _find_type(folder) in _LOCAL
 
 
 def _find_type(folder: Path) -> str:
-    """Return the type of the folder's file system; "" if it is unknown."""
+    """Returns the type of the folder's file system; "" if it is unknown."""
     device = os.stat(folder).st_dev
     if device not in _types_by_device:
         try:
@@ -41,9 +41,9 @@ def _find_type(folder: Path) -> str:
 
 
 def find_mount_type(path: str, mountinfo: str) -> str:
-    """Return the type of the file system that the path lies on; "" if none is found.
+    """Returns the type of the file system that the path is on; "" if none is found.
 
-    Of two mounts at one mount point the later one counts.
+    If two mounts have the same mount point, the later one counts.
     """
     best_point, best_type = "", ""
     for point, type_of_mount in parse_mounts(mountinfo):
@@ -54,13 +54,13 @@ def find_mount_type(path: str, mountinfo: str) -> str:
 
 
 def read_mountinfo() -> str:
-    """Return Linux's list of mounts. Raises OSError if there is none."""
+    """Returns Linux's list of mounts. Raises OSError if there is none."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
         return stream.read()
 
 
 def parse_mounts(mountinfo: str) -> Iterator[tuple[str, str]]:
-    """Yield (mount point, file system type) of each mount in such a list."""
+    """Yields (mount point, file system type) of each mount in such a list."""
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields = before.split(" ")

@@ -1,8 +1,8 @@
-"""Refuses folders in which another user could replace a program that we run, or a record. Standard library only.
+"""Refuses folders in which another user could replace a record, or a program that the agent runs.
 
-The check equals sshd's StrictModes: every folder on the path must belong to us or to root, and nobody else may write to
-it. Above our own folders a sticky folder (/tmp) is safe: others can't replace our files in it. A group without other
-members, which many systems create per user, counts as us.
+The check equals sshd's StrictModes: every folder on the path must belong to the user or to root, and no other user may
+write to it. Above flow's own folders a sticky folder (/tmp) is safe: others can't replace the user's files in it. A
+group without other members, which many systems create per user, counts as the user.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class UnsafeFolder(OSError):
 
 
 def check_folders(root: Path, context: str = "", more: Iterable[Path] = ()) -> None:
-    """Check the path to the machine's folder and the existing folders below it; about thirty calls of lstat.
+    """Checks the path to the machine's folder and the existing folders below it; about thirty calls of lstat.
 
-    `more` are further folders of ours. Raises UnsafeFolder, OSError.
+    `more` are further folders of flow. Raises UnsafeFolder, OSError.
     """
     own_paths = {str(root.parent), str(root)}
     for path, found in _walk_path(str(root)):
@@ -39,7 +39,7 @@ def check_folders(root: Path, context: str = "", more: Iterable[Path] = ()) -> N
 
 
 def _check_own(folder: str) -> None:
-    """Check a folder of ours whose parent was checked before; of a link, check the whole path to its target too."""
+    """Checks a folder of flow whose parent was checked before; for a link, also checks the whole path to its target."""
     try:
         found = os.lstat(folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -54,23 +54,25 @@ def _check_own(folder: str) -> None:
 def _check(path: str, found: os.stat_result, *, is_ours: bool) -> None:
     me = os.geteuid()
     if found.st_uid != me and (is_ours or not _is_root(found.st_uid)):
-        raise UnsafeFolder(f"{path!r} belongs to {_describe_user(found.st_uid)}, not to you; {_advice(path, '')}")
+        raise UnsafeFolder(
+            f"{path!r} belongs to {_describe_user(found.st_uid)}, not to you; {_describe_remedy(path, '')}"
+        )
     if not stat.S_ISDIR(found.st_mode) or (found.st_mode & stat.S_ISVTX and not is_ours):
         return
     by_group = found.st_mode & stat.S_IWGRP and not _is_private_group(found.st_gid)
     if by_group or found.st_mode & stat.S_IWOTH:
-        raise UnsafeFolder(f"others can write to {path!r}; {_advice(path, f'chmod go-w {path}')}")
+        raise UnsafeFolder(f"others can write to {path!r}; {_describe_remedy(path, f'chmod go-w {path}')}")
 
 
-def _advice(path: str, repair: str) -> str:
-    """Return what to do. Closing a program folder isn't enough: others may have replaced programs in it."""
+def _describe_remedy(path: str, repair: str) -> str:
+    """Returns the remedy. Closing a program folder isn't enough: others may have replaced programs in it."""
     if "bin" in path.rsplit("/", 2)[-2:]:
         repair = "remove it, since others may have replaced its programs"
     return f"{repair + ', or ' if repair else ''}choose another state directory with FLOW_STATE_DIR"
 
 
 def _walk_path(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield every folder and link on the path, from / on, as far as the path exists."""
+    """Yields every existing folder and link on the path, from / on."""
     folder, remaining, links = "/", path.split("/")[::-1], 0
     yield folder, os.lstat(folder)
     while remaining:
@@ -96,7 +98,7 @@ def _walk_path(path: str) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _is_root(uid: int) -> bool:
-    """Return True for root; also for the overflow user that stands for root inside a user namespace."""
+    """Returns whether this is root, or the overflow user that represents root inside a user namespace."""
     if uid == 0:
         return True
     try:
@@ -110,8 +112,8 @@ def _is_root(uid: int) -> bool:
 
 
 def _is_private_group(gid: int) -> bool:
-    """Return True if this is our own group: it has our name, and no other user is a member."""
-    import grp  # deferred: rarely needed
+    """Returns whether this is the user's own group: it has the user's name, and no other user is a member."""
+    import grp  # lazy import: rarely needed
     import pwd
 
     try:
@@ -122,7 +124,7 @@ def _is_private_group(gid: int) -> bool:
 
 
 def _describe_user(uid: int) -> str:
-    import pwd  # deferred: rarely needed
+    import pwd  # lazy import: rarely needed
 
     try:
         return f"user {pwd.getpwuid(uid).pw_name}"

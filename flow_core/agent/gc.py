@@ -1,4 +1,4 @@
-"""Removes what a crash during a submit or a delete left in a context."""
+"""Removes the leftovers of a crash during a submit or a delete from a context."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from flow_core.agent.layout import TRASH_PREFIX, Layout
 
 _STAGING_PREFIX = ".new-"
-# The shell exits at once, so that the caller doesn't wait for a large tree; rm outlives this process. A task may leave
-# folders without write permission even for their owner, such as the caches of some package managers.
+# The shell exits immediately, so that the caller doesn't wait for a large tree; rm outlives this process. A task may
+# leave folders without write permission even for their owner, such as the caches of some package managers.
 _REMOVE_SCRIPT = '{ rm -rf -- "$@" || { find "$@" -type d -exec chmod u+rwx {} \\; ; rm -rf -- "$@"; }; } &'
 
 
 def staging_path(path: Path) -> Path:
-    """Return the path at which a folder is built before it is renamed to `path`.
+    """Returns the path at which a folder is built before it is renamed to `path`.
 
     Build and rename under the context's lock.
     """
@@ -25,12 +25,12 @@ def staging_path(path: Path) -> Path:
 
 
 def trash_path(path: Path) -> Path:
-    """Return the path to which a folder is renamed under the context's lock, before it is removed without the lock."""
+    """Returns the path to which a folder is renamed under the context's lock, before it is removed without the lock."""
     return path.with_name(TRASH_PREFIX + path.name)
 
 
 def collect_garbage(layout: Layout) -> None:
-    """Start the removal of all leftovers. Call it under the context's lock, before creating anything.
+    """Starts the removal of all leftovers. Call it under the context's lock, before creating anything.
 
     The creator of a folder holds that lock until the folder has its final name, and a process loses the lock when it
     ends. Therefore the creator of every staging folder found here is dead. A trash folder may still have a live
@@ -49,7 +49,7 @@ def collect_garbage(layout: Layout) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a tree that the garbage collection may be removing too."""
+    """Removes a tree that the garbage collection may be removing too."""
     while True:
         try:
             shutil.rmtree(folder)

@@ -1,7 +1,4 @@
-"""The real GPUs of this machine and the processes that use them, read through NVML, otherwise through `nvidia-smi`.
-
-Standard library only.
-"""
+"""The real GPUs of this machine and the processes that use them, read through NVML, otherwise through `nvidia-smi`."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ if TYPE_CHECKING:
     from flow_core.agent.nvml import DriverGpu
 
 PRETEND_PREFIX = "pretend-"
-"""Prefix of the id of a GPU that only this program treats as one."""
+"""Prefix of the id of a declared GPU, which exists only for this program."""
 
 _DRIVER_FILES = ("/dev/nvidiactl", "/dev/dxg")
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/lib/wsl/lib", "/usr/bin"))
@@ -41,7 +38,7 @@ class ComputeProcess(NamedTuple):
 
 @lru_cache(maxsize=1)
 def load_gpus() -> tuple[DriverGpu, ...]:
-    """Return the GPUs, read once per process; an empty tuple without a driver.
+    """Returns the GPUs, read once per process; an empty tuple without a driver.
 
     The call may take seconds while no program uses the GPUs.
     """
@@ -49,7 +46,7 @@ def load_gpus() -> tuple[DriverGpu, ...]:
 
 
 def list_gpus() -> tuple[DriverGpu, ...]:
-    """Return what the driver reports now; an empty tuple if it doesn't respond."""
+    """Returns the GPUs that the driver reports now; an empty tuple if it doesn't respond."""
     try:
         return query_driver()
     except DriverUnresponsive:
@@ -57,8 +54,8 @@ def list_gpus() -> tuple[DriverGpu, ...]:
 
 
 def query_driver() -> tuple[DriverGpu, ...]:
-    """Return the GPUs; an empty tuple without a driver. Raises DriverUnresponsive."""
-    from flow_core.agent.nvml import NvmlError, list_driver_gpus  # deferred: most machines have no driver
+    """Returns the GPUs; an empty tuple without a driver. Raises DriverUnresponsive."""
+    from flow_core.agent.nvml import NvmlError, list_driver_gpus  # lazy import: most machines have no driver
 
     try:
         return list_driver_gpus()
@@ -67,12 +64,12 @@ def query_driver() -> tuple[DriverGpu, ...]:
 
 
 def has_driver() -> bool:
-    """Return True if the files of a driver exist."""
+    """Returns whether the files of a driver exist."""
     return any(os.path.exists(sign) for sign in _DRIVER_FILES) or _find_nvidia_smi() is not None
 
 
 def list_compute_processes() -> tuple[ComputeProcess, ...]:
-    """Return the processes that use GPUs now; none if `nvidia-smi` is missing or fails. Takes at most 5 s."""
+    """Returns the processes that use GPUs now; none if `nvidia-smi` is missing or fails. Takes at most 5 s."""
     found = []
     for gpu_id, pid, program in _run_nvidia_smi(
         "--query-compute-apps=gpu_uuid,pid,process_name", 3, _PROCESSES_TIMEOUT_S
@@ -83,14 +80,14 @@ def list_compute_processes() -> tuple[ComputeProcess, ...]:
 
 
 class _BusyGpuCache:
-    """The GPUs that the last query found busy. The result is kept for 2 s, because some callers ask often."""
+    """The GPUs that the last query found busy. The result is kept for 2 s, because some callers call it often."""
 
     checked_at = -_CACHE_S
     found: frozenset[str] = frozenset()
 
 
 def find_busy_gpus(gpu_ids: Iterable[str]) -> frozenset[str]:
-    """Return those of these GPUs that some process uses."""
+    """Returns the GPUs that a process uses."""
     real = {gpu_id for gpu_id in gpu_ids if not gpu_id.startswith(PRETEND_PREFIX)}
     if not real:
         return frozenset()
@@ -112,14 +109,14 @@ def _query_nvidia_smi() -> tuple[DriverGpu, ...]:
 
 
 def _run_nvidia_smi(query: str, columns: int, timeout_s: float, is_required: bool = False) -> list[list[str]]:
-    """Return the lines that have this many columns; the last column may contain commas.
+    """Returns the lines that have this many columns; the last column may contain commas.
 
     Raises DriverUnresponsive if `is_required`, otherwise returns none.
     """
     program = _find_nvidia_smi()
     if program is None:
         return []
-    import subprocess  # deferred: NVML works nearly everywhere
+    import subprocess  # lazy import: NVML works on nearly all machines
 
     try:
         completed = subprocess.run(
@@ -148,7 +145,7 @@ def _find_nvidia_smi() -> str | None:
 
 
 def _find_user(pid: int) -> str:
-    import pwd  # deferred: listing the GPUs needs none of it
+    import pwd  # lazy import: listing the GPUs needs none of it
 
     try:
         return pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name

@@ -1,4 +1,4 @@
-"""The ids of tasks, volumes and reservations, and the names of volumes. Standard library only."""
+"""The ids of tasks, volumes and reservations, and the names of volumes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_reservation_id(text: str) -> bool:
 
 
 def is_volume_name(text: str) -> bool:
-    """Whether the name is one plain word, which is safe in a path and in a list of volumes."""
+    """Returns whether the name is one plain word, which is safe in a path and in a list of volumes."""
     return re.fullmatch(_VOLUME_NAME, text) is not None
 
 

@@ -90,17 +90,17 @@ class TaskFolder(NamedTuple):
 
     @property
     def client(self) -> Path:
-        """Its mtime is the last time that a client checked this part of a task."""
+        """The file whose mtime is the last time that a client checked this part of a task."""
         return self.path / "client"
 
     @property
     def reserved_space(self) -> Path:
-        """Reserves disk space for the last record; removed when that record is written."""
+        """The file that reserves disk space for the last record; removed when that record is written."""
         return self.path / "spare"
 
     @property
     def alive_lock(self) -> Path:
-        """Locked by the supervisor while it lives, or by the process that cleans up after it."""
+        """The lock that the supervisor holds while it lives, or the process that cleans up after it."""
         return self.path / "alive.lock"
 
     @property
@@ -119,7 +119,7 @@ class TaskFolder(NamedTuple):
         return self.path / "data"
 
     def trash_copy_path(self, name: str) -> Path:
-        """Return the path to which a copy is renamed before it is removed."""
+        """Returns the path to which a copy is renamed before it is removed."""
         return self.path.with_name(f"{TRASH_PREFIX}{self.path.name}-data-{name}")
 
     @property
@@ -166,20 +166,20 @@ class Layout(NamedTuple):
         return TaskFolder(self.tasks / task_id)
 
     def make(self) -> None:
-        """Create the folders. Raises UnsafeFolder, OSError."""
+        """Creates the folders. Raises UnsafeFolder, OSError."""
         check_folders(self.root, self.context)
         for folder in (self.tasks, self.volumes, self.root / "gpus", self.root / "queue"):
             make_private_folder(folder)
 
 
 def iter_tasks(root: Path) -> Iterator[TaskFolder]:
-    """Yield the tasks of all contexts of this machine, in no order."""
+    """Yields the tasks of all contexts of this machine, in no order."""
     for spec in root.glob("contexts/*/tasks/task_*/spec.json"):
         yield TaskFolder(spec.parent)
 
 
 def find_task_folder(root: Path, name: object) -> TaskFolder | None:
-    """Return the task that a record names by its path below the machine's folder; None for an invalid name."""
+    """Returns the folder of the task with this path in a record, below the machine's folder; None if it is invalid."""
     parts = name.split("/") if isinstance(name, str) else []
     if len(parts) != 4 or parts[0] != "contexts" or parts[2] != "tasks" or {"", ".", ".."}.intersection(parts):
         return None
@@ -191,5 +191,5 @@ def container_name(task_id: str, attempt: int, rank: int) -> str:
 
 
 def container_name_prefix(task_id: str) -> str:
-    """Return the prefix of the names of all containers of a task."""
+    """Returns the prefix of the names of all containers of a task."""
     return f"flow-{task_id}-"

@@ -1,6 +1,6 @@
-"""Tasks that the predecessor of this agent left on this machine, in a folder of its own. Standard library only.
+"""Tasks that the predecessor of this agent left on this machine, in its own folder.
 
-The predecessor was a shell program. Nothing here reads or changes its records.
+The predecessor was a shell program. This module neither reads nor changes its records.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 
 
 def find_legacy_tasks() -> dict[str, Any]:
-    """Return the number of such tasks and their folder; an empty dict if there are none.
+    """Returns the number of the predecessor's tasks and their folder; an empty dict if there are none.
 
     Counts only tasks of this machine, since several machines may share a home directory.
     """
@@ -28,7 +28,7 @@ def find_legacy_tasks() -> dict[str, Any]:
 
 
 def _folder_names() -> tuple[str, ...]:
-    """Return the names that the predecessor may have given its folder on this machine."""
+    """Returns the names that the predecessor may have given its folder on this machine."""
     host = os.uname().nodename
     for path in _ID_FILES:
         try:

@@ -1,4 +1,4 @@
-"""System calls of Linux for namespaces and mounts, which Python doesn't have. Standard library only.
+"""System calls of Linux for namespaces and mounts, which Python doesn't have.
 
 Every function raises OSError, also on other systems.
 """
@@ -52,7 +52,7 @@ def libc() -> ctypes.CDLL:
 
 
 def check(result: int, place: str) -> None:
-    """Raises the error of the last call, if `result` tells of one."""
+    """Raises the error of the last call if `result` reports one."""
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), place)

@@ -1,4 +1,4 @@
-"""Whether a task may still use its resources, even if its records are broken. Standard library only."""
+"""Checks whether a task may still use its resources, even if its records are broken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ended_tasks: set[tuple[str, int, int]] = set()  # an ended task stays ended whi
 
 
 def is_unfinished(task: TaskFolder) -> bool:
-    """Return True as long as the task may use its GPUs, volumes and ports; False if there is no such task."""
+    """Returns whether the task may still use its GPUs, volumes and ports; False if there is no such task."""
     try:
         state, _ = TaskState.read_known(task.state)
     except MalformedRecord:
@@ -25,9 +25,9 @@ def is_unfinished(task: TaskFolder) -> bool:
 
 
 def may_live(task: TaskFolder) -> bool:
-    """Return True if a process may be alive of a task whose record is broken. May scan all processes.
+    """Returns whether a process of a task with a broken record may be alive. May scan all processes.
 
-    A task with an image counts as alive: its engine starts the processes, so they can't be found.
+    A task with an image counts as alive: the engine starts its processes, so they can't be found.
     """
     stamp = (str(task.path), _stamp(task.spec), _stamp(task.state))
     if stamp in _ended_tasks:
@@ -56,7 +56,7 @@ def _has_processes(task: TaskFolder) -> bool:
 
 
 def _has_supervisor(task: TaskFolder) -> bool:
-    """Return True if the task's supervisor is alive.
+    """Returns whether the task's supervisor is alive.
 
     Only for a task that its supervisor has taken over once: the check must not disturb a supervisor that starts.
     """

@@ -2,9 +2,10 @@
 
 On local file systems this is flock. On network file systems flock may fail or protect nothing; there a lock is a hard
 link to a file that names its holder. Such a lock is broken only if its holder is proven dead: it is a process of this
-machine that has ended or closed the descriptor, and no other process has it open. Standard library only.
+machine that has ended or closed the descriptor, and no other process has it open.
 
-FLOW_LOCKS=link in the environment selects links everywhere; all processes that share a folder must use the same value.
+FLOW_LOCKS=link in the environment selects links for all folders; all processes that share a folder must use the same
+value.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ _counter = itertools.count()
 
 
 def uses_links(folder: Path) -> bool:
-    """Return True if flock and FIFOs in this folder are unreliable. Raises OSError."""
+    """Returns whether flock and FIFOs in this folder are unreliable. Raises OSError."""
     return os.environ.get("FLOW_LOCKS") == "link" or is_on_network(folder)
 
 
 @contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock. Waits for it; with links, for at most a minute. Raises OSError."""
+    """Holds an exclusive lock. Waits for it; with links, for at most a minute. Raises OSError."""
     fd = _wait_for_link(path) if uses_links(path.parent) else _wait_for_flock(path)
     try:
         yield
@@ -52,7 +53,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
 
 
 def try_lock(path: Path) -> int | None:
-    """Return a descriptor that holds the lock until it is closed; None if another process holds it. Raises OSError."""
+    """Returns a descriptor that holds the lock until it is closed; None if another process holds it. Raises OSError."""
     if uses_links(path.parent):
         return _try_link(_link_path(path))
     for pause_s in (*_RETRY_PAUSES_S, None):
@@ -70,7 +71,7 @@ def try_lock(path: Path) -> int | None:
 
 
 def release(fd: int) -> None:
-    """Close the descriptor. Also removes the link, so that the next process need not prove it stale."""
+    """Closes the descriptor. Also removes the link, so that the next process doesn't have to prove it stale."""
     link = _links.pop(fd, None)
     if link is not None and _is_same(link, os.fstat(fd)):
         os.unlink(link)
@@ -78,7 +79,7 @@ def release(fd: int) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """Return True if a process holds the lock now. Raises OSError."""
+    """Returns whether a process holds the lock now. Raises OSError."""
     if uses_links(path.parent):
         found = _stat(_link_path(path))
         return found is not None and not _is_stale(_link_path(path), found)
@@ -94,7 +95,7 @@ def is_locked(path: Path) -> bool:
 
 
 def move_aside(path: Path) -> bool:
-    """Rename whatever is in the place of a file and isn't a regular file; False if there is nothing to rename.
+    """Renames an object that is in the place of a regular file; returns False if there is none.
 
     Two processes take turns, so that neither renames the file that the other has just created. Raises OSError.
     """
@@ -123,7 +124,7 @@ def _lock_folder(folder: Path) -> Iterator[None]:
 
 
 def _open_file(path: Path) -> int:
-    """Open a regular file; move aside anything else. Raises OSError."""
+    """Opens a regular file; moves aside anything else. Raises OSError."""
     while True:
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
@@ -172,7 +173,7 @@ def _try_link(link: str) -> int | None:
 
 
 def _create_link(link: str) -> int | None:
-    """Create the link in one step and return its descriptor; None if it exists already. Raises OSError."""
+    """Creates the link in one step and returns its descriptor; None if the link exists already. Raises OSError."""
     folder, name = os.path.split(link)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{time.time_ns()}-{next(_counter)}")
     text = json.dumps({"host": os.uname().nodename, **ProcessIdentity.current()._asdict()}).encode()
@@ -198,7 +199,7 @@ def _create_link(link: str) -> int | None:
 
 
 def _create_without_links(link: str, text: bytes, flags: int) -> int | None:
-    """Create the file in place. While it is empty it names no holder, and no process can prove it stale."""
+    """Creates the file in place. While it is empty it names no holder, and no process can prove it stale."""
     try:
         fd = os.open(link, flags, 0o600)
     except FileExistsError:
@@ -209,10 +210,10 @@ def _create_without_links(link: str, text: bytes, flags: int) -> int | None:
 
 
 def _remove_stale(link: str) -> bool:
-    """Remove a stale link. True also if there is none, False while it is held.
+    """Removes a stale link; returns True if no link is left, False while it is held.
 
-    If several processes find it stale, the one that creates the token of this very link removes it, after checking it
-    once more. If the creator of a token died, the next token follows.
+    If several processes find it stale, the one that creates the token of exactly this link removes it, after another
+    check. If the creator of a token died, the next token follows.
     """
     found = _stat(link)
     if found is None:
@@ -242,7 +243,10 @@ def _token_path(link: str, found: os.stat_result, number: int) -> str:
 
 
 def _is_stale(link: str, found: os.stat_result) -> bool:
-    """Return True if the holder is proven dead. False if the holder can't be read or belongs to another machine."""
+    """Returns whether the holder is proven dead.
+
+    Returns False if the holder can't be read or belongs to another machine.
+    """
     holder = _read(link)
     if holder is None:
         return False
@@ -262,7 +266,7 @@ def _list_pids() -> list[str]:
 
 
 def _has_open(pid: int, found: os.stat_result) -> bool | None:
-    """Return True if the process has this file open; None if that can't be seen."""
+    """Returns whether the process has this file open; None if that is unknown."""
     folder = f"/proc/{pid}/fd"
     try:
         names = os.listdir(folder)
@@ -299,7 +303,7 @@ def _stat(path: str) -> os.stat_result | None:
 
 
 def _is_same(path: str, found: os.stat_result) -> bool:
-    """Return True if the path still names this very file."""
+    """Returns whether the path still names exactly this file."""
     try:
         now = os.stat(path)
     except OSError:

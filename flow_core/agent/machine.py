@@ -1,4 +1,4 @@
-"""The identity of this machine for our records, and new ids."""
+"""The identity of this machine for the records, and new ids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def new_id(prefix: str) -> str:
 
 
 def user_name() -> str:
-    """Return the name of the current user, or the number of a user without a name."""
+    """Returns the name of the current user; the user id if the user has no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -26,9 +26,9 @@ def user_name() -> str:
 
 
 def machine_id() -> str:
-    """Return a hash that identifies this machine and reveals nothing about it.
+    """Returns a hash that identifies this machine and reveals nothing about it.
 
-    A container counts as a machine of its own.
+    A container counts as a separate machine.
     """
     identity = _installed_id()
     if not identity or _is_container():

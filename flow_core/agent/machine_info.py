@@ -1,4 +1,4 @@
-"""The resources of this machine and their current use. Standard library only."""
+"""The resources of this machine and their current use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PROCESSES_MAX = 64
 
 
 def collect_machine_info(layout: Layout, tasks: TaskStore, pretend: Iterable[str]) -> dict[str, Any]:
-    """Return the resources of this machine and their use as a table that fits JSON.
+    """Returns the resources of this machine and their use as a table that fits JSON.
 
     `pretend` are ids of GPUs that only the client treats as GPUs; their holders are reported too. May take seconds
     while no program uses the GPUs.
@@ -50,7 +50,7 @@ def collect_machine_info(layout: Layout, tasks: TaskStore, pretend: Iterable[str
 
 
 def memory_bytes() -> int | None:
-    """Return the memory of the whole machine; None if the system doesn't report it."""
+    """Returns the memory of the whole machine; None if the system doesn't report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
@@ -66,7 +66,7 @@ def _gpus() -> tuple[list[dict[str, Any]], bool]:
 
 
 def _available_bytes() -> int | None:
-    """Return the memory that is available; None if the system doesn't report it (Linux does)."""
+    """Returns the memory that is available; None if the system doesn't report it (Linux does)."""
     try:
         with open("/proc/meminfo", encoding="ascii") as stream:
             lines = dict(line.split(":", 1) for line in stream if ":" in line)

@@ -1,4 +1,4 @@
-"""Reads the mounts of a task from its folder. Standard library only."""
+"""Reads the mounts of a task from its folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flow_core.agent.records import MalformedRecord, NewerRecord, read_known
 
 
 def read_mounts(folder: TaskFolder) -> tuple[list[dict[str, Any]], str]:
-    """Return the mounts, and a sentence if a newer version may know more of them. Raises MalformedRecord."""
+    """Returns the mounts, and a sentence if a newer version may know more of them. Raises MalformedRecord."""
     data, problem = read_known(folder.mounts)
     if problem and "mounts" not in (data or {}):
         raise NewerRecord(problem, data or {})
@@ -28,7 +28,7 @@ def read_mounts(folder: TaskFolder) -> tuple[list[dict[str, Any]], str]:
 
 
 def find_volumes(folder: TaskFolder) -> list[dict[str, Any]]:
-    """Return the volumes of a task from the links in its folder, for a task whose mount record is broken."""
+    """Returns the volumes of a task from the links in its folder, for a task whose mount record is broken."""
     try:
         names = os.listdir(folder.links)
     except OSError:

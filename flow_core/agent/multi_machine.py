@@ -1,8 +1,7 @@
 """The parts of a task that runs on several machines: one part per machine, started by a client.
 
 Machines don't know of one another. A client checks that every part could start now. It then has each part hold its GPUs
-for a while, and after that starts all parts. A part that isn't started in time releases its GPUs. Standard library
-only.
+for a while, and after that starts all parts. A part that isn't started in time releases its GPUs.
 """
 
 from __future__ import annotations
@@ -49,10 +48,10 @@ class StartOrder(NamedTuple):
 def hold_gpus(
     task: TaskFolder, client: str, hold_s: float, notify: Callable[[], None], progress: Callable[[], None]
 ) -> bool:
-    """Have the part hold its GPUs for at most `hold_s`. Return True once it holds them or has started already.
+    """Orders the part to hold its GPUs for at most `hold_s`; returns whether it holds them or has started already.
 
-    Return False if the GPUs aren't available now, or if the part has failed or was cancelled. Waits for at most 8 s.
-    Calling it twice is safe. Raises Refused while another client starts this part.
+    Returns False if the GPUs aren't available now, or if the part has failed or was cancelled. Waits for at most 8 s.
+    Calling it again is safe. Raises Refused while another client starts this part.
     """
     with exclusive_lock(task.start_lock):
         order = read_order(task)
@@ -75,7 +74,7 @@ def hold_gpus(
 
 
 def start_part(task: TaskFolder, client: str, notify: Callable[[], None]) -> None:
-    """Start the part whose GPUs are held. Calling it twice is safe. Raises Refused if the hold has expired."""
+    """Starts the part whose GPUs are held. Calling it again is safe. Raises Refused if the hold has expired."""
     with exclusive_lock(task.start_lock):
         state, order = _read_state(task), read_order(task)
         if state is not None and state.status != "pending":
@@ -89,7 +88,7 @@ def start_part(task: TaskFolder, client: str, notify: Callable[[], None]) -> Non
 
 
 def release_gpus(task: TaskFolder, client: str, notify: Callable[[], None]) -> None:
-    """Have the part release its GPUs, unless it has started. Calling it twice is safe."""
+    """Orders the part to release its GPUs, unless it has started. Calling it again is safe."""
     with exclusive_lock(task.start_lock):
         order = read_order(task)
         if order is not None and order.client == client and not order.is_start:
@@ -98,7 +97,7 @@ def release_gpus(task: TaskFolder, client: str, notify: Callable[[], None]) -> N
 
 
 def read_order(task: TaskFolder) -> StartOrder | None:
-    """Return the valid start order; None if there is none, or it has expired or is malformed."""
+    """Returns the valid start order; None if there is none, or it has expired or is malformed."""
     try:
         data = read_known(task.start)[0]
         if data is None:
@@ -111,7 +110,7 @@ def read_order(task: TaskFolder) -> StartOrder | None:
 
 
 def remove_order(task: TaskFolder) -> None:
-    """Remove the order. Call it under the lock of the part's start."""
+    """Removes the order. Call it under the lock of the part's start."""
     try:
         os.unlink(task.start)
     except OSError:
@@ -119,7 +118,7 @@ def remove_order(task: TaskFolder) -> None:
 
 
 def note_client(task: TaskFolder) -> None:
-    """Record that a client is connected that knows every part of the task and can start it."""
+    """Records that a client is connected that knows every part of the task and can start it."""
     now = time.time()
     try:
         if abs(now - os.stat(task.client).st_mtime) < _TOUCH_S:
@@ -133,7 +132,7 @@ def note_client(task: TaskFolder) -> None:
 
 
 def has_client(task: TaskFolder) -> bool:
-    """Return True if such a client was connected within the last 45 s."""
+    """Returns whether a client that can start the task was connected within the last 45 s."""
     try:
         age_s = abs(time.time() - os.stat(task.client).st_mtime)  # the clock may have been set back
         return age_s < _CLIENT_TIMEOUT_S

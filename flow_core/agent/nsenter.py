@@ -1,7 +1,7 @@
-"""Enters the namespaces of a running task, then executes a command there. Runs as a process of its own.
+"""Enters the namespaces of a running task, then executes a command there. Runs as a separate process.
 
 Arguments: "terminal" or "pipes" (the kind of standard input), the pid whose namespaces to enter (0 for none), the
-working directory, then the command. Standard library only.
+working directory, then the command.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import termios
 from collections.abc import Mapping
 from typing import NoReturn
 
-# A program in the background, or under nohup, ignores these, and so would everything that it starts, the SSH server
-# included.
+# A program in the background, or under nohup, ignores these signals, and so would all processes that it starts, such as
+# the SSH server.
 _DEFAULT_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def exec_command(pid: int, folder: str, argv: list[str], env: Mapping[str, str]) -> NoReturn:
-    """Replace this process by the command. If that fails, exit with 126 and a line on standard error."""
+    """Replaces this process by the command. If that fails, exits with 126 and a line on standard error."""
     restore_default_signals()
     try:
         if pid:
@@ -40,13 +40,13 @@ def exec_command(pid: int, folder: str, argv: list[str], env: Mapping[str, str])
 
 
 def restore_default_signals() -> None:
-    """Restore the default actions of SIGHUP, SIGINT and SIGQUIT."""
+    """Restores the default actions of SIGHUP, SIGINT and SIGQUIT."""
     for number in _DEFAULT_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
 
 
 def exit_with_refusal(error: OSError) -> NoReturn:
-    """Exit with 126 and a line on standard error."""
+    """Exits with 126 and a line on standard error."""
     sys.stderr.write(f"can't enter the task: {error.strerror}\r\n")
     sys.exit(126)
 

@@ -1,4 +1,4 @@
-"""Lists the GPUs of NVIDIA's driver through its library. Standard library only."""
+"""Lists the GPUs of NVIDIA's driver through its library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LONGEST_NAME, _LONGEST_UUID = 96, 96
 
 
 class DriverGpu(NamedTuple):
-    """One GPU as the driver describes it. `memory_bytes` is None for a GPU without memory of its own."""
+    """One GPU as the driver describes it. `memory_bytes` is None for a GPU without its own memory."""
 
     uuid: str
     model: str
@@ -27,7 +27,7 @@ class _Memory(ctypes.Structure):
 
 
 def list_driver_gpus() -> tuple[DriverGpu, ...]:
-    """Return the GPUs in the driver's order. May take seconds while no program uses them. Raises NvmlError."""
+    """Returns the GPUs in the driver's order. May take seconds while no program uses them. Raises NvmlError."""
     call = _make_caller(_load())
     call("nvmlInit_v2")
     try:

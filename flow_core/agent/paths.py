@@ -12,7 +12,7 @@ NO_FOLDER = "no_folder"
 
 
 def resolve_path(field: str, path: str) -> Path:
-    """Return the absolute path: expand ~, and resolve a relative path against the current folder.
+    """Returns the absolute path: expand ~, and resolve a relative path against the current folder.
 
     Refuses with NO_CURRENT_FOLDER if the current folder no longer exists.
     """
@@ -23,7 +23,7 @@ def resolve_path(field: str, path: str) -> Path:
 
 
 def resolve_folder(field: str, path: str) -> Path:
-    """Return the absolute path of a folder. Refuses with NO_FOLDER if it isn't one."""
+    """Returns the absolute path of a folder. Refuses with NO_FOLDER if it isn't one."""
     found = resolve_path(field, path)
     if not os.path.isdir(found):
         raise Refused(NO_FOLDER, field=field, path=str(found))

@@ -15,7 +15,7 @@ _ADDRESSES = ((socket.AF_INET, ""), (socket.AF_INET, "127.0.0.1"), (socket.AF_IN
 
 
 def find_listener(port: int) -> str:
-    """Describe the process that listens on the port, as far as the system shows it; "" if none does."""
+    """Describes the process that listens on the port, if the system shows it; returns "" if none listens."""
     sockets = _listening_sockets(port)
     if sockets is None:
         return "another process" if _is_refused(port) else ""
@@ -23,7 +23,7 @@ def find_listener(port: int) -> str:
 
 
 def _listening_sockets(port: int) -> set[str] | None:
-    """Return the inode numbers of the listening sockets; None if the system has no list of sockets."""
+    """Returns the inode numbers of the listening sockets; None if the system has no list of sockets."""
     found, is_listed = set(), False
     for table in ("tcp", "tcp6"):
         try:
@@ -50,7 +50,7 @@ def _describe_owner(sockets: Collection[str]) -> str:
 
 
 def _is_refused(port: int) -> bool:
-    """Return True if a server couldn't bind the port. Connections that remain from an ended server do no harm."""
+    """Returns whether a server couldn't bind the port. Connections that remain from an ended server do no harm."""
     for family, host in _ADDRESSES:
         try:
             with socket.socket(family) as probe:

@@ -22,7 +22,7 @@ PORT_IN_USE = "port_in_use"
 
 
 def reserve_ports(task: TaskFolder, ports: Sequence[int], progress: Callable[[], None]) -> None:
-    """Reserve the ports for this task until it ends. Call it under the queue's lock.
+    """Reserves the ports for this task until it ends. Call it under the queue's lock.
 
     Refuses with PORT_PROMISED or PORT_IN_USE, which name the holder of one of them; then no port is reserved.
     """
@@ -38,7 +38,7 @@ def reserve_ports(task: TaskFolder, ports: Sequence[int], progress: Callable[[],
 
 
 def _find_holder(root: Path, port: int, progress: Callable[[], None]) -> dict[str, str | None] | None:
-    """Return the unfinished task that the port is reserved for. A task without a status is being submitted."""
+    """Returns the unfinished task that the port is reserved for. A task without a status is still being submitted."""
     data, problem = read_promise(root, port)
     task = find_task_folder(root, data.get("task"))
     if task is None:
@@ -50,7 +50,7 @@ def _find_holder(root: Path, port: int, progress: Callable[[], None]) -> dict[st
 
 
 def _find_holder_by_spec(root: Path, port: int, progress: Callable[[], None]) -> dict[str, str | None] | None:
-    """Return the holder if the reservation can't be read: an unfinished task whose spec contains the port."""
+    """Returns the holder if the reservation can't be read: an unfinished task whose spec contains the port."""
     for task in iter_tasks(root):
         try:
             spec, _ = StoredSpec.read_known(task.spec)
@@ -68,7 +68,7 @@ def _describe_holder(task: TaskFolder, status: str | None) -> dict[str, str | No
 
 
 def _load_report(task: TaskFolder, progress: Callable[[], None]) -> TaskReport | None:
-    """Return the current report of the task; None if there is no such task (yet).
+    """Returns the current report of the task; None if there is no such task (yet).
 
     A task whose supervisor has died is reaped first.
     """

@@ -1,6 +1,6 @@
 """Creates folders and files that only their owner can read.
 
-Standard library only: the supervisor of a local task imports this.
+The supervisor of a local task imports this, so it must load fast.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 
 
 def make_private_folder(path: Path) -> None:
-    """Create a folder and its missing parents, all with mode 0700; `Path.mkdir` gives that mode to the last one only.
+    """Creates a folder and its missing parents, all with mode 0700; `Path.mkdir` gives that mode to the last one only.
 
-    Existing folders keep their modes. Calling it twice is safe. Raises OSError.
+    Existing folders keep their modes. Calling it again is safe. Raises OSError.
     """
     if path.is_dir():
         return
@@ -25,5 +25,5 @@ def make_private_folder(path: Path) -> None:
 
 
 def private_opener(path: str, flags: int) -> int:
-    """Open a file for `open`; a new file gets the mode 0600, whatever the umask is."""
+    """Opens a file for `open`; a new file gets the mode 0600, whatever the umask is."""
     return os.open(path, flags, 0o600)

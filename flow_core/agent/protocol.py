@@ -1,4 +1,4 @@
-"""The protocol between a client and the agent: JSON in frames, over a pipe. Standard library only.
+"""The protocol between a client and the agent: JSON in frames, over a pipe.
 
 A frame is a length of four bytes (big-endian), followed by one JSON array. The agent sends a greeting first, `["agent",
 facts]`. Then the client sends any number of requests `[number, call, arguments]`. Each request gets exactly one
@@ -28,7 +28,7 @@ _LENGTH_BYTES = 4
 
 
 def encode_frame(message: list[Any]) -> bytes:
-    """Encode a message. Raises ValueError if it can't be written as JSON or is longer than MOST_BYTES."""
+    """Encodes a message. Raises ValueError if it can't be written as JSON or is longer than MOST_BYTES."""
     try:
         data = json.dumps(message, separators=(",", ":"), allow_nan=False).encode("ascii")
     except (ValueError, TypeError, RecursionError) as error:
@@ -43,13 +43,13 @@ class ProtocolError(Exception):
 
 
 class FrameDecoder:
-    """Decodes messages from pieces of any size."""
+    """A decoder of messages from pieces of any size."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def take(self, piece: bytes) -> Iterator[list[Any]]:
-        """Add a piece and yield the messages that are complete now. Raises ProtocolError."""
+        """Adds a piece and yields the messages that are complete now. Raises ProtocolError."""
         self._buffer += piece
         while len(self._buffer) >= _LENGTH_BYTES:
             length = int.from_bytes(self._buffer[:_LENGTH_BYTES], "big")

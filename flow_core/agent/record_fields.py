@@ -1,4 +1,4 @@
-"""Reads the fields of a record that another program wrote or may have changed. Standard library only."""
+"""Reads the fields of a record that another program wrote or may have changed."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class Fields:
         self._table: dict[Any, Any] = table
 
     def text(self, name: str, default: str | None = None) -> str:
-        """Return a string. Required without a default."""
+        """Returns a string. Required without a default."""
         value = self._table.get(name, default)
         if not isinstance(value, str):
             raise ValueError(f"{name} must be text")
         return value
 
     def optional_text(self, name: str) -> str | None:
-        """Return a string; None if the field is missing or null."""
+        """Returns a string; None if the field is missing or null."""
         return None if self._table.get(name) is None else self.text(name)
 
     def whole(self, name: str, default: int | None = None, *, least: int = 0, most: int = 1 << 53) -> int:
-        """Return an integer. Required without a default. Accepts a float that has an integer value."""
+        """Returns an integer. Required without a default. Accepts a float that has an integer value."""
         value = self._table.get(name, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f"{name} must be a whole number")
@@ -39,11 +39,11 @@ class Fields:
         return int(value)
 
     def optional_whole(self, name: str) -> int | None:
-        """Return an integer; None if the field is missing or null."""
+        """Returns an integer; None if the field is missing or null."""
         return None if self._table.get(name) is None else self.whole(name)
 
     def optional_number(self, name: str) -> float | None:
-        """Return a finite number; None if the field is missing or null."""
+        """Returns a finite number; None if the field is missing or null."""
         value = self._table.get(name)
         if value is None:
             return None
@@ -52,58 +52,58 @@ class Fields:
         return float(value)
 
     def flag(self, name: str) -> bool:
-        """Return a bool; False if the field is missing."""
+        """Returns a bool; False if the field is missing."""
         value = self._table.get(name, False)
         if not isinstance(value, bool):
             raise ValueError(f"{name} must be true or false")
         return value
 
     def number(self, name: str) -> float:
-        """Return a finite number from 0 on; an integer stays an integer. Required."""
+        """Returns a finite number from 0 on; an integer stays an integer. Required."""
         value = self._table.get(name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
             raise ValueError(f"{name} must be a number from 0 on")
         return value
 
     def one_of(self, name: str, known: Sequence[str]) -> str:
-        """Return a string that is one of `known`. Required."""
+        """Returns a string that is one of `known`. Required."""
         value = self.text(name)
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}")
         return value
 
     def moment(self, name: str) -> float:
-        """Return seconds since the epoch that a datetime can hold. Required."""
+        """Returns seconds since the epoch that a datetime can hold. Required."""
         return check_timestamp(self._table.get(name), name)
 
     def optional_moment(self, name: str) -> float | None:
-        """Return seconds since the epoch; None if the field is missing or null."""
+        """Returns seconds since the epoch; None if the field is missing or null."""
         return None if self._table.get(name) is None else self.moment(name)
 
     def table(self, name: str) -> dict[str, Any]:
-        """Return a dict; an empty one if the field is missing."""
+        """Returns a dict; an empty one if the field is missing."""
         value = self._table.get(name, {})
         if not isinstance(value, dict):
             raise ValueError(f"{name} must be a table")
         return value
 
     def tables(self, name: str) -> list[dict[str, Any]]:
-        """Return a list of dicts; an empty one if the field is missing."""
+        """Returns a list of dicts; an empty one if the field is missing."""
         value = self.entries(name)
         if not all(isinstance(one, dict) for one in value):
             raise ValueError(f"{name} must be a list of tables")
         return value
 
     def wholes(self, name: str, *, least: int = 0, most: int = 1 << 53) -> tuple[int, ...]:
-        """Return a tuple of integers; an empty one if the field is missing."""
+        """Returns a tuple of integers; an empty one if the field is missing."""
         return tuple(Fields({name: value}).whole(name, least=least, most=most) for value in self.entries(name))
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Return a tuple of strings; an empty one if the field is missing."""
+        """Returns a tuple of strings; an empty one if the field is missing."""
         return tuple(Fields({name: value}).text(name) for value in self.entries(name))
 
     def entries(self, name: str) -> list[Any]:
-        """Return a list with entries of any type; an empty one if the field is missing."""
+        """Returns a list with entries of any type; an empty one if the field is missing."""
         value = self._table.get(name, [])
         if not isinstance(value, list):
             raise ValueError(f"{name} must be a list")
@@ -111,7 +111,7 @@ class Fields:
 
 
 def check_timestamp(value: Any, name: str) -> float:
-    """Return the value as seconds since the epoch. Raises ValueError, which names the field."""
+    """Returns the value as seconds since the epoch. Raises ValueError, which names the field."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{name} must be a time in seconds")
     if not (isinstance(value, int) or math.isfinite(value)) or not 0 <= value <= LAST_TIMESTAMP:
@@ -120,5 +120,5 @@ def check_timestamp(value: Any, name: str) -> float:
 
 
 def utc_datetime(seconds: float) -> datetime:
-    """Convert seconds since the epoch, which must be checked before, to a datetime in UTC."""
+    """Converts seconds since the epoch, which must be checked before, to a datetime in UTC."""
     return datetime.fromtimestamp(seconds, timezone.utc)

@@ -1,4 +1,4 @@
-"""Records on disk: JSON that is written completely or not at all. Standard library only.
+"""Records on disk: JSON that is written completely or not at all.
 
 Several versions of this program use the same records. A new fact gets a new field; a reader ignores unknown fields, and
 a writer keeps them. VERSION grows only if a known field changes its meaning.
@@ -19,11 +19,11 @@ NEWER = "was written by a newer version of flow; update this one"
 
 
 class MalformedRecord(ValueError):
-    """The record is truncated or isn't one of ours."""
+    """The record is truncated or isn't a record of the agent."""
 
 
 class UnreadableRecord(MalformedRecord, OSError):
-    """The system doesn't allow us to read the record."""
+    """The system doesn't allow the user to read the record."""
 
 
 class NewerRecord(MalformedRecord):
@@ -35,7 +35,7 @@ class NewerRecord(MalformedRecord):
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Replace the file atomically. Anything in its place that isn't a file is moved aside. Raises OSError.
+    """Replaces the file atomically. Moves aside anything in its place that isn't a file. Raises OSError.
 
     `version` in the data takes precedence over VERSION.
     """
@@ -55,7 +55,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Flush the entries of a folder to disk. Raises OSError."""
+    """Flushes the entries of a folder to disk. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -64,7 +64,7 @@ def sync_folder(path: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the record, or None if there is none.
+    """Returns the record, or None if there is none.
 
     Raises MalformedRecord or its subclasses NewerRecord, UnreadableRecord.
     """
@@ -88,9 +88,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def read_known(path: Path) -> tuple[dict[str, Any] | None, str]:
-    """Return the record even if a newer version wrote it, and then a sentence that says so; otherwise "".
+    """Returns the record even if a newer version wrote it, with a sentence about that; otherwise with "".
 
-    The caller must check each field, as of any record: a newer version may give it another meaning. Raises
+    The caller must check each field, as for any record: a newer version may give it another meaning. Raises
     MalformedRecord.
     """
     try:

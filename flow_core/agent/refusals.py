@@ -1,4 +1,4 @@
-"""Refusals of the agent. Standard library only.
+"""Refusals of the agent.
 
 The agent writes no sentences for users. A refusal is a code with details; the providers turn it into a sentence
 (`flow_core/providers/over_agent/refusals`). Codes and details never change their meaning, since an older client may
@@ -23,5 +23,5 @@ class Refused(Exception):
         self.details = details
 
     def line(self) -> str:
-        """Return the refusal as a line of text."""
+        """Returns the refusal as a line of text."""
         return REFUSAL_PREFIX + json.dumps({"code": self.code, "details": self.details})

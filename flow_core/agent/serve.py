@@ -1,7 +1,7 @@
 """The agent as a process that serves one client connection, until its standard input ends.
 
 The main thread runs quick calls itself, so that they never wait for a thread. All other calls run in threads, a few at
-a time. The process is not a daemon: tasks belong to their supervisors and outlive it. Standard library only.
+a time. The process is not a daemon: tasks belong to their supervisors and outlive it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SHUTDOWN_S = 20.0  # wait this long for calls of a client that has disconnected
 
 
 class AgentServer:
-    """Reads requests from one descriptor and writes responses to another."""
+    """A server that reads requests from one descriptor and writes responses to another."""
 
     def __init__(self, calls: AgentCalls, read: int, write: int) -> None:
         self._calls = calls
@@ -40,7 +40,7 @@ class AgentServer:
         self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
-        """Serve until the client disconnects. Raises ProtocolError."""
+        """Serves until the client disconnects. Raises ProtocolError."""
         self._send([protocol.GREETING, {"protocol": protocol.VERSION, **self._calls.greeting()}])
         frames = protocol.FrameDecoder()
         while piece := os.read(self._read, _READ_BYTES):
@@ -60,7 +60,7 @@ class AgentServer:
         self._pending_slots.acquire()  # a client with more open requests than this must wait
         try:
             thread.start()
-        except RuntimeError:  # the system allows this user no further thread
+        except RuntimeError:  # the system allows this user no more threads
             self._pending_slots.release()
             self._answer(number, call, arguments)
             return
@@ -110,7 +110,7 @@ class AgentServer:
                 while data:
                     data = data[os.write(self._write, data) :]
         except OSError:
-            pass  # the client has disconnected, and our input ends too
+            pass  # the client has disconnected, and the input ends too
 
 
 def _parse_request(message: list[Any]) -> tuple[int, str, dict[str, Any]]:
@@ -120,7 +120,7 @@ def _parse_request(message: list[Any]) -> tuple[int, str, dict[str, Any]]:
 
 
 def main() -> None:
-    """Serve the machine's folder, which is the only argument.
+    """Serves the machine's folder, which is the only argument.
 
     Output of other code goes to standard error; the pipe is for frames only.
     """

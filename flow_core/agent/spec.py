@@ -1,4 +1,4 @@
-"""The spec of a task: the record `spec.json`, which never changes once the task runs. Standard library only."""
+"""The spec of a task: the record `spec.json`, which never changes once the task runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class GpuPlan(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> GpuPlan:
-        """Parse the plan. Raises ValueError."""
+        """Parses the plan. Raises ValueError."""
         fields = Fields(data)
         return cls(
             wanted=fields.text("wanted", "cpu"),
@@ -54,7 +54,7 @@ class GpuPlan(NamedTuple):
 class ContainerPlan(NamedTuple):
     """The container of a task.
 
-    `engine` is read by `ContainerEngine.parse`; `defaults` are variables for an image that doesn't know the user.
+    `ContainerEngine.parse` reads `engine`; `defaults` are variables for an image that doesn't know the user.
     """
 
     engine: dict[str, Any]
@@ -69,7 +69,7 @@ class ContainerPlan(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> ContainerPlan:
-        """Parse the plan. Raises ValueError."""
+        """Parses the plan. Raises ValueError."""
         fields = Fields(data)
         engine = fields.table("engine")
         Fields(engine).text("name")
@@ -92,7 +92,7 @@ class RetryPlan(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> RetryPlan:
-        """Parse the plan. Raises ValueError."""
+        """Parses the plan. Raises ValueError."""
         fields = Fields(data)
         known = {
             name: fields.number(name) for name in ("delay_s", "factor", "max_delay_s") if data.get(name) is not None
@@ -101,7 +101,7 @@ class RetryPlan(NamedTuple):
 
 
 class PartPlan(NamedTuple):
-    """One part of a task on several machines, with the address at which its ranks meet."""
+    """One part of a task on several machines, with the address of the rendezvous of its ranks."""
 
     rank: int
     ranks: int
@@ -111,7 +111,7 @@ class PartPlan(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> PartPlan:
-        """Parse the plan. Raises ValueError."""
+        """Parses the plan. Raises ValueError."""
         fields = Fields(data)
         ranks = fields.whole("ranks", least=2, most=RANKS_MAX)
         return cls(
@@ -158,7 +158,7 @@ class StoredSpec(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> StoredSpec | None:
-        """Return the spec; None if there is none. Raises MalformedRecord, NewerRecord if a newer version wrote it."""
+        """Returns the spec; None if there is none. Raises MalformedRecord, NewerRecord if a newer version wrote it."""
         spec, problem = cls.read_known(path)
         if problem:
             raise NewerRecord(problem, {})
@@ -166,7 +166,7 @@ class StoredSpec(NamedTuple):
 
     @classmethod
     def read_known(cls, path: Path) -> tuple[StoredSpec | None, str]:
-        """Return the fields that this version knows, and a sentence if a newer version may know more; otherwise "".
+        """Returns the fields that this version knows, and a sentence if a newer version may know more; otherwise "".
 
         Raises MalformedRecord.
         """
@@ -182,7 +182,7 @@ class StoredSpec(NamedTuple):
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> StoredSpec:
-        """Parse the fields of a record. Raises ValueError."""
+        """Parses the fields of a record. Raises ValueError."""
         fields = Fields(data)
         return cls(
             name=fields.text("name"),
@@ -215,7 +215,7 @@ class StoredSpec(NamedTuple):
         )
 
     def write(self, path: Path) -> None:
-        """Write the record. Raises OSError."""
+        """Writes the record. Raises OSError."""
         data = {**self.unknown_fields, **self._asdict()}
         del data["unknown_fields"]
         data["gpus"] = self.gpus.as_record()
@@ -228,7 +228,7 @@ class StoredSpec(NamedTuple):
 
 
 def _texts(fields: Fields, name: str) -> dict[str, str]:
-    """Return a dict of strings. Raises ValueError."""
+    """Returns a dict of strings. Raises ValueError."""
     table = fields.table(name)
     values = Fields(table)
     return {key: values.text(key) for key in table}

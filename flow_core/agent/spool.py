@@ -10,7 +10,7 @@ writer's record of the same offset replaces it.
 A log that a task writes itself has one stream. Its records state when growth was noticed, so they may come after their
 bytes.
 
-Standard library only, and no dataclasses: the supervisor of a local task writes through this and must start fast.
+No dataclasses: the supervisor of a local task writes through this and must start fast.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Stamp(NamedTuple):
 
 
 class SpoolWriter:
-    """Appends to a spool. A spool must have only one writer; `now_us` must never decrease.
+    """A writer that appends to a spool. A spool must have only one writer; `now_us` must never decrease.
 
     `wait_for_room` is called while the disk is full and returns after a while. If it returns False, the writer drops
     the rest of this output and all later output.
@@ -72,11 +72,11 @@ class SpoolWriter:
 
     @property
     def offset(self) -> int:
-        """The number of bytes written so far, which is the offset of the next ones."""
+        """The number of bytes written up to now, which is the offset of the next byte."""
         return self._offset
 
     def append(self, stream: int, data: bytes) -> None:
-        """Write all of `data`; wait while the disk is full."""
+        """Writes all of `data`; waits while the disk is full."""
         stamp = Stamp(self._offset, stream, self._now_us())
         if stamp.stream != self._last.stream or stamp.time_us - self._last.time_us >= _RESOLUTION_US:
             self._write(self._sidecar_fd, _pack(stamp))
@@ -100,7 +100,7 @@ class SpoolWriter:
 
 
 class SidecarWriter:
-    """Writes the sidecar of a log that another process appends to, as stdout; `now_us` must never decrease.
+    """A writer of the sidecar of a log that another process appends to, as stdout; `now_us` must never decrease.
 
     Bytes that arrived before a `note` get the time of that `note`.
     """
@@ -114,11 +114,11 @@ class SidecarWriter:
         self._write()
 
     def fileno(self) -> int:
-        """Return the descriptor of the log."""
+        """Returns the descriptor of the log."""
         return self._log_fd
 
     def note(self) -> bool:
-        """Record the growth of the log. True if it has grown since the last call.
+        """Records the growth of the log; returns whether it has grown since the last call.
 
         On a full disk the next call tries again.
         """
@@ -155,7 +155,7 @@ def _pack(stamp: Stamp) -> bytes:
 
 
 def _drop_partial_record(sidecar_fd: int) -> None:
-    """Truncate a partial record; otherwise readers would read all later records at wrong offsets."""
+    """Truncates a partial record; otherwise readers would read all later records at wrong offsets."""
     excess = os.fstat(sidecar_fd).st_size % RECORD.size
     if excess:
         os.ftruncate(sidecar_fd, os.fstat(sidecar_fd).st_size - excess)

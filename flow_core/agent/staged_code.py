@@ -1,7 +1,4 @@
-"""Code that a client sends before it submits a task: a folder beside the tasks, which then becomes part of the task.
-
-Standard library only.
-"""
+"""Code that a client sends before it submits a task: a folder beside the tasks, which then becomes part of the task."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ _KEPT_S = 24 * 3600.0
 
 
 def make_incoming(layout: Layout, task_id: str) -> Path:
-    """Create and return the folder for the code of a task that is about to be submitted.
+    """Creates and returns the folder for the code of a task that is about to be submitted.
 
-    Also removes code that was sent more than a day ago and never submitted. Calling it twice is safe. Raises OSError.
+    Also removes code that was sent more than a day ago and never submitted. Calling it again is safe. Raises OSError.
     """
     layout.make()
     folder = layout.incoming / task_id
@@ -29,9 +26,9 @@ def make_incoming(layout: Layout, task_id: str) -> Path:
 
 
 def take_incoming(layout: Layout, task_id: str, destination: Path) -> None:
-    """Move the code that was sent to `destination`. Raises OSError.
+    """Moves the code that a client sent to `destination`. Raises OSError.
 
-    Creates an empty folder there if nothing was sent.
+    Creates an empty folder there if no code was sent.
     """
     try:
         os.rename(layout.incoming / task_id, destination)
@@ -40,18 +37,18 @@ def take_incoming(layout: Layout, task_id: str, destination: Path) -> None:
 
 
 def remove_incoming(layout: Layout, task_id: str) -> None:
-    """Remove the code that was sent for this task. Calling it twice is safe."""
+    """Removes the code that was sent for this task. Calling it again is safe."""
     shutil.rmtree(layout.incoming / task_id, ignore_errors=True)
 
 
 def mark_withdrawn(layout: Layout, task_id: str) -> None:
-    """Refuse to submit this task for at least 24 h; refuses a submit that runs now too. Raises OSError."""
+    """Refuses to submit this task for at least 24 h; refuses a submit that runs now too. Raises OSError."""
     layout.make()
     make_private_folder(_withdrawal_marker(layout, task_id))
 
 
 def is_withdrawn(layout: Layout, task_id: str) -> bool:
-    """Return True if `mark_withdrawn` was called for this task."""
+    """Returns whether `mark_withdrawn` was called for this task."""
     return os.path.lexists(_withdrawal_marker(layout, task_id))
 
 

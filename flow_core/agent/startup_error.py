@@ -1,4 +1,4 @@
-"""The exit of an agent that can't start: an exit code and one line on standard error. Standard library only."""
+"""The exit of an agent that can't start: an exit code and one line on standard error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OLD_PYTHON, UNSAFE, BROKEN = 43, 44, 45
 
 
 def exit_with_message(error: OSError) -> NoReturn:
-    """Exit at once, whatever other threads do."""
+    """Exits immediately, whatever other threads do."""
     file_name = f" ({error.filename})" if error.filename else ""
     why = f"{error.strerror or type(error).__name__}{file_name}\n"
     os.write(2, why.encode("utf-8", "backslashreplace"))

@@ -1,4 +1,4 @@
-"""The state of a task, written by its supervisor. Standard library only."""
+"""The state of a task, written by its supervisor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ATTEMPTS_MAX = 100
 class TaskState:
     """The state of a task. Times are seconds since the epoch.
 
-    All versions share the words of `status`; a finer state is a field of its own. `unknown_fields` holds fields of
+    All versions share the words of `status`; a finer state is a separate field. `unknown_fields` holds fields of
     other versions, which are written back. `held_by` is the client for which a part of a task on several machines holds
     its GPUs.
     """
@@ -49,16 +49,16 @@ class TaskState:
 
     @property
     def is_over(self) -> bool:
-        """True also for a final status that this version doesn't know."""
+        """Whether the status is final, also if this version doesn't know it."""
         return self.is_final or self.completed_at is not None
 
     @property
     def child(self) -> ProcessIdentity | None:
-        """The main process of rank 0; None if none runs or has run."""
+        """The main process of rank 0; None if it has not started."""
         return self.children[0] if self.children else None
 
     def write(self, path: Path) -> None:
-        """Write the state. Raises OSError."""
+        """Writes the state. Raises OSError."""
         data = {**self.unknown_fields, **{name: getattr(self, name) for name in _FIELDS}}
         data["supervisor"] = None if self.supervisor is None else self.supervisor._asdict()
         data["children"] = [child._asdict() for child in self.children]
@@ -66,7 +66,7 @@ class TaskState:
 
     @classmethod
     def read(cls, path: Path) -> TaskState | None:
-        """Return the state; None if there is none. Raises MalformedRecord.
+        """Returns the state; None if there is none. Raises MalformedRecord.
 
         Raises its subclass NewerRecord if a newer version wrote it, or its status is unknown.
         """
@@ -80,7 +80,7 @@ class TaskState:
 
     @classmethod
     def read_known(cls, path: Path) -> tuple[TaskState | None, str]:
-        """Return the fields that this version knows, and a sentence if there may be more; otherwise "".
+        """Returns the fields that this version knows, and a sentence if there may be more; otherwise "".
 
         An unknown status becomes `running` if the task was started, otherwise `pending`: a version that doesn't know
         the status must not treat the task as ended. Raises MalformedRecord.
@@ -115,7 +115,7 @@ _FIELDS = tuple(TaskState.__annotations__)
 
 
 def _check_types(state: TaskState) -> None:
-    """Check the type and range of each field. Raises ValueError."""
+    """Checks the type and range of each field. Raises ValueError."""
     fields = Fields({name: getattr(state, name) for name in _FIELDS})
     if state.status not in STATUSES:
         raise ValueError("status is unknown")

@@ -1,4 +1,4 @@
-"""Turns a request into a task folder with a supervisor, or into a refusal that leaves nothing behind."""
+"""Converts a request to a task folder with a supervisor, or refuses it and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def submit(
     volumes: VolumeStore,
     progress: Callable[[], None] = lambda: None,
 ) -> str:
-    """Submit a task and return its id, which the request contains. Blocks for seconds.
+    """Submits a task and returns its id, which the request contains. Blocks for seconds.
 
-    Repeating the call after a lost response is safe: a task with that id isn't created twice. Refuses with
+    Calling it again after a lost response is safe: a task with that id isn't created twice. Refuses with
     INVALID_REQUEST, with the codes of this module, and with those of the modules that it uses.
     """
     return _Submission(layout, SubmitRequest.parse(request), tasks, volumes, progress).run()
@@ -96,7 +96,7 @@ class _Submission:
         return self._task.task_id
 
     def _exists(self) -> bool:
-        """Check without the lock, then again with it: a task that is being created may still be undone."""
+        """Returns whether the task exists. Checks it without the lock, then with it: a new task may still be undone."""
         if not self._task.path.is_dir():
             return False
         with self._volumes.lock():
@@ -107,7 +107,7 @@ class _Submission:
             return True
 
     def _was_interrupted(self) -> bool:
-        """Return True if the submitter was killed before the supervisor started, and no process has noticed yet."""
+        """Returns whether the submitter was killed before the supervisor started, and no process has noticed it yet."""
         try:
             spec = StoredSpec.read(self._task.spec)
         except MalformedRecord:
@@ -128,7 +128,7 @@ class _Submission:
                 raise
 
     def _find_earlier_attempt(self) -> str | None:
-        """Return the task that an earlier attempt of this submit created.
+        """Returns the task that an earlier attempt of this submit created.
 
         Refuses a key that belongs to another task, and the key of a pruned task, which no longer exists.
         """
@@ -148,7 +148,7 @@ class _Submission:
         return None if found is None else found.task_id
 
     def _plan(self) -> StoredSpec:
-        """Return the spec without its queue position, which is assigned last."""
+        """Returns the spec without its queue position, which is assigned last."""
         request = self._request
         return StoredSpec(
             name=request.name,
@@ -178,25 +178,28 @@ class _Submission:
         )
 
     def _resolve_folder(self) -> str:
-        """Return the folder of this machine that the task works in.
+        """Returns the task's folder on this machine.
 
         With an image, `working_dir` is a path inside the image.
         """
         if self._request.own_folder:
-            return self._resolve_own_folder()
+            return self._resolve_working_dir()
         if self._request.image is None:
             return str(resolve_folder("working_dir", self._request.working_dir or "."))
         return str(resolve_folder("code_root", self._request.code_root or "."))
 
-    def _resolve_own_folder(self) -> str:
-        """Return a named folder of this machine, otherwise a folder of the code that came with the task."""
+    def _resolve_working_dir(self) -> str:
+        """Returns the working directory: the folder of this machine if `working_dir` is absolute or begins with ~.
+
+        Otherwise it is a folder inside the task's code.
+        """
         requested = "" if self._request.image is not None else self._request.working_dir
         is_absolute = requested.startswith(("/", "~"))
         relative = "." if is_absolute else os.path.normpath(requested or ".")
-        sent = self._layout.incoming / self._task.task_id
-        if self._request.has_code and not sent.is_dir():
+        code_folder = self._layout.incoming / self._task.task_id
+        if self._request.has_code and not code_folder.is_dir():
             raise Refused(CODE_GONE, task_id=self._task.task_id)
-        if relative != "." and (relative.split("/")[0] == ".." or not os.path.isdir(sent / relative)):
+        if relative != "." and (relative.split("/")[0] == ".." or not os.path.isdir(code_folder / relative)):
             raise Refused(NO_FOLDER, field="working_dir", path=requested)
         return (
             str(resolve_folder("working_dir", requested))
@@ -229,16 +232,18 @@ class _Submission:
         sync_folder(task.path.parent)
 
     def _mount_volumes(self) -> list[dict[str, Any]]:
-        """Return the mounts of the volumes: first check all of them, then create the missing ones."""
+        """Returns the mounts of the volumes; first checks all of them, then creates the missing ones."""
         named = [(get_volume_name(mount), mount.target) for mount in self._request.data_mounts]
         requested: list[tuple[VolumeRequest | None, StoredVolume | None, str]] = [
             (None, self._find_free_volume(name), target) for name, target in named if name
         ]
-        requested += [(one, self._find_existing_volume(one), one.target) for one in self._request.volumes]
+        requested += [
+            (request, self._find_existing_volume(request), request.target) for request in self._request.volumes
+        ]
         mounts: list[dict[str, Any]] = []
-        for one, volume, target in requested:
-            if volume is None and one is not None:
-                volume = self._volumes.make(one.size_gb, one.name, one.interface, None)
+        for request, volume, target in requested:
+            if volume is None and request is not None:
+                volume = self._volumes.make(request.size_gb, request.name, request.interface, None)
                 self._made_volumes.append(volume.volume_id)
             if volume is not None:
                 mounts.append(self._volumes.mount(volume, target))
@@ -249,18 +254,18 @@ class _Submission:
         self._volumes.refuse_if_held(volume)
         return volume
 
-    def _find_existing_volume(self, one: VolumeRequest) -> StoredVolume | None:
-        if one.volume_id is None and one.name is None:
+    def _find_existing_volume(self, request: VolumeRequest) -> StoredVolume | None:
+        if request.volume_id is None and request.name is None:
             return None
         try:
-            return self._find_free_volume(one.volume_id or one.name or "")
+            return self._find_free_volume(request.volume_id or request.name or "")
         except Refused as refused:
-            if refused.code == NO_VOLUME and one.create_if_missing and one.volume_id is None:
+            if refused.code == NO_VOLUME and request.create_if_missing and request.volume_id is None:
                 return None
             raise
 
     def _cancel_unresponsive(self) -> None:
-        """Cancel a task whose supervisor didn't respond.
+        """Cancels a task whose supervisor didn't respond.
 
         A late supervisor ends itself; the reaper kills a stuck one.
         """
@@ -283,7 +288,7 @@ class _Submission:
 
 
 def refuse_pruned_key(layout: Layout, key: str) -> None:
-    """Refuse the idempotency key of a pruned task with KEY_OF_PRUNED."""
+    """Refuses the idempotency key of a pruned task with KEY_OF_PRUNED."""
     pruned = find_key(layout, key)
     if pruned is not None:
         is_known = pruned.ended_at is not None
@@ -291,7 +296,7 @@ def refuse_pruned_key(layout: Layout, key: str) -> None:
 
 
 def build_argv(command: str | Sequence[str], *, in_container: bool = False) -> list[str]:
-    """Return the argv to execute: a list as it is, a command line through the shell."""
+    """Returns the argv to execute: an unchanged list, or the shell with a command line."""
     if in_container:
         return build_container_argv(command)
     if not isinstance(command, str):
@@ -301,7 +306,7 @@ def build_argv(command: str | Sequence[str], *, in_container: bool = False) -> l
 
 
 def _plan_container(request: SubmitRequest) -> ContainerPlan:
-    """Return the container of the task. May take seconds. Refuses with NO_ENGINE."""
+    """Returns the container of the task. May take seconds. Refuses with NO_ENGINE."""
     choice = choose_engine(request.engine)
     return ContainerPlan(
         engine=choice.engine._asdict(),

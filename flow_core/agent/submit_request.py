@@ -40,10 +40,10 @@ class MountRequest(NamedTuple):
 class SubmitRequest(NamedTuple):
     """One submit. The client chooses the task's id, so that it can repeat the request after a lost response.
 
-    `gpus` is the client's choice of the machine's GPUs: `count` for each rank out of `candidates`. `has_boto3` says
+    `gpus` is the client's choice of the machine's GPUs: `count` for each rank out of `candidates`. `has_boto3` is
     whether the Python that will fetch data from S3 has boto3; with None the agent checks it.
 
-    A client on another machine also sets: `own_folder` for a task that works in a folder of its own, with the code that
+    A client on another machine also sets: `own_folder` for a task that works in a separate folder, with the code that
     was sent before (`has_code`; `working_dir` is then relative to that code), `part` for one part of a task on several
     machines, `submitted_at` by its own clock, the Python that has boto3, and the S3 credentials that it was allowed to
     send.
@@ -82,7 +82,7 @@ class SubmitRequest(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> SubmitRequest:
-        """Parse a request; ignore unknown fields. Refuses with INVALID_REQUEST, which names the field."""
+        """Parses a request; ignores unknown fields. Refuses with INVALID_REQUEST, which names the field."""
         try:
             return _parse(data)
         except ValueError as error:
@@ -133,7 +133,7 @@ def _parse_task_id(fields: Fields) -> str:
 
 
 def _parse_command(data: dict[str, Any]) -> str | list[str]:
-    """Return a command line for a shell, or a list of words."""
+    """Returns a command line for a shell, or a list of words."""
     if isinstance(data.get("command"), str):
         return Fields(data).text("command")
     words = list(Fields(data).texts("command"))
@@ -156,7 +156,10 @@ def _parse_part(data: dict[str, Any]) -> PartPlan | None:
 
 
 def _parse_gpus(data: dict[str, Any]) -> GpuPlan:
-    """Require `wanted` and `count`, and with GPUs also `type` and a visible name for every candidate."""
+    """Parses the GPUs.
+
+    Requires `wanted` and `count`, and with GPUs also `type` and a visible name for every candidate.
+    """
     fields, gpus = Fields(data), GpuPlan.parse(data)
     fields.text("wanted"), fields.whole("count")
     if gpus.per_rank:

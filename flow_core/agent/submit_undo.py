@@ -1,4 +1,4 @@
-"""Undoes the submit of a part after another machine refused its own part. Standard library only."""
+"""Undoes the submit of a part after another machine refused its own part."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TIMEOUT_S, _POLL_S = 20.0, 0.05
 def undo_submit(
     layout: Layout, tasks: TaskStore, task_id: str, progress: Callable[[], None], *, is_under_way: bool = False
 ) -> None:
-    """End the task and remove it with the code that was sent for it; it may then be submitted again with the same key.
+    """Ends the task and removes it with its code; it may then be submitted again with the same key.
 
-    `is_under_way` says that the caller doesn't know whether the submit has finished. Calling it twice is safe. Takes at
-    most about 20 s.
+    `is_under_way` is true if the caller doesn't know whether the submit has finished. Calling it again is safe. Takes
+    at most about 20 s.
     """
     if is_under_way:
         mark_withdrawn(layout, task_id)
@@ -43,5 +43,5 @@ def undo_submit(
 
 
 def _try_remove(layout: Layout, task_id: str, progress: Callable[[], None]) -> bool:
-    """Try to remove the task, and its idempotency key too: the same task may be submitted again."""
+    """Tries to remove the task, and its idempotency key too: the same task may be submitted again."""
     return bool(remove_tasks(layout, [task_id], {task_id}, progress, keeps_key=False).removed)

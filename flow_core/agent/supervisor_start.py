@@ -1,4 +1,4 @@
-"""Starts supervisors, and the processes that clean up after a lost supervisor. Standard library only.
+"""Starts supervisors, and the processes that clean up after a lost supervisor.
 
 Supervisors don't load this module: importing `subprocess` takes as long as the rest of a supervisor's start.
 """
@@ -33,10 +33,10 @@ _MARK = "FLOW_TASK_MARK"
 
 
 def start_supervisor(task: TaskFolder, mark: str) -> None:
-    """Start a supervisor; return once it has taken over the task.
+    """Starts a supervisor; returns once it has taken over the task.
 
     Refuses with SUPERVISOR_SILENT (it may be late or stuck), SUPERVISOR_UNSUPPORTED, SUPERVISOR_FAILED, NO_PYTHON, and
-    as `provide_copy` does.
+    with the codes of `provide_copy`.
     """
     env = {**build_task_environment(), _MARK: mark}
     with open(task.path / "supervisor.err", "ab", opener=private_opener) as errors:
@@ -63,7 +63,7 @@ def start_supervisor(task: TaskFolder, mark: str) -> None:
 
 
 def start_reaper(task: TaskFolder) -> None:
-    """Start a process that ends the remaining processes of a task whose supervisor has died."""
+    """Starts a process that ends the remaining processes of a task whose supervisor has died."""
     with subprocess.Popen(
         _command("settle", task),
         stdin=subprocess.DEVNULL,
@@ -73,11 +73,11 @@ def start_reaper(task: TaskFolder) -> None:
         cwd=task.path,
         start_new_session=True,
     ):
-        pass  # the process forks at once and its parent exits, so this wait is short
+        pass  # the process forks immediately and its parent exits, so this wait is short
 
 
 def build_task_environment() -> dict[str, str]:
-    """Return our environment without the variables of this terminal, or of a task that we run inside of."""
+    """Returns this process's environment without the variables of its terminal, or of a task that it runs inside of."""
     excluded = _TERMINAL_VARIABLES | (RANK_VARIABLES if _MARK in os.environ else set())
     return {
         name: value
@@ -87,16 +87,16 @@ def build_task_environment() -> dict[str, str]:
 
 
 def find_python() -> str:
-    """Return the Python that runs this program. Refuses with NO_PYTHON."""
+    """Returns the Python that runs this program. Refuses with NO_PYTHON."""
     if not sys.executable:
         raise Refused(NO_PYTHON)
     return sys.executable
 
 
 def read_answer(process: subprocess.Popen[bytes], deadline: float) -> str:
-    """Return the one line that a process of ours writes to its standard output.
+    """Returns the one line that a started process writes to its standard output.
 
-    Returns a partial line if the process ends before. Raises TimeoutError at the deadline, which is a time of the
+    Returns a partial line if the process ends early. Raises TimeoutError at the deadline, which is a time of the
     monotonic clock.
     """
     stream, answer = process.stdout, b""

@@ -1,4 +1,4 @@
-"""Runs a command inside a running task: builds its argv and its environment. Standard library only.
+"""Runs a command inside a running task: builds its argv and its environment.
 
 Over SSH, clients run `main()` with the arguments "enter FOLDER NODE HOW [COMMAND]": the task's folder, the number of
 the node, "terminal" or "pipes" ("found" to check standard input), and a shell command line; without it an interactive
@@ -45,7 +45,7 @@ _REFUSED_EXIT_CODE = 126
 class ExecSpec(NamedTuple):
     """A command that runs inside a task. `shell` is the name of its shell.
 
-    `cleanup`, if set, ends what outlives the command when the command's client is killed; it may take seconds.
+    `cleanup`, if set, ends the processes that outlive a killed client of the command; it may take seconds.
     """
 
     argv: list[str]
@@ -55,7 +55,7 @@ class ExecSpec(NamedTuple):
 
 
 class _NamespaceExec(NamedTuple):
-    """A command, with the process whose namespaces to enter (`pid`, 0 for none) and the working directory."""
+    """A command, with its working directory and the process whose namespaces to enter (`pid`, 0 for none)."""
 
     pid: int
     folder: str
@@ -66,10 +66,10 @@ class _NamespaceExec(NamedTuple):
 
 
 def make_exec_spec(stored: StoredTask, command: str | None, node: int, *, on_terminal: bool) -> ExecSpec:
-    """Build a command that enters a task and runs a shell command line there, or an interactive shell.
+    """Builds a command that enters a task and runs a shell command line there, or an interactive shell.
 
-    May wait some seconds for a container that is starting. Refuses as `find_enterable` does, and with CONTAINER_CLOSED,
-    ENGINE_GONE, NO_PYTHON.
+    May wait some seconds for a container that is starting. Refuses with the codes of `find_enterable`,
+    CONTAINER_CLOSED, ENGINE_GONE and NO_PYTHON.
     """
     target = _make_namespace_exec(stored, command, node, on_terminal=on_terminal)
     stdin_kind = "terminal" if on_terminal else "pipes"
@@ -78,7 +78,7 @@ def make_exec_spec(stored: StoredTask, command: str | None, node: int, *, on_ter
 
 
 def find_enterable(stored: StoredTask, node: int) -> TaskState:
-    """Return the state of a task that can be entered.
+    """Returns the state of a task that can be entered.
 
     Refuses with NO_NODE, BROKEN_NOT_ENTERED, NOT_RUNNING, NODE_ENDED.
     """
@@ -95,7 +95,7 @@ def find_enterable(stored: StoredTask, node: int) -> TaskState:
 
 
 def main() -> None:
-    """Enter a task, as the arguments say (see above)."""
+    """Enters a task, by the arguments that the module describes."""
     _, folder, node, stdin_kind, *command = sys.argv[1:]
     task, on_terminal = TaskFolder(Path(folder)), os.isatty(0) if stdin_kind == "found" else stdin_kind == "terminal"
     try:
@@ -112,7 +112,7 @@ def main() -> None:
 
 
 def _user_environment(stored: StoredTask, *, on_terminal: bool) -> dict[str, str]:
-    """Return the variables that SSH brought: the terminal, and the language unless the task's own env sets it."""
+    """Returns the variables of the SSH session: the terminal, and the language unless the task's own env sets it."""
     own = {} if stored.spec is None else stored.spec.env
     names = [name for name in os.environ if (name == "LANG" or name.startswith("LC_")) and name not in own]
     names += ["TERM"] if on_terminal and "TERM" in os.environ else []
@@ -141,7 +141,7 @@ def _make_namespace_exec(stored: StoredTask, command: str | None, node: int, *, 
 
 
 def _environment(stored: StoredTask, spec: StoredSpec, state: TaskState, node: int) -> dict[str, str]:
-    """Return the environment of the task itself; rebuild it from the record if the system doesn't show it."""
+    """Returns the environment of the task itself; rebuilds it from the record if the system doesn't show it."""
     try:
         entries = Path(f"/proc/{state.children[node].pid}/environ").read_bytes().split(b"\0")
     except OSError:
@@ -158,7 +158,7 @@ def _environment(stored: StoredTask, spec: StoredSpec, state: TaskState, node: i
 
 
 def _run_client(target: _NamespaceExec, cleanup: Callable[[], None]) -> int:
-    """Run the engine's client and return its exit code.
+    """Runs the engine's client and returns its exit code.
 
     A killed client leaves its command running in the container. A separate process watches this one, because SSH may
     end this process without a signal that it could catch.
@@ -178,7 +178,7 @@ def _run_client(target: _NamespaceExec, cleanup: Callable[[], None]) -> int:
 
 
 def _watch_client(read_fd: int, cleanup: Callable[[], None]) -> None:
-    """Run `cleanup` if the other end of the pipe was closed before anything was written."""
+    """Runs `cleanup` if the other end of the pipe was closed before anything was written."""
     try:
         os.setsid()
         null = os.open(os.devnull, os.O_RDWR)

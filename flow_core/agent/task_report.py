@@ -1,4 +1,4 @@
-"""The report of one task, as clients receive it. Standard library only."""
+"""The report of one task, as clients receive it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class TaskReport(NamedTuple):
     """The current state of one task; every field fits JSON.
 
     Times are seconds since the epoch, None for not yet. `pids` are the main processes of the ranks that run or have
-    run. Of a task whose records are broken (`is_broken`) only the status, the reason and the volumes are known.
+    run. For a task with broken records (`is_broken`) only the status, the reason and the volumes are known.
 
-    For a task on several machines this is one part, number `part` of `parts`; `is_ready` says that it waits and could
+    For a task on several machines this is one part, number `part` of `parts`; `is_ready` is true if it waits and could
     start now. `submitted_at` is the time of the submit by the client's own clock.
     """
 
@@ -116,9 +116,9 @@ class TaskReport(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> TaskReport:
-        """Parse a report that another machine sent. Raises ValueError.
+        """Parses a report that another machine sent. Raises ValueError.
 
-        A report with a status that this version doesn't know is not over, and its message says so.
+        A report with a status that this version doesn't know is not over; its message names the status.
         """
         fields = Fields(data)
         status, message = fields.text("status"), fields.text("message")
@@ -162,7 +162,7 @@ class TaskReport(NamedTuple):
 
 
 def _container_names(task_id: str, state: TaskState) -> tuple[str, ...]:
-    """Return the names of the containers of the ranks that have started."""
+    """Returns the names of the containers of the ranks that have started."""
     return tuple(container_name(task_id, state.attempt, rank) for rank in range(len(state.children)))
 
 

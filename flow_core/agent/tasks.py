@@ -1,7 +1,4 @@
-"""The tasks of one context, read from their folders; an unchanged file isn't read twice.
-
-Standard library only.
-"""
+"""The tasks of one context, read from their folders; an unchanged file isn't read twice."""
 
 from __future__ import annotations
 
@@ -82,35 +79,35 @@ class TaskStore:
         _all_tasks.add(self)
 
     def reset_after_fork(self) -> None:
-        """Clear the cache and the lock, in a process that was just forked."""
+        """Clears the cache and the lock, in a process that was just forked."""
         self._lock = threading.RLock()
         self._cache = {}
 
     def all(self) -> list[StoredTask]:
-        """Return every task, the last submitted first."""
+        """Returns every task, the last submitted first."""
         with self._hold_lock():
-            names = frozenset(self._names())
+            names = frozenset(self._iter_task_ids())
             found = [stored for name in names if (stored := self._load(name)) is not None]
-            for gone in self._cache.keys() - names:  # removed by this or another program
-                del self._cache[gone]
+            for task_id in self._cache.keys() - names:  # removed by this or another program
+                del self._cache[task_id]
         return sorted(found, key=lambda stored: stored.seq, reverse=True)
 
     def find(self, task_id: str) -> StoredTask | None:
-        """Return a task, or None if there is no such task."""
+        """Returns a task; None if there is no such task."""
         with self._hold_lock():
             return self._load(task_id) if is_task_id(task_id) else None
 
     def get(self, task_id: str) -> StoredTask:
-        """Return a task. Refuses with NO_TASK."""
+        """Returns a task. Refuses with NO_TASK."""
         stored = self.find(task_id)
         if stored is None:
-            raise self._no_task(task_id)
+            raise self._no_task_error(task_id)
         return stored
 
     def cancel(self, task_id: str, *, force: bool) -> None:
-        """Order the supervisor to cancel the task. With `force` this may take about 5 s.
+        """Orders the supervisor to cancel the task. With `force` this may take about 5 s.
 
-        Calling it twice is safe, also after the task has ended. Refuses with NO_TASK, BROKEN_NOT_CANCELLED. Raises
+        Calling it again is safe, also after the task has ended. Refuses with NO_TASK, BROKEN_NOT_CANCELLED. Raises
         OSError if the order can't be delivered.
         """
         stored, folder = self.get(task_id), self.folder(task_id)
@@ -123,18 +120,18 @@ class TaskStore:
             start_reaper(folder)
 
     def folder(self, task_id: str) -> TaskFolder:
-        """Return the folder of a task. Refuses with NO_TASK."""
+        """Returns the folder of a task. Refuses with NO_TASK."""
         folder = self._layout.task(task_id)
         if not is_task_id(task_id) or not folder.path.is_dir():
-            raise self._no_task(task_id)
+            raise self._no_task_error(task_id)
         return folder
 
-    def _no_task(self, task_id: str) -> Refused:
+    def _no_task_error(self, task_id: str) -> Refused:
         return Refused(NO_TASK, task_id=task_id[:40], context=self._layout.context)
 
     @contextmanager
     def _hold_lock(self) -> Iterator[None]:
-        """Hold the lock. While this waits, it reports progress as long as the holder makes progress."""
+        """Holds the lock. While this waits, it reports progress as long as the holder makes progress."""
         reads = self._reads
         while not self._lock.acquire(timeout=_WAIT_S):
             if self._reads != reads:
@@ -145,7 +142,7 @@ class TaskStore:
         finally:
             self._lock.release()
 
-    def _names(self) -> Iterator[str]:
+    def _iter_task_ids(self) -> Iterator[str]:
         try:
             with os.scandir(self._layout.tasks) as entries:
                 yield from (entry.name for entry in entries if is_task_id(entry.name))
@@ -190,7 +187,7 @@ class TaskStore:
         return cached
 
     def _describe_broken(self, folder: TaskFolder, cached: _CachedTask) -> StoredTask:
-        """Return the known facts of a broken task. It counts as unfinished while a process of it may live."""
+        """Returns the known facts of a broken task. It counts as unfinished while a process of it may live."""
         if cached.stored is None or not cached.stored.report.is_over:
             status = _find_broken_status(folder, is_newer=cached.is_newer)
             report = TaskReport(
@@ -200,12 +197,12 @@ class TaskStore:
         return cached.stored
 
     def _handle_abandoned(self, folder: TaskFolder, cached: _CachedTask, spec: StoredSpec) -> StoredTask | None:
-        """Reap a task whose supervisor is gone: here if no process is left, otherwise in a separate process.
+        """Reaps a task whose supervisor has ended: here if no process is left, otherwise in a separate process.
 
         Returns None if the task no longer exists.
         """
         try:
-            # Only an engine knows what runs in containers, and it may take a while to respond.
+            # Only an engine knows the processes in containers, and it may take a while to respond.
             if spec.container is not None or get_process_tree(spec, cached.state).members():
                 self._start_reaper_once(folder)
             else:
@@ -235,7 +232,7 @@ class TaskStore:
 
 
 def _read_mounts(folder: TaskFolder) -> tuple[list[dict[str, Any]], str]:
-    """Return the mounts as far as they are known; a broken mount record doesn't make the task broken."""
+    """Returns the known mounts; a broken mount record doesn't make the task broken."""
     try:
         return read_mounts(folder)
     except MalformedRecord as error:
@@ -247,7 +244,7 @@ def _describe_error(error: ValueError) -> str:
 
 
 def _find_broken_status(folder: TaskFolder, *, is_newer: bool) -> str:
-    """Return the status of a task whose record is broken. May scan all processes.
+    """Returns the status of a task whose record is broken. May scan all processes.
 
     It is the status in the state file if that can be read, otherwise a status that depends on its processes. The task
     isn't final while a process of it may live, since it still uses its GPUs, volumes and ports; nor if only a newer
@@ -285,7 +282,7 @@ _all_tasks: weakref.WeakSet[TaskStore] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """Reset all stores in a forked child: a thread that doesn't exist there may have held the lock."""
+    """Resets all stores in a forked child: a thread that doesn't exist there may have held the lock."""
     for tasks in _all_tasks:
         tasks.reset_after_fork()
 

@@ -1,4 +1,4 @@
-"""Volumes: folders with a record beside them. Standard library only."""
+"""Volumes: folders with a record beside them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TARGET_TAKEN = "volume_target_taken"
 
 
 class StoredVolume(NamedTuple):
-    """One volume as it is now. `attached_to` contains the ids of the unfinished tasks that hold it."""
+    """The current state of one volume. `attached_to` contains the ids of the unfinished tasks that hold it."""
 
     volume_id: str
     name: str
@@ -45,7 +45,7 @@ class StoredVolume(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> StoredVolume:
-        """Parse a volume that another machine sent as JSON. Raises ValueError."""
+        """Parses a volume that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
         volume = _parse_fields(fields.text("volume_id"), fields, fields.texts("attached_to"), fields.text("path"))
         if not is_volume_id(volume.volume_id) or not is_volume_name(volume.name):
@@ -67,17 +67,17 @@ class VolumeStore:
         self.tasks = tasks
 
     def lock(self) -> Any:
-        """Hold the context's lock. Creates the folders of the context. Raises OSError."""
+        """Holds the context's lock. Creates the folders of the context. Raises OSError."""
         self.layout.make()
         return exclusive_lock(self.layout.volumes_lock)
 
     def listing(self) -> tuple[list[StoredVolume], list[str]]:
-        """Return the volumes, newest first, and a sentence for each volume that can't be read."""
+        """Returns the volumes, newest first, and a sentence for each volume that can't be read."""
         rows, broken = self._load_all()
         return rows, [f"the record of volume {name} is broken: {why}" for name, why in broken.items()]
 
     def find(self, id_or_name: str) -> StoredVolume:
-        """Find a volume by its id or name.
+        """Finds a volume by its id or name.
 
         Refuses with NO_VOLUME, and with VOLUME_BROKEN for the id of a volume whose record is broken.
         """
@@ -95,9 +95,9 @@ class VolumeStore:
     def make(
         self, size_gb: int, name: str | None, interface: str, region: str | None, volume_id: str | None = None
     ) -> StoredVolume:
-        """Create a volume. With a `volume_id`, calling it twice is safe. Refuses with NAME_TAKEN.
+        """Creates a volume. With a `volume_id`, calling it again is safe. Refuses with NAME_TAKEN.
 
-        The caller checks before that such a volume is possible.
+        The caller must check before that such a volume is possible.
         """
         name = name or f"volume-{os.urandom(3).hex()}"
         for volume in self._load_all()[0]:
@@ -117,7 +117,7 @@ class VolumeStore:
         return self._read(volume_id, ())
 
     def remove(self, id_or_name: str) -> None:
-        """Remove a volume; takes the lock itself. Refuses as `find` does, and with VOLUME_IN_USE."""
+        """Removes a volume; takes the lock itself. Refuses with the codes of `find` and VOLUME_IN_USE."""
         with self.lock():
             collect_garbage(self.layout)
             volume = self.find(id_or_name)
@@ -128,13 +128,13 @@ class VolumeStore:
         remove_tree(trash_path(path))
 
     def refuse_if_held(self, volume: StoredVolume, by_other_than: str | None = None) -> None:
-        """Refuse with BLOCK_VOLUME_IN_USE if another unfinished task holds this block volume."""
+        """Refuses with BLOCK_VOLUME_IN_USE if another unfinished task holds this block volume."""
         others = [task_id for task_id in volume.attached_to if task_id != by_other_than]
         if volume.interface == "block" and others:
             raise Refused(BLOCK_VOLUME_IN_USE, volume=volume.name, tasks=self._task_names(others))
 
     def attach(self, id_or_name: str, task_id: str, mount_path: str | None) -> str:
-        """Attach a volume and return the path at which the task finds it. Takes the lock itself.
+        """Attaches a volume and returns the path at which the task finds it. Takes the lock itself.
 
         The path is `mount_path`, which must be checked before, otherwise /volumes/NAME, or a link if the task runs
         already.
@@ -162,7 +162,7 @@ class VolumeStore:
             return target
 
     def mount(self, volume: StoredVolume, target: str) -> dict[str, Any]:
-        """Return the entry of mounts.json for a volume."""
+        """Returns the entry of mounts.json for a volume."""
         return {
             "volume_id": volume.volume_id,
             "name": volume.name,
@@ -178,8 +178,8 @@ class VolumeStore:
             raise Refused(TASK_BROKEN, task_id=task.task_id, why=str(error)) from error
         mounts = list(known.get("mounts", []))
         for mount in mounts:
-            one, other = mount["target"] + "/", target + "/"
-            if one.startswith(other) or other.startswith(one):
+            existing, requested = mount["target"] + "/", target + "/"
+            if existing.startswith(requested) or requested.startswith(existing):
                 raise Refused(TARGET_TAKEN, task_id=task.task_id, target=mount["target"])
         write_json(path, {**known, "mounts": [*mounts, self.mount(volume, target)]})
 
@@ -188,7 +188,7 @@ class VolumeStore:
         return [names.get(task_id, task_id) for task_id in task_ids]
 
     def _load_all(self) -> tuple[list[StoredVolume], dict[str, str]]:
-        """Return the readable volumes, newest first, and the error of each other one."""
+        """Returns the readable volumes, newest first, and the error of each other volume."""
         holders = self._find_holders()
         found, broken = [], {}
         for volume_id in _list_ids(self.layout.volumes):
@@ -207,7 +207,7 @@ class VolumeStore:
         return holders
 
     def _read(self, volume_id: str, holders: tuple[str, ...]) -> StoredVolume:
-        """Read the record of a volume. Raises OSError, ValueError."""
+        """Reads the record of a volume. Raises OSError, ValueError."""
         data, problem = read_known(self.layout.volumes / volume_id / "record.json")
         if data is None:
             raise MalformedRecord("record.json is missing")
@@ -218,7 +218,7 @@ class VolumeStore:
 
 
 def _parse_fields(volume_id: str, fields: Fields, holders: tuple[str, ...], path: str) -> StoredVolume:
-    """Parse the fields of a volume. Raises ValueError."""
+    """Parses the fields of a volume. Raises ValueError."""
     return StoredVolume(
         volume_id=volume_id,
         name=fields.text("name"),

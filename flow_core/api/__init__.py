@@ -1,4 +1,4 @@
-"""The import paths of older releases of the published SDK; nothing of its own."""
+"""The import paths of older releases of the published SDK; defines nothing itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decorators that run functions on instances: the published SDK has them here; we say what to use instead."""
+"""Decorators that run functions on instances in the published SDK; here an error names the alternative."""
 
 from __future__ import annotations
 

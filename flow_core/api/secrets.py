@@ -1,4 +1,4 @@
-"""Secrets that are kept by name: the published SDK has them here; we say what to use instead."""
+"""Secrets that the published SDK stores by name; here an error names the alternative."""
 
 from __future__ import annotations
 

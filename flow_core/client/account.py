@@ -27,20 +27,23 @@ class AsyncAccountResource:
     async def user(self, user_id: str) -> User | None:
         """Returns a user by id; None for an unknown id, and in a context without users.
 
-        A provider without users of its own, but with an `http`, looks the user up in the platform's API.
+        A provider that has no users, but an `http`, looks the user up in the platform's API.
         """
-        wanted, provider = validation.text("user_id", user_id), self._client.provider
+        checked_id, provider = validation.text("user_id", user_id), self._client.provider
         if provider.identity is not None:
-            return await provider.identity.user(wanted)
+            return await provider.identity.user(checked_id)
         if provider.http is None or (platform := shared_platform()) is None:
             return None
-        return await platform.find_user(provider.http, wanted)
+        return await platform.find_user(provider.http, checked_id)
 
     async def teammates(self, user_id: str) -> list[User]:
         """Returns the users who share a project with a user; none in a context without users."""
-        wanted, identity = validation.text("user_id", user_id), self._client.provider.identity
-        return [] if identity is None else list(await identity.teammates(wanted))
+        checked_id, identity = validation.text("user_id", user_id), self._client.provider.identity
+        return [] if identity is None else list(await identity.teammates(checked_id))
 
     async def quotas(self) -> list[Quota]:
-        """Returns how much the project may have, and has. Raises Unsupported in a context without quotas."""
+        """Returns the limit of each product and its use in the project.
+
+        Raises Unsupported in a context without quotas.
+        """
         return list(await self._client.facet(self._client.provider.market, "market").quotas())

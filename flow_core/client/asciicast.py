@@ -15,7 +15,7 @@ from flow_core.errors import FlowError
 
 
 class Writer:
-    """Writes what a terminal shows, with the time. Keys are not recorded, since they include passwords."""
+    """A writer of a terminal's output, with the time. Keys are not recorded, since they include passwords."""
 
     def __init__(self, path: Path, columns: int, rows: int, title: str) -> None:
         self.path = path
@@ -54,7 +54,7 @@ class Writer:
             self._event("r", f"{columns}x{rows}")
 
     def close(self) -> None:
-        """Closes the file; a repeated call is safe."""
+        """Closes the file. Calling it again is safe."""
         if self._file.closed:
             return
         try:

@@ -1,4 +1,4 @@
-"""One opened context: its provider, its gate, and its facets or an error that says which one it lacks."""
+"""One opened context: its provider, its gate, and its facets, or an error that names a missing facet."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ T = TypeVar("T")
 
 
 class ContextClient:
-    """What all resources of a client share.
+    """The state that all resources of a client share.
 
-    `context` is a name, or a Context; without one: `$FLOW_CONTEXT`, else the config's default, else `local`.
-    `person` answers what only a user can, such as a passphrase. `published` are arguments of the published SDK: the
-    refusal says what to write instead. Raises ConfigError for a context that isn't configured.
+    `context` is a name, or a Context; without one: `$FLOW_CONTEXT`, otherwise the config's default, otherwise `local`.
+    `person` answers prompts for the user, such as for a passphrase. `published` are arguments of the published SDK: the
+    refusal names the alternative. Raises ConfigError for a context that isn't configured.
     Opens nothing until the first call.
     """
 
@@ -59,7 +59,7 @@ class ContextClient:
 
     @classmethod
     def sharing(cls, other: ContextClient) -> Self:
-        """Returns a client over the provider that another client holds open; the first to be closed closes it."""
+        """Returns a client over the provider that another client holds open; the first `close` of either closes it."""
         client = cls(other.context, gate=other.gate)
         client._open = lambda: other.provider
         return client
@@ -78,7 +78,7 @@ class ContextClient:
     def provider(self) -> Provider:
         """The provider itself, opened on first use. Raises FlowError once the client is closed.
 
-        A forked child opens its own provider: its parent's belongs to an event loop that doesn't run in the child.
+        A forked child opens another provider: its parent's belongs to an event loop that doesn't run in the child.
         """
         self._refuse_closed()
         if self._provider is None:
@@ -97,7 +97,7 @@ class ContextClient:
         return self._platform
 
     async def close(self) -> None:
-        """Closes the provider; a repeated call is safe. Tasks continue to run. Later calls raise FlowError."""
+        """Closes the provider. Calling it again is safe. Tasks continue to run. Later calls raise FlowError."""
         self._is_closed = True
         self._drop_parents()
         (provider, self._provider), (platform, self._platform) = (self._provider, None), (self._platform, None)
@@ -124,6 +124,6 @@ class ContextClient:
         self._drop_parents()
 
     def _drop_parents(self) -> None:
-        """In a forked child: forgets what the parent process opened."""
+        """Forgets the objects that the parent process opened, in a forked child."""
         if self._process != os.getpid():
             self._process, self._provider, self._platform = os.getpid(), None, None

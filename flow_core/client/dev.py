@@ -51,10 +51,10 @@ class AsyncDevEnvironment:
         docker_image: str | None = None,
         force_new: bool = False,
     ) -> AsyncTask:
-        """Starts the VM, or finds the one that exists, and returns once it runs. A repeated call is safe.
+        """Starts the VM, or finds the one that exists, and returns once it runs. Calling it again is safe.
 
         `force_new` starts another one beside it. Raises Conflict if the existing VM has another instance type or image
-        than you request, and what `tasks.run` raises.
+        than you request, and the errors of `tasks.run`.
         """
         found = None if force_new else await self._find()
         if found is None:
@@ -68,7 +68,7 @@ class AsyncDevEnvironment:
         return self._task
 
     async def ensure_started(self) -> AsyncTask:
-        """Starts the VM unless it exists, and returns once it runs. A repeated call is safe."""
+        """Starts the VM unless it exists, and returns once it runs. Calling it again is safe."""
         if self._task is not None and not (await self._task.refresh()).is_terminal:
             return await self._task.wait_until_started()
         return await self.start()
@@ -80,7 +80,7 @@ class AsyncDevEnvironment:
     async def run(self, command: str, image: str | None = None, wait: bool = True) -> int | AsyncTask:
         """Runs a command in the VM and returns its exit code.
 
-        With an `image`, the command runs as a task of its own in that image, on an instance like the VM's; returns its
+        With an `image`, the command runs as a separate task in that image, on an instance like the VM's; returns its
         exit code, or the task if `wait` is false. Two calls run it twice.
         """
         if image is None:
@@ -105,7 +105,7 @@ class AsyncDevEnvironment:
         `interactive` gives it this program's terminal. If the VM can't be reached, it is tried again up to `retries`
         times. Raises Conflict if the VM doesn't run in `image`.
         """
-        line = _as_line(command)
+        line = _to_command_line(command)
         attempts_left = validation.whole("retries", retries, most=100)
         vm = await self.ensure_started()
         _refuse_other(vm, None, image)
@@ -128,7 +128,7 @@ class AsyncDevEnvironment:
         return self._task
 
     async def stop(self) -> bool:
-        """Ends the VM; True if there was one. A repeated call is safe."""
+        """Ends the VM; returns whether there was one. Calling it again is safe."""
         vm = self._task or await self._find()
         self._task = None
         if vm is None or (await vm.refresh()).is_terminal:
@@ -181,7 +181,7 @@ class AsyncDevEnvironment:
             raise ConfigError(message, field="instance_type") from None
 
     def _config(self, fields: dict[str, Any]) -> Any:
-        from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic
+        from flow_core.models.task_config import TaskConfig  # lazy import: loads pydantic
 
         return TaskConfig.parse(fields)
 
@@ -199,7 +199,7 @@ class AsyncDevEnvironment:
 
 
 def dev_name() -> str:
-    """Returns the name of this user's dev VM: the same on every machine where the user has the same name."""
+    """Returns the name of this user's dev VM, which depends only on the user's name."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -207,27 +207,27 @@ def dev_name() -> str:
     return "dev-" + hashlib.sha256(user.encode()).hexdigest()[:6]
 
 
-def _as_line(command: str | list[str]) -> str:
+def _to_command_line(command: str | list[str]) -> str:
     if isinstance(command, list) and all(isinstance(word, str) for word in command):
         return validation.command("command", shlex.join(command))
     return validation.command("command", command)
 
 
-def _is_same_type(asked: object, there: object) -> bool:
+def _is_same_type(requested: object, existing: object) -> bool:
     """Returns whether two spellings of an instance type mean the same."""
-    if isinstance(asked, str) and isinstance(there, str):
-        return parse_gpu(asked) == parse_gpu(there)
-    return asked == there
+    if isinstance(requested, str) and isinstance(existing, str):
+        return parse_gpu(requested) == parse_gpu(existing)
+    return requested == existing
 
 
 def _refuse_other(vm: AsyncTask, instance_type: str | None, image: str | None) -> None:
     type_there, image_there = vm.record.config.get("instance_type"), vm.record.config.get("image")
-    for what, asked, there, is_same in (
+    for what, requested, existing, is_same in (
         ("instance type", instance_type, type_there, _is_same_type(instance_type, type_there)),
         ("image", image, image_there, image == image_there),
     ):
-        if asked is not None and not is_same:
+        if requested is not None and not is_same:
             raise Conflict(
-                f"the dev VM {vm.task_id} has {what} {there or 'none'}, not {asked};"
+                f"the dev VM {vm.task_id} has {what} {existing or 'none'}, not {requested};"
                 " stop it first, or start another one with force_new"
             )

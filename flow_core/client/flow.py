@@ -52,7 +52,7 @@ class AsyncFlow(ContextClient):
 
     def dev_context(self, auto_stop: bool = False) -> AsyncDevEnvironment:
         """Returns the dev VM of this user: entering starts it, leaving stops it only with `auto_stop`."""
-        from flow_core.client.dev import AsyncDevEnvironment  # deferred: few programs use a dev VM
+        from flow_core.client.dev import AsyncDevEnvironment  # lazy import: few programs use a dev VM
 
         return AsyncDevEnvironment(self, auto_stop)
 

@@ -1,4 +1,4 @@
-"""Instances: what can be had and for how much, how busy a machine is, and the machines of a task."""
+"""Instances: the available types and their prices, the load of a machine, and the machines of a task."""
 
 from __future__ import annotations
 
@@ -45,12 +45,14 @@ class AsyncInstanceResource:
         a shorthand such as "a100" (one of them) or "8xh100". If nothing fits but the context offers such GPUs in other
         sizes, a Python warning names these. Raises ConfigError for an unknown requirement.
         """
-        wanted: Any = _without_none(validation.table("requirements", requirements))
+        filters: Any = _drop_none(validation.table("requirements", requirements))
         most = validation.whole("limit", limit)
-        found = await self._instances.find(wanted)
-        if not found and (others := await self._types_with_such_gpus(wanted)):
-            asked = wanted.get("instance_type") or wanted["gpu_type"]
-            warnings.warn(f"no instance fits; {printable(asked)} is offered only as {', '.join(others)}", stacklevel=2)
+        found = await self._instances.find(filters)
+        if not found and (others := await self._find_types_with_gpus(filters)):
+            requested = filters.get("instance_type") or filters["gpu_type"]
+            warnings.warn(
+                f"no instance fits; {printable(requested)} is offered only as {', '.join(others)}", stacklevel=2
+            )
         return list(found[:most])
 
     async def normalize(self, gpu_count: int, gpu_type: str | None = None) -> tuple[str, int, str | None]:
@@ -72,7 +74,7 @@ class AsyncInstanceResource:
         return list(await market.prices(validation.whole("hours", hours, 1, _HOURS_MAX)))
 
     def metrics(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
-        """Yields how busy a machine that `find` names is, with all its GPUs, every two seconds until you close it.
+        """Yields the load of a machine that `find` names, with all its GPUs, every two seconds until you close it.
 
         Iterating raises NotFound, Unreachable, and Unsupported if the instance is not a machine of yours.
         """
@@ -82,12 +84,12 @@ class AsyncInstanceResource:
     async def of_task(self, task_id: str) -> list[Instance]:
         """Returns the machines that a task has, or had, by node; none before it started. Raises NotFound."""
         provider = self._client.provider
-        return await _machines_of(provider, await provider.get_task(validation.text("task_id", task_id)))
+        return await _list_machines(provider, await provider.get_task(validation.text("task_id", task_id)))
 
-    async def _types_with_such_gpus(self, wanted: InstanceRequirements) -> list[str]:
+    async def _find_types_with_gpus(self, filters: InstanceRequirements) -> list[str]:
         """Returns the instance types with the requested GPUs, in any number and at any price."""
-        asked = wanted.get("instance_type") or wanted.get("gpu_type")
-        request = None if asked is None else parse_gpu(asked)
+        requested = filters.get("instance_type") or filters.get("gpu_type")
+        request = None if requested is None else parse_gpu(requested)
         if request is None or not request.needs_gpu or request.type_id is not None:
             return []
         everything = await self._instances.find({})
@@ -105,20 +107,20 @@ def _normalize_by_rule(gpu_count: int, gpu_type: str) -> tuple[str, int, str | N
     return f"{each}x{gpu_type}", gpu_count // each, None
 
 
-def _without_none(requirements: dict[str, Any]) -> dict[str, Any]:
+def _drop_none(requirements: dict[str, Any]) -> dict[str, Any]:
     """Leaves out known requirements that are None: scripts pass None for a requirement that they don't have."""
     known = InstanceRequirements.__annotations__
     return {name: value for name, value in requirements.items() if value is not None or name not in known}
 
 
-async def _machines_of(provider: Provider, task: TaskRecord) -> list[Instance]:
+async def _list_machines(provider: Provider, task: TaskRecord) -> list[Instance]:
     """Returns the machines of a task by node; none for a task that has no machine yet."""
     if task.started_at is None and not task.instances:
         return []
-    return [await _instance(provider, task, node) for node in range(task.num_instances)]
+    return [await _to_instance(provider, task, node) for node in range(task.num_instances)]
 
 
-async def _instance(provider: Provider, task: TaskRecord, node: int) -> Instance:
+async def _to_instance(provider: Provider, task: TaskRecord, node: int) -> Instance:
     host, port = await _address(provider, task, node)
     status = _INSTANCE_STATUS.get(task.status, InstanceStatus.TERMINATED)
     return Instance(

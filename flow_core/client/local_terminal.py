@@ -23,7 +23,10 @@ _SIZE_POLL_S = 0.25  # SIGWINCH would be faster, but only the main thread can ha
 
 
 class Printer:
-    """Writes a command's output to standard output and standard error. A character may be split over two calls."""
+    """A printer of a command's output to standard output and standard error.
+
+    A character may be split over two calls.
+    """
 
     def __init__(self) -> None:
         make = codecs.getincrementaldecoder("utf-8")
@@ -42,19 +45,19 @@ class LocalTerminal:
     """The terminal of this program, given by its file descriptors."""
 
     def __init__(self, keys: int = 0, screen: int = 1) -> None:
-        self._keys = keys
-        self._screen = screen
+        self._input_fd = keys
+        self._output_fd = screen
 
     @property
     def is_there(self) -> bool:
-        """False if either descriptor is a file, a pipe or closed."""
-        return os.isatty(self._keys) and os.isatty(self._screen)
+        """Whether both descriptors are terminals, not a file, a pipe or closed."""
+        return os.isatty(self._input_fd) and os.isatty(self._output_fd)
 
     @property
     def size(self) -> tuple[int, int]:
         """(columns, rows); 80x24 if unknown."""
         try:
-            found = os.get_terminal_size(self._screen)
+            found = os.get_terminal_size(self._output_fd)
         except OSError:
             return 80, 24
         return found.columns or 80, found.lines or 24
@@ -78,44 +81,47 @@ class LocalTerminal:
 
     async def _serve(self, shell: Shell, recording: asciicast.Writer | None) -> int:
         if not self.is_there:
-            await self._show(shell, recording)
+            await self._copy_output(shell, recording)
             return await shell.wait()
-        with self._raw():
-            helpers = [asyncio.create_task(self._type(shell)), asyncio.create_task(self._follow_size(shell, recording))]
+        with self._raw_mode():
+            helpers = [
+                asyncio.create_task(self._copy_keys(shell)),
+                asyncio.create_task(self._follow_size(shell, recording)),
+            ]
             try:
-                await self._show(shell, recording)
+                await self._copy_output(shell, recording)
                 return await shell.wait()
             finally:
                 for helper in helpers:
                     helper.cancel()
                 await asyncio.gather(*helpers, return_exceptions=True)
 
-    async def _show(self, shell: Shell, recording: asciicast.Writer | None) -> None:
+    async def _copy_output(self, shell: Shell, recording: asciicast.Writer | None) -> None:
         printer = Printer()
         async with aclosing(shell.read()) as pieces:  # type: ignore[type-var]  # an async generator, which has aclose
             async for piece in pieces:
                 if self.is_there:
-                    await asyncio.to_thread(_write_all, self._screen, piece)
+                    await asyncio.to_thread(_write_all, self._output_fd, piece)
                 else:
                     await printer(1, piece)
                 if recording is not None:
                     recording.output(piece)
         printer.end()
 
-    async def _type(self, shell: Shell) -> None:
+    async def _copy_keys(self, shell: Shell) -> None:
         loop = asyncio.get_running_loop()
         while True:
             ready = loop.create_future()
-            loop.add_reader(self._keys, _resolve, ready)
+            loop.add_reader(self._input_fd, _resolve, ready)
             try:
                 await ready
             finally:
-                loop.remove_reader(self._keys)
-            keys = os.read(self._keys, _KEYS_BYTES)
+                loop.remove_reader(self._input_fd)
+            keys = os.read(self._input_fd, _KEYS_BYTES)
             try:
                 await shell.write(keys or b"\x04")
             except Unreachable:
-                return  # the shell has just ended; `_show` returns too
+                return  # the shell has just ended; `_copy_output` returns too
             if not keys:
                 return
 
@@ -130,13 +136,13 @@ class LocalTerminal:
                     recording.resized(*size)
 
     @contextmanager
-    def _raw(self) -> Iterator[None]:
-        before = termios.tcgetattr(self._keys)
-        tty.setraw(self._keys, termios.TCSADRAIN)
+    def _raw_mode(self) -> Iterator[None]:
+        before = termios.tcgetattr(self._input_fd)
+        tty.setraw(self._input_fd, termios.TCSADRAIN)
         try:
             yield
         finally:
-            termios.tcsetattr(self._keys, termios.TCSADRAIN, before)
+            termios.tcsetattr(self._input_fd, termios.TCSADRAIN, before)
 
 
 def _print(target: TextIO, text: str) -> None:

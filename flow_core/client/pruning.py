@@ -1,4 +1,4 @@
-"""Pruning: removes ended tasks with their logs and records, on request or as the context's settings say."""
+"""Pruning: removes ended tasks with their logs and records, on request or by the context's settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TASKS_PER_LINE = 200  # of the audit log, which shortens longer lines
 
 async def prune(client: ContextClient, plan: PruningPlan) -> PruningResult:
     """Carries out a plan through the gate, in parts that each fit into a line of the audit log."""
-    from flow_core.models.pruning import PruningResult  # deferred: few scripts prune
+    from flow_core.models.pruning import PruningResult  # lazy import: few scripts prune
 
     facet = client.facet(client.provider.pruning, "tasks to prune")
     result = PruningResult(plan.context, ())
@@ -34,9 +34,10 @@ async def prune(client: ContextClient, plan: PruningPlan) -> PruningResult:
 
 
 async def prune_when_due(client: ContextClient) -> bool:
-    """Prunes as the context's settings say, once a day; True if it removed a task. Returns at once if nothing is due.
+    """Prunes by the context's settings, once a day; returns whether it removed a task.
 
-    An error is recorded in the audit log only: it doesn't concern the call that lists tasks.
+    Returns immediately if nothing is due. An error is only recorded in the audit log: it doesn't concern the call that
+    lists tasks.
     """
     if client.provider.prune_after_days is None or client.gate.read_only:
         return False  # before the facet is loaded: nearly all contexts return here
@@ -68,7 +69,7 @@ def parse_ids(value: Any) -> tuple[str, ...]:
 
 def check_plan(value: Any, context: str) -> PruningPlan:
     """Returns the plan. Raises ConfigError for another object, and for the plan of another context."""
-    from flow_core.models.pruning import PruningPlan  # deferred: as above
+    from flow_core.models.pruning import PruningPlan  # lazy import: few scripts prune
 
     if not isinstance(value, PruningPlan):
         raise ConfigError(f"plan: must be what plan_pruning returned, not {validation.shown(value)}", field="plan")

@@ -1,4 +1,4 @@
-"""Reservations: hold capacity for later, look at what is held, and give it back."""
+"""Reservations: create, find, list and cancel them, and find free slots."""
 
 from __future__ import annotations
 
@@ -31,53 +31,53 @@ class AsyncReservationResource:
 
         `fields` are further fields of a ReservationSpec: quantity, start_time_utc, name, region. With `auto_renew` the
         reservation is extended by its duration each time it would end, until you cancel it; on this machine the next
-        call or waiting task extends it, since no process of ours runs in between. Two calls make two reservations.
-        Raises ConfigError, CapacityError that says what is free, Conflict if the price has risen since it was shown,
-        Unsupported.
+        call or waiting task extends it, since no process of flow runs in between. Two calls make two reservations.
+        Raises ConfigError, CapacityError that names the free capacity, Conflict if the price has risen since it was
+        shown, Unsupported.
         """
-        from flow_core.models.reservation_spec import ReservationSpec  # deferred: loads pydantic
+        from flow_core.models.reservation_spec import ReservationSpec  # lazy import: loads pydantic
 
-        wanted = {
+        all_fields = {
             "instance_type": validation.text("gpu", gpu),
             "duration_hours": validation.whole("duration_hours", duration_hours, least=1),
             "auto_renew": auto_renew,
             **fields,
         }
-        spec, reservations = ReservationSpec.parse(wanted), self._reservations
+        spec, reservations = ReservationSpec.parse(all_fields), self._reservations
         quote = await reservations.quote(spec)
         call = reservations.describe_create(spec, quote)
         return await self._client.change("reserve", spec.instance_type, call, lambda: reservations.create(spec, quote))
 
     async def get(self, reservation_id: str) -> Reservation | None:
         """Returns a reservation as it is now; None for an unknown id, and in a context without reservations."""
-        wanted = validation.text("reservation_id", reservation_id)
+        checked_id = validation.text("reservation_id", reservation_id)
         facet = self._client.provider.reservations
         try:
-            return None if facet is None else await facet.get(wanted)
+            return None if facet is None else await facet.get(checked_id)
         except NotFound:
             return None
 
     async def cancel(self, reservation_id: str) -> None:
-        """Ends a reservation now. Tasks that run on it continue. A repeated call is safe.
+        """Ends a reservation now. Tasks that run on it continue. Calling it again is safe.
 
         Raises NotFound, Unsupported.
         """
-        wanted, reservations = validation.text("reservation_id", reservation_id), self._reservations
-        call = reservations.describe_release(wanted)
-        await self._client.change("cancel reservation", wanted, call, lambda: reservations.release(wanted))
+        checked_id, reservations = validation.text("reservation_id", reservation_id), self._reservations
+        call = reservations.describe_release(checked_id)
+        await self._client.change("cancel reservation", checked_id, call, lambda: reservations.release(checked_id))
 
     async def availability(self, params: dict[str, Any]) -> list[dict[str, Any]]:
         """Returns slots {"start_time", "end_time", "quantity"} in which you could reserve, earliest first.
 
         `params`: instance_type, region, earliest_start_time, latest_end_time (ISO 8601 or datetime). The reference
-        promises an empty list on an error and in a context without reservations. Raises ConfigError for what is no
-        table.
+        promises an empty list on an error and in a context without reservations. Raises ConfigError if `params` is not
+        a table.
         """
-        wanted, facet = validation.table("params", params), self._client.provider.reservations
+        query, facet = validation.table("params", params), self._client.provider.reservations
         if facet is None:
             return []
         try:
-            return list(await facet.availability(wanted))
+            return list(await facet.availability(query))
         except FlowError:
             return []
 
@@ -86,9 +86,9 @@ class AsyncReservationResource:
 
         `params` may contain status, instance_type, region.
         """
-        wanted = {} if params is None else validation.table("params", params)
+        query = {} if params is None else validation.table("params", params)
         facet = self._client.provider.reservations
-        return [] if facet is None else list(await facet.list(wanted))
+        return [] if facet is None else list(await facet.list(query))
 
     @property
     def _reservations(self) -> ReservationFacet:

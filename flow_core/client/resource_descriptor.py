@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class ClientPart(Generic[ResourceT]):
-    """A resource as an attribute of a client. It has no state of its own, so each access makes a new one.
+    """A resource as an attribute of a client. It has no state, so each access creates a new one.
 
     A resource that the client kept would keep the client alive until the garbage collector finds the cycle.
     """

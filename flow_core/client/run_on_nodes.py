@@ -1,4 +1,4 @@
-"""Runs one command on several nodes of a task at once."""
+"""Runs one command on several nodes of a task at the same time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class NodeResult:
 
     @property
     def took_s(self) -> float:
-        """The duration so far, or in all once it has ended."""
+        """The duration up to now, or the total duration once it has ended."""
         if self._started_at is None:
             return 0.0
         return (self._ended_at or time.monotonic()) - self._started_at
@@ -72,7 +72,7 @@ async def run_on_nodes(
     """Runs a shell line on each node, 16 at a time, each for at most `timeout_s`. Two calls run it twice.
 
     `changed` is called after each change of a node's result. A node that fails doesn't stop the others: at the end,
-    FlowError says which nodes failed. Cancelling ends the command on all nodes.
+    FlowError names the nodes that failed. Cancelling ends the command on all nodes.
     """
     room = asyncio.Semaphore(_CONCURRENT_NODES_MAX)
     async with asyncio.TaskGroup() as nodes:

@@ -1,4 +1,4 @@
-"""SSH keys: those that open instances, on this machine and on a platform."""
+"""SSH keys that open instances, on this machine and on a platform."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class AsyncSshKeyResource:
     """The SSH keys of one context. Keys are tables of text, as in the reference.
 
-    The platform's keys are those of the provider; if it has none, those of the Mithril API when MITHRIL_API_KEY is set.
+    The platform's keys are the provider's; if it has none, the Mithril API's if MITHRIL_API_KEY is set.
     """
 
     def __init__(self, client: ContextClient) -> None:
@@ -43,15 +43,18 @@ class AsyncSshKeyResource:
         return made.to_dict()
 
     async def delete(self, key_id: str) -> bool:
-        """Deletes a key of the platform; False if there is no such key. Raises Conflict while the key is in use."""
-        keys, wanted = self.manager(), validation.text("key_id", key_id)
-        call = keys.describe_delete(wanted)
-        return await self._client.change("delete SSH key", wanted, call, lambda: keys.delete(wanted))
+        """Deletes a key of the platform; returns False if there is no such key.
+
+        Raises Conflict while the key is in use.
+        """
+        keys, checked_id = self.manager(), validation.text("key_id", key_id)
+        call = keys.describe_delete(checked_id)
+        return await self._client.change("delete SSH key", checked_id, call, lambda: keys.delete(checked_id))
 
     async def ensure_default(self) -> str | None:
         """Returns the id of a platform key that ~/.ssh has too, and registers one if there is none.
 
-        None without a platform, and without a key in ~/.ssh.
+        Returns None without a platform, and without a key in ~/.ssh.
         """
         keys = self._platform_keys
         if keys is None:
@@ -71,13 +74,13 @@ class AsyncSshKeyResource:
     async def list(self, project_id: str | None = None) -> list[dict[str, str]]:
         """Returns keys, optionally of one project, as {"id", "name", "public_key", "fingerprint"}.
 
-        These are the provider's keys if it has any, else the public keys in this user's ~/.ssh.
+        These are the provider's keys if it has any, otherwise the public keys in this user's ~/.ssh.
         """
-        wanted, provider = validation.optional_text("project_id", project_id), self._client.provider
+        checked_id, provider = validation.optional_text("project_id", project_id), self._client.provider
         if provider.ssh_keys is not None:
-            return [key.to_dict() for key in await provider.ssh_keys.list(wanted)]
+            return [key.to_dict() for key in await provider.ssh_keys.list(checked_id)]
         identity = provider.identity
-        return [] if identity is None else [key.to_dict() for key in await identity.own_keys(wanted)]
+        return [] if identity is None else [key.to_dict() for key in await identity.own_keys(checked_id)]
 
     @property
     def _platform_keys(self) -> SshKeyFacet | None:

@@ -1,4 +1,4 @@
-"""The handle of a task: its record, and what you can do with it."""
+"""The handle of a task: its record, and its actions."""
 
 from __future__ import annotations
 
@@ -46,11 +46,13 @@ class AsyncTask(TaskProperties):
 
         Raises TimeoutError after `timeout_s` seconds (`timeout` is the same); the task continues.
         """
-        return await self._until(lambda: self.record.is_terminal, _seconds(timeout_s, timeout))
+        return await self._wait_until(lambda: self.record.is_terminal, _parse_timeout(timeout_s, timeout))
 
     async def wait_until_started(self, timeout_s: float | None = None, *, timeout: float | None = None) -> AsyncTask:
         """Returns once the task runs or has ended. Raises TimeoutError after `timeout_s` seconds, as `wait` does."""
-        return await self._until(lambda: self.record.status not in _NOT_STARTED, _seconds(timeout_s, timeout))
+        return await self._wait_until(
+            lambda: self.record.status not in _NOT_STARTED, _parse_timeout(timeout_s, timeout)
+        )
 
     async def wait_for_status(
         self, status: TaskStatus | str, timeout_s: float | None = None, *, timeout: float | None = None
@@ -59,20 +61,20 @@ class AsyncTask(TaskProperties):
 
         Raises TimeoutError after `timeout_s` seconds, as `wait` does.
         """
-        wanted = validation.one_of("status", status, tuple(TaskStatus))
-        return await self._until(
-            lambda: self.record.is_terminal or self.record.status == wanted, _seconds(timeout_s, timeout)
+        expected = validation.one_of("status", status, tuple(TaskStatus))
+        return await self._wait_until(
+            lambda: self.record.is_terminal or self.record.status == expected, _parse_timeout(timeout_s, timeout)
         )
 
     async def cancel(self, force: bool = False) -> None:
-        """Requests the end of the task. A repeated call is safe, also after its end.
+        """Requests the end of the task. Calling it again is safe, also after its end.
 
         `force` grants no time to clean up.
         """
         await cancel_task(self.flow, self.record.task_id, force=force)
 
     async def stop(self) -> None:
-        """Does what `cancel` does."""
+        """Requests the end of the task, as `cancel` does."""
         await self.cancel()
 
     async def logs(
@@ -128,10 +130,10 @@ class AsyncTask(TaskProperties):
             return None
 
     async def shell_command(self) -> str | None:
-        """Does what `ssh_command` does."""
+        """Returns the same command as `ssh_command`."""
         return await self.ssh_command()
 
-    async def _until(self, is_reached: Callable[[], bool], limit_s: float | None) -> AsyncTask:
+    async def _wait_until(self, is_reached: Callable[[], bool], limit_s: float | None) -> AsyncTask:
         pause_s = _FIRST_PAUSE_S
         try:
             async with asyncio.timeout(limit_s):
@@ -155,7 +157,7 @@ async def cancel_task(client: ContextClient, task_id: str, *, force: bool = Fals
     await client.change("cancel", task_id, call, lambda: client.provider.cancel_task(task_id, force=force))
 
 
-def _seconds(timeout_s: float | None, timeout: float | None) -> float | None:
+def _parse_timeout(timeout_s: float | None, timeout: float | None) -> float | None:
     if timeout_s is not None and timeout is not None:
         raise ConfigError("timeout: is another word for timeout_s; give one of them", field="timeout")
     return validation.seconds("timeout_s", timeout_s) if timeout is None else validation.seconds("timeout", timeout)

@@ -43,24 +43,24 @@ class AsyncTaskAccessResource:
     ) -> int | None:
         """Opens a shell in a running task on this program's terminal, or runs one command there.
 
-        Returns when it has ended: the exit code of a command, None for a shell. A command's output is shown as it is
-        written, on the terminal if there is one, else on standard output and standard error. `record` writes an
-        asciicast v2 file and prints its path. `progress_context` is accepted and ignored. Raises NotFound, Conflict for
-        a task that doesn't run, FlowError for a shell without a terminal.
+        Returns when it has ended: the exit code of a command, None for a shell. A command's output is shown
+        immediately, on the terminal if there is one, otherwise on standard output and standard error. `record` writes
+        an asciicast v2 file and prints its path. `progress_context` is accepted and ignored. Raises NotFound, Conflict
+        for a task that doesn't run, FlowError for a shell without a terminal.
         """
         validation.text("task_id", task_id)
         validation.optional_command("command", command)
-        where, terminal = validation.optional_whole("node", node) or 0, LocalTerminal()
+        checked_node, terminal = validation.optional_whole("node", node) or 0, LocalTerminal()
         if command is None and not terminal.is_there:
             raise FlowError("a shell needs a terminal, and there is none here; give a command to run instead")
         if command is not None and not terminal.is_there and not record:
             remote, printer = self.remote_operations(), Printer()
-            run = partial(remote.run, task_id, command, node=where, timeout_s=None, on_output=printer)
+            run = partial(remote.run, task_id, command, node=checked_node, timeout_s=None, on_output=printer)
             done = await self._client.change("shell", task_id, command, run)
             printer.end()
             return done.exit_code
         columns, rows = terminal.size
-        shell = await self.open_shell(task_id, columns=columns, rows=rows, command=command, node=where)
+        shell = await self.open_shell(task_id, columns=columns, rows=rows, command=command, node=checked_node)
         code = await terminal.attach(shell, task_id if record else None)
         return None if command is None else code
 
@@ -84,7 +84,7 @@ class AsyncTaskAccessResource:
         )
 
     async def directory(self, task_id: str) -> Path | None:
-        """Returns the task's directory if it is on this machine; else None. Raises NotFound, Unsupported."""
+        """Returns the task's directory if it is on this machine; otherwise None. Raises NotFound, Unsupported."""
         return await self._shells.directory(validation.text("task_id", task_id))
 
     async def upload_code(
@@ -97,75 +97,75 @@ class AsyncTaskAccessResource:
         progress_reporter: object | None = None,
         git_incremental: bool | None = None,
     ) -> UploadResult:
-        """Copies `source_dir` (default: the current directory) to a directory of a running task; sends what changed.
+        """Copies `source_dir` (default: the current directory) to a directory of a running task; sends only changes.
 
-        Files that .flowignore and .gitignore name are not sent. git says what changed if `git_incremental` is true, or
+        Files that .flowignore and .gitignore name are not sent. git lists the changes if `git_incremental` is true, or
         if you don't give it and there is a git work tree. Files that were deleted here since the last upload are
         deleted there too; files of others stay. `/workspace` is the task's directory. `timeout` is in seconds.
         `console` is any object with a `print`, called at the start and at the end. `progress_reporter` is a callable,
         or an object with an `update`, that takes (done_bytes, total_bytes, path), at most 20 times per second.
-        A repeated call is safe; files that arrived before an error are complete. Raises NotFound, Conflict for a task
+        Calling it again is safe; files that arrived before an error are complete. Raises NotFound, Conflict for a task
         that has ended, ConfigError, Unreachable, Unsupported.
         """
         uploads = self._client.facet(self._client.provider.uploads, "code upload")
-        wanted, source = validation.text("task_id", task_id), parse_source_dir(source_dir)
+        checked_id, source = validation.text("task_id", task_id), parse_source_dir(source_dir)
         target, deadline_s = parse_target_dir(target_dir), validation.whole("timeout", timeout, least=1)
         validation.optional_flag("git_incremental", git_incremental)
         show, report = find_print(console), find_progress_callback(progress_reporter)
         call = describe_copy(source, target)
-        upload = partial(uploads.upload, wanted, source, target, git_incremental=git_incremental)
+        upload = partial(uploads.upload, checked_id, source, target, git_incremental=git_incremental)
         do = partial(upload, timeout_s=deadline_s, on_progress=report)
-        show(f"{wanted}: {call}")
-        result = await self._client.change("upload", wanted, call, do)
-        show(f"{wanted}: {summarize(result)}")
+        show(f"{checked_id}: {call}")
+        result = await self._client.change("upload", checked_id, call, do)
+        show(f"{checked_id}: {summarize(result)}")
         return result
 
     async def put_file(self, task_id: str, source: Path | str, target: str, *, node: int = 0) -> None:
         """Copies a file of this machine to a task, completely or not at all, with its mode.
 
         `target` is a path in the task, relative to its directory unless it begins with /; a path that ends with / is a
-        folder. It also works after the task's end while its folder exists. A repeated call is safe. Raises NotFound
+        folder. It also works after the task's end while its folder exists. Calling it again is safe. Raises NotFound
         (the task, or the folder), ConfigError, Conflict if the task's files are gone, Unreachable, Unsupported.
         """
-        wanted, here, there = (
+        checked_id, local_path, task_path = (
             validation.text("task_id", task_id),
             _local_file("source", source),
             validation.path("target", target),
         )
         uploads = self._client.facet(self._client.provider.uploads, "files of tasks")
-        there += here.name if there.endswith("/") else ""
-        put = partial(uploads.put_file, wanted, here, there, node=validation.whole("node", node))
-        await self._client.change("put file", wanted, f"copy {here} to {there}", put)
+        task_path += local_path.name if task_path.endswith("/") else ""
+        put = partial(uploads.put_file, checked_id, local_path, task_path, node=validation.whole("node", node))
+        await self._client.change("put file", checked_id, f"copy {local_path} to {task_path}", put)
 
     async def get_file(self, task_id: str, source: str, target: Path | str, *, node: int = 0) -> Path:
         """Copies a file of a task to this machine, completely or not at all, and returns its path here.
 
         `source` is a path in the task, as in `put_file`. Into a `target` that is a folder, the file is copied under
-        its own name. It also works after the task's end while the file exists. A repeated call is safe. Raises what
-        `put_file` raises.
+        its own name. It also works after the task's end while the file exists. Calling it again is safe. Raises the
+        errors of `put_file`.
         """
-        wanted, there, here = (
+        checked_id, task_path, local_path = (
             validation.text("task_id", task_id),
             validation.path("source", source),
             _local_file("target", target),
         )
         uploads = self._client.facet(self._client.provider.uploads, "files of tasks")
-        if await asyncio.to_thread(here.is_dir):
-            here /= PurePosixPath(there).name
-        await uploads.get_file(wanted, there, here, node=validation.whole("node", node))
-        return here
+        if await asyncio.to_thread(local_path.is_dir):
+            local_path /= PurePosixPath(task_path).name
+        await uploads.get_file(checked_id, task_path, local_path, node=validation.whole("node", node))
+        return local_path
 
     async def ssh_endpoint(self, task_id: str, node: int | None = None) -> tuple[str, int]:
         """Returns the (host, port) at which SSH reaches a task. Raises NotFound, Conflict, Unsupported."""
-        where = validation.optional_whole("node", node)
-        found = await self._endpoints.resolve(validation.text("task_id", task_id), where)
+        checked_node = validation.optional_whole("node", node)
+        found = await self._endpoints.resolve(validation.text("task_id", task_id), checked_node)
         return found.host, found.port
 
     async def ssh_connection_info(self, task_id: str) -> tuple[Path | None, str]:
         """Returns (path of the private key, "") for a task, or (None, the reason why there is none)."""
-        wanted, provider = validation.text("task_id", task_id), self._client.provider
+        checked_id, provider = validation.text("task_id", task_id), self._client.provider
         try:
-            found = await self._client.facet(provider.endpoints, "SSH endpoints").resolve(wanted)
+            found = await self._client.facet(provider.endpoints, "SSH endpoints").resolve(checked_id)
         except FlowError as error:
             return None, str(error)
         return found.key_path, "" if found.key_path is not None else "its private key is not on this machine"

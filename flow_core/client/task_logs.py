@@ -72,28 +72,28 @@ class AsyncTaskLogResource:
 
         Both streams, merged; `stderr`, or `stream` (or `source`) "stdout" or "stderr", selects one. That is Unsupported
         if the task has one log for both, as with `streams: merged` or `tty`. `source="startup"`, or "host", reads the
-        log of what prepared its machine.
-        `attempt` counts from 0; default: the newest. `rank` is the instance. A task that hasn't started has the log "";
-        followed, it is waited for. Bytes that aren't UTF-8 become U+FFFD. Control characters stay: escape them before
-        you show them. Close the iterator (`aclosing`) if you leave it early. Raises NotFound, ConfigError, Unsupported.
+        log of the preparation of its machine. `attempt` counts from 0; default: the newest. `rank` is the instance. A
+        task that hasn't started has the log ""; followed, it waits for the start. Bytes that aren't UTF-8 become
+        U+FFFD. Control characters stay: escape them before you show them. Close the iterator (`aclosing`) if you leave
+        it early. Raises NotFound, ConfigError, Unsupported.
         """
         from flow_core.logs.follow import (
             follow_lines,
-            tail_text,  # deferred: loads ctypes
+            tail_text,  # lazy import: loads ctypes
         )
 
         lines = validation.whole("tail", tail)
         if source in _STARTUP:
             return await self._startup_log(task_id, follow, lines, rank)
-        wanted = _resolve_streams(stderr, source, stream)
-        if wanted is not None:
+        streams = _resolve_streams(stderr, source, stream)
+        if streams is not None:
             await self._refuse_merged(task_id)
-        address = await self._address_of(validation.text("task_id", task_id), attempt, rank)
+        address = await self._find_address(validation.text("task_id", task_id), attempt, rank)
         files = await self.open(address)
         if not follow:
             await self._logs.catch_up(address)
-            return await asyncio.to_thread(tail_text, files, lines, wanted)
-        return follow_lines(files, lambda: self._logs.is_complete(address), wanted)
+            return await asyncio.to_thread(tail_text, files, lines, streams)
+        return follow_lines(files, lambda: self._logs.is_complete(address), streams)
 
     async def stream(
         self, task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0
@@ -109,7 +109,7 @@ class AsyncTaskLogResource:
 
         Pass the offset after the last byte that you have read to read on: no byte is missing or repeated.
         """
-        from flow_core.logs.follow import follow_log  # deferred: loads ctypes
+        from flow_core.logs.follow import follow_log  # lazy import: loads ctypes
 
         start = validation.whole("offset", offset, most=1 << 62)
         files = await self.open(address)
@@ -123,13 +123,13 @@ class AsyncTaskLogResource:
 
     async def open(self, address: LogId) -> SpoolFiles:
         """Returns the files of this log on this machine; they may not exist yet. Raises NotFound, ProviderError."""
-        files = await self._logs.open(_checked_address(address))
+        files = await self._logs.open(_check_address(address))
         await asyncio.to_thread(check_readable, files)
         return files
 
     async def is_complete(self, address: LogId) -> bool:
-        """Returns True once nothing more will be added. Raises NotFound."""
-        return await self._logs.is_complete(_checked_address(address))
+        """Returns whether the log is complete, so that nothing more will be added. Raises NotFound."""
+        return await self._logs.is_complete(_check_address(address))
 
     async def _startup_log(self, task_id: str, follow: bool, lines: int, rank: int) -> str:
         if follow:
@@ -155,7 +155,7 @@ class AsyncTaskLogResource:
     def _logs(self) -> LogFacet:
         return self._client.facet(self._client.provider.logs, "logs")
 
-    async def _address_of(self, task_id: str, attempt: int | None, rank: int) -> LogId:
+    async def _find_address(self, task_id: str, attempt: int | None, rank: int) -> LogId:
         validation.optional_whole("attempt", attempt)
         validation.whole("rank", rank)
         addresses = await self._logs.addresses(task_id)
@@ -166,7 +166,7 @@ class AsyncTaskLogResource:
         raise NotFound(f"task {task_id} has no log of attempt {wanted.attempt}, rank {rank}")
 
 
-def _checked_address(address: Any) -> LogId:
+def _check_address(address: Any) -> LogId:
     if not isinstance(address, LogId):
         raise ConfigError(f"address: must be a LogId, not {type(address).__name__}", field="address")
     return address

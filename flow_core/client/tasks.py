@@ -52,11 +52,11 @@ class AsyncTaskResource:
         You may write command=... in place of the first argument. `mounts` maps target to source (a single source gets
         a default target) and replaces the config's data_mounts. `wait_until` is "submitted", "running" or "terminal";
         after `max_wait_seconds` it raises TimeoutError, and the task continues. `dry_run` checks the task and submits
-        nothing: the message of the task that it returns says what would be done. Without a wait, the call ends within
+        nothing: the message of the returned task describes the steps. Without a wait, the call ends within
         the provider's deadline. Two calls submit two tasks. Raises ConfigError with field and line, CapacityError for
-        what this context can never offer, NotFound or Conflict for a volume, Unsupported.
+        capacity that this context never offers, NotFound or Conflict for a volume, Unsupported.
         """
-        from flow_core.models.task_sources import to_task_config, with_mounts  # deferred: loads pydantic
+        from flow_core.models.task_sources import to_task_config, with_mounts  # lazy import: loads pydantic
 
         client = self._client
         default = "running" if wait else "submitted"
@@ -88,14 +88,14 @@ class AsyncTaskResource:
         that no other task has is generated. With `wait`, returns once the task has ended, without a limit. For
         `mounts`, repeated calls and errors see `run`.
         """
-        wanted = {
+        arguments = {
             "name": "flow-submit",
             "unique_name": "name" not in fields,
             "command": validation.command("command", command),
             "instance_type": validation.optional_text("instance_type", instance_type)
             or validation.optional_text("gpu", gpu),
         }
-        task = await self.run(mounts=mounts, **{**wanted, **fields})
+        task = await self.run(mounts=mounts, **{**arguments, **fields})
         return await task.wait() if wait else task
 
     async def get(self, task_id: str) -> AsyncTask:
@@ -111,9 +111,9 @@ class AsyncTaskResource:
         return (await self._client.provider.get_task(validation.text("task_id", task_id))).status.value
 
     async def cancel(self, task_id: str, force: bool = False) -> None:
-        """Requests the end of a task and returns at once; its status follows.
+        """Requests the end of a task and returns immediately; its status changes later.
 
-        A repeated call is safe, also after its end. `force` grants no time to clean up. Raises NotFound.
+        Calling it again is safe, also after its end. `force` grants no time to clean up. Raises NotFound.
         """
         await cancel_task(self._client, validation.text("task_id", task_id), force=force)
 
@@ -145,43 +145,43 @@ class AsyncTaskResource:
             raise Unreachable(f"SSH of task {printable(task_id)} did not answer within {limit_s} s") from None
 
     def metrics(self, task_id: str, node: int = 0) -> AsyncGenerator[MachineSample, None]:
-        """Yields how busy the machine of a running task's node is, every two seconds until the task ends.
+        """Yields the load of the machine of a running task's node, every two seconds until the task ends.
 
         The sample contains the GPUs that the task may use, and the processes on them. Memory is in MB (MiB) for GPUs
         and in GB (GiB) for the machine; None means unknown. Nothing is measured while you don't iterate: close the
         iterator (`aclosing`) if you leave it early. Iterating raises NotFound, Conflict for a task that doesn't run,
-        ConfigError (field "node") and Unreachable; Unsupported is raised at once.
+        ConfigError (field "node") and Unreachable; the call itself raises Unsupported.
         """
         metrics = self._client.facet(self._client.provider.metrics, "metrics")
         return metrics.of_task(validation.text("task_id", task_id), node=validation.whole("node", node))
 
     async def history(self, task_id: str) -> list[TaskEvent]:
-        """Returns what happened to a task's bid and machines, oldest first. Raises NotFound, Unsupported."""
+        """Returns the events of a task's bid and machines, oldest first. Raises NotFound, Unsupported."""
         return list(await self._market.history(validation.text("task_id", task_id)))
 
     async def set_limit_price(self, task_id: str, limit_usd_per_hour: Decimal | float) -> None:
-        """Sets the most that one instance of a task may cost per hour from now on. A repeated call is safe.
+        """Sets the most that one instance of a task may cost per hour from now on. Calling it again is safe.
 
         Raises NotFound, ConfigError, Conflict for a task that has ended, Unsupported.
         """
-        wanted, limit, market = validation.text("task_id", task_id), _parse_usd(limit_usd_per_hour), self._market
-        call = market.describe_set_limit(await self._client.provider.get_task(wanted), limit)
-        await self._client.change("set limit", wanted, call, lambda: market.set_limit(wanted, limit))
+        checked_id, limit, market = validation.text("task_id", task_id), _parse_usd(limit_usd_per_hour), self._market
+        call = market.describe_set_limit(await self._client.provider.get_task(checked_id), limit)
+        await self._client.change("set limit", checked_id, call, lambda: market.set_limit(checked_id, limit))
 
     async def pause(self, task_id: str) -> None:
-        """Stops a task's machines and their cost; what runs on them ends. A repeated call is safe.
+        """Stops a task's machines and their cost; its processes end. Calling it again is safe.
 
         Raises NotFound, Conflict, Unsupported.
         """
-        wanted, market = validation.text("task_id", task_id), self._market
-        call = market.describe_pause(await self._client.provider.get_task(wanted))
-        await self._client.change("pause", wanted, call, lambda: market.pause(wanted))
+        checked_id, market = validation.text("task_id", task_id), self._market
+        call = market.describe_pause(await self._client.provider.get_task(checked_id))
+        await self._client.change("pause", checked_id, call, lambda: market.pause(checked_id))
 
     async def resume(self, task_id: str) -> None:
-        """Bids again for a paused task. A repeated call is safe. Raises NotFound, Conflict, Unsupported."""
-        wanted, market = validation.text("task_id", task_id), self._market
-        call = market.describe_resume(await self._client.provider.get_task(wanted))
-        await self._client.change("resume", wanted, call, lambda: market.resume(wanted))
+        """Bids again for a paused task. Calling it again is safe. Raises NotFound, Conflict, Unsupported."""
+        checked_id, market = validation.text("task_id", task_id), self._market
+        call = market.describe_resume(await self._client.provider.get_task(checked_id))
+        await self._client.change("resume", checked_id, call, lambda: market.resume(checked_id))
 
     async def plan_pruning(
         self,
@@ -189,10 +189,10 @@ class AsyncTaskResource:
         keep_last: int | None = None,
         task_ids: Collection[str] = (),
     ) -> PruningPlan:
-        """Returns the ended tasks that `prune` would remove: how many, how large, and which is the oldest.
+        """Returns the ended tasks that `prune` would remove: their number, their size, and the oldest of them.
 
         These are the tasks that ended more than `older_than_days` ago and are not among the last `keep_last` to end,
-        and those in `task_ids`. A task with files of its own in its folder is removed only if you name it. Changes
+        and those in `task_ids`. A task with its own files in its folder is removed only if you name it. Changes
         nothing. Raises ConfigError, NotFound, Conflict for a named task that hasn't ended, Unsupported.
         """
         facet = self._client.facet(self._client.provider.pruning, "tasks to prune")
@@ -205,8 +205,8 @@ class AsyncTaskResource:
     async def prune(self, plan: PruningPlan) -> PruningResult:
         """Removes the tasks of a plan with their logs and records; volumes and idempotency keys stay.
 
-        A repeated call is safe. A task that can't be removed any more stays, and the result says why. Raises ReadOnly,
-        ConfigError, Unreachable, Unsupported.
+        Calling it again is safe. A task that can't be removed any more stays, and the result states why. Raises
+        ReadOnly, ConfigError, Unreachable, Unsupported.
         """
         return await prune(self._client, check_plan(plan, self._client.context.name))
 
@@ -216,7 +216,7 @@ class AsyncTaskResource:
         limit: int = 10,
         force_refresh: bool = False,
     ) -> list[AsyncTask]:
-        """Returns tasks, the last submitted first, at most `limit`. `force_refresh` is accepted: every call reads anew.
+        """Returns tasks, the last submitted first, at most `limit`. Every call polls: `force_refresh` has no effect.
 
         If the context sets `prune_after_days`, the first call of a day prunes.
         """

@@ -1,4 +1,4 @@
-"""Arguments of clients in the published SDK, and what to write instead of them."""
+"""Arguments of clients in the published SDK, and their alternatives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WITHOUT_MEANING = ("auto_init", "require_auth")
 
 
 def refuse_published(caller: str, arguments: dict[str, Any]) -> None:
-    """Raises ConfigError that says what to write; warns of arguments without effect; raises TypeError for others."""
+    """Raises ConfigError that names the alternative; warns of arguments without effect; raises TypeError for others."""
     for name in arguments:
         if name in _INSTEAD:
             raise ConfigError(f"{name}: {_INSTEAD[name]}", field=name)

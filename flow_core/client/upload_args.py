@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def parse_source_dir(source_dir: object) -> Path:
     """Returns the absolute path of the source; default: the current directory. Raises ConfigError."""
-    wanted = "." if source_dir is None else validation.path("source_dir", source_dir)
+    path = "." if source_dir is None else validation.path("source_dir", source_dir)
     try:
-        return Path(os.path.expanduser(wanted)).absolute()
+        return Path(os.path.expanduser(path)).absolute()
     except OSError:
         raise ConfigError(
             "source_dir: the folder this runs in is gone; write a path from /", field="source_dir"

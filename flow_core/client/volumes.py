@@ -42,27 +42,27 @@ class AsyncVolumeResource:
 
     async def delete(self, volume_id: str) -> None:
         """Deletes a volume and its data, without recovery. Raises NotFound, and Conflict while tasks hold it."""
-        volumes, wanted = self._volumes, validation.text("volume_id", volume_id)
-        volume = next((v for v in await volumes.list() if wanted in (v.volume_id, v.name)), None)
+        volumes, id_or_name = self._volumes, validation.text("volume_id", volume_id)
+        volume = next((v for v in await volumes.list() if id_or_name in (v.volume_id, v.name)), None)
         call = volumes.describe_delete(volume) if volume else "nothing: no such volume"
-        await self._client.change("delete volume", wanted, call, lambda: volumes.delete(wanted))
+        await self._client.change("delete volume", id_or_name, call, lambda: volumes.delete(id_or_name))
 
     async def attach(self, volume_id: str, task_id: str, mount_point: str | None = None) -> str:
-        """Attaches a volume to a task that hasn't ended, and returns its path there; a repeated call is safe.
+        """Attaches a volume to a task that hasn't ended, and returns its path there. Calling it again is safe.
 
         The path is `mount_point`, or /volumes/NAME without one. Raises NotFound, ConfigError, and Conflict if another
         task holds the volume, the path is taken, or the task has ended.
         """
         volumes, volume = self._volumes, validation.text("volume_id", volume_id)
         validation.text("task_id", task_id)
-        target = _mount_target(mount_point)
+        target = _parse_mount_target(mount_point)
         call = volumes.describe_attach(volume, task_id, target)
         return await self._client.change(
             "attach volume", f"{volume} to {task_id}", call, lambda: volumes.attach(volume, task_id, target)
         )
 
     async def mount(self, volume_id: str, task_id: str, mount_point: str | None = None) -> bool:
-        """Does what `attach` does, and returns True once the task has the volume."""
+        """Attaches a volume as `attach` does, and returns True once the task has it."""
         await self.attach(volume_id, task_id, mount_point)
         return True
 
@@ -75,11 +75,11 @@ class AsyncVolumeResource:
         return self._client.facet(self._client.provider.volumes, "volumes")
 
 
-def _mount_target(path: str | None) -> str | None:
-    from flow_core.models.storage_spec import check_mount_target  # deferred: loads pydantic
+def _parse_mount_target(path: str | None) -> str | None:
+    from flow_core.models.storage_spec import check_mount_target  # lazy import: loads pydantic
 
-    wanted = validation.optional_text("mount_point", path)
+    target = validation.optional_text("mount_point", path)
     try:
-        return None if wanted is None else check_mount_target(wanted)
+        return None if target is None else check_mount_target(target)
     except ValueError as error:
         raise ConfigError(f"mount_point: {error}", field="mount_point") from None

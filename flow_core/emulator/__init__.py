@@ -1,1 +1,1 @@
-"""The published Mithril API with state, on loopback: the far side of the tests and of `flow-tui --demo`."""
+"""The published Mithril API with state, on loopback: the remote side of the tests and of `flow-tui --demo`."""

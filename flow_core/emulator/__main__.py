@@ -29,7 +29,7 @@ _READ_SIZE = 1 << 16
 
 
 def main() -> int:
-    """Returns the exit status: 0 after a signal, 1 if it can't start."""
+    """Runs the emulator. Returns the exit status: 0 after a signal, 1 if it can't start."""
     arguments = _arguments()
     folder = None if arguments.folder is None else EmulatorFolder(arguments.folder, delete_all=arguments.delete_all)
     try:
@@ -64,7 +64,7 @@ async def _serve(arguments: argparse.Namespace, folder: EmulatorFolder | None) -
     async with emulator:
         details = emulator.as_json()
         if sample is not None:
-            details |= await sample.fill(emulator)  # first, since `limitations` boots a machine where none has booted
+            details |= await sample.fill(emulator)  # first, since `limitations` boots a machine if none has booted
         if limitations := await emulator.limitations():
             print(f"emulator: {limitations}", file=sys.stderr)
         print(json.dumps(details), flush=True)
@@ -72,7 +72,7 @@ async def _serve(arguments: argparse.Namespace, folder: EmulatorFolder | None) -
 
 
 def _stop_event(ends_with_stdin: bool) -> asyncio.Event:
-    """Set by a signal; with `ends_with_stdin` also by the end of standard input."""
+    """Returns an event that a signal sets; with `ends_with_stdin` also the end of standard input."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)

@@ -22,15 +22,15 @@ class Timer:
         self.is_cancelled = False
 
     def cancel(self) -> None:
-        """Twice is safe, also after the action."""
+        """Cancels the action. Calling it again is safe, also after the action."""
         self.is_cancelled = True
 
 
 class WorldClock:
-    """Times of day with `skew` for those who ask; seconds since the start, without it, for what is to be done.
+    """A clock: wall-clock times include `skew`; timers use seconds since the start, without it.
 
-    A clock that is not live stands still except when it is advanced. It begins `age_s` ago, so that what is done while
-    it is advanced to the present is history.
+    A clock that is not live advances only by `advance`. It begins `age_s` ago: actions that run while it is advanced
+    to the present are history.
     """
 
     def __init__(self, *, is_live: bool = True, age_s: float = 0.0) -> None:
@@ -52,48 +52,48 @@ class WorldClock:
         return self._started + timedelta(seconds=self.elapsed_s + self.skew_s)
 
     def after(self, delay_s: float, action: Action) -> Timer:
-        """Actions that are due at the same time run in the order of the calls."""
+        """Schedules an action. Actions that are due at the same time run in the order of the calls."""
         timer = Timer(action)
         heapq.heappush(self._due, (self.elapsed_s + delay_s, next(self._order), timer))
         self._changed.set()
         return timer
 
     async def advance(self, seconds: float) -> None:
-        """Jumps ahead, and runs on the way every action that is due, each at its time."""
+        """Jumps ahead. Runs every action that is due until then, each at its time."""
         async with self._turn:
             target_s = self.elapsed_s + seconds
             while self._due and self._due[0][0] <= target_s:
                 due_s, _, timer = heapq.heappop(self._due)
                 self._jumped_s += max(0.0, due_s - self.elapsed_s)
-                await _do(timer)
+                await _run_action(timer)
             self._jumped_s += max(0.0, target_s - self.elapsed_s)
         self._changed.set()
 
     async def run(self) -> None:
-        """Runs actions when they are due, for ever. Only for a live clock."""
+        """Runs actions when they are due, without an end. Only for a live clock."""
         while True:
             async with self._turn:
                 while self._due and self._due[0][0] <= self.elapsed_s:
-                    await _do(heapq.heappop(self._due)[2])
-            await self._until_due()
+                    await _run_action(heapq.heappop(self._due)[2])
+            await self._wait_until_due()
 
-    async def _until_due(self) -> None:
+    async def _wait_until_due(self) -> None:
         self._changed.clear()
         wait_s = max(0.0, self._due[0][0] - self.elapsed_s) if self._due else None
         try:
             async with asyncio.timeout(wait_s):
                 await self._changed.wait()
         except TimeoutError:
-            pass  # something is due
+            pass  # an action is due
 
 
-async def _do(timer: Timer) -> None:
+async def _run_action(timer: Timer) -> None:
     if not timer.is_cancelled:
         await timer.action()
 
 
 def iso_time(moment: datetime) -> str:
-    """The time as the API writes it."""
+    """Returns the time as the API writes it."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -12,17 +12,17 @@ from flow_core.emulator.world import World, find_row
 
 
 class Control:
-    """Holds nothing of its own. Every method raises ApiError for what it doesn't know."""
+    """The controls of one emulator. They have no state. Every method raises ApiError for an unknown id or market."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def advance(self, seconds: float) -> None:
-        """Jumps ahead, and does on the way everything that is due."""
+        """Jumps ahead. Runs every action that is due until then."""
         await self._world.clock.advance(seconds)
 
     def skew(self, seconds: float) -> None:
-        """Sets by how much every time that the emulator writes is wrong."""
+        """Sets the error of every time that the emulator writes."""
         self._world.clock.skew_s = seconds
 
     async def preempt(self, bid_fid: str) -> None:
@@ -46,9 +46,9 @@ class Control:
 
     async def empty_region(self, region: str) -> None:
         """Sets the free capacity of a region to 0."""
-        for instance_type, where in self._world.auctions:
-            if where == region:
-                await self.set_capacity(instance_type, where, 0)
+        for instance_type, other_region in self._world.auctions:
+            if other_region == region:
+                await self.set_capacity(instance_type, other_region, 0)
 
     async def move_prices(self) -> None:
         """Moves every price by one step."""
@@ -57,7 +57,7 @@ class Control:
             await bidding.follow_market(self._world, auction)
 
     def schedule_prices(self) -> None:
-        """Lets prices move by themselves, as often as the settings say."""
+        """Starts the regular price moves, as often as the settings define."""
         if self._world.price_timer is not None:
             self._world.price_timer.cancel()
 

@@ -17,7 +17,7 @@ from flow_core.emulator.http.routing import Routes
 from flow_core.emulator.orders.instances import Status
 from flow_core.emulator.world import World
 
-_LONGEST_JUMP_S = 31 * 86400.0  # with prices that move on the way, a longer one would take minutes
+_LONGEST_JUMP_S = 31 * 86400.0  # a longer jump would take minutes if prices move
 routes = Routes()
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 
@@ -36,7 +36,7 @@ class TimeChange(_Strict):
 
 
 class MarketChange(_Strict):
-    """Without an instance type, the change is for all of the region."""
+    """A change of one market; without an instance type, of the whole region."""
 
     region: str
     instance_type: str | None = None

@@ -27,11 +27,11 @@ _KEY_END = datetime(2999, 12, 31, tzinfo=UTC)  # its own key survives every jump
 
 
 class Emulator:
-    """Serves the published API on loopback as long as `async with` lasts. Use it on one event loop.
+    """A server of the published API on loopback, as long as `async with` lasts. Use it on one event loop.
 
     Without `nodes` no instance is reachable. With `is_live` False its clock moves only by `control.advance`; it begins
-    `age_s` ago. Its files are in a temporary directory of its own, inside `folder` if one is given. Leaving raises
-    what a handler of the API raised, which is always a bug of the emulator.
+    `age_s` ago. Its files are in a separate temporary directory, inside `folder` if one is given. Leaving raises the
+    exceptions of the API's handlers; they are always bugs of the emulator.
     """
 
     world: World
@@ -64,7 +64,7 @@ class Emulator:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Raises OSError where the port is not free."""
+        """Starts the server. Raises OSError if the port is not free."""
         async with AsyncExitStack() as stack:
             folder = self.folder = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix="flow-emulator-", dir=self._parent))
@@ -88,15 +88,15 @@ class Emulator:
         await self._stack.__aexit__(kind, error, trace)
 
     async def limitations(self) -> str:
-        """What its machines can't do on this system and why, as a sentence; "" for nothing.
+        """Returns what its machines can't do on this system and why, as a sentence; "" if they can do everything.
 
-        Before the first boot it takes 0.2 s, for a machine that it boots to see.
+        Before the first boot it takes 0.2 s, because it boots a temporary machine.
         """
         nodes = self.world.nodes
         return "" if nodes is None else await nodes.limitations()
 
     def as_json(self) -> dict[str, Any]:
-        """What a client needs to use it."""
+        """Returns the settings that a client needs to use it."""
         return {"url": self.url, "api_key": self.api_key, "project": self.project, "ssh_port": self.ssh_port}
 
     async def _serve(self, stack: AsyncExitStack, world: World) -> None:

@@ -21,7 +21,7 @@ def _check_headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 class Fault(BaseModel):
-    """A rule. `path` may contain *; without `times` the rule holds until it is cleared.
+    """A rule. `path` may contain *; without `times` the rule applies until it is cleared.
 
     `when` decides whether the request is carried out: a status, a body or a cut connection comes "before" or "after"
     that. A cut "all" leaves the client without a byte, "within" with half of the body.
@@ -57,7 +57,7 @@ class Faults:
 
     @property
     def rules(self) -> list[Fault]:
-        """Those that still hold, with what is left of their times."""
+        """The rules that still apply, with the number of times that each has left."""
         return [rule.model_copy(update={"times": left}) for rule, left in self._rules]
 
     def add(self, fault: Fault) -> None:
@@ -67,7 +67,7 @@ class Faults:
         self._rules.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The rule for this request, which is thereby used once."""
+        """Returns the first rule that matches this request and uses it once; None if no rule matches."""
         for index, (rule, left) in enumerate(self._rules):
             if rule.matches(method, path):
                 if left is not None:

@@ -10,7 +10,7 @@ _BASE62 = string.ascii_letters + string.digits
 
 
 class IdSource:
-    """Makes the same ids in the same order for the same seed."""
+    """A source of ids: the same ids in the same order for the same seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(f"fids {seed}")

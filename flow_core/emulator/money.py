@@ -1,4 +1,4 @@
-"""Amounts of money: whole cents inside, dollars with their sign in requests and responses."""
+"""Amounts of money: whole cents internally, dollars with their sign in requests and responses."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def format_dollars(cents: int) -> str:
 
 
 def parse_cents(text: str) -> int | None:
-    """The amount in a text, with or without a dollar sign; None if there is none."""
+    """Returns the amount in a text, with or without a dollar sign; None if there is none."""
     found = _DOLLARS.fullmatch(text.strip())
     return int((Decimal(found[1]) * 100).quantize(Decimal(1), ROUND_HALF_UP)) if found else None

@@ -15,7 +15,7 @@ _SNIPPET = 9
 
 @dataclass(slots=True)
 class UserRow:
-    """`fid` is the platform's id of a row; `id` is the user's id at the sign-in service."""
+    """A user. `fid` is the platform's id of a row; `id` is the user's id at the sign-in service."""
 
     id: str
     fid: str
@@ -42,7 +42,7 @@ class UserRow:
 def create_users(
     ids: IdSource, names_and_roles: tuple[tuple[str, str], ...], project_ids: tuple[str, ...]
 ) -> list[UserRow]:
-    """The users of one organization."""
+    """Creates the users of one organization."""
     organization = ids.uuid()
     return [
         UserRow(ids.uuid(), ids.make("user"), name, f"{name}@lab.example", organization, role, project_ids)

@@ -1,4 +1,4 @@
-"""Settings of an emulator. The platform's times are scaled down; what is not documented can be chosen."""
+"""Settings of an emulator. The platform's times are scaled down; undocumented behaviour is configurable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Settings:
     """You may change them while the emulator runs. Times are by the emulator's clock.
 
     `preempt_notice_s` is five minutes on the platform, `starting_s` (from allocation to running) up to twenty,
-    `price_move_s` invented; 0 leaves prices where they are until somebody sets them.
+    `price_move_s` invented; 0 keeps prices until a call sets them.
     """
 
     seed: int = 1

@@ -13,14 +13,14 @@ _TRIES, _BETWEEN_TRIES_S = 20, 0.1
 
 
 class FolderRefused(Exception):
-    """Why the folder can't be used, as a sentence."""
+    """The folder can't be used; the text is a sentence with the reason."""
 
 
 class EmulatorFolder:
-    """Holds the emulator's files in one folder of their own, which is all that it deletes at the end.
+    """The folder of an emulator. Its files are in a separate subfolder, which is all that it deletes at the end.
 
-    With `delete_all` the rest of the folder is deleted too, and the folder itself; else only one that `claim` made is.
-    Nothing in it that was there before is deleted: a folder that holds anything is refused.
+    With `delete_all` the rest of the folder is deleted too, and the folder itself; otherwise only a folder that `claim`
+    created. No earlier file is deleted: a folder that contains anything is refused.
     """
 
     def __init__(self, path: Path, *, delete_all: bool = False) -> None:
@@ -34,7 +34,7 @@ class EmulatorFolder:
         return self._path / _FILES
 
     def claim(self) -> None:
-        """Raises FolderRefused."""
+        """Creates the folder, or checks that it is empty. Raises FolderRefused."""
         try:
             with suppress(FileExistsError):
                 self._path.mkdir(mode=0o700)
@@ -52,12 +52,12 @@ class EmulatorFolder:
             return
         _erase(self._path if self._delete_all else self.files)
         if self._is_new or self._delete_all:
-            with suppress(OSError):  # somebody else's files are in it
+            with suppress(OSError):  # files of other programs are in it
                 self._path.rmdir()
 
 
 def _erase(folder: Path) -> None:
-    """Retries: processes that were killed may still be writing there for a moment."""
+    """Deletes the folder. Retries: killed processes may still be writing there for a moment."""
     for _ in range(_TRIES):
         try:
             erase(folder)

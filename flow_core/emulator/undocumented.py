@@ -38,19 +38,19 @@ async def get_regions(world: World, request: Request) -> Response:
 @routes.get("/v2/cpu/instance-types")
 @routes.get("/v2/cpu/regions")
 async def get_cpu_offers(world: World, request: Request) -> Response:
-    """An empty list: this platform rents GPUs only."""
+    """Returns an empty list: this platform rents GPUs only."""
     return json_response([])
 
 
 @routes.get("/users/{user}/teammates")
 async def get_teammates(world: World, request: Request) -> Response:
-    _person(world, request.path_params["user"])
-    return json_response([person.as_teammate() for person in world.users])
+    _find_user(world, request.path_params["user"])
+    return json_response([user.as_teammate() for user in world.users])
 
 
 @routes.get("/v2/users/{user}")
 async def get_user(world: World, request: Request) -> Response:
-    return json_response(_person(world, request.path_params["user"]).as_me())
+    return json_response(_find_user(world, request.path_params["user"]).as_me())
 
 
 @routes.get("/v2/organizations/{organization}/quotas")
@@ -60,9 +60,9 @@ async def get_quotas(world: World, request: Request) -> Response:
     return json_response([row for project in world.projects for row in quota_rows(world, project)])
 
 
-def _person(world: World, name: str) -> UserRow:
+def _find_user(world: World, name: str) -> UserRow:
     """Finds a user by uuid, by fid, or by the fid without its prefix."""
-    for person in world.users:
-        if name in (person.id, person.fid, person.fid.removeprefix("user_")):
-            return person
+    for user in world.users:
+        if name in (user.id, user.fid, user.fid.removeprefix("user_")):
+            return user
     raise ApiError(404, "User not found")

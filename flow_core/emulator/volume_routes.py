@@ -78,14 +78,14 @@ async def create_volume(world: World, request: Request) -> Response:
 @routes.patch("/v2/volumes/{volume_fid}")
 async def update_volume(world: World, request: Request) -> Response:
     body = await parse_body(request, UpdateVolume)
-    volume = _living(world, request.path_params["volume_fid"])
+    volume = _find_volume(world, request.path_params["volume_fid"])
     volume.name = body.name
     return json_response(_as_json(world, volume))
 
 
 @routes.delete("/v2/volumes/{volume_fid}")
 async def delete_volume(world: World, request: Request) -> Response:
-    volume = _living(world, request.path_params["volume_fid"])
+    volume = _find_volume(world, request.path_params["volume_fid"])
     user = next((one for one in world.living_orders() if volume.fid in one.launch.volumes), None)
     if user is not None:
         raise ApiError(409, f"Volume is in use by {user.fid} and cannot be deleted")
@@ -95,12 +95,12 @@ async def delete_volume(world: World, request: Request) -> Response:
     return no_content()
 
 
-def _living(world: World, fid: str) -> VolumeRow:
+def _find_volume(world: World, fid: str) -> VolumeRow:
     return find_row({one.fid: one for one in world.volumes.values() if one.deleted_at is None}, fid, "Volume")
 
 
 def _as_json(world: World, volume: VolumeRow) -> dict[str, Any]:
-    """`attachments` maps the ids of the instances that have the volume to their names."""
+    """Returns the JSON of a volume. `attachments` maps the ids of the instances that have it to their names."""
     orders = [order for order in world.living_orders() if volume.fid in order.launch.volumes]
     instances = [world.instances[fid] for order in orders for fid in order.instances]
     return {

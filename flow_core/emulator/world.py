@@ -39,7 +39,7 @@ Row = TypeVar("Row")
 
 @dataclass(slots=True)
 class World:
-    """Rows by their fid, in the order of their creation. Without `nodes`, instances are never reachable."""
+    """The tables: rows by their fid, in the order of their creation. Without `nodes`, instances are never reachable."""
 
     settings: Settings
     clock: WorldClock
@@ -69,16 +69,16 @@ class World:
         return self.clock.now()
 
     def living_orders(self) -> Iterator[Order]:
-        """Every bid and reservation that has not ended."""
+        """Yields every bid and reservation that has not ended."""
         every: Iterator[Order] = chain(self.bids.values(), self.reservations.values())
         return (order for order in every if order.deactivated_at is None)
 
     def project(self, fid: str) -> ProjectRow:
-        """Raises ApiError."""
+        """Returns a project. Raises ApiError for an unknown one."""
         return find_row(self.projects, fid, "Project")
 
     def auction(self, instance_type: str, region: str) -> Auction:
-        """Raises ApiError."""
+        """Returns the auction of a market. Raises ApiError for an unknown one."""
         auction = self.auctions.get((instance_type, region))
         if auction is None:
             raise ApiError(400, f"Instance type {instance_type} is not offered in region {region}")
@@ -86,7 +86,7 @@ class World:
 
 
 def create_world(settings: Settings, clock: WorldClock, nodes: NodeFleet | None) -> World:
-    """One account, its projects, and the market. The same seed gives the same world, except for its times."""
+    """Creates one account, its projects, and the market. The same seed gives the same world, except for its times."""
     ids = IdSource(settings.seed)
     now = clock.now()
     projects = [ProjectRow(ids.make("proj"), name, now - _PROJECT_AGE) for name in _PROJECTS]
@@ -106,7 +106,7 @@ def create_world(settings: Settings, clock: WorldClock, nodes: NodeFleet | None)
 
 
 def find_row(rows: dict[str, Row], fid: str, noun: str) -> Row:
-    """Raises ApiError."""
+    """Returns the row of a fid. Raises ApiError for an unknown one."""
     row = rows.get(fid)
     if row is None:
         raise ApiError(404, f"{noun} not found")

@@ -50,12 +50,12 @@ _Cells = list[tuple[str, TextStyle]]
 
 
 def plain(text: str) -> str:
-    """Returns what a terminal would show of one line, without colours."""
+    """Returns one line as a terminal would show it, without colours."""
     return "".join(run for run, _ in styled(text))
 
 
 def styled(text: str) -> list[tuple[str, TextStyle]]:
-    """Returns what a terminal would show of one line, in runs of equal style."""
+    """Returns one line as a terminal would show it, in runs of equal style."""
     if not is_unsafe(text):
         return [(text, PLAIN)] if text else []
     row = _Row()
@@ -78,13 +78,13 @@ class _Row:
         if text := token["text"]:
             self._write(text)
         elif control := token["control"]:
-            self._control(control)
+            self._apply_control(control)
         elif token["final"] == "m":
             self._style = _style_after(self._style, token["params"])
         elif token["final"] == "K":
             self._erase(token["params"])
 
-    def _control(self, control: str) -> None:
+    def _apply_control(self, control: str) -> None:
         if control == "\r":
             self._column = 0
         elif control == "\b":
@@ -151,7 +151,7 @@ def _style_after(style: TextStyle, params: str) -> TextStyle:
         return style
     codes = iter([int(code[:4] or 0) for code in re.split("[;:]", params)])
     for code in codes:
-        style = _obey(style, code, codes)
+        style = _apply_code(style, code, codes)
     return style
 
 
@@ -159,7 +159,7 @@ _SWITCHES = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "reverse", 9: 
 _OFF = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",), 27: ("reverse",), 29: ("strike",)}
 
 
-def _obey(style: TextStyle, code: int, rest: Iterator[int]) -> TextStyle:
+def _apply_code(style: TextStyle, code: int, rest: Iterator[int]) -> TextStyle:
     if code == 0:
         return PLAIN
     if code in _SWITCHES:
@@ -167,22 +167,22 @@ def _obey(style: TextStyle, code: int, rest: Iterator[int]) -> TextStyle:
     if code in _OFF:
         return replace(style, **dict.fromkeys(_OFF[code], False))
     if 30 <= code <= 39 or 90 <= code <= 97:
-        return replace(style, foreground=_colour(code, 30, style.foreground, rest))
+        return replace(style, foreground=_find_colour(code, 30, style.foreground, rest))
     if 40 <= code <= 49 or 100 <= code <= 107:
-        return replace(style, background=_colour(code, 40, style.background, rest))
+        return replace(style, background=_find_colour(code, 40, style.background, rest))
     return style
 
 
-def _colour(code: int, base: int, now: Colour | None, rest: Iterable[int]) -> Colour | None:
+def _find_colour(code: int, base: int, now: Colour | None, rest: Iterable[int]) -> Colour | None:
     number = code - base
     if number == 8:
-        return _extended(now, iter(rest))
+        return _parse_extended_colour(now, iter(rest))
     if number == 9:
         return None
     return number if number < 8 else number - 60 + 8
 
 
-def _extended(now: Colour | None, rest: Iterator[int]) -> Colour | None:
+def _parse_extended_colour(now: Colour | None, rest: Iterator[int]) -> Colour | None:
     """Returns the colour after 38 or 48: 5;N of the palette, or 2;R;G;B."""
     kind = next(rest, None)
     values = [next(rest, 256) for _ in range({5: 1, 2: 3}.get(kind or 0, 0))]

@@ -1,4 +1,4 @@
-"""Waits for a file to change: by inotify where it exists, otherwise by polling."""
+"""Waits for a file to change: by inotify if it exists, otherwise by polling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 POLL_S = 0.02
-_MAX_WAIT_S = 0.25  # inotify does not report what other machines write on a network file system
+_MAX_WAIT_S = 0.25  # inotify does not report writes of other machines on a network file system
 _MODIFY, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x80, 0x100, 0x200
 
 
@@ -22,7 +22,7 @@ class FileWatcher:
         self._fd = _open_inotify(path.parent)
 
     def close(self) -> None:
-        """Releases the watch. Safe to call twice."""
+        """Releases the watch. Calling it again is safe."""
         if self._fd is not None:
             os.close(self._fd)
         self._fd = None

@@ -46,7 +46,7 @@ class CompletionCheck:
         self.is_complete = False
 
     async def check(self) -> bool:
-        """Returns the present answer, or the last one if it is recent. No answer counts as "not complete"."""
+        """Returns the current answer, or the last one if it is recent. No answer counts as "not complete"."""
         now = asyncio.get_running_loop().time()
         if self.is_complete or now < self._next_s:
             return self.is_complete

@@ -45,7 +45,7 @@ class _ScanResult:
 class LineCounter:
     """The number of lines in the scanned part of a file. It finds any line by number in about a millisecond.
 
-    `catch_up` scans what was appended; `update` does the same synchronously. A file that was replaced or cut short is
+    `catch_up` scans appended bytes; `update` does the same synchronously. A file that was replaced or cut short is
     scanned again from its start.
     """
 
@@ -65,12 +65,12 @@ class LineCounter:
         return self._newlines(len(self._totals)) + bool(self._tail and not self._tail.endswith(b"\n"))
 
     async def catch_up(self) -> None:
-        """Scans to the present end of the file in a thread, in slices. Cancelling it ends it early."""
+        """Scans to the current end of the file in a thread, in slices. Cancelling it ends it early."""
         while self._apply_scan(await asyncio.to_thread(self._scan_slice)):
             pass
 
     def update(self) -> None:
-        """Scans to the present end of the file. Blocking."""
+        """Scans to the current end of the file. Blocking."""
         while self._apply_scan(self._scan_slice()):
             pass
 
@@ -156,7 +156,7 @@ class LineCounter:
         return _ScanResult(replaced, newlines, end, tail, identity)
 
     def _apply_scan(self, result: _ScanResult | None) -> bool:
-        """Adds the result of a scan; None (an unreadable file) resets the counter. Returns true if there is more."""
+        """Adds the result of a scan; None (an unreadable file) resets the counter. Returns whether there is more."""
         if result is None or result.replaced:
             self._reset()
         if result is None:
@@ -170,7 +170,7 @@ class LineCounter:
 
 
 def _count_newlines(fd: int, start: int, stop: int) -> tuple[tuple[int, ...], int]:
-    """Counts the newlines of each block in a range that starts on a block. Returns also the end that it reached.
+    """Counts the newlines of each block in a range that starts on a block. Also returns the end that it reached.
 
     Uses one buffer for all blocks.
     """

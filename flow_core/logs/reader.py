@@ -45,7 +45,7 @@ class LogLine:
 
 
 class LineReader:
-    """Reads lines of a file that another process may write. The file may be missing, grow, or be replaced."""
+    """A reader of lines of a file that another process may write. The file may be missing, grow, or be replaced."""
 
     def __init__(self, path: Path, line_limit: int = LINE_LIMIT) -> None:
         self._path = path
@@ -56,7 +56,7 @@ class LineReader:
         self.size = 0
 
     def refresh(self) -> bool:
-        """Checks the file again; returns true if its size or identity has changed."""
+        """Checks the file again; returns whether its size or identity has changed."""
         try:
             status = os.stat(self._path)
         except OSError:
@@ -72,7 +72,7 @@ class LineReader:
         return changed
 
     def close(self) -> None:
-        """Releases the file. Safe to call twice."""
+        """Releases the file. Calling it again is safe."""
         self._reset()
 
     def line_at(self, offset: int) -> LogLine | None:
@@ -144,8 +144,9 @@ class LineReader:
         return floor
 
     def _block(self, number: int) -> bytes:
-        """Returns one block, from the cache if possible. Appended bytes never change; `refresh` drops the
-        last block.
+        """Returns one block, from the cache if possible.
+
+        Appended bytes never change; `refresh` drops the last block.
         """
         if (cached := self._blocks.get(number)) is not None:
             self._blocks.move_to_end(number)

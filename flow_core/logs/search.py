@@ -58,7 +58,7 @@ class SearchMatch:
 
 
 class SearchTimeout(FlowError):
-    """An error: the search took too long and was ended."""
+    """The search took too long and was ended."""
 
 
 class LogSearch:
@@ -92,7 +92,7 @@ class LogSearch:
         return [[(start, end) for start, end in spans] for spans in found]
 
     async def close(self) -> None:
-        """Kills the child; a waiting request raises SearchTimeout. Safe to call twice."""
+        """Kills the child; a waiting request raises SearchTimeout. Calling it again is safe."""
         if self._child is not None and self._child.returncode is None:
             self._child.kill()
         async with self._lock:

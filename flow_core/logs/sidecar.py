@@ -36,7 +36,7 @@ class SidecarIndex:
         self.count = 0
 
     def refresh(self) -> bool:
-        """Checks the file again; returns true if the records have changed."""
+        """Checks the file again; returns whether the records have changed."""
         before = self.count
         try:
             if self._fd is None:
@@ -56,7 +56,7 @@ class SidecarIndex:
         return self.count != before
 
     def close(self) -> None:
-        """Releases the file. Safe to call twice."""
+        """Releases the file. Calling it again is safe."""
         if self._fd is not None:
             os.close(self._fd)
         self._fd = None
@@ -70,11 +70,11 @@ class SidecarIndex:
 
     def stamp_at(self, offset: int) -> Stamp | None:
         """Returns the record that covers the byte at `offset`; None before the first record."""
-        number = self._number_at(offset)
+        number = self._index_at(offset)
         return None if number < 0 else self._record(number)
 
     def time_of(self, offset: int) -> datetime | None:
-        """Returns when the byte at `offset` was read, in UTC; None without a record or with an invalid time."""
+        """Returns the read time of the byte at `offset`, in UTC; None without a record or with an invalid time."""
         stamp = self.stamp_at(offset)
         try:
             return None if stamp is None else datetime.fromtimestamp(stamp.time_us / 1_000_000, UTC)
@@ -88,7 +88,7 @@ class SidecarIndex:
 
     def spans(self, start: int, end: int) -> Iterator[StreamSpan]:
         """Yields the spans of the range in order; each ends where the stream changes."""
-        number = self._number_at(start)
+        number = self._index_at(start)
         stream = STDOUT if number < 0 else self._record(number).stream
         while start < end:
             other = self._find_record(1 - stream, number + 1)
@@ -101,7 +101,7 @@ class SidecarIndex:
 
     def next_of(self, stream: int, offset: int) -> int | None:
         """Returns the first offset from `offset` on whose byte is of `stream`; None if there is none yet."""
-        number = self._number_at(offset)
+        number = self._index_at(offset)
         if (STDOUT if number < 0 else self._record(number).stream) == stream:
             return offset
         found = self._find_record(stream, number + 1)
@@ -111,7 +111,7 @@ class SidecarIndex:
 
     def previous_of(self, stream: int, offset: int) -> int | None:
         """Returns the end of the last byte of `stream` before `offset`; None if there is none."""
-        number = self._number_at(offset - 1)
+        number = self._index_at(offset - 1)
         found = self._last_of(stream, number)
         while found is not None and self._is_replaced(found):
             found = self._last_of(stream, found - 1)
@@ -124,13 +124,14 @@ class SidecarIndex:
         return first if stream == STDOUT and first > 0 else None
 
     def _is_replaced(self, number: int) -> bool:
-        """Tells whether a record covers no byte: its writer ended before it wrote, and the next record has the same
-        offset.
+        """Returns whether a record covers no byte.
+
+        Its writer ended before it wrote, and the next record has the same offset.
         """
         return number + 1 < self.count and self._record(number + 1).offset == self._record(number).offset
 
-    def _number_at(self, offset: int) -> int:
-        """Returns the number of the last record at or before `offset`; -1 if there is none."""
+    def _index_at(self, offset: int) -> int:
+        """Returns the index of the last record at or before `offset`; -1 if there is none."""
         low, high = 0, self.count
         while low < high:
             middle = (low + high) // 2
@@ -146,7 +147,7 @@ class SidecarIndex:
         return Stamp(offset, packed & 1, packed >> 1)
 
     def _find_record(self, stream: int, number: int) -> int | None:
-        """Returns the number of the first record of the stream from this number on; None if there is none."""
+        """Returns the index of the first record of the stream from this index on; None if there is none."""
         while number < self.count:
             block, within = divmod(number, _BLOCK_RECORDS)
             found = self._streams(block).find(bytes((stream,)), within)

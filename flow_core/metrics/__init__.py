@@ -1,1 +1,1 @@
-"""Measures how busy a machine is: the script that runs there and the parsers of its output."""
+"""Measures the load of a machine: the script that runs there and the parsers of its output."""

@@ -13,10 +13,10 @@ Source = Callable[[], AsyncGenerator[MachineSample, None]]
 
 
 class SampleBroadcast:
-    """Runs its source while there is a subscriber, once for all, and closes it after the last one.
+    """A broadcast that runs its source while there is a subscriber, once for all, and closes it after the last one.
 
-    A late subscriber gets the last sample at once; a slow one misses some. When the source ends, all subscriptions end,
-    and the next one starts it again. For one event loop only.
+    A late subscriber gets the last sample immediately; a slow one misses some. When the source ends, all subscriptions
+    end, and the next one starts it again. For one event loop only.
     """
 
     def __init__(self, source: Source) -> None:
@@ -25,11 +25,11 @@ class SampleBroadcast:
 
     @property
     def is_idle(self) -> bool:
-        """True without subscribers."""
+        """Whether there are no subscribers."""
         return self._current is None
 
     async def subscribe(self) -> AsyncGenerator[MachineSample, None]:
-        """Yields samples as they arrive. Raises what the source raises. Close it when you leave it early."""
+        """Yields samples as they arrive. Raises the errors of the source. Close it when you leave it early."""
         if self._current is None or self._current.has_ended:
             self._current = _SampleSource(self._source)
         current = self._current
@@ -48,7 +48,7 @@ class SampleBroadcast:
 
 
 class _SampleSource:
-    """A running source. `count` is the number of samples so far."""
+    """A running source. `count` is the number of its samples up to now."""
 
     def __init__(self, source: Source) -> None:
         self.subscriber_count = 0

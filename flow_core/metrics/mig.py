@@ -16,7 +16,7 @@ _SLICE_LINE = re.compile(r" +MIG (\S+) +Device +([0-9]{1,6}): \(UUID: (MIG-[^)]+
 
 @dataclass(frozen=True, slots=True)
 class MigMeasurement:
-    """What `-q -x` reports for one GPU: its slices by index, and the slice of each process."""
+    """The report of `-q -x` for one GPU: its slices by index, and the slice of each process."""
 
     slices: dict[int, tuple[float | None, float | None, int | None]] = field(default_factory=dict)
     index_of_instance: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -72,8 +72,9 @@ def _parse_slice_names(list_output: str) -> dict[int, dict[int, tuple[str, str]]
 
 
 def _parse_measurements(xml: str) -> dict[str, MigMeasurement]:
-    """Returns the measurements by GPU UUID; {} for text that is no XML or that defines entities, which are never
-    needed.
+    """Returns the measurements by GPU UUID.
+
+    Returns {} for text that is no XML or that defines entities, which are never needed.
     """
     if not xml.strip() or "<!ENTITY" in xml:
         return {}
@@ -86,24 +87,24 @@ def _parse_measurements(xml: str) -> dict[str, MigMeasurement]:
 
 def _parse_gpu(gpu: ElementTree.Element) -> MigMeasurement:
     measured = MigMeasurement()
-    for one in gpu.iterfind("mig_devices/mig_device"):
-        index = parse_whole_number(_text(one, "index"))
+    for device in gpu.iterfind("mig_devices/mig_device"):
+        index = parse_whole_number(_text(device, "index"))
         if index is None:
             continue
-        memory = [parse_number(_text(one, f"fb_memory_usage/{name}")) for name in ("used", "total")]
-        measured.slices[index] = memory[0], memory[1], _count_ecc_errors(one)
-        measured.index_of_instance[_instance_ids(one)] = index
+        memory = [parse_number(_text(device, f"fb_memory_usage/{name}")) for name in ("used", "total")]
+        measured.slices[index] = memory[0], memory[1], _count_ecc_errors(device)
+        measured.index_of_instance[_instance_ids(device)] = index
     for process in gpu.iterfind("processes/process_info"):
         if (pid := parse_whole_number(_text(process, "pid"))) is not None:
             measured.instance_of_pid[pid] = _instance_ids(process)
     return measured
 
 
-def _count_ecc_errors(one: ElementTree.Element) -> int | None:
+def _count_ecc_errors(device: ElementTree.Element) -> int | None:
     """Returns the sum of the uncorrected errors; newer drivers report two kinds."""
     counts = [
         count
-        for element in one.iterfind("ecc_error_count/volatile_count/*")
+        for element in device.iterfind("ecc_error_count/volatile_count/*")
         if "uncorrectable" in element.tag and (count := parse_whole_number(element.text or "")) is not None
     ]
     return sum(counts) if counts else None

@@ -51,8 +51,9 @@ def normalize_bus_id(pci: str) -> str:
 
 
 def parse_number(cell: str) -> float | None:
-    """Returns the number; None for other text, such as [N/A], [Not Supported], [Unknown Error], ERR! or
-    [GPU is lost].
+    """Returns the number; None for other text.
+
+    Such text is [N/A], [Not Supported], [Unknown Error], ERR! or [GPU is lost].
     """
     found = _NUMBER.fullmatch(cell.strip())
     return float(found[1]) if found else None

@@ -19,7 +19,7 @@ _OFF_THE_BUS = 79
 class FrameParser:
     """A parser of lines "frame tag text", in any pieces. A frame is complete at its `end` line.
 
-    Every line of foreign text has our tag before it, so foreign text can't imitate a line of ours. The parser skips
+    Every line of foreign text has flow's tag before it, so foreign text can't imitate a line of flow. The parser skips
     lines that it can't read, and lines of a frame that has ended.
     """
 

@@ -1,6 +1,4 @@
-"""Parses what a machine reports about itself: load, memory, process owners, and GPU errors of the kernel. Pure
-functions.
-"""
+"""Parses a machine's own reports: load, memory, process owners, and GPU errors of the kernel. Pure functions."""
 
 from __future__ import annotations
 

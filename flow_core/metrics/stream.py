@@ -22,8 +22,9 @@ def sampling_script(period_s: int = PERIOD_S, command_timeout_s: int = _COMMAND_
 
 
 async def read_samples(read: Callable[[], Awaitable[bytes]], machine: str) -> AsyncGenerator[MachineSample, None]:
-    """Yields the samples in the bytes that `read` returns. Raises Unreachable at the end, or after 40 s
-    without bytes.
+    """Yields the samples in the bytes that `read` returns.
+
+    Raises Unreachable at the end, or after 40 s without bytes.
     """
     parser = FrameParser()
     while True:

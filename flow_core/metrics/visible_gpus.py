@@ -30,7 +30,7 @@ def select_visible_gpus(sample: MachineSample, visible: str | None) -> MachineSa
 
 
 def _matches(gpu: GpuSample, word: str) -> bool:
-    """Tells whether a word names the GPU: by index, by UUID, or by the beginning of a UUID."""
+    """Returns whether a word names the GPU: by index, by UUID, or by the beginning of a UUID."""
     if word.isascii() and word.isdigit():
         return gpu.mig_index is None and str(gpu.index) == (word.lstrip("0") or "0")
     return word.startswith(("GPU-", "MIG-")) and gpu.uuid.startswith(word)

@@ -24,7 +24,7 @@ class ResourceSpec(StrictModel):
 
 
 class SpecMount(StrictModel):
-    """A mount of a TaskSpec. `kind` determines what `source` is: a bucket URL, a path, or a volume's name or id."""
+    """A mount of a TaskSpec. `kind` is the kind of `source`: a bucket URL, a path, or a volume's name or id."""
 
     kind: Literal["s3", "local", "nfs", "juicefs", "persistent", "code"]
     source: str = Field(min_length=1)

@@ -1,4 +1,4 @@
-"""Detects task files of other tools and tells what to write instead."""
+"""Detects task files of other tools and names the alternatives."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PBS_LINE = re.compile(r"#PBS\s+(.*)")
 
 
 class ForeignTool(NamedTuple):
-    """Another tool. `matches` tells whether a table is a file for it.
+    """Another tool. `matches` returns whether a table is a file for it.
 
-    `field_hints` maps dotted names of its fields to what flow calls them; a star matches any name or number.
+    `field_hints` maps dotted names of its fields to flow's names; a star matches any name or number.
     """
 
     name: str
@@ -108,7 +108,7 @@ _PBS_HINTS = {
 
 
 def detect_foreign_table(table: YamlTable, source: str | None) -> ConfigError | None:
-    """Returns the error for a table of another tool; None for any other table and for one with a `command` of ours."""
+    """Returns the error for a table of another tool; None for any other table and for one with flow's `command`."""
     fields: Mapping[Any, Any] = table.fields
     tool = None if "command" in fields and "api_version" not in fields else _find_tool(fields)
     if tool is None:
@@ -138,7 +138,7 @@ def _find_tool(table: Mapping[str, Any]) -> ForeignTool | None:
 
 
 def _find_hints(tool: ForeignTool, table: YamlTable) -> Iterator[tuple[str, int, str]]:
-    """Yields (their field, its line, our field), each once, in the order of the file."""
+    """Yields (the tool's field, its line, flow's field), each once, in the order of the file."""
     seen: set[str] = set()
     for name, line in sorted(table.lines.items(), key=lambda one: one[1]):
         for pattern, our_name in tool.field_hints.items():
@@ -149,7 +149,7 @@ def _find_hints(tool: ForeignTool, table: YamlTable) -> Iterator[tuple[str, int,
 
 
 def _convert_gpus(fields: Any, name: str) -> str:
-    """Returns our field for the GPUs that a field requests."""
+    """Returns flow's field for the GPUs that a field requests."""
     for part in name.split("."):
         fields = fields.get(part) if isinstance(fields, dict) else None
     if isinstance(fields, list) and fields:

@@ -23,7 +23,7 @@ class User:
 
     @property
     def username(self) -> str:
-        """An alias of `name`."""
+        """The same as `name`."""
         return self.name
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from flow_core.models.typed_dicts import CatalogEntry, GPUInstanceDict
 
 
 class InstanceRequirements(TypedDict, total=False):
-    """A filter for `find_instances`; every key is optional. Prices are USD per hour and instance, memory
-    is GB per GPU.
+    """A filter for `find_instances`; every key is optional.
+
+    Prices are USD per hour and instance, memory is GB per GPU.
     """
 
     instance_type: str
@@ -41,9 +42,9 @@ def check_requirements(requirements: InstanceRequirements) -> None:
 class AvailableInstance:
     """An instance type that a context offers in a region.
 
-    `memory_gb` is host memory, `gpu_memory_gb` that of one GPU. `available_quantity` is how many more instances could
-    start now; None if the provider does not report it. `free_gpus` and `total_gpus` count the GPUs of this model there,
-    not per instance. `price_per_hour` is USD; 0 for your own machines.
+    `memory_gb` is host memory, `gpu_memory_gb` that of one GPU. `available_quantity` is the number of instances that
+    could start now; None if the provider does not report it. `free_gpus` and `total_gpus` count the GPUs of this model
+    there, not per instance. `price_per_hour` is USD; 0 for your own machines.
     """
 
     context: str
@@ -67,8 +68,9 @@ class AvailableInstance:
     description: str = ""
 
     def fits(self, requirements: InstanceRequirements) -> bool:
-        """Tells whether it meets all requirements. Raises ConfigError for a GPU or instance type that
-        can't be parsed.
+        """Returns whether it meets all requirements.
+
+        Raises ConfigError for a GPU or instance type that can't be parsed.
         """
         min_count = max(requirements.get("gpu_count", 0), requirements.get("min_gpu_count", 0))
         prices = [requirements[key] for key in ("max_price", "max_price_per_hour") if requirements.get(key) is not None]
@@ -83,7 +85,7 @@ class AvailableInstance:
         )
 
     def is_type(self, text: str) -> bool:
-        """Tells whether a name, or a shorthand such as "a100" (one of them), means this type. Raises ConfigError."""
+        """Returns whether a name, or a shorthand such as "a100" (one of them), means this type. Raises ConfigError."""
         if text in (self.instance_type, self.allocation_id):
             return True
         request = parse_gpu(text)
@@ -92,7 +94,7 @@ class AvailableInstance:
         return self.gpu_count == request.count and self.is_model(request)
 
     def is_model(self, request: GpuRequest) -> bool:
-        """Tells whether its GPUs match the model of a request. Ignores the count."""
+        """Returns whether its GPUs match the model of a request. Ignores the count."""
         if request.type_id is not None or not request.needs_gpu:
             return request.type_id == self.instance_type
         if not self.gpu_count or (self.gpu_memory_gb or 0) < (request.min_memory_gb or 0):
@@ -100,7 +102,7 @@ class AvailableInstance:
         return request.model is None or all(map(self._matches_part, re.split(r"[-.]", request.model)))
 
     def _matches_part(self, part: str) -> bool:
-        """Tells whether a part of a model's name ("a100", "80gb", "sxm") matches its GPUs."""
+        """Returns whether a part of a model's name ("a100", "80gb", "sxm") matches its GPUs."""
         names = f"{self.gpu_type or ''} {self.instance_type} {self.intranode_interconnect or ''}".lower()
         words = {re.sub(r"^\d+x(?=[a-z])", "", word) for word in re.findall(r"[a-z0-9]+", names)}
         return (
@@ -115,7 +117,7 @@ class AvailableInstance:
 
     @property
     def is_down(self) -> bool:
-        """True for a machine that can't be reached now; `description` tells why."""
+        """Whether it is a machine that can't be reached now; `description` gives the reason."""
         return self.status == "unreachable"
 
     def to_dict(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ PlainTable = Annotated[dict[str, Any], AfterValidator(copy_plain_table)]
 
 
 def _copy_value(value: Any, depth: int, remaining: list[int]) -> Any:
-    """Copies a value. `remaining` is how many values may follow; an aliased value counts each time."""
+    """Copies a value. `remaining` is the number of values that may follow; an aliased value counts each time."""
     remaining[0] -= 1
     if not depth or remaining[0] < 0:
         raise ValueError(

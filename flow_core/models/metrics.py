@@ -32,7 +32,7 @@ class GpuSample:
 class GpuProcess:
     """A process that uses memory of a GPU, or of the MIG slice that `gpu_uuid` names.
 
-    `user` is its owner's name; `task_id` is the task of ours that it belongs to. Both are "" if unknown.
+    `user` is its owner's name; `task_id` is the task of flow that it belongs to. Both are "" if unknown.
     """
 
     pid: int
@@ -47,7 +47,7 @@ class GpuProcess:
 class MachineSample:
     """A machine at one time. A machine without an NVIDIA driver has no GPUs here; that is no error.
 
-    `has_driver` tells whether there is a driver; it may still report no GPU. `gpu_problem` is the driver's error
+    `has_driver` is whether there is a driver; it may still report no GPU. `gpu_problem` is the driver's error
     message; "" without an error. `load` is the average over one minute. Memory is the host's.
     """
 

@@ -26,7 +26,7 @@ class ReservationStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """True if it holds nothing and never will again."""
+        """Whether it holds nothing and never will again."""
         return self not in _LIVE
 
 
@@ -45,8 +45,9 @@ class ReservationQuote:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """`quantity` instances of a type, held from `start_time_utc` (inclusive) to `end_time_utc` (exclusive; None: no
-    end).
+    """`quantity` instances of a type, held for a time.
+
+    They are held from `start_time_utc` (inclusive) to `end_time_utc` (exclusive; None: no end).
 
     Times are aware UTC datetimes. `price_total_usd` is None if nothing is billed or the price is unknown. `instances`
     are the ids of its machines, if the provider names them.

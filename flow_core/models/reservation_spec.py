@@ -14,7 +14,7 @@ class ReservationSpec(StrictModel):
     """`quantity` instances of a type for `duration_hours`, from `start_time_utc` on (None: from now).
 
     A time without a zone is UTC. With `auto_renew`, the reservation is extended by its duration at each end. Engines
-    have limits of their own (Mithril: 3 to 336 hours) and refuse other values.
+    have their own limits (Mithril: 3 to 336 hours) and refuse other values.
     """
 
     instance_type: str

@@ -1,4 +1,4 @@
-"""How often a failed task is tried again."""
+"""The number of retries of a failed task, and the pauses between them."""
 
 from __future__ import annotations
 

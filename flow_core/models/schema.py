@@ -55,8 +55,9 @@ DESCRIPTIONS = {
 
 
 def task_schema() -> dict[str, Any]:
-    """Returns the JSON Schema (draft 2020-12) of the input of `TaskConfig.from_yaml`, without the rules
-    between fields.
+    """Returns the JSON Schema (draft 2020-12) of the input of `TaskConfig.from_yaml`.
+
+    The rules between fields are not part of it.
     """
     schema = TaskConfig.model_json_schema()
     fields, volume = schema["properties"], schema["$defs"]["VolumeSpec"]["properties"]

@@ -138,8 +138,9 @@ def find_default_target(source: str) -> str:
 
 
 def check_mount_target(path: str) -> str:
-    """Returns the mount path in normal form. Raises ValueError unless it is absolute, without '..', and
-    not the root.
+    """Returns the mount path in normal form.
+
+    Raises ValueError unless it is absolute, without '..', and not the root.
     """
     pure = PurePosixPath("/", path.lstrip("/"))  # POSIX gives two leading slashes another meaning
     if not path.startswith("/") or ".." in pure.parts or pure == PurePosixPath("/"):
@@ -155,8 +156,8 @@ def check_mount_target(path: str) -> str:
 
 def find_clash(targets: list[str]) -> tuple[str, str] | None:
     """Returns two mount paths of which one contains the other; None if there are none."""
-    for i, one in enumerate(targets):
+    for i, target in enumerate(targets):
         for other in targets[:i]:
-            if one == other or one.startswith(other + "/") or other.startswith(one + "/"):
-                return other, one
+            if target == other or target.startswith(other + "/") or other.startswith(target + "/"):
+                return other, target
     return None

@@ -81,12 +81,15 @@ class StrictModel(BaseModel, metaclass=_ConfigErrorMeta):
 
 
 def cross_field_error(field: str, sentence: str) -> PydanticCustomError:
-    """Returns what a validator of a whole model raises: `field` is the wrong one; users read the sentence as it is."""
+    """Returns the error for a validator of a whole model.
+
+    `field` is the wrong one; users read the unchanged sentence.
+    """
     return PydanticCustomError("cross_field", "{sentence}", {"field": field, "sentence": sentence})
 
 
 def _to_config_error(model: type, error: ValidationError, source: str | None, lines: Mapping[str, int]) -> ConfigError:
-    """Returns the first error as "field: what is wrong". If a field allows several types, uses the deepest error."""
+    """Returns the first error as "field: reason". If a field allows several types, uses the deepest error."""
     details = error.errors(include_url=False, include_input=False)
     # A misspelt name also makes the right one missing; report the misspelt one.
     details.sort(key=lambda one: one["type"] != "extra_forbidden")
@@ -149,7 +152,7 @@ def _printable(part: int | str) -> str:
 
 
 def _is_alternative(part: int | str) -> bool:
-    """Tells whether this is pydantic's name of a union branch and not a field."""
+    """Returns whether this is pydantic's name of a union branch and not a field."""
     return isinstance(part, str) and (part == "str" or part.startswith(("list[", "function-")))
 
 

@@ -23,7 +23,7 @@ class TaskStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """True if the status can't change any more."""
+        """Whether the status can't change any more."""
         return self in _FINAL
 
 
@@ -41,7 +41,7 @@ class VolumeMount:
 
 @dataclass(frozen=True, slots=True)
 class TaskBid:
-    """What a task bids for an instance, and what the market asks now: USD per hour, None where it is not known.
+    """A task's bid for an instance, and the current market price: USD per hour, None if unknown.
 
     `status` is the provider's word for the state of the bid.
     """
@@ -72,9 +72,9 @@ class TaskRecord:
     N ended it. `price_usd_per_hour` is the price of one instance; None if nothing is billed. `billed_usd_per_hour` is
     the present cost of all instances, also while machines remain after the command has ended. `attempt` counts from 0.
     `endpoints` maps a port to its address. `instances` are ids of machines. `created_by` is the id of the user who
-    submitted it, and `owner` that user's name. `bid` is None where capacity has no bids. `processes` are those of the
-    last attempt, if the provider names them. `config` holds the fields of the submitted `TaskConfig` as plain data.
-    `provider_metadata` is for people to read; nothing decides by it.
+    submitted it, and `owner` that user's name. `bid` is None if capacity has no bids there. `processes` are those of
+    the last attempt, if the provider names them. `config` holds the fields of the submitted `TaskConfig` as plain data.
+    `provider_metadata` is for users to read; no decision depends on it.
     """
 
     context: str
@@ -124,8 +124,9 @@ class TaskRecord:
 
     @property
     def merged_by(self) -> str:
-        """The setting that merged stdout and stderr, as you write it; "" without one (the provider may still merge
-        them).
+        """The setting that merged stdout and stderr, as the user writes it; "" without one.
+
+        The provider may still merge them without such a setting.
         """
         if self.config.get("tty"):
             return "tty"
@@ -133,5 +134,5 @@ class TaskRecord:
 
     @property
     def is_still_billed(self) -> bool:
-        """True if its machines cost money although its command has ended. Cancelling the task ends that."""
+        """Whether its machines cost money although its command has ended. Cancelling the task ends that."""
         return self.is_terminal and bool(self.billed_usd_per_hour)

@@ -42,7 +42,7 @@ class TaskConfig(StrictModel):
     Durations are hours, prices are USD per hour and instance, memory is GB. `instance_type` is a GPU shorthand or the
     name of an instance type; a list is tried in order. The values of `env` never appear in messages or logs of flow.
     `after`, `array` and `provider_options` (a table per provider) apply only to some engines; the others refuse them.
-    docs/sdk.md tells what each field does with each provider.
+    docs/sdk.md describes the effect of each field with each provider.
     """
 
     RETIRED: ClassVar[dict[str, str]] = {
@@ -148,8 +148,8 @@ class TaskConfig(StrictModel):
     @field_validator("instance_type")
     @classmethod
     def _check_instance_type(cls, instance_types: str | list[str] | None) -> str | list[str] | None:
-        for one in [instance_types] if isinstance(instance_types, str) else instance_types or ():
-            parse_gpu(one)  # raises ConfigError with a suggestion
+        for instance_type in [instance_types] if isinstance(instance_types, str) else instance_types or ():
+            parse_gpu(instance_type)  # raises ConfigError with a suggestion
         return instance_types or None
 
     @field_validator("env")
@@ -285,10 +285,9 @@ class TaskConfig(StrictModel):
         return cls.parse(fields, source=source, lines=table.lines)
 
     def to_yaml(self, path: str | Path | None = None) -> str:
-        """Returns YAML that reads back as this config, with only what differs from the defaults. Also writes it to
-        `path`.
+        """Returns YAML that reads back as this config, with only the fields that differ from the defaults.
 
-        Contains the values of `env`. Raises ConfigError if the file can't be written.
+        Also writes it to `path`. Contains the values of `env`. Raises ConfigError if the file can't be written.
         """
         text = dump_yaml({"name": self.name, "unique_name": self.unique_name} | self.to_dict())
         if path is not None:
@@ -297,8 +296,9 @@ class TaskConfig(StrictModel):
 
 
 def _to_text(value: Any) -> Any:
-    """Converts a number or a path to the text on a command line. Returns other values unchanged; pydantic
-    refuses them.
+    """Converts a number or a path to the text on a command line.
+
+    Returns other values unchanged; pydantic refuses them.
     """
     if isinstance(value, os.PathLike):
         return os.fspath(value)
@@ -312,7 +312,7 @@ def _printable_name(name: Any) -> str:
 
 
 def _find_flaw(text: str) -> str | None:
-    """Returns why a text can't be passed to a process; None if it can."""
+    """Returns the reason why a text can't be passed to a process; None if it can."""
     if "\0" in text:
         return "a NUL character"
     try:

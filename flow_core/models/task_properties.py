@@ -51,7 +51,7 @@ class TaskProperties:
 
     @property
     def is_terminal(self) -> bool:
-        """True if the status can't change any more."""
+        """Whether the status can't change any more."""
         return self.record.is_terminal
 
     @property
@@ -62,7 +62,7 @@ class TaskProperties:
     @property
     def config(self) -> TaskConfig | None:
         """The submitted config; None if it is unknown. `record.config` holds it as plain data."""
-        from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic
+        from flow_core.models.task_config import TaskConfig  # lazy import: loads pydantic
 
         try:
             return TaskConfig.parse(dict(self.record.config)) if self.record.config else None
@@ -130,7 +130,7 @@ class TaskProperties:
 
     @property
     def total_cost(self) -> str | None:
-        """The cost so far, such as "$12.00"; None if nothing is billed."""
+        """The cost up to now, such as "$12.00"; None if nothing is billed."""
         cost = self.record.cost_usd
         return None if cost is None else f"${cost:.2f}"
 
@@ -154,7 +154,7 @@ class TaskProperties:
 
     @property
     def host(self) -> str | None:
-        """An alias of `ssh_host`."""
+        """The same as `ssh_host`."""
         return self.record.ssh_host
 
     @property

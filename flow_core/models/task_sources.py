@@ -1,6 +1,4 @@
-"""Converts the inputs of `run` to a TaskConfig: a config, a task file, or a command with fields; and the mounts
-shorthand.
-"""
+"""Converts the inputs of `run` to a TaskConfig: a config, a task file, or a command with fields; and data mounts."""
 
 from __future__ import annotations
 
@@ -28,8 +26,8 @@ def to_task_config(
     """Returns the config itself, the config in a file, or a config of a command and further fields.
 
     Text that ends in .yaml or .yml, or that names an existing file, is a file and never a command. A `command` among
-    the fields is always a command. `gpu` is a shorthand; `instance_type` overrides it. `data_mounts` may be an input of
-    `with_mounts`.
+    the fields is always a command. `gpu` is a shorthand; `instance_type` overrides it. `data_mounts` accepts what
+    `with_mounts` accepts.
     """
     fields = dict(fields or {})
     mounts = fields.pop("data_mounts") if isinstance(fields.get("data_mounts"), str | dict) else None
@@ -91,7 +89,7 @@ def _to_mount_spec(target: Any, source: Any) -> MountSpec:
 
 
 def explain_slurm_script(command: str) -> str | None:
-    """Returns why a command needs Slurm; None if it does not. Reads the file.
+    """Returns the reason why a command needs Slurm; None if it does not. Reads the file.
 
     Such commands are the text of a script with #SBATCH lines, the path of one, and every command that begins with
     sbatch.
@@ -111,8 +109,9 @@ def explain_slurm_script(command: str) -> str | None:
 
 
 def explain_task_file(command: str) -> ConfigError | None:
-    """Returns the error for a command that is the text or the path of a task file, also of another tool. Reads the
-    file.
+    """Returns the error for a command that is the text or the path of a task file, also of another tool.
+
+    Reads the file.
     """
     if "\n" in command:
         return detect_foreign_text(command)
@@ -185,4 +184,4 @@ def _read_head(path: Path) -> str:
     try:
         return read_start(path, _HEAD_BYTES).decode("utf-8", "replace")
     except OSError:
-        return ""  # running it will report why it can't be read
+        return ""  # running it will report the reason

@@ -13,7 +13,10 @@ VolumeInterface = Literal["block", "file"]
 
 
 class StorageInterface(StrEnum):
-    """How many tasks may use a volume at once: one (`block`) or many (`file`). The values are words of the Flow SDK."""
+    """The number of tasks that may use a volume at the same time: one (`block`) or many (`file`).
+
+    The values are words of the Flow SDK.
+    """
 
     BLOCK = "block"
     FILE = "file"

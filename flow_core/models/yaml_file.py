@@ -40,7 +40,7 @@ def read_text(path: Path, limit_bytes: int = _MAX_FILE_BYTES) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Raises ConfigError that names the file."""
+    """Writes the text of a file. Raises ConfigError that names the file."""
     try:
         path.write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -55,7 +55,7 @@ def parse_table(
     In the fields `text_fields`, numbers, dates and words such as `yes` stay text: 1.10 stays "1.10". Refuses several
     documents; with `first_only`, reads only the first one.
     """
-    import yaml  # Deferred: it is needed only where there is a file.
+    import yaml  # lazy import: needed only for a file
 
     lines: dict[str, int] = {}
     try:
@@ -85,10 +85,13 @@ def parse_table(
 
 def dump_yaml(fields: Mapping[str, Any]) -> str:
     """Returns the YAML of a table, in its own order, with multi-line text as blocks."""
-    import yaml  # Deferred, as above.
+    import yaml  # lazy import: needed only for a file
 
     class Dumper(yaml.SafeDumper):
-        """Writes multi-line text as a block. Escapes unprintable characters; YAML would read some back as a blank."""
+        """A dumper that writes multi-line text as a block.
+
+        It escapes unprintable characters; YAML would read some as a blank.
+        """
 
     def block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
         is_plain = text.replace("\n", "").isprintable()
@@ -130,7 +133,7 @@ def _mark_fields_as_text(table: Any, names: Collection[str]) -> None:
 def _mark_as_text(node: Any) -> None:
     if node.id == "scalar" and node.tag in _VALUE_TAGS and node.style is None:
         node.tag = "tag:yaml.org,2002:str"
-    elif node.id == "mapping":  # It is merged with <<.
+    elif node.id == "mapping":  # a value that is merged with <<
         for _, value in node.value:
             if value.id == "scalar":
                 _mark_as_text(value)

@@ -1,4 +1,4 @@
-"""The import paths of the Flow SDK reference; nothing of its own."""
+"""The import paths of the Flow SDK reference; defines nothing itself."""
 
 from __future__ import annotations
 

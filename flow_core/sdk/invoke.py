@@ -1,4 +1,4 @@
-"""Calls of functions on instances: the published SDK has them here; we say what to use instead."""
+"""Calls of functions on instances in the published SDK; here an error names the alternative."""
 
 from __future__ import annotations
 

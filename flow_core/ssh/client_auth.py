@@ -25,7 +25,7 @@ class ClientAuth(asyncssh.SSHClient):
 
     `shown_key` is the host key that must be verified before the next attempt. `address` is the host's numeric address.
     `has_prompted` is set after the user has answered a prompt that the next login would repeat. `version_received` is
-    set when the server has sent its version string, or so many other bytes that it is no SSH server (`is_flooded`).
+    set when the server has sent its version string, or more other bytes than an SSH server sends (`is_flooded`).
     `server_offer` holds the algorithms that the server then offers.
     """
 
@@ -69,7 +69,7 @@ class ClientAuth(asyncssh.SSHClient):
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         if self._settings.trusts_loopback and not self._settings.host_key_alias and self._is_loopback:
             return True
-        self.shown_key = key  # to prompt is possible during the handshake: refuse now, ask, then connect again
+        self.shown_key = key  # this callback can't wait for a prompt: refuse now, prompt, then connect again
         return False
 
     async def public_key_auth_requested(self) -> asyncssh.SSHKeyPair | None:
@@ -84,7 +84,9 @@ class ClientAuth(asyncssh.SSHClient):
         if self._password_attempts > self._settings.password_prompts:
             return None
         prompt = f"Password of {self._settings.user} at {self._settings.alias}"
-        return await self._ask(SecretPrompt(self._settings.alias, "password", prompt, True, self._password_attempts))
+        return await self._prompt_for_secret(
+            SecretPrompt(self._settings.alias, "password", prompt, True, self._password_attempts)
+        )
 
     def password_change_requested(self, prompt: str, lang: str) -> tuple[str, str]:
         raise asyncssh.PermissionDenied("The password has to be changed first")
@@ -100,7 +102,7 @@ class ClientAuth(asyncssh.SSHClient):
         answers: list[str] = []
         for text, is_echoed in prompts:
             prompt = "\n".join(filter(None, (instructions.strip(), text.strip())))
-            answer = await self._ask(
+            answer = await self._prompt_for_secret(
                 SecretPrompt(self._settings.alias, "code", prompt, not is_echoed, self._challenges)
             )
             if answer is None:
@@ -143,7 +145,7 @@ class ClientAuth(asyncssh.SSHClient):
             offered = self._connection.get_server_auth_methods()
             self.server_methods = list(dict.fromkeys((*self.server_methods, *offered)))
 
-    async def _ask(self, secret_prompt: SecretPrompt) -> str | None:
+    async def _prompt_for_secret(self, secret_prompt: SecretPrompt) -> str | None:
         if self._prompter is None or self._settings.is_batch:
             self.unanswered.append(secret_prompt.kind)
             return None

@@ -1,4 +1,4 @@
-"""Runs one command on a host, regardless of what its login shell prints first."""
+"""Runs one command on a host, regardless of earlier output of its login shell."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RunningCommand:
         self.is_ended = False
 
     async def wait_started(self) -> None:
-        """Waits until our sh has started on the remote side and drops what the login shell printed before.
+        """Waits until flow's sh has started on the remote side; drops the earlier output of the login shell.
 
         Also returns when both streams have ended.
         """
@@ -57,8 +57,9 @@ class RunningCommand:
         self._buffered[stream] = await self.read(stream, until_started=True)
 
     async def read(self, stream: int = 1, *, until_started: bool = False) -> bytes:
-        """Returns the next piece of stdout (1) or stderr (2), at most 64 KiB; returns b"" at the end. Raises
-        Unreachable.
+        """Returns the next piece of stdout (1) or stderr (2), at most 64 KiB; returns b"" at the end.
+
+        Raises Unreachable.
 
         `until_started` also returns when the marker has arrived and no output has followed yet.
         """
@@ -78,7 +79,7 @@ class RunningCommand:
         return b""
 
     async def write(self, data: bytes) -> None:
-        """Writes to the command's stdin. Ignores it if the command no longer reads."""
+        """Writes to the command's stdin. Drops the data if the command no longer reads."""
         with suppress(*failures.CONNECTION_ERRORS, OSError):
             for start in range(0, len(data), PIECE):
                 await self._stream.write(data[start : start + PIECE])
@@ -111,7 +112,7 @@ class RunningCommand:
         return self._out.has_found_marker or self._err.has_found_marker
 
     async def end(self) -> int | None:
-        """Closes the channel and kills the command if it still runs. Safe to call twice.
+        """Closes the channel and kills the command if it still runs. Calling it again is safe.
 
         Returns the id of the process group if it may still run because the server passed no signal on; otherwise None.
         """
@@ -150,7 +151,7 @@ async def start_command(
     login. Raises ProviderError if the server ran something else.
     """
     marker = f"flow-{secrets.token_hex(12)}"
-    # The login shell may be any program and may print anything first. Output after the marker comes from our sh.
+    # The login shell may be any program and may print anything first. Output after the marker comes from flow's sh.
     script = f"printf '\\036{marker} %s\\036' $$; printf '\\036{marker} %s\\036' $$ >&2\n{command}"
     leftover_group: int | None = None
     try:

@@ -25,9 +25,7 @@ async def ssh_words(settings: HostSettings) -> list[str]:
 
 
 async def _inherited_options(settings: HostSettings) -> tuple[str, ...]:
-    """Returns options that the user's config sets for the address (such as below `Host *`) and that would prevent a
-    command.
-    """
+    """Returns options of the user's config for the address (such as below `Host *`) that would prevent a command."""
     try:
         found = await find_settings(
             settings.hostname, overrides=SshConfigOverrides(user=settings.user, port=settings.port)

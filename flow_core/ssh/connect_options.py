@@ -31,7 +31,7 @@ _NOTHING = ("none",)
 def connect_options(
     settings: HostSettings, known: KnownKeys, client: asyncssh.SSHClient
 ) -> asyncssh.SSHClientConnectionOptions:
-    """Returns the connection options. Sets every option: asyncssh reads files of its own for what is missing.
+    """Returns the connection options. Sets every option: asyncssh reads its own files for options that are missing.
 
     Raises ConfigError.
     """
@@ -61,9 +61,9 @@ def connect_options(
         tcp_keepalive=settings.tcp_keepalive,
         keepalive_interval=settings.keepalive_s,
         keepalive_count_max=settings.keepalive_count,
-        kex_algs=_supported("KexAlgorithms", allowed.key_exchange, get_kex_algs()) or (),
-        encryption_algs=_supported("Ciphers", allowed.ciphers, get_encryption_algs()) or _CIPHERS,
-        mac_algs=_supported("MACs", allowed.macs, get_mac_algs()) or (),
+        kex_algs=_select_supported("KexAlgorithms", allowed.key_exchange, get_kex_algs()) or (),
+        encryption_algs=_select_supported("Ciphers", allowed.ciphers, get_encryption_algs()) or _CIPHERS,
+        mac_algs=_select_supported("MACs", allowed.macs, get_mac_algs()) or (),
         signature_algs=_signature_algorithms(allowed.user_keys),
         server_host_key_algs=_host_key_algorithms(allowed.host_keys, known),
         compression_algs=["zlib@openssh.com", "none"] if settings.is_compressed else ["none"],
@@ -84,7 +84,7 @@ def _environment(settings: HostSettings) -> dict[bytes, bytes]:
     return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}
 
 
-def _supported(option: str, names: tuple[str, ...], known: Iterable[bytes]) -> list[str]:
+def _select_supported(option: str, names: tuple[str, ...], known: Iterable[bytes]) -> list[str]:
     """Returns the allowed names that asyncssh supports, in order; empty if all are allowed. Raises ConfigError."""
     have = {name.decode() for name in known}
     found = [name for name in names if name in have]
@@ -95,11 +95,11 @@ def _supported(option: str, names: tuple[str, ...], known: Iterable[bytes]) -> l
 
 def _signature_algorithms(names: tuple[str, ...]) -> list[str] | tuple[()]:
     """Returns the algorithms for signing. A certificate is signed with the algorithm of its plain key."""
-    plain = dict.fromkeys(_plain(name) for name in names)
-    return _supported("PubkeyAcceptedAlgorithms", tuple(plain), get_public_key_algs()) or ()
+    plain = dict.fromkeys(_plain_algorithm(name) for name in names)
+    return _select_supported("PubkeyAcceptedAlgorithms", tuple(plain), get_public_key_algs()) or ()
 
 
-def _plain(name: str) -> str:
+def _plain_algorithm(name: str) -> str:
     if not name.endswith(_CERTIFICATE):
         return name
     name = name.removesuffix(_CERTIFICATE)
@@ -116,6 +116,6 @@ def _host_key_algorithms(names: tuple[str, ...], known: KnownKeys) -> list[str]:
     algorithms = [kind.decode() for kind in (*certificates, *kinds, *get_default_public_key_algs())]
     if names:
         have = (*get_public_key_algs(), *(get_certificate_algs() if known.authorities else ()))
-        allowed = _supported("HostKeyAlgorithms", names, have)
+        allowed = _select_supported("HostKeyAlgorithms", names, have)
         algorithms = [*(name for name in algorithms if name in allowed), *allowed]
     return list(dict.fromkeys(algorithms))

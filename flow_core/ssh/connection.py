@@ -50,14 +50,14 @@ class Connection:
         return self.client.is_closed()
 
     def close_nowait(self) -> None:
-        """Closes all connections without waiting. Safe to call twice."""
+        """Closes all connections without waiting. Calling it again is safe."""
         for each in (self.client, *reversed(self.hops)):
             each.close()
         if self.proxy is not None:
             self.proxy.close()
 
     async def close(self) -> None:
-        """Closes all connections within seconds, even if the host does not answer. Safe to call twice."""
+        """Closes all connections within seconds, even if the host does not answer. Calling it again is safe."""
         for each in (self.client, *reversed(self.hops)):
             each.close()
             with suppress(TimeoutError, OSError, asyncssh.Error):
@@ -83,15 +83,15 @@ async def connect(
     proxy: ProxyProcess | None = None
     has_prompted = False
     try:
-        for each in (*settings.hops, settings):
-            is_last = each is settings
-            connector = _Connector(each, prompter, keyring, opened, on_lost if is_last else None)
+        for host in (*settings.hops, settings):
+            is_last = host is settings
+            connector = _Connector(host, prompter, keyring, opened, on_lost if is_last else None)
             opened.append(await connector.connect())
             proxy = proxy or connector.proxy
             has_prompted = has_prompted or connector.has_prompted
     except BaseException:
-        for one in reversed(opened):
-            one.abort()
+        for connection in reversed(opened):
+            connection.abort()
         if proxy is not None:
             await proxy.end()
         raise
@@ -99,7 +99,7 @@ async def connect(
 
 
 class _Connector:
-    """Connects to one host through the connections that are already open."""
+    """The connector to one host, through the connections that are already open."""
 
     def __init__(
         self,
@@ -140,8 +140,9 @@ class _Connector:
         raise failures.connection_lost(self._settings, "its key was looked at")
 
     def _skip_certificate(self, error: asyncssh.HostKeyNotVerifiable) -> None:
-        """Makes the next attempt ask for the host's plain key, as ssh does. Raises HostKeyChanged for a revoked
-        certificate.
+        """Makes the next attempt request the host's plain key, as ssh does.
+
+        Raises HostKeyChanged for a revoked certificate.
         """
         if self._accepts_certificates and "revoked" not in error.reason:
             self._accepts_certificates = False

@@ -36,8 +36,9 @@ Opener = Callable[[asyncssh.SSHClientConnection], Awaitable[_T]]
 
 
 class _PooledConnection:
-    """One shared connection. `session_limit` is the number of sessions that the server allows on it; None until it
-    refuses one.
+    """One shared connection.
+
+    `session_limit` is the number of sessions that the server allows on it; None until it refuses one.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -83,8 +84,9 @@ class ConnectionPool:
         return LoginWait(self._settings, self._timeout, what)
 
     async def has_prompted(self) -> bool:
-        """Tells whether the user had to answer a prompt for a connection. Waits for the connection that is being
-        opened.
+        """Returns whether the user had to answer a prompt for a connection.
+
+        Waits for the connection that is being opened.
         """
         if self._connect_task is not None:
             await asyncio.wait((self._connect_task,))
@@ -99,7 +101,10 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def session(self, opener: Opener[_T]) -> AsyncIterator[_T]:
-        """Yields what `opener` opens on a connection. It counts against the server's session limit until exit."""
+        """Yields the session that `opener` opens on a connection.
+
+        It counts against the server's session limit until exit.
+        """
         pooled, opened = await self._open(opener)
         try:
             yield opened
@@ -129,7 +134,7 @@ class ConnectionPool:
             self._close_callbacks.remove(callback)
 
     async def close(self) -> None:
-        """Ends everything that still runs. Safe to call twice."""
+        """Ends everything that still runs. Calling it again is safe."""
         await asyncio.gather(*(callback() for callback in self._close_callbacks))
         self._is_closed = True
         if self._connect_task is not None:
@@ -194,8 +199,9 @@ class ConnectionPool:
                 ) from None
 
     async def _open_another(self) -> None:
-        """Waits until one more connection is open. All waiting callers share one attempt; it is cancelled when none is
-        left.
+        """Waits until one more connection is open.
+
+        All waiting callers share one attempt; it is cancelled when none is left.
         """
         if self._is_closed:
             raise Unreachable(f"the connections to {self._settings.alias!r} are closed")
@@ -240,8 +246,9 @@ class ConnectionPool:
             self._freed.notify_all()
 
     def _start_idle_timer(self, pooled: _PooledConnection) -> None:
-        """Schedules the close of an unused connection. Keeps one that needed a prompt: the next login would prompt
-        again.
+        """Schedules the close of an unused connection.
+
+        Keeps one that needed a prompt: the next login would prompt again.
         """
         if not pooled.in_use and not self._is_closed and not pooled.connection.has_prompted:
             pooled.idle_timer = asyncio.get_running_loop().call_later(_IDLE_S, pooled.connection.close_nowait)

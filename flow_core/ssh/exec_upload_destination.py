@@ -1,4 +1,4 @@
-"""The upload destination on a host without SFTP. Each step is a command; a file travels as the stdin of one."""
+"""The upload destination on a host without SFTP. Each step is a command; a file is sent as the stdin of one."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ mv -f -- "$part" "$to"
 
 
 class CommandFolder:
-    """A destination folder that is already open and locked. `stack` holds the lock. `top` is the real path of the
-    folder.
+    """A destination folder that is already open and locked.
+
+    `stack` holds the lock. `top` is the real path of the folder.
     """
 
     lanes = _LANES
@@ -53,9 +54,9 @@ class CommandFolder:
         self.title = title
         self._pool = pool
         self._settings = settings
-        self._top = top
+        self._real_path = top
         self._stack = stack
-        self._free = list(range(_LANES))
+        self._free_lanes = list(range(_LANES))
         self._thread = CancellableThread()
 
     def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
@@ -87,7 +88,7 @@ class CommandFolder:
 
     async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
         reader = await self._thread.run(SourceReader, source)
-        lane = self._free.pop()
+        lane = self._free_lanes.pop()
         part = _sibling(entry.path, f".flow-sync.{lane}.part")
         try:
             await self._send(reader, part, on_bytes)
@@ -95,21 +96,21 @@ class CommandFolder:
             set_attributes = f'chmod {reader.mode:o} "$part" && TZ=UTC0 touch -t {touch_time} -- "$part" || exit 1'
             await self._move_into_place(part, entry.path, set_attributes)
         finally:
-            self._free.append(lane)
+            self._free_lanes.append(lane)
             if not self._thread.is_stuck:
                 reader.close()
         return WrittenFile(reader.size, reader.mtime_ns, reader.mode, reader.digest)
 
     async def link(self, path: str, target: str) -> None:
-        lane = self._free.pop()
+        lane = self._free_lanes.pop()
         try:
             make = f'rm -f -- "$part"; ln -s -- {quote_word(target)} "$part" || exit 1'
             await self._move_into_place(_sibling(path, f".flow-sync.{lane}.part"), path, make)
         finally:
-            self._free.append(lane)
+            self._free_lanes.append(lane)
 
     async def touch(self, path: str, mode: int, mtime_ns: int) -> None:
-        """Always raises DestinationConflict: sending the file again is as fast as asking for its checksum."""
+        """Always raises DestinationConflict: sending the file again is as fast as requesting its checksum."""
         raise DestinationConflict(path)
 
     async def digest(self, path: str) -> str | None:
@@ -142,7 +143,7 @@ class CommandFolder:
         A lost connection also ends the input early, so the file is replaced only if the size is right.
         """
         script = (
-            f"cd {quote_word(self._top)} || exit 1\n{_require_real_parents(part)}\n{_write_new_file(part)}\n"
+            f"cd {quote_word(self._real_path)} || exit 1\n{_require_real_parents(part)}\n{_write_new_file(part)}\n"
             f"wc -c <{quote_word(f'./{part}')}"
         )
         output = b""
@@ -171,7 +172,7 @@ class CommandFolder:
         done = await run_command(
             self._pool,
             self._settings,
-            f"cd {quote_word(self._top)} || exit 1\n{script}",
+            f"cd {quote_word(self._real_path)} || exit 1\n{script}",
             timeout_s=_STEP_S,
             stdin=stdin,
             on_output=None,

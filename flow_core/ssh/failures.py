@@ -27,27 +27,31 @@ _RESTRICTED_SHELL_TEXTS = (
 def connect_error(settings: HostSettings, error: Exception, offered: list[str]) -> FlowError:
     """Returns the error for a connection that failed, except for host key errors."""
     host = f"{settings.alias!r}"
-    where = "" if settings.address == settings.alias else f" at {settings.address}"
+    at_address = "" if settings.address == settings.alias else f" at {settings.address}"
     if isinstance(error, FlowError):
         return error
     if isinstance(error, socket.gaierror):
         if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
-            return NotFound(f"there is no host {host}{where}; name it in ~/.ssh/config or check the spelling")
+            return NotFound(f"there is no host {host}{at_address}; name it in ~/.ssh/config or check the spelling")
         reason = (error.strerror or "no reason given").lower()
-        return Unreachable(f"the name of {host}{where} could not be looked up ({reason}); check this machine's network")
+        return Unreachable(
+            f"the name of {host}{at_address} could not be looked up ({reason}); check this machine's network"
+        )
     if isinstance(error, TimeoutError):
-        return Unreachable(f"{host}{where} did not answer within {settings.connect_timeout_s:g} s")
+        return Unreachable(f"{host}{at_address} did not answer within {settings.connect_timeout_s:g} s")
     if isinstance(error, ConnectionRefusedError):
-        return Unreachable(f"{host}{where} refused the connection; check that an SSH server runs on that port")
+        return Unreachable(f"{host}{at_address} refused the connection; check that an SSH server runs on that port")
     if isinstance(error, asyncssh.ChannelOpenError):
-        return Unreachable(f"the jump host could not reach {host}{where}: {error.reason!r}")
+        return Unreachable(f"the jump host could not reach {host}{at_address}: {error.reason!r}")
     if isinstance(error, asyncssh.DisconnectError) and "too many authentication failures" in error.reason.lower():
         return _too_many_keys(settings, offered)
     if isinstance(error, asyncssh.KeyExchangeFailed | asyncssh.ProtocolError | asyncssh.ProtocolNotSupported):
-        return ProviderError(f"{host}{where} and this machine share no protocol version or algorithm: {error.reason!r}")
+        return ProviderError(
+            f"{host}{at_address} and this machine share no protocol version or algorithm: {error.reason!r}"
+        )
     if isinstance(error, OSError) and error.strerror:
-        return Unreachable(f"{host}{where} can't be reached: {error.strerror.lower()}")
-    return Unreachable(f"the connection to {host}{where} was lost while it was made; try again")
+        return Unreachable(f"{host}{at_address} can't be reached: {error.strerror.lower()}")
+    return Unreachable(f"the connection to {host}{at_address} was lost while it was made; try again")
 
 
 def negotiation_error(settings: HostSettings, what: str) -> ProviderError:
@@ -55,7 +59,7 @@ def negotiation_error(settings: HostSettings, what: str) -> ProviderError:
 
 
 def certificate_error(settings: HostSettings, error: asyncssh.HostKeyNotVerifiable) -> AuthError:
-    """Returns the error for a host certificate that is not valid, where known_hosts names an authority."""
+    """Returns the error for a host certificate that is not valid, if known_hosts names an authority."""
     host = f"{settings.alias!r} at {settings.address}"
     if "revoked" in error.reason:
         return HostKeyChanged(f"{host} shows a key that is marked as revoked: don't connect; ask its administrator")
@@ -121,7 +125,7 @@ def _too_many_keys(settings: HostSettings, offered: list[str]) -> AuthError:
 
 
 def _list_methods(methods: list[str]) -> str:
-    """Returns what ssh writes behind "Permission denied"."""
+    """Returns the methods in the form that ssh prints after "Permission denied"."""
     return f" (the host offers {','.join(methods)})" if methods else ""
 
 

@@ -40,14 +40,18 @@ class RemoteFiles:
             return (await sftp.stat(path)).size or 0
 
     async def read(self, path: str, offset: int = 0, length: int = _PIECE) -> bytes:
-        """Returns bytes of a file, fewer than `length` only at its end. Safe to repeat. Raises NotFound, AuthError."""
+        """Returns bytes of a file, fewer than `length` only at its end. Calling it again is safe.
+
+        Raises NotFound, AuthError.
+        """
         async with self._session(path) as sftp, asyncio.timeout(IDLE_TIMEOUT_S), sftp.open(path, "rb") as file:
             return _to_bytes(await file.read(length, offset))
 
     async def download(self, path: str, target: Path, on_bytes: OnBytes | None = None) -> int:
-        """Copies a file to this machine completely or not at all, with its mode; returns its size. Safe to repeat.
+        """Copies a file to this machine completely or not at all, with its mode; returns its size.
 
-        Raises NotFound, AuthError, ConfigError (`target` can't be written), Unreachable after 60 s without data.
+        Calling it again is safe. Raises NotFound, AuthError, ConfigError (`target` can't be written), Unreachable after
+        60 s without data.
         """
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
         try:
@@ -60,10 +64,10 @@ class RemoteFiles:
         return done
 
     async def upload(self, source: Path, path: str, on_bytes: OnBytes | None = None) -> int:
-        """Copies a file to the host completely or not at all, with its mode; returns its size. Safe to repeat.
+        """Copies a file to the host completely or not at all, with its mode; returns its size.
 
-        Raises ConfigError (`source` can't be read), NotFound (no such folder), AuthError, Unreachable after 60 s
-        without data.
+        Calling it again is safe. Raises ConfigError (`source` can't be read), NotFound (no such folder), AuthError,
+        Unreachable after 60 s without data.
         """
         try:
             file = await asyncio.to_thread(open, source, "rb")
@@ -115,7 +119,7 @@ class RemoteFiles:
 
 
 class SftpUnavailable(ProviderError):
-    """An error: the server runs commands and provides no SFTP."""
+    """The server runs commands and provides no SFTP."""
 
 
 async def _start_sftp(settings: HostSettings, connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
@@ -155,21 +159,21 @@ async def replace_file(sftp: asyncssh.SFTPClient, part: str | bytes, path: str |
 
 def sftp_error(settings: HostSettings, path: str, error: Exception) -> FlowError:
     """Converts an error of a file request to an error with a sentence."""
-    where = f"{path!r} on {settings.alias!r}"
+    shown = f"{path!r} on {settings.alias!r}"
     if isinstance(error, asyncssh.SFTPNoSuchFile | asyncssh.SFTPNoSuchPath):
-        return NotFound(f"there is no {where}")
+        return NotFound(f"there is no {shown}")
     if isinstance(error, asyncssh.SFTPPermissionDenied):
-        return AuthError(f"{settings.user!r} may not access {where}")
+        return AuthError(f"{settings.user!r} may not access {shown}")
     if isinstance(error, asyncssh.SFTPConnectionLost | asyncssh.SFTPNoConnection):
         return failures.connection_lost(settings, f"{path!r} was moved")
     if isinstance(error, asyncssh.SFTPError):
-        return ProviderError(f"{where} can't be used: {error.reason!r}; check its kind and the free room there")
+        return ProviderError(f"{shown} can't be used: {error.reason!r}; check its kind and the free room there")
     if isinstance(error, TimeoutError):
         return Unreachable(
             f"{settings.alias!r} sent nothing for {IDLE_TIMEOUT_S:g} s while {path!r} was read or written"
         )
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
-        return ProviderError(f"{where} can't be copied: {(error.strerror or str(error)).lower()}")
+        return ProviderError(f"{shown} can't be copied: {(error.strerror or str(error)).lower()}")
     return failures.connection_lost(settings, f"{path!r} was moved")
 
 

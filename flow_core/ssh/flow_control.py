@@ -12,7 +12,7 @@ class _PausableChannel(Protocol):
 
 
 class FlowControl:
-    """Pauses and resumes a channel. While it is paused, the other side may send only the rest of the channel's window.
+    """The flow control of a channel. While it is paused, the other side may send only the rest of the channel's window.
 
     asyncssh grants another window with the first piece that it delivers, even if it holds more pieces. Pausing again
     after every few pieces, as its own streams do, would buffer nearly everything that the other side sends. So `resume`
@@ -31,7 +31,7 @@ class FlowControl:
                 self._channel.pause_reading()
 
     def resume(self) -> None:
-        """Delivers what is buffered before it returns."""
+        """Delivers the buffered bytes, then returns."""
         self.is_paused = False
         if self._is_resuming:
             return

@@ -105,7 +105,7 @@ class FilePiece:
 
 
 class CommandHost(Protocol):
-    """What is needed of a host."""
+    """The part of a host that following needs."""
 
     def start(self, command: str) -> AbstractAsyncContextManager[RunningCommand]:
         """Starts a line for sh. Kills the command on exit."""
@@ -120,9 +120,9 @@ async def follow_file(
     until: asyncio.Event | None = None,
     reconnect_timeout_s: float | None = None,
 ) -> AsyncGenerator[FilePiece, None]:
-    """Yields the bytes of `path` from `offset` on and what is appended, like `tail -F`. Waits for a missing file.
+    """Yields the bytes of `path` from `offset` on and appended bytes, like `tail -F`. Waits for a missing file.
 
-    Ends after `until` is set, when all bytes that were there then have been sent. Reconnects after a lost connection
+    Ends after `until` is set, when all bytes that existed then have been sent. Reconnects after a lost connection
     and resumes at the byte where it stopped, without limit or for `reconnect_timeout_s`; then raises Unreachable.
     Raises AuthError and HostKeyChanged too. Like tail, it can't detect a file that is cut short and grows past its old
     size within 0.1 to 0.5 s. Read it under `aclosing`.
@@ -148,7 +148,7 @@ async def follow_file(
 
 
 class _FilePosition:
-    """The position of the reader: file, offset, and what happened last."""
+    """The position of the reader: file, offset, and the last event."""
 
     def __init__(self, offset: int, inode: int | None) -> None:
         self.offset = offset
@@ -214,7 +214,7 @@ class _ScriptRecord(NamedTuple):
 
 
 class _OutputSplitter:
-    """Separates the bytes of the file from the lines of the script."""
+    """A splitter that separates the bytes of the file from the lines of the script."""
 
     def __init__(self, marker: bytes) -> None:
         self._marker = marker
@@ -239,6 +239,6 @@ class _OutputSplitter:
             yield data[start:end]
 
     def _pending_from(self, data: bytes, start: int) -> int:
-        """Returns where an incomplete line of the script may begin."""
+        """Returns the index at which an incomplete line of the script may begin."""
         at = data.rfind(b"\x1e", max(start, len(data) - len(self._marker)))
         return at if at >= 0 and self._marker.startswith(data[at:]) else len(data)

@@ -32,7 +32,7 @@ class Forwards:
 
     @property
     def all(self) -> tuple[Forward | RemoteForward, ...]:
-        return tuple(one for one in self._open if not one.is_closed)
+        return tuple(forward for forward in self._open if not forward.is_closed)
 
     async def open(self, remote_port: int, local_port: int, remote_host: str) -> Forward:
         forward = Forward(self._pool, remote_host, remote_port)
@@ -47,8 +47,8 @@ class Forwards:
         return forward
 
     async def close(self) -> None:
-        for one in self.all:
-            await one.close()
+        for forward in self.all:
+            await forward.close()
 
 
 class Forward:
@@ -73,7 +73,7 @@ class Forward:
         self.local_port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Closes the port and its connections. Safe to call twice."""
+        """Closes the port and its connections. Calling it again is safe."""
         self.is_closed = True
         if self._server is not None:
             self._server.close()
@@ -113,7 +113,7 @@ class RemoteForward:
         self._task: asyncio.Task[None] | None = None
 
     async def listen(self, remote_port: int) -> None:
-        """Opens the remote port. Raises Conflict, and what connecting raises."""
+        """Opens the remote port. Raises Conflict, and the errors of connecting."""
         self.remote_port = remote_port
         first_result: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._maintain(first_result))
@@ -124,7 +124,7 @@ class RemoteForward:
             raise
 
     async def close(self) -> None:
-        """Closes the port. Safe to call twice."""
+        """Closes the port. Calling it again is safe."""
         self.is_closed = True
         if self._task is not None:
             self._task.cancel()

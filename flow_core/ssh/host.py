@@ -69,19 +69,20 @@ class SshHost:
         stdin: bytes = b"",
         on_output: OnOutput | None = None,
     ) -> CompletedCommand:
-        """Runs a line for sh in the user's home. Collects its output, or passes it to `on_output`. Not safe to repeat.
+        """Runs a line for sh in the user's home. Collects its output, or passes it to `on_output`.
 
-        After `timeout_s` (None: never), not counting the time of prompts, it kills the command and raises Unreachable.
-        Cancelling kills the command too. Background processes of the command continue; `run` does not wait for them.
+        Two calls run it twice. After `timeout_s` (None: never), not counting the time of prompts, it kills the command
+        and raises Unreachable. Cancelling kills the command too. Background processes of the command continue; `run`
+        does not wait for them.
         """
-        from flow_core.ssh.command import run_command  # deferred: asyncssh takes 0.2 s
+        from flow_core.ssh.command import run_command  # lazy import: asyncssh takes 0.2 s
 
         pool, *_ = self._get_resources()
         return await run_command(pool, self.settings, command, timeout_s=timeout_s, stdin=stdin, on_output=on_output)
 
     def start(self, command: str) -> AbstractAsyncContextManager[RunningCommand]:
         """Starts a line for sh; the caller reads and writes its streams. Kills the command on exit."""
-        from flow_core.ssh.command import start_command  # deferred: asyncssh takes 0.2 s
+        from flow_core.ssh.command import start_command  # lazy import: asyncssh takes 0.2 s
 
         pool, *_ = self._get_resources()
         return start_command(pool, self.settings, command)
@@ -94,7 +95,7 @@ class SshHost:
         The shell has its own connection, so that nothing delays its echo. It shares the pool's connection if the login
         needed a prompt.
         """
-        from flow_core.ssh.shell import open_shell  # deferred: asyncssh takes 0.2 s
+        from flow_core.ssh.shell import open_shell  # lazy import: asyncssh takes 0.2 s
 
         pool, keyring, _ = self._get_resources()
         async with self._shell_logins:
@@ -106,7 +107,7 @@ class SshHost:
 
     async def _connection_for_shell(self, pool: ConnectionPool, keyring: Keyring) -> Connection | None:
         """Returns a new connection for the shell; None if the shell must share one because a login needs a prompt."""
-        from flow_core.ssh.connection import connect  # deferred: asyncssh takes 0.2 s
+        from flow_core.ssh.connection import connect  # lazy import: asyncssh takes 0.2 s
 
         if await pool.has_prompted():
             return None
@@ -119,14 +120,14 @@ class SshHost:
     @property
     def files(self) -> RemoteFiles:
         """Transfers single files and ranges of bytes over SFTP."""
-        from flow_core.ssh.files import RemoteFiles  # deferred: asyncssh takes 0.2 s
+        from flow_core.ssh.files import RemoteFiles  # lazy import: asyncssh takes 0.2 s
 
         pool, *_ = self._get_resources()
         return RemoteFiles(pool, self.settings)
 
     def folder(self, path: str) -> SftpFolder:
         """Returns a folder, relative to the user's home, for flow_core.upload.folder_upload.upload."""
-        from flow_core.ssh.sftp_upload_destination import SftpFolder  # deferred: asyncssh takes 0.2 s
+        from flow_core.ssh.sftp_upload_destination import SftpFolder  # lazy import: asyncssh takes 0.2 s
 
         pool, *_ = self._get_resources()
         return SftpFolder(pool, self.settings, path)
@@ -141,7 +142,7 @@ class SshHost:
         reconnect_timeout_s: float | None = None,
     ) -> AsyncGenerator[FilePiece, None]:
         """Follows a growing file from a byte offset on; see flow_core.ssh.follow. Read it under `aclosing`."""
-        from flow_core.ssh.follow import follow_file  # deferred: asyncssh takes 0.2 s
+        from flow_core.ssh.follow import follow_file  # lazy import: asyncssh takes 0.2 s
 
         return follow_file(self, path, offset, inode, until=until, reconnect_timeout_s=reconnect_timeout_s)
 
@@ -168,11 +169,11 @@ class SshHost:
 
     @property
     def connection_count(self) -> int:
-        """The number of open shared connections. Shells have connections of their own."""
+        """The number of open shared connections. Shells have separate connections."""
         return self._resources[0].count if self._resources is not None else 0
 
     async def close(self) -> None:
-        """Ends everything that still runs. Safe to call twice."""
+        """Ends everything that still runs. Calling it again is safe."""
         if self._resources is None:
             return
         pool, _, forwards = self._resources
@@ -184,7 +185,7 @@ class SshHost:
     def _get_resources(self) -> tuple[ConnectionPool, Keyring, Forwards]:
         if self._resources is None:
             from flow_core.ssh.connection_pool import ConnectionPool
-            from flow_core.ssh.forwards import Forwards  # deferred: asyncssh takes 0.2 s
+            from flow_core.ssh.forwards import Forwards  # lazy import: asyncssh takes 0.2 s
             from flow_core.ssh.identities import Keyring
 
             keyring = Keyring()

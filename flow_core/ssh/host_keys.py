@@ -35,7 +35,7 @@ async def verify_host_key(
             " ask its administrator"
         )
     if status is KeyStatus.CHANGED:
-        raise _key_changed(settings, known, key, route)
+        raise _key_changed_error(settings, known, key, route)
     if status is KeyStatus.KNOWN or await _is_trusted(settings, key, route, prompter):
         await asyncio.to_thread(add_known_host, settings, key)
         return
@@ -66,7 +66,7 @@ def is_too_small(settings: HostSettings, key: SSHKey) -> bool:
     return bits is not None and bits < settings.required_rsa_bits
 
 
-def _key_changed(settings: HostSettings, known: KnownKeys, key: SSHKey, route: str) -> HostKeyChanged:
+def _key_changed_error(settings: HostSettings, known: KnownKeys, key: SSHKey, route: str) -> HostKeyChanged:
     by_address = known.at_address if key in known.keys or not known.keys else None
     offending = by_address or known
     location, name = offending.locations[0], offending.name

@@ -1,6 +1,6 @@
 """The user keys to offer to a host, in OpenSSH's order.
 
-Prompts for a passphrase only if the host accepts the key, or if no other file tells which key the file holds.
+Prompts for a passphrase only if the host accepts the key, or if no other file shows which key the file holds.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Keyring:
 class Identities:
     """The keys for one login attempt.
 
-    `offered` and `locked` list the names of those keys afterwards. `unusable` lists why a file was not offered.
+    `offered` and `locked` list the names of those keys afterwards. `unusable` lists the reasons why files were not
+    offered.
     """
 
     def __init__(self, settings: HostSettings, prompter: Prompter | None, keyring: Keyring) -> None:
@@ -138,7 +139,7 @@ class Identities:
             self.unusable.append(reason)
 
     def _is_allowed(self, pair: asyncssh.SSHKeyPair, name: str) -> bool:
-        """Tells whether PubkeyAcceptedAlgorithms and RequiredRSASize allow the key."""
+        """Returns whether PubkeyAcceptedAlgorithms and RequiredRSASize allow the key."""
         allowed, algorithm = self._settings.algorithms.user_keys, pair.algorithm.decode("ascii", "replace")
         plain, mark, rest = algorithm.partition("-cert-v01")
         names = [f"{one}{mark}{rest}" for one in _RSA_NAMES.get(plain, (plain,))]

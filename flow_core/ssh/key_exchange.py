@@ -50,13 +50,15 @@ def find_mismatch(settings: HostSettings, offer: KeyExchangeOffer) -> str | None
     allowed = settings.algorithms
     host_keys = (*get_public_key_algs(), *get_certificate_algs())
     return (
-        _mismatch("key exchange method", "KexAlgorithms", allowed.key_exchange, offer.key_exchange, get_kex_algs())
-        or _mismatch("host key type", "HostKeyAlgorithms", allowed.host_keys, offer.host_keys, host_keys)
-        or _mismatch("cipher", "Ciphers", allowed.ciphers, offer.ciphers, get_encryption_algs())
+        _describe_mismatch(
+            "key exchange method", "KexAlgorithms", allowed.key_exchange, offer.key_exchange, get_kex_algs()
+        )
+        or _describe_mismatch("host key type", "HostKeyAlgorithms", allowed.host_keys, offer.host_keys, host_keys)
+        or _describe_mismatch("cipher", "Ciphers", allowed.ciphers, offer.ciphers, get_encryption_algs())
     )
 
 
-def _mismatch(
+def _describe_mismatch(
     what: str, option: str, allowed: tuple[str, ...], offered: tuple[str, ...], known: Iterable[bytes]
 ) -> str | None:
     have = {name.decode() for name in known}

@@ -19,7 +19,10 @@ _BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """One key file. `public` is None if a passphrase hides it. `problem` tells why ssh would not sign with the file."""
+    """One key file. `public` is None if a passphrase hides it.
+
+    `problem` is the reason why ssh would not sign with it.
+    """
 
     path: Path
     data: bytes

@@ -32,7 +32,7 @@ _UNSAFE_NAME = re.compile(r"[\s,*?!|#@]")
 
 
 class KeyStatus(StrEnum):
-    """What the files say about a key that a host shows."""
+    """The status that the known_hosts files give to a key that a host shows."""
 
     KNOWN = "known"
     UNKNOWN = "unknown"
@@ -112,7 +112,7 @@ def _may_certify(settings: HostSettings, key: SSHKey) -> bool:
 
 def _load_revoked(path: Path) -> list[SSHKey]:
     """Returns the keys of a revocation list. ssh trusts no host while it can't read this file."""
-    import asyncssh  # deferred: 0.2 s that only a connection needs
+    import asyncssh  # lazy import: 0.2 s that only a connection needs
 
     try:
         data = read_start(path, _MAX_BYTES)
@@ -192,7 +192,7 @@ def _add_default_port_matches(found: KnownKeys, line: str, name: str) -> None:
 
 
 def _match(line: str, name: str) -> tuple[list[SSHKey], list[SSHKey], list[SSHKey]]:
-    import asyncssh  # deferred: 0.2 s that only a connection needs
+    import asyncssh  # lazy import: 0.2 s that only a connection needs
 
     words = line.split(None, 2)
     names = words[1] if words and words[0].startswith("@") and len(words) > 1 else words[0] if words else "#"

@@ -19,7 +19,7 @@ _DEADLINE_S = 10.0
 
 
 async def run_known_hosts_command(settings: HostSettings, shown_key: SSHKey | None) -> str:
-    """Returns what the command prints about a host, before connecting or for a key that it shows; "" if none is set.
+    """Returns the output of the command for a host, before connecting or for a shown key; "" if no command is set.
 
     Returns "" if the command can't be started, as ssh does. Raises ConfigError if it fails: ssh then trusts no host.
     """
@@ -38,18 +38,18 @@ async def run_known_hosts_command(settings: HostSettings, shown_key: SSHKey | No
                 text += piece
             code = await process.wait()
     except TimeoutError:
-        raise _failed(argv, f"no answer within {_DEADLINE_S:g} s") from None
+        raise _command_error(argv, f"no answer within {_DEADLINE_S:g} s") from None
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
     if code:
-        raise _failed(argv, f"it ended with exit code {code}")
+        raise _command_error(argv, f"it ended with exit code {code}")
     return text.decode("utf-8", "replace")
 
 
-def _failed(argv: list[str], reason: str) -> ConfigError:
+def _command_error(argv: list[str], reason: str) -> ConfigError:
     return ConfigError(f"KnownHostsCommand: {argv[0]!r} failed: {reason}", field="KnownHostsCommand")
 
 

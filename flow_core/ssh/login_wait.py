@@ -12,7 +12,7 @@ from flow_core.prompter import LoginProgress
 from flow_core.ssh.settings import HostSettings
 
 _SHOW_S = 2.0
-_SHOW_BANNER_S = 0.2  # a host that accepts the login at once may show a banner too
+_SHOW_BANNER_S = 0.2  # a host that accepts the login immediately may show a banner too
 _MAX_BANNER_CHARS = 4000
 _T = TypeVar("_T")
 

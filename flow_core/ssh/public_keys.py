@@ -33,7 +33,7 @@ class PublicKey:
         return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
     def is_same_as(self, other: PublicKey) -> bool:
-        """Tells whether both belong to one private key. Ignores comments."""
+        """Returns whether both belong to one private key. Ignores comments."""
         return (self.kind, self.data) == (other.kind, other.data)
 
 
@@ -43,17 +43,17 @@ def parse_public_key(text: str) -> PublicKey:
         raise ConfigError("public_key: that is a private key; give the .pub file beside it", field="public_key")
     words = text.strip().split(None, 2)
     if len(words) < 2 or len(text) > _MAX_BYTES or not text.strip().isprintable():
-        raise _not_a_public_key()
+        raise _invalid_key_error()
     key = PublicKey(*words)
     if "-cert-v" in key.kind:
         raise ConfigError("public_key: that is a certificate; give the key it was made for", field="public_key")
     try:
         blob = base64.b64decode(key.data, validate=True)
     except (binascii.Error, ValueError):
-        raise _not_a_public_key() from None
+        raise _invalid_key_error() from None
     length = int.from_bytes(blob[:4], "big")
     if blob[4 : 4 + length] != key.kind.encode() or len(blob) <= 4 + length:
-        raise _not_a_public_key()
+        raise _invalid_key_error()
     return key
 
 
@@ -75,7 +75,7 @@ def _read(path: Path) -> PublicKey | None:
         return None
 
 
-def _not_a_public_key() -> ConfigError:
+def _invalid_key_error() -> ConfigError:
     return ConfigError(
         "public_key: is no OpenSSH public key; give a line such as 'ssh-ed25519 AAAA... name'", field="public_key"
     )

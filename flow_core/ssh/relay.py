@@ -18,8 +18,8 @@ async def relay(stream: ChannelStream, reader: asyncio.StreamReader, writer: asy
         await stream.wait_open()
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_to_channel(reader, stream))
-                tasks.create_task(_to_connection(stream, writer))
+                tasks.create_task(_copy_to_channel(reader, stream))
+                tasks.create_task(_copy_to_connection(stream, writer))
         finally:
             stream.close()
     finally:
@@ -50,20 +50,20 @@ class Relays:
         return stream
 
     def close(self) -> None:
-        """Ends all relays and refuses new ones. Safe to call twice."""
+        """Ends all relays and refuses new ones. Calling it again is safe."""
         self._is_closed = True
         for task in self._open:
             task.cancel()
 
 
-async def _to_channel(reader: asyncio.StreamReader, stream: ChannelStream) -> None:
+async def _copy_to_channel(reader: asyncio.StreamReader, stream: ChannelStream) -> None:
     with suppress(OSError, asyncssh.Error):
         while piece := await reader.read(PIECE):
             await stream.write(piece)
         stream.write_eof()
 
 
-async def _to_connection(stream: ChannelStream, writer: asyncio.StreamWriter) -> None:
+async def _copy_to_connection(stream: ChannelStream, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError, asyncssh.Error):
         while piece := await stream.read():
             writer.write(piece)

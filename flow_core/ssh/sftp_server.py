@@ -1,7 +1,7 @@
 """An SFTP server, version 3, on stdin and stdout, for systems that have none. Uses only the standard library.
 
-It runs inside the task by its file's path, without our package, so that it sees the task's files. It follows OpenSSH's
-version 3: the arguments of SYMLINK are swapped, and RENAME never replaces a file.
+It runs inside the task by its file's path, without flow's package, so that it sees the task's files. It follows
+OpenSSH's version 3: the arguments of SYMLINK are swapped, and RENAME never replaces a file.
 """
 
 from __future__ import annotations
@@ -325,7 +325,7 @@ def _file_system(found: os.statvfs_result) -> bytes:
 
 
 if __name__ == "__main__":
-    # Both streams carry bytes without a terminal. A failed write means that the client is gone.
+    # Both streams carry bytes without a terminal. A failed write means that the client has gone.
     try:
         SftpServer(sys.stdin.buffer, sys.stdout.buffer).serve()
     except BrokenPipeError:

@@ -40,8 +40,8 @@ _MISSING_ERRORS = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 class SftpFolder:
     """A folder of a host. Opening it creates it and its parents.
 
-    SFTP only knows paths: someone who may write to the folder could replace a folder by a link between our check and
-    our step.
+    SFTP only knows paths: a user who may write to the folder could replace a folder by a link between a check and
+    the step after it.
     """
 
     lanes = _LANES
@@ -53,11 +53,11 @@ class SftpFolder:
         self._pool = pool
         self._settings = settings
         self._path = path
-        self._top = path
+        self._real_path = path
         self._stack = AsyncExitStack()
         self._session: asyncssh.SFTPClient | None = None
         self._real_folders: set[str] = {""}
-        self._free = list(range(_LANES))
+        self._free_lanes = list(range(_LANES))
         self._thread = CancellableThread()
 
     def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
@@ -65,11 +65,11 @@ class SftpFolder:
 
     async def open(self) -> SftpFolder | CommandFolder:
         lock = UploadLock(self._pool, self._settings, self._path, self.title)
-        self._top = await lock.acquire(self._stack)
+        self._real_path = await lock.acquire(self._stack)
         try:
             self._session = await self._stack.enter_async_context(sftp_session(self._pool, self._settings, self._path))
         except SftpUnavailable:
-            return CommandFolder(self._pool, self._settings, self._top, self.title, self._stack.pop_all())
+            return CommandFolder(self._pool, self._settings, self._real_path, self.title, self._stack.pop_all())
         return self
 
     async def close(self) -> None:
@@ -102,7 +102,7 @@ class SftpFolder:
 
     async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
         reader = await self._thread.run(SourceReader, source)
-        lane = self._free.pop()
+        lane = self._free_lanes.pop()
         folder = entry.path.rpartition("/")[0]
         part = f"{folder}/.flow-sync.{lane}.part" if folder else f".flow-sync.{lane}.part"
         try:
@@ -116,13 +116,13 @@ class SftpFolder:
                             await sftp.remove(self._full_path(part))
                     raise
         finally:
-            self._free.append(lane)
+            self._free_lanes.append(lane)
             if not self._thread.is_stuck:
                 reader.close()
         return WrittenFile(reader.size, reader.mtime_ns, reader.mode, reader.digest)
 
     async def link(self, path: str, target: str) -> None:
-        lane = self._free.pop()
+        lane = self._free_lanes.pop()
         folder = path.rpartition("/")[0]
         part = f"{folder}/.flow-sync.{lane}.part" if folder else f".flow-sync.{lane}.part"
         try:
@@ -132,7 +132,7 @@ class SftpFolder:
                 await sftp.symlink(os.fsencode(target), self._full_path(part))
                 await self._move_into_place(sftp, part, path)
         finally:
-            self._free.append(lane)
+            self._free_lanes.append(lane)
 
     async def touch(self, path: str, mode: int, mtime_ns: int) -> None:
         async with self._use_session(path) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
@@ -140,8 +140,9 @@ class SftpFolder:
             await sftp.setstat(self._full_path(path), _attributes(mode, mtime_ns))
 
     async def digest(self, path: str) -> str | None:
-        """Returns the checksum by the host's own b2sum; None without it, since reading the file back costs as much as
-        sending it.
+        """Returns the checksum by the host's own b2sum.
+
+        Returns None without b2sum, since reading the file back costs as much as sending it.
         """
         async with self._use_session(path) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
             await self._require_file(sftp, path)
@@ -205,20 +206,20 @@ class SftpFolder:
 
     def _full_path(self, path: str) -> bytes:
         """Returns the full path as bytes: names need not be UTF-8."""
-        return os.fsencode(f"{self._top.rstrip('/')}/{path}" if path else self._top)
+        return os.fsencode(f"{self._real_path.rstrip('/')}/{path}" if path else self._real_path)
 
     async def _mode(self, sftp: asyncssh.SFTPClient, path: str) -> int | None:
         """Returns the mode; None if the path is missing or leads through a link."""
         if not await self._is_real(sftp, path.rpartition("/")[0]):
             return None
-        return await _mode_of(sftp, self._full_path(path))
+        return await _read_mode(sftp, self._full_path(path))
 
     async def _is_real(self, sftp: asyncssh.SFTPClient, folder: str) -> bool:
-        """Tells whether the path and its parents are folders and no links. Remembers a folder until the end."""
+        """Returns whether the path and its parents are folders and no links. Remembers a folder until the end."""
         for each in [*parents(folder), folder] if folder else []:
             if each in self._real_folders:
                 continue
-            mode = await _mode_of(sftp, self._full_path(each))
+            mode = await _read_mode(sftp, self._full_path(each))
             if mode is None or not stat.S_ISDIR(mode):
                 return False
             self._real_folders.add(each)
@@ -278,13 +279,13 @@ class SftpFolder:
 
     async def _move_into_place(self, sftp: asyncssh.SFTPClient, part: str, path: str) -> None:
         async with asyncio.timeout(IDLE_TIMEOUT_S):
-            mode = await _mode_of(sftp, self._full_path(path))
+            mode = await _read_mode(sftp, self._full_path(path))
             if mode is not None and stat.S_ISDIR(mode):
                 raise DestinationConflict(path)
             await replace_file(sftp, self._full_path(part), self._full_path(path))
 
 
-async def _mode_of(sftp: asyncssh.SFTPClient, path: bytes) -> int | None:
+async def _read_mode(sftp: asyncssh.SFTPClient, path: bytes) -> int | None:
     try:
         return (await sftp.lstat(path)).permissions
     except _MISSING_ERRORS:

@@ -69,7 +69,7 @@ async def _query(jump: Jump, config: Path | None, hostname: str | None = None) -
     ssh = shutil.which("ssh")
     overrides = SshConfigOverrides(hostname, jump.user, jump.port)
     if ssh is None:
-        return _without_ssh(jump, overrides, config)
+        return _use_defaults(jump, overrides, config)
     found = await _query_ssh_options(ssh, [*_config_words(config), *overrides.words()], jump.host)
     return parse_settings(found, jump.host, await _defaults(ssh))
 
@@ -87,7 +87,7 @@ async def _query_ssh_options(ssh: str, words: Sequence[str], host: str) -> SshOp
 
 
 async def _defaults(ssh: str) -> SshOptions:
-    """Returns what ssh prints without any config. It does not change while this process runs."""
+    """Returns the options that ssh prints without any config. They do not change while this process runs."""
     if ssh not in _DEFAULTS:
         _DEFAULTS[ssh] = await _query_ssh_options(ssh, ["-F", "none"], "host")
     return _DEFAULTS[ssh]
@@ -118,7 +118,7 @@ async def _run_ssh_g(argv: Sequence[str], host: str) -> str:
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # includes the commands of Match exec, which hold our pipes
+                os.killpg(process.pid, signal.SIGKILL)  # includes the commands of Match exec, which hold the pipes
             await process.wait()
     if process.returncode:
         error_lines = err.decode("utf-8", "replace").strip().splitlines() or ["it gave no reason"]
@@ -126,7 +126,7 @@ async def _run_ssh_g(argv: Sequence[str], host: str) -> str:
     return out.decode("utf-8", "replace")
 
 
-def _without_ssh(
+def _use_defaults(
     jump: Jump, overrides: SshConfigOverrides, config: Path | None
 ) -> tuple[HostSettings, tuple[Jump, ...]]:
     """Returns ssh's own defaults. Raises ConfigError if a config exists, since only ssh can read it."""

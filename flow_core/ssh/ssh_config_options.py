@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Treatment(StrEnum):
-    """How the program treats an option. The values are words of the table in docs/ssh.md."""
+    """The treatment of an option by the program. The values are words of the table in docs/ssh.md."""
 
     HONOURED = "honoured"
     PASSED_ON = "passed on"
@@ -167,8 +167,9 @@ OPTIONS: Mapping[str, Option] = _table()
 
 
 def unknown_options(names: Iterable[str]) -> tuple[str, ...]:
-    """Returns the options that a newer ssh prints and this table lacks. They are skipped, and listed when a login
-    fails.
+    """Returns the options that a newer ssh prints and this table lacks.
+
+    They are skipped, and listed when a login fails.
     """
     return tuple(name for name in names if name and name not in OPTIONS)
 

@@ -64,9 +64,9 @@ def read_options(text: str) -> dict[str, list[str]]:
 
 
 def parse_settings(found: SshOptions, alias: str, defaults: SshOptions) -> tuple[HostSettings, tuple[Jump, ...]]:
-    """Parses what `ssh -G alias` printed. Returns the settings and the jump hosts, which the caller must look up.
+    """Parses the output of `ssh -G alias`. Returns the settings and the jump hosts, which the caller must look up.
 
-    `defaults` is what ssh prints without any config. Raises ConfigError.
+    `defaults` is the output of ssh without any config. Raises ConfigError.
     """
 
     def first(name: str, default: str = "") -> str:

@@ -46,7 +46,7 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
         self._has_eof = True
         for arrived in self._arrived.values():
             arrived.set()
-        return True  # keep our direction open
+        return True  # keep this direction open
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_closed = True
@@ -62,8 +62,9 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
         self._has_room.set()
 
     async def wait_open(self) -> None:
-        """Waits until the channel is open. Returns at once for a channel that we opened. Until then, only reading is
-        allowed.
+        """Waits until the channel is open; returns immediately for a channel that this side opened.
+
+        Until then, only reading is allowed.
         """
         await self._is_open.wait()
 
@@ -94,11 +95,11 @@ class ChannelStream(asyncssh.SSHClientSession[bytes], asyncssh.SSHTCPSession[byt
             raise self._error or BrokenPipeError()
 
     def write_eof(self) -> None:
-        """Raises OSError."""
+        """Ends the output. Raises OSError."""
         self._channel.write_eof()
 
     def close(self) -> None:
-        """Closes the channel. Safe to call twice."""
+        """Closes the channel. Calling it again is safe."""
         self._channel.close()
 
 

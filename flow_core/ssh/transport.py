@@ -53,11 +53,11 @@ class ProxyProcess:
         return self.last_line or f"it ended with exit code {self._process.returncode}"
 
     def close(self) -> None:
-        """Sends SIGHUP, as ssh does, without waiting. Safe to call twice."""
+        """Sends SIGHUP, as ssh does, without waiting. Calling it again is safe."""
         self._signal(signal.SIGHUP)
 
     async def end(self) -> None:
-        """Ends the process and waits for it. Safe to call twice."""
+        """Ends the process and waits for it. Calling it again is safe."""
         self.close()
         try:
             async with asyncio.timeout(_EXIT_TIMEOUT_S):
@@ -82,7 +82,7 @@ class ProxyProcess:
 
 
 async def open_transport(settings: HostSettings) -> HostTransport:
-    """Connects without a deadline of its own. Raises OSError, ConfigError."""
+    """Connects without its own deadline. Raises OSError, ConfigError."""
     if settings.proxy_command is None:
         return await _connect(settings)
     return await _start_proxy(settings, settings.proxy_command)

@@ -17,10 +17,10 @@ _RELEASE_S = 6.0
 
 # `enter` descends one folder at a time. In a sticky folder that others may write, it refuses a link that belongs
 # neither to the user nor to the folder's owner, as Linux does with fs.protected_symlinks. It then checks that the
-# parent is still the folder it came from: someone could replace a folder by a link between the check and the step.
-# The shell that runs this holds the lock; a lock whose process has ended is void. A lock of another machine that shares
-# the folder counts as held, because its process can't be checked. The script opens only regular files: a pipe would
-# block. A lock that stays empty was written on a full disk.
+# parent is still the folder it came from: another user could replace a folder by a link between the check and the
+# step. The shell that runs this holds the lock; a lock whose process has ended is void. A lock of another machine that
+# shares the folder counts as held, because its process can't be checked. The script opens only regular files: a pipe
+# would block. A lock that stays empty was written on a full disk.
 _LOCK_SCRIPT = r"""
 exec 2>/dev/null
 set -f
@@ -79,8 +79,9 @@ class UploadLock:
         self._title = title
 
     async def acquire(self, stack: AsyncExitStack) -> str:
-        """Holds the lock until `stack` closes; returns the real path of the folder. Raises Conflict, ProviderError,
-        Unreachable.
+        """Holds the lock until `stack` closes; returns the real path of the folder.
+
+        Raises Conflict, ProviderError, Unreachable.
         """
         script = f"d={quote_word(self._path)}\n{_LOCK_SCRIPT}"
         running = await stack.enter_async_context(start_command(self._pool, self._settings, script))

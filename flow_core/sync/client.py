@@ -20,9 +20,9 @@ _NO_LIMIT = 1_000_000
 
 
 class Client:
-    """Runs, lists and cancels tasks with few arguments. `provider` names a context; default: the default context.
+    """A client with few arguments: runs, lists and cancels tasks.
 
-    Each error is a FlowError. Any thread may call.
+    `provider` names a context; default: the default context. Each error is a FlowError. Any thread may call.
     """
 
     def __init__(self, provider: str | None = None) -> None:
@@ -40,8 +40,8 @@ class Client:
         """Runs a command, an argument list, a TaskSpec or a TaskConfig; with `wait`, returns once it has ended.
 
         `gpu` is a shorthand such as "a100:4"; `cpus` and `memory_gb` are the minimum of an instance; `kwargs` are
-        further fields of a TaskConfig. Two calls submit two tasks. Raises ConfigError, CapacityError, and what
-        `Flow.run` raises.
+        further fields of a TaskConfig. Two calls submit two tasks. Raises ConfigError, CapacityError, and the
+        errors of `Flow.run`.
         """
         task = self._flow.run(_config(command, {"gpu": gpu, "cpus": cpus, "memory_gb": memory_gb}, kwargs))
         return task.wait() if wait else task
@@ -51,7 +51,7 @@ class Client:
         return self._flow.list_tasks(limit=_NO_LIMIT) if task_id is None else [self._flow.get_task(task_id)]
 
     def cancel(self, task_id: str, force: bool = False) -> bool:
-        """Requests the end of a task and returns True. `force` grants no time to clean up. A repeated call is safe.
+        """Requests the end of a task and returns True. `force` grants no time to clean up. Calling it again is safe.
 
         Raises NotFound.
         """
@@ -70,15 +70,15 @@ class Client:
         """Reserves GPUs for hours from now on, and returns the reservation's id. Two calls make two reservations.
 
         With `auto_renew` the reservation is extended by its duration each time it would end: on this machine by the
-        next call or waiting task, since no process of ours runs in between. `Flow.cancel_reservation` ends it.
-        Raises ConfigError, CapacityError that says what is free, Unsupported.
+        next call or waiting task, since no process of flow runs in between. `Flow.cancel_reservation` ends it.
+        Raises ConfigError, CapacityError that names the free capacity, Unsupported.
         """
         return self._flow.reserve(gpu, duration_hours, auto_renew).reservation_id
 
     def prune(self, older_than_days: float | None = None, keep_last: int | None = None) -> PruningResult:
-        """Removes ended tasks with their logs and records: those that `Flow.plan_pruning` lists for these arguments.
+        """Removes the ended tasks that `Flow.plan_pruning` lists for these arguments, with their logs and records.
 
-        Tasks with files of their own in their folders stay, and so do volumes. A repeated call is safe. Raises
+        Tasks with their own files in their folders stay, and so do volumes. Calling it again is safe. Raises
         ConfigError, Unsupported.
         """
         return self._flow.prune_tasks(self._flow.plan_pruning(older_than_days, keep_last))
@@ -88,25 +88,25 @@ class Client:
         return self._flow.provider_port()
 
     def close(self) -> None:
-        """Closes the provider; a repeated call is safe. Tasks continue to run."""
+        """Closes the provider. Calling it again is safe. Tasks continue to run."""
         self._flow.close()
 
 
 def _config(
-    command: str | list[str] | TaskSpec | TaskConfig, wanted: dict[str, Any], fields: dict[str, Any]
+    command: str | list[str] | TaskSpec | TaskConfig, arguments: dict[str, Any], fields: dict[str, Any]
 ) -> TaskConfig:
-    from flow_core.models.flow_ir import TaskSpec  # deferred: loads pydantic
+    from flow_core.models.flow_ir import TaskSpec  # lazy import: loads pydantic
     from flow_core.models.task_config import TaskConfig
 
     if isinstance(command, TaskConfig | TaskSpec):
-        extra = [*(name for name, value in wanted.items() if value is not None), *fields]
+        extra = [*(name for name, value in arguments.items() if value is not None), *fields]
         if extra:
             raise ConfigError(f"{extra[0]}: goes into the {type(command).__name__} itself", field=extra[0])
         return command if isinstance(command, TaskConfig) else command.to_config()
     named = {
-        "instance_type": validation.optional_text("gpu", wanted["gpu"]),
-        "min_cpus": validation.optional_whole("cpus", wanted["cpus"], least=1),
-        "min_memory_gb": validation.optional_whole("memory_gb", wanted["memory_gb"], least=1),
+        "instance_type": validation.optional_text("gpu", arguments["gpu"]),
+        "min_cpus": validation.optional_whole("cpus", arguments["cpus"], least=1),
+        "min_memory_gb": validation.optional_whole("memory_gb", arguments["memory_gb"], least=1),
     }
     given = {name: value for name, value in named.items() if value is not None}
     words = command if isinstance(command, list) else validation.command("command", command)

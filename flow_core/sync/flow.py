@@ -30,8 +30,8 @@ class Flow:
 
     Each resource is an attribute, such as `flow.tasks` or `flow.volumes`. The flat names of the SDK reference, such as
     `flow.create_volume`, call these resources.
-    `context` is a name, or a Context; without one: `$FLOW_CONTEXT`, else the config's default, else `local`, this
-    machine. Close it, or use it in a `with`; tasks continue to run.
+    `context` is a name, or a Context; without one: `$FLOW_CONTEXT`, otherwise the config's default, otherwise `local`,
+    this machine. Close it, or use it in a `with`; tasks continue to run.
     """
 
     tasks = ClientPart(lambda flow: TaskResource(flow.aio.tasks))
@@ -57,7 +57,7 @@ class Flow:
 
     @property
     def aio(self) -> AsyncFlow:
-        """The async client underneath. It lives on the private loop: don't await its coroutines on another one."""
+        """The async client behind this one. It runs on the private loop: don't await its coroutines on another loop."""
         return self._flow
 
     @property

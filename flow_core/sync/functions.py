@@ -21,7 +21,7 @@ def run(
     mounts: str | dict[str, str] | None = None,
     **fields: Any,
 ) -> Task:
-    """`Flow().run(...)` in the default context: submits a TaskConfig, a task file, or a command with further fields.
+    """Submits a TaskConfig, a task file, or a command with further fields, in the default context.
 
     `wait` returns once it runs (or has ended). See `Flow.run`.
     """
@@ -29,12 +29,12 @@ def run(
 
 
 def log_stream(task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0) -> Iterator[str]:
-    """`Flow().log_stream(...)` in the default context: every line of a task's log until it is complete."""
+    """Yields every line of a task's log until it is complete, in the default context. See `Flow.log_stream`."""
     return Flow().log_stream(task_id, stderr, attempt=attempt, rank=rank)
 
 
 def create_volume(
     size_gb: int, name: str | None = None, interface: VolumeInterface = "block", region: str | None = None
 ) -> Volume:
-    """`Flow().create_volume(...)` in the default context."""
+    """Creates a volume in the default context. See `Flow.create_volume`."""
     return Flow().create_volume(size_gb, name, interface, region)

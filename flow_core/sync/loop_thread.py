@@ -31,12 +31,12 @@ _is_over = False
 def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine to its end from blocking code. Ctrl-C cancels it and waits for its clean-up.
 
-    Works where a loop already runs (a notebook). Raises RuntimeError on the private loop itself, where waiting would
+    Works if a loop already runs (a notebook). Raises RuntimeError on the private loop itself, where waiting would
     never end, and FlowError while Python exits.
     """
     try:
         loop = private_loop()
-        if _running() is loop:
+        if _find_running_loop() is loop:
             raise RuntimeError("the blocking Flow was called from its own event loop; use AsyncFlow there")
     except BaseException:
         coroutine.close()
@@ -44,18 +44,18 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     future: Future[T] | None = None
     try:
         future = asyncio.run_coroutine_threadsafe(coroutine, loop)
-        return _result(future)
+        return _wait_for_result(future)
     except BaseException:
         _stop_at_end()
         raise
     finally:
-        if future is None or not future.done():  # Ctrl-C, or what a signal handler raised
-            loop.call_soon_threadsafe(_give_up, coroutine)
-            _settle(loop)
+        if future is None or not future.done():  # Ctrl-C, or an exception of a signal handler
+            loop.call_soon_threadsafe(_cancel_on_loop, coroutine)
+            _wait_for_cleanup(loop)
 
 
-def _give_up(coroutine: Coroutine[Any, Any, object]) -> None:
-    """Runs on the loop: cancels the coroutine's task, or closes a coroutine that never became a task."""
+def _cancel_on_loop(coroutine: Coroutine[Any, Any, object]) -> None:
+    """Cancels the coroutine's task on the loop, or closes a coroutine that never became a task."""
     for task in asyncio.all_tasks():
         if task.get_coro() is coroutine:
             task.cancel()
@@ -69,9 +69,9 @@ def _stop_at_end() -> None:
         threading.Event().wait()
 
 
-def _result(future: Future[T]) -> T:
+def _wait_for_result(future: Future[T]) -> T:
     """Waits for the result. If a loop runs in this thread, Ctrl-C may cancel the calling task without waking us."""
-    task = None if _running() is None else asyncio.current_task()
+    task = None if _find_running_loop() is None else asyncio.current_task()
     if task is None:
         return future.result()
     cancelled_before = task.cancelling()
@@ -87,10 +87,10 @@ def _result(future: Future[T]) -> T:
 
 def iter_sync(stream: AsyncIterator[T]) -> Iterator[T]:
     """Iterates over an async iterator, one item at a time. Leaving early closes the stream at its source."""
-    return _pull(stream, os.getpid())
+    return _iterate(stream, os.getpid())
 
 
-def _pull(stream: AsyncIterator[T], process: int) -> Iterator[T]:
+def _iterate(stream: AsyncIterator[T], process: int) -> Iterator[T]:
     try:
         while True:
             if process != os.getpid():  # a forked child has only a copy; its parent continues to read
@@ -113,7 +113,7 @@ def _close(stream: AsyncIterator[T]) -> None:
     if close is None:
         return
     loop = private_loop()
-    if _running() is loop:  # the garbage collector may run on any thread, also on this one
+    if _find_running_loop() is loop:  # the garbage collector may run on any thread, also on this one
         _closing.add(task := loop.create_task(close()))
         task.add_done_callback(_closing.discard)
     else:
@@ -123,7 +123,7 @@ def _close(stream: AsyncIterator[T]) -> None:
 _closing: set[asyncio.Task[None]] = set()
 
 
-def _running() -> asyncio.AbstractEventLoop | None:
+def _find_running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -157,7 +157,7 @@ def close_at_exit(client: Closable) -> None:
 class _Loop(asyncio.SelectorEventLoop):
     """An event loop that records its subprocesses, and counts as closed in a forked child.
 
-    The child shares the kernel's list of what the parent waits for. Objects that are garbage-collected in the child
+    The child shares the kernel's list of the parent's descriptors. Objects that are garbage-collected in the child
     must not remove anything from that list; on a closed loop they don't.
     """
 
@@ -185,7 +185,7 @@ class _Thread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the loop and what is still open on it, within two seconds; ignores Ctrl-C meanwhile.
+        """Ends the loop and the work that is still open on it, within two seconds; ignores Ctrl-C meanwhile.
 
         A thread that still runs could hang or crash a Python that exits.
         """
@@ -227,11 +227,11 @@ class _Thread:
 
 
 def _ignore(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Handles errors of work that the exit of Python interrupts: prints nothing."""
+    """Ignores errors of work that the exit of Python interrupts: prints nothing."""
 
 
 class _Workers(ThreadPoolExecutor):
-    """Threads for disk work. While Python exits, which starts no thread any more, the calling thread does the work.
+    """Threads for disk work. While Python exits, which starts no more threads, the calling thread does the work.
 
     This lets an `atexit` handler cancel a task.
     """
@@ -248,7 +248,7 @@ class _Workers(ThreadPoolExecutor):
             return future
 
 
-def _settle(loop: asyncio.AbstractEventLoop) -> None:
+def _wait_for_cleanup(loop: asyncio.AbstractEventLoop) -> None:
     """Waits up to 5 s for the clean-up of cancelled work. Its result and its errors are ignored."""
     done = threading.Event()
 

@@ -22,7 +22,7 @@ _PORT_MAX = 65535
 
 
 class RemoteOperationsFacade:
-    """Runs single commands in running tasks."""
+    """The provider's object that runs single commands in running tasks."""
 
     def __init__(self, remote: Callable[[], access.RemoteOperations]) -> None:
         remote()
@@ -36,10 +36,12 @@ class RemoteOperationsFacade:
         Two calls run it twice. After `timeout_s` (None: no limit) the command is ended and Unreachable is raised.
         Raises NotFound, Conflict for a task that doesn't run, ConfigError for a node that the task doesn't have.
         """
-        wanted, line = validation.text("task_id", task_id), validation.command("command", command)
-        where, limit_s = validation.whole("node", node), validation.seconds("timeout_s", timeout_s)
+        checked_id, line = validation.text("task_id", task_id), validation.command("command", command)
+        checked_node, limit_s = validation.whole("node", node), validation.seconds("timeout_s", timeout_s)
         return run_sync(
-            self._remote().run(wanted, line, node=where, timeout_s=limit_s, stdin=validation.raw("stdin", stdin))
+            self._remote().run(
+                checked_id, line, node=checked_node, timeout_s=limit_s, stdin=validation.raw("stdin", stdin)
+            )
         )
 
 
@@ -68,7 +70,7 @@ class SshKeyFacade:
 
 
 class SshTunnelFacade:
-    """Forwards ports of tasks to this machine, over SSH."""
+    """The provider's object that forwards ports of tasks to this machine, over SSH."""
 
     def __init__(self, tunnels: Callable[[], access.SshTunnelManager]) -> None:
         tunnels()
@@ -76,9 +78,14 @@ class SshTunnelFacade:
 
     @copy_docstring(access.SshTunnelManager.open)
     def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> access.Tunnel:
-        wanted, far = validation.text("task_id", task_id), validation.whole("remote_port", remote_port, 1, _PORT_MAX)
-        near = validation.whole("local_port", local_port, 0, _PORT_MAX)
-        return run_sync(self._tunnels().open(wanted, far, near, node=validation.whole("node", node)))
+        checked_id, checked_port = (
+            validation.text("task_id", task_id),
+            validation.whole("remote_port", remote_port, 1, _PORT_MAX),
+        )
+        checked_local_port = validation.whole("local_port", local_port, 0, _PORT_MAX)
+        return run_sync(
+            self._tunnels().open(checked_id, checked_port, checked_local_port, node=validation.whole("node", node))
+        )
 
     @copy_docstring(access.SshTunnelManager.list)
     def list(self, task_id: str | None = None) -> tuple[access.Tunnel, ...]:

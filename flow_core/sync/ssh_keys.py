@@ -10,7 +10,7 @@ from flow_core.sync.twin import BlockingTwin, copy_docstring, make_blocking
 class SshKeyResource(BlockingTwin[AsyncSshKeyResource]):
     """The SSH keys of one context. Keys are tables of text, as in the reference.
 
-    The platform's keys are those of the provider; if it has none, those of the Mithril API when MITHRIL_API_KEY is set.
+    The platform's keys are the provider's; if it has none, the Mithril API's if MITHRIL_API_KEY is set.
     """
 
     list_platform = make_blocking(AsyncSshKeyResource.list_platform)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Task(TaskProperties):
-    """A task, and what you can do with it. Its properties are as of the last `refresh` or `wait`; any thread may call.
+    """A task, and its actions. Its properties are as of the last `refresh` or `wait`; any thread may call.
 
     It still works after the Flow that it came from is closed. Two handles of the same task are equal.
     """

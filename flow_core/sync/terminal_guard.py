@@ -13,7 +13,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def guard_terminal() -> Iterator[None]:
-    """Within this context, SIGTERM and SIGHUP raise SystemExit, so that a shell restores the raw terminal first.
+    """Makes SIGTERM and SIGHUP raise SystemExit within this context, so that a shell restores the raw terminal first.
 
     Applies in the main thread only, and leaves signal handlers of the program in place.
     """

@@ -1,1 +1,1 @@
-"""Code on its way to a task: which files, what of them changed, how far it is."""
+"""Uploads code to a task: finds the files, compares them with the last upload, sends the changed ones."""

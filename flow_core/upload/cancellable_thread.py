@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 
 
 class CancellableThread:
-    """Runs short blocking functions in threads. A cancelled caller waits for the running function to return.
+    """A runner of short blocking functions in threads. A cancelled caller waits for the running function to return.
 
     `is_stuck` is True once a function didn't return within 10 s of a cancellation. It may still use its file
     descriptors, so don't close them.

@@ -12,7 +12,7 @@ from flow_core.upload.source import SourceEntry
 
 
 class DestinationEntry(NamedTuple):
-    """What exists at a path of the destination. `target` is the target of a link."""
+    """The file, folder or link at a path of the destination. `target` is the target of a link."""
 
     kind: Literal["file", "link", "other"]
     size: int = 0
@@ -31,7 +31,7 @@ class WrittenFile(NamedTuple):
 
 
 class DestinationConflict(Exception):
-    """Something of another kind exists where a folder or a file has to be, such as a link."""
+    """An object of another kind, such as a link, exists at the path of a folder or a file."""
 
 
 class UploadDestination(Protocol):
@@ -57,10 +57,10 @@ class UploadDestination(Protocol):
         """
 
     async def close(self) -> None:
-        """Releases the lock. Safe to call twice."""
+        """Releases the lock. Calling it again is safe."""
 
     async def stat_paths(self, paths: Sequence[str]) -> list[DestinationEntry | None]:
-        """Returns what exists at the paths, in their order. None: nothing exists, or a parent is a link."""
+        """Returns the entries at the paths, in their order. None: nothing exists, or a parent is a link."""
 
     async def make_folders(self, folder: str) -> list[str]:
         """Creates a folder and its missing parents. Returns the created ones, the topmost first.
@@ -81,16 +81,16 @@ class UploadDestination(Protocol):
         """Sets the mode and mtime of an existing file. Raises DestinationConflict if there is none."""
 
     async def digest(self, path: str) -> str | None:
-        """Returns the BLAKE2b digest (16 bytes, as hex) of a file; None where that costs as much as sending it."""
+        """Returns the BLAKE2b digest (16 bytes, as hex) of a file; None if that costs as much as sending it."""
 
     async def delete(self, path: str) -> None:
-        """Removes a file or link. Safe to call twice."""
+        """Removes a file or link. Calling it again is safe."""
 
     async def delete_folder(self, folder: str) -> bool:
         """Removes an empty folder. Returns False if it isn't empty or isn't a folder."""
 
     async def read_manifest(self) -> bytes | None:
-        """Returns what `write_manifest` last wrote; None if there is no regular file."""
+        """Returns the data that `write_manifest` wrote last; None if there is no regular file."""
 
     async def write_manifest(self, data: bytes) -> None:
         """Replaces the manifest atomically and durably."""

@@ -55,7 +55,7 @@ class _Scope(NamedTuple):
 
 
 class FileWalk:
-    """Walks the files of `source` (resolved), sorted by name within each folder. Blocking.
+    """A walk over the files of `source` (resolved), sorted by name within each folder. Blocking.
 
     `tracked` are paths that git tracks although an ignore rule matches them. `avoid` is the (device, inode) of a folder
     to skip. Memory use grows with the largest folder, not with the tree.
@@ -82,10 +82,10 @@ class FileWalk:
 
     def folders(self) -> Iterator[list[SourceEntry]]:
         """Yields the entries to send, one folder at a time. Raises ConfigError."""
-        return self._walk("", self._top())
+        return self._walk("", self._root_scope())
 
     def at(self, paths: Iterable[str]) -> Iterator[list[SourceEntry]]:
-        """Like `folders`, but yields only entries at these paths, or below the folders among them."""
+        """Yields entries like `folders`, but only those at these paths, or below the folders among them."""
         done: set[str] = set()
         for path in sorted({path.rstrip("/") for path in paths}):
             if not done.isdisjoint(parents(path)):
@@ -95,18 +95,18 @@ class FileWalk:
             if status is None:
                 continue
             if stat.S_ISDIR(status.st_mode):
-                inner = self._scope_of(path)
+                inner = self._load_scope(path)
                 if inner is not None:
                     done.add(path)
                     yield from self._walk(f"{path}/", inner)
                 continue
-            scope = self._scope_of(folder)
+            scope = self._load_scope(folder)
             if scope is not None and self._scope_for(scope, folder and f"{folder}/", name, False):
                 yield [entry] if (entry := self._entry(path)) else []
 
     def enters(self, folder: str) -> bool:
-        """Whether the walk enters the folder."""
-        return self._scope_of(folder) is not None
+        """Returns whether the walk enters the folder."""
+        return self._load_scope(folder) is not None
 
     def _walk(self, top: str, scope: _Scope) -> Iterator[list[SourceEntry]]:
         waiting = [(top, scope)]
@@ -114,7 +114,7 @@ class FileWalk:
             folder, scope = waiting.pop()
             entries, folders = self._list_folder(folder, scope)
             yield entries
-            waiting.extend((one, self._with_rules_in(one, inner)) for one, inner in reversed(folders))
+            waiting.extend((folder, self._add_rules_of(folder, inner)) for folder, inner in reversed(folders))
 
     def _list_folder(self, folder: str, scope: _Scope) -> tuple[list[SourceEntry], list[tuple[str, _Scope]]]:
         entries: list[SourceEntry] = []
@@ -195,26 +195,26 @@ class FileWalk:
             return None
         return SourceEntry(path, 0, 0, 0o777, target)
 
-    def _scope_of(self, folder: str) -> _Scope | None:
-        """Returns None if the folder is excluded or isn't a folder."""
+    def _load_scope(self, folder: str) -> _Scope | None:
+        """Returns the scope of a folder; None if it is excluded or isn't a folder."""
         if folder not in self._scopes:
             self._scopes[folder] = self._find_scope(folder)
         return self._scopes[folder]
 
     def _find_scope(self, folder: str) -> _Scope | None:
         if not folder:
-            return self._top()
+            return self._root_scope()
         above, _, name = folder.rpartition("/")
-        scope = self._scope_of(above)
+        scope = self._load_scope(above)
         status = _lstat(f"{self._root}/{folder}")
         if scope is None or status is None or not stat.S_ISDIR(status.st_mode):
             return None
         if self._is_avoided(folder):
             return None
         inner = self._scope_for(scope, above and f"{above}/", name, True)
-        return None if inner is None else self._with_rules_in(f"{folder}/", inner)
+        return None if inner is None else self._add_rules_of(f"{folder}/", inner)
 
-    def _top(self) -> _Scope:
+    def _root_scope(self) -> _Scope:
         """Returns the rules of the source folder and of the work tree around it."""
         scope = _Scope()
         if self._work_tree is not None:
@@ -225,14 +225,14 @@ class FileWalk:
                 rules = self._read_rules(tree.top / base / GIT, base, f"//{base}{GIT}")
                 above = (rules, *above) if rules else above
             scope = _Scope(git=above)
-        return self._with_rules_in("", scope)
+        return self._add_rules_of("", scope)
 
     @property
     def _depth(self) -> int:
         """The number of folders between the work tree's top and the source, the top included."""
         return self._prefix.count("/")
 
-    def _with_rules_in(self, folder: str, scope: _Scope) -> _Scope:
+    def _add_rules_of(self, folder: str, scope: _Scope) -> _Scope:
         flow = self._read_rules(Path(self._root, folder, FLOW), self._prefix + folder, folder + FLOW)
         git = self._read_rules(Path(self._root, folder, GIT), self._prefix + folder, folder + GIT)
         if flow is not None:
@@ -250,28 +250,28 @@ class FileWalk:
 def resolve_source(source: Path) -> Path:
     """Returns the resolved folder. Raises ConfigError."""
     path = Path(os.path.expanduser(source))
-    where = printable(repr(str(path)))
+    shown = printable(repr(str(path)))
     try:
         resolved = path.resolve(strict=True)
         if resolved.is_dir():
             return resolved
     except FileNotFoundError:
-        raise ConfigError(f"source_dir: {where} does not exist", field="source_dir") from None
+        raise ConfigError(f"source_dir: {shown} does not exist", field="source_dir") from None
     except (OSError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or "it can't be found"
-        raise ConfigError(f"source_dir: {where} can't be opened: {why}", field="source_dir") from error
-    raise ConfigError(f"source_dir: {where} is no folder", field="source_dir")
+        raise ConfigError(f"source_dir: {shown} can't be opened: {why}", field="source_dir") from error
+    raise ConfigError(f"source_dir: {shown} is no folder", field="source_dir")
 
 
 def is_ignored(work_tree: WorkTree) -> bool:
-    """Whether the work tree's own rules exclude the folder. Then an upload of the folder doesn't apply them."""
+    """Returns whether the work tree's own rules exclude the folder. Then an upload of it doesn't apply them."""
     top = FileWalk(work_tree.top, WorkTree(work_tree.top, "", work_tree.exclude))
     return not top.enters(work_tree.prefix.rstrip("/"))
 
 
 def _match(rules: tuple[IgnoreRules, ...], path: str, name: str) -> bool | None:
-    for one in rules:
-        ignored = one.match(path, name)
+    for rule_set in rules:
+        ignored = rule_set.match(path, name)
         if ignored is not None:
             return ignored
     return None

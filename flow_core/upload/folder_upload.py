@@ -32,15 +32,16 @@ async def upload(
     git_incremental: bool | None = None,
     on_progress: OnProgress | None = None,
 ) -> UploadResult:
-    """Makes `destination` hold the files of `source` that no ignore rule excludes. Overwrites files that differ.
-    Deletes files that an earlier upload of the same folder wrote and that the source no longer has. Touches nothing
-    else.
+    """Makes `destination` hold the files of `source` that no ignore rule excludes.
+
+    Overwrites files that differ. Deletes files that an earlier upload of the same folder wrote and that the source no
+    longer has. Changes nothing else.
 
     `git_incremental`: False compares every file with the destination. True checks only the files that differ according
-    to git since the last upload, and every file where git can't know (the first time, after an ignore file changed,
-    with a .flowignore that re-includes files). None does the same where git is available. Only a full comparison
-    notices what others changed at the destination. Uploading a folder onto itself sends nothing. Safe to repeat, also
-    after an interruption: it continues where it stopped.
+    to git since the last upload, and every file if git can't know (the first time, after an ignore file changed,
+    with a .flowignore that re-includes files). None does the same if git is available. Only a full comparison
+    notices changes of others at the destination. Uploading a folder onto itself sends nothing. Calling it again is
+    safe, also after an interruption: it continues where it stopped.
 
     Raises ConfigError (source_dir, git_incremental, timeout), AuthError, Conflict (another upload is under way),
     Unreachable (not done within `timeout_s`), ProviderError (the disk is full).
@@ -52,7 +53,7 @@ async def upload(
     clock: asyncio.Timeout | None = None
     try:
         async with destination.deadline(timeout_s) as clock:
-            await run.go(source, git_incremental)
+            await run.plan_and_execute(source, git_incremental)
     except TimeoutError:
         if clock is None or not clock.expired():
             raise
@@ -64,7 +65,7 @@ async def upload(
 
 
 class _Upload:
-    """One upload in progress. `result` is what it has done so far."""
+    """One upload in progress. `result` is its result up to now."""
 
     def __init__(self, destination: UploadDestination, progress: ProgressThrottle) -> None:
         self.result = _EMPTY_RESULT
@@ -72,7 +73,7 @@ class _Upload:
         self._progress = progress
         self._thread = CancellableThread()
 
-    async def go(self, source: Path, git_incremental: bool | None) -> None:
+    async def plan_and_execute(self, source: Path, git_incremental: bool | None) -> None:
         source = await self._thread.run(resolve_source, source)
         try:
             self._destination = await self._destination.open()
@@ -113,7 +114,10 @@ class _Upload:
                 await self._write(manifest)
 
     async def _marker(self, source: Path, plan: Plan) -> Marker | None:
-        """Adds the files that changed during the upload: it is unknown which version was sent."""
+        """Returns the git state of the upload; None if it can't be known.
+
+        Adds the files that changed during the upload: it is unknown which version was sent.
+        """
         if plan.marker is None or plan.is_idle:
             return plan.marker
         try:
@@ -125,15 +129,15 @@ class _Upload:
         return plan.marker._replace(changed=tuple(sorted(status.changed_since.union(plan.marker.changed))))
 
     async def _delete(self, plan: Plan) -> None:
-        """Must run first: a folder may have to replace a file, or a file a folder."""
+        """Deletes files and folders. Must run first: a folder may have to replace a file, or a file a folder."""
         emptied: set[str] = set()
         for path in plan.delete:
             await self._destination.delete(path)
             del plan.manifest.files[path]
             self.result = replace(self.result, files_deleted=self.result.files_deleted + 1)
             emptied.update(parents(path))
-        ours = emptied & plan.manifest.folders
-        for folder in sorted(ours, key=lambda path: path.count("/"), reverse=True):
+        own_folders = emptied & plan.manifest.folders
+        for folder in sorted(own_folders, key=lambda path: path.count("/"), reverse=True):
             if await self._destination.delete_folder(folder):
                 plan.manifest.folders.discard(folder)
 
@@ -142,7 +146,7 @@ class _Upload:
             try:
                 await self._destination.touch(entry.path, entry.mode, entry.mtime_ns)
             except DestinationConflict:
-                plan.send.append(Step(entry, is_ours=True))  # It no longer exists at the destination.
+                plan.send.append(Step(entry, is_ours=True))  # it no longer exists at the destination
         self._progress.begin(len(plan.send), sum(step.entry.size for step in plan.send))
         await self._make_folders(plan)
         steps = iter(plan.send)
@@ -184,7 +188,7 @@ class _Upload:
     def _skip(self, plan: Plan, step: Step, why: str) -> None:
         plan.skipped.add(step.entry.path, why)
         plan.manifest.pending.discard(step.entry.path)
-        if plan.marker is not None:  # git would not list it again.
+        if plan.marker is not None:  # git would not list it again
             plan.marker = plan.marker._replace(changed=(*plan.marker.changed, step.entry.path))
 
     async def _send_one(self, source: Path, manifest: Manifest, step: Step) -> None:
@@ -222,11 +226,11 @@ class _Upload:
         return here
 
     async def _digest_source(self, place: Path) -> Record:
-        """Raises SourceGone, ConfigError."""
+        """Returns the record of a source file. Raises SourceGone, ConfigError."""
         reader = await self._thread.run(SourceReader, place)
         try:
             while not await self._thread.run(reader.read_ahead):
-                pass  # Each call reads some megabytes. A cancellation takes effect between two calls.
+                pass  # each call reads some megabytes; a cancellation takes effect between two calls
             return Record(reader.size, reader.mtime_ns, reader.mode, reader.digest)
         finally:
             if not self._thread.is_stuck:

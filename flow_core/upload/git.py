@@ -15,7 +15,7 @@ _DEADLINE_S = 60.0
 _GUARDS = (
     *("--no-pager", "--no-optional-locks", "--literal-pathspecs"),
     *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.untrackedCache=keep"),
-    # Ignore the user's own excludes: the same tree must give the same upload for everybody.
+    # Ignore the user's own excludes: the same tree must give the same upload for every user.
     *("-c", "core.excludesFile=/dev/null"),
 )
 _UNTRACKED = ("ls-files", "-z", "--others", "--exclude-standard")
@@ -41,7 +41,7 @@ class GitStatus(NamedTuple):
     """The status of a folder. Paths are relative to it; the path of a nested repository may end in a slash.
 
     `changed` differ from `commit` or are untracked. `changed_since` is the same for the older commit of the request, or
-    None when git doesn't know that commit. `tracked_ignored` are tracked although an ignore rule matches them.
+    None if git doesn't know that commit. `tracked_ignored` are tracked although an ignore rule matches them.
     """
 
     commit: str | None
@@ -51,7 +51,7 @@ class GitStatus(NamedTuple):
 
 
 async def read_git_status(folder: Path, since: str | None) -> GitStatus:
-    """Raises GitUnavailable."""
+    """Reads the status of a folder, also since an older commit. Raises GitUnavailable."""
     head = await _git(folder, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", codes=(0, 1))
     commit = head.decode("ascii", "replace").strip() or None
     tracked_ignored = _paths(await _git(folder, *_TRACKED_IGNORED))
@@ -78,7 +78,7 @@ async def _differing(folder: Path, commit: str) -> frozenset[str]:
 
 
 def _submodules(staged: bytes) -> frozenset[str]:
-    """The paths of the submodules in lines of `mode hash stage<tab>path`."""
+    """Returns the paths of the submodules in lines of `mode hash stage<tab>path`."""
     lines = (line for line in staged.split(b"\0") if line.startswith(b"160000 "))
     return frozenset(os.fsdecode(line.partition(b"\t")[2]) for line in lines)
 
@@ -120,7 +120,7 @@ async def _git(
 
 
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment without the variables that point git to another repository."""
+    """Returns this process's environment without the variables that point git to another repository."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C", "GIT_CONFIG_COUNT": str(len(settings))}
     for number, (name, value) in enumerate(settings.items()):

@@ -49,7 +49,7 @@ class IgnoreRules:
         if not path.isascii():
             path, name = _to_bytewise(path), _to_bytewise(name)
         path = path[self._base_length :]
-        # Most paths match nothing. One union of all patterns finds that out faster than a loop over them.
+        # Most paths match nothing. One union of all patterns detects that faster than a loop over them.
         if not (self._any_name is not None and self._any_name.fullmatch(name)) and not (
             self._any_path is not None and self._any_path.fullmatch(path)
         ):
@@ -81,7 +81,7 @@ def read_ignore_file(
 
 
 class _Pattern(NamedTuple):
-    """`regex` matches a whole path, or with `by_name` the last component alone."""
+    """A pattern of an ignore file. `regex` matches a whole path, or with `by_name` the last component alone."""
 
     regex: re.Pattern[str]
     ignores: bool
@@ -107,8 +107,8 @@ def _strip_spaces(line: str) -> str:
 
 
 def _parse_pattern(line: str) -> _Pattern | None:
-    """Returns None for a comment, a blank line and an invalid pattern; git skips them too."""
-    from pathspec import GitIgnoreSpec  # Deferred: it is needed only where there is an ignore file.
+    """Parses a pattern; returns None for a comment, a blank line and an invalid pattern, which git skips too."""
+    from pathspec import GitIgnoreSpec  # lazy import: needed only for an ignore file
 
     if not line or line.startswith("#"):
         return None
@@ -137,10 +137,10 @@ def _rewrite(line: str) -> tuple[str, bool]:
     above, _, last = body.removesuffix("/").rpartition("/")
     by_name = "/" not in body.removesuffix("/")
     if last == "**" and not by_name:
-        last = "**/?*"  # It matches what is inside, not the folder itself.
+        last = "**/?*"  # it matches the content, not the folder itself
     elif last in ("*", "**"):
         last = "?*"
-    last = _SPACE_AT_END.sub(r"\1[\2]", last)  # GitIgnoreSpec would strip it.
+    last = _SPACE_AT_END.sub(r"\1[\2]", last)  # GitIgnoreSpec would strip it
     return f"{negation}{above}/{last}{slash}", by_name
 
 

@@ -80,7 +80,7 @@ class LocalFolder:
         fd = await self._run(self._open_file, path)
         try:
             while not await self._run(_digest_more, fd, digest.update):
-                pass  # Each call reads some megabytes. A cancellation takes effect between two calls.
+                pass  # each call reads some megabytes; a cancellation takes effect between two calls
             return digest.hexdigest()
         finally:
             if not self._thread.is_stuck:
@@ -128,14 +128,14 @@ class LocalFolder:
             os.close(top)
             raise Conflict(f"another upload to {self.title!r} is under way; wait for its end") from None
         except OSError:
-            pass  # The file system has no locks. Then the user must start one upload at a time.
+            pass  # the file system has no locks; then the user must start one upload at a time
         self._top = top
         found = os.fstat(top)
         self.place = (found.st_dev, found.st_ino)
 
     def _close(self) -> None:
         if self._thread.is_stuck:
-            return  # A thread may still use the descriptors.
+            return  # a thread may still use the descriptors
         for fd in (self._top, self._last[1] if self._last and self._last[0] else -1):
             if fd != -1:
                 os.close(fd)
@@ -182,7 +182,7 @@ class LocalFolder:
         names = folder.split("/") if folder else []
         for count in range(1, len(names) + 1):
             above = "/".join(names[: count - 1])
-            with _conflicts_raised():
+            with _raise_conflicts():
                 try:
                     os.mkdir(names[count - 1], dir_fd=self._folder(above))
                     made.append("/".join(names[:count]))
@@ -192,12 +192,12 @@ class LocalFolder:
 
     def _copy_more(self, copy: FileCopy, path: str) -> WrittenFile | None:
         folder, _, name = path.rpartition("/")
-        with _conflicts_raised():
+        with _raise_conflicts():
             return copy.copy_more(self._folder(folder), name)
 
     def _link(self, path: str, target: str) -> None:
         folder, _, name = path.rpartition("/")
-        with _conflicts_raised():
+        with _raise_conflicts():
             fd = self._folder(folder)
             with suppress(FileNotFoundError):
                 os.unlink(PART, dir_fd=fd)
@@ -274,7 +274,7 @@ class LocalFolder:
 
 
 def _digest_more(fd: int, update: Callable[[bytes], None]) -> bool:
-    """Returns True at the end of the file."""
+    """Reads a piece of the file into the digest; returns whether the file has ended."""
     for _ in range(PIECES_PER_RUN):
         piece = os.read(fd, _PIECE)
         if not piece:
@@ -284,7 +284,7 @@ def _digest_more(fd: int, update: Callable[[bytes], None]) -> bool:
 
 
 @contextmanager
-def _conflicts_raised() -> Iterator[None]:
+def _raise_conflicts() -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -26,8 +26,11 @@ class Record(NamedTuple):
 
 
 class Marker(NamedTuple):
-    """The git state of an upload: the checked-out commit, the paths that differed from it, and the (size, mtime_ns) of
-    every ignore file that was read. A later upload asks git only for the differences to it."""
+    """The git state of an upload.
+
+    It holds the checked-out commit, the paths that differed from it, and the (size, mtime_ns) of every ignore file that
+    was read. A later upload asks git only for the differences to it.
+    """
 
     commit: str
     changed: tuple[str, ...]
@@ -92,7 +95,7 @@ def _marker(fields: dict[str, Any] | None) -> Marker | None:
 
 
 def _path(value: object) -> str:
-    """Raises ValueError for a path that leads out of the destination: others may have written the manifest."""
+    """Checks a path. Raises ValueError if it leads out of the destination: others may have written the manifest."""
     path = _text(value)
     if {"", ".", ".."} & set(path.split("/")):
         raise ValueError

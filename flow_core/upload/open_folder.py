@@ -13,13 +13,13 @@ _TRAVERSE = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class ForeignLink(Exception):
-    """The path leads through a link that another user made in a world-writable folder."""
+    """The path leads through a link that another user created in a world-writable folder."""
 
 
 def open_folder(path: Path) -> int:
     """Returns a descriptor of the folder. Creates it and its parents if missing. Raises ForeignLink, OSError.
 
-    Opens each step relative to the previous descriptor, so that nobody can replace a checked folder.
+    Opens each step relative to the previous descriptor, so that no other process can replace a checked folder.
     """
     top, *names = path.absolute().parts
     at = os.open(top, _TRAVERSE)
@@ -48,5 +48,5 @@ def _step(at: int, name: str) -> int:
 
 
 def _is_shared(folder: os.stat_result) -> bool:
-    """Whether the folder is sticky and writable by others. Applies the rule of fs.protected_symlinks."""
+    """Returns whether the folder is sticky and writable by others. Applies the rule of fs.protected_symlinks."""
     return bool(folder.st_mode & stat.S_ISVTX and folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH))

@@ -16,7 +16,7 @@ from flow_core.upload.work_tree import find_work_tree
 
 
 async def pack(source: Path, most_bytes: int, most_unpacked: int) -> bytes | None:
-    """Returns a tar.gz of what an upload would send, or None if it would be larger than `most_bytes`.
+    """Returns a tar.gz of the files that an upload would send, or None if it would be larger than `most_bytes`.
 
     The same files give the same bytes. Raises ConfigError, also if the files have more than `most_unpacked` bytes.
     """
@@ -27,14 +27,14 @@ async def pack(source: Path, most_bytes: int, most_unpacked: int) -> bytes | Non
         try:
             tracked_ignored = (await read_git_status(root, None)).tracked_ignored
         except GitUnavailable:
-            pass  # Without git, the ignore rules alone decide.
+            pass  # without git, the ignore rules alone decide
     return await asyncio.to_thread(_pack, root, FileWalk(root, tree, tracked_ignored), most_bytes, most_unpacked)
 
 
 def _pack(root: Path, walk: FileWalk, most_bytes: int, most_unpacked: int) -> bytes | None:
     entries = _entries(root, walk, most_unpacked)
     if sum(entry.size for entry in entries) > most_bytes * 20:
-        return None  # Code rarely compresses better than 20:1.
+        return None  # code rarely compresses better than 20:1
     packed = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as stream,
@@ -64,11 +64,12 @@ def _entries(root: Path, walk: FileWalk, most_unpacked: int) -> list[SourceEntry
 
 
 def _add(archive: tarfile.TarFile, root: Path, entry: SourceEntry) -> None:
-    about = tarfile.TarInfo(entry.path)
-    about.mode, about.mtime = entry.mode, entry.mtime_ns // 10**9
+    """Adds a file or link to the archive; skips a file that no longer exists."""
+    tar_info = tarfile.TarInfo(entry.path)
+    tar_info.mode, tar_info.mtime = entry.mode, entry.mtime_ns // 10**9
     if entry.target is not None:
-        about.type, about.linkname = tarfile.SYMTYPE, entry.target
-        archive.addfile(about)
+        tar_info.type, tar_info.linkname = tarfile.SYMTYPE, entry.target
+        archive.addfile(tar_info)
         return
     try:
         reader = SourceReader(root / entry.path)
@@ -78,5 +79,5 @@ def _add(archive: tarfile.TarFile, root: Path, entry: SourceEntry) -> None:
         data = b"".join(iter(reader.read, b""))
     finally:
         reader.close()
-    about.size = len(data)
-    archive.addfile(about, io.BytesIO(data))
+    tar_info.size = len(data)
+    archive.addfile(tar_info, io.BytesIO(data))

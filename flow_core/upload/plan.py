@@ -45,7 +45,7 @@ class Plan:
     touch: list[SourceEntry] = field(default_factory=list)
     delete: list[str] = field(default_factory=list)
     unchanged: int = 0
-    is_recorded: bool = False  # The destination's manifest is up to date already.
+    is_recorded: bool = False  # the destination's manifest is up to date already
 
     @property
     def is_idle(self) -> bool:
@@ -53,7 +53,7 @@ class Plan:
 
 
 class Planner:
-    """Compares the source with the manifest, and with git or the destination."""
+    """The planner of an upload: compares the source with the manifest, and with git or the destination."""
 
     def __init__(
         self, source: Path, destination: UploadDestination, git_incremental: bool | None, thread: CancellableThread
@@ -64,8 +64,8 @@ class Planner:
         self._thread = thread
 
     async def plan(self) -> Plan:
-        """Raises ConfigError."""
-        tree = await self._thread.run(_effective_work_tree, self._source)
+        """Plans the upload. Raises ConfigError."""
+        tree = await self._thread.run(_find_work_tree, self._source)
         data = await self._destination.read_manifest()
         old = await self._thread.run(Manifest.decode, data)
         is_same_source = old.source == source_key(self._source)
@@ -133,7 +133,7 @@ class Planner:
     def _plan_entry(self, plan: Plan, entry: SourceEntry, current: DestinationEntry | None, old: Manifest) -> None:
         record = old.files.get(entry.path)
         if record is not None:
-            plan.manifest.files[entry.path] = record  # It stays valid until the new file has arrived.
+            plan.manifest.files[entry.path] = record  # it stays valid until the new file has arrived
         # A killed upload may have sent files that it didn't record.
         is_ours = record is not None or entry.path in old.pending
         step = self._step(entry, current, record, is_ours or current is None)
@@ -150,7 +150,7 @@ class Planner:
     def _step(
         self, entry: SourceEntry, current: DestinationEntry | None, record: Record | None, is_ours: bool
     ) -> Step | None:
-        """Returns None if the destination is up to date, apart from the mode."""
+        """Returns the step for an entry; None if the destination is up to date, apart from the mode."""
         if entry.target is not None:
             return None if current is not None and current.target == entry.target else Step(entry, is_ours)
         if current is None or current.kind != "file" or current.size != entry.size:
@@ -188,13 +188,13 @@ class Planner:
                 plan.skipped.add(path, "gone at the source, but changed at the destination and so kept there")
 
 
-def _effective_work_tree(source: Path) -> WorkTree | None:
+def _find_work_tree(source: Path) -> WorkTree | None:
     tree = find_work_tree(source)
     return None if tree is None or is_ignored(tree) else tree
 
 
 def _next_batch(folders: Iterator[list[SourceEntry]]) -> list[SourceEntry]:
-    """Returns an empty list only at the end."""
+    """Returns the next entries to compare; an empty list only at the end."""
     batch: list[SourceEntry] = []
     for entries in folders:
         batch += entries
@@ -212,12 +212,12 @@ def _recorded_entry(record: Record | None) -> DestinationEntry | None:
 
 
 def _is_listed(path: str, paths_to_check: frozenset[str]) -> bool:
-    """Whether git listed the path or a folder above it."""
+    """Returns whether git listed the path or a folder above it."""
     return any(one in paths_to_check or f"{one}/" in paths_to_check for one in (path, *parents(path)))
 
 
 def _exists(source: Path, path: str) -> bool:
-    """Whether the source has a file or link at the path, below real folders only."""
+    """Returns whether the source has a file or link at the path, below real folders only."""
     try:
         if not all(stat.S_ISDIR(os.lstat(source / folder).st_mode) for folder in parents(path)):
             return False
@@ -225,7 +225,7 @@ def _exists(source: Path, path: str) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        return True  # Unknown. Delete only what is certainly gone.
+        return True  # unknown: delete only what certainly no longer exists
 
 
 def _stamp(place: Path) -> tuple[int, int] | None:

@@ -25,7 +25,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """What an upload did. `skipped` has one sentence per file that could not be sent; after 1,000 it has a count."""
+    """The effect of an upload.
+
+    `skipped` has one sentence per file that could not be sent; after 1,000 it has a count.
+    """
 
     files_sent: int
     files_unchanged: int
@@ -39,7 +42,7 @@ OnProgress = Callable[[Progress], None]
 
 
 class ProgressThrottle:
-    """Counts files and bytes, and calls `on_progress` at most 20 times a second and once at the end."""
+    """A throttle that counts files and bytes, and calls `on_progress` at most 20 times a second and once at the end."""
 
     def __init__(self, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress

@@ -37,10 +37,10 @@ class SourceGone(Exception):
 
 
 class SourceReader:
-    """Reads one file in pieces and computes its digest. Blocking."""
+    """A reader of one file in pieces, with its digest. Blocking."""
 
     def __init__(self, path: Path) -> None:
-        """Raises SourceGone, ConfigError."""
+        """Opens the file. Raises SourceGone, ConfigError."""
         try:
             fd = open_regular_file(path, os.O_NOFOLLOW)
         except NotRegular as error:
@@ -68,12 +68,12 @@ class SourceReader:
         return piece
 
     def read_ahead(self) -> bool:
-        """Reads a few megabytes into the digest only. Returns True at the end of the file."""
+        """Reads a few megabytes into the digest only; returns whether the file has ended."""
         return any(not self.read() for _ in range(PIECES_PER_RUN))
 
     @property
     def digest(self) -> str:
-        """The BLAKE2b digest (16 bytes, as hex) of what was read."""
+        """The BLAKE2b digest (16 bytes, as hex) of the bytes that were read."""
         return self._sum.hexdigest()
 
     def close(self) -> None:

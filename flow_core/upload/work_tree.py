@@ -10,8 +10,10 @@ from flow_core.agent.bounded_read import read_start
 
 
 class WorkTree(NamedTuple):
-    """A git work tree. `prefix` is the path from its top to the folder: "" or ending in a slash. `exclude` is its
-    info/exclude file."""
+    """A git work tree.
+
+    `prefix` is the path from its top to the folder: "" or ending in a slash. `exclude` is its info/exclude file.
+    """
 
     top: Path
     prefix: str
@@ -19,7 +21,7 @@ class WorkTree(NamedTuple):
 
 
 def find_work_tree(folder: Path) -> WorkTree | None:
-    """Returns None outside of a work tree. `folder` must be resolved."""
+    """Returns the work tree around `folder`, which must be resolved; None if there is none."""
     for top in (folder, *folder.parents):
         common = _common_folder(top / ".git")
         if common is not None:

@@ -1,1 +1,1 @@
-"""The GPUs of this machine: leases, the queue and reservations, all on disk. Standard library only."""
+"""The GPUs of this machine: leases, the queue and reservations, all on disk."""

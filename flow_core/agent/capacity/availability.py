@@ -1,4 +1,4 @@
-"""Computes when GPUs of this machine can be reserved, and selects the GPUs of a reservation. Standard library only."""
+"""Computes the periods in which GPUs of this machine can be reserved, and selects the GPUs of a reservation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Opening(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> Opening:
-        """Parse an opening that another machine sent as JSON. Raises ValueError."""
+        """Parses an opening that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
         return cls(fields.moment("start"), fields.moment("end"), fields.whole("free"))
 
@@ -34,7 +34,7 @@ class Opening(NamedTuple):
 def find_openings(
     gpu_ids: Sequence[str], uses: Sequence[GpuUse], now: float, start: float | None, end: float | None
 ) -> list[Opening]:
-    """Return the openings from `start` (`None`: now) to `end` (`None`: two weeks after the start).
+    """Returns the openings from `start` (`None`: now) to `end` (`None`: two weeks after the start).
 
     A reservation of at most `free` GPUs for an opening would be granted.
     """
@@ -44,7 +44,7 @@ def find_openings(
 
 
 def pick_gpus(reservation: ReservationRecord, gpu_ids: Sequence[str], uses: Sequence[GpuUse]) -> tuple[str, ...]:
-    """Return GPUs that the reservation can hold for its whole time; idle ones first.
+    """Returns GPUs that the reservation can hold for its whole time; idle ones first.
 
     A task that runs or waits now blocks only a reservation that starts now: it may have ended by a later start. Refuses
     with GPUS_TAKEN, which lists the number of free GPUs and the other holders.

@@ -1,7 +1,4 @@
-"""Collects every use of this machine's GPUs from now on: reservations, running tasks and the queue.
-
-Standard library only.
-"""
+"""Collects every use of this machine's GPUs from now on: reservations, running tasks and the queue."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from flow_core.agent.supervisor_start import start_reaper
 def collect_gpu_uses(
     root: Path, gpu_ids: Sequence[str], reservations: Sequence[reservation_records.ReservationRecord], now: float
 ) -> list[GpuUse]:
-    """Return every known use of these GPUs. Call it under the queue's lock.
+    """Returns every known use of these GPUs. Call it under the queue's lock.
 
     A task with a time limit uses its GPUs until that limit, a task without a limit for an unknown time. A waiting task
     counts as using all GPUs that it could use, since it may start on the next one that becomes free.
@@ -36,9 +33,9 @@ def collect_gpu_uses(
 
 
 def reap_lost_tasks(root: Path, gpu_ids: Sequence[str]) -> None:
-    """Free the GPUs of tasks whose supervisor was killed.
+    """Frees the GPUs of tasks whose supervisor was killed.
 
-    They are free at once if no process of the task is left, otherwise soon.
+    They are free immediately if no process of the task is left, otherwise soon.
     """
     for task in {task for task in leases.find_holders(root, gpu_ids).values() if task is not None}:
         try:
@@ -81,7 +78,7 @@ def _waiting_uses(
 
 
 def _find_deadline(task: TaskFolder | None) -> float:
-    """Return the time at which a task reaches its time limit; infinity without a limit."""
+    """Returns the time at which a task reaches its time limit; infinity without a limit."""
     try:
         spec, state = (None, None) if task is None else (StoredSpec.read(task.spec), TaskState.read(task.state))
     except MalformedRecord:

@@ -1,7 +1,7 @@
-"""The leases of GPUs: which task holds which GPU. Standard library only.
+"""The leases of GPUs, which record the task that holds each GPU.
 
 A task holds a GPU by a lock, whose descriptor all its processes inherit, and by a lease that names the task. A GPU is
-free if its lock can be taken, the task in its lease is over, and no process uses it. The lease protects the GPU where
+free if its lock can be taken, the task in its lease is over, and no process uses it. The lease protects the GPU if
 locks are unreliable (NFS); the lock protects it while a process outlives its task's record. If a lease can't be read,
 the holder is the task whose record names the GPU.
 """
@@ -32,15 +32,15 @@ class GpuLocks:
         self.fds: list[int] = []
 
     def release(self) -> None:
-        """Release all locks. Calling it twice is safe."""
+        """Releases all locks. Calling it again is safe."""
         while self.fds:
             release(self.fds.pop())
 
 
 def take_gpus(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLocks | None:
-    """Take `count` of the candidates; None if fewer are free. `find_leased_gpus` then returns their ids.
+    """Takes `count` of the candidates and returns their locks; None if fewer are free.
 
-    Call it under the queue's lock.
+    `find_leased_gpus` then returns their ids. Call it under the queue's lock.
     """
     locks = GpuLocks()
     taken: list[str] = []
@@ -63,7 +63,7 @@ def take_gpus(task: TaskFolder, candidates: Iterable[str], count: int) -> GpuLoc
 
 
 def find_holders(root: Path, gpu_ids: Iterable[str]) -> dict[str, TaskFolder | None]:
-    """Return those of the GPUs that are not free, each with the task that holds it; None if the task is unknown."""
+    """Returns the GPUs that are not free, each with the task that holds it; None if the task is unknown."""
     holders: dict[str, TaskFolder | None] = {}
     for gpu_id in gpu_ids:
         holder = _find_holder(root, gpu_id)
@@ -75,14 +75,14 @@ def find_holders(root: Path, gpu_ids: Iterable[str]) -> dict[str, TaskFolder | N
 
 
 def find_leased_gpus(task: TaskFolder, candidates: Iterable[str]) -> list[str]:
-    """Return the GPUs whose lease names this task."""
+    """Returns the GPUs whose lease names this task."""
     return [gpu_id for gpu_id in candidates if _read_lease(task.root, gpu_id) == task]
 
 
 def release_leases(task: TaskFolder, gpu_ids: Iterable[str]) -> None:
-    """Remove the leases of a task whose final record can't be written yet, for example on a full disk.
+    """Removes the leases of a task whose final record can't be written yet, for example on a full disk.
 
-    Calling it twice is safe.
+    Calling it again is safe.
     """
     for gpu_id in find_leased_gpus(task, gpu_ids):
         try:
@@ -96,7 +96,7 @@ def _is_free(root: Path, gpu_id: str) -> bool:
 
 
 def _find_holder(root: Path, gpu_id: str) -> TaskFolder | None:
-    """Return the task that the lease names, if it is unfinished."""
+    """Returns the task that the lease names, if it is unfinished."""
     task = _read_lease(root, gpu_id)
     return task if task is not None and is_unfinished(task) else None
 
@@ -111,7 +111,7 @@ def _read_lease(root: Path, gpu_id: str) -> TaskFolder | None:
 
 
 def _find_task_by_record(root: Path, gpu_id: str) -> TaskFolder | None:
-    """Return the unfinished task whose own record contains this GPU."""
+    """Returns the unfinished task whose own record contains this GPU."""
     for task in iter_tasks(root):
         try:
             state, _ = TaskState.read_known(task.state)

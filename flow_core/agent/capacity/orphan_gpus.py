@@ -1,6 +1,6 @@
 """GPUs in use by tasks without a record, for example after the state directory was removed.
 
-Their processes reveal them by a variable that every task has. Standard library only.
+Their processes have a variable by which they are found.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _CACHE_S = 5.0
 
 
 def orphan_mark(task: TaskFolder, gpu_ids: Iterable[str]) -> str:
-    """Return the value of the variable for the processes of a task."""
+    """Returns the value of the variable for the processes of a task."""
     return f"{','.join(gpu_ids)}@{task.path}"
 
 
 def find_orphan_gpus(root: Path) -> dict[str, int]:
-    """Return these GPUs, each with the pid of a process that uses it. Scans every process of this machine."""
+    """Returns the GPUs in use, each with the pid of a process that uses it. Scans every process of this machine."""
     pids: dict[str, int] = {}
     for pid, value in iter_variable(VARIABLE):
         gpu_ids, _, folder = value.partition("@")
@@ -33,7 +33,7 @@ def find_orphan_gpus(root: Path) -> dict[str, int]:
 
 
 class OrphanGpuCache:
-    """Caches `find_orphan_gpus` for 5 s, because some callers ask often."""
+    """A cache of `find_orphan_gpus` for 5 s, because some callers call it often."""
 
     def __init__(self) -> None:
         self._found: dict[str, tuple[float, dict[str, int]]] = {}

@@ -11,14 +11,14 @@ from flow_core.agent.records import MalformedRecord, read_known
 
 
 def release_ports(task: TaskFolder, ports: Iterable[int]) -> None:
-    """Release those of the ports that are reserved for this task. Calling it twice is safe."""
+    """Releases the ports that are reserved for this task. Calling it again is safe."""
     for port in ports:
         if read_promise(task.root, port)[0].get("task") == task.name_in_records:
             promise_path(task.root, port).unlink(missing_ok=True)
 
 
 def read_promise(root: Path, port: int) -> tuple[dict[str, Any], str]:
-    """Return the known fields of the reservation of a port, and a sentence if there may be more; otherwise ""."""
+    """Returns the known fields of the reservation of a port, and a sentence if there may be more; otherwise ""."""
     try:
         data, problem = read_known(promise_path(root, port))
         return data or {}, problem

@@ -1,4 +1,4 @@
-"""The order of submissions and the queue of tasks that wait for GPUs. Standard library only.
+"""The order of submissions and the queue of tasks that wait for GPUs.
 
 There is no scheduler process. Each waiting supervisor checks whether it may start. A task that leaves the queue or ends
 wakes all waiting supervisors through a FIFO beside each ticket.
@@ -57,7 +57,7 @@ class QueueTicket(NamedTuple):
 
     @property
     def is_live(self) -> bool:
-        """False if no process remains that could use the ticket."""
+        """Whether a process remains that could use the ticket."""
         try:
             state, _ = TaskState.read_known(self.task.state)
         except MalformedRecord:
@@ -67,7 +67,7 @@ class QueueTicket(NamedTuple):
         return state.status == "pending" and state.supervisor is not None and state.supervisor.is_alive
 
     def select_allowed_gpus(self, reservations: Sequence[reservation_records.ReservationRecord]) -> tuple[str, ...]:
-        """Return those of the candidates that reservations allow this task to use now, free or not."""
+        """Returns the candidates that reservations allow this task to use now, free or not."""
         return reservation_records.select_open_gpus(self.candidates, self.reservation_id, reservations)
 
     def write(self) -> None:
@@ -83,7 +83,7 @@ class QueueTicket(NamedTuple):
         write_json(self.path, data)
 
     def drop(self) -> None:
-        """Leave the queue. Calling it twice is safe."""
+        """Leaves the queue. Calling it again is safe."""
         self.path.unlink(missing_ok=True)
         self.wakeup_fifo.unlink(missing_ok=True)
 
@@ -97,13 +97,13 @@ class QueuePosition(NamedTuple):
 
 @contextmanager
 def queue_lock(root: Path) -> Iterator[None]:
-    """Hold the lock of the queue. Raises OSError."""
+    """Holds the lock of the queue. Raises OSError."""
     with exclusive_lock(root / "queue" / ".lock"):
         yield
 
 
 def take_position(root: Path) -> QueuePosition:
-    """Assign the next position. Call it under the queue's lock."""
+    """Assigns the next position. Call it under the queue's lock."""
     counter = root / "queue" / "counter.json"
     last: dict[str, Any] = {}
     try:
@@ -119,13 +119,13 @@ def take_position(root: Path) -> QueuePosition:
 
 
 def enqueue(task: TaskFolder, spec: StoredSpec) -> None:
-    """Write the task's ticket if the task needs GPUs. Call it under the queue's lock."""
+    """Writes the task's ticket if the task needs GPUs. Call it under the queue's lock."""
     if spec.wants_gpus:
         _make_ticket(task, spec).write()
 
 
 def dequeue(task: TaskFolder) -> None:
-    """Remove all tickets of a task: a ticket left by a killed submit would block the task itself.
+    """Removes all tickets of a task: a ticket left by a killed submit would block the task itself.
 
     Call it under the queue's lock.
     """
@@ -139,7 +139,10 @@ def dequeue(task: TaskFolder) -> None:
 
 
 def move_to_front(task: TaskFolder, seq: int) -> None:
-    """Move this part before all other tickets: the started parts of its task wait for it. Calling it twice is safe."""
+    """Moves this part before all other tickets, since the started parts of its task wait for it.
+
+    Calling it again is safe.
+    """
     with queue_lock(task.root):
         ticket = find_ticket(task, seq)
         if ticket is None or ticket.part is None or ticket.part[0] == _FRONT or not ticket.is_live:
@@ -149,7 +152,7 @@ def move_to_front(task: TaskFolder, seq: int) -> None:
 
 
 def find_ticket(task: TaskFolder, seq: int) -> QueueTicket | None:
-    """Return the task's ticket; None if there is none or it can't be read."""
+    """Returns the task's ticket; None if there is none or it can't be read."""
     try:
         return _read(task.root, _path(task.root, seq))
     except MalformedRecord:
@@ -157,7 +160,7 @@ def find_ticket(task: TaskFolder, seq: int) -> QueueTicket | None:
 
 
 def try_take_gpus(ticket: QueueTicket) -> leases.GpuLocks | str:
-    """Return the locks of the GPUs if it is this ticket's turn and they are free; otherwise the reason, in words.
+    """Returns the locks of the GPUs if it is this ticket's turn and they are free; otherwise the reason, in words.
 
     The ticket stays in the queue. Remove it once the task has started, so that the next task starts after it.
     """
@@ -175,7 +178,7 @@ def try_take_gpus(ticket: QueueTicket) -> leases.GpuLocks | str:
 
 
 def explain_queue_wait(ticket: QueueTicket) -> str:
-    """Return the same reason without taking anything; "" if the task could start now."""
+    """Returns the reason as `try_take_gpus` does, without taking a GPU; "" if the task could start now."""
     root = ticket.task.root
     with queue_lock(root):
         reservations = reservation_records.update_and_load_live(root)
@@ -189,7 +192,7 @@ def explain_queue_wait(ticket: QueueTicket) -> str:
 
 
 def list_tickets(root: Path, before: str = _COUNTER) -> Iterator[QueueTicket]:
-    """Yield the live tickets in order, up to a file name; remove dead tickets. Call it under the queue's lock."""
+    """Yields the live tickets in order, up to a file name; removes dead tickets. Call it under the queue's lock."""
     for path in sorted((root / "queue").glob("*.json")):
         if path.name >= before:
             break
@@ -207,7 +210,7 @@ def list_tickets(root: Path, before: str = _COUNTER) -> Iterator[QueueTicket]:
 
 
 def open_wakeup_fifo(ticket: QueueTicket) -> int | None:
-    """Return a descriptor that becomes readable when the queue changes; None where FIFOs are unreliable."""
+    """Returns a descriptor that becomes readable when the queue changes; None if FIFOs are unreliable."""
     try:
         if uses_links(ticket.wakeup_fifo.parent):
             return None
@@ -220,7 +223,7 @@ def open_wakeup_fifo(ticket: QueueTicket) -> int | None:
 
 
 def notify_waiting(root: Path) -> None:
-    """Wake all waiting supervisors."""
+    """Wakes all waiting supervisors."""
     for fifo in (root / "queue").glob("*.bell"):
         try:
             fd = _open_fifo(fifo, os.O_WRONLY)
@@ -256,7 +259,7 @@ def _wait_prefix(ticket: QueueTicket) -> str:
 def _count_ahead(
     ticket: QueueTicket, gpu_ids: set[str], reservations: Sequence[reservation_records.ReservationRecord]
 ) -> int:
-    """Return how many tickets before this one compete for a GPU that this one could use.
+    """Returns the number of tickets before this one that compete for a GPU that this one could use.
 
     A ticket that can't start before a reservation ends doesn't count, since the reservation may never end. A part of a
     task on several machines doesn't count while no client is connected that could start it.
@@ -273,7 +276,7 @@ def _count_ahead(
 
 
 def _order_tickets(tickets: Iterable[QueueTicket]) -> dict[Path, tuple[int, tuple[float, str]]]:
-    """Return one order of all tickets: by number, but parts in the order of their tasks.
+    """Returns an order of all tickets: by number, but parts in the order of their tasks.
 
     The order of parts is the same on all machines, and a part follows every ticket that an earlier part follows.
     Therefore no two tasks wait for each other, on this machine or across machines.
@@ -295,9 +298,9 @@ def _competes(
 
 
 def _read(root: Path, path: Path) -> QueueTicket | None:
-    """Read a ticket; None if there is none. Raises MalformedRecord.
+    """Reads a ticket; returns None if there is none. Raises MalformedRecord.
 
-    Of a newer version's ticket the known fields are enough.
+    For a newer version's ticket, the known fields are enough.
     """
     data, problem = read_known(path)
     if data is None:
@@ -316,7 +319,7 @@ def _read(root: Path, path: Path) -> QueueTicket | None:
 
 
 def _rebuild_ticket(root: Path, path: Path) -> QueueTicket | None:
-    """Rebuild the ticket of the task with this number, for a file that can't be read; None if there is no such task.
+    """Rebuilds an unreadable ticket from the task with this number; returns None if there is no such task.
 
     A newer version's file stays unchanged: that version may be able to read it.
     """
@@ -342,7 +345,7 @@ def _make_ticket(task: TaskFolder, spec: StoredSpec) -> QueueTicket:
 
 
 def _parse_part(value: Any) -> tuple[float, str]:
-    """Parse the part of a ticket. Raises KeyError, TypeError, ValueError."""
+    """Parses the part of a ticket. Raises KeyError, TypeError, ValueError."""
     submitted_at, task_id = value
     return check_timestamp(submitted_at, "part"), str(task_id)
 
@@ -359,7 +362,7 @@ def _path(root: Path, seq: int) -> Path:
 
 
 def _open_fifo(path: Path, flags: int) -> int | None:
-    """Open a FIFO; None for any other file, which would always be readable. Raises OSError."""
+    """Opens a FIFO; returns None for any other file, which would always be readable. Raises OSError."""
     fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
     if stat.S_ISFIFO(os.fstat(fd).st_mode):
         return fd
@@ -368,7 +371,7 @@ def _open_fifo(path: Path, flags: int) -> int | None:
 
 
 def _recount(root: Path) -> tuple[int, float]:
-    """Return the highest number and time of all tasks, for a broken counter."""
+    """Returns the highest number and time of all tasks, for a broken counter."""
     seq, created_at = 0, 0.0
     for task in iter_tasks(root):
         try:

@@ -23,7 +23,7 @@ NOTHING_RESERVED = "nothing_reserved"
 
 
 def choose_reservation(request: SubmitRequest, layout: Layout) -> GpuPlan:
-    """Return the GPUs of the task with its reservation.
+    """Returns the GPUs of the task with its reservation.
 
     The reservation is the one that the task names. Without a name it is an active reservation of this user that is
     large enough: required in mode `reserved`, used if there is one in mode `auto`. Refuses with the codes of this
@@ -33,12 +33,12 @@ def choose_reservation(request: SubmitRequest, layout: Layout) -> GpuPlan:
     if reservation_id is None and mode == "spot":
         return gpus
     if not gpus.per_rank:
-        return _without_gpus(gpus, reservation_id, mode)
+        return _plan_without_gpus(gpus, reservation_id, mode)
     layout.make()
     count = gpus.per_rank * request.ranks
     with queue.queue_lock(layout.root):
         reservations = reservation_records.update_and_load_live(layout.root)
-        own = None if reservation_id is not None else _find_own(reservations, gpus, count, layout.root)
+        own = None if reservation_id is not None else _find_own_reservation(reservations, gpus, count, layout.root)
     if reservation_id is not None:
         return gpus._replace(reservation=_find_named(reservation_id, reservations, gpus, count, layout).reservation_id)
     if own is None and mode == "reserved":
@@ -46,7 +46,7 @@ def choose_reservation(request: SubmitRequest, layout: Layout) -> GpuPlan:
     return gpus if own is None else gpus._replace(reservation=own.reservation_id)
 
 
-def _without_gpus(gpus: GpuPlan, reservation_id: str | None, mode: str) -> GpuPlan:
+def _plan_without_gpus(gpus: GpuPlan, reservation_id: str | None, mode: str) -> GpuPlan:
     if reservation_id is None and mode == "auto":
         return gpus
     raise Refused(BOOKED_WITHOUT_GPU, field="reservation_id" if reservation_id is not None else "allocation_mode")
@@ -73,12 +73,12 @@ def _explain_unavailable(reservation_id: str, layout: Layout) -> Refused:
         return Refused(BOOKED_BROKEN, reservation_id=reservation_id, why=str(error))
 
 
-def _find_own(
+def _find_own_reservation(
     reservations: Sequence[ReservationRecord], gpus: GpuPlan, needed: int, root: Path
 ) -> ReservationRecord | None:
-    """Return a reservation of this user that is large enough; None if there is none.
+    """Returns a reservation of this user that is large enough; None if there is none.
 
-    Of several it prefers one with room for the task now, then the one that lasts longest.
+    Prefers a reservation with room for the task now, then the one that lasts longest.
     """
     me = user_name()
     large = [

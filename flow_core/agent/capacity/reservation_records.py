@@ -1,8 +1,8 @@
-"""The records of reservations: which GPUs are reserved for whom, and until when. Standard library only.
+"""The records of reservations: the reserved GPUs, their owner, and the end.
 
-There is one file per reservation, for all contexts of this machine; ended reservations lie in past/. No process serves
-them: the next reader, under the queue's lock, writes what has changed with time (begun, renewed, over). A file that
-can't be read reserves nothing. Of a newer version's file the known fields count, and the others are preserved.
+There is one file per reservation, for all contexts of this machine; ended reservations are in past/. No process serves
+them: the next reader, under the queue's lock, writes the changes of time (begun, renewed, over). A file that can't be
+read reserves nothing. In a newer version's file the known fields count, and the others are preserved.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ReservationRecord(NamedTuple):
         return float("inf") if self.auto_renew else self.end
 
     def at(self, now: float) -> ReservationRecord:
-        """Return the same reservation at the time `now`.
+        """Returns the same reservation at the time `now`.
 
         A reservation that has begun never has more than its duration left: setting the clock back doesn't extend it.
         """
@@ -75,7 +75,7 @@ class ReservationRecord(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> ReservationRecord:
-        """Read a record. Raises MalformedRecord; NewerRecord if its known fields don't describe it completely."""
+        """Reads a record. Raises MalformedRecord; NewerRecord if its known fields don't describe it completely."""
         problem = ""
         try:
             known, problem = read_known(path)
@@ -93,7 +93,7 @@ class ReservationRecord(NamedTuple):
 
 
 def update_and_load_live(root: Path, now: float | None = None) -> list[ReservationRecord]:
-    """Return the reservations that are not over, oldest first; write what has changed with time.
+    """Returns the reservations that are not over, oldest first; writes the changes of time.
 
     Call it under the queue's lock.
     """
@@ -108,12 +108,12 @@ def update_and_load_live(root: Path, now: float | None = None) -> list[Reservati
 
 
 def load_without_lock(root: Path) -> list[ReservationRecord]:
-    """Return the same as `update_and_load_live` for callers that decide nothing: needs no lock and writes nothing."""
+    """Returns the same as `update_and_load_live`, for callers that decide nothing: needs no lock, writes nothing."""
     return _sort_live(reservation.at(time.time()) for reservation in _load_readable(root))
 
 
 def save_record(root: Path, reservation: ReservationRecord) -> None:
-    """Write the record; move it to past/ if it is over. Call it under the queue's lock."""
+    """Writes the record; moves it to past/ if it is over. Call it under the queue's lock."""
     folder, name = root / "reservations", f"{reservation.reservation_id}.json"
     make_private_folder(folder / "past")
     write_json(folder / name, {**_read_existing(folder / name), **reservation._asdict()})
@@ -122,14 +122,14 @@ def save_record(root: Path, reservation: ReservationRecord) -> None:
 
 
 def remove_staging_files(root: Path) -> None:
-    """Remove the temporary files of killed writers. Call it under the queue's lock."""
+    """Removes the temporary files of killed writers. Call it under the queue's lock."""
     for leftover in (root / "reservations").glob(".*"):
         if stat.S_ISREG(os.lstat(leftover).st_mode):
             leftover.unlink(missing_ok=True)
 
 
 def find_record(root: Path, reservation_id: str) -> Path | None:
-    """Return the path of the record, over or not; None if there is none."""
+    """Returns the path of the record, over or not; None if there is none."""
     name = f"{reservation_id}.json"
     places = (root / "reservations" / name, root / "reservations" / "past" / name)
     known = re.fullmatch(_FILE, name) is not None
@@ -137,7 +137,7 @@ def find_record(root: Path, reservation_id: str) -> Path | None:
 
 
 def list_files(folder: Path) -> list[Path]:
-    """Return the record files in a folder, readable or not."""
+    """Returns the record files in a folder, readable or not."""
     try:
         return [folder / name for name in os.listdir(folder) if re.fullmatch(_FILE, name)]
     except OSError:
@@ -145,7 +145,7 @@ def list_files(folder: Path) -> list[Path]:
 
 
 def find_reserved_gpus(reservations: Iterable[ReservationRecord]) -> dict[str, ReservationRecord]:
-    """Return the reserved GPUs, each with the active reservation that holds it."""
+    """Returns the reserved GPUs, each with the active reservation that holds it."""
     reserved: dict[str, ReservationRecord] = {}
     for reservation in reservations:
         if reservation.is_active:
@@ -156,9 +156,9 @@ def find_reserved_gpus(reservations: Iterable[ReservationRecord]) -> dict[str, R
 def select_open_gpus(
     candidates: Iterable[str], reservation_id: str | None, reservations: Sequence[ReservationRecord]
 ) -> tuple[str, ...]:
-    """Return the candidates that a task may use now: those of its reservation; without one, those that nobody reserved.
+    """Returns the candidates that a task may use now: those of its reservation, or those without a reservation.
 
-    Before its reservation begins a task may use none. After it has ended the task waits like any other.
+    Before its reservation begins, a task may use none. After its end, the task waits like any other.
     """
     own_id = next(
         (reservation.reservation_id for reservation in reservations if reservation.reservation_id == reservation_id),
@@ -171,7 +171,7 @@ def select_open_gpus(
 def explain_wait(
     free: int, candidates: Sequence[str], reservation_id: str | None, reservations: Sequence[ReservationRecord]
 ) -> str:
-    """Explain why a task with these candidates waits; `free` is the number of free ones that it may use."""
+    """Explains why a task with these candidates waits; `free` is the number of free GPUs that it may use."""
     reserved = find_reserved_gpus(reservations)
     own = next((reservation for reservation in reservations if reservation.reservation_id == reservation_id), None)
     if own is not None and not own.begun:
@@ -183,7 +183,7 @@ def explain_wait(
 
 
 def describe_reserved(holders: Iterable[ReservationRecord]) -> list[str]:
-    """Count the GPUs of each reservation: "4 reserved until 14:00 by res_abc"."""
+    """Counts the GPUs of each reservation: "4 reserved until 14:00 by res_abc"."""
     counts: dict[ReservationRecord, int] = {}
     for reservation in holders:
         counts[reservation] = counts.get(reservation, 0) + 1
@@ -194,12 +194,12 @@ def describe_reserved(holders: Iterable[ReservationRecord]) -> list[str]:
 
 
 def describe_end(reservation: ReservationRecord) -> str:
-    """Describe the end in words: "until 14:00"."""
+    """Describes the end in words: "until 14:00"."""
     return "until it is released" if reservation.auto_renew else f"until {format_time(reservation.end)}"
 
 
 def format_time(moment: float) -> str:
-    """Format a time in the local time zone, with the date unless it is today."""
+    """Formats a time in the local time zone, with the date unless it is today."""
     local, today = time.localtime(moment), time.localtime()
     return time.strftime("%H:%M" if local[:3] == today[:3] else "%Y-%m-%d %H:%M", local)
 
@@ -213,7 +213,7 @@ def _load_readable(root: Path) -> Iterator[ReservationRecord]:
 
 
 def _read_existing(path: Path) -> dict[str, Any]:
-    """Return the current content of the record, with the fields of other versions."""
+    """Returns the current content of the record, with the fields of other versions."""
     try:
         return read_known(path)[0] or {}
     except MalformedRecord:

@@ -1,4 +1,4 @@
-"""The request for a reservation and the report of one, as clients send and receive them. Standard library only."""
+"""The request for a reservation and the report of one, as clients send and receive them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ReservationRequest(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> ReservationRequest:
-        """Parse a request that another machine sent as JSON. Raises ValueError."""
+        """Parses a request that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
         duration_s = fields.moment("duration_s")
         if not 0 < duration_s <= LONGEST_S:
@@ -51,9 +51,9 @@ class ReservationRequest(NamedTuple):
 
 
 class ReservationReport(NamedTuple):
-    """One reservation as it is now. Times are seconds since the epoch.
+    """The current state of one reservation. Times are seconds since the epoch.
 
-    Of a reservation with an unusable record only the id, the status, the context of the caller and the message are
+    For a reservation with an unusable record, only the id, the status, the context of the caller and the message are
     known.
     """
 
@@ -90,7 +90,7 @@ class ReservationReport(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> ReservationReport:
-        """Parse a report that another machine sent as JSON. Raises ValueError."""
+        """Parses a report that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
         reservation_id, status = fields.text("reservation_id"), fields.text("status")
         if check_reservation_id(reservation_id) and status not in _STATUSES:

@@ -1,4 +1,4 @@
-"""Creates, lists and releases reservations of this machine's GPUs, for one context. Standard library only."""
+"""Creates, lists and releases reservations of this machine's GPUs, for one context."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Reservations:
         self._past_reports: dict[str, ReservationReport] = {}
 
     def make(self, request: ReservationRequest) -> ReservationReport:
-        """Create a reservation. Refuses with STARTS_IN_PAST, STARTS_TOO_LATE, GPUS_TAKEN.
+        """Creates a reservation. Refuses with STARTS_IN_PAST, STARTS_TOO_LATE, GPUS_TAKEN.
 
-        With an id in the request, calling it twice is safe.
+        With an id in the request, calling it again is safe.
         """
         root = self._layout.root
         self._layout.make()
@@ -55,7 +55,7 @@ class Reservations:
         return ReservationReport.of(record)
 
     def all(self) -> list[ReservationReport]:
-        """Return all reservations, newest first.
+        """Returns all reservations, newest first.
 
         A reservation with a broken record has the status `failed`, and its message gives the reason.
         """
@@ -67,13 +67,13 @@ class Reservations:
         return sorted(found, key=lambda one: (one.created_at, one.reservation_id), reverse=True)
 
     def get(self, reservation_id: str) -> ReservationReport:
-        """Return a reservation. Refuses with NO_RESERVATION."""
+        """Returns a reservation. Refuses with NO_RESERVATION."""
         with self._lock() as now:
             reservation_records.update_and_load_live(self._layout.root, now)
             return self._read(self._find_path(reservation_id), now)
 
     def release(self, reservation_id: str) -> None:
-        """End a reservation. Calling it twice is safe.
+        """Ends a reservation. Calling it again is safe.
 
         Refuses with NO_RESERVATION, and with NOT_GIVEN_BACK if a newer version wrote the record.
         """
@@ -96,7 +96,7 @@ class Reservations:
         queue.notify_waiting(root)
 
     def openings(self, gpu_ids: Sequence[str], start: float | None, end: float | None) -> list[Opening]:
-        """Return the periods in which GPUs can be reserved, as `find_openings` does."""
+        """Returns the periods in which GPUs can be reserved, as `find_openings` does."""
         root = self._layout.root
         with self._lock() as now:
             uses = collect_gpu_uses(root, gpu_ids, reservation_records.update_and_load_live(root, now), now)
@@ -104,15 +104,15 @@ class Reservations:
 
     @contextmanager
     def _lock(self) -> Iterator[float]:
-        """Hold the queue's lock; yield the time at which it was taken."""
+        """Holds the queue's lock; yields the time at which it was taken."""
         self._layout.make()
         with queue.queue_lock(self._layout.root):
             yield time.time()
 
     def _plan(self, request: ReservationRequest, now: float) -> ReservationRecord:
-        """Return the reservation without its GPUs. Refuses with STARTS_IN_PAST, STARTS_TOO_LATE.
+        """Returns the reservation without its GPUs. Refuses with STARTS_IN_PAST, STARTS_TOO_LATE.
 
-        The start is a whole second, so that it reads back as it is shown.
+        The start is a whole second, so that users see the exact start.
         """
         requested_start = now if request.start is None else request.start
         if requested_start < now - _START_TOLERANCE_S:
@@ -153,7 +153,7 @@ class Reservations:
             return ReservationReport(path.stem, "failed", self._layout.context, why)
 
     def _read_past(self, path: Path) -> ReservationReport:
-        """Return an ended reservation; it never changes, so it is read once."""
+        """Returns an ended reservation; it never changes, so it is read once."""
         if path.name not in self._past_reports:
             self._past_reports[path.name] = self._read(path, time.time())
         return self._past_reports[path.name]

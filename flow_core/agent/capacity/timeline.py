@@ -1,4 +1,4 @@
-"""The use of this machine's GPUs over time: when each GPU is free."""
+"""The use of this machine's GPUs over time, and the periods in which they are free."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ class TimeSlot(NamedTuple):
 
 
 def find_free_gpus(gpu_ids: Iterable[str], uses: Collection[GpuUse], start: float, end: float) -> list[str]:
-    """Return the GPUs that are free during the whole period, in the given order."""
+    """Returns the GPUs that are free during the whole period, in the given order."""
     used = {use.gpu_id for use in uses if use.overlaps(start, end)}
     return [gpu_id for gpu_id in gpu_ids if gpu_id not in used]
 
 
 def list_slots(gpu_ids: Collection[str], uses: Collection[GpuUse], start: float, end: float) -> list[TimeSlot]:
-    """Return the slots from `start` to `end` in order. A new slot begins wherever a GPU is taken or becomes free.
+    """Returns the slots from `start` to `end` in order. A new slot begins when a GPU is taken or becomes free.
 
     Periods without a free GPU are left out.
     """
     found: list[TimeSlot] = []
-    for one in _split(gpu_ids, uses, start, end) if start < end else ():
-        if found and found[-1].end == one.start and found[-1].gpus == one.gpus:
-            found[-1] = found[-1]._replace(end=one.end)
-        elif one.gpus:
-            found.append(one)
+    for slot in _split(gpu_ids, uses, start, end) if start < end else ():
+        if found and found[-1].end == slot.start and found[-1].gpus == slot.gpus:
+            found[-1] = found[-1]._replace(end=slot.end)
+        elif slot.gpus:
+            found.append(slot)
     return found
 
 
@@ -55,5 +55,5 @@ def _split(gpu_ids: Collection[str], uses: Collection[GpuUse], start: float, end
     uses_of_gpus = [use for use in uses if use.gpu_id in gpu_ids and use.overlaps(start, end)]
     cuts = {moment for use in uses_of_gpus for moment in (use.start, use.end) if start < moment < end}
     moments = sorted({start, end} | cuts)
-    for one, other in zip(moments, moments[1:]):
-        yield TimeSlot(one, other, frozenset(find_free_gpus(gpu_ids, uses_of_gpus, one, other)))
+    for slot_start, slot_end in zip(moments, moments[1:]):
+        yield TimeSlot(slot_start, slot_end, frozenset(find_free_gpus(gpu_ids, uses_of_gpus, slot_start, slot_end)))

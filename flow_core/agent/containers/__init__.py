@@ -1,1 +1,1 @@
-"""Tasks in containers: the commands for the engine, and the end of the containers. Standard library only."""
+"""Tasks in containers: the commands for the engine, and the end of the containers."""

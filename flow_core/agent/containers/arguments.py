@@ -1,7 +1,4 @@
-"""The arguments of `podman` and `docker` to run a rank of a task in a container, or to enter it.
-
-Standard library only.
-"""
+"""The arguments of `podman` and `docker` to run a rank of a task in a container, or to enter it."""
 
 from __future__ import annotations
 
@@ -14,14 +11,14 @@ from flow_core.agent.supervisor.namespace import Mount
 WORKSPACE = "/workspace"
 # The container uses this machine's network, so that ports and MASTER_ADDR mean the same inside and outside, and its
 # shared memory, since the 64 MB of a container are too small for PyTorch's data loaders, and NCCL meets other ranks
-# there. No second copy of the log on the engine's disk, and no SELinux label that hides mounts.
+# there. The engine stores no second copy of the log, and no SELinux label hides the mounts.
 _RUN_OPTIONS = (
     *("run", "--rm", "--pull=never", "--log-driver=none"),
     *("--network=host", "--ipc=host", "--security-opt=label=disable"),
 )
 _BASH_OR_SH = "if command -v bash >/dev/null 2>&1; then exec bash {0}; else exec sh {0}; fi"
 _COMMAND_LINE_SCRIPT, _SHELL_SCRIPT = _BASH_OR_SH.format('-c "$0"'), _BASH_OR_SH.format("-i")
-# Hang up every process that has our mark in its environment: all children of a marked process inherit it.
+# Sends SIGHUP to every process with the mark in its environment: all children of a marked process inherit it.
 _HANG_UP_SCRIPT = """for file in $(grep -ls "$0" /proc/[0-9]*/environ); do
 pid=${file#/proc/}; pid=${pid%/environ}; kill -s HUP "$pid"; kill -s CONT "$pid"; done"""
 
@@ -43,7 +40,7 @@ class Container(NamedTuple):
     on_terminal: bool = False
 
     def run(self) -> list[str]:
-        """Return the argv that runs it, without the value of any variable.
+        """Returns the argv that runs it, without the value of any variable.
 
         A command line replaces the image's entrypoint.
         """
@@ -71,7 +68,7 @@ class Container(NamedTuple):
 
 
 def build_container_argv(command: str | Sequence[str]) -> list[str]:
-    """Return the argv inside a container; a list stays as it is.
+    """Returns the argv inside a container; a list is unchanged.
 
     A command line goes to bash if the image has it, otherwise to sh.
     """
@@ -79,7 +76,7 @@ def build_container_argv(command: str | Sequence[str]) -> list[str]:
 
 
 def add_workspace(folder: str, binds: Sequence[Mount]) -> list[Mount]:
-    """Add a bind of this machine's folder to /workspace, unless another bind has that target."""
+    """Adds a bind of this machine's folder to /workspace, unless another bind has that target."""
     is_taken = any(bind.target.rstrip("/") == WORKSPACE for bind in binds)
     return [*binds] if is_taken else [Mount(folder, WORKSPACE), *binds]
 
@@ -87,7 +84,7 @@ def add_workspace(folder: str, binds: Sequence[Mount]) -> list[Mount]:
 def build_enter_argv(
     engine: ContainerEngine, name: str, mark: str, command: str | None, *, on_terminal: bool
 ) -> list[str]:
-    """Return the argv of a shell inside a running container.
+    """Returns the argv of a shell inside a running container.
 
     `mark` is a variable by which `build_hang_up_arguments` finds the processes.
     """
@@ -97,7 +94,7 @@ def build_enter_argv(
 
 
 def build_hang_up_arguments(name: str, mark: str) -> list[str]:
-    """Return the arguments that end what `build_enter_argv` started: a killed client leaves it running."""
+    """Returns the arguments that end the processes of `build_enter_argv`, which a killed client leaves running."""
     return ["exec", name, "sh", "-c", _HANG_UP_SCRIPT, mark]
 
 
@@ -107,5 +104,5 @@ def _format_bind(mount: Mount) -> str:
 
 
 def _quote(field: str) -> str:
-    """Quote a field; both engines read a mount as a line of CSV."""
+    """Quotes a field; both engines read a mount as a line of CSV."""
     return '"' + field.replace('"', '""') + '"' if any(sign in field for sign in ',"\n\r') else field

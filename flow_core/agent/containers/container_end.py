@@ -1,4 +1,4 @@
-"""Ends the containers of a task, for a supervisor or a reaper. Standard library only."""
+"""Ends the containers of a task, for a supervisor or a reaper."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RETRY_S = 2.0
 
 
 class ContainerEnd:
-    """Ends every container of one task, and the clients that could start more of them.
+    """The end of every container of one task, and of the clients that could start more of them.
 
     A client is recognized by the container's name in its arguments. The task's mark isn't enough: helper processes of
     an engine, such as the process that holds all containers of a podman user, may carry it and must continue.
@@ -40,9 +40,9 @@ class ContainerEnd:
         is_urgent: Callable[[], bool] = lambda: False,
         on_silence: Callable[[str], None] = lambda why: None,
     ) -> None:
-        """Send SIGTERM; after the grace period SIGKILL (at once if urgent). Return when nothing is left.
+        """Sends SIGTERM; after the grace period SIGKILL (immediately if urgent). Returns when nothing is left.
 
-        While the engine doesn't respond, the state is unknown: the method keeps asking and calls `on_silence` with the
+        While the engine doesn't respond, the state is unknown: the method retries and calls `on_silence` with the
         reason, which may raise. If it is urgent, it ends the clients and returns instead.
         """
         deadline = time.monotonic() + grace_s
@@ -63,7 +63,7 @@ class ContainerEnd:
             delay_s = min(delay_s * 1.5, 0.5)
 
     def _step(self, is_kill: bool) -> bool:
-        """Do one step; True if there is no container and no client that could create one."""
+        """Does one step; returns whether no container is left, and no client that could create one."""
         found = self._containers()
         for container in found:
             self._kill(container) if is_kill else self._terminate(container)

@@ -1,4 +1,4 @@
-"""Builds the engine command that enters a task that runs in a container. Standard library only."""
+"""Builds the engine command that enters a task that runs in a container."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONTAINER_CLOSED = "container_closed"
 ENGINE_GONE = "engine_gone"
 
 _CLEANUP_TRIES, _CLEANUP_PAUSE_S = 3, 0.3
-_START_TIMEOUT_S = 10.0  # a task counts as running once the engine was asked to run it
+_START_TIMEOUT_S = 10.0  # a task counts as running once the engine got the command to run it
 
 
 class ContainerEntry(NamedTuple):
@@ -32,7 +32,7 @@ class ContainerEntry(NamedTuple):
 
 
 def make_container_entry(stored: StoredTask, command: str | None, node: int, *, on_terminal: bool) -> ContainerEntry:
-    """Build the client command; wait up to 10 s for a container that is starting.
+    """Builds the client command; waits up to 10 s for a container that is starting.
 
     Refuses with CONTAINER_CLOSED, ENGINE_GONE.
     """
@@ -51,8 +51,8 @@ def make_container_entry(stored: StoredTask, command: str | None, node: int, *, 
             except FileNotFoundError:
                 return  # without the engine there is nothing to clean up
             except EngineError:
-                # A busy engine fails now and then; try again. Or the container has ended with all its processes; or it
-                # has no grep, and the command ends with the task.
+                # Retry: a busy engine fails now and then. Otherwise the container has ended with all its processes, or
+                # it has no grep, and the command ends with the task.
                 time.sleep(_CLEANUP_PAUSE_S)
 
     env = {**engine.environment, mark: "1"}

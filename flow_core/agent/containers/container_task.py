@@ -1,4 +1,4 @@
-"""A task that runs in containers, in each phase of its life. Standard library only.
+"""A task that runs in containers, in each phase of its life.
 
 Only supervisors of such tasks load this, before they report to the submitter.
 """
@@ -54,7 +54,7 @@ class ContainerTask:
         self._check_at: float | None = None
 
     def fetch(self) -> TaskOutcome | None:
-        """Fetch the image; None once it is on this machine, otherwise the outcome of the task."""
+        """Fetches the image; returns None once it is on this machine, otherwise the outcome of the task."""
         for name in (self._image, qualify_image(self._image)):
             if self._engine.has_image(name):
                 self._image = name
@@ -63,12 +63,12 @@ class ContainerTask:
         return ImagePull(self._writer, self._stop, self._engine).run(self._image)
 
     def enqueue(self) -> None:
-        """Join the GPU queue, at the position that the task got when it was submitted. Calling it twice is safe."""
+        """Joins the GPU queue, at the position that the task got when it was submitted. Calling it again is safe."""
         with queue.queue_lock(self._writer.task.root):
             queue.enqueue(self._writer.task, self._writer.spec)
 
     def launch(self, rank: int, env: Mapping[str, str], binds: Sequence[Mount], gpus: Sequence[str]) -> ProcessLaunch:
-        """Return the launch of the client that runs a rank; `env` is the environment inside the container.
+        """Returns the launch of the client that runs a rank; `env` is the environment inside the container.
 
         The client inherits no GPU lock: helper processes of the engine would hold it forever. The lease protects the
         GPU instead.
@@ -96,17 +96,17 @@ class ContainerTask:
         return ProcessLaunch(container.run(), {**client_env, **inherited}, str(self._writer.task.path))
 
     def note_unknown_exit(self) -> None:
-        """Note the exit of a process that is no rank; it may be the monitor that podman runs beside each container."""
+        """Notes the exit of a process that is no rank; it may be the monitor that podman runs beside each container."""
         if self._engine.name == "podman":
             self._check_at = time.monotonic() + _EXIT_DELAY_S
 
     @property
     def check_in_s(self) -> float | None:
-        """The time until `kill_orphaned_clients` must be called; None if it need not be called."""
+        """The time until `kill_orphaned_clients` must be called; None if no call is needed."""
         return None if self._check_at is None else max(0.0, self._check_at - time.monotonic())
 
     def kill_orphaned_clients(self, running: Mapping[int, int]) -> None:
-        """Kill clients (rank by pid) whose container's monitor was killed: they would wait for it forever."""
+        """Kills clients (rank by pid) whose container's monitor was killed: they would wait for it forever."""
         if self._check_at is None or time.monotonic() < self._check_at:
             return
         self._check_at = None
@@ -115,16 +115,16 @@ class ContainerTask:
             name = container_name(self._writer.task.task_id, self._writer.state.attempt, rank)
             is_watched = any(has_argument(other, f"\0-n\0{name}\0") for other in table)
             if not is_watched and self._has_started(name):
-                os.kill(pid, signal.SIGKILL)  # our child, not yet reaped, so the pid is still its own
+                os.kill(pid, signal.SIGKILL)  # a child that was not reaped yet, so the pid is not reused
 
     def end(self, children: Sequence[ProcessIdentity], pause: Callable[[float], None]) -> None:
-        """Return once no container of the task is left, and no process that could start one."""
+        """Returns once no container of the task is left, and no process that could start one."""
         tree = ProcessTree(self._writer.spec.mark, children, os.getpid())
         end = ContainerEnd(self._engine, self._writer.task.task_id, tree)
         end.run(read_grace_s(), pause, self._stop.is_urgent, self._report_unresponsive)
 
     def explain_exit(self, code: int, message: str, files: SpoolFiles) -> tuple[int, str]:
-        """Return the exit code and message of a rank, with the engine's error message if the engine failed."""
+        """Returns the exit code and message of a rank, with the engine's error message if the engine failed."""
         found = _ENGINE_ERROR.fullmatch(find_last_line(_tail(files.log))) if code in (1, 125, 126, 127) else None
         if found is None or (code == 1 and not found[1]):
             return code, message
@@ -132,9 +132,9 @@ class ContainerTask:
         return (127 if found[1] else code), f"{self._engine.name}: {found[2]}"
 
     def _has_started(self, name: str) -> bool:
-        """Return True if the container runs, or if no monitor saw its exit.
+        """Returns whether the container runs, or no monitor saw its exit.
 
-        False for a container that ended normally, whose client is still cleaning up.
+        Returns False for a container that ended normally, whose client is still cleaning up.
         """
         try:
             state, code = self._engine.state_of(name)
@@ -145,7 +145,7 @@ class ContainerTask:
     def _variables(self, env: Mapping[str, str], gpus: Sequence[str]) -> dict[str, str]:
         container_env = {**self._plan.defaults, **env}
         if not gpus or self._engine.name == "podman":
-            # Images set "all" here, and NVIDIA's hook would obey it where it is the default.
+            # Images set "all" here, and NVIDIA's hook would obey it if the hook is the default.
             container_env["NVIDIA_VISIBLE_DEVICES"] = "void"
         return container_env
 
@@ -161,7 +161,7 @@ class ContainerTask:
 
 
 def qualify_image(image: str) -> str:
-    """Return the image name with its registry, which podman would ask for: docker's own if none is named."""
+    """Returns the image name with a registry: docker's if none is named. Without one, podman would prompt for it."""
     first, slash, _ = image.partition("/")
     if slash and (first == "localhost" or "." in first or ":" in first):
         return image

@@ -1,4 +1,4 @@
-"""podman or docker, and the few commands of them that we use. Standard library only.
+"""podman or docker, and the few commands of them that the agent uses.
 
 Loaded only for tasks with an image: importing `subprocess` takes as long as the rest of a supervisor's start.
 """
@@ -22,7 +22,7 @@ STEERING = (
 _DEADLINE_S = 10.0
 _STATE_DEADLINE_S = 5.0
 _LENGTH_MAX = 500
-# Reaches every process but the first; an init forwards it to that one. kill is built into every sh.
+# Signals every process except the first; an init forwards the signal to its child. kill is built into every sh.
 _TERM_ALL = "kill -s TERM -1"
 
 
@@ -43,7 +43,7 @@ class ContainerEngine(NamedTuple):
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> ContainerEngine:
-        """Parse an engine. Raises KeyError, TypeError or ValueError for anything else."""
+        """Parses an engine. Raises KeyError, TypeError or ValueError for anything else."""
         return cls(str(data["name"]), str(data["path"]), tuple(data["options"]), dict(data["env"]))
 
     @property
@@ -56,7 +56,7 @@ class ContainerEngine(NamedTuple):
         return "--init" in self.options
 
     def ask(self, *arguments: str, deadline_s: float = _DEADLINE_S) -> str:
-        """Run a command and return its output. Raises EngineError; FileNotFoundError if the client is missing."""
+        """Runs a command and returns its output. Raises EngineError; FileNotFoundError if the client is missing."""
         try:
             done = subprocess.run(
                 [self.path, *arguments],
@@ -81,11 +81,11 @@ class ContainerEngine(NamedTuple):
         return self._succeeds("image", "inspect", "--format", "{{.Id}}", image)
 
     def containers(self, mark: str) -> list[str]:
-        """Return the ids of a task's containers in any state. Raises EngineError, FileNotFoundError."""
+        """Returns the ids of a task's containers in any state. Raises EngineError, FileNotFoundError."""
         return self.ask("ps", "--all", "--quiet", "--filter", f"label={MARK_LABEL}={mark}").split()
 
     def state_of(self, name: str) -> tuple[str, int]:
-        """Return the state in the engine's word ("running") and the exit code, which is -1 if no monitor saw the exit.
+        """Returns the engine's name of the state ("running") and the exit code, which is -1 if no monitor saw the exit.
 
         Raises EngineError, also if there is no such container; FileNotFoundError.
         """
@@ -96,18 +96,18 @@ class ContainerEngine(NamedTuple):
         return word, int(code or 0)
 
     def terminate(self, name: str) -> bool:
-        """Send SIGTERM to every process of a container; False if that failed."""
+        """Sends SIGTERM to every process of a container; returns False if that failed."""
         # Without an init the first process is the command itself, which _TERM_ALL doesn't reach.
         is_first_sent = not self.has_init and self._succeeds("kill", "--signal", "TERM", name)
         is_rest_sent = self._succeeds("exec", name, "sh", "-c", _TERM_ALL)
         return is_first_sent or is_rest_sent or self._succeeds("kill", "--signal", "TERM", name)
 
     def kill(self, name: str) -> bool:
-        """Send SIGKILL; False if that failed."""
+        """Sends SIGKILL; returns False if that failed."""
         return self._succeeds("kill", name)
 
     def remove(self, name: str) -> None:
-        """Remove a container that has ended or never started. Calling it twice is safe."""
+        """Removes a container that has ended or never started. Calling it again is safe."""
         self._succeeds("rm", "--force", name)
 
     def _succeeds(self, *arguments: str) -> bool:
@@ -119,7 +119,7 @@ class ContainerEngine(NamedTuple):
 
 
 def find_last_line(output: bytes) -> str:
-    """Return the last line with content, made printable. Skips docker's hint to read its help."""
+    """Returns the last line with content, made printable. Skips docker's hint to read its help."""
     lines = [line.strip() for line in output.decode(errors="replace").splitlines()]
     useful = [line for line in lines if line and not line.startswith(("Run 'docker", "See 'docker"))]
     text = useful[-1][:_LENGTH_MAX] if useful else ""

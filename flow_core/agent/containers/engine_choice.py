@@ -36,7 +36,7 @@ _cache: dict[tuple[str | None, ...], tuple[float, EngineChoice]] = {}
 
 
 def choose_engine(requested: str | None = None) -> EngineChoice:
-    """Return the requested one of ENGINES, otherwise podman, otherwise docker. May take seconds; cached for 10 s.
+    """Returns the requested engine of ENGINES, otherwise podman, otherwise docker. May take seconds; cached for 10 s.
 
     Refuses with NO_ENGINE if there is none.
     """
@@ -51,7 +51,7 @@ def choose_engine(requested: str | None = None) -> EngineChoice:
 
 
 def likely_engine(requested: Any = None) -> ContainerEngine:
-    """Return the engine that PATH suggests; for showing a command without waiting."""
+    """Returns the likely engine, by PATH; used to show a command without a wait."""
     names = [requested] if requested in ENGINES else ENGINES
     name = next((name for name in names if shutil.which(name)), names[0])
     return ContainerEngine(name, name, tuple(_podman_options() if name == "podman" else _docker_options("")), {})
@@ -80,7 +80,7 @@ def _make_choice(name: str, path: str, options: list[str]) -> EngineChoice:
 
 
 def _podman_options() -> list[str]:
-    """Return podman's options.
+    """Returns podman's options.
 
     Without root, podman maps the user to itself, so that files written to mounts belong to the user.
     """
@@ -92,21 +92,21 @@ def _podman_options() -> list[str]:
 
 
 def _docker_options(security: str) -> list[str]:
-    """Return docker's options: a container runs as the user; with rootless docker the container's root is the user."""
+    """Returns docker's options: a container runs as the user; with rootless docker the container's root is the user."""
     if os.geteuid() == 0 or "name=rootless" in security or sys.platform == "darwin":
         return ["--init", _NO_LIMIT]
     return ["--init", _NO_LIMIT, f"--user={os.geteuid()}:{os.getegid()}"]
 
 
 def _has_podman_init() -> bool:
-    """Return True if podman has an init: Debian has it in a separate package, and podman's machine on macOS has one."""
+    """Returns whether podman has an init. Debian has it in a separate package; podman's machine on macOS has one."""
     if sys.platform == "darwin" or shutil.which("catatonit"):
         return True
     return any(Path(path).exists() for path in _PODMAN_INITS)
 
 
 def _ask_docker(path: str) -> str:
-    """Return docker's security options. Raises EngineError if no engine on this machine responds."""
+    """Returns docker's security options. Raises EngineError if no engine on this machine responds."""
     host = os.environ.get("DOCKER_HOST", "")
     if host and not host.startswith("unix://"):
         raise EngineError("DOCKER_HOST points to another machine")
@@ -115,7 +115,7 @@ def _ask_docker(path: str) -> str:
 
 
 def _user_defaults() -> dict[str, str]:
-    """Return variables for an image that doesn't know our uid.
+    """Returns variables for an image that doesn't know the user's uid.
 
     Without them its programs would use / as the home directory and find no user name.
     """

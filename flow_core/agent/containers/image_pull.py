@@ -1,4 +1,4 @@
-"""Pulls the image of a task that waits for it. Standard library only."""
+"""Pulls the image of a task that waits for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ class ImagePull:
         self._output_tail = b""
 
     def run(self, image: str) -> TaskOutcome | None:
-        """Pull the image; None on success, otherwise the outcome of the task. Takes as long as the network needs."""
+        """Pulls the image; returns None on success, otherwise the outcome of the task.
+
+        Takes as long as the network needs.
+        """
         self._writer.set_message(f"pulling {image}")
         argv = [self._engine.path, "pull", image]
         try:
@@ -65,7 +68,7 @@ class ImagePull:
         return self._end(child)
 
     def _end(self, child: LaunchedProcess) -> int:
-        """Return the wait status of the client; end it first if the task must stop."""
+        """Returns the wait status of the client; ends it first if the task must stop."""
         if self._stop.must_stop:
             end_tree(
                 lambda: [one] if (one := find_process(child.pid)) and not one.is_zombie else [], _GRACE_S, time.sleep

@@ -24,15 +24,15 @@ class PrunedTask(NamedTuple):
 
 
 def get_key(spec: StoredSpec) -> str | None:
-    """Return the idempotency key that a task was submitted with."""
+    """Returns the idempotency key that a task was submitted with."""
     key = spec.config.get("idempotency_key")
     return key if isinstance(key, str) else None
 
 
 def remember_key(layout: Layout, key: str, task: EndedTask) -> None:
-    """Store the key. Call it before the task is removed, under the context's lock.
+    """Stores the key. Call it before the task is removed, under the context's lock.
 
-    Calling it twice is safe. Raises OSError.
+    Calling it again is safe. Raises OSError.
     """
     make_private_folder(layout.pruned)
     data = {"task_id": task.task_id, "status": task.status, "ended_at": task.ended_at, "pruned_at": time.time()}
@@ -40,7 +40,7 @@ def remember_key(layout: Layout, key: str, task: EndedTask) -> None:
 
 
 def find_key(layout: Layout, key: str) -> PrunedTask | None:
-    """Return the pruned task that had this key; None if there is none. Raises OSError."""
+    """Returns the pruned task that had this key; None if there is none. Raises OSError."""
     try:
         data = read_json(_record_path(layout, key))
         if data is None:

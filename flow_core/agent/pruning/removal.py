@@ -1,4 +1,4 @@
-"""Removes ended tasks, each in one step; the garbage collection removes what a crash leaves behind."""
+"""Removes ended tasks, each in one step; the garbage collection removes the leftovers of a crash."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def remove_tasks(
     *,
     keeps_key: bool = True,
 ) -> RemovalResult:
-    """Remove each of these tasks that may be removed now.
+    """Removes the tasks that may be removed now.
 
-    A task that made files is removed only if `with_made_files` contains it. The idempotency keys stay known;
+    A task that created files is removed only if `with_made_files` contains it. The idempotency keys stay known;
     `keeps_key` is False only for a task whose id no client has. The context's lock is held for one task at a time,
     so that no submit waits long. The disk space is free soon after the call.
     """
@@ -81,17 +81,17 @@ def _remove(
         spec = record[0]
         if keeps_key and (key := get_key(spec)) is not None:
             remember_key(layout, key, found)
-        _remove_claims(task, spec)
+        _remove_ticket_and_ports(task, spec)
         task.path.rename(trash_path(task.path))
     finally:
         release(lock)
     return found
 
 
-def _remove_claims(task: TaskFolder, spec: StoredSpec) -> None:
-    """Remove the ticket and the port records of the task.
+def _remove_ticket_and_ports(task: TaskFolder, spec: StoredSpec) -> None:
+    """Removes the ticket and the port records of the task.
 
-    Without the task's record they would count again while its submitter lives.
+    Without the task's record they would be valid again while its submitter lives.
     """
     with queue.queue_lock(task.root):
         ticket = queue.find_ticket(task, spec.seq)

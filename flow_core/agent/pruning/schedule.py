@@ -13,7 +13,10 @@ _DAY_S = 24 * 3600.0
 
 
 def claim_daily_pruning(layout: Layout) -> bool:
-    """Return True for one caller a day. Never waits: False while a submit holds the lock. Raises OSError."""
+    """Returns whether this caller must prune now: True for one caller a day. Raises OSError.
+
+    Never waits: returns False while a submit holds the lock.
+    """
     if not layout.volumes.is_dir():
         return False
     lock = try_lock(layout.volumes_lock)
@@ -29,7 +32,7 @@ def claim_daily_pruning(layout: Layout) -> bool:
 
 
 def _is_due(layout: Layout) -> bool:
-    """Return True if the last pruning is a day ago, or lies in the future because the clock was set back."""
+    """Returns whether the last pruning is a day ago, or is in the future because the clock was set back."""
     try:
         last = Fields(read_json(layout.last_pruning) or {"looked_at": 0}).moment("looked_at")
     except (MalformedRecord, ValueError):

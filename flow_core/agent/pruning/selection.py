@@ -20,7 +20,7 @@ UNFINISHED, SUPERVISED, PROCESSES = "unfinished", "supervised", "processes"
 BROKEN, GONE, MOUNTED, MADE_FILES, FAILED = "broken", "gone", "mounted", "made_files", "failed"
 """Reasons why a task can't be removed.
 
-Their details are, for the five of this line: the fault of the record, nothing, a mount point, a path, and the system's
+The details of the five in this line are: the error of the record, nothing, a mount point, a path, and the system's
 error message. The others have no details.
 """
 
@@ -28,8 +28,8 @@ error message. The others have no details.
 class PruningRule(NamedTuple):
     """The tasks to prune: those that meet every condition that is set, and the named ones.
 
-    `ended_before` is in seconds since the epoch. `keep_last` is how many of the tasks that ended last stay in any case.
-    Without any condition only the named tasks are selected.
+    `ended_before` is in seconds since the epoch. `keep_last` is the number of the last ended tasks that stay in any
+    case. Without any condition only the named tasks are selected.
     """
 
     ended_before: float | None = None
@@ -49,7 +49,7 @@ class EndedTask(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> EndedTask:
-        """Parse a task that another machine sent as JSON. Raises ValueError."""
+        """Parses a task that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
         return cls(
             check_task_id(fields.text("task_id")),
@@ -70,7 +70,7 @@ class PruningRefusal(NamedTuple):
 
     @classmethod
     def parse(cls, data: Any) -> PruningRefusal:
-        """Parse a refusal that another machine sent as JSON. Raises ValueError."""
+        """Parses a refusal that another machine sent as JSON. Raises ValueError."""
         fields = Fields(data)
         return cls(check_task_id(fields.text("task_id")), fields.text("code"), fields.text("detail"))
 
@@ -78,7 +78,7 @@ class PruningRefusal(NamedTuple):
 class PruningSelection(NamedTuple):
     """The tasks that a rule selects now, the first ended first.
 
-    `kept` are tasks that meet the rule, but contain files that they made, and are not named.
+    `kept` are tasks that meet the rule, but contain files that they created, and are not named.
     """
 
     tasks: tuple[EndedTask, ...]
@@ -87,7 +87,7 @@ class PruningSelection(NamedTuple):
 
 
 class TaskInspector:
-    """Inspects tasks one by one; processes and mounts are those at the time of its creation."""
+    """An inspector of single tasks, with the processes and mounts at the time of its creation."""
 
     def __init__(self, progress: Callable[[], None] = lambda: None) -> None:
         self._progress = progress
@@ -95,7 +95,7 @@ class TaskInspector:
         self._mount_points = read_mount_points()
 
     def inspect(self, task: TaskFolder) -> EndedTask | PruningRefusal:
-        """Return the ended task, or why it can't be removed. Raises OSError if the folder can't be read."""
+        """Returns the ended task, or the refusal to remove it. Raises OSError if the folder can't be read."""
         record = read_ended(task)
         if isinstance(record, PruningRefusal):
             return record
@@ -125,27 +125,27 @@ class LivingProcesses:
         self._sessions = frozenset(one.session for pid, one in self._table.items() if marks[pid] is None)
 
     def has_any(self, spec: StoredSpec, state: TaskState) -> bool:
-        """Return True if one of them belongs to this task."""
+        """Returns whether one of the processes belongs to this task."""
         return spec.mark in self._marks or any(
             child.is_of_this_boot and child.pid in self._sessions and not self._is_reused(child.pid, child.start)
             for child in state.children
         )
 
     def _is_reused(self, pid: int, start: str) -> bool:
-        """Return True if the pid now belongs to another process."""
+        """Returns whether the pid now belongs to another process."""
         leader = self._table.get(pid)
         return leader is not None and leader.start != start
 
 
 def select(layout: Layout, rule: PruningRule, progress: Callable[[], None] = lambda: None) -> PruningSelection:
-    """Select tasks by a rule. Reads the folders of all tasks that meet it; `progress` is called between them."""
+    """Selects tasks by a rule. Reads the folders of all tasks that meet it; `progress` is called between them."""
     return select_among(layout, _find_matching(layout, rule, progress), rule.named, progress)
 
 
 def select_among(
     layout: Layout, task_ids: Iterable[str], named: frozenset[str], progress: Callable[[], None] = lambda: None
 ) -> PruningSelection:
-    """Select from tasks that are known to meet a rule, and from the named ones."""
+    """Selects from tasks that are known to meet a rule, and from the named ones."""
     tasks: list[EndedTask] = []
     kept: list[EndedTask] = []
     refused: list[PruningRefusal] = []
@@ -164,12 +164,12 @@ def select_among(
 
 
 def is_folder_name(task_id: str) -> bool:
-    """Return False for a name that leads out of the folder of tasks, or to a staging or trash folder in it."""
+    """Returns whether the name is that of a task folder, and not a path, a staging folder or a trash folder."""
     return bool(task_id) and os.sep not in task_id and not task_id.startswith(".")
 
 
 def read_ended(task: TaskFolder) -> tuple[StoredSpec, TaskState] | PruningRefusal:
-    """Return the records of a task that is over."""
+    """Returns the records of a task that is over; otherwise the refusal to prune it."""
     try:
         spec, state = StoredSpec.read(task.spec), TaskState.read(task.state)
         if spec is None:
@@ -192,7 +192,7 @@ def _inspect(inspector: TaskInspector, layout: Layout, task_id: str) -> EndedTas
 
 
 def _find_matching(layout: Layout, rule: PruningRule, progress: Callable[[], None]) -> list[str]:
-    """Return the ids of the tasks that meet the conditions. A task without a readable end meets none."""
+    """Returns the ids of the tasks that meet the conditions. A task without a readable end meets none."""
     if rule.ended_before is None and rule.keep_last is None:
         return []
     ends: list[tuple[float, str]] = []
@@ -220,7 +220,7 @@ def _list_folders(layout: Layout) -> Iterator[TaskFolder]:
 
 
 def _get_end(spec: StoredSpec, state: TaskState) -> float:
-    """Return the time at which the task ended, otherwise the time of its creation. Raises ValueError."""
+    """Returns the time at which the task ended, otherwise the time of its creation. Raises ValueError."""
     if state.completed_at is not None:
         return float(state.completed_at)
     return spec.created_at
@@ -233,7 +233,7 @@ def _check_end(status: str) -> str:
 
 
 def _is_supervised(task: TaskFolder, state: TaskState) -> bool:
-    """Return True if its supervisor or a reaper is active. The lock alone proves little where locks are unreliable."""
+    """Returns whether its supervisor or a reaper is active. The lock alone proves little if locks are unreliable."""
     if state.supervisor is not None and state.supervisor.is_alive:
         return True
     return is_locked(task.alive_lock)

@@ -1,4 +1,4 @@
-"""The content of a task's folder: our files, and files that the task itself made there."""
+"""The content of a task's folder: the agent's files, and files that the task itself created there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BLOCK_BYTES = 512
 class FolderContent(NamedTuple):
     """The size and the files of a task's folder.
 
-    `size_bytes` is the space on disk. `made` contains the relative paths of files and folders that are not ours.
+    `size_bytes` is the space on disk. `made` contains the relative paths of files and folders that the task created.
     `mount` is a path below which something is mounted; "" if there is none.
     """
 
@@ -34,7 +34,7 @@ class FolderContent(NamedTuple):
 def inspect_folder(
     task: TaskFolder, mount_points: Collection[str], progress: Callable[[], None] = lambda: None
 ) -> FolderContent:
-    """Inspect the folder. Follows no link, so it never reads a volume.
+    """Inspects the folder. Follows no link, so it never reads a volume.
 
     Raises OSError if the folder itself can't be read.
     """
@@ -63,7 +63,7 @@ def inspect_folder(
 
 
 def read_mount_points() -> frozenset[str]:
-    """Return every mount point; an empty set if the system has no list (a bind mount is then not detected)."""
+    """Returns every mount point; an empty set if the system has no list (a bind mount is then not detected)."""
     try:
         return frozenset(folder for folder, _ in parse_mounts(read_mountinfo()))
     except OSError:
@@ -71,7 +71,7 @@ def read_mount_points() -> frozenset[str]:
 
 
 def _list_entries(path: str, *, is_first: bool) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
-    """Yield the entries of a folder with their stat. A subfolder that can't be read counts as empty."""
+    """Yields the entries of a folder with their stat. A subfolder that can't be read counts as empty."""
     try:
         with os.scandir(path) as entries:
             for entry in entries:
@@ -82,7 +82,7 @@ def _list_entries(path: str, *, is_first: bool) -> Iterator[tuple[os.DirEntry[st
 
 
 def _submitted_ns(task: TaskFolder) -> int:
-    """Return the time at which the submit was recorded: older files came with the task."""
+    """Returns the time at which the submit was recorded: older files came with the task."""
     try:
         return os.stat(task.spec).st_mtime_ns
     except OSError:
@@ -90,12 +90,12 @@ def _submitted_ns(task: TaskFolder) -> int:
 
 
 def _is_sent_code(entry: os.DirEntry[str], found: os.stat_result, submitted_ns: int) -> bool:
-    """Return True for code that was sent and not changed since, and for bytecode that Python stores beside it."""
+    """Returns True for code that was sent and not changed since, and for bytecode that Python stores beside it."""
     return entry.is_dir(follow_symlinks=False) or found.st_ctime_ns <= submitted_ns or entry.name.endswith(".pyc")
 
 
 def _find_kind(kind: str, entry: os.DirEntry[str], copies: Collection[str]) -> str | None:
-    """Return the kind of an entry in a folder of this kind; None if the entry isn't ours."""
+    """Returns the kind of an entry in a folder of this kind; None if the entry isn't the agent's."""
     is_file, is_link = entry.is_file(follow_symlinks=False), entry.is_symlink()
     is_folder = entry.is_dir(follow_symlinks=False)
     if kind in ("made", "copies"):

@@ -1,1 +1,1 @@
-"""Downloads of data from s3:// addresses: made before a task starts, removed when it has ended."""
+"""Downloads of data from s3:// addresses: created before a task starts, removed when it has ended."""

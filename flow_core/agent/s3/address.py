@@ -1,4 +1,4 @@
-"""Parses s3:// addresses, and checks them without a network. Standard library only."""
+"""Parses s3:// addresses, and checks them without a network."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _KEY_BYTES_MAX = 1024
 
 
 class S3Address(NamedTuple):
-    """`s3://bucket/key`: one object, or all objects below the key. An empty key means the whole bucket."""
+    """An address `s3://bucket/key`: one object, or all objects below the key. An empty key means the whole bucket."""
 
     bucket: str
     key: str
 
     @classmethod
     def parse(cls, text: str) -> S3Address:
-        """Raises ValueError with the reason."""
+        """Parses an address. Raises ValueError with the reason."""
         if not text.startswith(SCHEME):
             raise ValueError("must be s3://bucket/key")
         if not text.isprintable():

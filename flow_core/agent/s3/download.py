@@ -1,4 +1,4 @@
-"""Runs the program that downloads a task's data, before the task waits for GPUs. Standard library only."""
+"""Runs the program that downloads a task's data, before the task waits for GPUs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from flow_core.agent.supervisor.tree_end import end_tree
 
 _PROGRAM = "import sys; sys.path[0] = sys.argv.pop(1); from flow_core.agent.s3.download_main import main; main()"
 _PACKAGE_ROOT = str(Path(__file__).parents[3])
-_SILENCE_S = 120.0  # It reports twice a second.
-# Take all of them from one place: a key fits only the token and the profile that belong to it.
+_SILENCE_S = 120.0  # the program reports twice a second
+# Take all of them from one source: a key fits only its own token and profile.
 _CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"})
 
 
@@ -35,7 +35,7 @@ class TaskDownload:
     """The download of one task's data. It runs once for all attempts of the task."""
 
     def __init__(self, writer: TaskStateWriter, stop: StopSignal, notice: str) -> None:
-        """`notice` follows each progress message."""
+        """Creates the download. `notice` follows each progress message."""
         self._writer = writer
         self._stop = stop
         self._notice = f"; {notice}" if notice else ""
@@ -45,10 +45,13 @@ class TaskDownload:
         self._result: str | None = None
 
     def run(self) -> TaskOutcome | None:
-        """Returns None once the data is complete and the task is in the queue for GPUs; else how the task ends."""
+        """Runs the download.
+
+        Returns None once the data is complete and the task is queued; otherwise the outcome of the task.
+        """
         if not self._addresses:
             return None
-        self._say(f"fetching {self._addresses}")
+        self._set_message(f"fetching {self._addresses}")
         problem = self._download()
         forget_credentials(self._writer.task)
         if self._stop.must_stop:
@@ -56,12 +59,12 @@ class TaskDownload:
         if problem:
             return TaskOutcome("failed", message=problem)
         self._writer.set_message("")
-        with queue.queue_lock(self._writer.task.root):  # Its place is that of its submission.
+        with queue.queue_lock(self._writer.task.root):  # at the position of its submission
             queue.enqueue(self._writer.task, self._writer.spec)
         return None
 
     def _download(self) -> str:
-        """Returns "" or the problem as a sentence. Leaves no process behind."""
+        """Downloads the data; returns "" or the problem as a sentence. Leaves no process behind."""
         task, spec = self._writer.task, self._writer.spec
         python = os.path.expanduser(spec.s3_python or sys.executable)
         launch = ProcessLaunch(
@@ -86,14 +89,17 @@ class TaskDownload:
         return f"{self._addresses} can't be fetched: the program that fetches it ended early ({why})"
 
     def _open_streams(self) -> OutputChannel:
-        """Its input ends when this process ends, for any reason. Its errors go where ours go."""
+        """Opens the program's streams.
+
+        Its input ends when this process ends; its errors go to this process's standard error.
+        """
         stdin, self._supervisor_end = os.pipe()
         stdout, stdout_write = os.pipe()
         os.set_blocking(stdout, False)
         return OutputChannel((stdin, stdout_write, os.dup(2)), (stdout,))
 
     def _read_progress(self, child: LaunchedProcess) -> bool:
-        """Reads until the end of the program's output. Returns False if it is silent for too long."""
+        """Reads until the end of the program's output; returns False if it is silent for too long."""
         read_at = time.monotonic()
         while not self._stop.must_stop:
             if self._stop.wait({child.stdout}, _SILENCE_S):
@@ -111,15 +117,15 @@ class TaskDownload:
         for line in lines:
             verb, _, text = line.decode(errors="replace").partition(" ")
             if verb == "say":
-                self._say(text)
+                self._set_message(text)
             else:
                 self._result = text
 
-    def _say(self, text: str) -> None:
+    def _set_message(self, text: str) -> None:
         self._writer.set_message(text + self._notice)
 
     def _end(self, child: LaunchedProcess) -> int:
-        """Ends the program and its children, unless it has reported its result. Returns its wait status."""
+        """Ends the program and its children, unless it has reported its result; returns its wait status."""
         if self._result is None:
             leader = ProcessIdentity.of(child.pid)
             end_tree(ProcessTree(self._writer.spec.mark, [leader] if leader else [], os.getpid()).members, grace_s=0.0)
@@ -128,14 +134,14 @@ class TaskDownload:
 
 
 def _environment(task_env: dict[str, str]) -> dict[str, str]:
-    """This process's environment with the AWS variables of the task."""
+    """Returns this process's environment with the AWS variables of the task."""
     own = {name: value for name, value in task_env.items() if name.startswith("AWS_")}
     left_out = _CREDENTIALS if _CREDENTIALS & own.keys() else frozenset()
     return {**{name: value for name, value in os.environ.items() if name not in left_out}, **own}
 
 
 def _sent_credentials(task: TaskFolder) -> dict[str, str]:
-    """The credentials that a client sent for this task."""
+    """Returns the credentials that a client sent for this task."""
     try:
         env = Fields(read_json(task.credentials) or {}).table("env")
     except ValueError:

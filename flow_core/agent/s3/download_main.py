@@ -1,7 +1,7 @@
-"""The program that downloads a task's data. It is a process of its own, so that the supervisor doesn't load boto3.
+"""The program that downloads a task's data. It is a separate process, so that the supervisor doesn't load boto3.
 
-Its argument is the task's folder. It ends when its standard input ends, as it does with the supervisor. It writes its
-progress to standard output as lines "say ...", and at the end "fetched" or "failed ...".
+Its argument is the task's folder. It ends when its standard input ends, which happens when the supervisor ends. It
+writes its progress to standard output as lines "say ...", and at the end "fetched" or "failed ...".
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _SPARE_BYTES = 1 << 26  # for the records and logs of all tasks on that disk
 
 
 def main() -> None:
-    """Never returns. Transfers that still run end with the process."""
+    """Downloads the data and exits; running transfers end with the process."""
     threading.Thread(target=_exit_with_stdin, daemon=True).start()
-    os.umask(0o022)  # Containers may read the files as any user. The mode of the task's folder protects them.
+    os.umask(0o022)  # containers may read the files as any user; the mode of the task's folder protects them
     progress = DownloadProgress(sys.stdout.fileno())
     try:
         _download(TaskFolder(Path(sys.argv[1])), progress)
@@ -34,24 +34,24 @@ def main() -> None:
 
 
 def _download(task: TaskFolder, progress: DownloadProgress) -> None:
-    """Raises DownloadError."""
+    """Downloads all data of the task. Raises DownloadError."""
     mounts = read_s3_mounts(task)
     addresses = " and ".join(mount["s3"] for mount in mounts)
     if importlib.util.find_spec("boto3") is None:
         raise DownloadError(f"{addresses} can't be fetched: {sys.executable} has no boto3; pip install 'flow-tui[s3]'")
-    from flow_core.agent.s3.transfer import S3Download, s3_client  # Deferred: it needs boto3.
+    from flow_core.agent.s3.transfer import S3Download, s3_client  # lazy import: it needs boto3
 
     client = s3_client(addresses)
     downloads = [S3Download(client, mount["s3"], Path(mount["source"]), progress) for mount in mounts]
-    for one in downloads:
-        one.list_objects()
-    _check_free_space(task.copies, addresses, sum(one.total_bytes for one in downloads))
-    for one in downloads:
-        one.download()
+    for download in downloads:
+        download.list_objects()
+    _check_free_space(task.copies, addresses, sum(download.total_bytes for download in downloads))
+    for download in downloads:
+        download.download()
 
 
 def _check_free_space(folder: Path, addresses: str, needed_bytes: int) -> None:
-    """Raises DownloadError."""
+    """Raises DownloadError if the disk has too little room."""
     disk = os.statvfs(folder)
     free_bytes = disk.f_bavail * disk.f_frsize
     if needed_bytes + _SPARE_BYTES > free_bytes:

@@ -1,4 +1,4 @@
-"""Turns the errors of S3 and botocore into sentences. Never quotes their own texts, which may contain secrets."""
+"""Converts the errors of S3 and botocore to sentences. Never quotes their own texts, which may contain secrets."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ _BY_TYPE = (
 
 @contextmanager
 def download_errors(address: str, *, anonymous: bool = False) -> Iterator[None]:
-    """Raises DownloadError about the address for every error of S3 and of the disk."""
+    """Converts every error of S3 and of the disk to a DownloadError about the address."""
     try:
         yield
     except UnsupportedKey as error:
         raise DownloadError(f"{address} can't be fetched: {error}") from error
     except (botocore.BotoCoreError, botocore.ClientError, RetriesExceededError, OSError) as error:
-        raise DownloadError(f"{address} can't be fetched: {_sentence(error, anonymous)}") from error
+        raise DownloadError(f"{address} can't be fetched: {_describe_error(error, anonymous)}") from error
 
 
-def _sentence(error: Exception, anonymous: bool) -> str:
+def _describe_error(error: Exception, anonymous: bool) -> str:
     if isinstance(error, botocore.ClientError):
         code = str(error.response.get("Error", {}).get("Code", ""))[:60]
         sentence = _BY_CODE.get(code, "the server refused ({code!r})")
@@ -61,12 +61,12 @@ def _sentence(error: Exception, anonymous: bool) -> str:
         return sentence.format(code=code)
     for types, sentence in _BY_TYPE:
         if isinstance(error, types):
-            return sentence.format(server=_server(error), type=type(error).__name__)
+            return sentence.format(server=_describe_server(error), type=type(error).__name__)
     return f"it can't be written here: {getattr(error, 'strerror', None) or type(error).__name__}"
 
 
-def _server(error: Exception) -> str:
-    """Names only the host and port; the rest of an endpoint's URL may contain a password."""
+def _describe_server(error: Exception) -> str:
+    """Returns only the host and port of the server; the rest of an endpoint's URL may contain a password."""
     parts = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
     try:
         port = f":{parts.port}" if parts.port else ""

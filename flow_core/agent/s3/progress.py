@@ -18,7 +18,7 @@ class UnsupportedKey(Exception):
 
 
 class DownloadProgress:
-    """Writes a line about the progress to a descriptor twice a second. Any thread may call its methods."""
+    """A writer of a progress line to a descriptor, twice a second. Any thread may call its methods."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -29,7 +29,7 @@ class DownloadProgress:
         threading.Thread(target=self._run, daemon=True).start()
 
     def start(self, address: str, objects_total: int = 0, bytes_total: int = 0) -> None:
-        """Starts to list an address, or with totals to download it."""
+        """Reports the start of listing an address, or with totals of downloading it."""
         with self._lock:
             self._address, self._objects_total, self._bytes_total = address, objects_total, bytes_total
             self._objects = self._bytes = 0
@@ -63,7 +63,7 @@ class DownloadProgress:
 
 
 def format_bytes(count: int, same_unit_as: int | None = None) -> str:
-    """Formats a size with its unit; or without, in the unit of `same_unit_as`."""
+    """Formats a size with its unit; with `same_unit_as`, in the unit of that size and without its name."""
     unit, size = 0, float(count if same_unit_as is None else same_unit_as)
     while size >= 1000 and unit < len(_UNITS) - 1:
         unit, size = unit + 1, size / 1000

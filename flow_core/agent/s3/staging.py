@@ -1,4 +1,4 @@
-"""The entries of a task's `data/` that hold its downloads, and their removal. Standard library only."""
+"""The entries of a task's `data/` that hold its downloads, and their removal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flow_core.agent.records import MalformedRecord, read_json
 STAGING = ".staging-"
 """Prefix of the folder that holds a download until it is complete."""
 
-_REMOVE = 'rm -rf -- "$@" &'  # The shell exits at once, so that nobody waits for rm.
+_REMOVE = 'rm -rf -- "$@" &'  # the shell exits immediately, so that no process waits for rm
 
 
 def s3_mounts(mounts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -24,7 +24,7 @@ def s3_mounts(mounts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def read_s3_mounts(task: TaskFolder) -> list[dict[str, Any]]:
-    """Raises MalformedRecord."""
+    """Returns the mounts of a task whose data must be downloaded. Raises MalformedRecord."""
     return s3_mounts((read_json(task.mounts) or {}).get("mounts", []))
 
 
@@ -40,9 +40,10 @@ def make_placeholders(task: TaskFolder, mounts: Iterable[dict[str, Any]]) -> Non
 
 
 def discard_downloads(task: TaskFolder) -> None:
-    """Renames complete and partial downloads away at once, and removes them in the background. Safe to call twice.
+    """Renames complete and partial downloads immediately, and removes them in the background.
 
-    Removes credentials too. Keeps everything else: the task may have files of its own in the folder.
+    Calling it again is safe. Removes credentials too. Keeps everything else: the task may have its own files in the
+    folder.
     """
     forget_credentials(task)
     moved = []
@@ -51,16 +52,16 @@ def discard_downloads(task: TaskFolder) -> None:
             os.rename(task.copies / name, task.trash_copy_path(name))
             moved.append(str(task.trash_copy_path(name)))
     if moved:
-        with suppress(OSError):  # The folder has files of the task.
+        with suppress(OSError):  # the folder has files of the task
             task.copies.rmdir()
-        with suppress(OSError):  # The next sweep removes them.
+        with suppress(OSError):  # the next garbage collection removes them
             quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
             command = ["sh", "-c", _REMOVE, "sh", *moved]
             os.waitpid(os.posix_spawn("/bin/sh", command, os.environ, file_actions=quiet, setpgroup=0), 0)
 
 
 def forget_credentials(task: TaskFolder) -> None:
-    """Safe to call twice."""
+    """Removes the credentials of a task. Calling it again is safe."""
     with suppress(OSError):
         os.unlink(task.credentials)
 

@@ -1,4 +1,4 @@
-"""Downloads what is at an S3 address to a file or folder, with boto3's transfer manager."""
+"""Downloads the objects of an S3 address to a file or folder, with boto3's transfer manager."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class S3Object(NamedTuple):
 
 
 def s3_client(addresses: str) -> Any:
-    """Takes the endpoint and the credentials from the environment or the profile. Without credentials, sends none.
+    """Creates a client with the endpoint and the credentials of the environment or the profile, if there are any.
 
     Raises DownloadError about `addresses`.
     """
@@ -49,7 +49,7 @@ def s3_client(addresses: str) -> Any:
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 read_timeout=_READ_TIMEOUT_S,
                 max_pool_connections=2 * _CONNECTIONS,
-                signature_version=None if session.get_credentials() else UNSIGNED,  # Many data sets are public.
+                signature_version=None if session.get_credentials() else UNSIGNED,  # many data sets are public
             )
             return session.client("s3", config=config)
     except ValueError as error:
@@ -66,13 +66,13 @@ class S3Download:
         self._target = target
         self._staging = target.with_name(STAGING + target.name)
         self._data = self._staging / "data"
-        self._list = self._staging / "objects"  # On disk: a list of millions would need too much memory.
+        self._list = self._staging / "objects"  # on disk: a list of millions would need too much memory
         self._progress = progress
         self._objects = 0
         self.total_bytes = 0
 
     def list_objects(self) -> None:
-        """Lists the objects and creates an empty file for each, which refuses unsupported keys before any download."""
+        """Lists the objects and creates an empty file for each, which detects unsupported keys before any download."""
         self._progress.start(str(self._address))
         with self._errors():
             self._staging.mkdir()
@@ -87,7 +87,7 @@ class S3Download:
                 raise UnsupportedKey("there is nothing")
 
     def download(self) -> None:
-        """Replaces the target once all of it is complete. The files are read-only."""
+        """Downloads the objects; replaces the target once all are complete. The files are read-only."""
         self._progress.start(str(self._address), self._objects, self.total_bytes)
         with self._errors():
             self._transfer()
@@ -104,7 +104,7 @@ class S3Download:
             multipart_threshold=_PART_BYTES,
             multipart_chunksize=_PART_BYTES,
             max_concurrency=_CONNECTIONS,
-            preferred_transfer_client="classic",  # The CRT client ignores these limits.
+            preferred_transfer_client="classic",  # the CRT client ignores these limits
         )
         manager = create_transfer_manager(self._client, config)
         ended: queue.SimpleQueue[_Transfer] = queue.SimpleQueue()
@@ -113,8 +113,8 @@ class S3Download:
             if running == _OBJECTS_AT_ONCE:
                 ended.get().finish()
                 running -= 1
-            one = _Transfer(found, self._open(found.path), self._progress, ended)
-            manager.download(self._address.bucket, found.key, one.file, subscribers=[one])
+            transfer = _Transfer(found, self._open(found.path), self._progress, ended)
+            manager.download(self._address.bucket, found.key, transfer.file, subscribers=[transfer])
             running += 1
         for _ in range(running):
             ended.get().finish()
@@ -124,7 +124,7 @@ class S3Download:
         return open(self._data / path, "wb")
 
     def _read_list(self) -> Iterator[S3Object]:
-        """The objects without the folders, which exist already."""
+        """Yields the objects without the folders, which exist already."""
         with open(self._list, encoding="utf-8") as stream:
             for line in stream:
                 found = S3Object(*json.loads(line))
@@ -135,18 +135,21 @@ class S3Download:
 
 
 def find_objects(client: Any, address: S3Address) -> Iterator[S3Object]:
-    """Yields the object with exactly this key, else all objects below it. Raises UnsupportedKey, botocore's errors."""
+    """Yields the object with exactly this key, otherwise all objects below it.
+
+    Raises UnsupportedKey, botocore's errors.
+    """
     if not address.is_folder:
         try:
             head = client.head_object(Bucket=address.bucket, Key=address.key)
         except ClientError:
-            pass  # It doesn't exist, or can't be read: the listing tells which.
+            pass  # it doesn't exist, or can't be read: the listing shows which
         else:
             yield S3Object(address.key, head["ContentLength"], head.get("ETag", ""), "")
             return
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=address.bucket, Prefix=address.prefix)
     for found in pages.search("Contents[]"):
-        if found and found["Key"] != address.prefix:  # An object of that name only marks the folder.
+        if found and found["Key"] != address.prefix:  # an object of that name only marks the folder
             path = file_path(found["Key"][len(address.prefix) :])
             if path.endswith("/") and found["Size"]:
                 raise UnsupportedKey(f"the object {path!r} holds data and is named like a folder")
@@ -154,7 +157,7 @@ def find_objects(client: Any, address: S3Address) -> Iterator[S3Object]:
 
 
 def file_path(below: str) -> str:
-    """Returns the path for the part of a key after the prefix, a folder's with its "/". Raises UnsupportedKey."""
+    """Returns the path for the part of a key after the prefix; that of a folder ends in "/". Raises UnsupportedKey."""
     parts = (below[:-1] if below.endswith("/") else below).split("/")
     if "\0" in below or not all(parts) or {".", ".."} & set(parts):
         raise UnsupportedKey(f"the object {below!r} has a name that no file below a folder can have")
@@ -171,7 +174,7 @@ def create_file(folder: Path, path: str) -> None:
             place.mkdir(parents=True, exist_ok=True)
         else:
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.touch(0o644, exist_ok=False)  # Fails also where the disk sees "A" and "a" as one name.
+            place.touch(0o644, exist_ok=False)  # also fails if "A" and "a" are one name for the disk
     except (FileExistsError, NotADirectoryError):
         raise UnsupportedKey(f"the object {path!r} and another one can't both be files in one folder") from None
 
@@ -189,7 +192,7 @@ class _Transfer:
         self._future: Any = None
 
     def on_queued(self, future: Any, **_: Any) -> None:
-        """Sets what the listing said of the object, which saves a request."""
+        """Sets the size and the ETag of the object from the listing, which saves a request."""
         future.meta.provide_transfer_size(self._found.size)
         if self._found.etag and hasattr(future.meta, "provide_object_etag"):
             future.meta.provide_object_etag(self._found.etag)
@@ -202,7 +205,7 @@ class _Transfer:
         self._ended.put(self)
 
     def finish(self) -> None:
-        """Raises UnsupportedKey, and the errors of the transfer and of the disk."""
+        """Completes the file. Raises UnsupportedKey, and the errors of the transfer and of the disk."""
         with self.file:
             self._future.result()
             self.file.flush()

@@ -1,4 +1,4 @@
-"""The supervisor: the small process that runs one task, phase by phase. Standard library only.
+"""The supervisor: the small process that runs one task, phase by phase.
 
 A module that few tasks need is loaded only by their phase.
 """

@@ -1,7 +1,4 @@
-"""Supervises one running attempt: writes its output to the logs, reaps its processes, and ends all of them with it.
-
-Standard library only.
-"""
+"""Supervises one running attempt: writes its output to the logs, reaps its processes, and ends all of them with it."""
 
 from __future__ import annotations
 
@@ -48,20 +45,20 @@ class RunningAttempt:
         self._output = _make_output(writer, stop.wait_for_room)
 
     def open_channel(self) -> OutputChannel:
-        """Open the output channel of the next rank's main process. Raises OSError, LaunchError."""
+        """Opens the output channel of the next rank's main process. Raises OSError, LaunchError."""
         return self._output.open_channel(len(self.identities))
 
     def add(self, child: LaunchedProcess) -> None:
-        """Add the main process of the next rank."""
+        """Adds the main process of the next rank."""
         rank = len(self.identities)
         self.identities.append(ProcessIdentity.of(child.pid) or ProcessIdentity(child.pid, "", ""))
         self._running[child.pid] = rank
         self._output.add(rank, child)
 
     def supervise(self) -> TaskOutcome:
-        """Wait until every main process has ended, one has failed, or the task must stop.
+        """Waits until every main process has ended, one has failed, or the task must stop.
 
-        Then end all other processes and return the outcome.
+        Then ends all other processes and returns the outcome.
         """
         while self._running and self._failed_rank is None and not self._stop.is_set:
             self._handle_events(self._wait_timeout_s)
@@ -79,13 +76,13 @@ class RunningAttempt:
         return TaskOutcome("completed", 0)
 
     def abort(self, error: LaunchError) -> TaskOutcome:
-        """Return the outcome of an attempt that couldn't start a rank; end the ranks that were started."""
+        """Returns the outcome of an attempt that couldn't start a rank; ends the ranks that were started."""
         self._end_all()
         return TaskOutcome("failed", error.exit_code, str(error))
 
     @property
     def _wait_timeout_s(self) -> float:
-        """The time until something other than output or a signal needs attention."""
+        """The time until the next event that is neither output nor a signal."""
         check_in_s = None if self._container_task is None else self._container_task.check_in_s
         retry_in_s = _WRITE_RETRY_S if self._writer.is_outdated else None
         return min(one for one in (self._stop.remaining_s, check_in_s, retry_in_s) if one is not None)
@@ -126,7 +123,7 @@ class RunningAttempt:
         self._close()
 
     def _has_no_child(self) -> bool:
-        """Return True if no process of the task is left: this process is the subreaper, so each would be its child."""
+        """Returns whether no process of the task is left: this process is the subreaper, so each would be its child."""
         self._reap()
         try:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -138,7 +135,7 @@ class RunningAttempt:
         self._output.close()
 
     def _handle_events(self, timeout_s: float) -> bool:
-        """Wait for output or a signal and read one round of output; True if there was output."""
+        """Waits for output or a signal and reads one round of output; returns whether there was output."""
         timeouts_s = [one for one in (timeout_s, self._output.check_in_s) if one is not None]
         has_output = self._output.read(self._stop.wait(set(self._output.fds), min(timeouts_s, default=None)))
         self._reap()
@@ -162,7 +159,7 @@ def _make_output(writer: TaskStateWriter, wait_for_room: Callable[[], bool]) -> 
     files = [writer.task.spool(writer.state.attempt, rank) for rank in range(writer.ranks)]
     make_private_folder(files[0].log.parent)
     if writer.spec.streams == "merged" and not writer.spec.tty:
-        from flow_core.agent.supervisor.merged_output import MergedOutput  # deferred: few tasks merge their streams
+        from flow_core.agent.supervisor.merged_output import MergedOutput  # lazy import: few tasks merge their streams
 
         return MergedOutput(files, writer.clock.now_us)
     spools = [SpoolWriter(one, writer.clock.now_us, wait_for_room) for one in files]

@@ -1,6 +1,6 @@
 """The wait of one part of a task on several machines: it holds no GPUs until a client orders it to.
 
-Standard library only; never loaded for a task on one machine.
+Never loaded for a task on one machine.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class JointStart:
         self._ticket = ticket
 
     def try_start(self) -> GpuLocks | str:
-        """Return the GPU locks once the part may start; otherwise the reason why not.
+        """Returns the GPU locks once the part may start; otherwise the reason why not.
 
-        While a client has the part hold its GPUs, this waits for the client's next order.
+        While a client orders the part to hold its GPUs, this waits for the client's next order.
         """
         task = self._writer.task
         order = multi_machine.read_order(task)
@@ -43,7 +43,7 @@ class JointStart:
                 raise
             return locks if is_started else self._explain_wait()
         with exclusive_lock(task.start_lock):
-            multi_machine.remove_order(task)  # the client learns at once that the GPUs aren't available
+            multi_machine.remove_order(task)  # the client learns immediately that the GPUs aren't available
         return locks
 
     def _explain_wait(self) -> str:
@@ -54,7 +54,7 @@ class JointStart:
         ) or multi_machine.OTHER_MACHINES
 
     def _hold_until_started(self, client: str, locks: GpuLocks) -> bool:
-        """Hold the GPUs as long as the client's order allows; release them unless the client orders the start."""
+        """Holds the GPUs as long as the client's order allows; releases them unless the client orders the start."""
         writer, candidates = self._writer, () if self._ticket is None else self._ticket.candidates
         writer.state.gpus = leases.find_leased_gpus(writer.task, candidates)
         writer.state.held_by = client
@@ -75,9 +75,10 @@ class JointStart:
         return is_start
 
     def _is_start_ordered(self, client: str) -> bool:
-        """Decide under the lock under which the client writes its orders: a start order is either in time or too late.
+        """Returns whether the client has ordered the start. Checks it under the lock of the client's orders.
 
-        A start order is kept: the client may repeat it before the record says that the part runs.
+        So an order is either in time or too late. A start order is kept: the client may repeat it before the record
+        shows that the part runs.
         """
         task = self._writer.task
         with exclusive_lock(task.start_lock):

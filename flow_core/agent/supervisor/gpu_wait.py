@@ -1,4 +1,4 @@
-"""Waits in the queue for GPUs. Standard library only."""
+"""Waits in the queue for GPUs."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class GpuWait:
         self._joint_start: JointStart | None = None
 
     def wait(self) -> leases.GpuLocks | None:
-        """Return the locks of the task's GPUs, empty for a task without GPUs.
+        """Returns the locks of the task's GPUs, empty for a task without GPUs.
 
-        None if the task was stopped while it waited.
+        Returns None if the task was stopped while it waited.
         """
         is_part, wants_gpus = self._writer.spec.part is not None, self._writer.spec.wants_gpus
         if not wants_gpus and not is_part:
@@ -39,7 +39,7 @@ class GpuWait:
         if wants_gpus and ticket is None:
             return None
         if is_part:
-            # Deferred: nearly all tasks run on one machine.
+            # lazy import: nearly all tasks run on one machine
             from flow_core.agent.supervisor.gang_wait import JointStart
 
             self._joint_start = JointStart(self._writer, self._stop, ticket)
@@ -49,9 +49,9 @@ class GpuWait:
         return locks
 
     def leave_queue(self) -> None:
-        """Leave the queue and wake the others.
+        """Leaves the queue and wakes the others.
 
-        Call it once the task has started or won't start. Calling it twice is safe.
+        Call it once the task has started or won't start. Calling it again is safe.
         """
         ticket, self._ticket = self._ticket, None
         if ticket is not None:
@@ -75,7 +75,7 @@ class GpuWait:
         return None
 
     def _try_start(self, ticket: queue.QueueTicket | None) -> leases.GpuLocks | str:
-        """Return the GPUs, or the reason why not; "" if the disk fails."""
+        """Returns the locks of the GPUs, or the reason of the wait; "" if the disk fails."""
         try:
             if self._joint_start is not None:
                 return self._joint_start.try_start()
@@ -84,9 +84,9 @@ class GpuWait:
             return ""
 
     def _load_ticket(self) -> queue.QueueTicket | None:
-        """Return the task's ticket; None if the task was stopped.
+        """Returns the task's ticket; None if the task was stopped.
 
-        A lost ticket is written again, since no task may run without the GPUs that it requested.
+        Writes a lost ticket again, since no task may run without the GPUs that it requested.
         """
         task, spec = self._writer.task, self._writer.spec
         while (ticket := queue.find_ticket(task, spec.seq)) is None and not self._stop.must_stop:
@@ -99,7 +99,7 @@ class GpuWait:
             self._writer.state.gpus = leases.find_leased_gpus(self._writer.task, ticket.candidates)
 
     def _explain(self, ticket: queue.QueueTicket | None, why: str) -> None:
-        """Write the reason of the wait into the state, and reap GPU holders whose supervisor was killed."""
+        """Writes the reason of the wait into the state, and reaps GPU holders whose supervisor was killed."""
         self._writer.set_message(why.replace("GPU", str(self._writer.spec.gpus.type), 1))
         if ticket is None:
             return

@@ -37,7 +37,7 @@ _NOT_STARTED = "cancelled before it started"
 
 
 def main() -> None:
-    """Detach from the calling process, then run the task or reap it, as the arguments say."""
+    """Detaches from the calling process, then runs or reaps the task, by the arguments."""
     job, folder = sys.argv[1:3]
     if os.fork():
         os._exit(0)
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 class Supervisor:
-    """Runs one task from its queue to its end, phase by phase."""
+    """The supervisor of one task, from its queue to its end, phase by phase."""
 
     def __init__(self, task: TaskFolder) -> None:
         self._writer = TaskStateWriter(task)
@@ -66,7 +66,7 @@ class Supervisor:
         self._locks = GpuLocks()
         self._container_task: ContainerTask | None = None
         if self._writer.spec.container is not None:
-            from flow_core.agent.containers.container_task import ContainerTask  # deferred: few tasks have an image
+            from flow_core.agent.containers.container_task import ContainerTask  # lazy import: few tasks have an image
 
             self._container_task = ContainerTask(self._writer, self._stop)
 
@@ -91,7 +91,7 @@ class Supervisor:
         remove_unused_agent_copies(self._writer.task.root, self._writer.spec.agent)
 
     def _finish(self, outcome: TaskOutcome) -> None:
-        """Write the final record; keep trying until it is written or the folder is deleted.
+        """Writes the final record; retries until it is written or the folder is deleted.
 
         The GPUs become free with that record, since until then the leases protect them. If there is no room for the
         record, the leases are removed without it.
@@ -106,7 +106,7 @@ class Supervisor:
             is_written = self._writer.finish(outcome)
 
     def _fetch(self, mounts: TaskMounts) -> TaskOutcome | None:
-        """Fetch the image and the data; None once everything is there, otherwise the outcome of the task."""
+        """Fetches the image and the data; returns None on success, otherwise the outcome of the task."""
         download = TaskDownload(self._writer, self._stop, mounts.link_notice)
         if self._container_task is None:
             return download.run()
@@ -137,7 +137,7 @@ class Supervisor:
 
 
 def _report(text: str) -> None:
-    """Report to the submitter, which reads our standard output, and close that output."""
+    """Reports to the submitter, which reads this process's standard output, and closes that output."""
     try:
         os.write(1, text.encode(errors="replace") + b"\n")
     except BrokenPipeError:

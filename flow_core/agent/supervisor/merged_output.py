@@ -1,6 +1,6 @@
-"""Output of ranks that write to their logs themselves, both streams through one descriptor; we write the sidecars.
+"""Output of ranks that write to their logs themselves, both streams through one descriptor.
 
-Standard library only; loaded only for such tasks.
+The supervisor writes the sidecars. Loaded only for such tasks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from flow_core.agent.spool import SidecarWriter, SpoolFiles
 from flow_core.agent.supervisor.process_launch import LaunchedProcess, OutputChannel
 
-_PAUSE_S = 0.05  # pause after a check: we must not wake at every write of a task that writes without pause
+_PAUSE_S = 0.05  # pause after a check: the supervisor must not wake at every write of a task that writes without pause
 _POLL_S = 1.0  # poll interval without notifications of writes
 _IN_MODIFY = 0x2
 _READ_BYTES = 1 << 12
@@ -22,7 +22,7 @@ _instances: list[FileGrowthWatcher] = []
 
 
 class MergedOutput:
-    """The logs of all ranks of one attempt. Written bytes are in the log at once, even if this process dies."""
+    """The logs of all ranks of one attempt. Written bytes are in the log immediately, even if this process dies."""
 
     def __init__(self, files: Sequence[SpoolFiles], now_us: Callable[[], int]) -> None:
         self._files = files
@@ -42,15 +42,15 @@ class MergedOutput:
         return max(0.0, self._check_at - time.monotonic()) if self._check_at else None
 
     def open_channel(self, rank: int) -> OutputChannel:
-        """Open the channel for the process that is about to start. Raises OSError."""
+        """Opens the channel for the process that is about to start. Raises OSError."""
         log = os.open(self._files[rank].log, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         return OutputChannel((os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), log, log))
 
     def add(self, rank: int, child: LaunchedProcess) -> None:
-        """Do nothing: the process writes to its log itself."""
+        """Does nothing: the process writes to its log itself."""
 
     def read(self, ready: Collection[int]) -> bool:
-        """Note the growth of the logs. False, since there is nothing to read."""
+        """Records the growth of the logs; returns False, since there is nothing to read."""
         now = time.monotonic()
         if ready or 0.0 < self._check_at <= now:
             self._watcher.drain()
@@ -62,30 +62,30 @@ class MergedOutput:
         return False
 
     def close(self) -> None:
-        for one in self._sidecars:
-            one.note()
-            one.close()
+        for sidecar in self._sidecars:
+            sidecar.note()
+            sidecar.close()
 
 
 class FileGrowthWatcher:
-    """Watches files for writes; uses inotify on Linux and does nothing elsewhere."""
+    """A watcher of writes to files; uses inotify on Linux and does nothing on other systems."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None) if sys.platform == "linux" else None
         self._queue = -1 if self._libc is None else int(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
 
     def fileno(self) -> int:
-        """Return a descriptor that becomes readable when a watched file is written to."""
+        """Returns a descriptor that becomes readable when a watched file is written to."""
         return self._queue
 
     def watch(self, fd: int) -> bool:
-        """Watch the file behind a descriptor; False if it can't be watched."""
+        """Watches the file behind a descriptor; returns False if it can't be watched."""
         if self._libc is None or self._queue < 0:
             return False
         return bool(self._libc.inotify_add_watch(self._queue, b"/proc/self/fd/%d" % fd, _IN_MODIFY) >= 0)
 
     def drain(self) -> None:
-        """Discard the pending notifications."""
+        """Discards the pending notifications."""
         try:
             while self._queue >= 0 and os.read(self._queue, _READ_BYTES):
                 pass
@@ -94,7 +94,7 @@ class FileGrowthWatcher:
 
 
 def get_growth_watcher() -> FileGrowthWatcher:
-    """Return the only instance of this process: a user may have few inotify instances, and closing one is slow."""
+    """Returns the only instance of this process: a user may have few inotify instances, and closing one is slow."""
     if not _instances:
         _instances.append(FileGrowthWatcher())
     return _instances[0]

@@ -1,9 +1,8 @@
-"""Volumes at the paths asked for, in a mount namespace of the task alone (Linux). Standard library only.
+"""Mounts volumes and data at their requested paths, in a mount namespace of the task alone (Linux).
 
-Nothing is made in the machine's own file system. A mount point that doesn't exist is made in a tmpfs that
-covers the folder it is missing from, with everything else of that folder bound into it. Only folders that
-the task could not have written to are covered (or / and the usual folders for mounts): what a task writes
-must never end up in a tmpfs that goes away with it.
+It changes nothing in the machine's own file system. A mount point that doesn't exist is created in a tmpfs that covers
+its parent folder; all other entries of that folder are bound into the tmpfs. It covers only folders that the task can't
+write to (or / and the usual folders for mounts): no output of a task may get into a tmpfs that vanishes with the task.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _MOUNT_FOLDERS = frozenset({"/", "/mnt", "/media", "/srv", "/opt"})
 
 
 class Mount(NamedTuple):
-    """`source`, a file or folder of this machine, seen at `target`."""
+    """A file or folder of this machine, `source`, that the task sees at `target`."""
 
     source: str
     target: str
@@ -41,7 +40,10 @@ class Mount(NamedTuple):
 
 
 def can_mount(mounts: Sequence[Mount], staging: Path) -> str:
-    """Why these mounts can't be made here; "" when they can. Tries it in a process that then ends."""
+    """Returns the reason why these mounts are impossible here; "" if they are possible.
+
+    Tries them in a child process.
+    """
     if os.environ.get("FLOW_LOCAL_NO_NAMESPACE"):
         return "mount namespaces are switched off by FLOW_LOCAL_NO_NAMESPACE"
     if sys.platform != "linux":
@@ -60,27 +62,28 @@ def can_mount(mounts: Sequence[Mount], staging: Path) -> str:
             os._exit(0)
     os.close(write)
     with open(read, "rb") as stream:
-        said = stream.read().decode(errors="replace")
+        result = stream.read().decode(errors="replace")
     os.waitpid(pid, 0)
-    return "" if said == "ok" else said or "the attempt to mount ended early"
+    return "" if result == "ok" else result or "the attempt to mount ended early"
 
 
 def enter_namespace(mounts: Sequence[Mount], staging: Path) -> None:
     """Moves this process, which must have one thread, to a namespace with the mounts. Raises OSError."""
     _unshare()
     mount(None, "/", RECURSIVE | SLAVE)
-    ours: set[int] = set()
-    if any(_missing_from(one.target)[0] == "/" for one in mounts):
+    tmpfs_devices: set[int] = set()
+    if any(_find_existing_parent(entry.target)[0] == "/" for entry in mounts):
         _replace_root(staging)
-        ours.add(os.stat("/").st_dev)
-    # Opened before any folder is covered, and after the root is replaced: what the old one held is out of reach.
-    sources = [os.open(one.source, os.O_PATH | os.O_CLOEXEC) for one in mounts]
-    for one, source in zip(mounts, sources):
-        folder, missing = _missing_from(one.target)
-        if missing and os.stat(folder).st_dev not in ours:
+        tmpfs_devices.add(os.stat("/").st_dev)
+    # Open them before any folder is covered, and after the root is replaced: descriptors of the old root can't be
+    # mounted.
+    sources = [os.open(entry.source, os.O_PATH | os.O_CLOEXEC) for entry in mounts]
+    for entry, source in zip(mounts, sources):
+        folder, missing = _find_existing_parent(entry.target)
+        if missing and os.stat(folder).st_dev not in tmpfs_devices:
             _cover(folder)
-            ours.add(os.stat(folder).st_dev)
-        _bind(one, source, missing)
+            tmpfs_devices.add(os.stat(folder).st_dev)
+        _bind(entry, source, missing)
 
 
 def _unshare() -> None:
@@ -94,8 +97,8 @@ def _unshare() -> None:
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
 
 
-def _missing_from(target: str) -> tuple[str, bool]:
-    """The deepest folder on the way to `target` that exists, and whether anything is missing below it."""
+def _find_existing_parent(target: str) -> tuple[str, bool]:
+    """Returns the deepest existing folder on the path to `target`, and whether anything is missing below it."""
     folder = target
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
@@ -105,10 +108,10 @@ def _missing_from(target: str) -> tuple[str, bool]:
 def _replace_root(staging: Path) -> None:
     entries = [(name, os.open(f"/{name}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)) for name in os.listdir("/")]
     mount("tmpfs", str(staging), 0, "tmpfs", "mode=0755,size=16m")
-    # Not to be copied along when a folder that holds the staging folder is bound below.
+    # Unbindable: a bind of a folder that contains the staging folder must not copy it.
     mount(None, str(staging), UNBINDABLE)
     for name, fd in entries:
-        _carry_over(fd, f"/{name}", str(staging / name))
+        _bind_entry(fd, f"/{name}", str(staging / name))
     os.chdir(staging)
     make_root()
 
@@ -123,11 +126,11 @@ def _cover(folder: str) -> None:
     links = {name: os.readlink(f"{folder}/{name}") for name, _ in entries if os.path.islink(f"{folder}/{name}")}
     mount("tmpfs", folder, 0, "tmpfs", f"mode={mode:o},size=16m")
     for name, fd in entries:
-        _carry_over(fd, links.get(name, ""), f"{folder}/{name}")
+        _bind_entry(fd, links.get(name, ""), f"{folder}/{name}")
 
 
-def _carry_over(fd: int, link: str, target: str) -> None:
-    """The entry behind `fd` appears at `target`; a symbolic link is made anew from `link`."""
+def _bind_entry(fd: int, link: str, target: str) -> None:
+    """Binds the entry of `fd` to `target`; creates a symbolic link again from `link`."""
     mode = os.fstat(fd).st_mode
     if stat.S_ISLNK(mode):
         os.symlink(os.readlink(link) if os.path.islink(link) else link, target)
@@ -137,14 +140,14 @@ def _carry_over(fd: int, link: str, target: str) -> None:
     os.close(fd)
 
 
-def _bind(wanted: Mount, source: int, missing: bool) -> None:
+def _bind(entry: Mount, source: int, missing: bool) -> None:
     is_folder = stat.S_ISDIR(os.fstat(source).st_mode)
     if missing:
-        os.makedirs(os.path.dirname(wanted.target), exist_ok=True)
-        _make_point(wanted.target, is_folder)
-    mount(f"/proc/self/fd/{source}", wanted.target, BIND | (0 if wanted.read_only else RECURSIVE))
-    if wanted.read_only:
-        remount_read_only(wanted.target)
+        os.makedirs(os.path.dirname(entry.target), exist_ok=True)
+        _make_point(entry.target, is_folder)
+    mount(f"/proc/self/fd/{source}", entry.target, BIND | (0 if entry.read_only else RECURSIVE))
+    if entry.read_only:
+        remount_read_only(entry.target)
     os.close(source)
 
 

@@ -1,7 +1,7 @@
-"""Writes the output of one attempt's ranks to their logs, in the order of the writes as far as the system reports it.
+"""Writes the output of one attempt's ranks to their logs, in the order of the writes if the system reports it.
 
-Each rank has one pipe per stream, in packet mode where the system supports it: a read then returns the bytes of one
-write, and the system reports the order of the writes. Standard library only.
+Each rank has one pipe per stream, in packet mode if the system supports it: a read then returns the bytes of one
+write, and the system reports the order of the writes.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class RankOutput:
         )
 
     def open_channel(self, rank: int) -> OutputChannel:
-        """Open the channel for the process that is about to start. Raises OSError, LaunchError."""
+        """Opens the channel for the process that is about to start. Raises OSError, LaunchError."""
         if self._on_terminals:
-            from flow_core.agent.supervisor.terminal import open_pty  # deferred: few tasks use a terminal
+            from flow_core.agent.supervisor.terminal import open_pty  # lazy import: few tasks use a terminal
 
             channel = open_pty()
         else:
@@ -63,7 +63,7 @@ class RankOutput:
             self._streams[fd] = rank, stream
 
     def read(self, ready: Collection[int]) -> bool:
-        """Read one round of output; True if there was any."""
+        """Reads one round of output; returns whether there was any."""
         ranks = {self._streams[fd][0] for fd in ready}
         for rank, burst in self._bursts.items():
             if rank not in ranks and burst.remaining_s is not None:
@@ -108,7 +108,7 @@ class RankOutput:
         return found
 
     def _read(self, fd: int, packets: list[bytes], budget: int) -> int:
-        """Read packets and return the remaining budget.
+        """Reads packets and returns the remaining budget.
 
         A packet counts as at least a page, since it occupies a page of the pipe.
         """
@@ -134,7 +134,7 @@ class RankOutput:
 
 
 def order_packets(writes: Sequence[int], packets: Mapping[int, Sequence[bytes]]) -> Iterator[tuple[int, bytes]]:
-    """Yield all packets as (descriptor, bytes): in the order of the reported writes, then the others."""
+    """Yields all packets as (descriptor, bytes): in the order of the reported writes, then the others."""
     reports = {fd: writes.count(fd) for fd in packets}
     # More reports than packets: the first reports belong to packets that were read before.
     skipped = {fd: max(0, reports[fd] - len(packets[fd])) for fd in packets}
@@ -151,7 +151,7 @@ def order_packets(writes: Sequence[int], packets: Mapping[int, Sequence[bytes]])
 
 
 def _end_of_write(packets: Sequence[bytes], start: int, later_reports: int) -> int:
-    """Return the index after the last packet of a write.
+    """Returns the index after the last packet of a write.
 
     A write of more than a page has several packets, all but the last of them full.
     """
@@ -165,8 +165,8 @@ class BurstControl:
     """The two pipes of one rank. They use packets and write notifications, except during a burst.
 
     In a burst a rank writes without pause, and throughput matters more than the order of its writes. `pipes` maps the
-    reading end to the writing end; both are descriptors of ours. A change of their flags also applies to the writing
-    processes, since they share the open file description.
+    reading end to the writing end; both are descriptors of this process. A change of their flags also applies to the
+    writing processes, since they share the open file description.
     """
 
     def __init__(self, pipes: dict[int, int]) -> None:
@@ -181,7 +181,10 @@ class BurstControl:
         return max(0.0, self._last_read_at + _BURST_PAUSE_S - time.monotonic()) if self._is_bursting else None
 
     def add(self, packets: int) -> None:
-        """Note that `packets` packets were read, perhaps none. More than 1000 without a pause of 2 ms start a burst."""
+        """Counts `packets` packets that were read, perhaps none.
+
+        More than 1000 without a pause of 2 ms start a burst.
+        """
         now = time.monotonic()
         if now - self._last_read_at >= _BURST_PAUSE_S:
             self._count = 0

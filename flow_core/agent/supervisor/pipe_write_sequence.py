@@ -1,4 +1,4 @@
-"""Reports the order in which pipes were written to. Standard library only.
+"""Reports the order in which pipes were written to.
 
 Only Linux reports it: a pipe whose reader requests it sends a signal for each write, after the bytes and before the
 writer continues, and signals of one number stay in order. (inotify also has a queue, but it merges several writes to
@@ -22,13 +22,13 @@ _instances: list[WriteOrder] = []
 
 
 class WriteOrder:
-    """Reports writes to watched pipes; reports none where the system doesn't support it."""
+    """A report of writes to watched pipes; reports none if the system doesn't support it."""
 
     def __init__(self) -> None:
         self._queue = _open_signal_queue(signal.SIGRTMAX) if sys.platform == "linux" else -1
 
     def watch(self, fd: int) -> bool:
-        """Watch the reading end of a pipe until it is closed; False if it can't be watched."""
+        """Watches the reading end of a pipe until it is closed; returns False if it can't be watched."""
         if self._queue < 0 or sys.platform != "linux":
             return False
         try:
@@ -40,7 +40,7 @@ class WriteOrder:
         return True
 
     def written(self) -> list[int]:
-        """Return the descriptors that were written to since the last call, in order. Doesn't block."""
+        """Returns the descriptors that were written to since the last call, in order. Doesn't block."""
         found: list[int] = []
         while self._queue >= 0:
             try:
@@ -54,19 +54,19 @@ class WriteOrder:
 
 
 def get_write_order() -> WriteOrder:
-    """Return the only instance of this process, since signals belong to the process."""
+    """Returns the only instance of this process, since signals belong to the process."""
     if not _instances:
         _instances.append(WriteOrder())
     return _instances[0]
 
 
 def release_signals() -> None:
-    """Unblock the signals in a new process; the supervisor keeps them blocked."""
+    """Unblocks the signals in a new process; the supervisor keeps them blocked."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _open_signal_queue(number: int) -> int:
-    """Return a descriptor from which signals of this number are read from now on; -1 if unsupported."""
+    """Returns a descriptor from which signals of this number are read from now on; -1 if unsupported."""
     # SIGIO replaces them when no more can be queued; its default would end this process.
     signal.signal(signal.SIGIO, lambda number, frame: None)
     signal.pthread_sigmask(signal.SIG_BLOCK, {number})

@@ -1,4 +1,4 @@
-"""Starts the main process of a rank. Standard library only; the code after the fork never returns."""
+"""Starts the main process of a rank. The code after the fork never returns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LaunchError(Exception):
 
 
 class OutputChannel(NamedTuple):
-    """The streams of a process: the descriptors that become its 0, 1 and 2, and our reading ends of 1 and 2.
+    """The streams of a process: the descriptors of its streams 0, 1 and 2, and the supervisor's ends of 1 and 2.
 
     There is one reading end if both streams share one, and none if the process writes to a file. Reads never block.
     """
@@ -40,7 +40,7 @@ class OutputChannel(NamedTuple):
 
 
 class LaunchedProcess(NamedTuple):
-    """The running main process, and our reading ends of its streams as in `OutputChannel`."""
+    """The running main process, and the supervisor's reading ends of its streams as in `OutputChannel`."""
 
     pid: int
     parent_fds: tuple[int, ...]
@@ -55,7 +55,7 @@ class LaunchedProcess(NamedTuple):
 
 
 def open_pipes(pipe_bytes: int = 1 << 20, *, in_packets: bool = False) -> OutputChannel:
-    """Open one pipe per output stream; standard input is /dev/null. Raises OSError.
+    """Opens one pipe per output stream; standard input is /dev/null. Raises OSError.
 
     In packet mode a read returns the bytes of one write, at most a page.
     """
@@ -75,8 +75,8 @@ def open_pipes(pipe_bytes: int = 1 << 20, *, in_packets: bool = False) -> Output
 class ProcessLaunch(NamedTuple):
     """The command to start and its environment.
 
-    `staging` is an empty folder of ours, required only for mounts. `restore` runs in the new process and undoes the
-    supervisor's own settings. `open_channel` may raise OSError or LaunchError.
+    `staging` is an empty folder of the agent, required only for mounts. `restore` runs in the new process and undoes
+    the supervisor's own settings. `open_channel` may raise OSError or LaunchError.
     """
 
     argv: Sequence[str]
@@ -89,7 +89,7 @@ class ProcessLaunch(NamedTuple):
     restore: Callable[[], None] | None = None
 
     def start(self) -> LaunchedProcess:
-        """Return once the command runs. Raises LaunchError."""
+        """Starts the command; returns once it runs. Raises LaunchError."""
         opened: list[int] = []
         channel = None
         try:
@@ -142,7 +142,7 @@ class ProcessLaunch(NamedTuple):
 
 
 def describe_exit(status: int) -> tuple[int, str]:
-    """Return (exit code, message) of a wait status; a signal counts as 128 + its number."""
+    """Returns (exit code, message) of a wait status; a signal counts as 128 + its number."""
     if not os.WIFSIGNALED(status):
         return os.WEXITSTATUS(status), ""
     number = os.WTERMSIG(status)
@@ -154,7 +154,7 @@ def describe_exit(status: int) -> tuple[int, str]:
 
 
 def _restore_signals() -> None:
-    """Restore the signals that Python ignores; the command must get their defaults."""
+    """Restores the signals that Python ignores; the command must get their defaults."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
@@ -177,7 +177,7 @@ def _open_pipe(in_packets: bool) -> tuple[int, int]:
 
 
 def _configure_pipe(read: int, pipe_bytes: int) -> None:
-    """Widen a pipe and make its reads non-blocking."""
+    """Widens a pipe and makes its reads non-blocking."""
     try:
         fcntl.fcntl(read, _F_SETPIPE_SZ, pipe_bytes)
     except OSError:

@@ -1,4 +1,4 @@
-"""The processes of this machine: from /proc on Linux, from ps on macOS. Standard library only."""
+"""The processes of this machine: from /proc on Linux, from ps on macOS."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ class ProcessInfo(NamedTuple):
 
 
 def find_process(pid: int) -> ProcessInfo | None:
-    """Return the process with this pid, or None."""
+    """Returns the process with this pid; None if there is none."""
     if _HAS_PROC:
-        return _from_proc(pid)
-    return _from_ps("-p", str(pid)).get(pid)
+        return _read_from_proc(pid)
+    return _read_from_ps("-p", str(pid)).get(pid)
 
 
 def list_processes() -> dict[int, ProcessInfo]:
-    """Return every process by its pid."""
+    """Returns every process by its pid."""
     if _HAS_PROC:
-        return {found.pid: found for pid in _list_pids() if (found := _from_proc(pid)) is not None}
-    return _from_ps("-ax")
+        return {found.pid: found for pid in _list_pids() if (found := _read_from_proc(pid)) is not None}
+    return _read_from_ps("-ax")
 
 
 def read_task_mark(pid: int) -> str | None:
-    """Return the task mark in the process's initial environment; None if there is none or it can't be read."""
+    """Returns the task mark in the process's initial environment; None if there is none or it can't be read."""
     return _read_variable(pid, _MARK)
 
 
 def iter_variable(name: str) -> Iterator[tuple[int, str]]:
-    """Yield (pid, value) of each live process that was started with this variable, as far as that is visible."""
+    """Yields (pid, value) of each live process that was started with this variable, if that is visible."""
     for pid in _list_pids() if _HAS_PROC else ():
         if (value := _read_variable(pid, f"{name}=".encode())) is not None:
             yield pid, value
@@ -65,7 +65,7 @@ def _read_variable(pid: int, prefix: bytes) -> str | None:
 
 
 def has_argument(pid: int, text: str) -> bool:
-    """Return True if the arguments of the process contain the text; True also on a system without /proc."""
+    """Returns whether the arguments of the process contain the text; True on a system without /proc."""
     if not _HAS_PROC:
         return True
     try:
@@ -77,7 +77,7 @@ def has_argument(pid: int, text: str) -> bool:
 
 @lru_cache(maxsize=1)
 def boot_id() -> str:
-    """Return an id that changes whenever the machine boots."""
+    """Returns an id that changes whenever the machine boots."""
     if _HAS_PROC:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
             return stream.read().strip()
@@ -88,18 +88,18 @@ def _list_pids() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
-def _from_proc(pid: int) -> ProcessInfo | None:
+def _read_from_proc(pid: int) -> ProcessInfo | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as stream:
             content = stream.read()
     except OSError:
         return None
-    # The second field is the program's name in brackets and may hold anything, brackets included.
+    # The second field is the program's name in brackets and may contain any character, brackets included.
     fields = content[content.rindex(b")") + 2 :].split()
     return ProcessInfo(pid, int(fields[1]), int(fields[2]), int(fields[3]), fields[19].decode(), fields[0] in b"ZXx")
 
 
-def _from_ps(*arguments: str) -> dict[int, ProcessInfo]:
+def _read_from_ps(*arguments: str) -> dict[int, ProcessInfo]:
     found = {}
     for line in _run("ps", *arguments, "-o", "pid=,ppid=,pgid=,stat=,lstart=").splitlines():
         pid, parent, group, state, start = line.split(None, 4)

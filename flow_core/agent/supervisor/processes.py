@@ -1,4 +1,4 @@
-"""Identifies processes uniquely, and finds all processes of a task. Standard library only."""
+"""Identifies processes uniquely, and finds all processes of a task."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class ProcessIdentity(NamedTuple):
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
-        """Return the identity of the process that has this pid now; None if there is none."""
+        """Returns the identity of the process that has this pid now; None if there is none."""
         found = find_process(pid)
         return None if found is None else cls(pid, found.start, boot_id())
 
     @classmethod
     def current(cls) -> ProcessIdentity:
-        """Return the identity of this process."""
+        """Returns the identity of this process."""
         identity = cls.of(os.getpid())
         return identity if identity is not None else cls(os.getpid(), "", boot_id())
 
     @classmethod
     def parse(cls, data: Any) -> ProcessIdentity | None:
-        """Parse an identity; None stays None. Raises ValueError for anything else."""
+        """Parses an identity; None stays None. Raises ValueError for anything else."""
         if data is None:
             return None
         fields = Fields(data)
@@ -50,7 +50,7 @@ class ProcessIdentity(NamedTuple):
         return self.boot == boot_id()
 
     def send(self, number: int) -> bool:
-        """Send a signal to this very process; False if it is gone."""
+        """Sends a signal to exactly this process; returns False if it has ended."""
         return self.is_of_this_boot and send_signal(self.pid, self.start, number)
 
 
@@ -65,7 +65,7 @@ class ProcessTree(NamedTuple):
     supervisor_pid: int | None = None
 
     def members(self) -> list[ProcessInfo]:
-        """Return the live processes, without the supervisor and the caller."""
+        """Returns the live processes, without the supervisor and the caller."""
         table = list_processes()
         marks = {pid: read_task_mark(pid) for pid in table}
         members = {pid for pid, mark in marks.items() if mark == self.mark}
@@ -83,8 +83,8 @@ class ProcessTree(NamedTuple):
 
     def _add_descendants(self, members: set[int], table: dict[int, ProcessInfo], marks: dict[int, str | None]) -> None:
         children_of: dict[int, list[int]] = {}
-        for one in table.values():
-            children_of.setdefault(one.parent, []).append(one.pid)
+        for process in table.values():
+            children_of.setdefault(process.parent, []).append(process.pid)
         pending = [*members, *([] if self.supervisor_pid is None else [self.supervisor_pid])]
         while pending:
             for pid in children_of.get(pending.pop(), ()):
@@ -94,7 +94,7 @@ class ProcessTree(NamedTuple):
 
 
 def send_signal(pid: int, start: str, number: int) -> bool:
-    """Send a signal to the process with this pid if it has this start time; False if it is gone or isn't ours."""
+    """Sends a signal to the process with this pid and start time; returns False if it has ended or isn't the user's."""
     try:
         handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
     except OSError:
@@ -116,7 +116,7 @@ def send_signal(pid: int, start: str, number: int) -> bool:
 
 
 def read_grace_s() -> float:
-    """Return how long processes may take to end after SIGTERM."""
+    """Returns the time that processes have to end after SIGTERM."""
     try:
         return float(os.environ["FLOW_LOCAL_GRACE_S"])
     except (KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""Starts the main processes of a task that has its GPUs. Standard library only."""
+"""Starts the main processes of a task that has its GPUs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class RankLauncher:
-    """Starts the ranks of one task, in order; once per attempt."""
+    """The launcher of the ranks of one task: starts them in order, once per attempt."""
 
     def __init__(
         self, writer: TaskStateWriter, mounts: TaskMounts, container_task: ContainerTask | None = None
@@ -40,7 +40,7 @@ class RankLauncher:
             self._resources = RankResources(writer.ranks)
 
     def start(self, attempt: RunningAttempt, locks: GpuLocks) -> None:
-        """Return once every rank runs and the record says so.
+        """Starts every rank; returns once all run and the record shows it.
 
         Raises LaunchError; the attempt then contains the ranks that were started before.
         """
@@ -82,7 +82,7 @@ class RankLauncher:
     def _container_launch(
         self, container_task: ContainerTask, rank: int, env: dict[str, str], gpus: Sequence[str]
     ) -> ProcessLaunch:
-        """Return the launch of a container. It sees only the GPUs that it is given, so it needs no list of them."""
+        """Returns the launch of a container. It sees only its own GPUs, so it needs no list of them."""
         if not self._writer.spec.gpus.real:
             gpus = ()
         elif gpus:
@@ -90,7 +90,7 @@ class RankLauncher:
         return container_task.launch(rank, env, self._mounts.container_binds(), gpus)
 
     def _environment(self, rank: int, rank_gpus: Sequence[str]) -> dict[str, str]:
-        """Return the variables of this task and rank."""
+        """Returns the variables of this task and rank."""
         spec, gpus, state = self._writer.spec, self._writer.spec.gpus, self._writer.state
         rank_variables = rank_environment(spec, rank, len(rank_gpus), state.master_port)
         env = {**DEFAULT_ENVIRONMENT, **(TERMINAL_ENVIRONMENT if spec.tty else {}), **rank_variables, **spec.env}

@@ -1,4 +1,4 @@
-"""Resources that several ranks of one supervisor need. Standard library only; never loaded for a single rank."""
+"""Resources that several ranks of one supervisor need. Never loaded for a single rank."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class RankResources:
             resource.setrlimit(resource.RLIMIT_NOFILE, (new_soft, hard))
 
     def restore_limits(self) -> None:
-        """Restore the limits in a rank's own process: the raised limit is for the supervisor only."""
+        """Restores the limits in a rank's own process: the raised limit is for the supervisor only."""
         resource.setrlimit(resource.RLIMIT_NOFILE, self._limits)
 
     def free_port(self) -> int:
-        """Return a port at which ranks can meet, which nobody uses now."""
+        """Returns a port for the rendezvous of the ranks that no process uses now."""
         with socket.socket() as probe:
             probe.bind((HEAD, 0))
             port: int = probe.getsockname()[1]

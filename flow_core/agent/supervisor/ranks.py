@@ -1,4 +1,4 @@
-"""The environment and the GPUs of a rank; a rank represents a node. Standard library only."""
+"""The environment and the GPUs of a rank; a rank represents a node."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ RANK_VARIABLES = frozenset({
 
 
 def select_rank_gpus(gpus: Sequence[str], rank: int, ranks: int) -> Sequence[str]:
-    """Return those of the task's GPUs that belong to this rank."""
+    """Returns the task's GPUs that belong to this rank."""
     count = len(gpus) // ranks
     return gpus[rank * count : (rank + 1) * count]
 
 
 def rank_environment(spec: StoredSpec, rank: int, gpu_count: int, master_port: int | None) -> dict[str, str]:
-    """Return the variables that describe a rank, in the names of the Flow SDK, of torch and of torchrun.
+    """Returns the variables that describe a rank, in the names of the Flow SDK, of torch and of torchrun.
 
-    Without a master port there is only one rank, and no variable makes a script look for others. A part of a task on
-    several machines is one rank; its spec contains the address at which all ranks meet.
+    Without a master port there is only one rank, and no variable makes a script wait for others. A part of a task on
+    several machines is one rank; its spec contains the address of the rendezvous.
     """
     head, ranks = HEAD, str(spec.ranks)
     if (part := spec.part) is not None:
@@ -45,7 +45,7 @@ def rank_environment(spec: StoredSpec, rank: int, gpu_count: int, master_port: i
 
 
 def _torch_environment(rank: str, ranks: str, head: str, port: str) -> dict[str, str]:
-    """Return variables for a script with one process per node.
+    """Returns variables for a script with one process per node.
 
     `torchrun` takes its defaults from PET_* and sets the others itself.
     """

@@ -20,7 +20,7 @@ from flow_core.agent.supervisor.tree_end import end_tree
 
 
 def is_abandoned(spec: StoredSpec, state: TaskState | None) -> bool:
-    """Return True if no process is left that would write the final state."""
+    """Returns whether no process is left that would write the final state."""
     if state is not None and state.is_final:
         return False
     owner = state.supervisor if state is not None else spec.submitter
@@ -28,14 +28,14 @@ def is_abandoned(spec: StoredSpec, state: TaskState | None) -> bool:
 
 
 def get_process_tree(spec: StoredSpec, state: TaskState | None) -> ProcessTree:
-    """Return the processes of a task, as far as its records describe them."""
+    """Returns the processes of a task that its records describe."""
     return ProcessTree(spec.mark, () if state is None else state.children)
 
 
 def reap(task: TaskFolder) -> None:
-    """End the remaining processes, which may take the whole grace period, then write the final state.
+    """Ends the remaining processes, which may take the whole grace period, then writes the final state.
 
-    Does nothing if the supervisor lives or another process reaps the task. Calling it twice is safe.
+    Does nothing if the supervisor lives or another process reaps the task. Calling it again is safe.
     """
     lock = try_lock(task.alive_lock)
     if lock is None:
@@ -54,7 +54,7 @@ def reap(task: TaskFolder) -> None:
 
 
 def start_reapers(tasks: Iterable[TaskFolder]) -> None:
-    """Reap the abandoned ones of the tasks, in detached processes that the caller doesn't wait for."""
+    """Reaps the abandoned tasks, in detached processes that the caller doesn't wait for."""
     for task in tasks:
         try:
             spec = StoredSpec.read(task.spec)
@@ -68,11 +68,11 @@ def start_reapers(tasks: Iterable[TaskFolder]) -> None:
 
 
 def _end_processes(task: TaskFolder, spec: StoredSpec, state: TaskState) -> bool:
-    """End the remaining processes; False if it is unknown whether any are left. The next call then tries again."""
+    """Ends the remaining processes; returns False if it is unknown whether any are left, for another try later."""
     if spec.container is None or state.supervisor is None:
         end_tree(get_process_tree(spec, state).members, read_grace_s())
         return True
-    # Deferred: nearly all tasks have no image. If the package was replaced meanwhile, the next call reaps the task.
+    # lazy import: nearly all tasks have no image. If the package was replaced meanwhile, the next call reaps the task
     from flow_core.agent.containers.container_end import ContainerEnd
     from flow_core.agent.containers.engine import ContainerEngine, EngineError
 
@@ -99,7 +99,7 @@ def _reap_in_background(task: TaskFolder) -> NoReturn:
 
 def _write_end(task: TaskFolder, spec: StoredSpec, state: TaskState) -> None:
     state.status = "cancelled" if task.cancel.exists() else "failed"
-    state.message = _reason(spec, state)
+    state.message = _describe_reason(spec, state)
     started_at = state.started_at or spec.created_at
     state.completed_at = max(time.time(), started_at)
     state.write(task.state)
@@ -108,7 +108,7 @@ def _write_end(task: TaskFolder, spec: StoredSpec, state: TaskState) -> None:
     queue.notify_waiting(task.root)
 
 
-def _reason(spec: StoredSpec, state: TaskState) -> str:
+def _describe_reason(spec: StoredSpec, state: TaskState) -> str:
     if state.supervisor is None and spec.submitter is None:
         return "lost: its supervisor did not answer"
     if state.supervisor is None:

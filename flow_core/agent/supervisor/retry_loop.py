@@ -1,4 +1,4 @@
-"""Runs a failing task again, up to a number of attempts and with a delay. Standard library only."""
+"""Runs a failing task again, up to a number of attempts and with a delay."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RetryLoop:
         self._attempts_max = 1 + self._plan.max
 
     def run(self, attempt: Callable[[], TaskOutcome]) -> TaskOutcome:
-        """Run attempts until one succeeds, none is left or the task must stop; return the outcome of the task."""
+        """Runs attempts until one succeeds, none is left or the task must stop; returns the outcome of the task."""
         outcome = attempt()
         while not outcome.was_stopped and outcome.status == "failed" and self._attempt_number < self._attempts_max:
             if not self._pause(outcome):
@@ -36,7 +36,7 @@ class RetryLoop:
         return self._writer.state.attempt + 1
 
     def _pause(self, outcome: TaskOutcome) -> bool:
-        """Wait for the next attempt; False if there will be none."""
+        """Waits for the next attempt; returns False if there will be none."""
         if self._stop.must_stop:
             return False
         plan = self._plan
@@ -61,7 +61,7 @@ class RetryLoop:
         return stopped._replace(message=f"{stopped.message}; {failed}" if stopped.message else failed)
 
     def _add_attempt_count(self, outcome: TaskOutcome) -> TaskOutcome:
-        """Return the outcome of the last attempt, with the number of attempts in its message."""
+        """Returns the outcome of the last attempt, with the number of attempts in its message."""
         if self._attempts_max == 1 or outcome.status != "failed":
             return outcome
         if outcome.was_stopped:

@@ -1,7 +1,4 @@
-"""The reasons to stop a task early: a cancel order, a signal to its supervisor, its time limit, its deletion.
-
-Standard library only.
-"""
+"""The reasons to stop a task early: a cancel order, a signal to its supervisor, its time limit, its deletion."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ _DISK_FULL_PAUSE_S, _DELETION_CHECK_S = 0.5, 30.0
 
 
 class StopSignal:
-    """Receives the stop signals of one task, and ends `wait` when a signal arrives."""
+    """The receiver of the stop signals of one task; a signal ends `wait`."""
 
     def __init__(self, task: TaskFolder) -> None:
         self._task = task
@@ -36,7 +33,7 @@ class StopSignal:
         self._watched: set[int] = set()
 
     def listen(self) -> None:
-        """Install the signal handlers. Call it once, in the main thread."""
+        """Installs the signal handlers. Call it once, in the main thread."""
         for fd in (self._wake, self._wake_write):
             os.set_blocking(fd, False)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
@@ -44,47 +41,47 @@ class StopSignal:
             signal.signal(number, self._on_stop)
         for number in (CANCEL, CANCEL_AT_ONCE):
             signal.signal(number, self._on_cancel)
-        # Any handler works: the end of a child must wake us.
+        # Any handler works: the end of a child must wake this process.
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
 
     def set_time_limit(self, hours: float | None) -> None:
-        """Set the time limit, counted from now; None or 0 is no limit."""
+        """Sets the time limit, counted from now; None or 0 is no limit."""
         if hours:
             self._max_hours, self._deadline = hours, time.monotonic() + hours * 3600
 
     @property
     def is_set(self) -> bool:
-        """True after a signal, after the time limit, or if the folder was deleted."""
+        """Whether a signal arrived, the time limit is over, or the folder was deleted."""
         is_past_deadline = self._deadline is not None and time.monotonic() >= self._deadline
         return self._has_term_signal or self._has_cancel_signal or is_past_deadline or self.is_deleted
 
     @property
     def is_deleted(self) -> bool:
-        """True if the task's folder was deleted, so that no client can ask for the task."""
+        """Whether the task's folder was deleted, so that no client can request the task."""
         return self._deletion.is_certain
 
     @property
     def is_cancelled(self) -> bool:
-        """True after a cancel signal or a cancel order on disk."""
+        """Whether there was a cancel signal or a cancel order on disk."""
         return self._has_cancel_signal or self._task.cancel.exists()
 
     @property
     def must_stop(self) -> bool:
-        """True if nothing may be started any more. Unlike `is_set` this also reads the cancel order on disk."""
+        """Whether nothing may be started any more. Unlike `is_set` this also reads the cancel order on disk."""
         return self.is_set or self.is_cancelled
 
     @property
     def remaining_s(self) -> float:
-        """The time until `must_stop` must be read again even without a signal."""
+        """The time until `must_stop` must be read again, even without a signal."""
         check_in_s = self._deletion.check_in_s
         return check_in_s if self._deadline is None else min(check_in_s, max(0.0, self._deadline - time.monotonic()))
 
     def is_urgent(self) -> bool:
-        """Return True if the task was cancelled and must end at once."""
+        """Returns whether the task was cancelled and must end immediately."""
         return self._has_force_signal or is_forced_cancel(self._task)
 
     def wait(self, fds: Set[int], timeout_s: float | None) -> list[int]:
-        """Wait for a signal, the timeout or a readable descriptor; return the readable descriptors.
+        """Waits for a signal, the timeout or a readable descriptor; returns the readable descriptors.
 
         The list is empty if a signal or the timeout came first.
         """
@@ -98,12 +95,12 @@ class StopSignal:
         return ready
 
     def wait_for_room(self) -> bool:
-        """Wait a moment while the disk is full; False once the task must stop."""
+        """Waits a moment while the disk is full; returns False once the task must stop."""
         self.wait(set(), _DISK_FULL_PAUSE_S)
         return not self.must_stop
 
     def outcome(self, exit_code: int | None = None, message: str = "") -> TaskOutcome:
-        """Return the outcome of a task that was stopped; `message` is that of its main process."""
+        """Returns the outcome of a task that was stopped; `message` is that of its main process."""
         if self.is_cancelled:
             return TaskOutcome("cancelled", exit_code, message, was_stopped=True)
         if self.is_deleted:
@@ -130,7 +127,7 @@ class StopSignal:
 
 
 def is_forced_cancel(task: TaskFolder) -> bool:
-    """Return True if the task was cancelled and must end at once."""
+    """Returns whether the task was cancelled and must end immediately."""
     try:
         return bool((read_json(task.cancel) or {}).get("force"))
     except (MalformedRecord, OSError):
@@ -138,7 +135,7 @@ def is_forced_cancel(task: TaskFolder) -> bool:
 
 
 def drain(fd: int) -> None:
-    """Discard what the descriptor holds, at most 4096 bytes. Never blocks on a non-blocking descriptor."""
+    """Discards the pending bytes of the descriptor, at most 4096. Never blocks on a non-blocking descriptor."""
     try:
         os.read(fd, 4096)
     except BlockingIOError:
@@ -146,7 +143,7 @@ def drain(fd: int) -> None:
 
 
 class DeletionWatch:
-    """Detects with certainty that a task's folder was deleted: then no client can ask for the task again.
+    """A watch that detects with certainty that a task's folder was deleted: then no client can request the task again.
 
     The folder counts as deleted once its open descriptor had no link in two checks, with enough time between them. An
     error is no proof: a disk may come back, and a file server may have restarted.
@@ -168,7 +165,7 @@ class DeletionWatch:
 
     @property
     def is_certain(self) -> bool:
-        """True if the folder was deleted. False on file systems that may be remote."""
+        """Whether the folder was deleted; False on file systems that may be remote."""
         if self._is_local and not self._is_certain and not self.check_in_s:
             self._check()
         return self._is_certain
@@ -188,7 +185,7 @@ class DeletionWatch:
 
 
 def _read_certain_after_s() -> float:
-    """Return how long a folder must have been missing before it counts as deleted."""
+    """Returns the time for which a folder must be missing before it counts as deleted."""
     try:
         return float(os.environ["FLOW_LOCAL_DELETED_S"])
     except (KeyError, ValueError):

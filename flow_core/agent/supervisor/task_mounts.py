@@ -1,4 +1,4 @@
-"""The mounts of a task: its volumes and data at their mount paths, or behind links. Standard library only."""
+"""The mounts of a task: its volumes and data at their mount paths, or behind links."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class TaskMounts:
 
     @property
     def is_unsupported(self) -> bool:
-        """True if a mount is impossible here and a link can't replace it."""
+        """Whether a mount is impossible here and a link can't replace it."""
         return bool(self._problem) and len(self._volumes) + len(self._copies) < len(self._entries)
 
     @property
     def notice(self) -> str:
-        """A message for the user: which mounts are copies, and where mounts are if not at their paths."""
+        """A message for the user about mounts that are copies, and about mounts that are not at their paths."""
         copies = [f"{one['target']} is a read-only copy of {one['s3']}" for one in self._copies]
         return "; ".join([*copies, *filter(None, [self.link_notice])])
 
     @property
     def link_notice(self) -> str:
-        """A message that says where the mounts are and why, if they can't be at their paths; otherwise ""."""
+        """A message with the paths of the mounts and the reason, if they can't be at their own paths; otherwise ""."""
         if not self._problem:
             return ""
         task = self._writer.task
@@ -48,9 +48,9 @@ class TaskMounts:
         return f"{', '.join(found) or 'mounts are unavailable'}, not at their mount paths: {self._problem}"
 
     def finalize(self) -> None:
-        """Fix the mounts: a volume attached from now on appears as a link.
+        """Fixes the mounts: a volume attached from now on appears as a link.
 
-        Calling it twice is safe. Raises LaunchError.
+        Calling it again is safe. Raises LaunchError.
         """
         if self._writer.state.mounts_taken:
             return
@@ -63,15 +63,15 @@ class TaskMounts:
             self._writer.write()
 
     def namespace_mounts(self) -> Sequence[Mount]:
-        """Return the mounts to create in the task's own namespace."""
+        """Returns the mounts to create in the task's own namespace."""
         return _to_mounts(self._entries) if self._writer.state.namespaced else ()
 
     def container_binds(self) -> Sequence[Mount]:
-        """Return the mounts that an engine creates for a container."""
+        """Returns the mounts that an engine creates for a container."""
         return _to_mounts(self._entries)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that hold the paths of volumes and data. Creates the links."""
+        """Returns the variables that hold the paths of volumes and data. Creates the links."""
         links = self._writer.task.links
         env = {}
         for volume in self._volumes:
@@ -91,7 +91,7 @@ class TaskMounts:
         return s3_mounts(self._entries)
 
     def _expose(self, mount: dict[str, Any], link: Path) -> str:
-        """Create the link of a mount; return the path at which the task finds it."""
+        """Creates the link of a mount; returns the path at which the task finds it."""
         make_private_folder(link.parent)
         if not link.is_symlink():
             link.symlink_to(mount["source"])

@@ -1,4 +1,4 @@
-"""The spec and the state of one task in its supervisor. Standard library only."""
+"""The spec and the state of one task in its supervisor."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SPARE_BYTES = 16 << 10
 class TaskOutcome(NamedTuple):
     """The outcome of a task or of one attempt. An empty message keeps the last one.
 
-    `was_stopped` says that the task didn't end by itself.
+    `was_stopped` is true if the task didn't end by itself.
     """
 
     status: str
@@ -35,7 +35,7 @@ class TaskOutcome(NamedTuple):
 class TaskStateWriter:
     """The spec and the state that all phases of a task share. Only the supervisor writes the state.
 
-    `is_outdated` says that the last write failed.
+    `is_outdated` is true if the last write failed.
     """
 
     def __init__(self, task: TaskFolder) -> None:
@@ -56,7 +56,7 @@ class TaskStateWriter:
         return self.spec.ranks
 
     def write(self) -> bool:
-        """Write the state; False if that is impossible now: call it again later.
+        """Writes the state; returns False if that is impossible now. Then call it again later.
 
         On a full disk it uses the reserved space.
         """
@@ -73,7 +73,7 @@ class TaskStateWriter:
         return True
 
     def reserve_space(self) -> None:
-        """Reserve disk space for the final state before the task can fill the disk."""
+        """Reserves disk space for the final state before the task can fill the disk."""
         try:
             fd = os.open(self.task.reserved_space, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
@@ -84,13 +84,13 @@ class TaskStateWriter:
             pass  # the disk is full already
 
     def set_message(self, message: str) -> None:
-        """Set the message; write the state only if it changed."""
+        """Sets the message; writes the state only if it changed."""
         if message != self.state.message:
             self.state.message = message
             self.write()
 
     def finish(self, outcome: TaskOutcome) -> bool:
-        """Write the final state; False if that is impossible now: call it again later."""
+        """Writes the final state; returns False if that is impossible now. Then call it again later."""
         self.state.status, self.state.exit_code = outcome.status, outcome.exit_code
         self.state.message = outcome.message or self.state.message
         self.state.completed_at = self.state.completed_at or self.clock.now()

@@ -1,6 +1,6 @@
 """Opens a pseudo-terminal for a process whose output goes to a log.
 
-Standard library only; loaded only for such tasks.
+Loaded only for such tasks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _OUTPUT_FLAGS = 1  # index in the list that tcgetattr returns
 
 
 def open_pty() -> OutputChannel:
-    """Open a pseudo-terminal without input that changes nothing in the output. Raises LaunchError.
+    """Opens a pseudo-terminal without input that changes nothing in the output. Raises LaunchError.
 
     It controls no session: Linux would drop unread output when the session's first process ends.
     """

@@ -1,4 +1,4 @@
-"""Ends all processes of a task, and verifies that none is left. Standard library only."""
+"""Ends all processes of a task, and verifies that none is left."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def end_tree(
     is_urgent: Callable[[], bool] = lambda: False,
     is_proven: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Send SIGTERM to all processes; after the grace period SIGKILL (at once if urgent). Return when none lives.
+    """Sends SIGTERM to all processes; after the grace period SIGKILL (immediately if urgent). Returns when none lives.
 
-    None is left if `is_proven` says so, for a caller that is the parent of all orphans; otherwise if two scans in a row
-    find none. Processes that start others faster than a scan can find them are killed by their process groups, which
-    the kernel does in one step.
+    No process is left if `is_proven` returns true, for a caller that is the parent of all orphans; otherwise if two
+    scans in a row find none. Processes that start others faster than a scan can find them are killed by their process
+    groups, which the kernel does in process step.
     """
     deadline = time.monotonic() + grace_s
     signalled: set[tuple[int, str]] = set()
@@ -39,7 +39,7 @@ def end_tree(
             _kill(members)
         else:
             _terminate(members, signalled)
-        signalled.update((one.pid, one.start) for one in members)
+        signalled.update((process.pid, process.start) for process in members)
         if len(signalled) > known:
             delay_s = 0.005  # more processes may have started meanwhile
         pause(delay_s)
@@ -47,35 +47,35 @@ def end_tree(
 
 
 def _terminate(members: Sequence[ProcessInfo], signalled: set[tuple[int, str]]) -> None:
-    for one in members:
-        if (one.pid, one.start) not in signalled:
-            send_signal(one.pid, one.start, signal.SIGTERM)
-            send_signal(one.pid, one.start, signal.SIGCONT)
+    for process in members:
+        if (process.pid, process.start) not in signalled:
+            send_signal(process.pid, process.start, signal.SIGTERM)
+            send_signal(process.pid, process.start, signal.SIGCONT)
 
 
 def _kill(members: Sequence[ProcessInfo]) -> None:
-    for group in _whole_groups(members):
+    for group in _find_own_groups(members):
         try:
             os.killpg(group, signal.SIGKILL)
         except OSError:
-            pass  # gone, or partly another user's: the processes are killed one by one below
-    for one in members:
-        send_signal(one.pid, one.start, signal.SIGKILL)
+            pass  # it has ended, or has processes of another user: they are killed process by process below
+    for process in members:
+        send_signal(process.pid, process.start, signal.SIGKILL)
 
 
-def _whole_groups(members: Sequence[ProcessInfo]) -> set[int]:
-    """Return the process groups that contain only processes of the task."""
-    groups = {one.group for one in members}
+def _find_own_groups(members: Sequence[ProcessInfo]) -> set[int]:
+    """Returns the process groups that contain only processes of the task."""
+    groups = {process.group for process in members}
     if not groups:
         return groups
     table = list_processes()
-    known = {(one.pid, one.start) for one in members}
-    sessions = {one.session for one in members}
+    known = {(process.pid, process.start) for process in members}
+    sessions = {process.session for process in members}
     # A process that started since the scan belongs to the task, unless another process leads its session.
     own_sessions = {
         pid for pid in sessions if pid not in table or (pid, table[pid].start) in known or table[pid].is_zombie
     }
-    for one in table.values():
-        if not one.is_zombie and (one.pid, one.start) not in known and one.session not in own_sessions:
-            groups.discard(one.group)
+    for process in table.values():
+        if not process.is_zombie and (process.pid, process.start) not in known and process.session not in own_sessions:
+            groups.discard(process.group)
     return groups - {0, os.getpgrp()}

@@ -23,22 +23,22 @@ class CreateApiKey(BodyModel):
 
 
 def create_api_key(world: World, name: str, expires_at: datetime) -> ApiKeyRow:
-    """Creates a key that nobody can guess, whatever the seed is."""
+    """Creates a key that can't be guessed, whatever the seed is."""
     key = ApiKeyRow(world.ids.make("apikey"), name, f"fkey_{secrets.token_hex(20)}", world.now, expires_at)
     world.api_keys[key.fid] = key
     return key
 
 
 def check_api_key(world: World, request: Request) -> None:
-    """Raises ApiError."""
+    """Raises ApiError unless the request carries a valid API key."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
         raise ApiError(401, "Not authenticated", www_authenticate="Bearer")
-    if not any(_is(key, secret.strip()) and key.is_valid(world.now) for key in world.api_keys.values()):
+    if not any(_has_secret(key, secret.strip()) and key.is_valid(world.now) for key in world.api_keys.values()):
         raise ApiError(401, "Invalid credentials", www_authenticate="Bearer")
 
 
-def _is(key: ApiKeyRow, secret: str) -> bool:
+def _has_secret(key: ApiKeyRow, secret: str) -> bool:
     return secrets.compare_digest(key.secret.encode(), secret.encode())
 
 

@@ -1,4 +1,4 @@
-"""The user who asks, teammates, and projects."""
+"""The user of the API key, teammates, and projects."""
 
 from __future__ import annotations
 

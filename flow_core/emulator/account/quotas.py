@@ -23,14 +23,14 @@ async def get_quotas(world: World, request: Request) -> Response:
 
 
 def quota_rows(world: World, project: str) -> list[dict[str, Any]]:
-    """All quotas of a project, as the API shows them."""
+    """Returns all quotas of a project, as the API shows them."""
     machines = [_row(world, project, product, kind.fid) for product in (SPOT, RESERVATIONS) for kind in INSTANCE_TYPES]
     return [*machines, _row(world, project, STORAGE, None)]
 
 
 def check_quota(world: World, project: str, product: str, instance_type: str | None, quantity: int) -> None:
-    """Raises ApiError where the quota has no room for this quantity."""
-    if _used(world, project, product, instance_type) + quantity > world.quotas[product]:
+    """Raises ApiError if the quota has no room for this quantity."""
+    if _count_used(world, project, product, instance_type) + quantity > world.quotas[product]:
         what = f"{product} {instance_type}" if instance_type else product
         raise ApiError(400, f"Quota exceeded for {what}: at most {world.quotas[product]} at a time")
 
@@ -42,13 +42,13 @@ def _row(world: World, project: str, product: str, instance_type: str | None) ->
         "instance_type": instance_type,
         "product_type": product,
         "total_quantity": world.quotas[product],
-        "used_quantity": _used(world, project, product, instance_type),
+        "used_quantity": _count_used(world, project, product, instance_type),
         "units": "instances" if instance_type else "GB",
         "name": f"{product} {instance_type or 'volumes'}",
     }
 
 
-def _used(world: World, project: str, product: str, instance_type: str | None) -> int:
+def _count_used(world: World, project: str, product: str, instance_type: str | None) -> int:
     if product == STORAGE:
         volumes = world.volumes.values()
         return sum(one.size_gb for one in volumes if one.project == project and one.deleted_at is None)

@@ -72,14 +72,14 @@ async def delete_key(world: World, request: Request) -> Response:
 
 
 def _key_pair() -> tuple[str, str]:
-    import asyncssh  # deferred: heavy, and needed only here
+    import asyncssh  # lazy import: heavy, and needed only here
 
     key = asyncssh.generate_private_key("ssh-rsa", key_size=_BITS)
     return key.export_private_key("pkcs1-pem").decode(), key.export_public_key().decode().strip()
 
 
 def _is_public_key(text: str) -> bool:
-    import asyncssh  # deferred: as above
+    import asyncssh  # lazy import: heavy, and needed only here
 
     try:
         asyncssh.import_public_key(text)

@@ -16,7 +16,7 @@ _WITHOUT_BODY = (204, 304)
 
 
 class FaultMiddleware:
-    """Applies the faults to the app behind it. Requests to the control endpoint never fail."""
+    """A middleware that applies the faults to the app behind it. Requests to the control endpoint never fail."""
 
     def __init__(self, app: ASGIApp, faults: Faults) -> None:
         self._app = app
@@ -31,15 +31,15 @@ class FaultMiddleware:
             await self._fail(fault, scope, receive, send)
 
     async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        """The delay is real time, whatever the emulator's clock does."""
+        """Applies the fault. Its delay is real time, whatever the emulator's clock shows."""
         await asyncio.sleep(fault.delay_s)
         if fault.replaces_response and fault.when == "before":
             await _drain(receive)
-            response = _replacement(fault, 200)
+            response = _make_replacement(fault, 200)
         else:
             response = await _call(self._app, scope, receive)
             if fault.replaces_response:
-                response = _replacement(fault, response.status_code)
+                response = _make_replacement(fault, response.status_code)
         if fault.cut == "all":
             await cut_connection(scope, receive)
             return
@@ -48,7 +48,7 @@ class FaultMiddleware:
         await _send(fault, response, scope, receive, send)
 
 
-def _replacement(fault: Fault, usual_status: int) -> Response:
+def _make_replacement(fault: Fault, usual_status: int) -> Response:
     status = fault.status or usual_status
     detail = {"detail": fault.detail or f"Injected {status}"}
     body = json.dumps(detail).encode() if fault.body is None else fault.body
@@ -56,13 +56,13 @@ def _replacement(fault: Fault, usual_status: int) -> Response:
 
 
 async def _drain(receive: Receive) -> None:
-    """Reads the request to its end: a connection that is cut before would be reset."""
+    """Reads the whole request: a connection that is cut earlier would be reset."""
     while (await receive()).get("more_body", False):
         pass
 
 
 async def _call(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
-    """The app's response, not sent yet."""
+    """Returns the app's response without sending it."""
     messages: list[Message] = []
 
     async def collect(message: Message) -> None:
@@ -75,7 +75,7 @@ async def _call(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
 
 
 async def _send(fault: Fault, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """The response, slowly or only the first half of it if the fault says so."""
+    """Sends the response; slowly, or only the first half of it, if the fault requires this."""
     await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
     body = bytes(response.body)
     if fault.cut == "within":

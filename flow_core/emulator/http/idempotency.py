@@ -13,14 +13,14 @@ from flow_core.emulator.world import World
 
 
 def find_created(world: World, request: Request) -> Response | None:
-    """The response to an earlier request with the same key and path, with the row as it is now."""
+    """Returns the response to an earlier request with the same key and path, with the current row; None if none."""
     key = _key(world, request)
     as_json = world.created_by_key.get(key) if key else None
     return json_response(as_json(), 201) if as_json else None
 
 
 def record_created(world: World, request: Request, as_json: Callable[[], Any]) -> Response:
-    """The response to a creation, recorded under the request's key. `as_json` returns the row as it is at the call."""
+    """Returns the response to a creation and records it for the request's key. `as_json` returns the current row."""
     if key := _key(world, request):
         world.created_by_key[key] = as_json
     return json_response(as_json(), 201)

@@ -33,35 +33,35 @@ def paginate(
     key: Callable[[Row], tuple[Any, ...]],
     is_descending: bool = False,
 ) -> tuple[list[Row], str | None]:
-    """A page, and the cursor to the next. `key` returns values that JSON can hold, different for each row.
+    """Returns a page, and the cursor to the next. `key` returns values that JSON can hold, different for each row.
 
     Raises ApiError.
     """
     ordered = sorted(rows, key=key, reverse=is_descending)
     if page.next_cursor:
-        last = _read(page.next_cursor)
+        last = _decode_cursor(page.next_cursor)
         try:
             ordered = [row for row in ordered if (key(row) < last if is_descending else key(row) > last)]
         except TypeError as error:  # a cursor of another listing
-            raise _wrong_cursor() from error
+            raise _invalid_cursor_error() from error
     limit = page.limit or usual_limit
     shown = ordered[:limit]
-    return shown, _write(key(shown[-1])) if len(ordered) > limit else None
+    return shown, _encode_cursor(key(shown[-1])) if len(ordered) > limit else None
 
 
-def _write(key: tuple[Any, ...]) -> str:
+def _encode_cursor(key: tuple[Any, ...]) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
 
 
-def _read(cursor: str) -> tuple[Any, ...]:
+def _decode_cursor(cursor: str) -> tuple[Any, ...]:
     try:
         found = json.loads(base64.b64decode(cursor.encode(), altchars=b"-_", validate=True))
     except (ValueError, RecursionError) as error:
-        raise _wrong_cursor() from error
+        raise _invalid_cursor_error() from error
     if not isinstance(found, list):
-        raise _wrong_cursor()
+        raise _invalid_cursor_error()
     return tuple(found)
 
 
-def _wrong_cursor() -> Exception:
+def _invalid_cursor_error() -> Exception:
     return invalid_field(("query", "next_cursor"), "Invalid cursor")

@@ -40,18 +40,18 @@ Q = TypeVar("Q", bound=QueryModel)
 
 
 async def parse_body(request: Request, model: type[B]) -> B:
-    """Raises ApiError."""
+    """Parses the body by a model. Raises ApiError."""
     return _parse_body(request, await _read_body(request), model)
 
 
 async def parse_optional_body(request: Request, model: type[B]) -> B:
-    """Like `parse_body`, but an empty body means the model's defaults. Raises ApiError."""
+    """Parses the body like `parse_body`, but an empty body means the model's defaults. Raises ApiError."""
     body = await _read_body(request)
     return model() if body.strip() in (b"", b"null") else _parse_body(request, body, model)
 
 
 def parse_query(request: Request, model: type[Q]) -> Q:
-    """Uses the last value of a repeated name, unless it is an array. Raises ApiError."""
+    """Parses the query. Uses the last value of a repeated name, unless it is an array. Raises ApiError."""
     given = request.query_params
     values: dict[str, Any] = dict(given)
     for name in model.arrays:
@@ -60,7 +60,7 @@ def parse_query(request: Request, model: type[Q]) -> Q:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise _invalid(error, "query") from error
+        raise _validation_error(error, "query") from error
 
 
 async def _read_body(request: Request) -> bytes:
@@ -81,9 +81,9 @@ def _parse_body(request: Request, body: bytes, model: type[B]) -> B:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise _invalid(error, "body") from error
+        raise _validation_error(error, "body") from error
 
 
-def _invalid(error: ValidationError, place: str) -> ApiError:
+def _validation_error(error: ValidationError, place: str) -> ApiError:
     wrong = json.loads(error.json(include_url=False, include_context=False, include_input=False))
     return ApiError(422, [{**one, "loc": [place, *one["loc"]]} for one in wrong])

@@ -21,7 +21,7 @@ _KEPT = 10_000
 
 @dataclass(slots=True)
 class ApiCall:
-    """One request. `path` is as the client sent it. `status` is 0 where the connection was cut before a response."""
+    """One request. `path` is as the client sent it. `status` is 0 if the connection was cut before a response."""
 
     method: str
     path: str
@@ -33,9 +33,10 @@ class ApiCall:
 
 
 class RequestLog:
-    """`calls` are the last requests, without those to the control endpoint; `failures` are the app's own faults.
+    """The log of requests.
 
-    A fault of the app cuts the connection: a client must never take it for an answer of the API.
+    `calls` are the last requests, without requests to the control endpoint; `failures` are bugs of the app. A bug of
+    the app cuts the connection: a client must never take it for a response of the API.
     """
 
     def __init__(self, app: ASGIApp, now: Callable[[], datetime]) -> None:
@@ -47,7 +48,7 @@ class RequestLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._count += 1
-        call = _call_of(scope, f"req_{self._count:08d}")
+        call = _parse_call(scope, f"req_{self._count:08d}")
         if not call.path.startswith(CONTROL_PREFIX):
             self.calls.append(call)
 
@@ -65,7 +66,7 @@ class RequestLog:
         try:
             await self._app(scope, receive_and_log, send_with_headers)
         except ClientDisconnect:
-            pass  # nobody waits for a response
+            pass  # no client waits for a response
         except Exception as error:
             self.failures.append(error)
             if (transport := transport_of(scope)) is not None:
@@ -80,12 +81,12 @@ class RequestLog:
 
 
 def path_of(scope: Scope) -> str:
-    """The path as the client sent it."""
+    """Returns the path as the client sent it."""
     raw: bytes = scope["raw_path"]
     return raw.decode("ascii")
 
 
-def _call_of(scope: Scope, request_id: str) -> ApiCall:
+def _parse_call(scope: Scope, request_id: str) -> ApiCall:
     query = parse_qs(scope["query_string"].decode("ascii", "replace"), keep_blank_values=True)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     return ApiCall(scope["method"], path_of(scope), query, headers, request_id)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 
 class ApiError(Exception):
-    """Ends the request with an error status. `detail` is a text, or a list with one entry for each wrong field."""
+    """An error status that ends the request. `detail` is a text, or a list with one entry for each wrong field."""
 
     def __init__(self, status: int, detail: Any, **headers: str) -> None:
         super().__init__(status, detail)
@@ -24,12 +24,12 @@ def json_response(value: Any, status: int = 200) -> Response:
 
 
 def no_content() -> Response:
-    """The response to a deletion."""
+    """Returns the response to a deletion."""
     return Response(status_code=204)
 
 
 def invalid_field(location: tuple[str | int, ...], message: str, kind: str = "value_error") -> ApiError:
-    """The error for one wrong field of a request."""
+    """Returns the error for one wrong field of a request."""
     return ApiError(422, [{"type": kind, "loc": list(location), "msg": message}])
 
 

@@ -36,7 +36,7 @@ class Routes:
 
 
 def starlette_routes(world: World, authorize: Authorize, resources: Iterable[Routes]) -> list[Route]:
-    """One route for each path. Of two that match, the one with fewer parameters comes first."""
+    """Creates one route for each path. Of two that match, the one with fewer parameters comes first."""
     handlers: dict[str, dict[str, RouteHandler]] = {}
     for resource in resources:
         for method, path, handler in resource.all:
@@ -46,7 +46,7 @@ def starlette_routes(world: World, authorize: Authorize, resources: Iterable[Rou
 
 
 class _PathEndpoint:
-    """Every method of one path. A starlette Route would answer HEAD too, and name only its own methods in Allow."""
+    """The methods of one path. A starlette Route would answer HEAD too, and list only its own methods in Allow."""
 
     def __init__(self, world: World, authorize: Authorize, handlers: dict[str, RouteHandler]) -> None:
         self._world = world

@@ -19,7 +19,7 @@ _IDLE_S = 75
 
 
 class HttpServer:
-    """Serves from `open` until `close`.
+    """A server of an ASGI app, from `open` until `close`.
 
     It runs uvicorn's server without its `serve`, which would take the signals of the whole process, poll ten times a
     second, and wait for clients at the end.
@@ -46,7 +46,7 @@ class HttpServer:
         self._server = Server(self._config)
 
     async def open(self, port: int) -> str:
-        """Returns the address. Port 0 means any free port. Raises OSError."""
+        """Starts to serve; returns the address. Port 0 means any free port. Raises OSError."""
         listener = socket.create_server((_HOST, port))
         self._config.load()
         self._server.lifespan = self._config.lifespan_class(self._config)
@@ -54,7 +54,7 @@ class HttpServer:
         return f"http://{_HOST}:{listener.getsockname()[1]}"
 
     async def close(self) -> None:
-        """Cuts every connection. Twice is safe."""
+        """Cuts every connection. Calling it again is safe."""
         if self._server.started:
             for server in self._server.servers:
                 server.close()
@@ -69,13 +69,13 @@ class HttpServer:
 
 
 def transport_of(scope: Scope) -> asyncio.Transport | None:
-    """The connection of a request; None for one that the app was given without the network."""
+    """Returns the connection of a request; None if the app was called without the network."""
     transport: asyncio.Transport | None = scope["state"].get("transport")
     return transport
 
 
 async def cut_connection(scope: Scope, receive: Receive) -> None:
-    """Ends the connection after the bytes that were sent so far. Returns when it has ended."""
+    """Ends the connection after the bytes that were already sent. Returns when it has ended."""
     transport = transport_of(scope)
     if transport is None:
         return
@@ -85,14 +85,14 @@ async def cut_connection(scope: Scope, receive: Receive) -> None:
 
 
 class _CuttableProtocol(H11Protocol):
-    """Gives the app the transport of each request, which ASGI hides, in the `state` of its scope."""
+    """A protocol that gives the app the transport of each request, which ASGI hides, in the `state` of its scope."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}
 
     def send_400_response(self, msg: str) -> None:
-        """Answers what is not HTTP as the API does: JSON, with an id."""
+        """Answers a message that is not HTTP as the API does: JSON, with an id."""
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             self.transport.write(_bad_request())
         self.transport.close()

@@ -1,1 +1,1 @@
-"""The market: what can be rented, where, and at what price."""
+"""The market: the instance types and capacity to rent, with their regions and prices."""

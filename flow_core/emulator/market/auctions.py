@@ -15,14 +15,17 @@ _STEP = timedelta(minutes=15)
 _STEPS_BEFORE = 7 * 24 * 4
 _MAX_POINTS = 20_000
 _DRIFT = 0.04  # of the price, each step
-_PULL = 0.05  # of the way back to the usual price, each step
+_PULL = 0.05  # of the distance to the usual price, each step
 _SURGE_CHANCE = 0.008
 _SURGE = 2.5
 
 
 @dataclass(slots=True)
 class Auction:
-    """`capacity` is the number of free instances. `prices` are (time, cents) in order; the last is the current one."""
+    """The auction of an instance type in a region.
+
+    `capacity` is the number of free instances. `prices` are (time, cents) in order; the last is the current one.
+    """
 
     fid: str
     offering: Offering
@@ -62,7 +65,7 @@ class Auction:
 
 
 def open_auctions(ids: IdSource, seed: int, now: datetime) -> list[Auction]:
-    """Every auction, each with a week of past prices that ends at the usual price."""
+    """Creates every auction, each with a week of past prices that ends at the usual price."""
     return [_open(offering, ids, seed, now) for offering in OFFERINGS]
 
 

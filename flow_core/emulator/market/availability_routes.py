@@ -1,4 +1,4 @@
-"""What can be rented: instance types, free capacity in each region, and images."""
+"""Routes of the offers: instance types, free capacity in each region, and images."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class _Machine:
     has_infiniband: bool
 
 
-# INVENTED, but for the H100's row, which is the description's example: what a machine has for each GPU.
+# INVENTED, except the H100's row, which is the description's example: the hardware of a machine for each GPU.
 _MACHINES = {
     "A100": _Machine(28, 220, 900, "AMD", True),
     "H100": _Machine(24, 225, 975, "Intel", True),
@@ -107,7 +107,7 @@ REGIONS = (
     Region("me-central1-a", False),
 )
 
-# INVENTED: what is offered where, how much of it, and at what price.
+# INVENTED: the offered types of each region, their number, and their price.
 OFFERINGS = (
     Offering("it_RrgkIZz6c9BZu5gi", "us-central1-a", 24, 140),
     Offering("it_RrgkIZz6c9BZu5gi", "us-central5-a", 16, 130),
@@ -137,7 +137,7 @@ REGION_NAMES = frozenset(region.name for region in REGIONS)
 SPOT, RESERVATIONS, STORAGE = "Spot", "Reservations", "Storage"
 DEFAULT_QUOTAS = {SPOT: 64, RESERVATIONS: 32, STORAGE: 200_000}  # INVENTED
 
-# INVENTED: what machines boot from.
+# INVENTED: the images that machines boot from.
 DEFAULT_IMAGE = "imgver_Ub2204Cuda12x8Aa"
 
 

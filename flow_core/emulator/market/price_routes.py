@@ -44,18 +44,18 @@ async def get_current(world: World, request: Request) -> Response:
     query = parse_query(request, CurrentQuery)
     find_row(TYPES_BY_FID, query.instance_type, "Instance type")
     auctions = _auctions(world, {query.instance_type}, query.region)
-    lowest = [cents for one in auctions if (cents := one.lowest_allocated_cents) is not None]
-    free = sum(one.capacity for one in auctions)
-    spot = _least(one.price_cents for one in auctions)
+    lowest = [cents for auction in auctions if (cents := auction.lowest_allocated_cents) is not None]
+    free = sum(auction.capacity for auction in auctions)
+    spot = _lowest(auction.price_cents for auction in auctions)
     return json_response(
         {
             "spot_price_cents": spot,
-            "reserved_price_cents": _least(one.offering.reserved_cents for one in auctions),
-            "minimum_price_cents": _least(one.offering.minimum_cents for one in auctions),
-            "lowest_allocated_bid_cents": _least(lowest),
-            "dynamic_win_price_cents": spot if free >= query.instance_quantity else _least(c + 1 for c in lowest),
+            "reserved_price_cents": _lowest(auction.offering.reserved_cents for auction in auctions),
+            "minimum_price_cents": _lowest(auction.offering.minimum_cents for auction in auctions),
+            "lowest_allocated_bid_cents": _lowest(lowest),
+            "dynamic_win_price_cents": spot if free >= query.instance_quantity else _lowest(c + 1 for c in lowest),
             "available_capacity": free if auctions else None,
-            "total_capacity": sum(one.offering.capacity for one in auctions) if auctions else None,
+            "total_capacity": sum(auction.offering.capacity for auction in auctions) if auctions else None,
         }
     )
 
@@ -66,8 +66,8 @@ async def get_history(world: World, request: Request) -> Response:
     kinds = None if query.instance_types is None else {one.strip() for one in query.instance_types.split(",")}
     series, complete = [], True
     for auction in _auctions(world, kinds, query.region):
-        points = _between(auction.prices, query.start_time, query.end_time)
-        shown = points if query.num_samples == _ALL else _sampled(points, query.num_samples)
+        points = _select_period(auction.prices, query.start_time, query.end_time)
+        shown = points if query.num_samples == _ALL else _sample(points, query.num_samples)
         complete = complete and len(shown) == len(points)
         series.append(_series(auction, shown))
     return json_response({"series": series, "complete": complete})
@@ -81,20 +81,20 @@ def _auctions(world: World, kinds: set[str] | None, region: str | None) -> list[
     ]
 
 
-def _least(values: Any) -> int | None:
+def _lowest(values: Any) -> int | None:
     return min(values, default=None)
 
 
-def _between(points: Points, start: datetime | None, end: datetime | None) -> Points:
-    """The points of a period, and the one before it, whose price held at the start."""
+def _select_period(points: Points, start: datetime | None, end: datetime | None) -> Points:
+    """Returns the points of a period, and the one before it, whose price held at the start."""
     times = [at for at, _ in points]
     first = 0 if start is None else max(bisect_right(times, start) - 1, 0)
     last = len(times) if end is None else bisect_right(times, end)
     return points[first:last]
 
 
-def _sampled(points: Points, most: int) -> Points:
-    """At most `most` points, evenly chosen, with the first and the last."""
+def _sample(points: Points, most: int) -> Points:
+    """Returns at most `most` points, evenly chosen, with the first and the last."""
     if len(points) <= most:
         return points
     if most < 2:

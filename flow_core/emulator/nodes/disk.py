@@ -29,7 +29,7 @@ ubuntu:x:0:0:Ubuntu:/home/ubuntu:/bin/bash
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 """
 _GROUP = "root:x:0:\nubuntu:x:0:\nnogroup:x:65534:\n"
-# Those of /etc that a machine has of its own, or that would say something of the host.
+# Files of /etc that each machine has its own version of, or that would reveal facts of the host.
 _NOT_COPIED = {
     *("crontab", "fstab", "group", "group-", "gshadow", "gshadow-", "hostname", "hosts", "machine-id", "motd", "mtab"),
     *("passwd", "passwd-", "resolv.conf", "shadow", "shadow-", "subgid", "subgid-", "subuid", "subuid-", "sudoers"),
@@ -40,7 +40,7 @@ _LARGEST = 1 << 20
 
 
 def make_disk(disk: Path, spec: NodeSpec) -> None:
-    """Fills a folder that nothing has run in yet, so none of its names leads elsewhere."""
+    """Fills a new disk. No program has run in it yet, so no link can lead elsewhere."""
     for name in (*_FOLDERS, *_PRIVATE, *_FOR_ALL):
         (disk / name).mkdir(parents=True, exist_ok=True)
     for name in _PRIVATE:
@@ -68,20 +68,20 @@ def make_disk(disk: Path, spec: NodeSpec) -> None:
 
 
 def write_shims(folder: Path, *, has_gpus: bool) -> None:
-    """Puts a machine's own programs in the place of any that the host has by the same name."""
+    """Writes a machine's own programs; they replace the host's programs of the same names."""
     for name, text in {**SHIMS, **({"nvidia-smi": nvidia_smi()} if has_gpus else {})}.items():
         (folder / name).unlink(missing_ok=True)  # never write through a link
         _write(folder / name, text, 0o755)
 
 
 def hosts(spec: NodeSpec) -> str:
-    """/etc/hosts. A machine finds its rank by counting the private addresses from the bottom, where the first is."""
+    """Returns /etc/hosts. A machine finds its rank by counting the private addresses from the bottom, the first one."""
     rows = [f"{address} {name}" for address, name in zip(spec.private_ips, host_names(spec), strict=True)]
     return "\n".join(["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback", *reversed(rows), ""])
 
 
 def host_names(spec: NodeSpec) -> list[str]:
-    """Of all machines of its order, as far as its own name and index tell."""
+    """Returns the host names of all machines of the order, derived from this machine's name and index."""
     own = re.sub(r"[^a-z0-9-]+", "-", spec.name.lower()).strip("-")[:63] or "machine"
     found = re.fullmatch(r"(.*-)([0-9]{1,6})", own)
     stem, number = (found[1], int(found[2])) if found else (f"{own}-", spec.index)
@@ -90,7 +90,7 @@ def host_names(spec: NodeSpec) -> list[str]:
 
 
 def give_to(owner: int, *roots: Path) -> None:
-    """Everything below becomes the owner's; links aren't followed."""
+    """Makes everything below the roots the owner's; doesn't follow links."""
     for root in roots:
         os.chown(root, owner, owner, follow_symlinks=False)
         for folder, folders, files in os.walk(root):
@@ -99,7 +99,7 @@ def give_to(owner: int, *roots: Path) -> None:
 
 
 def erase(path: Path) -> None:
-    """Whatever modes a machine left there. Nothing there is fine too."""
+    """Deletes a folder, whatever modes the machine set in it. Does nothing if it is missing."""
     try:
         shutil.rmtree(path)
     except FileNotFoundError:
@@ -116,7 +116,7 @@ def erase(path: Path) -> None:
 def _make_settings(etc: Path, spec: NodeSpec) -> None:
     for entry in entries(Path("/etc")):
         if entry.name not in _NOT_COPIED:
-            _take_over(entry, etc / entry.name)
+            _copy_or_link(entry, etc / entry.name)
     for name, text in {"passwd": _PASSWD, "group": _GROUP, "hosts": hosts(spec), "fstab": "", "motd": ""}.items():
         _write(etc / name, text)
     _write(etc / "hostname", f"{host_names(spec)[spec.index]}\n")
@@ -127,24 +127,24 @@ def _make_settings(etc: Path, spec: NodeSpec) -> None:
         shutil.copyfile("/etc/resolv.conf", etc / "resolv.conf")
 
 
-def _take_over(entry: os.DirEntry[str], target: Path) -> None:
-    """Files are copied; of folders that a script may write to, their files; the rest is looked at where it is."""
+def _copy_or_link(entry: os.DirEntry[str], target: Path) -> None:
+    """Copies a file, or the files of a folder that scripts may write to; everything else is linked."""
     if entry.is_symlink() and os.path.realpath(entry.path).startswith(("/usr/", "/proc/")):
         target.symlink_to(os.readlink(entry.path))
-    elif not _is_open(entry):
+    elif not _is_readable_by_all(entry):
         return
     elif entry.is_file() and entry.stat().st_size <= _LARGEST:
         shutil.copyfile(entry.path, target)
     elif entry.is_dir() and entry.name in _WRITTEN_TO:
         target.mkdir()
         for inner in entries(Path(entry.path)):
-            if inner.is_file() and _is_open(inner):
+            if inner.is_file() and _is_readable_by_all(inner):
                 shutil.copyfile(inner.path, target / inner.name)
     elif entry.is_dir():
         target.symlink_to(f"/run/host/etc/{entry.name}")
 
 
-def _is_open(entry: os.DirEntry[str]) -> bool:
+def _is_readable_by_all(entry: os.DirEntry[str]) -> bool:
     try:
         return bool(entry.stat().st_mode & stat.S_IROTH)
     except OSError:

@@ -24,34 +24,40 @@ _WITHOUT_ROOT = (
 
 
 class SpawnRequestBuilder(NamedTuple):
-    """Builds requests for one machine. `prefix` is "", or the root folder of a machine without isolation."""
+    """A builder of requests for one machine. `prefix` is "", or the root folder of a machine without isolation."""
 
     prefix: str
     address: str
 
     def place(self, path: str) -> str:
-        """The path as processes of the machine see it."""
+        """Returns the path as processes of the machine see it."""
         return self.prefix + path
 
     def shell(self, user: str, command: str | None, env: Mapping[str, str], more: Mapping[str, Any]) -> SpawnRequest:
-        """Like sshd. Raises NotStarted for a command that would use the host's own paths."""
-        if self.prefix and command is not None and _names_a_path(command):
+        """Builds the request for a shell or a command, like sshd.
+
+        Raises NotStarted for a command that would use the host's paths.
+        """
+        if self.prefix and command is not None and _contains_path(command):
             raise NotStarted(_WITHOUT_ROOT)
         argv = ["-bash"] if command is None else ["bash", "-c", command]
         return SpawnRequest(self._bash, argv, {**self._environment(user), **env}, self._home(user), more)
 
     def script(self, path: str, log: str) -> SpawnRequest:
-        """Runs a script as root, with its output in the log."""
+        """Builds the request that runs a script as root, with its output in the log."""
         argv = ["bash", self.place(path)]
         return SpawnRequest(self._bash, argv, self._environment("root"), self.place("/"), {"output": self.place(log)})
 
     def command(self, script: str, path: str, *more: str) -> SpawnRequest:
-        """Runs a line of sh as root; its $1 is a path of the machine."""
+        """Builds the request that runs a line of sh as root; its $1 is a path of the machine."""
         argv = ["sh", "-c", script, "sh", self.place(path), *more]
         return SpawnRequest("/bin/sh", argv, self._environment("root"), self.place("/"), {"output": os.devnull})
 
     def file_server(self, user: str) -> SpawnRequest:
-        """The system's sftp-server, or ours where it has none or the client must stay below the prefix."""
+        """Builds the request for the system's sftp-server.
+
+        Uses flow's own SFTP server if there is none or the client must stay below the prefix.
+        """
         found = next((path for path in _SFTP_SERVERS if os.access(path, os.X_OK)), None)
         if self.prefix or found is None:
             return SpawnRequest("", [], {}, self._home(user), {"files_below": self.prefix})
@@ -73,5 +79,5 @@ class SpawnRequestBuilder(NamedTuple):
         return self.place("/root" if user == "root" else "/home/ubuntu")
 
 
-def _names_a_path(command: str) -> bool:
+def _contains_path(command: str) -> bool:
     return "FLOW_NODE_ROOT" not in command and "/" in re.sub(r"/dev/(null|stdin|stdout|stderr)\b", "", command)

@@ -15,27 +15,27 @@ _MAX_FDS = 64
 
 
 class Message(NamedTuple):
-    """`fds` belong to whoever got the message."""
+    """A message. The receiver owns `fds`."""
 
     body: dict[str, Any]
     fds: list[int]
 
 
 def packed(body: dict[str, Any], fds: int = 0) -> bytes:
-    """The bytes of a message that comes with so many descriptors; those travel with its first byte."""
+    """Returns the bytes of a message with this number of descriptors; they are sent with its first byte."""
     data = json.dumps(body).encode()
     return _HEAD.pack(len(data), fds) + data
 
 
 class Inbox:
-    """The bytes and descriptors received so far."""
+    """The bytes and descriptors received up to now."""
 
     def __init__(self) -> None:
         self._data = bytearray()
         self._fds: list[int] = []
 
     def receive(self, link: socket.socket) -> bool:
-        """Reads once; False at the end. Raises OSError."""
+        """Reads once; returns False at the end. Raises OSError."""
         data, fds, _, _ = socket.recv_fds(link, _READ_SIZE, _MAX_FDS)
         for fd in fds:
             os.set_inheritable(fd, False)
@@ -44,7 +44,7 @@ class Inbox:
         return bool(data)
 
     def messages(self) -> Iterator[Message]:
-        """The messages that are complete."""
+        """Yields the messages that are complete."""
         while len(self._data) >= _HEAD.size:
             length, count = _HEAD.unpack_from(self._data)
             if len(self._data) < _HEAD.size + length:

@@ -13,7 +13,7 @@ GPUS = "var/lib/foundry/gpus"
 
 
 class _Model(NamedTuple):
-    """What the driver says of a GPU. `capability` is CUDA's."""
+    """The driver's data of a GPU. `capability` is CUDA's."""
 
     name: str
     memory_mib: int
@@ -31,7 +31,7 @@ _BUSES = ("1B", "43", "52", "61", "9D", "C3", "D1", "DF")
 
 
 def gpu_table(spec: NodeSpec) -> str:
-    """A line for each GPU, as nvidia_smi.sh reads it; "" for a machine without NVIDIA GPUs."""
+    """Returns a line for each GPU, as nvidia_smi.sh reads it; "" for a machine without NVIDIA GPUs."""
     model = _MODELS.get(spec.gpu_type)
     if model is None:
         return ""
@@ -40,14 +40,14 @@ def gpu_table(spec: NodeSpec) -> str:
 
 @cache
 def nvidia_smi() -> str:
-    """The text of the program."""
+    """Returns the text of the program."""
     return files("flow_core.emulator.nodes").joinpath("nvidia_smi.sh").read_text(encoding="utf-8")
 
 
 def _row(model: _Model, instance_fid: str, index: int) -> str:
     digest = hashlib.sha256(f"{instance_fid} {index}".encode()).hexdigest()
     uuid = f"GPU-{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
-    # The GPUs of one machine pause together, those of another at another time.
+    # The GPUs of one machine pause together; different machines pause at different times.
     phase = int(hashlib.sha256(instance_fid.encode()).hexdigest()[:4], 16) / 0xFFFF * 6.28
     cells = (*model, uuid, f"00000000:{_BUSES[index % len(_BUSES)]}:00.0", f"{phase:.2f}")
     return "|".join(map(str, cells))

@@ -29,7 +29,7 @@ _COMMAND_S = 10.0
 
 
 class FleetSettings(NamedTuple):
-    """What all machines of a fleet have in common. `not_isolated` is why they share the host's files, or ""."""
+    """The settings that all machines of a fleet share. `not_isolated` is why they share the host's files, or ""."""
 
     volumes: Path
     programs: Path | None
@@ -40,11 +40,11 @@ class MachineConnection(Protocol):
     """A client's SSH connection to a machine."""
 
     def disconnect(self) -> None:
-        """Ends the connection. Twice is safe."""
+        """Ends the connection. Calling it again is safe."""
 
 
 class EmulatedMachine:
-    """Uses `folder` alone. Nothing of it runs before `boot` or after `halt`."""
+    """One machine, whose files are all in `folder`. It has no processes before `boot` or after `halt`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -78,7 +78,7 @@ class EmulatedMachine:
             str(self._disk.resolve()) if settings.not_isolated else "", spec.private_ips[spec.index]
         )
         self._pid1 = await Pid1Client.start(self._plan(spec, settings))
-        self.accepted_keys = frozenset(_accepted(spec.public_keys))
+        self.accepted_keys = frozenset(_parse_keys(spec.public_keys))
         self.order = spec.order_fid
         self.names = frozenset((spec.private_ips[spec.index], host_names(spec)[spec.index]))
         if is_first:
@@ -88,7 +88,7 @@ class EmulatedMachine:
             await self._start_again(spec)
 
     async def listen(self, options: asyncssh.SSHServerConnectionOptions) -> None:
-        """Opens its SSH port, at the number it had before if that is free. Raises OSError."""
+        """Opens its SSH port, at its previous number if that is free. Raises OSError."""
         self._port = SshPort(self.port)
         self.port = self._port.number
         await self._port.open(options)
@@ -101,24 +101,24 @@ class EmulatedMachine:
             await self._run_command(_PUT, SIGNAL, text)
 
     async def halt(self) -> None:
-        """Ends every process and session. Twice is safe."""
+        """Ends every process and session. Calling it again is safe."""
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
         await self._close_port()
         if self._pid1 is not None:
             await self._pid1.close()
-        await self._close_port()  # who came through the front port meanwhile
+        await self._close_port()  # clients that came through the front port meanwhile
 
     def host_key(self) -> asyncssh.SSHKey:
-        """Its SSH host key, created at the first call. Blocking."""
+        """Returns its SSH host key, created at the first call. Blocking."""
         path = self._folder / "host_key"
         if not path.exists():
             asyncssh.generate_private_key("ssh-ed25519", comment=self._folder.name).write_private_key(path)
         return asyncssh.read_private_key(path)
 
     def _prepare(self, spec: NodeSpec, settings: FleetSettings) -> bool:
-        """Whether this is the first boot. Blocking."""
+        """Prepares the disk; returns whether this is the first boot. Blocking."""
         is_first = not (self._folder / "booted").exists()
         if is_first:
             erase(self._disk)  # of an attempt that failed
@@ -155,7 +155,7 @@ class EmulatedMachine:
         await self.pid1.spawn(self.requests.script(SCRIPT, SCRIPT_LOG))
 
     async def _start_again(self, spec: NodeSpec) -> None:
-        """Does what a system does at boot: updates /etc/hosts, mounts fstab, starts enabled services."""
+        """Repeats the boot of a system: updates /etc/hosts, mounts fstab, starts enabled services."""
         await self._run_command(_PUT, "/etc/hosts", hosts(spec))
         if not self.requests.prefix:
             await self._run_command('[ ! -s "$1" ] || mount -a', "/etc/fstab")
@@ -163,7 +163,7 @@ class EmulatedMachine:
 
     async def _run_command(self, script: str, path: str, *more: str) -> None:
         """Runs a command inside the machine, where no link leads out of it."""
-        with suppress(NotStarted, TimeoutError):  # a machine that has just ended needs no chores
+        with suppress(NotStarted, TimeoutError):  # a machine that has just ended needs none of this
             async with asyncio.timeout(_COMMAND_S):
                 await (await self.pid1.spawn(self.requests.command(script, path, *more))).ended
 
@@ -178,7 +178,7 @@ class EmulatedMachine:
             connection.disconnect()
 
 
-def _accepted(keys: Iterable[str]) -> Iterable[bytes]:
+def _parse_keys(keys: Iterable[str]) -> Iterable[bytes]:
     for text in keys:
-        with suppress(asyncssh.KeyImportError):  # as sshd passes over a line that it can't read
+        with suppress(asyncssh.KeyImportError):  # sshd skips a line that it can't read, too
             yield asyncssh.import_public_key(text).public_data

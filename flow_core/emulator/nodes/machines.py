@@ -1,4 +1,4 @@
-"""The machines of an emulator: child processes, each with a root of its own, entered over SSH on loopback."""
+"""The machines of an emulator: child processes, each with its own root folder, entered over SSH on loopback."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 class Machines(NodeFleet):
-    """`root` is a folder of its own, new or empty.
+    """The machines of one emulator. `root` is a separate folder, new or empty.
 
-    Where the system has no unprivileged user namespaces (or FLOW_EMULATOR_NO_NAMESPACE is set), a machine shares the
+    If the system has no unprivileged user namespaces (or FLOW_EMULATOR_NO_NAMESPACE is set), a machine shares the
     host's file system: only a script that keeps below $FLOW_NODE_ROOT runs, known by its second line.
     """
 
@@ -50,12 +50,14 @@ class Machines(NodeFleet):
         return self._front.number
 
     async def start(self) -> None:
-        """Opens the front port; the first boot does that too. Twice is safe."""
+        """Opens the front port; the first boot does that too. Calling it again is safe."""
         async with self._opening:
             if not self._front.is_open:
                 self._programs = await asyncio.to_thread(create_filtered_bin, self._root / "programs")
                 key = asyncssh.generate_private_key("ssh-ed25519")
-                await self._front.open(server_options(key, self._connections, self._newest_first, self._port_of))
+                await self._front.open(
+                    server_options(key, self._connections, self._iter_newest_first, self._resolve_port)
+                )
 
     async def limitations(self) -> str:
         if not self._has_booted:
@@ -76,7 +78,7 @@ class Machines(NodeFleet):
             if not machine.is_live:
                 try:
                     await self._boot(machine, spec)
-                    await machine.listen(self._options_of(machine))
+                    await machine.listen(self._make_options(machine))
                 except BaseException:
                     await machine.halt()
                     raise
@@ -96,7 +98,7 @@ class Machines(NodeFleet):
                 await asyncio.to_thread(erase, self._folder(instance_fid))
 
     async def delete_volume(self, volume_fid: str) -> None:
-        await asyncio.to_thread(erase, self._root / "volumes" / _checked(volume_fid))
+        await asyncio.to_thread(erase, self._root / "volumes" / _check_fid(volume_fid))
 
     async def close(self) -> None:
         await asyncio.gather(*(self.halt(fid, keeps_disk=False) for fid in tuple(self._machines)))
@@ -108,7 +110,7 @@ class Machines(NodeFleet):
     async def _boot(self, machine: EmulatedMachine, spec: NodeSpec) -> None:
         volumes = self._root / "volumes"
         for volume in spec.volumes:
-            _checked(volume.fid)
+            _check_fid(volume.fid)
         if not self._not_isolated:
             try:
                 await machine.boot(spec, FleetSettings(volumes, self._programs, ""))
@@ -128,30 +130,30 @@ class Machines(NodeFleet):
             await machine.halt()
             await asyncio.to_thread(erase, folder)
 
-    def _options_of(self, machine: EmulatedMachine) -> asyncssh.SSHServerConnectionOptions:
-        def only_this() -> tuple[EmulatedMachine, ...]:
+    def _make_options(self, machine: EmulatedMachine) -> asyncssh.SSHServerConnectionOptions:
+        def list_machine() -> tuple[EmulatedMachine, ...]:
             return (machine,) if machine.is_live else ()
 
-        return server_options(machine.host_key(), machine.connections, only_this, self._port_of)
+        return server_options(machine.host_key(), machine.connections, list_machine, self._resolve_port)
 
-    def _newest_first(self) -> Iterator[EmulatedMachine]:
+    def _iter_newest_first(self) -> Iterator[EmulatedMachine]:
         return (machine for machine in reversed(self._machines.values()) if machine.is_live)
 
-    def _port_of(self, origin: EmulatedMachine, host: str, port: int) -> int | None:
-        """Where an address leads on loopback, which all machines share; None for one that is no machine's.
+    def _resolve_port(self, origin: EmulatedMachine, host: str, port: int) -> int | None:
+        """Returns the loopback port of an address; None if no machine has it. All machines share loopback.
 
-        A machine's own port 22 is its SSH server. Of two orders with the same addresses each has its own machines.
+        A machine's own port 22 is its SSH server. If two orders have the same addresses, each reaches its own machines.
         """
-        named = [origin] if is_loopback(host) else [one for one in self._newest_first() if host in one.names]
+        named = [origin] if is_loopback(host) else [one for one in self._iter_newest_first() if host in one.names]
         for machine in sorted(named, key=lambda one: one.order != origin.order):
             return machine.port if port == 22 else port
         return None
 
     def _folder(self, instance_fid: str) -> Path:
-        return self._root / "machines" / _checked(instance_fid)
+        return self._root / "machines" / _check_fid(instance_fid)
 
 
-def _checked(fid: str) -> str:
+def _check_fid(fid: str) -> str:
     if not _ID.fullmatch(fid):
         raise ProviderError(f"{fid!r} can't be the id of a machine or a volume")
     return fid

@@ -41,7 +41,7 @@ class SpawnRequest(NamedTuple):
 
 
 class SpawnedProcess(NamedTuple):
-    """A process of a machine. `ended` is its exit code, or minus the signal, and never fails."""
+    """A process of a machine. `ended` is its exit code, or minus the signal; it never fails."""
 
     number: int
     terminal: int | None
@@ -49,7 +49,7 @@ class SpawnedProcess(NamedTuple):
 
 
 class Pid1Client:
-    """Create it with `start`. Once `gone` is set, nothing of the machine runs any more."""
+    """The client of a machine's first process. Create it with `start`. Once `gone` is set, no process runs any more."""
 
     def __init__(self, process: asyncio.subprocess.Process, end: socket.socket) -> None:
         self._process = process
@@ -65,25 +65,25 @@ class Pid1Client:
 
     @classmethod
     async def start(cls, plan: Mapping[str, Any]) -> Pid1Client:
-        """Raises NotStarted, NoNamespaces."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            ours.setblocking(False)
-            argv = [sys.executable, "-I", "-S", "-c", _CODE, _PACKAGE_ROOT, str(theirs.fileno())]
+        """Starts the first process of a machine. Raises NotStarted, NoNamespaces."""
+        own_end, child_end = socket.socketpair()
+        with child_end:
+            own_end.setblocking(False)
+            argv = [sys.executable, "-I", "-S", "-c", _CODE, _PACKAGE_ROOT, str(child_end.fileno())]
             env = {name: value for name, value in os.environ.items() if name.startswith(("LD_", "DYLD_"))}
             try:
                 process = await asyncio.create_subprocess_exec(
                     *argv,
                     stdin=asyncio.subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
+                    pass_fds=(child_end.fileno(),),
                     start_new_session=True,
                     env=env,
                 )
             except OSError as error:
-                ours.close()
+                own_end.close()
                 raise NotStarted(f"the machine's first process can't be started: {error.strerror}") from error
-        link = cls(process, ours)
-        link._loop.add_reader(ours, link._receive)
+        link = cls(process, own_end)
+        link._loop.add_reader(own_end, link._receive)
         try:
             await link._begin(plan)
         except BaseException:
@@ -92,7 +92,7 @@ class Pid1Client:
         return link
 
     async def spawn(self, request: SpawnRequest, fds: Sequence[int] = ()) -> SpawnedProcess:
-        """`fds` become its standard streams; they stay the caller's. Raises NotStarted."""
+        """Starts a process. `fds` become its standard streams; they stay the caller's. Raises NotStarted."""
         number = self._last = self._last + 1
         answer = self._answers[number] = self._loop.create_future()
         ended = self._running[number] = self._loop.create_future()
@@ -112,15 +112,15 @@ class Pid1Client:
         return SpawnedProcess(number, reply.fds[0] if reply.fds else None, ended)
 
     async def signal(self, number: int, signal_number: int) -> None:
-        """To a process and its group, or to those in front on its terminal. Harmless when it has ended."""
+        """Signals a process and its group, or the foreground group of its terminal. Does nothing if it has ended."""
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await self._send({"do": "signal", "id": number, "signal": signal_number})
         except (TimeoutError, OSError):
-            return  # with the machine, the process has ended
+            return  # the process has ended with the machine
 
     async def close(self) -> None:
-        """Ends every process of the machine. Twice is safe."""
+        """Ends every process of the machine. Calling it again is safe."""
         self._disconnect()
         try:
             async with asyncio.timeout(_END_S):
@@ -142,7 +142,7 @@ class Pid1Client:
             raise NotStarted("the machine's first process ended at once")
 
     async def _send(self, body: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
-        """Raises OSError."""
+        """Sends a message. Raises OSError."""
         async with self._sending:
             data = packed(dict(body), len(fds))
             while True:
@@ -150,10 +150,10 @@ class Pid1Client:
                     sent = socket.send_fds(self._end, [data], fds)
                     break
                 except BlockingIOError:
-                    await self._has_room()
+                    await self._wait_for_room()
             await self._loop.sock_sendall(self._end, data[sent:])
 
-    async def _has_room(self) -> None:
+    async def _wait_for_room(self) -> None:
         room = asyncio.Event()
         self._loop.add_writer(self._end, room.set)
         try:
@@ -163,17 +163,17 @@ class Pid1Client:
 
     def _receive(self) -> None:
         try:
-            is_there = self._inbox.receive(self._end)
+            is_open = self._inbox.receive(self._end)
         except BlockingIOError:
             return
         except OSError:
-            is_there = False
+            is_open = False
         for message in self._inbox.messages():
-            self._take(message)
-        if not is_there:
+            self._handle_message(message)
+        if not is_open:
             self._disconnect()
 
-    def _take(self, message: Message) -> None:
+    def _handle_message(self, message: Message) -> None:
         number = message.body.get("id")
         if number is None:
             if not self._ready.done():
@@ -184,7 +184,7 @@ class Pid1Client:
             answer.set_result(message)
         else:
             for fd in message.fds:
-                os.close(fd)  # nobody waits for it any more
+                os.close(fd)  # no call waits for it any more
 
     def _set_ended(self, number: int, code: int) -> None:
         ended = self._running.pop(number, None)

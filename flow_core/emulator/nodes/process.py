@@ -17,7 +17,7 @@ _MAX_REST = 1 << 20
 
 
 class MachineProcess(SessionProcess):
-    """On a terminal, or with three pipes. Create it with `start`; it reads after the first `pause(False)`."""
+    """A process on a terminal, or with three pipes. Create it with `start`; it reads after the first `pause(False)`."""
 
     def __init__(
         self,
@@ -43,24 +43,24 @@ class MachineProcess(SessionProcess):
 
     @classmethod
     async def start(cls, client: Pid1Client, request: SpawnRequest, listener: ProcessListener) -> MachineProcess:
-        """Raises NotStarted, OSError."""
+        """Starts the process. Raises NotStarted, OSError."""
         if "terminal" in request.more:
             started = await client.spawn(request)
             assert started.terminal is not None
             return cls(client, started, listener, {started.terminal: STDOUT}, os.dup(started.terminal))
         pipes = [os.pipe() for _ in range(3)]
-        theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
-        ours = [pipes[0][1], pipes[1][0], pipes[2][0]]
+        child_ends = [pipes[0][0], pipes[1][1], pipes[2][1]]
+        own_ends = [pipes[0][1], pipes[1][0], pipes[2][0]]
         try:
-            started = await client.spawn(request, theirs)
+            started = await client.spawn(request, child_ends)
         except BaseException:
-            for fd in ours:
+            for fd in own_ends:
                 os.close(fd)
             raise
         finally:
-            for fd in theirs:
+            for fd in child_ends:
                 os.close(fd)
-        return cls(client, started, listener, {ours[1]: STDOUT, ours[2]: STDERR}, ours[0])
+        return cls(client, started, listener, {own_ends[1]: STDOUT, own_ends[2]: STDERR}, own_ends[0])
 
     def feed(self, data: bytes) -> None:
         if self._input < 0 or self._has_eof:
@@ -73,7 +73,7 @@ class MachineProcess(SessionProcess):
             self._listener.set_input_full(True)
 
     def feed_eof(self) -> None:
-        """A terminal has no end of input but a key."""
+        """Closes the input; a terminal has no end of input, only the EOF key."""
         self._has_eof = self._started.terminal is None
         if self._has_eof and not self._pending_input:
             self._close_input()
@@ -106,30 +106,30 @@ class MachineProcess(SessionProcess):
         self._check_end()
 
     def hang_up(self) -> None:
-        """A terminal's programs get SIGHUP from the kernel, others go on."""
+        """Closes the streams. The kernel sends SIGHUP to programs of a terminal; others continue."""
         self._is_over = True
         self._close_input()
         for fd in tuple(self._outputs):
             self._close(fd)
 
     def _read(self, fd: int) -> None:
-        if data := self._next(fd):
+        if data := self._read_piece(fd):
             self._listener.write_output(data, self._outputs[fd])
         elif data is None:
             self._close(fd)
             self._check_end()
 
-    def _next(self, fd: int) -> bytes | None:
-        """What there is to read; b"" for nothing now, None once every program has let go of the other end."""
+    def _read_piece(self, fd: int) -> bytes | None:
+        """Reads available bytes; returns b"" if there are none now, None after every program closed the other end."""
         try:
             return os.read(fd, _PIECE) or None
         except BlockingIOError:
             return b""
         except OSError:
-            return None  # how Linux says so of a terminal
+            return None  # Linux reports the end of a terminal as an error
 
     def _check_end(self) -> None:
-        """Like sshd, waits for background processes that keep the pipes, but not for those that keep the terminal."""
+        """Ends the session like sshd: waits for background processes that keep the pipes, but not the terminal."""
         if self._is_over or not self._started.ended.done():
             return
         if self._started.terminal in self._outputs:
@@ -140,8 +140,8 @@ class MachineProcess(SessionProcess):
         self._listener.process_ended(self._started.ended.result())
 
     def _read_rest(self, terminal: int) -> None:
-        left = _MAX_REST  # a process in the background may write for ever
-        while left > 0 and (data := self._next(terminal)):
+        left = _MAX_REST  # a process in the background may write without an end
+        while left > 0 and (data := self._read_piece(terminal)):
             left -= len(data)
             self._listener.write_output(data, STDOUT)
 
@@ -151,7 +151,7 @@ class MachineProcess(SessionProcess):
         except BlockingIOError:
             return
         except OSError:
-            self._close_input()  # nobody reads any more
+            self._close_input()  # no process reads it any more
         if not self._pending_input and self._input >= 0:
             self._loop.remove_writer(self._input)
             if self._has_eof:

@@ -10,7 +10,7 @@ _HIDDEN = ("docker", "podman", "nerdctl", "nvidia-smi")
 
 
 def link_programs(source: Path, target: Path) -> None:
-    """Links below `target`, for a machine's eyes, to where it finds the host's own folder."""
+    """Links the programs of the host's folder into `target`, with their paths as the machine sees them."""
     target.mkdir(parents=True, exist_ok=True)
     for entry in entries(source):
         if not entry.name.startswith(_HIDDEN):
@@ -18,7 +18,7 @@ def link_programs(source: Path, target: Path) -> None:
 
 
 def create_filtered_bin(folder: Path) -> Path | None:
-    """A folder to stand for /usr/bin, made when first asked for; None where nothing is to be hidden there."""
+    """Creates a folder that replaces /usr/bin, at the first call; returns None if nothing has to be hidden there."""
     source = Path("/usr/bin")
     if not folder.is_dir():
         if not any(entry.name.startswith(_HIDDEN) for entry in entries(source)):
@@ -29,7 +29,7 @@ def create_filtered_bin(folder: Path) -> Path | None:
 
 
 def entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Sorted by name; none for a folder that can't be read: what the host hasn't got, a machine hasn't either."""
+    """Yields the entries sorted by name; an unreadable folder counts as empty."""
     try:
         with os.scandir(folder) as found:
             yield from sorted(found, key=lambda entry: entry.name)

@@ -1,8 +1,8 @@
-"""Small programs of a machine, for what needs several users or a systemd: there everybody is root, and sh starts units.
+"""Small programs that replace multiple users and systemd on a machine: every user is root, and sh starts the units.
 
 `systemctl` knows services that are files below /etc/systemd/system: their ExecStart, WorkingDirectory, Environment and
-EnvironmentFile, and whether they are of type oneshot. Those that are enabled are started with the machine.
-`mount` lists and mounts file shares, folders at /mnt/<name> here, as virtiofs and as NFS; the rest the system does.
+EnvironmentFile, and whether they are of type oneshot. Enabled services are started with the machine.
+`mount` lists and mounts file shares (folders at /mnt/<name>), as virtiofs and as NFS; the system mounts the rest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A loopback port that an SSH server listens at."""
+"""A loopback port of an SSH server."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ LOOPBACK = "127.0.0.1"
 
 
 class SshPort:
-    """Reserved when made, of both kinds of loopback where it can be; clients wait until `open`."""
+    """Reserved at creation, on IPv4 and IPv6 loopback if possible; clients wait until `open`."""
 
-    def __init__(self, wanted: int = 0) -> None:
-        """At the wanted port where that is free, else at any. Raises OSError."""
+    def __init__(self, preferred: int = 0) -> None:
+        """Reserves the preferred port if it is free, otherwise any. Raises OSError."""
         try:
-            first = _open_listener(LOOPBACK, wanted)
+            first = _open_listener(LOOPBACK, preferred)
         except OSError:
             first = _open_listener(LOOPBACK, 0)
         self._ends = [first]
         self._acceptors: list[asyncssh.SSHAcceptor] = []
-        with suppress(OSError):  # a name like localhost may mean either; the first is enough
+        with suppress(OSError):  # a name such as localhost may mean either; the first is enough
             self._ends.append(_open_listener("::1", self.number))
 
     @property
@@ -34,16 +34,16 @@ class SshPort:
         return bool(self._acceptors)
 
     async def open(self, options: asyncssh.SSHServerConnectionOptions) -> None:
-        """Answers from now on, until it is closed."""
+        """Serves clients until it is closed."""
         for end in self._ends:
             self._acceptors.append(await asyncssh.listen(sock=end, options=options))
 
     async def close(self) -> None:
-        """Lets nobody in from now on; who is connected stays. Twice is safe."""
+        """Stops accepting connections; open ones continue. Calling it again is safe."""
         acceptors, self._acceptors = self._acceptors, []
         for end in self._ends if acceptors else ():
             asyncio.get_running_loop().remove_reader(end)
-        # asyncio forgets a client that it has accepted but not served yet when its server is closed.
+        # When its server is closed, asyncio forgets a client that it has accepted but not served yet.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         for acceptor in acceptors:

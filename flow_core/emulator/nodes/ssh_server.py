@@ -1,4 +1,4 @@
-"""The SSH server of the machines: which key opens which machine, and the sessions inside it."""
+"""The SSH server of the machines: accepts keys, and opens sessions inside the machine of a key."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ FindPort = Callable[[EmulatedMachine, str, int], int | None]
 def server_options(
     host_key: asyncssh.SSHKey, connections: set[MachineConnection], candidates: Candidates, find_port: FindPort
 ) -> asyncssh.SSHServerConnectionOptions:
-    """A server that leads to the first candidate that accepts the client's key. It keeps `connections` up to date."""
-    asyncssh.set_log_level(logging.WARNING)  # below that, it writes the commands that are run
+    """Returns options of a server that leads to the first candidate that accepts the client's key.
+
+    The server keeps `connections` up to date.
+    """
+    asyncssh.set_log_level(logging.WARNING)  # below that level, asyncssh logs the commands
     return connection.server_options(
         lambda: MachineSshServer(connections, candidates, find_port), host_key, "OpenSSH_8.9p1_flow"
     )
@@ -46,7 +49,10 @@ class MachineSshServer(connection.SshServerConnection):
             self._machine.connections.discard(self)
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        """asyncssh calls this before the client proves that it has the key, and again after that."""
+        """Returns whether the key opens a candidate.
+
+        asyncssh calls this before and after the client proves that it has the key.
+        """
         found = (machine for machine in self._candidates() if key.public_data in machine.accepted_keys)
         self._machine, self._user = next(found, None), username
         return self._machine is not None
@@ -71,7 +77,7 @@ class MachineSshServer(connection.SshServerConnection):
         return self._machine
 
     def spawn_request(self, request: SessionRequest) -> SpawnRequest:
-        """What the session is to start. Raises NotStarted where such a command may not run."""
+        """Returns the request for the session's program. Raises NotStarted if such a command may not run."""
         if request.is_sftp:
             return self.machine.requests.file_server(self._user)
         more: Mapping[str, Any] = {}

@@ -1,7 +1,7 @@
 """The volumes of a machine. They are folders, since a process can't create block devices.
 
-A File volume is at /mnt/<name>, as on a real machine. A Block volume is at /dev/disk/by-id/virtio-<fid>: there a
-machine has the device, here it is a folder, which a script can bind to the mount path (or link, where it may not).
+A File volume is at /mnt/<name>, as on a real machine. A Block volume is at /dev/disk/by-id/virtio-<fid>: a real
+machine has the device, here it is a folder, which a script can bind to the mount path (or link, if it may not bind).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SHARES = "var/lib/foundry/file_shares"
 
 
 def place(volume: MachineVolume) -> str | None:
-    """Below the machine's root; None for a name that can't be there."""
+    """Returns the path below the machine's root; None if a name can't be a path there."""
     if volume.interface == "Block":
         return f"{_BY_ID}/virtio-{volume.fid}"
     is_usable = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", volume.name) and volume.name != "local"
@@ -25,22 +25,22 @@ def place(volume: MachineVolume) -> str | None:
 
 
 def binds(volumes: Iterable[MachineVolume], kept: Path) -> list[tuple[str, str, bool]]:
-    """(folder of the host, place, read-only) of each; `kept` holds them by fid."""
-    return [(str(kept / one.fid), where, False) for one in volumes if (where := place(one))]
+    """Returns (folder of the host, place, read-only) of each; `kept` holds them by fid."""
+    return [(str(kept / one.fid), path, False) for one in volumes if (path := place(one))]
 
 
 def write_shares(volumes: Iterable[MachineVolume], disk: Path) -> None:
-    """The list that the machine's `mount` reads: "fid name" of each file share that it has now."""
+    """Writes the list that the machine's `mount` reads: "fid name" of each file share that it has now."""
     rows = [f"{one.fid} {one.name}\n" for one in volumes if one.interface == "File" and place(one)]
     (disk / SHARES).write_text("".join(rows), encoding="utf-8")
 
 
 def link_volumes(volumes: Iterable[MachineVolume], kept: Path, disk: Path) -> None:
-    """For a machine without mounts. Links to volumes that it no longer has go away."""
+    """Links the volumes, for a machine without mounts. Removes links to volumes that it no longer has."""
     for folder in (disk / "mnt", disk / _BY_ID):
         for entry in folder.iterdir():
             if entry.is_symlink() and entry.readlink().is_relative_to(kept.resolve()):
                 entry.unlink()
     for volume in volumes:
-        if (where := place(volume)) and not (disk / where).exists():
-            (disk / where).symlink_to(kept.resolve() / volume.fid)
+        if (path := place(volume)) and not (disk / path).exists():
+            (disk / path).symlink_to(kept.resolve() / volume.fid)

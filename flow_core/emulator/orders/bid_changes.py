@@ -23,7 +23,7 @@ class UpdateBid(BodyModel):
 
 
 def parse_limit(text: str, minimum_cents: int) -> int:
-    """A limit price in cents. Raises ApiError."""
+    """Returns a limit price in cents. Raises ApiError."""
     limit_cents = parse_cents(text)
     if limit_cents is None:
         raise invalid_field(("body", "limit_price"), 'Input should be an amount of dollars such as "$12.50"')
@@ -33,7 +33,7 @@ def parse_limit(text: str, minimum_cents: int) -> int:
 
 
 async def change_bid(world: World, bid: BidRow, body: UpdateBid) -> None:
-    """Raises ApiError."""
+    """Applies a change. Raises ApiError."""
     auction = bid.auction
     if bid.status == "Terminated":
         raise ApiError(400, "Bid is terminated and can't be changed")

@@ -107,7 +107,7 @@ async def get_history(world: World, request: Request) -> Response:
 
 
 def _bid(world: World, body: CreateBid) -> BidRow:
-    """Raises ApiError."""
+    """Creates the row of a bid. Raises ApiError."""
     auction = world.auction(body.instance_type, body.region)
     limit_cents = parse_limit(body.limit_price, auction.offering.minimum_cents)
     if world.settings.bid_names_are_unique:

@@ -20,15 +20,15 @@ def wait_for_allocation(world: World, bid: BidRow) -> None:
     """Opens the bid. Its auction considers it after `seconds_to_allocate`."""
     bid.set_status("Open")
 
-    async def look() -> None:
+    async def consider() -> None:
         bid.timer = None
-        await _consider(world, bid)
+        await _try_to_allocate(world, bid)
 
-    _later(world, bid, world.settings.seconds_to_allocate, look)
+    _schedule(world, bid, world.settings.seconds_to_allocate, consider)
 
 
 async def pause(world: World, bid: BidRow) -> None:
-    """Does nothing to a terminated bid. Twice is safe."""
+    """Pauses a bid. Does nothing to a terminated bid. Calling it again is safe."""
     async with bid.lock:
         if bid.status in ("Paused", "Terminated"):
             return
@@ -39,7 +39,7 @@ async def pause(world: World, bid: BidRow) -> None:
 
 
 async def resume(world: World, bid: BidRow) -> None:
-    """Twice is safe."""
+    """Resumes a paused bid. Calling it again is safe."""
     async with bid.lock:
         if bid.status == "Paused":
             add_event(world, bid, "Resumed")
@@ -47,7 +47,7 @@ async def resume(world: World, bid: BidRow) -> None:
 
 
 async def terminate(world: World, bid: BidRow) -> None:
-    """Releases its instances, volumes and keys at once. Twice is safe."""
+    """Releases its instances, volumes and keys immediately. Calling it again is safe."""
     async with bid.lock:
         if bid.status == "Terminated":
             return
@@ -59,7 +59,7 @@ async def terminate(world: World, bid: BidRow) -> None:
 
 
 async def preempt(world: World, bid: BidRow) -> None:
-    """Warns an allocated bid, and opens it again after the notice. Does nothing to others."""
+    """Warns an allocated bid, and opens it again after the notice. Does nothing to other bids."""
     async with bid.lock:
         await _preempt(world, bid)
 
@@ -74,21 +74,21 @@ async def relocate(world: World, bid: BidRow) -> None:
 
 async def follow_market(world: World, auction: Auction) -> None:
     """Preempts, keeps and allocates bids after a change of price or capacity; the highest limit first."""
-    theirs = [bid for bid in world.bids.values() if bid.auction is auction]
-    for bid in sorted(theirs, key=lambda bid: -bid.limit_cents):
+    bids = [bid for bid in world.bids.values() if bid.auction is auction]
+    for bid in sorted(bids, key=lambda bid: -bid.limit_cents):
         async with bid.lock:
-            await _follow(world, bid, auction)
+            await _apply_price(world, bid, auction)
 
 
-def _later(world: World, bid: BidRow, delay_s: float, act: Action) -> None:
+def _schedule(world: World, bid: BidRow, delay_s: float, act: Action) -> None:
     """Runs an action later, under the bid's lock, unless the timer was replaced."""
 
-    async def in_turn() -> None:
+    async def act_under_lock() -> None:
         async with bid.lock:
             if bid.timer is timer:
                 await act()
 
-    timer = bid.timer = world.clock.after(delay_s, in_turn)
+    timer = bid.timer = world.clock.after(delay_s, act_under_lock)
 
 
 async def _preempt(world: World, bid: BidRow) -> None:
@@ -103,33 +103,33 @@ async def _preempt(world: World, bid: BidRow) -> None:
         wait_for_allocation(world, bid)
         await instance_lifecycle.halt(world, _instances(world, bid), "STATUS_PREEMPTED")
 
-    _later(world, bid, notice_s, end)
+    _schedule(world, bid, notice_s, end)
     for instance in _instances(world, bid):
         await instance_lifecycle.warn(world, instance, "STATUS_PREEMPTING", "Preempting", notice_s)
 
 
-async def _follow(world: World, bid: BidRow, auction: Auction) -> None:
+async def _apply_price(world: World, bid: BidRow, auction: Auction) -> None:
     is_outbid = bid.limit_cents < auction.price_cents
     if bid.status == "Allocated" and is_outbid:
         await _preempt(world, bid)
     elif bid.status == "Preempting" and not is_outbid:
-        await _keep(world, bid)
+        await _allocate_again(world, bid)
     elif bid.status == "Open" and bid.timer is None:
-        await _consider(world, bid)
+        await _try_to_allocate(world, bid)
     for instance in _instances(world, bid):
         if instance.is_up:
             instance.set_price(auction.price_cents, world.now)
 
 
-async def _keep(world: World, bid: BidRow) -> None:
+async def _allocate_again(world: World, bid: BidRow) -> None:
     """Allocates a bid again within its notice."""
     bid.set_status("Allocated")
     add_event(world, bid, "Allocated", by_user=False)
     for instance in _instances(world, bid):
-        await instance_lifecycle.reprieve(world, instance)
+        await instance_lifecycle.cancel_end_warning(world, instance)
 
 
-async def _consider(world: World, bid: BidRow) -> None:
+async def _try_to_allocate(world: World, bid: BidRow) -> None:
     auction = bid.auction
     if bid.limit_cents < auction.price_cents or auction.capacity < bid.quantity:
         return

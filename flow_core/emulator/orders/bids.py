@@ -50,7 +50,7 @@ class BidEvent:
 
 @dataclass(slots=True, kw_only=True)
 class BidRow(Order):
-    """`timer` is the next change of status. An open bid without a timer waits for the market."""
+    """A bid. `timer` is the next change of status. An open bid without a timer waits for the market."""
 
     product: ClassVar[Literal["Spot", "Reservations"]] = "Spot"
     auction: Auction
@@ -60,7 +60,7 @@ class BidRow(Order):
     timer: Timer | None = None
 
     def set_status(self, status: BidStatus) -> None:
-        """Cancels the timer."""
+        """Sets the status and cancels the timer."""
         self.status = status
         if self.timer is not None:
             self.timer.cancel()

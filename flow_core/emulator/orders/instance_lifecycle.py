@@ -20,7 +20,7 @@ _STEPS: tuple[Status, ...] = ("STATUS_NEW", "STATUS_CONFIRMED", "STATUS_INITIALI
 
 
 def make_instances(world: World, order: Order) -> list[InstanceRow]:
-    """The order's instances; creates them at the first call."""
+    """Returns the order's instances; creates them at the first call."""
     if not order.instances:
         for index in range(order.quantity):
             fid = world.ids.make("inst")
@@ -36,7 +36,7 @@ async def start(world: World, instance: InstanceRow) -> None:
 
 
 async def halt(world: World, instances: Sequence[InstanceRow], status: Status, *, keeps_disk: bool = True) -> None:
-    """Ends everything that runs on the instances, and sets their status at once. Twice is safe."""
+    """Ends everything that runs on the instances, and sets their status immediately. Calling it again is safe."""
     for instance in instances:
         instance.set_status(status, world.now)
         instance.has_booted = instance.has_booted and keeps_disk
@@ -68,8 +68,8 @@ async def warn(world: World, instance: InstanceRow, status: Status, bid_status: 
         await world.nodes.warn(instance.fid, "".join(f"{line}\n" for line in lines))
 
 
-async def reprieve(world: World, instance: InstanceRow) -> None:
-    """Takes a warning back: the instance continues to run, or starts."""
+async def cancel_end_warning(world: World, instance: InstanceRow) -> None:
+    """Cancels a warning: the instance continues to run, or starts."""
     if not instance.is_up:
         await start(world, instance)
         return
@@ -85,7 +85,7 @@ async def relocate(world: World, instance: InstanceRow) -> None:
         if world.nodes is not None:
             await world.nodes.halt(instance.fid, keeps_disk=True)
         if instance.status != "STATUS_RELOCATING":
-            return  # it was ended meanwhile, and stays so
+            return  # it was ended meanwhile, and stays ended
         instance.private_ip = _private_ip(next(world.addresses))
         await _boot(world, instance)
 
@@ -116,7 +116,7 @@ async def _boot(world: World, instance: InstanceRow) -> None:
         _log.warning("machine %s was not started: %s", instance.name, error)
         instance.set_status("STATUS_ERROR", world.now)
         return
-    if instance.status != before:  # it was ended meanwhile, and the machine came up after that
+    if instance.status != before:  # it was ended meanwhile, and the machine started after that
         if world.nodes is not None:
             await world.nodes.halt(instance.fid, keeps_disk=not instance.is_gone)
         return

@@ -30,21 +30,21 @@ class InstancesQuery(SortedPageQuery):
     bid_fid_in: list[str] | None = None
     reservation_fid_in: list[str] | None = None
 
-    def matches(self, one: InstanceRow) -> bool:
-        order_type = "Bid" if one.bid else "Reservation"
+    def matches(self, instance: InstanceRow) -> bool:
+        order_type = "Bid" if instance.bid else "Reservation"
         return (
-            one.order.project == self.project
-            and self.instance_type in (None, one.order.instance_type)
-            and self.region in (None, one.order.region)
-            and (self.status_in is None or one.status in self.status_in)
+            instance.order.project == self.project
+            and self.instance_type in (None, instance.order.instance_type)
+            and self.region in (None, instance.order.region)
+            and (self.status_in is None or instance.status in self.status_in)
             and (self.order_type_in is None or order_type in self.order_type_in)
-            and (self.bid_fid_in is None or one.bid in self.bid_fid_in)
-            and (self.reservation_fid_in is None or one.reservation in self.reservation_fid_in)
+            and (self.bid_fid_in is None or instance.bid in self.bid_fid_in)
+            and (self.reservation_fid_in is None or instance.reservation in self.reservation_fid_in)
         )
 
-    def key(self, one: InstanceRow) -> tuple[str, float, str]:
-        words = {"instance_status": one.status, "instance_type_fid": one.order.instance_type}
-        return words.get(self.sort_by or "", ""), one.created_at.timestamp(), one.fid
+    def key(self, instance: InstanceRow) -> tuple[str, float, str]:
+        words = {"instance_status": instance.status, "instance_type_fid": instance.order.instance_type}
+        return words.get(self.sort_by or "", ""), instance.created_at.timestamp(), instance.fid
 
 
 class InstanceHistoryQuery(PageQuery):
@@ -55,12 +55,12 @@ class InstanceHistoryQuery(PageQuery):
     start_time: UtcTime | None = None
     end_time: UtcTime | None = None
 
-    def matches(self, one: InstanceRow) -> bool:
+    def matches(self, instance: InstanceRow) -> bool:
         return (
-            one.order.project == self.project
-            and self.instance_fid in (None, one.fid)
-            and self.bid_fid in (None, one.bid)
-            and self.reservation_fid in (None, one.reservation)
+            instance.order.project == self.project
+            and self.instance_fid in (None, instance.fid)
+            and self.bid_fid in (None, instance.bid)
+            and self.reservation_fid in (None, instance.reservation)
         )
 
     def covers(self, start: datetime, end: datetime | None) -> bool:
@@ -74,7 +74,7 @@ async def get_instances(world: World, request: Request) -> Response:
     world.project(query.project)
     rows = filter(query.matches, world.instances.values())
     page, cursor = paginate(rows, query, world.settings.page_limit, query.key, query.sort_dir != "asc")
-    return json_response({"data": [one.as_json() for one in page], "next_cursor": cursor})
+    return json_response({"data": [instance.as_json() for instance in page], "next_cursor": cursor})
 
 
 @routes.get("/v2/instances/{instance_fid}/status")
@@ -84,16 +84,16 @@ async def get_status(world: World, request: Request) -> Response:
 
 @routes.get("/v2/instances/status/history")
 async def get_statuses(world: World, request: Request) -> Response:
-    def events(query: InstanceHistoryQuery, one: InstanceRow) -> list[dict[str, Any]]:
-        return [{"timestamp": iso_time(at), "status": word} for at, word in one.statuses if query.covers(at, at)]
+    def events(query: InstanceHistoryQuery, instance: InstanceRow) -> list[dict[str, Any]]:
+        return [{"timestamp": iso_time(at), "status": word} for at, word in instance.statuses if query.covers(at, at)]
 
     return _history(world, request, events)
 
 
 @routes.get("/v2/instances/pricing/history")
 async def get_prices(world: World, request: Request) -> Response:
-    def events(query: InstanceHistoryQuery, one: InstanceRow) -> list[dict[str, Any]]:
-        return [price.as_json() for price in one.prices if query.covers(price.start, price.end)]
+    def events(query: InstanceHistoryQuery, instance: InstanceRow) -> list[dict[str, Any]]:
+        return [price.as_json() for price in instance.prices if query.covers(price.start, price.end)]
 
     return _history(world, request, events)
 
@@ -102,14 +102,16 @@ def _history(world: World, request: Request, events: Any) -> Response:
     query = parse_query(request, InstanceHistoryQuery)
     world.project(query.project)
     found = filter(query.matches, world.instances.values())
-    page, cursor = paginate(found, query, world.settings.page_limit, lambda one: (one.created_at.timestamp(), one.fid))
+    page, cursor = paginate(
+        found, query, world.settings.page_limit, lambda instance: (instance.created_at.timestamp(), instance.fid)
+    )
     rows = [
         {
-            "instance_fid": one.fid,
-            "bid_fid": one.bid,
-            "reservation_fid": one.reservation,
-            "events": events(query, one),
+            "instance_fid": instance.fid,
+            "bid_fid": instance.bid,
+            "reservation_fid": instance.reservation,
+            "events": events(query, instance),
         }
-        for one in page
+        for instance in page
     ]
     return json_response({"instances": rows, "next_cursor": cursor})

@@ -46,9 +46,10 @@ class Price:
 
 @dataclass(slots=True)
 class InstanceRow:
-    """`index` counts from 0 within its order. `timer` is the next change of status.
+    """An instance. `index` counts from 0 within its order. `timer` is the next change of status.
 
-    `has_booted` is whether it has a disk that the startup script has run on, `is_warned` whether that says it ends.
+    `has_booted` is whether it has a disk that the startup script has run on; `is_warned` is whether that disk has a
+    warning of the end.
     """
 
     fid: str
@@ -83,7 +84,7 @@ class InstanceRow:
         return self.status in ("STATUS_TERMINATED", "STATUS_REPLACED")
 
     def set_status(self, status: Status, now: datetime) -> None:
-        """Cancels the timer. The same status again is no event."""
+        """Sets the status and cancels the timer. The same status again is no event."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None

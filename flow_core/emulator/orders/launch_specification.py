@@ -35,7 +35,7 @@ class LaunchSpecification(BodyModel):
 
 
 def create_launch(world: World, body: LaunchSpecification, project: str, region: str, quantity: int) -> LaunchConfig:
-    """Raises ApiError."""
+    """Creates the launch configuration. Raises ApiError."""
     check_ssh_keys(world, body.ssh_keys, project)
     check_volumes(world, body.volumes, project, region, quantity)
     if body.image_version is not None and body.image_version not in IMAGE_FIDS:
@@ -60,7 +60,7 @@ def check_ssh_keys(world: World, fids: list[str], project: str) -> None:
 def check_volumes(
     world: World, fids: list[str], project: str, region: str, quantity: int, order_fid: str | None = None
 ) -> None:
-    """Raises ApiError for a volume that can't be attached to so many instances there, or that another order uses."""
+    """Raises ApiError for a volume that another order uses or that this number of instances can't attach there."""
     volumes = {one.fid: one for one in world.volumes.values() if one.project == project and one.deleted_at is None}
     if len(set(fids)) != len(fids):
         raise ApiError(400, "A volume is listed twice")

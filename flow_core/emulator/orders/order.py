@@ -1,4 +1,4 @@
-"""What bids and reservations have in common: a number of instances of one type with one launch configuration."""
+"""The common base of bids and reservations: a number of instances of one type with one launch configuration."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ class LaunchConfig:
 
 @dataclass(slots=True)
 class Order(ABC):
-    """`instances` are fids, in the order of their numbers. Hold `lock` while you change what they are."""
+    """A bid or a reservation. `instances` are fids, in the order of their numbers.
+
+    Hold `lock` while you change their state.
+    """
 
     fid: str
     name: str

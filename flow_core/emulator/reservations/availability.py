@@ -21,7 +21,7 @@ from flow_core.emulator.world import World
 
 routes = Routes()
 HOUR = timedelta(hours=1)
-GRACE = timedelta(minutes=5)  # a request takes its time from "now" to here
+GRACE = timedelta(minutes=5)  # a request names its "now" a little later
 SHORTEST, LONGEST = timedelta(hours=3), timedelta(days=14)
 Slot = tuple[datetime, datetime, int]
 
@@ -47,7 +47,7 @@ class AvailabilityQuery(QueryModel):
     quantity: Annotated[int, Field(gt=0)] | None = None
 
     def given(self, *names: str) -> tuple[Any, ...]:
-        """The values of these fields. Raises ApiError for one that is missing."""
+        """Returns the values of these fields. Raises ApiError for a missing field."""
         for name in names:
             if getattr(self, name) is None:
                 raise invalid_field(("query", name), f"Field required in mode {self.mode}", "missing")
@@ -71,7 +71,7 @@ async def get_availability(world: World, request: Request) -> Response:
     auction = world.auction(query.instance_type, query.region)
     if query.mode == "slots":
         start, end = query.given("earliest_start_time", "latest_end_time")
-        # Cut at this moment, what is free from the client's "now" on would be shorter than what it wants to reserve.
+        # Cut at this moment, the free time would be shorter than what the client requests from its own "now" on.
         start = start if start >= world.now - GRACE else world.now
         rows = [(a, b, free) for a, b, free in free_slots(world, auction, start, end) if free] if start < end else []
         return json_response(
@@ -86,7 +86,7 @@ async def get_availability(world: World, request: Request) -> Response:
 
 
 def check_span(start: datetime, end: datetime) -> None:
-    """Raises ApiError."""
+    """Raises ApiError for a period that can't be reserved."""
     if not SHORTEST <= end - start <= LONGEST or (end - start) % HOUR:
         raise ApiError(400, "A reservation takes between 3 hours and 14 days, in steps of one hour")
 
@@ -98,9 +98,9 @@ def is_free(world: World, auction: Auction, start: datetime, end: datetime, quan
 def find_latest_end(
     world: World, auction: Auction, start: datetime, quantity: int, without: ReservationRow | None = None
 ) -> datetime:
-    """The latest end of a reservation from `start` on; `start` itself if nothing is free then."""
+    """Returns the latest end of a reservation that begins at `start`; `start` itself if nothing is free then."""
     latest = start
-    for _, end, free in free_slots(world, auction, start, _later(start, LONGEST), without):
+    for _, end, free in free_slots(world, auction, start, _add_span(start, LONGEST), without):
         if free < quantity:
             break
         latest = end
@@ -110,7 +110,7 @@ def find_latest_end(
 def free_slots(
     world: World, auction: Auction, start: datetime, end: datetime, without: ReservationRow | None = None
 ) -> list[Slot]:
-    """The periods between two changes of free capacity, each with that capacity."""
+    """Returns the periods between two changes of free capacity, each with that capacity."""
     taken = [
         (one.start_time, one.end_time, one.quantity)
         for one in world.reservations.values()
@@ -127,7 +127,7 @@ def free_slots(
     ]
 
 
-def _later(moment: datetime, span: timedelta) -> datetime:
+def _add_span(moment: datetime, span: timedelta) -> datetime:
     try:
         return moment + span
     except OverflowError:

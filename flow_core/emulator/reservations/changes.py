@@ -43,68 +43,85 @@ class TerminateInstances(BodyModel):
 @routes.patch("/v2/reservation/{reservation_fid}")
 async def update(world: World, request: Request) -> Response:
     body = await parse_body(request, UpdateReservation)
-    one = _living(world, request)
-    if body.paused is True and one.status == "Pending":
+    reservation = _find_active_reservation(world, request)
+    if body.paused is True and reservation.status == "Pending":
         raise ApiError(400, "Reservation has not begun and can't be paused")
-    _check_volumes(world, one, body)
+    _check_volumes(world, reservation, body)
     if body.paused is True:
-        await lifecycle.pause(world, one)
+        await lifecycle.pause(world, reservation)
     if body.volumes is not None:
-        one.launch.volumes = list(body.volumes)
+        reservation.launch.volumes = list(body.volumes)
     if body.paused is False:
-        await lifecycle.resume(world, one)
-    return json_response(one.as_json())
+        await lifecycle.resume(world, reservation)
+    return json_response(reservation.as_json())
 
 
 @routes.get("/v2/reservation/{reservation_fid}/extension-availability")
 async def get_extension(world: World, request: Request) -> Response:
-    one = find_row(world.reservations, request.path_params["reservation_fid"], "Reservation")
-    latest = one.end_time if one.is_over else _latest(world, one)
-    return json_response({"latest_extension_time": iso_time(latest), "available": latest - one.end_time >= HOUR})
+    reservation = find_row(world.reservations, request.path_params["reservation_fid"], "Reservation")
+    latest = reservation.end_time if reservation.is_over else _latest(world, reservation)
+    return json_response(
+        {"latest_extension_time": iso_time(latest), "available": latest - reservation.end_time >= HOUR}
+    )
 
 
 @routes.post("/v2/reservation/{reservation_fid}/extend")
 async def extend(world: World, request: Request) -> Response:
     body = await parse_body(request, Extend)
-    one = _living(world, request)
-    more = body.end_time - one.end_time
+    reservation = _find_active_reservation(world, request)
+    more = body.end_time - reservation.end_time
     if more < HOUR or more % HOUR:
         raise ApiError(400, "A reservation is extended by whole hours")
-    price = body.price_specification or PriceSpecification(offer_key=one.grants[-1].terms.key)
-    terms = choose_offer(world.auction(one.instance_type, one.region), price.offer_key, price.max_unit_price)
-    if body.end_time > _latest(world, one):
+    price = body.price_specification or PriceSpecification(offer_key=reservation.grants[-1].terms.key)
+    terms = choose_offer(
+        world.auction(reservation.instance_type, reservation.region), price.offer_key, price.max_unit_price
+    )
+    if body.end_time > _latest(world, reservation):
         raise ApiError(400, "Not enough capacity for this extension; ask for its availability")
-    one.grants.append(Grant(world.ids.make("grant"), one.end_time, body.end_time, one.quantity, terms))
-    lifecycle.add_event(world, one, "Terms Changed", terms=terms)
-    lifecycle.schedule(world, one)
-    return json_response(one.as_json())
+    reservation.grants.append(
+        Grant(world.ids.make("grant"), reservation.end_time, body.end_time, reservation.quantity, terms)
+    )
+    lifecycle.add_event(world, reservation, "Terms Changed", terms=terms)
+    lifecycle.schedule(world, reservation)
+    return json_response(reservation.as_json())
 
 
 @routes.post("/v2/reservation/{reservation_fid}/terminate-instances")
 async def terminate_instances(world: World, request: Request) -> Response:
     body = await parse_body(request, TerminateInstances)
-    one = _living(world, request)
-    theirs = {fid: world.instances[fid] for fid in one.instances}
-    gone = [find_row(theirs, fid, f"Instance {fid}") for fid in body.instances]
-    await lifecycle.return_instances(world, one, gone)
+    reservation = _find_active_reservation(world, request)
+    instances = {fid: world.instances[fid] for fid in reservation.instances}
+    returned = [find_row(instances, fid, f"Instance {fid}") for fid in body.instances]
+    await lifecycle.return_instances(world, reservation, returned)
     return json_response({"terminated_instances": body.instances})
 
 
-def _living(world: World, request: Request) -> ReservationRow:
-    one = find_row(world.reservations, request.path_params["reservation_fid"], "Reservation")
-    if one.is_over:
+def _find_active_reservation(world: World, request: Request) -> ReservationRow:
+    """Returns the reservation of the path. Raises ApiError if it is unknown or has ended."""
+    reservation = find_row(world.reservations, request.path_params["reservation_fid"], "Reservation")
+    if reservation.is_over:
         raise ApiError(400, "Reservation has already ended")
-    return one
+    return reservation
 
 
-def _check_volumes(world: World, one: ReservationRow, body: UpdateReservation) -> None:
+def _check_volumes(world: World, reservation: ReservationRow, body: UpdateReservation) -> None:
     if body.volumes is None:
         return
-    check_volumes(world, body.volumes, one.project, one.region, one.quantity, one.fid)
-    is_up = one.status == "Active" and body.paused is not True
-    if is_up and set(body.volumes) != set(one.launch.volumes) and world.settings.volumes_change_only_while_paused:
+    check_volumes(world, body.volumes, reservation.project, reservation.region, reservation.quantity, reservation.fid)
+    is_up = reservation.status == "Active" and body.paused is not True
+    if (
+        is_up
+        and set(body.volumes) != set(reservation.launch.volumes)
+        and world.settings.volumes_change_only_while_paused
+    ):
         raise ApiError(400, "Volumes can only be changed while the reservation is paused")
 
 
-def _latest(world: World, one: ReservationRow) -> datetime:
-    return find_latest_end(world, world.auction(one.instance_type, one.region), one.end_time, one.quantity, one)
+def _latest(world: World, reservation: ReservationRow) -> datetime:
+    return find_latest_end(
+        world,
+        world.auction(reservation.instance_type, reservation.region),
+        reservation.end_time,
+        reservation.quantity,
+        reservation,
+    )

@@ -39,7 +39,7 @@ def schedule(world: World, reservation: ReservationRow) -> None:
 
 
 async def pause(world: World, reservation: ReservationRow) -> None:
-    """Does nothing unless it is active. Twice is safe."""
+    """Pauses a reservation. Does nothing unless it is active. Calling it again is safe."""
     async with reservation.lock:
         if reservation.status != "Active":
             return
@@ -50,7 +50,7 @@ async def pause(world: World, reservation: ReservationRow) -> None:
 
 
 async def resume(world: World, reservation: ReservationRow) -> None:
-    """Twice is safe."""
+    """Resumes a paused reservation. Calling it again is safe."""
     async with reservation.lock:
         if reservation.status != "Paused":
             return
@@ -61,10 +61,10 @@ async def resume(world: World, reservation: ReservationRow) -> None:
             await instance_lifecycle.start(world, instance)
 
 
-async def return_instances(world: World, reservation: ReservationRow, gone: list[InstanceRow]) -> None:
-    """Returns instances for good. Without instances the reservation ends. Twice is safe."""
+async def return_instances(world: World, reservation: ReservationRow, instances: list[InstanceRow]) -> None:
+    """Gives instances back for good. The reservation ends when it has none left. Calling it again is safe."""
     async with reservation.lock:
-        for instance in gone:
+        for instance in instances:
             if instance.is_gone:
                 continue
             await instance_lifecycle.halt(world, [instance], "STATUS_TERMINATED", keeps_disk=False)

@@ -69,7 +69,10 @@ class Grant:
 
 @dataclass(slots=True, kw_only=True)
 class ReservationRow(Order):
-    """`timer` is the next change of status. `pauses` are (start, end); the end of a pause that lasts is None."""
+    """A reservation. `timer` is the next change of status.
+
+    `pauses` are (start, end); the end of an open pause is None.
+    """
 
     product: ClassVar[Literal["Spot", "Reservations"]] = "Reservations"
     start_time: datetime

@@ -50,7 +50,7 @@ def list_offers(auction: Auction) -> tuple[ReservationOffer, ...]:
 
 
 def choose_offer(auction: Auction, key: str, most_cents: int | None) -> ReservationOffer:
-    """Raises ApiError."""
+    """Returns the offer with this key. Raises ApiError if it is unknown or too expensive."""
     offer = next((one for one in list_offers(auction) if one.key == key), None)
     if offer is None:
         raise ApiError(400, f"Offer {key} does not exist")

@@ -52,16 +52,20 @@ class ReservationsQuery(SortedPageQuery):
     region: str | None = None
     status: ReservationStatus | None = None
 
-    def matches(self, one: ReservationRow) -> bool:
+    def matches(self, reservation: ReservationRow) -> bool:
         return (
-            one.project == self.project
-            and self.instance_type in (None, one.instance_type)
-            and self.region in (None, one.region)
-            and self.status in (None, one.status)
+            reservation.project == self.project
+            and self.instance_type in (None, reservation.instance_type)
+            and self.region in (None, reservation.region)
+            and self.status in (None, reservation.status)
         )
 
-    def key(self, one: ReservationRow) -> tuple[str, float, str]:
-        return one.status if self.sort_by == "status" else "", one.created_at.timestamp(), one.fid
+    def key(self, reservation: ReservationRow) -> tuple[str, float, str]:
+        return (
+            reservation.status if self.sort_by == "status" else "",
+            reservation.created_at.timestamp(),
+            reservation.fid,
+        )
 
 
 @routes.get("/v2/reservation")
@@ -70,7 +74,7 @@ async def get_reservations(world: World, request: Request) -> Response:
     world.project(query.project)
     rows = filter(query.matches, world.reservations.values())
     page, cursor = paginate(rows, query, world.settings.page_limit, query.key, query.sort_dir != "asc")
-    return json_response({"data": [one.as_json() for one in page], "next_cursor": cursor})
+    return json_response({"data": [reservation.as_json() for reservation in page], "next_cursor": cursor})
 
 
 @routes.post("/v2/reservation")
@@ -79,7 +83,7 @@ async def create_reservation(world: World, request: Request) -> Response:
         return before
     body = await parse_body(request, CreateReservation)
     world.project(body.project)
-    reservation = _reserved(world, body)
+    reservation = _create_row(world, body)
     world.reservations[reservation.fid] = reservation
     lifecycle.add_event(world, reservation, "Placed")
     lifecycle.add_event(world, reservation, "Terms Set", terms=reservation.grants[0].terms)
@@ -89,23 +93,23 @@ async def create_reservation(world: World, request: Request) -> Response:
 
 @routes.get("/v2/reservation/{reservation_fid}")
 async def get_reservation(world: World, request: Request) -> Response:
-    return json_response(_known(world, request).as_json())
+    return json_response(_find_reservation(world, request).as_json())
 
 
 @routes.get("/v2/reservation/{reservation_fid}/history")
 async def get_history(world: World, request: Request) -> Response:
-    reservation = _known(world, request)
+    reservation = _find_reservation(world, request)
     events = [event.as_json() for event in reservation.events]
     return json_response({"reservation_fid": reservation.fid, "events": events})
 
 
 @routes.get("/v2/reservation/{reservation_fid}/usage")
 async def get_usage(world: World, request: Request) -> Response:
-    return json_response(usage_json(world, _known(world, request)))
+    return json_response(usage_json(world, _find_reservation(world, request)))
 
 
-def _reserved(world: World, body: CreateReservation) -> ReservationRow:
-    """Raises ApiError."""
+def _create_row(world: World, body: CreateReservation) -> ReservationRow:
+    """Creates the row of a reservation. Raises ApiError."""
     auction = world.auction(body.instance_type, body.region)
     quantity, start, end = body.instance_quantity, body.start_time, body.end_time
     check_span(start, end)
@@ -131,5 +135,5 @@ def _reserved(world: World, body: CreateReservation) -> ReservationRow:
     )
 
 
-def _known(world: World, request: Request) -> ReservationRow:
+def _find_reservation(world: World, request: Request) -> ReservationRow:
     return find_row(world.reservations, request.path_params["reservation_fid"], "Reservation")

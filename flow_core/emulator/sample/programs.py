@@ -1,12 +1,12 @@
-"""Startup scripts of the sample's machines, and programs that print what training prints."""
+"""Startup scripts of the sample's machines, and programs that print the output of a training."""
 
 from __future__ import annotations
 
 import base64
 from datetime import datetime
 
-# As our own startup scripts: the second line says that all its paths begin with $FLOW_NODE_ROOT, and records lie where
-# those put them. A later boot goes on with the same program.
+# The format of flow's startup scripts: the second line says that all paths begin with $FLOW_NODE_ROOT, and the records
+# are at the paths that those scripts use. A later boot continues the same program.
 _SCRIPT = """\
 #!/bin/bash
 # flow-startup v1
@@ -34,8 +34,8 @@ _IS_OVER = """\
 bash "$lib/keep.sh"
 printf 'EXIT_CODE={code}\\nEXITED_AT={ended_at}\\nATTEMPT=0\\nREASON=\\n' >"$lib/workload-exit\""""
 
-# A bar that redraws itself within a line, as tqdm's does; a line of its own for each epoch. What had been done before
-# the machine went away is not done again.
+# A bar that redraws itself within a line, as tqdm's does; a separate line for each epoch. Steps that were done before
+# the machine went away are not repeated.
 _TRAIN = """\
 case $(hostname) in *-2) rank=1 ;; *) rank=0 ;; esac
 echo "[rank $rank] {setup}"
@@ -94,7 +94,7 @@ END
 def training(
     setup: str, *, done: int, tokens: float, per_epoch: int = 400, epochs: int = 10, floor: float = 1.7, half: int = 350
 ) -> str:
-    """A program that takes two seconds for a step and starts after `done` steps."""
+    """Returns a program that takes two seconds for a step and starts after `done` steps."""
     return _TRAIN.format(
         **{"setup": setup, "done": done, "tokens": tokens, "per_epoch": per_epoch, "epochs": epochs},
         **{"floor": floor, "height": 8.9 - floor, "half": half},
@@ -102,17 +102,17 @@ def training(
 
 
 def going_on(command: str, program: str, began_at: datetime | None = None) -> str:
-    """The startup script of a task that runs since `began_at`, or since its start."""
+    """Returns the startup script of a task that runs since `began_at`, or since its start."""
     return _script(command, program, began_at, _GOES_ON)
 
 
 def finished(command: str, began_at: datetime, ended_at: datetime) -> str:
-    """The startup script of a task that ended well."""
+    """Returns the startup script of a task that succeeded."""
     return _script(command, _DONE, began_at, _IS_OVER.format(code=0, ended_at=_stamp(ended_at)))
 
 
 def failed(command: str, began_at: datetime, ended_at: datetime) -> str:
-    """The startup script of a task that ended with a traceback."""
+    """Returns the startup script of a task that ended with a traceback."""
     return _script(command, _FAILS, began_at, _IS_OVER.format(code=1, ended_at=_stamp(ended_at)))
 
 

@@ -18,7 +18,7 @@ from flow_core.emulator.money import format_dollars
 from flow_core.emulator.sample.programs import failed, finished, going_on, training
 
 _AGE = timedelta(hours=4)
-_PRICE_STEP_S = 900.0  # while the past is made: as often as the week before it has prices
+_PRICE_STEP_S = 900.0  # while the past is created: the step of the prices of the week before
 _BETWEEN_SURGES_S, _SURGE_S, _SURGE = 180.0, 75.0, 1.9
 _TIMES = {"seconds_to_allocate": 3.0, "starting_s": 4.0, "preempt_notice_s": 15.0}
 _A100, _A100_8, _H100 = "it_RrgkIZz6c9BZu5gi", "it_Sg1nDx1I8NFep60J", "it_5ECSoHQjLBzrp5YM"
@@ -28,12 +28,12 @@ _CONTESTED = (_A100, _THERE)
 
 
 class Sample:
-    """Fills one emulator, whose clock must begin `age_s` ago: the sample's past is created in that time."""
+    """The sample for one emulator, whose clock must begin `age_s` ago: the sample's past is created in that time."""
 
     age_s = _AGE.total_seconds()
 
     async def fill(self, emulator: Emulator) -> dict[str, Any]:
-        """Returns more of what a client needs. Takes a second or two, while machines boot. Raises OSError."""
+        """Fills the emulator; returns the other settings of a client. Takes a second or two. Raises OSError."""
         key_file, public_key = await asyncio.to_thread(_make_key, emulator.folder)
         await _SampleBuilder(emulator, public_key).build()
         return {"region": _HERE, "ssh_key": str(key_file)}
@@ -57,15 +57,15 @@ class _SampleBuilder:
         checkpoints = await self._volume("checkpoints", _HERE, "Block", 500)
         shared = await self._volume("shared-ckpt", _THERE, "File", 2000)
         await self._volume("scratch", _HERE, "Block", 200)
-        await self._past(datasets, checkpoints, shared)
+        await self._create_past(datasets, checkpoints, shared)
         await self._reserve()
         await self._advance_to(timedelta())
         self._control.change_settings(price_move_s=self._pace_s)
-        self._surge_in(_BETWEEN_SURGES_S)
+        self._schedule_price_surge(_BETWEEN_SURGES_S)
 
-    async def _past(self, datasets: str, checkpoints: str, shared: str) -> None:
+    async def _create_past(self, datasets: str, checkpoints: str, shared: str) -> None:
         """Creates the past, in order."""
-        ago, at = self._ago, self._advance_to
+        ago, at = self._time_ago, self._advance_to
         await at(timedelta(hours=3, minutes=40))
         script = finished("python tokenize.py --shards 128", ago(minutes=210), ago(minutes=159))
         await self._task("tokenize-corpus", _A100, script, volumes=[datasets])
@@ -96,19 +96,19 @@ class _SampleBuilder:
         script = going_on("python train.py --model llama-8b --data /datasets", program, ago(minutes=46))
         await self._task("train-llama-8b", _H100, script, volumes=[datasets, checkpoints])
 
-    def _surge_in(self, seconds: float, factor: float = _SURGE) -> None:
-        """Lets a price rise, so that low bids are outbid, and fall back, for ever."""
+    def _schedule_price_surge(self, seconds: float, factor: float = _SURGE) -> None:
+        """Schedules a rise and a fall of a price, repeated without an end, so that low bids are outbid."""
         kind, region = _CONTESTED
 
-        async def leap() -> None:
+        async def set_price() -> None:
             usual_cents = self._world.auction(kind, region).offering.price_cents
             await self._control.set_price(kind, region, round(usual_cents * factor))
             if factor == 1.0:
-                self._surge_in(_BETWEEN_SURGES_S)
+                self._schedule_price_surge(_BETWEEN_SURGES_S)
             else:
-                self._surge_in(_SURGE_S, 1.0)
+                self._schedule_price_surge(_SURGE_S, 1.0)
 
-        self._world.clock.after(seconds, leap)
+        self._world.clock.after(seconds, set_price)
 
     async def _task(
         self,
@@ -121,7 +121,7 @@ class _SampleBuilder:
         volumes: Sequence[str] = (),
         limit: float = 4.0,
     ) -> str:
-        """`limit` is a multiple of the market's usual price."""
+        """Creates a bid; returns its fid. `limit` is a multiple of the market's usual price."""
         limit_cents = round(self._world.auction(kind, region).offering.price_cents * limit)
         launch = {"volumes": list(volumes), "ssh_keys": [self._key], "startup_script": script}
         order = {"region": region, "instance_type": kind, "instance_quantity": nodes, "name": name}
@@ -129,8 +129,8 @@ class _SampleBuilder:
         return str((await self._post("/v2/spot/bids", order | terms))["fid"])
 
     async def _volume(self, name: str, region: str, interface: str, size_gb: int) -> str:
-        wanted = {"name": name, "region": region, "disk_interface": interface, "size_gb": size_gb}
-        return str((await self._post("/v2/volumes", wanted))["fid"])
+        body = {"name": name, "region": region, "disk_interface": interface, "size_gb": size_gb}
+        return str((await self._post("/v2/volumes", body))["fid"])
 
     async def _reserve(self) -> None:
         begin = self._present.replace(minute=0, second=0, microsecond=0) + timedelta(hours=18)
@@ -162,7 +162,7 @@ class _SampleBuilder:
             raise AssertionError(f"{method} {path}: {status} {content!r}")
         return json.loads(content or b"null")
 
-    def _ago(self, **duration: float) -> datetime:
+    def _time_ago(self, **duration: float) -> datetime:
         return self._present - timedelta(**duration)
 
     async def _advance_to(self, ago: timedelta) -> None:
@@ -186,7 +186,7 @@ def _scope(method: str, path: str, api_key: str) -> Scope:
 
 def _make_key(folder: Path) -> tuple[Path, str]:
     """Creates a key pair; returns the private key's file and the public key. Blocking."""
-    import asyncssh  # deferred: the API alone needs none of it
+    import asyncssh  # lazy import: the API alone needs none of it
 
     key = asyncssh.generate_private_key("ssh-ed25519", comment="demo-laptop")
     path = folder / "id_demo"

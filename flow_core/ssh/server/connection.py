@@ -1,4 +1,4 @@
-"""One connection to an SSH server of ours: its limits, login and forwards."""
+"""One connection to an SSH server of flow: its limits, login and forwards."""
 
 from __future__ import annotations
 
@@ -44,11 +44,10 @@ def server_options(
 
 
 class SshServerConnection(asyncssh.SSHServer):
-    """A connection that accepts public keys only. `connections` holds all connections of the server, including this
-    one.
+    """A connection that accepts public keys only.
 
-    Connections before the login have a limit of their own; a new one closes the oldest of them. Otherwise anyone who
-    can reach the port could lock its owner out.
+    `connections` holds all connections of the server, including this one. Connections before the login have a separate
+    limit; a new one closes the oldest of them. Otherwise anyone who can reach the port could lock its owner out.
     """
 
     _numbers = count()

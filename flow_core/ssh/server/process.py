@@ -14,7 +14,7 @@ class ProcessListener(Protocol):
     def write_output(self, data: bytes, stream: int) -> None: ...
 
     def set_input_full(self, is_full: bool) -> None:
-        """Tells whether the input must pause."""
+        """Pauses or resumes the input."""
 
     def process_ended(self, code: int) -> None:
         """Reports the exit code, or minus the signal. Called once, after all output; never after `hang_up`."""
@@ -39,7 +39,7 @@ class SessionProcess(Protocol):
 
     @abstractmethod
     def hang_up(self) -> None:
-        """Closes the streams and makes no more reports to the listener. Safe to call twice."""
+        """Closes the streams and makes no more reports to the listener. Calling it again is safe."""
 
     def resize(self, columns: int, rows: int) -> None:
         """Sets the terminal's size; has no effect without a terminal."""

@@ -1,4 +1,4 @@
-"""One session of a connection to an SSH server of ours: a shell, a command or SFTP."""
+"""One session of a connection to an SSH server of flow: a shell, a command or SFTP."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ClientTerminal(NamedTuple):
 
 
 class SessionRequest(NamedTuple):
-    """What a client asks the server to start: by default a shell. `env` holds the variables that the client may set."""
+    """A client's request to start a program: by default a shell. `env` holds the variables that the client may set."""
 
     command: str | None
     is_sftp: bool
@@ -58,7 +58,7 @@ class ServerSession(asyncssh.SSHServerSession[bytes], Generic[_P]):
         """Starts the process, whose listener is this session. Raises FlowError, OSError."""
 
     def release_process(self, process: _P) -> None:
-        """Ends the listening to the process, which may have ended."""
+        """Stops listening to the process, which may have ended."""
         process.hang_up()
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:

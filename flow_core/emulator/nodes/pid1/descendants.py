@@ -1,4 +1,4 @@
-"""Kills every descendant of this process, where no namespace does it. Standard library only."""
+"""Kills every descendant of this process, for a system without namespaces."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _ROUNDS = 100
 
 
 def end_descendants() -> None:
-    """Returns once none is left; gives up on what starts new ones faster than they can be ended."""
+    """Kills all descendants. Gives up on a process that starts new ones faster than they can be killed."""
     for _ in range(_ROUNDS):
-        family = _descendants()
+        family = _find_descendants()
         for pid in family:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -23,15 +23,15 @@ def end_descendants() -> None:
             return
 
 
-def _descendants() -> list[int]:
-    parents = dict(_from_proc() if os.path.exists("/proc/self/stat") else _from_ps())
+def _find_descendants() -> list[int]:
+    parents = dict(_read_from_proc() if os.path.exists("/proc/self/stat") else _read_from_ps())
     family = [os.getpid()]
     for member in family:
         family += [pid for pid, parent in parents.items() if parent == member]
     return family[1:]
 
 
-def _from_proc() -> Iterator[tuple[int, int]]:
+def _read_from_proc() -> Iterator[tuple[int, int]]:
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
@@ -41,8 +41,8 @@ def _from_proc() -> Iterator[tuple[int, int]]:
                 continue  # it has ended meanwhile
 
 
-def _from_ps() -> Iterator[tuple[int, int]]:
-    import subprocess  # deferred: heavy for each machine to load, and needed only where there is no /proc
+def _read_from_ps() -> Iterator[tuple[int, int]]:
+    import subprocess  # lazy import: heavy for each machine, and needed only without /proc
 
     rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
     for row in rows.splitlines():

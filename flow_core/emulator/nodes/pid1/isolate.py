@@ -1,8 +1,8 @@
-"""Isolates a machine: new user, mount, pid, ipc and UTS namespaces, and a new root. Standard library only.
+"""Isolates a machine: new user, mount, pid, ipc and UTS namespaces, and a new root.
 
-The root is the machine's disk. Of the host it gets programs and libraries, read-only, and the harmless devices;
+The root is the machine's disk. The host's programs and libraries are mounted read-only, with the harmless devices;
 nothing else of the host has a name inside. The mounts are made in one user namespace and locked by a second one,
-so the machine's root can mount what it likes over them but neither undo them nor make them writable.
+so the machine's root can mount over them but neither unmount them nor make them writable.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _HELD = syscalls.NO_SUID | syscalls.NO_DEVICES
 
 
 def isolate(plan: dict[str, Any]) -> None:
-    """Returns in the machine's first process; the one that called waits for that, and ends. Raises OSError."""
+    """Isolates the machine. Returns in its first process; the caller waits for that and ends. Raises OSError."""
     syscalls.check_system()
-    _new_user(syscalls.NEW_MOUNTS | syscalls.NEW_PROCESSES)
-    _go_on_as_first_process()
+    _enter_user_namespace(syscalls.NEW_MOUNTS | syscalls.NEW_PROCESSES)
+    _fork_first_process()
     syscalls.mount(None, "/", syscalls.RECURSIVE | syscalls.PRIVATE)
     syscalls.mount(plan["disk"], plan["disk"], syscalls.BIND)
     os.chdir(plan["disk"])
@@ -40,13 +40,16 @@ def isolate(plan: dict[str, Any]) -> None:
     _make_own_mounts()
     host.show()
     syscalls.make_root()
-    _new_user(syscalls.NEW_MOUNTS | syscalls.NEW_HOSTNAME | syscalls.NEW_IPC)
+    _enter_user_namespace(syscalls.NEW_MOUNTS | syscalls.NEW_HOSTNAME | syscalls.NEW_IPC)
     socket.sethostname(plan["hostname"])
-    syscalls.end_with_parent(signal.SIGKILL)  # last, since becoming another user takes it back
+    syscalls.end_with_parent(signal.SIGKILL)  # last, since a change of the user resets it
 
 
 class Host(NamedTuple):
-    """What a machine gets of it, opened as who we were: what we become can't search every folder on the way."""
+    """Open descriptors of the host's files for a machine.
+
+    They are opened before the user id changes, which removes the right to reach them.
+    """
 
     programs: dict[str, int]
     links: dict[str, str]
@@ -57,14 +60,14 @@ class Host(NamedTuple):
 
     @classmethod
     def open(cls, binds: list[tuple[str, str, bool]]) -> Host:
-        programs = {name: _handle(f"/{name}") for name in _PROGRAMS if os.path.isdir(f"/{name}")}
+        programs = {name: _open_path(f"/{name}") for name in _PROGRAMS if os.path.isdir(f"/{name}")}
         return cls(
             programs,
             {name: os.readlink(f"/{name}") for name in programs if os.path.islink(f"/{name}")},
-            {name: _handle(f"/dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")},
-            _handle("/etc"),
-            _handle("usr/local"),
-            [(_handle(source), target, read_only) for source, target, read_only in binds],
+            {name: _open_path(f"/dev/{name}") for name in _DEVICES if os.path.exists(f"/dev/{name}")},
+            _open_path("/etc"),
+            _open_path("usr/local"),
+            [(_open_path(source), target, read_only) for source, target, read_only in binds],
         )
 
     def show(self) -> None:
@@ -72,7 +75,7 @@ class Host(NamedTuple):
             _bind(handle, f"dev/{name}", is_file=True)
         for name, handle in self.programs.items():
             if name in self.links:
-                _link(self.links[name], name)
+                _make_link(self.links[name], name)
                 os.close(handle)
             elif name != "usr":
                 _bind(handle, name, read_only=True)
@@ -85,16 +88,22 @@ class Host(NamedTuple):
 
 
 def keep_mounts() -> None:
-    """Without isolation: what this process mounts, where it may, is seen by no other and ends with it."""
+    """Moves this process to its own mount namespace, if it may; its mounts end with it.
+
+    For machines without isolation.
+    """
     try:
         syscalls.unshare(syscalls.NEW_MOUNTS)
         syscalls.mount(None, "/", syscalls.RECURSIVE | syscalls.PRIVATE)
     except OSError:
-        return  # who may not do this may not mount either
+        return  # without this right, the process can't mount anyway
 
 
-def _new_user(namespaces: int) -> None:
-    """Root inside is who we are outside, or nobody where that is root: files of the host's root stay closed to it."""
+def _enter_user_namespace(namespaces: int) -> None:
+    """Maps root in the new namespace to the current user.
+
+    If that is root, maps it to an unprivileged id, so that the machine can't read root's files.
+    """
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0 and not _is_inside():
         os.setgroups([])
@@ -111,17 +120,17 @@ def _is_inside() -> bool:
 
 
 def _map_from_outside(namespaces: int) -> None:
-    """A process cannot map an id that is not its own, but one that stayed outside can, for root."""
-    us = os.getpid()
+    """Maps the ids with a helper process outside the namespace; a process can map only its own id."""
+    own_pid = os.getpid()
     read, write = os.pipe()
     helper = os.fork()
     if helper == 0:
         os.close(write)
         try:
             if os.read(read, 1):
-                _write(f"/proc/{us}/setgroups", "deny")
-                _write(f"/proc/{us}/uid_map", f"0 {NOBODY} 1")
-                _write(f"/proc/{us}/gid_map", f"0 {NOBODY} 1")
+                _write(f"/proc/{own_pid}/setgroups", "deny")
+                _write(f"/proc/{own_pid}/uid_map", f"0 {NOBODY} 1")
+                _write(f"/proc/{own_pid}/gid_map", f"0 {NOBODY} 1")
                 os._exit(0)
         finally:
             os._exit(1)
@@ -136,7 +145,7 @@ def _map_from_outside(namespaces: int) -> None:
         raise PermissionError(1, "this root may not become another user")
 
 
-def _go_on_as_first_process() -> None:
+def _fork_first_process() -> None:
     first = os.fork()
     if first:
         _, status = os.waitpid(first, 0)
@@ -151,49 +160,49 @@ def _become_root() -> None:
 
 
 def _make_own_mounts() -> None:
-    syscalls.mount("proc", _folder("proc"), _HELD | syscalls.NO_EXEC, "proc")
-    syscalls.mount("tmpfs", _folder("run"), _HELD, "tmpfs", "mode=0755,size=64m")
-    os.makedirs("run/systemd/system")  # how a program sees that there are services
-    syscalls.mount("tmpfs", _folder("dev"), syscalls.NO_SUID, "tmpfs", "mode=0755,size=1m")
+    syscalls.mount("proc", _make_folder("proc"), _HELD | syscalls.NO_EXEC, "proc")
+    syscalls.mount("tmpfs", _make_folder("run"), _HELD, "tmpfs", "mode=0755,size=64m")
+    os.makedirs("run/systemd/system")  # programs test this folder to detect systemd
+    syscalls.mount("tmpfs", _make_folder("dev"), syscalls.NO_SUID, "tmpfs", "mode=0755,size=1m")
     syscalls.mount(
-        "devpts", _folder("dev/pts"), syscalls.NO_SUID | syscalls.NO_EXEC, "devpts", "newinstance,ptmxmode=0666"
+        "devpts", _make_folder("dev/pts"), syscalls.NO_SUID | syscalls.NO_EXEC, "devpts", "newinstance,ptmxmode=0666"
     )
-    syscalls.mount("tmpfs", _folder("dev/shm"), _HELD, "tmpfs", "mode=1777,size=1g")
+    syscalls.mount("tmpfs", _make_folder("dev/shm"), _HELD, "tmpfs", "mode=1777,size=1g")
     for name, target in _LINKS.items():
         os.symlink(target, f"dev/{name}")
 
 
 def _bind(handle: int, target: str, *, read_only: bool = False, is_file: bool = False) -> None:
-    """Shows what is behind a handle, and closes that."""
+    """Mounts the file or folder of a descriptor at `target`, and closes the descriptor."""
     if is_file:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
     else:
-        _folder(target)
+        _make_folder(target)
     syscalls.mount(f"/proc/self/fd/{handle}", target, syscalls.BIND | syscalls.RECURSIVE)
     os.close(handle)
     if read_only:
         syscalls.make_read_only(target)
 
 
-def _folder(path: str) -> str:
+def _make_folder(path: str) -> str:
     if os.path.islink(path):
         os.unlink(path)
     os.makedirs(path, exist_ok=True)
     return path
 
 
-def _link(target: str, path: str) -> None:
+def _make_link(target: str, path: str) -> None:
     if not os.path.lexists(path):
         os.symlink(target, path)
 
 
-def _handle(path: str) -> int:
+def _open_path(path: str) -> int:
     return os.open(path, os.O_PATH | os.O_CLOEXEC)
 
 
 def _write(path: str, text: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        os.write(handle, text.encode())  # a text file would load its encoding, which is out of reach by now
+        os.write(handle, text.encode())  # a text file would load its codec, which can't be reached by now
     finally:
         os.close(handle)

@@ -1,4 +1,4 @@
-"""The first process (pid 1) of a machine: spawns, signals and reaps for the emulator. Standard library only.
+"""The first process (pid 1) of a machine: spawns, signals and reaps for the emulator.
 
 Its argument is the descriptor of one end of a socket pair. The first message describes the machine. When the emulator
 is gone, every process of the machine ends.
@@ -52,7 +52,7 @@ def _plan(link: socket.socket, inbox: Inbox) -> dict[str, Any] | None:
 
 
 class FirstProcess:
-    """Starts, signals and reaps."""
+    """The first process of a machine: starts, signals and reaps processes."""
 
     def __init__(self, link: socket.socket, inbox: Inbox, network: PrivateNetwork | None) -> None:
         self._link = link
@@ -61,16 +61,16 @@ class FirstProcess:
         self._numbers: dict[int, int] = {}
 
     def run(self) -> None:
-        """Until the emulator is gone."""
+        """Runs until the emulator has gone."""
         woken, waking = os.pipe()
         for end in (woken, waking):
             os.set_blocking(end, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # which does nothing to the first process of a system
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the kernel ignores it for pid 1
         signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
         calls = [self._network.listener] if self._network else []
         try:
-            self._say({"ready": True})
+            self._send({"ready": True})
             while True:
                 ready, _, _ = select.select([self._link.fileno(), woken, *calls], [], [])
                 if self._network and self._network.listener in ready:
@@ -78,57 +78,57 @@ class FirstProcess:
                 if woken in ready:
                     os.read(woken, 4096)
                     self._reap()
-                if self._link.fileno() in ready and not self._obey():
+                if self._link.fileno() in ready and not self._handle_messages():
                     return
         except (BrokenPipeError, ConnectionResetError):
             return
 
-    def _obey(self) -> bool:
-        is_there = self._inbox.receive(self._link)
+    def _handle_messages(self) -> bool:
+        is_open = self._inbox.receive(self._link)
         for message in self._inbox.messages():
             if message.body["do"] == "spawn":
                 self._spawn(message)
             elif message.body["do"] == "signal":
                 self._signal(message.body["id"], message.body["signal"])
-        return is_there
+        return is_open
 
     def _spawn(self, message: Message) -> None:
         number = message.body["id"]
         try:
             pid, master = spawn(message.body, message.fds)
         except (OSError, ValueError) as error:
-            self._say({"id": number, "failed": getattr(error, "strerror", None) or str(error)})
+            self._send({"id": number, "failed": getattr(error, "strerror", None) or str(error)})
             return
         self._numbers[pid] = number
-        self._say({"id": number, "started": True}, [] if master is None else [master])
+        self._send({"id": number, "started": True}, [] if master is None else [master])
         if master is not None:
             os.close(master)
 
     def _signal(self, number: int, signal_number: int) -> None:
-        for pid, known in self._numbers.items():
-            if known == number:
+        for pid, started in self._numbers.items():
+            if started == number:
                 try:
                     os.killpg(_foreground(pid) or pid, signal_number)
                 except (ProcessLookupError, PermissionError):
-                    pass  # it has ended, or become somebody else
+                    pass  # it has exited, or changed its user id
 
     def _reap(self) -> None:
         try:
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
                 number = self._numbers.pop(found[0], None)
                 if number is not None:
-                    self._say({"id": number, "ended": os.waitstatus_to_exitcode(found[1])})
+                    self._send({"id": number, "ended": os.waitstatus_to_exitcode(found[1])})
         except ChildProcessError:
-            return  # none is left
+            return  # no child is left
 
-    def _say(self, body: dict[str, Any], fds: list[int] | None = None) -> None:
+    def _send(self, body: dict[str, Any], fds: list[int] | None = None) -> None:
         data = packed(body, len(fds or []))
         sent = socket.send_fds(self._link, [data], fds or [])
         self._link.sendall(data[sent:])
 
 
 def _foreground(leader: int) -> int:
-    """The process group that has the terminal of a session; 0 where it has none, or the system doesn't tell."""
+    """Returns the process group that has the terminal of a session; 0 if it has none or it is unknown."""
     try:
         with open(f"/proc/{leader}/stat", "rb") as stream:
             return max(int(stream.read().rpartition(b")")[2].split()[5]), 0)

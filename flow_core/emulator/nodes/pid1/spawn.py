@@ -1,4 +1,4 @@
-"""Spawns a process of a machine, on given descriptors or on a new terminal. Standard library only."""
+"""Spawns a process of a machine, on given descriptors or on a new terminal."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ _ERRNO = struct.Struct("i")
 
 
 def spawn(request: dict[str, Any], fds: list[int]) -> tuple[int, int | None]:
-    """(pid, the terminal's other end or None). The request's descriptors are closed here. Raises OSError."""
+    """Spawns a process; returns (pid, the terminal's other end or None). Closes the request's descriptors.
+
+    Raises OSError.
+    """
     master = None
     try:
         if "output" in request:
-            fds += [os.open(os.devnull, os.O_RDONLY), *_appending(request["output"])]
+            fds += [os.open(os.devnull, os.O_RDONLY), *_open_log(request["output"])]
         elif request.get("terminal"):
             master, slave = _open_terminal(request)
             fds += [slave, os.dup(slave), os.dup(slave)]
@@ -50,7 +53,7 @@ def _open_terminal(request: dict[str, Any]) -> tuple[int, int]:
     return master, slave
 
 
-def _appending(path: str) -> tuple[int, int]:
+def _open_log(path: str) -> tuple[int, int]:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     return fd, os.dup(fd)
 
@@ -61,7 +64,7 @@ def _fork(request: dict[str, Any], fds: list[int], *, on_terminal: bool) -> int:
     if pid == 0:
         os.close(read)
         try:
-            _become(request, fds, on_terminal)
+            _exec(request, fds, on_terminal)
         except OSError as error:
             os.write(write, _ERRNO.pack(error.errno or errno.EIO))
         finally:
@@ -76,7 +79,7 @@ def _fork(request: dict[str, Any], fds: list[int], *, on_terminal: bool) -> int:
     return pid
 
 
-def _become(request: dict[str, Any], fds: list[int], on_terminal: bool) -> None:
+def _exec(request: dict[str, Any], fds: list[int], on_terminal: bool) -> None:
     """Runs in the new process; doesn't return."""
     os.setsid()
     signal.set_wakeup_fd(-1)
@@ -90,7 +93,7 @@ def _become(request: dict[str, Any], fds: list[int], on_terminal: bool) -> None:
     try:
         os.chdir(request["cwd"])
     except OSError:
-        os.chdir("/")  # as sshd does where a home is missing
+        os.chdir("/")  # as sshd does if a home folder is missing
     if request.get("files_below") is not None:
         _serve_files(request["files_below"])
     os.execve(request["program"], request["argv"], request["env"])
@@ -101,6 +104,6 @@ def _serve_files(root: str) -> None:
     try:
         SftpServer(sys.stdin.buffer, sys.stdout.buffer, root=root).serve()
     except BrokenPipeError:
-        pass  # the client is gone
+        pass  # the client has gone
     finally:
         os._exit(0)

@@ -1,4 +1,4 @@
-"""System calls that Python doesn't have. Linux; standard library only."""
+"""System calls that Python doesn't have. Linux only."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _DEATH_SIGNAL, _DUMPABLE, _SUBREAPER = 1, 4, 36
 
 
 def check_system() -> None:
-    """Raises OSError where there are none of these calls, as each of them does."""
+    """Raises OSError if the system lacks these calls, as each of them does."""
     libc()
 
 
 def make_read_only(target: str) -> None:
-    """A mount and all below it; only itself where the kernel is older than Linux 5.12."""
+    """Makes a mount and all mounts below it read-only. Before Linux 5.12, only the mount itself."""
     attributes = struct.pack("QQQQ", READ_ONLY, 0, 0, 0)
     done = libc().syscall(_MOUNT_SETATTR, _AT_FDCWD, os.fsencode(target), _AT_RECURSIVE, attributes, len(attributes))
     if done != 0:
@@ -35,18 +35,18 @@ def end_with_parent(signal: int) -> None:
 
 
 def keep_own_files() -> None:
-    """Files of this process in /proc stay its own, though it has become another user."""
+    """Keeps this process the owner of its files in /proc after a change of the user."""
     check(libc().prctl(_DUMPABLE, 1, 0, 0, 0), "/proc/self")
 
 
 def adopt_orphans() -> None:
-    """What a descendant leaves behind becomes a child of this process; nothing where the system can't do that."""
+    """Makes orphans of descendants children of this process; does nothing on a system that can't do that."""
     if sys.platform == "linux":
         libc().prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
 def system_call(number: int, *arguments: int | bytes) -> int:
-    """By its number. Raises OSError."""
+    """Makes a system call by its number. Raises OSError."""
     result = int(libc().syscall(number, *arguments))
     if result < 0:
         check(result, f"system call {number}")
