@@ -1,7 +1,7 @@
-"""Colours on terminals that have few: xterm's 256, or none but the terminal's own.
+"""Reduces colours for terminals with few colours: to xterm's 256, or to the terminal's own.
 
-Textual leaves this to Rich, which maps each colour by itself: a dark grey becomes navy blue, and a text may get the
-colour of what is behind it.
+Textual leaves this to Rich, which maps each colour separately: a dark grey becomes navy blue, and a text may get the
+colour of its background.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from textual.filter import LineFilter
 from flow_tui.colour_depth import ColourDepth
 
 _READABLE = 4.5
-_FIRST_FIXED = 16  # users choose the sixteen colours before it
+_FIRST_FIXED = 16  # users choose the sixteen colours before this one
 _LEVELS = (0, 95, 135, 175, 215, 255)
-_EMPHASIS = 60.0  # how far a background is from the theme's, as a distance in RGB, to stand out
+_EMPHASIS = 60.0  # RGB distance from the theme's background at which a background stands out
 
 
 class Rgb(NamedTuple):
-    """Parts from 0 to 255."""
+    """A colour with parts from 0 to 255."""
 
     red: int
     green: int
@@ -33,30 +33,31 @@ class Rgb(NamedTuple):
 
 
 def line_filters(depth: ColourDepth, background: Callable[[], Color]) -> tuple[LineFilter, ...]:
-    """What to apply after Textual's own filters. `background` returns that of the theme."""
+    """Returns the filters to apply after Textual's own. `background` returns the background of the theme."""
     if depth is ColourDepth.PALETTE_256:
         return (Palette256(),)
     return (Monochrome16(background),) if depth is ColourDepth.PALETTE_16 else ()
 
 
 def contrast(one: Rgb, other: Rgb) -> float:
-    """WCAG 2's ratio of two colours, from 1 to 21."""
+    """Returns the contrast ratio of two colours by WCAG 2, from 1 to 21."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
 class Palette256(LineFilter):
-    """Maps colours to the nearest of xterm's palette that keep the contrast of the pair, up to what text needs."""
+    """A filter that maps each colour to the nearest of xterm's palette that keeps the contrast text needs."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         behind = Rgb(*background.rgb)
         return [
-            Segment(text, style and style + _in_palette(style, behind), control) for text, style, control in segments
+            Segment(text, style and style + _reduce_to_palette(style, behind), control)
+            for text, style, control in segments
         ]
 
 
 class Monochrome16(LineFilter):
-    """Leaves the terminal's own colours, bold and reverse. Reverse replaces a background that stands out."""
+    """A filter that keeps the terminal's own colours, bold and reverse. Backgrounds that stand out become reverse."""
 
     def __init__(self, background: Callable[[], Color]) -> None:
         super().__init__()
@@ -64,11 +65,11 @@ class Monochrome16(LineFilter):
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         behind = Rgb(*self._background().rgb)
-        return [Segment(text, style and _uncoloured(style, behind), control) for text, style, control in segments]
+        return [Segment(text, style and _remove_colours(style, behind), control) for text, style, control in segments]
 
 
 @lru_cache(maxsize=4096)
-def _in_palette(style: Style, behind: Rgb) -> Style:
+def _reduce_to_palette(style: Style, behind: Rgb) -> Style:
     front, back = _rgb(style.color), _rgb(style.bgcolor)
     number_behind = nearest(back or behind)
     colour = None
@@ -79,7 +80,7 @@ def _in_palette(style: Style, behind: Rgb) -> Style:
 
 
 @lru_cache(maxsize=4096)
-def _uncoloured(style: Style, behind: Rgb) -> Style:
+def _remove_colours(style: Style, behind: Rgb) -> Style:
     stands_out = False
     if (back := _rgb(style.bgcolor)) is not None:
         stands_out = _distance(back, behind) >= _EMPHASIS
@@ -89,14 +90,14 @@ def _uncoloured(style: Style, behind: Rgb) -> Style:
 
 @lru_cache(maxsize=4096)
 def nearest(colour: Rgb) -> int:
-    """The number of the palette's colour that looks most like it."""
+    """Returns the number of the most similar colour of the palette."""
     wanted = _lab(colour)
     return min(palette(), key=lambda number: _lab_distance(wanted, number))
 
 
 @lru_cache(maxsize=4096)
 def nearest_readable(colour: Rgb, behind: int, wanted: float) -> int:
-    """The nearest with at least this contrast to a colour of the palette; where there is none, the best there is."""
+    """Returns the nearest number with the contrast `wanted` to the colour `behind`, or that with the most contrast."""
     lab, back = _lab(colour), palette()[behind]
     fitting = [number for number, rgb in palette().items() if contrast(rgb, back) >= wanted]
     if not fitting:
@@ -106,7 +107,7 @@ def nearest_readable(colour: Rgb, behind: int, wanted: float) -> int:
 
 @cache
 def palette() -> dict[int, Rgb]:
-    """What xterm's numbers from 16 on stand for: a cube of 6 levels, and a ramp of greys."""
+    """Returns the colours of xterm's numbers from 16 on: a cube of 6 levels, and a ramp of greys."""
     cube = [Rgb(red, green, blue) for red in _LEVELS for green in _LEVELS for blue in _LEVELS]
     greys = [Rgb(level, level, level) for level in range(8, 248, 10)]
     return dict(enumerate(cube + greys, start=_FIRST_FIXED))
@@ -114,7 +115,7 @@ def palette() -> dict[int, Rgb]:
 
 @lru_cache(maxsize=4096)
 def _lab(colour: Rgb) -> tuple[float, float, float]:
-    """CIE 1976 L*a*b* under D65: equal distances look equally large."""
+    """Converts a colour to CIE 1976 L*a*b* under D65, in which equal distances look equally large."""
     red, green, blue = map(_linear, colour)
     x = (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505
     y = 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class ActionPalette(CommandPalette):
-    """Textual's palette, made safe for a page key before its list has rows and for closing while it gathers."""
+    """Textual's palette, without its faults: a page key before its list has rows, and closing while it gathers."""
 
     @work(exclusive=True, group=CommandPalette._GATHER_COMMANDS_GROUP)
     async def _gather_commands(self, search_value: str) -> None:
-        with suppress(NoMatches):  # its list is gone once the palette has closed
+        with suppress(NoMatches):  # the list no longer exists once the palette has closed
             await unwrap(CommandPalette._gather_commands)(self, search_value)
 
     def _action_command_list(self, action: str) -> None:
@@ -32,7 +32,7 @@ class ActionPalette(CommandPalette):
 
 
 class ActionCommands(Provider):
-    """Actions of the dashboard; those hidden by read-only are not listed."""
+    """Lists the actions of the dashboard, without those that read-only mode hides."""
 
     async def discover(self) -> Hits:
         for action in self._actions():
