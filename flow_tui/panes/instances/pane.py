@@ -1,4 +1,4 @@
-"""The instances pane: what every context offers, how much of it is free, and what it costs where it has a price."""
+"""The instances pane: the instance types of every context, how many GPUs are free, and the prices, if there are any."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flow_tui.widgets.columns import Cell, Cells, Column
 
 
 def _grey_when_down(column: Column[AvailableInstance]) -> Column[AvailableInstance]:
-    """All of a row is grey while its machine doesn't answer."""
+    """Returns a column whose cells are grey for an instance whose machine doesn't answer."""
 
     def render(instance: AvailableInstance) -> Cells:
         cells = column.render(instance)
@@ -53,13 +53,13 @@ def _gpus(instance: AvailableInstance) -> str:
     )
 
 
-def _per_gpu(instance: AvailableInstance) -> float:
-    """What has no GPU comes last."""
+def _price_per_gpu(instance: AvailableInstance) -> float:
+    """Returns the sort key: the price per GPU; infinite without GPUs, to sort these rows last."""
     return instance.price_per_hour / instance.gpu_count if instance.gpu_count else float("inf")
 
 
 class InstancesPane(TablePane[AvailableInstance]):
-    """Instance types of all contexts. What concerns prices is left out while nothing has one."""
+    """The instance types of all contexts. Omits the columns about prices while no instance has a price."""
 
     NOUN = "instances"
     TITLE = "GPUs"
@@ -73,7 +73,7 @@ class InstancesPane(TablePane[AvailableInstance]):
         "free": lambda instance: -(instance.free_gpus or 0),
         "vram": lambda instance: -(instance.gpu_memory_gb or 0),
         "price": lambda instance: instance.price_per_hour,
-        "gpu_price": _per_gpu,
+        "gpu_price": _price_per_gpu,
     }
 
     def __init__(self, services: Services, *, id: str | None = None) -> None:
@@ -98,7 +98,7 @@ class InstancesPane(TablePane[AvailableInstance]):
         super().show(rows, stale=stale, problem=problem)
 
     def show_markets(self, markets: Mapping[str, MarketSummary], problem: str) -> None:
-        """The markets by context. `problem` says why one of them did not answer, "" where all did."""
+        """Shows the markets by context. `problem` is why some of them did not answer; "" if all did."""
         if markets != self._markets:
             self._markets = dict(markets)
             self.table.redraw_rows()
@@ -116,9 +116,9 @@ class InstancesPane(TablePane[AvailableInstance]):
             *self.context_column(lambda instance: instance.context, priority=5),
             Column("free", "FREE GPUS", _free, width=9, priority=8),
             Column("vram", "VRAM", _memory, width=5, align="right", priority=4),
-            *_machine(3),
+            *_machine_columns(3),
             Column("region", "REGION", lambda instance: instance.region, min_width=8, max_width=18, priority=2),
-            _about(1),
+            _host_column(1),
         )
 
     def _columns_with_prices(self) -> Columns:
@@ -133,12 +133,12 @@ class InstancesPane(TablePane[AvailableInstance]):
             Column("gpu_price", "$/GPU-H", format.gpu_price, width=8, align="right", priority=9),
             Column("day", "24H PRICE", self._spark, width=CELLS, priority=5),
             Column("quota", "QUOTA", self._left, width=5, align="right", priority=5),
-            *_machine(1),
-            _about(0),
+            *_machine_columns(1),
+            _host_column(0),
         )
 
     def count(self, rows: Sequence[AvailableInstance]) -> int:
-        """Offers with GPUs: the title speaks of them."""
+        """Counts the offers with GPUs, because the title is "GPUs"."""
         return sum(row.gpu_count > 0 for row in rows)
 
     def empty_text(self) -> str:
@@ -167,8 +167,8 @@ class InstancesPane(TablePane[AvailableInstance]):
         return self._markets.get(instance.context, _NO_MARKET)
 
 
-def _machine(priority: int) -> Columns:
-    """The host's own processors and memory."""
+def _machine_columns(priority: int) -> Columns:
+    """Returns the columns of the host's processors and memory."""
     cpus = Column[AvailableInstance](
         "cpus", "CPUS", lambda i: str(i.cpu_count or "-"), width=5, align="right", priority=priority
     )
@@ -178,7 +178,7 @@ def _machine(priority: int) -> Columns:
     return (cpus, ram)
 
 
-def _about(priority: int) -> Column[AvailableInstance]:
+def _host_column(priority: int) -> Column[AvailableInstance]:
     return Column(
         "about", "HOST", lambda i: Cell(i.description, "muted"), min_width=12, max_width=40, priority=priority
     )

@@ -1,4 +1,4 @@
-"""Pure: how busy a machine is, as lines of a width. Foreign text is never markup."""
+"""Formats how busy a machine is, as lines of a width. Foreign text is never markup. No side effects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WIDE = 84
 _HOT_C, _TOO_HOT_C = 80, 90
 _FULL = 0.95
 _MUTED, _GOOD, _WARNING, _ERROR = "$muted", "$success", "$warning", "bold $error"
-# What NVIDIA's document calls those that are seen most.
+# The most frequent XIDs, described as in NVIDIA's documentation.
 _XIDS = {
     13: "exception of a program's kernel",
     31: "a program touched memory that isn't its own",
@@ -40,7 +40,7 @@ Key = tuple[int, int | None]
 
 
 class MetricsHistory:
-    """The last five minutes of a machine: `latest`, and how busy each GPU and the processors were."""
+    """The last five minutes of a machine: its `latest` sample, and how busy each GPU and the processors were."""
 
     def __init__(self) -> None:
         self.latest: MachineSample | None = None
@@ -60,21 +60,21 @@ class MetricsHistory:
 
 
 def lines_of(history: MetricsHistory, task_id: str, width: int) -> list[Content]:
-    """None is wider than `width`, which is 40 at least. Another's processes are told from those of `task_id`."""
+    """Returns lines of at most `width` cells, which is 40 at least. Highlights the processes of `task_id`."""
     sample = history.latest
     if sample is None:
         return [Content.styled("asking the machine …", _MUTED)]
-    lines = [*_gpus(sample, history, width), *_processes(sample, task_id), *_machine(sample, history, width)]
+    lines = [*_gpu_lines(sample, history, width), *_processes(sample, task_id), *_machine(sample, history, width)]
     return [line.truncate(width, ellipsis=True) for line in lines]
 
 
 def wrapped(problem: str, width: int) -> Iterator[Content]:
-    """Foreign text that has to be read to its end."""
+    """Yields a foreign text wrapped into lines, to show it completely."""
     for line in textwrap.wrap(escape_controls(problem), width):
         yield Content.styled(line, _WARNING)
 
 
-def _gpus(sample: MachineSample, history: MetricsHistory, width: int) -> Iterator[Content]:
+def _gpu_lines(sample: MachineSample, history: MetricsHistory, width: int) -> Iterator[Content]:
     yield from wrapped(sample.gpu_problem, width)
     if not sample.gpus:
         if not sample.gpu_problem:
@@ -84,13 +84,13 @@ def _gpus(sample: MachineSample, history: MetricsHistory, width: int) -> Iterato
     names = Counter(gpu.name for gpu in sample.gpus if gpu.mig_index is None)
     yield Content.styled(", ".join(f"{count} x {escape_controls(name)}" for name, count in names.items()), "$accent")
     for gpu in sample.gpus:
-        yield _gpu(gpu, history, width)
+        yield _gpu_line(gpu, history, width)
         yield from _warnings(gpu)
     yield Content()
 
 
-def _gpu(gpu: GpuSample, history: MetricsHistory, width: int) -> Content:
-    """Number, how busy and how busy it was, memory, power, temperature. What a narrow screen has no room for goes."""
+def _gpu_line(gpu: GpuSample, history: MetricsHistory, width: int) -> Content:
+    """Formats number, utilization and its history, memory, power and temperature. Omits parts on a narrow screen."""
     watts = _watts(gpu, has_room=width >= _WIDE)
     room = max(0, width - 29 - len(watts))
     bar_width = min(16, room // 2)
@@ -109,7 +109,7 @@ def _gpu(gpu: GpuSample, history: MetricsHistory, width: int) -> Content:
 
 def _busy(gpu: GpuSample, history: MetricsHistory, bar_width: int, spark_width: int) -> Iterator[tuple[str, str]]:
     percent = gpu.utilization_percent
-    if gpu.mig_index is not None:  # nobody measures a slice: its name stands there instead
+    if gpu.mig_index is not None:  # the utilization of a slice isn't measured; show its name instead
         yield escape_controls(gpu.name)[: bar_width + 5].ljust(bar_width + 5), _MUTED
     else:
         yield bar(None if percent is None else percent / 100, bar_width), _GOOD
@@ -132,11 +132,11 @@ def _processes(sample: MachineSample, task_id: str) -> Iterator[Content]:
         return
     numbers = {gpu.uuid: _number(gpu) for gpu in sample.gpus}
     yield Content.styled(f"{'GPU':<4}{'PID':<9}{'USER':<11}{'MEMORY':<8}PROCESS", _MUTED)
-    for one in sorted(sample.processes, key=lambda one: -(one.memory_mb or 0)):
-        memory = f"{_gib(one.memory_mb)}G" if one.memory_mb is not None else "-"
-        user, name = escape_controls(one.user or "-")[:10], escape_controls(one.name or "-")
-        line = f"{numbers.get(one.gpu_uuid, '-'):<4}{one.pid:<9}{user:<11}{memory:<8}{name}"
-        is_ours = one.task_id == task_id
+    for process in sorted(sample.processes, key=lambda process: -(process.memory_mb or 0)):
+        memory = f"{_gib(process.memory_mb)}G" if process.memory_mb is not None else "-"
+        user, name = escape_controls(process.user or "-")[:10], escape_controls(process.name or "-")
+        line = f"{numbers.get(process.gpu_uuid, '-'):<4}{process.pid:<9}{user:<11}{memory:<8}{name}"
+        is_ours = process.task_id == task_id
         yield Content.styled(line, "bold") if is_ours else Content(line)
     yield Content()
 

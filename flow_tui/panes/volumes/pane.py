@@ -1,4 +1,4 @@
-"""The volumes pane: storage of every context, and who uses it."""
+"""The volumes pane: the volumes of every context, and the tasks that use them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flow_tui.widgets.columns import Cell, Column
 
 
 class VolumesPane(TablePane[Volume]):
-    """Volumes, newest first until sorted."""
+    """The volumes, newest first by default."""
 
     NOUN = "volumes"
     TITLE = "Volumes"
