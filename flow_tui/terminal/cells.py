@@ -69,7 +69,7 @@ def _append_runs(runs: list[Run], texts: list[str], columns: int, style: TextSty
 
 
 def split_runs(row: Iterable[Run]) -> tuple[str, ...]:
-    """Split a row into one string for each column; an empty string follows a wide character."""
+    """Splits a row into one string for each column; an empty string follows a wide character."""
     cells: list[str] = []
     for run in row:
         if run.text.isascii():
@@ -87,7 +87,7 @@ def split_runs(row: Iterable[Run]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def fit(text: str, width: int) -> str:
-    """Replace a grapheme cluster of `width` columns with a text that Rich measures as `width`."""
+    """Replaces a grapheme cluster of `width` columns with a text that Rich measures as `width`."""
     drawable = "".join(" " if _is_space(c) else c for c in text if unicodedata.category(c) not in _UNDRAWABLE)
     for candidate in (drawable, drawable.translate(_VARIATION_SELECTORS), drawable[:1]):
         if candidate and cell_len(candidate) == width:
@@ -103,7 +103,7 @@ def _is_space(character: str) -> bool:
 
 
 def plain_text(text: str) -> str:
-    """Make foreign text one line without undrawable characters."""
+    """Makes foreign text one line without undrawable characters."""
     shown = (" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) not in _UNDRAWABLE)
     return " ".join("".join(shown).split())
 

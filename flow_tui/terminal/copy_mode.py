@@ -95,7 +95,7 @@ class CopyMode:
         self.go_to(position)
 
     def press(self, key: str) -> None:
-        """Handle one key: a character, or the name of a key such as "pageup" or "ctrl+u"."""
+        """Handles one key: a character, or the name of a key such as "pageup" or "ctrl+u"."""
         self.notice = ""
         if self.prompt is not None:
             self._press_in_prompt(key)
@@ -155,7 +155,7 @@ class CopyMode:
             core.scroll_to(max(0, core.scroll_offset - (y - core.rows + 1)))
 
     def add_to_prompt(self, text: str) -> None:
-        """Append the first line of pasted text to the search prompt."""
+        """Appends the first line of pasted text to the search prompt."""
         if self.prompt is not None:
             self.prompt += text.splitlines()[0] if text else ""
 

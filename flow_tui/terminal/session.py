@@ -30,10 +30,10 @@ class Recorder(Protocol):
     """Records a session."""
 
     def output(self, data: bytes) -> None:
-        """Raises FlowError if it can't be written."""
+        """Records output. Raises FlowError if it can't be written."""
 
     def resized(self, columns: int, rows: int) -> None:
-        """Raises FlowError if it can't be written."""
+        """Records a new size. Raises FlowError if it can't be written."""
 
 
 class Ending(NamedTuple):

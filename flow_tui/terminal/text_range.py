@@ -104,7 +104,7 @@ class LineText(NamedTuple):
 
 
 def line_text(core: TerminalCore, first: int, last: int) -> LineText:
-    """Join the rows from `first` to `last`."""
+    """Joins the rows from `first` to `last`."""
     characters: list[str] = []
     positions: list[CellPosition] = []
     for number in range(first, last + 1):
@@ -132,7 +132,7 @@ def word_at(core: TerminalCore, position: CellPosition) -> TextRange:
 
 
 def line_at(core: TerminalCore, position: CellPosition) -> TextRange:
-    """Find the wrapped line that a triple click selects."""
+    """Finds the wrapped line that a triple click selects."""
     first, last = line_rows(core, position.line)
     return TextRange(CellPosition(first, 0), CellPosition(last, core.cols - 1))
 
@@ -154,7 +154,7 @@ def next_word(core: TerminalCore, position: CellPosition) -> CellPosition:
 
 
 def word_end(core: TerminalCore, position: CellPosition) -> CellPosition:
-    """Find the end of this or the next word (`e` in vi)."""
+    """Finds the end of this or the next word (`e` in vi)."""
     for number in range(position.line, min(position.line + _SCANNED_ROWS, last_line(core) + 1)):
         for word in ranges_of(line_text(core, number, number), _VI_WORD):
             if word.end > position:
@@ -163,7 +163,7 @@ def word_end(core: TerminalCore, position: CellPosition) -> CellPosition:
 
 
 def previous_word(core: TerminalCore, position: CellPosition) -> CellPosition:
-    """Find the start of this or the previous word (`b` in vi)."""
+    """Finds the start of this or the previous word (`b` in vi)."""
     for number in range(position.line, max(position.line - _SCANNED_ROWS, core.first_line - 1), -1):
         for word in reversed(ranges_of(line_text(core, number, number), _VI_WORD)):
             if word.start < position:
