@@ -83,7 +83,7 @@ def _run_app(arguments: Arguments, config: Config) -> FlowApp:
 
 
 def _open_app(arguments: Arguments, config: Config) -> FlowApp:
-    gc.disable()  # until the first rows are shown: what is loaded now is never freed
+    gc.disable()  # until the first rows are shown: what is loaded at start is never freed
     os.environ.setdefault("TEXTUAL_FPS", _FRAMES_PER_SECOND)  # Textual reads it only while it is imported
     for name in _KEY_LOGS:
         os.environ.pop(name, None)

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class ColourDepth(Enum):
-    """How many colours a terminal shows. The values are those of TEXTUAL_COLOR_SYSTEM."""
+    """The number of colours that a terminal shows. The values are those of TEXTUAL_COLOR_SYSTEM."""
 
     TRUE_COLOUR = "truecolor"
     PALETTE_256 = "256"

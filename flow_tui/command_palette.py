@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ActionPalette(CommandPalette):
-    """Textual's palette, without its faults: a page key before its list has rows, and closing while it gathers."""
+    """Textual's palette with two fixes: for a page key before its list has rows, and for closing while it gathers."""
 
     @work(exclusive=True, group=CommandPalette._GATHER_COMMANDS_GROUP)
     async def _gather_commands(self, search_value: str) -> None:
@@ -32,7 +32,7 @@ class ActionPalette(CommandPalette):
 
 
 class ActionCommands(Provider):
-    """Lists the actions of the dashboard, without those that read-only mode hides."""
+    """The commands of the palette: the actions of the dashboard, without those that read-only mode hides."""
 
     async def discover(self) -> Hits:
         for action in self._actions():

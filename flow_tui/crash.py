@@ -54,7 +54,7 @@ class CrashGuard(PacedFrames):
             return await super().run_async(**options)
 
     def panic(self, *renderables: Any) -> None:
-        # Only the thread that reads keys calls this, and it must do so after a hang-up.
+        # Only the thread that reads keys calls this. After a hang-up, the call is expected.
         if self.ended_by is None:
             self._return_code = 1
             self._store_crash(sys.exc_info()[1] or PanicError("the terminal can't be read"))

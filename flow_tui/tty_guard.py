@@ -30,7 +30,7 @@ printf '%s' "$1"
 
 
 class TtyGuard:
-    """A child process that restores the terminal after this process. It opens the terminal in blocking mode."""
+    """A child process that restores the terminal after this process. It has a blocking descriptor of the terminal."""
 
     def __init__(self, descriptor: int) -> None:
         self._process: subprocess.Popen[bytes] | None = None

@@ -36,7 +36,7 @@ class TtyOutput:
 
     def write(self, data: bytes) -> None:
         """Writes what the terminal accepts now and keeps the rest. While it is behind, drops repeated and excessive
-        control sequences, such as the bells of an hour."""
+        control sequences, so that many bells become one."""
         if self._is_lost or not data:
             return
         if self._pending and (self._pending.endswith(data) or len(self._pending) + len(data) > _CONTROLS_MAX):

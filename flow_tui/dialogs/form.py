@@ -26,7 +26,7 @@ _ANSWER_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why the form was refused, and the key of the field with the wrong value, if there is one."""
+    """The reason why the form was refused, and the key of the field with the wrong value, if there is one."""
 
     text: str
     field: str | None = None

@@ -119,7 +119,7 @@ class HelpScreen(Modal[str | None]):
         return None if index is None or index >= len(self._shown) else self._shown[index]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Returns whether the action is available. The key that opens the help closes it, except a letter or digit."""
+        """Returns whether the action is available. The key of the help closes it, unless it is a letter or digit."""
         return action != "close_again" or not any(
             key.isalnum() for key in self._keys.keys_of("app.help") if len(key) == 1
         )

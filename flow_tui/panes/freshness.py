@@ -11,7 +11,7 @@ _STALE_S = 10.0
 
 
 def age_of(fleet: Fleet, task: TaskRecord) -> float | None:
-    """Returns the seconds since an outdated task was read; None if it is up to date, or lacks only one answer."""
+    """Returns the seconds since an outdated task was read; None if it is up to date or only one answer is late."""
     age_s = fleet.row_age_s(task)
     return None if age_s is None or age_s < _STALE_S else age_s
 

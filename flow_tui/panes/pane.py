@@ -16,7 +16,7 @@ from flow_tui.widgets.bar import Piece
 
 
 class Placement(StrEnum):
-    """Where a pane is shown, in the order of the panes on the screen."""
+    """The place of a pane, in the order of the panes on the screen."""
 
     MAIN = "pane-main"
     """The largest part, if there is room for more than one pane."""

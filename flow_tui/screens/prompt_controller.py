@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PromptController:
-    """Shows one prompt after the other. A prompt that the user doesn't wait for is a notice and takes no keys."""
+    """The controller of prompts. It shows one after the other, and a notice for one that the user doesn't wait for."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

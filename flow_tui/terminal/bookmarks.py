@@ -1,4 +1,4 @@
-"""Bookmarks: positions that survive a resize, which wraps lines anew and renumbers rows."""
+"""Bookmarks: positions that survive a resize, which wraps lines again and renumbers rows."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Cursor(NamedTuple):
 
 
 class MouseTracking(IntEnum):
-    """Which mouse events the program wants; each level includes the ones before it."""
+    """The mouse events that the program wants. Each level includes the previous ones."""
 
     OFF = 0
     PRESS = 1

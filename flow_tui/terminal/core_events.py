@@ -18,7 +18,7 @@ _MAX_BYTES = 1 << 16
 
 
 class OscEvents:
-    """Collects the events of one core until the owner of the core takes them."""
+    """The events of one core, until the owner of the core takes them."""
 
     def __init__(self) -> None:
         self.title = ""
@@ -54,7 +54,7 @@ class OscEvents:
 
 
 class ReplyFilter:
-    """Queues harmless replies in order, up to 64 KiB; output may query faster than the program reads."""
+    """A queue of harmless replies, up to 64 KiB, because output may query faster than the program reads."""
 
     def __init__(self) -> None:
         self._queued = bytearray()

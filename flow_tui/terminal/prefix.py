@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 RELEASE_KEY = "ctrl+right_square_bracket"
-"""ctrl+], as Textual calls it."""
+"""Textual's name of ctrl+]."""
 
 
 class KeyTarget(StrEnum):
@@ -64,4 +64,4 @@ PREFIX_KEYS = (
 )
 AFTER_PREFIX = {row.key: row.command for row in PREFIX_KEYS}
 REOPEN_KEY = "enter"
-"""Reopens the shell after it has ended. It is no letter, because the user may still be typing."""
+"""The key that reopens an ended shell. It is no letter, because the user may still be typing."""

@@ -27,7 +27,7 @@ _RESET = b"\x1b[!p\x1b[?7h\x1b[?1l\x1b>\x1b[<99u\x1b[>4;0m\x1b[?9;1000;1002;1003
 
 
 class Recorder(Protocol):
-    """Records a session."""
+    """A recorder of a session."""
 
     def output(self, data: bytes) -> None:
         """Records output. Raises FlowError if it can't be written."""
@@ -37,7 +37,7 @@ class Recorder(Protocol):
 
 
 class Ending(NamedTuple):
-    """How a shell ended: its exit code (None if unknown), and what went wrong as a sentence, if anything."""
+    """The end of a shell: its exit code (None if unknown), and the error as a sentence; empty if there is none."""
 
     code: int | None
     reason: str

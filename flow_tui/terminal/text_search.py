@@ -23,7 +23,7 @@ def find(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition, *, 
 
 
 def matches_in(core: TerminalCore, pattern: re.Pattern[str], first: int, last: int) -> list[TextRange]:
-    """Find all matches in the wrapped lines that contain these rows."""
+    """Finds all matches in the wrapped lines that contain these rows."""
     found: list[TextRange] = []
     for start, end in _candidate_lines(core, line_rows(core, first)[0], last, pattern):
         found += ranges_of(line_text(core, start, end), pattern)

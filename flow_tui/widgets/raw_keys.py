@@ -27,7 +27,10 @@ _MODIFIERS = ("shift", "alt", "ctrl", "super")
 
 
 def keep_raw_keys() -> bool:
-    """Wraps the parser; call it before the app runs. Calling it again is safe. Returns False for an unknown Textual."""
+    """Wraps the parser. Call it before the app runs. Calling it again is safe.
+
+    Returns False and does nothing if the version of Textual is another one.
+    """
     original = getattr(XTermParser, _WRAPPED, None)
     if textual.__version__ != _KNOWN_VERSION or original is None:
         return False

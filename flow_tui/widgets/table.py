@@ -100,7 +100,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         self._sort: tuple[str, bool] | None = None
         self._painter = TablePainter(self, self._fit, lambda row: self.stale or self.is_stale(row))
         self.is_stale: Callable[[RowT], bool] = lambda _: False
-        """Whether to draw a row as stale. Called whenever a row is drawn anew."""
+        """Whether to draw a row as stale. Called whenever a row is drawn again."""
 
     @property
     def rows(self) -> Sequence[RowT]:

@@ -23,7 +23,7 @@ _OFFERS = 100
 
 
 class CostConfirmation:
-    """Confirms the cost of tasks in contexts where capacity has a price."""
+    """The confirmation of costs in contexts where capacity has a price."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -34,7 +34,7 @@ class CostConfirmation:
         return any(state.has_market for state in self._services.fleet.states)
 
     def is_for(self, context: str) -> bool:
-        """Returns whether a context has a market, also before its first answer. Raises FlowError if it can't open."""
+        """Returns whether a context has a market. Needs no answer of it. Raises FlowError if it can't be opened."""
         return self._services.fleet.flow(context).provider.market is not None
 
     def sums(self, entered: Mapping[str, str]) -> str:

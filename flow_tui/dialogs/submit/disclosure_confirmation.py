@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class DisclosureConfirmation:
-    """Confirms tasks in contexts whose settings allow to send a secret."""
+    """The confirmation in contexts whose settings allow sending a secret."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -21,7 +21,7 @@ _FORM_UNCHANGED = "the form is as it was, and ctrl+e opens the text again"
 
 
 class TaskFile:
-    """The task of one form as a text. `refused` is the last text, until a text is accepted; then None."""
+    """The task of one form as a text. `refused` is the last text that was not accepted; None after an accepted one."""
 
     def __init__(self, refused: str | None = None) -> None:
         self.refused = refused

@@ -139,7 +139,7 @@ def _to_config_fields(entered: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _default_to_cpu(fields: dict[str, Any]) -> dict[str, Any]:
-    """Requests a CPU instance if the fields choose no instance. null requests any instance."""
+    """Requests a CPU instance if the fields choose no instance. The value null requests any instance."""
     return fields if _CHOOSE_AN_INSTANCE & fields.keys() else {**fields, "instance_type": "cpu"}
 
 

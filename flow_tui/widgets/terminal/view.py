@@ -51,7 +51,7 @@ class TerminalMessage(Message, bubble=True):
 
 
 class TerminalView(Widget, can_focus=True):
-    """A view of one shell. Call `run` in a worker. Afterwards, the view keeps its last screen, or runs another one."""
+    """A view of one shell. Call `run` in a worker. Afterwards, it shows the last screen and can run another shell."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
@@ -137,7 +137,7 @@ class TerminalView(Widget, can_focus=True):
 
     @property
     def keys_go_to(self) -> str:
-        """Where typed keys go, for the footer; empty if the dashboard gets them."""
+        """The target of typed keys, for the footer; empty if the dashboard gets them."""
         if not self.captures_keys:
             return ""
         if self.key_input.target is KeyTarget.COPY_MODE:
