@@ -70,7 +70,7 @@ class Monochrome16(LineFilter):
 
 @lru_cache(maxsize=4096)
 def _reduce_to_palette(style: Style, behind: Rgb) -> Style:
-    front, back = _rgb(style.color), _rgb(style.bgcolor)
+    front, back = _to_rgb(style.color), _to_rgb(style.bgcolor)
     number_behind = nearest(back or behind)
     colour = None
     if front is not None:
@@ -82,7 +82,7 @@ def _reduce_to_palette(style: Style, behind: Rgb) -> Style:
 @lru_cache(maxsize=4096)
 def _remove_colours(style: Style, behind: Rgb) -> Style:
     stands_out = False
-    if (back := _rgb(style.bgcolor)) is not None:
+    if (back := _to_rgb(style.bgcolor)) is not None:
         stands_out = _distance(back, behind) >= _EMPHASIS
     is_reversed = bool(style.reverse) or stands_out
     return Style(bold=bool(style.bold), reverse=is_reversed, link=style.link, meta=style.meta or None)
@@ -91,14 +91,14 @@ def _remove_colours(style: Style, behind: Rgb) -> Style:
 @lru_cache(maxsize=4096)
 def nearest(colour: Rgb) -> int:
     """Returns the number of the most similar colour of the palette."""
-    wanted = _lab(colour)
+    wanted = _to_lab(colour)
     return min(palette(), key=lambda number: _lab_distance(wanted, number))
 
 
 @lru_cache(maxsize=4096)
 def nearest_readable(colour: Rgb, behind: int, wanted: float) -> int:
     """Returns the nearest number with the contrast `wanted` to the colour `behind`, or that with the most contrast."""
-    lab, back = _lab(colour), palette()[behind]
+    lab, back = _to_lab(colour), palette()[behind]
     fitting = [number for number, rgb in palette().items() if contrast(rgb, back) >= wanted]
     if not fitting:
         return max(palette(), key=lambda number: contrast(palette()[number], back))
@@ -114,9 +114,9 @@ def palette() -> dict[int, Rgb]:
 
 
 @lru_cache(maxsize=4096)
-def _lab(colour: Rgb) -> tuple[float, float, float]:
+def _to_lab(colour: Rgb) -> tuple[float, float, float]:
     """Converts a colour to CIE 1976 L*a*b* under D65, in which equal distances look equally large."""
-    red, green, blue = map(_linear, colour)
+    red, green, blue = map(_to_linear, colour)
     x = (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505
     y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     z = (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.089
@@ -125,16 +125,16 @@ def _lab(colour: Rgb) -> tuple[float, float, float]:
 
 
 def _lab_distance(wanted: tuple[float, float, float], number: int) -> float:
-    return sum((one - other) ** 2 for one, other in zip(wanted, _lab(palette()[number]), strict=True))
+    return sum((one - other) ** 2 for one, other in zip(wanted, _to_lab(palette()[number]), strict=True))
 
 
 def _luminance(colour: Rgb) -> float:
-    red, green, blue = map(_linear, colour)
+    red, green, blue = map(_to_linear, colour)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @cache
-def _linear(part: int) -> float:
+def _to_linear(part: int) -> float:
     share = part / 255
     return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
 
@@ -143,5 +143,5 @@ def _distance(one: Rgb, other: Rgb) -> float:
     return float(sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5)
 
 
-def _rgb(colour: RichColor | None) -> Rgb | None:
+def _to_rgb(colour: RichColor | None) -> Rgb | None:
     return None if colour is None or colour.is_default else Rgb(*colour.get_truecolor())

@@ -36,12 +36,12 @@ class ActionCommands(Provider):
 
     async def discover(self) -> Hits:
         for action in self._actions():
-            yield DiscoveryHit(self._name(action), partial(self._run, action), help=action.tooltip)
+            yield DiscoveryHit(self._format_name(action), partial(self._run, action), help=action.tooltip)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for action in self._actions():
-            name = self._name(action)
+            name = self._format_name(action)
             score = matcher.match(f"{name} {action.tooltip}")
             if score > 0:
                 yield Hit(score, matcher.highlight(name), partial(self._run, action), text=name, help=action.tooltip)
@@ -54,7 +54,7 @@ class ActionCommands(Provider):
         services = self._services
         return [action for action in services.keys.actions if not (services.is_read_only and action.changes)]
 
-    def _name(self, action: Action[Any]) -> str:
+    def _format_name(self, action: Action[Any]) -> str:
         pane = "" if action.noun == "app" else f"{action.noun}: "
         return f"{pane}{action.label}  ({self._services.keys.short(action.id)})"
 

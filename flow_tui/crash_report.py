@@ -35,8 +35,8 @@ _silent_reports = count()
 def install() -> None:
     """Reports every uncaught exception from now on, also those of threads and finalizers."""
     sys.excepthook = _on_uncaught
-    threading.excepthook = lambda seen: write_report_silently(seen.exc_value)
-    sys.unraisablehook = lambda seen: write_report_silently(seen.exc_value)
+    threading.excepthook = lambda details: write_report_silently(details.exc_value)
+    sys.unraisablehook = lambda details: write_report_silently(details.exc_value)
     atexit.register(_flush_streams)
 
 
@@ -58,11 +58,11 @@ def report_crash(error: BaseException) -> None:
     place = _locate(error)
     where = f"{type(error).__name__} in {place}" if place else type(error).__name__
     try:
-        kept = f"a report is in {write_report(error)}"
-    except OSError as failed:
-        kept = f"no report could be written: {failed.strerror or failed}"
+        report = f"a report is in {write_report(error)}"
+    except OSError as problem:
+        report = f"no report could be written: {problem.strerror or problem}"
     try:
-        print(f"flow-tui crashed ({where}); your tasks continue to run; {kept}", file=sys.stderr, flush=True)
+        print(f"flow-tui crashed ({where}); your tasks continue to run; {report}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
         return  # the terminal is closed; the report is written
 
@@ -120,20 +120,20 @@ def _describe_program(now: datetime) -> str:
     return f"flow-tui {__version__}, textual {textual}, Python {platform.python_version()}, {system}\n{now:%FT%TZ}"
 
 
-def _format_traceback(seen: traceback.TracebackException) -> list[str]:
+def _format_traceback(error: traceback.TracebackException) -> list[str]:
     """Returns the lines of an error: its message, shortened frames, then the errors of its group, and its cause."""
-    lines = [_format_message("".join(seen.format_exception_only()))]
-    frames = [f"  {_shorten_path(frame.filename)}:{frame.lineno} in {frame.name}" for frame in seen.stack]
+    lines = [_format_message("".join(error.format_exception_only()))]
+    frames = [f"  {_shorten_path(frame.filename)}:{frame.lineno} in {frame.name}" for frame in error.stack]
     if len(frames) > _FRAMES_SHOWN:
         half = _FRAMES_SHOWN // 2
         frames[half:-half] = [f"  ... {len(frames) - 2 * half} more ..."]
     lines += frames
-    for part in seen.exceptions or ():
+    for part in error.exceptions or ():
         lines += ["", "one of these:", *_format_traceback(part)]
-    if seen.__cause__ is not None:
-        lines += ["", "caused by:", *_format_traceback(seen.__cause__)]
-    elif seen.__context__ is not None and not seen.__suppress_context__:
-        lines += ["", "while handling:", *_format_traceback(seen.__context__)]
+    if error.__cause__ is not None:
+        lines += ["", "caused by:", *_format_traceback(error.__cause__)]
+    elif error.__context__ is not None and not error.__suppress_context__:
+        lines += ["", "while handling:", *_format_traceback(error.__context__)]
     return lines
 
 

@@ -112,19 +112,19 @@ class KeyQueue(_App):
         """Tracks which widget has the event, and when a widget stops it."""
         stop, bubble_to = event.stop, event._bubble_to
 
-        def stopped(stop_now: bool = True) -> events.Key:
+        def stop_and_note(stop_now: bool = True) -> events.Key:
             stop(stop_now)
-            asyncio.get_running_loop().call_soon(self._stopped, event, active_message_pump.get(None))
+            asyncio.get_running_loop().call_soon(self._handle_stop, event, active_message_pump.get(None))
             return event
 
-        def bubbled(parent: MessagePump) -> None:
+        def bubble_and_note(parent: MessagePump) -> None:
             self._holder = parent
             bubble_to(parent)
 
-        event.stop = stopped  # type: ignore[method-assign, assignment]
-        event._bubble_to = bubbled  # type: ignore[method-assign, assignment]
+        event.stop = stop_and_note  # type: ignore[method-assign, assignment]
+        event._bubble_to = bubble_and_note  # type: ignore[method-assign, assignment]
 
-    def _stopped(self, event: events.Key, by: MessagePump | None) -> None:
+    def _handle_stop(self, event: events.Key, by: MessagePump | None) -> None:
         """Ends the event if a widget stopped it. A screen also stops a key whose binding the app still has to run."""
         if not (isinstance(by, Screen) and self._holder is self):
             self._done(event)

@@ -66,7 +66,9 @@ class PromptQueue:
     async def confirm_host_key(self, key: HostKeyPrompt) -> bool:
         same, refusal = replace(key, context=""), (key.host, key.fingerprint)
         return (
-            await self._ask(PendingPrompt(key, f"{key.host} shows an unknown key", same=same, refusal=refusal))
+            await self._wait_for_answer(
+                PendingPrompt(key, f"{key.host} shows an unknown key", same=same, refusal=refusal)
+            )
             is not None
         )
 
@@ -77,12 +79,14 @@ class PromptQueue:
             same = object()  # a code is valid for one login, so no two prompts are equal
             refusal = (question.host, question.kind)  # the host's words may differ each time
         what = "asks something" if question.kind == "code" else f"asks for a {question.kind}"
-        return await self._ask(PendingPrompt(question, f"{question.host} {what}", same=same, refusal=refusal))
+        return await self._wait_for_answer(
+            PendingPrompt(question, f"{question.host} {what}", same=same, refusal=refusal)
+        )
 
     async def show_login_progress(self, wait: LoginProgress) -> None:
         """Shows that a login waits. Once the user stops it, later waits end immediately until the user tries again."""
         same, summary = replace(wait, context=""), f"waiting for {wait.host} {wait.what}"
-        await self._ask(PendingPrompt(wait, summary, same=same, refusal=(wait.host, wait.what)))
+        await self._wait_for_answer(PendingPrompt(wait, summary, same=same, refusal=(wait.host, wait.what)))
 
     def is_urgent(self, pending: PendingPrompt) -> bool:
         """Returns whether the user waits for this context, or has just given a wrong answer."""
@@ -127,7 +131,7 @@ class PromptQueue:
     def subscribe(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
 
-    async def _ask(self, new: PendingPrompt) -> str | None:
+    async def _wait_for_answer(self, new: PendingPrompt) -> str | None:
         context = new.prompt.context
         if (contexts := self._refused.get(new.refusal)) is not None:
             contexts.add(context)
@@ -141,9 +145,9 @@ class PromptQueue:
             await asyncio.shield(pending.done)
             return pending.answer
         finally:
-            self._leave(pending, context)
+            self._remove_caller(pending, context)
 
-    def _leave(self, pending: PendingPrompt, context: str) -> None:
+    def _remove_caller(self, pending: PendingPrompt, context: str) -> None:
         pending.contexts.remove(context)
         if pending.contexts:
             return

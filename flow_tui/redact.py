@@ -43,7 +43,7 @@ def redact(text: str, *, guess: bool = True) -> str:
     text = _AUTHORIZED.sub(rf"\1 {HIDDEN}", text)
     text = _NAMED_VALUE.sub(rf"\1{HIDDEN}", text)
     text = _KNOWN_SHAPES.sub(HIDDEN, text)
-    return _LONG_WORD.sub(_unless_plain, text) if guess else text
+    return _LONG_WORD.sub(_hide_if_random, text) if guess else text
 
 
 def _secret_values() -> list[str]:
@@ -52,7 +52,7 @@ def _secret_values() -> list[str]:
     return sorted((value for value in named if len(value) >= _SHORTEST_VALUE), key=len, reverse=True)
 
 
-def _unless_plain(found: re.Match[str]) -> str:
+def _hide_if_random(found: re.Match[str]) -> str:
     """Hides a word that looks random: long parts of paths and prose rarely mix letters and digits."""
     word = found[0]
     longest = max(word.split("/"), key=len) if word.count("/") > 1 else word

@@ -46,7 +46,7 @@ def load_themes(user_dir: Path | None = None) -> tuple[tuple[Theme, ...], tuple[
     problems = []
     for file in _theme_files(user_dir) if user_dir else ():
         try:
-            theme = _read(file)
+            theme = _read_theme(file)
         except ConfigError as problem:
             problems.append(problem)
             continue
@@ -96,7 +96,7 @@ def _add_contrast(name: str, value: str, behind: Sequence[Rgb], dark: bool) -> s
 
 @lru_cache(maxsize=1)
 def _load_shipped() -> tuple[Theme, ...]:
-    return tuple(_read(file) for file in _theme_files(_shipped_dir()))
+    return tuple(_read_theme(file) for file in _theme_files(_shipped_dir()))
 
 
 def _shipped_dir() -> Path:
@@ -109,7 +109,7 @@ def _theme_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.yaml"))
 
 
-def _read(file: Path) -> Theme:
+def _read_theme(file: Path) -> Theme:
     try:
         text = read_regular_file(file, _THEME_BYTES_MAX).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -158,32 +158,32 @@ class _ThemeFile:
         fields = dict(self._fields)
         variables = fields.pop("variables", {})
         if not isinstance(variables, dict):
-            raise self._wrong("variables", "must be a table of names and colours")
+            raise self._make_error("variables", "must be a table of names and colours")
         dark = str(fields.pop("dark", "true")).lower()
         if dark not in ("true", "false"):
-            raise self._wrong("dark", "must be true or false")
+            raise self._make_error("dark", "must be true or false")
         for name in fields:
             if name not in COLOURS:
-                raise self._wrong(
+                raise self._make_error(
                     str(name), f"is no field of a theme; known are: dark, variables, {', '.join(COLOURS)}"
                 )
         if "primary" not in fields:
-            raise self._wrong("primary", "is missing; a theme needs at least this colour")
-        colours = {name: self._colour(name, value) for name, value in fields.items()}
-        own = {str(name): self._colour(f"variables.{name}", value) for name, value in variables.items()}
+            raise self._make_error("primary", "is missing; a theme needs at least this colour")
+        colours = {name: self._check_colour(name, value) for name, value in fields.items()}
+        own = {str(name): self._check_colour(f"variables.{name}", value) for name, value in variables.items()}
         theme = Theme(self._file.stem, colours["primary"], dark=dark == "true", variables=own)
         for name, value in colours.items():
             setattr(theme, name, value)
         return theme
 
-    def _colour(self, name: str, value: object) -> str:
+    def _check_colour(self, name: str, value: object) -> str:
         try:
             if not isinstance(value, str) or not value:
-                raise self._wrong(name, "is not a colour; write it in quotes, such as '#4fb8a8'")
+                raise self._make_error(name, "is not a colour; write it in quotes, such as '#4fb8a8'")
             Color.parse(value)
         except ColorParseError:
-            raise self._wrong(name, f"{value!r} is not a colour; write it like '#4fb8a8'") from None
+            raise self._make_error(name, f"{value!r} is not a colour; write it like '#4fb8a8'") from None
         return value
 
-    def _wrong(self, name: str, reason: str) -> ConfigError:
+    def _make_error(self, name: str, reason: str) -> ConfigError:
         return ConfigError(f"{name}: {reason}", field=name, source=str(self._file), line=self._lines.get(name))

@@ -52,7 +52,7 @@ class Dialog(Modal[Answer], Generic[Answer]):
                 yield from self.foot()
                 with Horizontal(classes="dialog-keys"):
                     yield from self.buttons()
-                    yield Static(_hint_line(self._hints), classes="dialog-hints")
+                    yield Static(_render_hints(self._hints), classes="dialog-hints")
 
     def body(self) -> Iterable[Widget]:
         """Returns the widgets of the body, which scrolls."""
@@ -123,6 +123,6 @@ class Reader(Dialog[Answer], Generic[Answer]):
         self.scrolled.scroll_end(animate=False)
 
 
-def _hint_line(hints: Hints) -> Content:
+def _render_hints(hints: Hints) -> Content:
     parts = [Content.assemble((key, "bold $accent"), " ", (meaning, "$muted")) for key, meaning in hints]
     return Content("  ").join(parts)

@@ -137,7 +137,7 @@ class HelpScreen(Modal[str | None]):
         words = query.casefold().split()
         self._shown = tuple(entry for entry in self._entries if entry.matches(words))
         width = min(max((len(entry.keys) for entry in self._entries), default=0), _KEYS_WIDTH_MAX)
-        self._list.set_options([Option(_row(entry, width), id=entry.action_id) for entry in self._shown])
+        self._list.set_options([Option(_render_row(entry, width), id=entry.action_id) for entry in self._shown])
         if self._shown:
             self._list.highlighted = 0
         self._explain()
@@ -160,7 +160,7 @@ class HelpScreen(Modal[str | None]):
             self.app.bell()
 
 
-def _row(entry: HelpEntry, keys_width: int) -> Content:
+def _render_row(entry: HelpEntry, keys_width: int) -> Content:
     label_style = "" if entry.reason is None else "$text-disabled"
     keys_style = "bold" if entry.reason is None else ""
     return Content.assemble((entry.keys.rjust(keys_width), keys_style), "  ", (entry.label, label_style))

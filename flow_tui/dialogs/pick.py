@@ -28,7 +28,7 @@ class PickOption:
 
     @property
     def shown(self) -> str:
-        return _short(self.value if self.note is None else self.note)
+        return _shorten(self.value if self.note is None else self.note)
 
 
 class Pick(Modal[str | None]):
@@ -68,7 +68,7 @@ class Pick(Modal[str | None]):
         self.finish(self._choices[event.option_index].value)
 
 
-def _short(value: str) -> str:
+def _shorten(value: str) -> str:
     line = " ".join(value.split())
     line = "".join(char if char.isprintable() else "�" for char in line)
     return line if len(line) <= 50 else line[:49] + "…"

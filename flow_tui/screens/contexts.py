@@ -62,15 +62,15 @@ class ContextsScreen(Reader[None]):
 
     def action_copy(self) -> None:
         wrong = [f"{state.context.name}: {reason}" for state in self._fleet.states for reason in _list_problems(state)]
-        wrong += [*self._problems, *(f"{_time(notice)}  {notice.text}" for notice in self._warnings())]
+        wrong += [*self._problems, *(f"{_format_time(notice)}  {notice.text}" for notice in self._warnings())]
         if wrong:
             self.app.copy_to_clipboard("\n".join(wrong))
             self.notify("copied", markup=False)
 
     def _show(self, _: frozenset[str]) -> None:
         parts = [_render_context(state) for state in self._fleet.states]
-        parts += _section("Configuration", [shown(problem) for problem in self._problems])
-        parts += _section("Warnings and errors", [_render_notice(notice) for notice in self._warnings()])
+        parts += _render_section("Configuration", [shown(problem) for problem in self._problems])
+        parts += _render_section("Warnings and errors", [_render_notice(notice) for notice in self._warnings()])
         self._text.update(Content("\n\n").join(parts))
 
     def _warnings(self) -> list[PastNotice]:
@@ -78,16 +78,16 @@ class ContextsScreen(Reader[None]):
         return [notice for notice in reversed(tuple(self._past_notices)) if notice.text not in self._problems]
 
 
-def _section(heading: str, lines: Sequence[Content]) -> list[Content]:
+def _render_section(heading: str, lines: Sequence[Content]) -> list[Content]:
     return [Content("\n").join([Content.styled(heading, "bold $warning"), *lines])] if lines else []
 
 
 def _render_notice(notice: PastNotice) -> Content:
     style = "$text-error" if notice.severity == "error" else ""
-    return Content.assemble((_time(notice), "$muted"), "  ", shown(notice.text, style))
+    return Content.assemble((_format_time(notice), "$muted"), "  ", shown(notice.text, style))
 
 
-def _time(notice: PastNotice) -> str:
+def _format_time(notice: PastNotice) -> str:
     return f"{notice.at:%H:%M:%S}"
 
 

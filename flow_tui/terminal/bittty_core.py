@@ -182,10 +182,10 @@ class BitttyCore:
 
     def _to_runs(self, cells: Any) -> tuple[Run, ...]:
         text = "".join(map(_TEXT, cells))
-        plain = join_plain(text, map(_STYLE, cells), self._style_of) if len(text) == len(cells) else None
+        plain = join_plain(text, map(_STYLE, cells), self._find_style) if len(text) == len(cells) else None
         return join_cells(self._to_cells(cells)) if plain is None else plain
 
-    def _style_of(self, style: Any, _x: int = 0) -> TextStyle:
+    def _find_style(self, style: Any, _x: int = 0) -> TextStyle:
         converted = self._styles.get(style)
         if converted is None:
             if len(self._styles) >= _STYLES_KEPT:
@@ -200,7 +200,7 @@ class BitttyCore:
                 if cells:
                     cells[-1] = (cells[-1][0], 2, cells[-1][2])
                 continue
-            style = self._style_of(bittty_style)
+            style = self._find_style(bittty_style)
             cells.append((" " if style.hidden else text, 1, style))
         return cells
 

@@ -45,7 +45,7 @@ class GhosttyCore:
         self._handle: Any = self._terminal._t[0]
         self._set_options()
         self._register_callbacks()
-        self._state, self._rows_of, self._cells_of = _render_handles()
+        self._state, self._row_iterator, self._row_cells = _render_handles()
         self._lines: list[tuple[Run, ...]] = [cut_row((), cols)] * rows
         self._numbered_lines = GhosttyLines(self._terminal)
         self._cursor = Cursor(0, 0, True)
@@ -112,12 +112,14 @@ class GhosttyCore:
     def dirty_rows(self) -> list[int]:
         check(lib.ghostty_render_state_update(self._state[0], self._handle), "render update")
         check(
-            lib.ghostty_render_state_get(self._state[0], lib.GHOSTTY_RENDER_STATE_DATA_ROW_ITERATOR, self._rows_of),
+            lib.ghostty_render_state_get(
+                self._state[0], lib.GHOSTTY_RENDER_STATE_DATA_ROW_ITERATOR, self._row_iterator
+            ),
             "rows",
         )
         dirty: list[int] = []
         y = ffi.new("uint16_t*")
-        while lib.ghostty_render_state_row_iterator_next_dirty(self._rows_of[0], y):
+        while lib.ghostty_render_state_row_iterator_next_dirty(self._row_iterator[0], y):
             if y[0] < self.rows:
                 self._lines[y[0]] = self._decode_row()
                 dirty.append(y[0])
@@ -141,11 +143,11 @@ class GhosttyCore:
             alternate_screen=bool(self._terminal.get("active_screen", "GhosttyTerminalScreen")),
             focus_reports=mode(1004),
             synchronized=mode(2026),
-            mouse=self._tracking(),
+            mouse=self._mouse_tracking(),
             mouse_sgr=mode(1006) or mode(1016),
         )
 
-    def _tracking(self) -> MouseTracking:
+    def _mouse_tracking(self) -> MouseTracking:
         if not self._terminal.get("mouse_tracking", "bool"):
             return MouseTracking.OFF
         return next((tracking for mode, tracking in _MOUSE_MODES if self._terminal.mode(mode)), MouseTracking.PRESS)
@@ -193,11 +195,13 @@ class GhosttyCore:
     def _decode_row(self) -> tuple[Run, ...]:
         view = ffi.new("GhosttyCellsView*")
         check(
-            lib.ghostty_render_state_row_get(self._rows_of[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS_RAW, view),
+            lib.ghostty_render_state_row_get(self._row_iterator[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS_RAW, view),
             "cells",
         )
         check(
-            lib.ghostty_render_state_row_get(self._rows_of[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS, self._cells_of),
+            lib.ghostty_render_state_row_get(
+                self._row_iterator[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS, self._row_cells
+            ),
             "row",
         )
         raw_cells = ffi.unpack(view.ptr, view.len)
@@ -213,7 +217,7 @@ class GhosttyCore:
         return join_plain("".join(map(chr, codes)), style_ids, self._style_of)
 
     def _style_of(self, style_id: int, x: int) -> TextStyle:
-        return self._style_at(x) if style_id else PLAIN
+        return self._read_style(x) if style_id else PLAIN
 
     def _decode_cells(self, raw_cells: list[int]) -> list[Cell]:
         bits = CELL_BITS
@@ -226,17 +230,17 @@ class GhosttyCore:
             style_id = (raw >> bits.style) & bits.style_mask
             style = styles.get(style_id)
             if style is None:
-                style = styles[style_id] = self._style_at(x)
+                style = styles[style_id] = self._read_style(x)
             tag = (raw >> bits.tag) & bits.tag_mask
             if tag >= _PALETTE_BACKGROUND:
                 cells.append((" ", 1, _blank_style(tag, (raw >> bits.content) & bits.content_mask)))
                 continue
             code = (raw >> bits.content) & bits.codepoint_mask
-            text = self._cluster_at(x) if tag == GRAPHEME else chr(code) if code else " "
+            text = self._read_cluster(x) if tag == GRAPHEME else chr(code) if code else " "
             cells.append((" " if style.hidden else text, 2 if wide == WIDE else 1, style))
         return cells
 
-    def _style_at(self, x: int) -> TextStyle:
+    def _read_style(self, x: int) -> TextStyle:
         out = init_sized("GhosttyStyle")
         self._read_cell(x, "STYLE", out)
         return TextStyle(
@@ -252,7 +256,7 @@ class GhosttyCore:
             hidden=bool(out.invisible),
         )
 
-    def _cluster_at(self, x: int) -> str:
+    def _read_cluster(self, x: int) -> str:
         length = ffi.new("uint32_t*")
         self._read_cell(x, "GRAPHEMES_LEN", length)
         codes = ffi.new("uint32_t[]", max(1, length[0]))
@@ -260,9 +264,9 @@ class GhosttyCore:
         return "".join(map(chr, codes[0 : length[0]]))
 
     def _read_cell(self, x: int, what: str, out: Any) -> None:
-        check(lib.ghostty_render_state_row_cells_select(self._cells_of[0], x), "select")
+        check(lib.ghostty_render_state_row_cells_select(self._row_cells[0], x), "select")
         key = getattr(lib, f"GHOSTTY_RENDER_STATE_ROW_CELLS_DATA_{what}")
-        check(lib.ghostty_render_state_row_cells_get(self._cells_of[0], key, out), what)
+        check(lib.ghostty_render_state_row_cells_get(self._row_cells[0], key, out), what)
 
 
 def _render_handles() -> tuple[Any, Any, Any]:

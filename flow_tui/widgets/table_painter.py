@@ -89,10 +89,10 @@ class TablePainter(Generic[RowT]):
         for i, (placed, parts) in enumerate(zip(self._columns.placed, self._columns.cells(key, row), strict=True)):
             cells += [Cell(" " * GAP)] if i else []
             cells += fit(parts, placed.width, placed.column.align)
-        segments = [Segment(cell.text, self._style_of(cell.style, is_cursor, is_stale)) for cell in cells]
-        return Strip(segments).adjust_cell_length(self._width, self._style_of("", is_cursor, is_stale))
+        segments = [Segment(cell.text, self._find_style(cell.style, is_cursor, is_stale)) for cell in cells]
+        return Strip(segments).adjust_cell_length(self._width, self._find_style("", is_cursor, is_stale))
 
-    def _style_of(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
+    def _find_style(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
         """Returns the style of a cell. Drops unreadable colours: those under the cursor of a focused table."""
         if (cached := self._styles.get((words, is_cursor, is_stale))) is not None:
             return cached

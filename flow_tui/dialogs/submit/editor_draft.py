@@ -56,10 +56,10 @@ class TaskFile:
         from flow_core.models.schema import task_schema  # deferred: loads pydantic
 
         schema = json.dumps(task_schema())
-        kept = self.refused
-        if kept is None and self._accepted is not None:
+        earlier = self.refused
+        if earlier is None and self._accepted is not None:
             accepted, filling = self._accepted  # the form may not show its empty fields
             is_unchanged = filling.items() <= {**dict.fromkeys(filling, ""), **entered}.items()
-            kept = accepted if is_unchanged else None
-        text = task_text(entered, _SCHEMA) if kept is None else in_context(kept, entered.get("context", ""))
+            earlier = accepted if is_unchanged else None
+        text = task_text(entered, _SCHEMA) if earlier is None else in_context(earlier, entered.get("context", ""))
         return text, schema

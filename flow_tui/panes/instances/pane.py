@@ -37,17 +37,17 @@ Columns = tuple[Column[AvailableInstance], ...]
 _NO_MARKET = MarketSummary()
 
 
-def _free(instance: AvailableInstance) -> Cell:
+def _free_cell(instance: AvailableInstance) -> Cell:
     if instance.is_down:
         return Cell("down")
     return Cell(format.free_of(instance), "muted" if instance.available_quantity == 0 else "")
 
 
-def _memory(instance: AvailableInstance) -> str:
+def _format_memory(instance: AvailableInstance) -> str:
     return f"{instance.gpu_memory_gb}G" if instance.gpu_memory_gb else "-"
 
 
-def _gpus(instance: AvailableInstance) -> str:
+def _format_gpus(instance: AvailableInstance) -> str:
     return (
         f"{instance.gpu_count}x{(instance.gpu_type or 'gpu').upper()}" if instance.gpu_count else instance.instance_type
     )
@@ -114,8 +114,8 @@ class InstancesPane(TablePane[AvailableInstance]):
         return (
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=8, max_width=22, priority=9),
             *self.context_column(lambda instance: instance.context, priority=5),
-            Column("free", "FREE GPUS", _free, width=9, priority=8),
-            Column("vram", "VRAM", _memory, width=5, align="right", priority=4),
+            Column("free", "FREE GPUS", _free_cell, width=9, priority=8),
+            Column("vram", "VRAM", _format_memory, width=5, align="right", priority=4),
             *_machine_columns(3),
             Column("region", "REGION", lambda instance: instance.region, min_width=8, max_width=18, priority=2),
             _host_column(1),
@@ -123,16 +123,16 @@ class InstancesPane(TablePane[AvailableInstance]):
 
     def _columns_with_prices(self) -> Columns:
         return (
-            Column("gpu", "GPU", _gpus, min_width=7, max_width=12, priority=10),
+            Column("gpu", "GPU", _format_gpus, min_width=7, max_width=12, priority=10),
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=14, max_width=22, priority=4),
             *self.context_column(lambda instance: instance.context, priority=4),
             Column("region", "REGION", lambda instance: instance.region, min_width=13, max_width=18, priority=7),
-            Column("free", "FREE GPUS", _free, width=9, priority=8),
-            Column("vram", "VRAM", _memory, width=5, align="right", priority=3),
+            Column("free", "FREE GPUS", _free_cell, width=9, priority=8),
+            Column("vram", "VRAM", _format_memory, width=5, align="right", priority=3),
             Column("price", "$/H", lambda i: format.price(i.price_per_hour), width=7, align="right", priority=6),
             Column("gpu_price", "$/GPU-H", format.gpu_price, width=8, align="right", priority=9),
-            Column("day", "24H PRICE", self._spark, width=CELLS, priority=5),
-            Column("quota", "QUOTA", self._left, width=5, align="right", priority=5),
+            Column("day", "24H PRICE", self._spark_cell, width=CELLS, priority=5),
+            Column("quota", "QUOTA", self._quota_cell, width=5, align="right", priority=5),
             *_machine_columns(1),
             _host_column(0),
         )
@@ -150,20 +150,20 @@ class InstancesPane(TablePane[AvailableInstance]):
     def fields_of(self, row: AvailableInstance) -> dict[str, str]:
         return {
             "type": row.instance_type.lower(),
-            "gpu": f"{row.gpu_type or ''} {_gpus(row)}".lower(),
+            "gpu": f"{row.gpu_type or ''} {_format_gpus(row)}".lower(),
             "context": row.context.lower(),
             "region": row.region.lower(),
             "about": row.description.lower(),
         }
 
-    def _spark(self, instance: AvailableInstance) -> Cell:
-        return Cell(self._market(instance).spark_of(instance), "accent")
+    def _spark_cell(self, instance: AvailableInstance) -> Cell:
+        return Cell(self._get_market(instance).spark_of(instance), "accent")
 
-    def _left(self, instance: AvailableInstance) -> Cell:
-        left = self._market(instance).left_of(instance)
+    def _quota_cell(self, instance: AvailableInstance) -> Cell:
+        left = self._get_market(instance).left_of(instance)
         return Cell("-" if left is None else str(left), "muted" if left is None else "" if left else "warning")
 
-    def _market(self, instance: AvailableInstance) -> MarketSummary:
+    def _get_market(self, instance: AvailableInstance) -> MarketSummary:
         return self._markets.get(instance.context, _NO_MARKET)
 
 

@@ -23,8 +23,8 @@ _REC = "● REC"
 
 def show_labels(pane: Widget, row: Tabs, tabs: Sequence[ShellTab], front: ShellTab | None, release_key: str) -> None:
     """Writes the border and the tabs. Names and titles are foreign text, so they are content and never markup."""
-    pane.border_title = Content(_title(front))
-    pane.border_subtitle = Content(_subtitle(front, written_key(release_key)))
+    pane.border_title = Content(_format_title(front))
+    pane.border_subtitle = Content(_format_subtitle(front, written_key(release_key)))
     pane.set_class(front is not None and front.view.is_recording, "-recording")
     pane.set_class(front is not None and front.view.signals.is_flashing, "-rung")
     row.display = len(tabs) > 1
@@ -34,11 +34,11 @@ def show_labels(pane: Widget, row: Tabs, tabs: Sequence[ShellTab], front: ShellT
     )
 
 
-def _title(front: ShellTab | None) -> str:
+def _format_title(front: ShellTab | None) -> str:
     if front is None:
         return "SHELL"
-    kept, recorded = _PERSISTENT if front.is_persistent else "", _REC if front.view.is_recording else ""
-    pieces = ["SHELL", f"task {front.name}", kept, front.view.signals.title, recorded]
+    persistent, recorded = _PERSISTENT if front.is_persistent else "", _REC if front.view.is_recording else ""
+    pieces = ["SHELL", f"task {front.name}", persistent, front.view.signals.title, recorded]
     return "  ".join(filter(None, pieces))
 
 
@@ -49,7 +49,7 @@ def _format_tab(at: int, tab: ShellTab) -> str:
     )
 
 
-def _subtitle(front: ShellTab | None, key: str) -> str:
+def _format_subtitle(front: ShellTab | None, key: str) -> str:
     if front is None:
         return f"{key} leaves"
     view = front.view

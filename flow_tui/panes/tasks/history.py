@@ -63,7 +63,7 @@ class HistoryView(Widget):
         problems = [Content.styled(escape_controls(self.problem), "$text-warning")] if self.problem else []
         if self.events is None:
             return problems or [Content.styled("asking…", "$muted")]
-        return [*problems, *map(_line, reversed(self.events))] or [Content("nothing has happened yet")]
+        return [*problems, *map(_render_event, reversed(self.events))] or [Content("nothing has happened yet")]
 
     @work(group="history", exclusive=True)
     async def _poll(self) -> None:
@@ -76,7 +76,7 @@ class HistoryView(Widget):
             await asyncio.sleep(_EVERY_S)
 
 
-def _line(event: TaskEvent) -> Content:
+def _render_event(event: TaskEvent) -> Content:
     at = event.at.astimezone().strftime("%m-%d %H:%M:%S")
     rest = "  ".join(escape_controls(part) for part in (event.detail, event.node) if part)
     return Content.assemble((at, "$muted"), f"  {escape_controls(event.what)}", f"  {rest}" if rest else "")

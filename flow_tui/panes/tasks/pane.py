@@ -25,7 +25,7 @@ def _state(task: TaskRecord) -> Cell:
     return Cell(format.state(task), f"status-{task.status.value}")
 
 
-def _billed(task: TaskRecord) -> Cell:
+def _billed_cell(task: TaskRecord) -> Cell:
     """Formats the billed price, with a mark if the command has ended and the machines are still billed."""
     text = format.price(task.billed_usd_per_hour)
     return Cell(f"!{text}", "bold warning") if task.is_still_billed else Cell(text)
@@ -83,7 +83,7 @@ class TasksPane(TablePane[TaskRecord]):
 
     def columns(self) -> Sequence[Column[TaskRecord]]:
         """Returns the columns. Includes the price only if some task has one."""
-        billed = Column[TaskRecord]("billed", "$/H", _billed, width=8, align="right", priority=8)
+        billed = Column[TaskRecord]("billed", "$/H", _billed_cell, width=8, align="right", priority=8)
         return (
             Column("name", "NAME", lambda task: task.name, min_width=12, max_width=26, priority=9),
             *self.context_column(lambda task: task.context, priority=4),

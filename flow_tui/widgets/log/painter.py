@@ -37,7 +37,7 @@ class LogPainter:
     """A painter of a log with its own window. The owner must close the painter."""
 
     def __init__(self, files: SpoolFiles, layout: LogLayout, styles: LogStyles) -> None:
-        self.window = LogWindow(files, lambda line: len(self._rows_of(line)))
+        self.window = LogWindow(files, lambda line: len(self._lay_out(line)))
         self.query: LogQuery | None = None
         self._layout = layout
         self._styles = styles
@@ -58,20 +58,20 @@ class LogPainter:
         lines = self.window.lines(frame.height)
         if not lines:
             return []
-        rows = [row for line, skipped in lines for row in self._rows_of(line)[skipped:]][: frame.height]
+        rows = [row for line, skipped in lines for row in self._lay_out(line)[skipped:]][: frame.height]
         strips = [row.cropped(frame.left, frame.width - 1, frame.style) for row in rows]
         strips += [Strip.blank(frame.width - 1, frame.style)] * (frame.height - len(strips))
-        thumb = self._thumb(lines[0][0].offset, lines[-1][0].end, frame.height)
+        thumb = self._thumb_rows(lines[0][0].offset, lines[-1][0].end, frame.height)
         return [_add_scroll_bar(strip, frame, y in thumb) for y, strip in enumerate(strips)]
 
     def unmarked(self, height: int) -> list[str]:
         """Returns the texts in view for which the query has not found the marks yet."""
         if (query := self.query) is None:
             return []
-        texts = [self._text_of(line).text for line, _ in self.window.lines(height)]
+        texts = [self._decode_line(line).text for line, _ in self.window.lines(height)]
         return [text for text in texts if query.spans_of(text) is None]
 
-    def _thumb(self, first: int, last: int, height: int) -> range:
+    def _thumb_rows(self, first: int, last: int, height: int) -> range:
         """Returns the rows of the scroll bar's thumb; empty if the whole log is in view."""
         size = self.window.reader.size
         if first == 0 and last >= size:
@@ -80,8 +80,8 @@ class LogPainter:
         start = height - length if last >= size else (height - length) * first // size
         return range(start, start + length)
 
-    def _rows_of(self, line: LogLine) -> list[LogRow]:
-        text = self._text_of(line)
+    def _lay_out(self, line: LogLine) -> list[LogRow]:
+        text = self._decode_line(line)
         query = self.query
         found = query is not None and query.match is not None and _contains(line, query.match.offset)
         spans = (query.spans_of(text.text) if query else None) or ()
@@ -90,7 +90,7 @@ class LogPainter:
             rows = self._rows[key] = rows_of(text, self._layout, self._styles, spans, is_found=found)
         return rows
 
-    def _text_of(self, line: LogLine) -> LogText:
+    def _decode_line(self, line: LogLine) -> LogText:
         key = self._cache_key(line)
         if (text := self._texts.get(key)) is None:
             stamps, stream = self.window.stamps, self.window.stream

@@ -100,7 +100,7 @@ class LogView(Widget, can_focus=True):
         self._kept_end = None
         self.following = True
         if files is not None:
-            self._painter = LogPainter(files, self._layout(), self._log_styles())
+            self._painter = LogPainter(files, self._make_layout(), self._make_styles())
             self._painter.window.stream = self.stream
             self._painter.window.refresh()
             self._follower.start(self._painter.window, is_complete)
@@ -245,7 +245,7 @@ class LogView(Widget, can_focus=True):
     def _restyle(self) -> None:
         """Draws everything again, for another layout, theme or stream."""
         if self._painter is not None and self.is_mounted:
-            self._painter.restyle(self._layout(), self._log_styles(), self.stream)
+            self._painter.restyle(self._make_layout(), self._make_styles(), self.stream)
             if not self.following:
                 self._keep_position(self._painter.window)
         self._redraw()
@@ -286,7 +286,7 @@ class LogView(Widget, can_focus=True):
             bar = style + component_style(self, "log-view--thumb")
             if strips := self._painter.paint(LogFrame(width, height, self._left, style, bar)):
                 return strips
-        line = Strip([Segment(" " + self._empty_line(), self._log_styles().note)]).adjust_cell_length(width, style)
+        line = Strip([Segment(" " + self._empty_line(), self._make_styles().note)]).adjust_cell_length(width, style)
         return [line, *[Strip.blank(width, style)] * (height - 1)]
 
     def _empty_line(self) -> str:
@@ -294,10 +294,10 @@ class LogView(Widget, can_focus=True):
             return self.merged_text or f"nothing on {self.stream_name}"
         return "no output" if self._follower.is_over else self.empty_text
 
-    def _layout(self) -> LogLayout:
+    def _make_layout(self) -> LogLayout:
         return LogLayout(self.size.width - 1, self.wrap, self.show_time)
 
-    def _log_styles(self) -> LogStyles:
+    def _make_styles(self) -> LogStyles:
         return LogStyles.of(self.rich_style, lambda name: component_style(self, f"log-view--{name}"))
 
     def _show_match(self, offset: int) -> None:
