@@ -74,8 +74,8 @@ def _reduce_to_palette(style: Style, behind: Rgb) -> Style:
     number_behind = nearest(back or behind)
     colour = None
     if front is not None:
-        wanted = min(contrast(front, back or behind), _READABLE)
-        colour = RichColor.from_ansi(nearest_readable(front, number_behind, wanted))
+        min_contrast = min(contrast(front, back or behind), _READABLE)
+        colour = RichColor.from_ansi(nearest_readable(front, number_behind, min_contrast))
     return style + Style(color=colour, bgcolor=None if back is None else RichColor.from_ansi(number_behind))
 
 
@@ -91,15 +91,15 @@ def _remove_colours(style: Style, behind: Rgb) -> Style:
 @lru_cache(maxsize=4096)
 def nearest(colour: Rgb) -> int:
     """Returns the number of the most similar colour of the palette."""
-    wanted = _to_lab(colour)
-    return min(palette(), key=lambda number: _lab_distance(wanted, number))
+    lab = _to_lab(colour)
+    return min(palette(), key=lambda number: _lab_distance(lab, number))
 
 
 @lru_cache(maxsize=4096)
-def nearest_readable(colour: Rgb, behind: int, wanted: float) -> int:
-    """Returns the nearest number with the contrast `wanted` to the colour `behind`, or that with the most contrast."""
+def nearest_readable(colour: Rgb, behind: int, min_contrast: float) -> int:
+    """Returns the nearest number with `min_contrast` to the colour `behind`, or the one with the most contrast."""
     lab, back = _to_lab(colour), palette()[behind]
-    fitting = [number for number, rgb in palette().items() if contrast(rgb, back) >= wanted]
+    fitting = [number for number, rgb in palette().items() if contrast(rgb, back) >= min_contrast]
     if not fitting:
         return max(palette(), key=lambda number: contrast(palette()[number], back))
     return min(fitting, key=lambda number: _lab_distance(lab, number))
@@ -124,8 +124,8 @@ def _to_lab(colour: Rgb) -> tuple[float, float, float]:
     return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
 
 
-def _lab_distance(wanted: tuple[float, float, float], number: int) -> float:
-    return sum((one - other) ** 2 for one, other in zip(wanted, _to_lab(palette()[number]), strict=True))
+def _lab_distance(lab: tuple[float, float, float], number: int) -> float:
+    return sum((one - other) ** 2 for one, other in zip(lab, _to_lab(palette()[number]), strict=True))
 
 
 def _luminance(colour: Rgb) -> float:

@@ -56,10 +56,10 @@ def find_clash(actions: Sequence[Action[Any]], own: Mapping[str, Sequence[str]])
         for other in actions:
             if other.id == action_id or other.id in ids[number + 1 :] or not _act_together(action, other):
                 continue
-            taken = own.get(other.id) or other.default_keys
+            other_keys = own.get(other.id) or other.default_keys
             for key in own[action_id]:
                 is_default = key in action.default_keys and key in other.default_keys
-                if key in taken and not is_default:
+                if key in other_keys and not is_default:
                     return action_id, other.id, key
     return None
 

@@ -56,8 +56,8 @@ def load_themes(user_dir: Path | None = None) -> tuple[tuple[Theme, ...], tuple[
 
 def variable_defaults(*, dark: bool = True) -> dict[str, str]:
     """Returns defaults of the program's own variables. Textual refuses a style sheet with undefined variables."""
-    wanted = DEFAULT if dark else _LIGHT
-    return next(dict(theme.variables) for theme in _load_shipped() if theme.name == wanted)
+    name = DEFAULT if dark else _LIGHT
+    return next(dict(theme.variables) for theme in _load_shipped() if theme.name == name)
 
 
 def fitting_variables(theme: Theme) -> dict[str, str]:
@@ -85,11 +85,11 @@ def _add_contrast(name: str, value: str, behind: Sequence[Rgb], dark: bool) -> s
     """Returns the colour, moved towards white or black until it has enough contrast to every surface."""
     if name in _BACKGROUNDS:
         return value
-    wanted = _MARK_CONTRAST if name in _MARKS else _TEXT_CONTRAST
+    min_contrast = _MARK_CONTRAST if name in _MARKS else _TEXT_CONTRAST
     colour, end = Color.parse(value), Color.parse("white" if dark else "black")
     for step in range(_STEPS + 1):
         moved = colour.blend(end, step / _STEPS)
-        if all(contrast(Rgb(*moved.rgb), surface) >= wanted for surface in behind):
+        if all(contrast(Rgb(*moved.rgb), surface) >= min_contrast for surface in behind):
             return moved.hex
     return end.hex
 

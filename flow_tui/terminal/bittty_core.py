@@ -160,12 +160,12 @@ class BitttyCore:
         return [("".join(run.text for run in runs).rstrip(), wraps) for runs, wraps in rows]
 
     def _rows_from(self, first: int, last: int) -> Iterator[tuple[tuple[Run, ...], bool]]:
-        kept = self.scrollback_rows
+        scrolled = self.scrollback_rows
         start, end = first - self.first_line, last - self.first_line + 1
-        if kept:
-            yield from self._scrollback.slice(max(0, start), max(0, min(end, kept)))
+        if scrolled:
+            yield from self._scrollback.slice(max(0, start), max(0, min(end, scrolled)))
         page = self._board.display.page
-        for y in range(max(0, start - kept), min(end - kept, self.rows)):
+        for y in range(max(0, start - scrolled), min(end - scrolled, self.rows)):
             yield self._to_runs(page.grid[y]), bool(page.is_line_wrapped(y))
 
     def close(self) -> None:

@@ -82,9 +82,9 @@ class GhosttyCore:
         raw = bytes(ffi.buffer(out.ptr, out.len)) if out.len else b""
         self.events.title = plain_title(raw.decode("utf-8", "replace"))
 
-    def _on_clipboard_event(self, _terminal: Any, _userdata: Any, wanted: Any) -> None:
-        if wanted.contents_len:
-            out = wanted.contents[0].data
+    def _on_clipboard_event(self, _terminal: Any, _userdata: Any, request: Any) -> None:
+        if request.contents_len:
+            out = request.contents[0].data
             raw = bytes(ffi.buffer(out.ptr, out.len)) if out.len else b""
             self.events.note_clipboard(raw.decode("utf-8", "replace"))
 

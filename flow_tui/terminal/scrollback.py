@@ -67,17 +67,17 @@ def _strip_trailing_blanks(row: tuple[Run, ...]) -> tuple[Run, ...]:
 def cut_row(row: tuple[Run, ...], cols: int) -> tuple[Run, ...]:
     """Cuts or pads the row to exactly `cols` columns."""
     left = cols
-    kept: list[Run] = []
+    runs: list[Run] = []
     for run in row:
         if run.width > left:
             run = _cut_run(run, left)
-        kept.append(run)
+        runs.append(run)
         left -= run.width
         if not left:
             break
     if left:
-        kept.append(Run(" " * left, PLAIN, left))
-    return tuple(kept)
+        runs.append(Run(" " * left, PLAIN, left))
+    return tuple(runs)
 
 
 def _cut_run(run: Run, width: int) -> Run:

@@ -31,10 +31,10 @@ def matches_in(core: TerminalCore, pattern: re.Pattern[str], first: int, last: i
 
 
 def _find_after(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition) -> Iterator[TextRange]:
-    first, here = core.first_line, line_rows(core, origin.line)[0]
-    for start, end in _candidate_lines(core, here, last_line(core), pattern):
+    first, line = core.first_line, line_rows(core, origin.line)[0]
+    for start, end in _candidate_lines(core, line, last_line(core), pattern):
         yield from (match for match in ranges_of(line_text(core, start, end), pattern) if match.start > origin)
-    for start, end in _candidate_lines(core, first, here + LINE_ROWS, pattern):
+    for start, end in _candidate_lines(core, first, line + LINE_ROWS, pattern):
         yield from ranges_of(line_text(core, start, end), pattern)
 
 

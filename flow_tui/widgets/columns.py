@@ -60,15 +60,15 @@ def place(
 
     `needs` has the width of the widest content by key; 0 omits the column. Without it, all content counts as endless.
     """
-    wanted = {column.key: _ENDLESS if needs is None else needs.get(column.key, 0) for column in columns}
-    shown = _select_columns([column for column in columns if wanted[column.key]] or list(columns[:1]), room, wanted)
-    widths = {column.key: min(_least_width(column, wanted), max(room, 1)) for column in shown}
+    widest = {column.key: _ENDLESS if needs is None else needs.get(column.key, 0) for column in columns}
+    shown = _select_columns([column for column in columns if widest[column.key]] or list(columns[:1]), room, widest)
+    widths = {column.key: min(_least_width(column, widest), max(room, 1)) for column in shown}
     left = room - _total_width(widths.values())
     by_importance = sorted(shown, key=lambda column: -column.priority)
     core = [column for column in by_importance if column.priority >= _IMPORTANT]
     for columns in (core, by_importance):
         for column, is_capped in [(column, True) for column in columns] + [(column, False) for column in columns]:
-            most = _most_width(column, wanted, is_capped=is_capped)
+            most = _most_width(column, widest, is_capped=is_capped)
             grown = min(left, max(0, most - widths[column.key]))
             widths[column.key] += grown
             left -= grown
@@ -105,32 +105,32 @@ def _cut(parts: list[Cell], width: int) -> list[Cell]:
     return kept
 
 
-def _select_columns(columns: list[Column[RowT]], room: int, wanted: Mapping[str, int]) -> list[Column[RowT]]:
+def _select_columns(columns: list[Column[RowT]], room: int, widest: Mapping[str, int]) -> list[Column[RowT]]:
     """Selects the important columns whose least width fits; others only if all important ones are wide enough."""
     core = [column for column in columns if column.priority >= _IMPORTANT] or columns
-    while len(core) > 1 and _total_width(_least_width(column, wanted) for column in core) > room:
+    while len(core) > 1 and _total_width(_least_width(column, widest) for column in core) > room:
         lowest = min(column.priority for column in core)
         core.remove(next(column for column in reversed(core) if column.priority == lowest))
     shown = list(core)
-    used = _total_width(_most_width(column, wanted, is_capped=True) for column in core)
+    used = _total_width(_most_width(column, widest, is_capped=True) for column in core)
     for column in sorted((c for c in columns if c.priority < _IMPORTANT and c not in core), key=lambda c: -c.priority):
-        if used + GAP + _least_width(column, wanted) > room:
+        if used + GAP + _least_width(column, widest) > room:
             break
         shown.append(column)
-        used += GAP + _most_width(column, wanted, is_capped=True)
+        used += GAP + _most_width(column, widest, is_capped=True)
     return [column for column in columns if column in shown]
 
 
-def _least_width(column: Column[RowT], wanted: Mapping[str, int]) -> int:
+def _least_width(column: Column[RowT], widest: Mapping[str, int]) -> int:
     if column.width is not None:
         return column.width
-    return min(column.min_width, max(cell_len(column.title), wanted[column.key]))
+    return min(column.min_width, max(cell_len(column.title), widest[column.key]))
 
 
-def _most_width(column: Column[RowT], wanted: Mapping[str, int], *, is_capped: bool) -> int:
+def _most_width(column: Column[RowT], widest: Mapping[str, int], *, is_capped: bool) -> int:
     if column.width is not None:
         return column.width
-    most = max(cell_len(column.title), wanted[column.key], _least_width(column, wanted))
+    most = max(cell_len(column.title), widest[column.key], _least_width(column, widest))
     return min(most, column.max_width) if is_capped and column.max_width is not None else most
 
 

@@ -70,8 +70,8 @@ def _parse_numbered_key(sequence: str) -> events.Key | None:
 
 def _add_modifiers(name: str, number: int) -> str:
     """Returns the name of a key with modifiers. `number` is xterm's: 1 plus the sum of the bits of the modifiers."""
-    held = [modifier for bit, modifier in enumerate(_MODIFIERS) if (number - 1) >> bit & 1]
-    return "+".join([*sorted(held), name])
+    modifiers = [modifier for bit, modifier in enumerate(_MODIFIERS) if (number - 1) >> bit & 1]
+    return "+".join([*sorted(modifiers), name])
 
 
 def raw_sequence(event: events.Key) -> str | None:

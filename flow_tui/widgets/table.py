@@ -310,8 +310,8 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         top = max(0, round(self.scroll_y))
         rows = slice(top, top + self.page_rows)
         room = self.scrollable_content_region.width - cell_len(CURSOR_MARK)
-        seen = zip(self._keys[rows], self._rows[rows], strict=True)
-        if self._fit.place(seen, room, self._sort[0] if self._sort else "", from_scratch=from_scratch):
+        rows_in_view = zip(self._keys[rows], self._rows[rows], strict=True)
+        if self._fit.place(rows_in_view, room, self._sort[0] if self._sort else "", from_scratch=from_scratch):
             self._painter.forget_rows()
             self.refresh()
             announce(self, self.LaidOut(self))

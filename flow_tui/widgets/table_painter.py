@@ -44,8 +44,8 @@ class TablePainter(Generic[RowT]):
 
     def take_rows(self) -> _Drawn[RowT]:
         """Returns and clears the drawn rows, by (key, whether under the cursor), so that all are drawn again."""
-        taken, self._strips = self._strips, FIFOCache(_STRIPS_KEPT)
-        return taken
+        drawn, self._strips = self._strips, FIFOCache(_STRIPS_KEPT)
+        return drawn
 
     def row(self, key: Hashable, row: RowT, *, is_cursor: bool) -> Strip:
         """Draws a row. An equal row of the same key comes from the cache."""

@@ -39,10 +39,10 @@ class LogSelection:
     def follow(self) -> None:
         """Shows the log of the selected task after the next refresh. Does nothing if that log is shown already."""
         task = self._services.selection.task
-        wanted = None if task is None else self._make_log_id(task)
-        if wanted != self._shown:
-            self._shown, self._services.selection.log_files = wanted, None
-            self._owner.call_after_refresh(self._start, task, wanted)
+        log_id = None if task is None else self._make_log_id(task)
+        if log_id != self._shown:
+            self._shown, self._services.selection.log_files = log_id, None
+            self._owner.call_after_refresh(self._start, task, log_id)
 
     async def step(self, by: int) -> None:
         """Shows another log of the same task, ordered by attempt, then rank; after the last log comes the first."""
@@ -53,9 +53,9 @@ class LogSelection:
         shown = self._make_log_id(task)
         if shown not in addresses:
             return
-        wanted = addresses[(addresses.index(shown) + by) % len(addresses)]
-        self._rank = wanted.rank
-        self._attempt = None if wanted.attempt == task.attempt else wanted.attempt
+        log_id = addresses[(addresses.index(shown) + by) % len(addresses)]
+        self._rank = log_id.rank
+        self._attempt = None if log_id.attempt == task.attempt else log_id.attempt
         self.follow()
 
     def _make_log_id(self, task: TaskRecord) -> LogId:

@@ -38,7 +38,7 @@ class MetricsView(Widget):
         super().__init__()
         self.nodes = task.num_instances
         self.history = MetricsHistory()
-        self._look = look
+        self._open_samples = look
         self._task_id = task.task_id
         self._ended = asyncio.Event()
         self._worker: Worker[None] | None = None
@@ -86,7 +86,7 @@ class MetricsView(Widget):
         """Reads samples, also after a lost connection, with a new attempt, and once a waiting task starts to run."""
         while True:
             try:
-                async with aclosing(self._look(node)) as samples:
+                async with aclosing(self._open_samples(node)) as samples:
                     async for sample in samples:
                         self.history.add(sample)
                         self.problem = ""
@@ -100,6 +100,8 @@ class MetricsView(Widget):
             with suppress(TimeoutError):
                 async with asyncio.timeout(_AGAIN_S):
                     await self._ended.wait()
-                    seen = self.history.latest is not None
-                    self.problem = "the task has ended; this is how it was last" if seen else "the task has ended"
+                    has_samples = self.history.latest is not None
+                    self.problem = (
+                        "the task has ended; this is how it was last" if has_samples else "the task has ended"
+                    )
                     return

@@ -68,12 +68,14 @@ def _make_dialog(services: Services, plan: PruningPlan) -> Confirm:
     )
 
 
-def _find_task_id(services: Services, context: str, wanted: str) -> str:
+def _find_task_id(services: Services, context: str, id_or_name: str) -> str:
     """Returns the id of a listed task with this id or name. Raises ConfigError."""
     tasks = [task for task in services.fleet.tasks if task.context == context]
-    found = [task.task_id for task in tasks if wanted in (task.task_id, task.name)]
+    found = [task.task_id for task in tasks if id_or_name in (task.task_id, task.name)]
     if len(found) != 1:
-        how_many = f"{len(found)} tasks are called {wanted}: give an id" if found else f"no task is called {wanted}"
+        how_many = (
+            f"{len(found)} tasks are called {id_or_name}: give an id" if found else f"no task is called {id_or_name}"
+        )
         raise ConfigError(f"task_ids: {how_many}", field="task_ids")
     return found[0]
 

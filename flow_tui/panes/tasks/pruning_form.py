@@ -79,17 +79,17 @@ def _explain_empty_plan(plan: PruningPlan) -> str:
 
 
 def _parse_days(text: str) -> float | None:
-    if not (wanted := text.strip().removesuffix("d").strip()):
+    if not (number := text.strip().removesuffix("d").strip()):
         return None
     try:
-        return float(wanted)
+        return float(number)
     except ValueError:
         raise ConfigError("older_than_days: write a number of days, such as 30", field="older_than_days") from None
 
 
 def _parse_count(text: str) -> int | None:
-    if not (wanted := text.strip()):
+    if not (number := text.strip()):
         return None
-    if not (wanted.isascii() and wanted.isdecimal()):
+    if not (number.isascii() and number.isdecimal()):
         raise ConfigError("keep_last: write a number, such as 100", field="keep_last")
-    return int(wanted)
+    return int(number)
