@@ -1,4 +1,4 @@
-"""The program: arguments, then config, then the app."""
+"""The program: parses the arguments, loads the config and runs the app."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 _SYSTEMS = ("linux", "darwin")
 _FRAMES_PER_SECOND = "240"
 _COLOUR_SYSTEM = "TEXTUAL_COLOR_SYSTEM"
-_KEY_LOGS = ("TEXTUAL", "TEXTUAL_LOG")  # Textual's log and console show every key, those of a passphrase included
-_REFUSED = 2
-_INTERRUPTED = 130
+_KEY_LOGS = ("TEXTUAL", "TEXTUAL_LOG")  # Textual's log and console show every key, also those of a passphrase
+_EXIT_NOT_STARTED = 2
+_EXIT_INTERRUPTED = 130
 
 
 def main() -> NoReturn:
-    """Runs the dashboard. Ends with 0 when it was left, 1 at a fault of ours, 2 when it could not start."""
+    """Runs the dashboard and exits: 0 when the user quits, 1 after a crash, 2 if the dashboard can't start."""
     sys.exit(run(sys.argv[1:]))
 
 
 def run(argv: Sequence[str]) -> int:
-    """The same, with the exit code returned."""
-    said = parse_arguments(argv)
-    # Everything that follows is imported only here and below, so that --help answers at once.
+    """Runs the dashboard as `main` does, and returns the exit code."""
+    arguments = parse_arguments(argv)
+    # Everything else is imported here and below, so that --help is fast.
     from flow_tui import crash_report
 
     crash_report.install()
     try:
         _check_terminal()
-        return _outcome(_run_demo(said) if said.demo else _run_app(said, _config(said)))
+        return _exit_code(_run_demo(arguments) if arguments.demo else _run_app(arguments, _load_config(arguments)))
     except FlowError as error:
         print(f"{PROGRAM}: {one_line(str(error))}", file=sys.stderr)
-        return _REFUSED
+        return _EXIT_NOT_STARTED
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return _EXIT_INTERRUPTED
 
 
 def _check_terminal() -> None:
@@ -56,57 +56,57 @@ def _check_terminal() -> None:
         raise FlowError("this terminal calls itself dumb (TERM=dumb), and a dashboard can't be drawn on it")
 
 
-def _config(said: Arguments) -> Config:
+def _load_config(arguments: Arguments) -> Config:
     from flow_core.config_file import load_config
 
-    if said.config is not None and not said.config.exists():
-        raise ConfigError("the config file does not exist", source=str(said.config))
-    config = load_config(said.config)
-    known = [context.name for context in config.contexts]
-    for name in said.contexts:
-        if name not in known:
-            raise ConfigError(f"no context is called {name!r}; there are: {', '.join(known)}", field="context")
+    if arguments.config is not None and not arguments.config.exists():
+        raise ConfigError("the config file does not exist", source=str(arguments.config))
+    config = load_config(arguments.config)
+    names = [context.name for context in config.contexts]
+    for name in arguments.contexts:
+        if name not in names:
+            raise ConfigError(f"no context is called {name!r}; there are: {', '.join(names)}", field="context")
     return config
 
 
-def _run_demo(said: Arguments) -> FlowApp:
-    from flow_tui.demo import demo  # deferred: only who asks for it needs it
+def _run_demo(arguments: Arguments) -> FlowApp:
+    from flow_tui.demo import demo  # deferred: only --demo needs it
 
     with demo() as config:
-        return _run_app(said, config)
+        return _run_app(arguments, config)
 
 
-def _run_app(said: Arguments, config: Config) -> FlowApp:
-    app = _open_app(said, config)
+def _run_app(arguments: Arguments, config: Config) -> FlowApp:
+    app = _open_app(arguments, config)
     app.run()
     return app
 
 
-def _open_app(said: Arguments, config: Config) -> FlowApp:
-    gc.disable()  # until the first rows are shown: what is loaded now stays, and need not be looked through
-    os.environ.setdefault("TEXTUAL_FPS", _FRAMES_PER_SECOND)  # Textual reads it once, while it is imported
+def _open_app(arguments: Arguments, config: Config) -> FlowApp:
+    gc.disable()  # until the first rows are shown: what is loaded at start is never freed
+    os.environ.setdefault("TEXTUAL_FPS", _FRAMES_PER_SECOND)  # Textual reads it only while it is imported
     for name in _KEY_LOGS:
         os.environ.pop(name, None)
     depth = colour_depth(os.environ)
-    os.environ[_COLOUR_SYSTEM] = depth.value  # Textual reads it once, too
+    os.environ[_COLOUR_SYSTEM] = depth.value  # Textual reads this, too, only while it is imported
     from flow_tui.app import FlowApp
 
-    del os.environ[_COLOUR_SYSTEM]  # tasks and editors find out by themselves
+    del os.environ[_COLOUR_SYSTEM]  # tasks and editors must detect the colours themselves
     app = FlowApp(
         config,
-        contexts=said.contexts,
-        read_only=said.read_only,
-        theme=said.theme,
-        is_demo=said.demo,
+        contexts=arguments.contexts,
+        read_only=arguments.read_only,
+        theme=arguments.theme,
+        is_demo=arguments.demo,
         colours=depth,
     )
-    if said.theme is not None and said.theme not in app.available_themes:
-        known = ", ".join(sorted(app.available_themes))
-        raise ConfigError(f"no theme is called {said.theme!r}; there are: {known}", field="theme")
+    if arguments.theme is not None and arguments.theme not in app.available_themes:
+        names = ", ".join(sorted(app.available_themes))
+        raise ConfigError(f"no theme is called {arguments.theme!r}; there are: {names}", field="theme")
     return app
 
 
-def _outcome(app: FlowApp) -> int:
+def _exit_code(app: FlowApp) -> int:
     from flow_tui import crash_report
 
     if app.crash is not None:

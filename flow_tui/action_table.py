@@ -1,4 +1,4 @@
-"""Every action of the dashboard: those of the whole dashboard, then those of each pane."""
+"""Every action: first those of the whole dashboard, then those of each pane."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actions: what a key can do, with its texts, the code that carries it out, and the reason when it can't be done."""
+"""Actions of keys: their texts, the code that carries them out, and the reason why one can't be done now."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from textual.binding import Binding
 TargetT = TypeVar("TargetT")
 AsyncRun = Callable[[TargetT], Coroutine[Any, Any, None]]
 Run = Callable[[TargetT], None] | AsyncRun[TargetT]
-"""A plain function runs at once. A coroutine function runs in a worker, so that no key waits for a host."""
+"""A plain function runs immediately. A coroutine function runs in a worker, so that no key waits for a host."""
 
 
 def always_enabled(_: object) -> str | None:
-    """The `disabled_reason` of an action that can always be done."""
+    """Returns None: the `disabled_reason` of an action that can always be done."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Action(Generic[TargetT]):
-    """Something a key can do. `run` gets the pane, or the services where the action is one of the whole dashboard.
+    """An action of a key. `run` gets the pane, or the services if the action belongs to the whole dashboard.
 
-    `id` is "pane.verb". `keys` are the default keys, separated by commas, as Textual names them. `label` is a word or
-    two, `tooltip` a sentence. `disabled_reason` returns the sentence that the user reads when the action can't be done
+    `id` is "pane.verb". `keys` are the default keys, separated by commas, as Textual names them. `label` is one or two
+    words, `tooltip` a sentence. `disabled_reason` returns the sentence that the user reads if the action can't be done
     now; it is called for every frame of the footer, so it has to be cheap. `changes` hides the action in read-only
-    mode. With `opens_shell`, keys that were typed together with it are meant for the shell.
+    mode. With `opens_shell`, keys that were typed together with the action's key are sent to the shell.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Action(Generic[TargetT]):
 
 
 def lazy(find: Callable[[], AsyncRun[TargetT]]) -> AsyncRun[TargetT]:
-    """A `run` whose code is looked up when it first runs: with `LazyModule`, a table of actions loads no dialog."""
+    """Returns a `run` that finds its code when it runs. With `LazyModule`, a table of actions loads no dialog."""
 
     async def run(target: TargetT) -> None:
         await find()(target)
@@ -60,7 +60,7 @@ def lazy(find: Callable[[], AsyncRun[TargetT]]) -> AsyncRun[TargetT]:
 
 
 def bindings_of(actions: Sequence[Action[Any]]) -> list[Binding]:
-    """The key bindings of a pane; the dashboard carries them out."""
+    """Returns the key bindings of a pane. The dashboard carries them out."""
     return [
         Binding(action.keys, f"screen.act('{action.id}')", action.label, id=action.id, tooltip=action.tooltip)
         for action in actions
@@ -68,7 +68,7 @@ def bindings_of(actions: Sequence[Action[Any]]) -> list[Binding]:
 
 
 class LazyModule:
-    """Stands for a module that is loaded when it is first used. Import the module itself for type checkers."""
+    """A placeholder for a module that is loaded when it is first used. For type checkers, import the module itself."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -33,29 +33,29 @@ if TYPE_CHECKING:
     from textual.command import Provider
     from textual.filter import LineFilter
 
-_TWICE_S = 2.0
-_FIRST_ANSWERS_S = 0.1  # this machine answers well within it, and its rows are then in the first frame
-_PROBLEMS_SHOWN, _PROBLEM_S = 3, 15.0  # of the config, as notices; the others are at !
+_SECOND_PRESS_S = 2.0
+_FIRST_ANSWERS_S = 0.1  # enough for this machine, so that its rows are in the first frame
+_PROBLEMS_SHOWN, _PROBLEM_S = 3, 15.0  # config problems shown as notices; ! lists the others
 
 
 def _action_commands() -> type[Provider]:
-    from flow_tui.command_palette import ActionCommands  # deferred: the palette's machinery is not needed to start
+    from flow_tui.command_palette import ActionCommands  # deferred: not needed at start
 
     return ActionCommands
 
 
-def _collect_from_now_on() -> None:
+def _start_garbage_collector() -> None:
     gc.freeze()
     gc.enable()
 
 
 class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
-    """The dashboard over the configured contexts, or over those named."""
+    """The dashboard of the configured contexts, or only of those in `contexts`."""
 
     TITLE = "flow-tui"
     CSS_PATH = "flow.tcss"
     COMMANDS = {_action_commands}
-    ENABLE_COMMAND_PALETTE = False  # as Textual opens it: with a key of its own that comes before all others
+    ENABLE_COMMAND_PALETTE = False  # Textual's own key for it would take precedence over all others
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "interrupt", "quit", show=False)]
 
     def __init__(
@@ -72,20 +72,20 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         self._is_demo = is_demo
         super().__init__()
         self._colour_filters = line_filters(colours, self._theme_background)
-        self._interrupted_at = -_TWICE_S
+        self._interrupted_at = -_SECOND_PRESS_S
         themes, theme_problems = load_themes(config.path.parent / "themes")
-        for one in themes:
-            self.register_theme(one)
-        self.own_themes = tuple(one.name for one in themes)
-        own = read_own_settings(config, self.available_themes)
-        self.problems = tuple(str(problem) for problem in (*config.problems, *own.problems, *theme_problems))
-        self.theme = theme if theme in self.available_themes else own.theme
-        self.keys = Keymap(ACTIONS, own.keys)
-        self.set_keymap({action_id: ",".join(keys) for action_id, keys in own.keys.items()})
-        self._release_key = own.release_key
+        for loaded in themes:
+            self.register_theme(loaded)
+        self.own_themes = tuple(loaded.name for loaded in themes)
+        own_settings = read_own_settings(config, self.available_themes)
+        self.problems = tuple(str(problem) for problem in (*config.problems, *own_settings.problems, *theme_problems))
+        self.theme = theme if theme in self.available_themes else own_settings.theme
+        self.keys = Keymap(ACTIONS, own_settings.keys)
+        self.set_keymap({action_id: ",".join(keys) for action_id, keys in own_settings.keys.items()})
+        self._release_key = own_settings.release_key
         chosen = [context for context in config.contexts if not contexts or context.name in contexts]
         self.prompts = PromptQueue()
-        self.fleet = Fleet(chosen, Gate(read_only=read_only or own.read_only), self.prompts)
+        self.fleet = Fleet(chosen, Gate(read_only=read_only or own_settings.read_only), self.prompts)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return fitting_variables(self.current_theme)
@@ -108,7 +108,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         )
 
     async def on_mount(self) -> None:
-        self._forget_start = self.fleet.subscribe(self._started)
+        self._unsubscribe_start = self.fleet.subscribe(self._on_first_answer)
         await self.fleet.__aenter__()
         await self.fleet.first_answers(_FIRST_ANSWERS_S)
         for problem in self.problems[:_PROBLEMS_SHOWN]:
@@ -117,25 +117,25 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
             text = f"{more} more config problems: press {self.keys.written('app.attend')}"
             self.notify(text, severity="warning", timeout=_PROBLEM_S, markup=False)
 
-    def _started(self, _: frozenset[str]) -> None:
-        """Starts the garbage collector after the first answer, without what was loaded to start."""
-        self._forget_start()
-        self.call_after_refresh(_collect_from_now_on)
+    def _on_first_answer(self, _: frozenset[str]) -> None:
+        """Starts the garbage collector after the first answer. It ignores what was loaded until then."""
+        self._unsubscribe_start()
+        self.call_after_refresh(_start_garbage_collector)
 
     async def on_unmount(self) -> None:
         await self.fleet.__aexit__()
 
     def action_command_palette(self) -> None:
-        from flow_tui.command_palette import ActionPalette  # deferred: as above
+        from flow_tui.command_palette import ActionPalette  # deferred: not needed at start
 
         if not ActionPalette.is_open(self):
             self.push_screen(ActionPalette(id="--command-palette"))
 
     async def action_interrupt(self) -> None:
-        """Quits when ctrl+c is pressed twice, whatever is open."""
+        """Quits when ctrl+c is pressed twice, whatever is on the screen."""
         now = time.monotonic()
-        if now - self._interrupted_at < _TWICE_S:
+        if now - self._interrupted_at < _SECOND_PRESS_S:
             self.exit()
             return
         self._interrupted_at = now
-        self.notify("Press ctrl+c again to quit; your tasks continue to run.", timeout=_TWICE_S, markup=False)
+        self.notify("Press ctrl+c again to quit; your tasks continue to run.", timeout=_SECOND_PRESS_S, markup=False)

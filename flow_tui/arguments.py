@@ -1,4 +1,4 @@
-"""What the command line may say. Loads nothing heavy, so that --help and --version answer at once."""
+"""The arguments of the command line. Imports nothing heavy, so that --help and --version are fast."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EPILOG = "Inside, press ? for the keys and ctrl+p for every command."
 
 
 class Arguments(NamedTuple):
-    """The command line, read. `contexts` is empty when all are meant; None is for what was not said."""
+    """The parsed command line. Empty `contexts` means all contexts; None means that an option was not given."""
 
     contexts: tuple[str, ...] = ()
     read_only: bool = False
@@ -24,16 +24,16 @@ class Arguments(NamedTuple):
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
-    """Reads the command line. Ends the program for --help, --version (0) and for what can't be read (2)."""
-    parser = _parser()
-    said = parser.parse_args(argv)
-    if said.demo and (said.context or said.config):
+    """Parses the command line. Exits for --help and --version (0), and for invalid arguments (2)."""
+    parser = _make_parser()
+    parsed = parser.parse_args(argv)
+    if parsed.demo and (parsed.context or parsed.config):
         parser.error("--demo has a context of its own: leave out --context and --config")
-    return Arguments(tuple(dict.fromkeys(said.context)), said.read_only, said.theme, said.config, said.demo)
+    return Arguments(tuple(dict.fromkeys(parsed.context)), parsed.read_only, parsed.theme, parsed.config, parsed.demo)
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks and terminal control: what came from outside can't paint."""
+    """Returns the text without line breaks and control characters, so that foreign text can't control the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
@@ -42,7 +42,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{PROGRAM}: {one_line(message)}; {PROGRAM} --help lists what there is\n")
 
 
-def _parser() -> _Parser:
+def _make_parser() -> _Parser:
     parser = _Parser(
         prog=PROGRAM,
         description="A dashboard for GPU tasks, on this machine and wherever else your contexts point.",

@@ -1,4 +1,4 @@
-"""Describes a task's bid in words: its price limit, the market price, and the margin between them. Pure."""
+"""Describes a task's bid in words: its price limit, the market price, and the margin between them. No side effects."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from flow_tui import format
 _AMOUNT = re.compile(r"\$?\s*(\d{1,6}(?:\.\d{1,4})?)", re.ASCII)
 _PROPOSED_MARGIN = Decimal("0.25")
 PRICES = frozenset({"limit_price", "market_price", "bid_status"})
-"""The entries of a task's provider_metadata that the bid shows."""
+"""The keys of a task's provider_metadata that the description of the bid already covers."""
 
 
 class BidPrices(NamedTuple):
-    """USD per hour and instance; None where unknown."""
+    """Prices of a bid in USD per hour and instance; None if unknown."""
 
     limit: Decimal | None
     market: Decimal | None
@@ -32,7 +32,7 @@ def bid_of(task: TaskRecord) -> BidPrices:
 
 
 def parse_usd(text: str, field: str = "limit_usd_per_hour") -> Decimal:
-    """USD of "12", "12.50" or "$12.50". Raises ConfigError."""
+    """Parses USD from "12", "12.50" or "$12.50". Raises ConfigError."""
     found = _AMOUNT.fullmatch(text.strip())
     if found is None or not Decimal(found[1]):
         raise ConfigError("write dollars per hour for one instance, such as 12.50", field=field)
@@ -40,7 +40,7 @@ def parse_usd(text: str, field: str = "limit_usd_per_hour") -> Decimal:
 
 
 def margin(limit: Decimal | None, market: Decimal | None) -> str:
-    """How far the market price may rise before the task loses its machines: "+31%"; "" where that isn't known."""
+    """Returns how far the market price may rise before the task loses its machines: "+31%"; "" if unknown."""
     if limit is None or not market:
         return ""
     share = (limit - market) / market * 100
@@ -50,12 +50,12 @@ def margin(limit: Decimal | None, market: Decimal | None) -> str:
 
 
 def proposed_limit(market: Decimal) -> Decimal:
-    """A limit that leaves a margin above the market price, in whole cents."""
+    """Returns a limit that leaves a margin above the market price, rounded up to whole cents."""
     return (market * (1 + _PROPOSED_MARGIN)).quantize(Decimal("0.01"), ROUND_UP)
 
 
 def bid_line(limit: Decimal, instances: int, market: Decimal | None) -> str:
-    """A limit in one line, with what it may cost in all."""
+    """Describes a limit in one line, with the highest total cost and the margin."""
     most = f"at most {format.sums(limit, instances)}"
     room = margin(limit, market)
     if market is None or not room:

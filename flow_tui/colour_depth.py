@@ -1,4 +1,4 @@
-"""How many colours the terminal shows. Needs no Textual, which reads the answer while it is imported."""
+"""Detects how many colours the terminal shows. Imports no Textual, which reads the result while it is imported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class ColourDepth(Enum):
-    """The values are Textual's names, as in TEXTUAL_COLOR_SYSTEM."""
+    """The number of colours that a terminal shows. The values are those of TEXTUAL_COLOR_SYSTEM."""
 
     TRUE_COLOUR = "truecolor"
     PALETTE_256 = "256"
@@ -15,7 +15,7 @@ class ColourDepth(Enum):
 
 
 def colour_depth(environ: Mapping[str, str]) -> ColourDepth:
-    """What the environment says of the terminal. TEXTUAL_COLOR_SYSTEM, which Textual documents, wins."""
+    """Detects the colour depth from the environment. TEXTUAL_COLOR_SYSTEM, which Textual documents, comes first."""
     chosen = environ.get("TEXTUAL_COLOR_SYSTEM", "").lower()
     if chosen in {depth.value for depth in ColourDepth}:
         return ColourDepth(chosen)
@@ -31,13 +31,13 @@ def colour_depth(environ: Mapping[str, str]) -> ColourDepth:
 
 
 def _terminfo_colours(term: str) -> int:
-    """For terminals whose name does not say it, such as alacritty and foot; 0 where nothing is known."""
-    import curses  # deferred: most terminals say it in their environment
+    """Returns the number of colours in terminfo, which terminals such as alacritty and foot need; 0 if unknown."""
+    import curses  # deferred: most terminals set an environment variable
     import os
 
     try:
-        with open(os.devnull, "wb") as nowhere:
-            curses.setupterm(term, nowhere.fileno())
+        with open(os.devnull, "wb") as null:
+            curses.setupterm(term, null.fileno())
         return curses.tigetnum("colors")
     except (curses.error, OSError):
         return 0

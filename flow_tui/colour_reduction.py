@@ -1,7 +1,7 @@
-"""Colours on terminals that have few: xterm's 256, or none but the terminal's own.
+"""Reduces colours for terminals with few colours: to xterm's 256, or to the terminal's own.
 
-Textual leaves this to Rich, which maps each colour by itself: a dark grey becomes navy blue, and a text may get the
-colour of what is behind it.
+Textual leaves this to Rich, which maps each colour separately: a dark grey becomes navy blue, and a text may get the
+colour of its background.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from textual.filter import LineFilter
 from flow_tui.colour_depth import ColourDepth
 
 _READABLE = 4.5
-_FIRST_FIXED = 16  # users choose the sixteen colours before it
+_FIRST_FIXED = 16  # users choose the sixteen colours before this one
 _LEVELS = (0, 95, 135, 175, 215, 255)
-_EMPHASIS = 60.0  # how far a background is from the theme's, as a distance in RGB, to stand out
+_EMPHASIS = 60.0  # RGB distance from the theme's background at which a background stands out
 
 
 class Rgb(NamedTuple):
-    """Parts from 0 to 255."""
+    """A colour with parts from 0 to 255."""
 
     red: int
     green: int
@@ -33,30 +33,31 @@ class Rgb(NamedTuple):
 
 
 def line_filters(depth: ColourDepth, background: Callable[[], Color]) -> tuple[LineFilter, ...]:
-    """What to apply after Textual's own filters. `background` returns that of the theme."""
+    """Returns the filters to apply after Textual's own. `background` returns the background of the theme."""
     if depth is ColourDepth.PALETTE_256:
         return (Palette256(),)
     return (Monochrome16(background),) if depth is ColourDepth.PALETTE_16 else ()
 
 
 def contrast(one: Rgb, other: Rgb) -> float:
-    """WCAG 2's ratio of two colours, from 1 to 21."""
+    """Returns the contrast ratio of two colours by WCAG 2, from 1 to 21."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
 class Palette256(LineFilter):
-    """Maps colours to the nearest of xterm's palette that keep the contrast of the pair, up to what text needs."""
+    """A filter that maps each colour to the nearest of xterm's palette that keeps the contrast text needs."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         behind = Rgb(*background.rgb)
         return [
-            Segment(text, style and style + _in_palette(style, behind), control) for text, style, control in segments
+            Segment(text, style and style + _reduce_to_palette(style, behind), control)
+            for text, style, control in segments
         ]
 
 
 class Monochrome16(LineFilter):
-    """Leaves the terminal's own colours, bold and reverse. Reverse replaces a background that stands out."""
+    """A filter that keeps the terminal's own colours, bold and reverse. Backgrounds that stand out become reverse."""
 
     def __init__(self, background: Callable[[], Color]) -> None:
         super().__init__()
@@ -64,24 +65,24 @@ class Monochrome16(LineFilter):
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         behind = Rgb(*self._background().rgb)
-        return [Segment(text, style and _uncoloured(style, behind), control) for text, style, control in segments]
+        return [Segment(text, style and _remove_colours(style, behind), control) for text, style, control in segments]
 
 
 @lru_cache(maxsize=4096)
-def _in_palette(style: Style, behind: Rgb) -> Style:
-    front, back = _rgb(style.color), _rgb(style.bgcolor)
+def _reduce_to_palette(style: Style, behind: Rgb) -> Style:
+    front, back = _to_rgb(style.color), _to_rgb(style.bgcolor)
     number_behind = nearest(back or behind)
     colour = None
     if front is not None:
-        wanted = min(contrast(front, back or behind), _READABLE)
-        colour = RichColor.from_ansi(nearest_readable(front, number_behind, wanted))
+        min_contrast = min(contrast(front, back or behind), _READABLE)
+        colour = RichColor.from_ansi(nearest_readable(front, number_behind, min_contrast))
     return style + Style(color=colour, bgcolor=None if back is None else RichColor.from_ansi(number_behind))
 
 
 @lru_cache(maxsize=4096)
-def _uncoloured(style: Style, behind: Rgb) -> Style:
+def _remove_colours(style: Style, behind: Rgb) -> Style:
     stands_out = False
-    if (back := _rgb(style.bgcolor)) is not None:
+    if (back := _to_rgb(style.bgcolor)) is not None:
         stands_out = _distance(back, behind) >= _EMPHASIS
     is_reversed = bool(style.reverse) or stands_out
     return Style(bold=bool(style.bold), reverse=is_reversed, link=style.link, meta=style.meta or None)
@@ -89,16 +90,16 @@ def _uncoloured(style: Style, behind: Rgb) -> Style:
 
 @lru_cache(maxsize=4096)
 def nearest(colour: Rgb) -> int:
-    """The number of the palette's colour that looks most like it."""
-    wanted = _lab(colour)
-    return min(palette(), key=lambda number: _lab_distance(wanted, number))
+    """Returns the number of the most similar colour of the palette."""
+    lab = _to_lab(colour)
+    return min(palette(), key=lambda number: _lab_distance(lab, number))
 
 
 @lru_cache(maxsize=4096)
-def nearest_readable(colour: Rgb, behind: int, wanted: float) -> int:
-    """The nearest with at least this contrast to a colour of the palette; where there is none, the best there is."""
-    lab, back = _lab(colour), palette()[behind]
-    fitting = [number for number, rgb in palette().items() if contrast(rgb, back) >= wanted]
+def nearest_readable(colour: Rgb, behind: int, min_contrast: float) -> int:
+    """Returns the nearest number with `min_contrast` to the colour `behind`, or the one with the most contrast."""
+    lab, back = _to_lab(colour), palette()[behind]
+    fitting = [number for number, rgb in palette().items() if contrast(rgb, back) >= min_contrast]
     if not fitting:
         return max(palette(), key=lambda number: contrast(palette()[number], back))
     return min(fitting, key=lambda number: _lab_distance(lab, number))
@@ -106,16 +107,16 @@ def nearest_readable(colour: Rgb, behind: int, wanted: float) -> int:
 
 @cache
 def palette() -> dict[int, Rgb]:
-    """What xterm's numbers from 16 on stand for: a cube of 6 levels, and a ramp of greys."""
+    """Returns the colours of xterm's numbers from 16 on: a cube of 6 levels, and a ramp of greys."""
     cube = [Rgb(red, green, blue) for red in _LEVELS for green in _LEVELS for blue in _LEVELS]
     greys = [Rgb(level, level, level) for level in range(8, 248, 10)]
     return dict(enumerate(cube + greys, start=_FIRST_FIXED))
 
 
 @lru_cache(maxsize=4096)
-def _lab(colour: Rgb) -> tuple[float, float, float]:
-    """CIE 1976 L*a*b* under D65: equal distances look equally large."""
-    red, green, blue = map(_linear, colour)
+def _to_lab(colour: Rgb) -> tuple[float, float, float]:
+    """Converts a colour to CIE 1976 L*a*b* under D65, in which equal distances look equally large."""
+    red, green, blue = map(_to_linear, colour)
     x = (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.9505
     y = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     z = (0.0193 * red + 0.1192 * green + 0.9505 * blue) / 1.089
@@ -123,17 +124,17 @@ def _lab(colour: Rgb) -> tuple[float, float, float]:
     return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
 
 
-def _lab_distance(wanted: tuple[float, float, float], number: int) -> float:
-    return sum((one - other) ** 2 for one, other in zip(wanted, _lab(palette()[number]), strict=True))
+def _lab_distance(lab: tuple[float, float, float], number: int) -> float:
+    return sum((one - other) ** 2 for one, other in zip(lab, _to_lab(palette()[number]), strict=True))
 
 
 def _luminance(colour: Rgb) -> float:
-    red, green, blue = map(_linear, colour)
+    red, green, blue = map(_to_linear, colour)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @cache
-def _linear(part: int) -> float:
+def _to_linear(part: int) -> float:
     share = part / 255
     return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
 
@@ -142,5 +143,5 @@ def _distance(one: Rgb, other: Rgb) -> float:
     return float(sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5)
 
 
-def _rgb(colour: RichColor | None) -> Rgb | None:
+def _to_rgb(colour: RichColor | None) -> Rgb | None:
     return None if colour is None or colour.is_default else Rgb(*colour.get_truecolor())

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class ActionPalette(CommandPalette):
-    """Textual's palette, made safe for a page key before its list has rows and for closing while it gathers."""
+    """Textual's palette with two fixes: for a page key before its list has rows, and for closing while it gathers."""
 
     @work(exclusive=True, group=CommandPalette._GATHER_COMMANDS_GROUP)
     async def _gather_commands(self, search_value: str) -> None:
-        with suppress(NoMatches):  # its list is gone once the palette has closed
+        with suppress(NoMatches):  # the list no longer exists once the palette has closed
             await unwrap(CommandPalette._gather_commands)(self, search_value)
 
     def _action_command_list(self, action: str) -> None:
@@ -32,16 +32,16 @@ class ActionPalette(CommandPalette):
 
 
 class ActionCommands(Provider):
-    """Actions of the dashboard; those hidden by read-only are not listed."""
+    """The commands of the palette: the actions of the dashboard, without those that read-only mode hides."""
 
     async def discover(self) -> Hits:
         for action in self._actions():
-            yield DiscoveryHit(self._name(action), partial(self._run, action), help=action.tooltip)
+            yield DiscoveryHit(self._format_name(action), partial(self._run, action), help=action.tooltip)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for action in self._actions():
-            name = self._name(action)
+            name = self._format_name(action)
             score = matcher.match(f"{name} {action.tooltip}")
             if score > 0:
                 yield Hit(score, matcher.highlight(name), partial(self._run, action), text=name, help=action.tooltip)
@@ -54,7 +54,7 @@ class ActionCommands(Provider):
         services = self._services
         return [action for action in services.keys.actions if not (services.is_read_only and action.changes)]
 
-    def _name(self, action: Action[Any]) -> str:
+    def _format_name(self, action: Action[Any]) -> str:
         pane = "" if action.noun == "app" else f"{action.noun}: "
         return f"{pane}{action.label}  ({self._services.keys.short(action.id)})"
 

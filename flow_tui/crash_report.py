@@ -33,15 +33,15 @@ _silent_reports = count()
 
 
 def install() -> None:
-    """Report every uncaught exception from now on, also those of threads and finalizers."""
+    """Reports every uncaught exception from now on, also those of threads and finalizers."""
     sys.excepthook = _on_uncaught
-    threading.excepthook = lambda seen: write_report_silently(seen.exc_value)
-    sys.unraisablehook = lambda seen: write_report_silently(seen.exc_value)
+    threading.excepthook = lambda details: write_report_silently(details.exc_value)
+    sys.unraisablehook = lambda details: write_report_silently(details.exc_value)
     atexit.register(_flush_streams)
 
 
 def _flush_streams() -> None:
-    """Flush now: Python flushes at exit too, and exits with 120 if the terminal is gone by then."""
+    """Flushes stdout and stderr. Python's own flush at exit would exit with 120 if the terminal is closed."""
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is None or stream.closed:
             continue
@@ -54,21 +54,21 @@ def _flush_streams() -> None:
 
 
 def report_crash(error: BaseException) -> None:
-    """Write the report to a file, and a sentence about it to stderr."""
-    place = _place(error)
+    """Writes the report to a file, and a sentence about it to stderr."""
+    place = _locate(error)
     where = f"{type(error).__name__} in {place}" if place else type(error).__name__
     try:
-        kept = f"a report is in {write_report(error)}"
-    except OSError as failed:
-        kept = f"no report could be written: {failed.strerror or failed}"
+        report = f"a report is in {write_report(error)}"
+    except OSError as problem:
+        report = f"no report could be written: {problem.strerror or problem}"
     try:
-        print(f"flow-tui crashed ({where}); your tasks continue to run; {kept}", file=sys.stderr, flush=True)
+        print(f"flow-tui crashed ({where}); your tasks continue to run; {report}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
-        return  # the terminal is gone; the report is written
+        return  # the terminal is closed; the report is written
 
 
 def write_report_silently(error: BaseException | None) -> None:
-    """Write a report and leave the screen as it is. Writes at most five in one run: a fault may repeat for ever."""
+    """Writes a report without output to the screen. Writes at most five in one run, because an error may repeat."""
     if error is None or isinstance(error, SystemExit | KeyboardInterrupt) or _is_hang_up(error):
         return
     if next(_silent_reports) >= _SILENT_LIMIT:
@@ -80,12 +80,12 @@ def write_report_silently(error: BaseException | None) -> None:
 
 
 def write_report(error: BaseException) -> Path:
-    """Write a new file that only its owner can read, and keep the newest 20. Raises OSError."""
+    """Writes a new file that only its owner can read, and keeps the newest 20 files. Raises OSError."""
     folder = state_dir() / "crashes"
     make_private_folder(folder)
     now = datetime.now(UTC)
     path = folder / f"{now:%Y%m%dT%H%M%S.%f}-{os.getpid()}-{next(_numbers)}.txt"
-    text = f"{_about(now)}\n\n{describe(error)}\n"
+    text = f"{_describe_program(now)}\n\n{describe(error)}\n"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
@@ -95,7 +95,7 @@ def write_report(error: BaseException) -> Path:
 
 
 def describe(error: BaseException) -> str:
-    """Format the error and its causes as a traceback without source lines."""
+    """Formats the error and its causes as a traceback without source lines."""
     return "\n".join(_format_traceback(traceback.TracebackException.from_exception(error, lookup_lines=False)))
 
 
@@ -105,12 +105,12 @@ def _on_uncaught(kind: type[BaseException], error: BaseException, trace: Traceba
 
 
 def _is_hang_up(error: BaseException) -> bool:
-    """True for EIO, which a write to a closed terminal raises. It is not a fault of the program."""
+    """Returns whether the error is EIO, which a write to a closed terminal raises. It is no error of the program."""
     return isinstance(error, OSError) and error.errno == errno.EIO
 
 
-def _about(now: datetime) -> str:
-    from importlib.metadata import PackageNotFoundError, version  # deferred: slow to load, and faults are rare
+def _describe_program(now: datetime) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # deferred: slow to load, and crashes are rare
 
     try:
         textual = version("textual")
@@ -120,35 +120,35 @@ def _about(now: datetime) -> str:
     return f"flow-tui {__version__}, textual {textual}, Python {platform.python_version()}, {system}\n{now:%FT%TZ}"
 
 
-def _format_traceback(seen: traceback.TracebackException) -> list[str]:
-    """Returns the lines for an error: message, shortened frames, then its group members and its cause."""
-    lines = [_message("".join(seen.format_exception_only()))]
-    frames = [f"  {_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in seen.stack]
+def _format_traceback(error: traceback.TracebackException) -> list[str]:
+    """Returns the lines of an error: its message, shortened frames, then the errors of its group, and its cause."""
+    lines = [_format_message("".join(error.format_exception_only()))]
+    frames = [f"  {_shorten_path(frame.filename)}:{frame.lineno} in {frame.name}" for frame in error.stack]
     if len(frames) > _FRAMES_SHOWN:
         half = _FRAMES_SHOWN // 2
         frames[half:-half] = [f"  ... {len(frames) - 2 * half} more ..."]
     lines += frames
-    for part in seen.exceptions or ():
+    for part in error.exceptions or ():
         lines += ["", "one of these:", *_format_traceback(part)]
-    if seen.__cause__ is not None:
-        lines += ["", "caused by:", *_format_traceback(seen.__cause__)]
-    elif seen.__context__ is not None and not seen.__suppress_context__:
-        lines += ["", "while handling:", *_format_traceback(seen.__context__)]
+    if error.__cause__ is not None:
+        lines += ["", "caused by:", *_format_traceback(error.__cause__)]
+    elif error.__context__ is not None and not error.__suppress_context__:
+        lines += ["", "while handling:", *_format_traceback(error.__context__)]
     return lines
 
 
-def _message(text: str) -> str:
+def _format_message(text: str) -> str:
     text = redact(text.strip())
     text = text if len(text) <= _MESSAGE_LIMIT else text[:_MESSAGE_LIMIT] + " ..."
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def _place(error: BaseException) -> str:
-    """Find the innermost frame in our own code, or else the innermost frame."""
+def _locate(error: BaseException) -> str:
+    """Finds the innermost frame in our own code, or else the innermost frame."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if _is_ours(frame.filename)]
     chosen = (ours or list(frames))[-1:]
-    return "".join(f"{_short(frame.filename)}:{frame.lineno}" for frame in chosen)
+    return "".join(f"{_shorten_path(frame.filename)}:{frame.lineno}" for frame in chosen)
 
 
 def _is_ours(filename: str) -> bool:
@@ -156,8 +156,8 @@ def _is_ours(filename: str) -> bool:
     return path.is_relative_to(_PACKAGE) or path.is_relative_to(_PACKAGE.parent / "flow_core")
 
 
-def _short(filename: str) -> str:
-    """Shorten a path so that it shows no folders of the user."""
+def _shorten_path(filename: str) -> str:
+    """Shortens a path so that it shows no folders of the user."""
     path = Path(filename)
     if path.is_relative_to(_PACKAGE):
         return str(path.relative_to(_PACKAGE))

@@ -1,4 +1,4 @@
-"""`--demo`: starts the emulator with its sample project as a child process, and makes a config for it."""
+"""Implements `--demo`: starts the emulator with its sample project as a child process, and makes a config for it."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ _USER_VARIABLES = ("MITHRIL_", "FLOW_CONFIG", "FLOW_CONTEXT", "SSH_AUTH_SOCK", "
 
 @contextmanager
 def demo() -> Iterator[Config]:
-    """The config of the demo, as long as the block lasts. Nothing of the user is read or written.
+    """Runs the demo for the duration of the block and yields its config. Reads and writes no files of the user.
 
-    All files lie in a temporary directory that the emulator deletes when it ends, and it ends with this process,
-    however that ends. Raises FlowError where it doesn't start.
+    All files are in a temporary directory that the emulator deletes when it ends. The emulator ends with this process,
+    even if this process is killed. Raises FlowError if the emulator doesn't start.
     """
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="flow-demo-")).resolve()
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        stack.enter_context(_own_environment(folder))
+        stack.enter_context(_isolate_environment(folder))
         complaints = stack.enter_context(tempfile.TemporaryFile())
-        process = _start(folder, complaints)
-        stack.callback(_end, process)
-        details = _first_line(process)
-        complaint = _read(complaints)
+        process = _start_emulator(folder, complaints)
+        stack.callback(_end_emulator, process)
+        details = _read_details(process)
+        complaint = _read_complaint(complaints)
         if details is None:
             raise FlowError(f"the demo can't start: {complaint or 'its emulator prints nothing'}")
-        yield _config(folder, details, complaint)
+        yield _make_config(folder, details, complaint)
 
 
 @contextmanager
-def _own_environment(folder: Path) -> Iterator[None]:
+def _isolate_environment(folder: Path) -> Iterator[None]:
     """Removes the variables that lead to accounts, keys and files of the user, and restores them at the end.
 
     Temporary files of libraries are in the folder too: asyncssh creates some while it is imported.
@@ -58,7 +58,7 @@ def _own_environment(folder: Path) -> Iterator[None]:
         if name.startswith(_USER_VARIABLES):
             del os.environ[name]
     os.environ.update(FLOW_STATE_DIR=str(folder / "state"), TMPDIR=str(folder))
-    tempfile.tempdir = None  # it is looked up again
+    tempfile.tempdir = None  # Python finds it again on its next use
     try:
         yield
     finally:
@@ -67,7 +67,7 @@ def _own_environment(folder: Path) -> Iterator[None]:
         tempfile.tempdir = None
 
 
-def _start(folder: Path, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start_emulator(folder: Path, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "flow_core.emulator", "--sample", "--ends-with-stdin"]
     path = os.pathsep.join(filter(None, [str(_PACKAGES), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
@@ -76,12 +76,12 @@ def _start(folder: Path, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=complaints,
         env={**os.environ, "PYTHONPATH": path},
-        start_new_session=True,  # signals of the terminal are for the dashboard; the emulator ends with its stdin
+        start_new_session=True,  # the terminal's signals are for the dashboard; the emulator ends with its stdin
     )
 
 
-def _first_line(process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
-    """The line that the emulator prints once it can be used; None if it ended before, or time is up."""
+def _read_details(process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
+    """Returns the details that the emulator prints once it is ready; None if it ended before, or after a timeout."""
     assert process.stdout is not None
     data = b""
     deadline = time.monotonic() + _START_S
@@ -97,21 +97,21 @@ def _first_line(process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
     return details
 
 
-def _read(complaints: IO[bytes]) -> str:
-    """The last line that the emulator wrote to stderr."""
+def _read_complaint(complaints: IO[bytes]) -> str:
+    """Returns the last line that the emulator wrote to stderr."""
     complaints.seek(0)
     lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
     return lines[-1].removeprefix("emulator: ").removeprefix("the emulator can't start: ")[:_SHOWN] if lines else ""
 
 
-def _config(folder: Path, details: dict[str, Any], complaint: str) -> Config:
+def _make_config(folder: Path, details: dict[str, Any], complaint: str) -> Config:
     names = ("api_key", "project", "region", "ssh_key")
     settings = {name: details[name] for name in names} | {"api_url": details["url"]}
     problems = (ConfigError(f"in this demo, {complaint}"),) if complaint else ()
     return Config(folder / "config.yaml", (Context(NAME, "mithril", settings),), default=NAME, problems=problems)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end_emulator(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
     process.stdin.close()
     try:

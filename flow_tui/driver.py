@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 
 _READ_BYTES = 4096
 _TICK_S = 0.1
-_GUARD_AFTER_S = 0.3  # starting it takes a few milliseconds, which the first frame need not wait for
+_GUARD_AFTER_S = 0.3  # its start takes a few milliseconds, which would delay the first frame
 _DRAIN_S = 1.0
 _JOIN_S = 1.0
 
 
 class TtyDriver(LinuxDriver):
-    """Textual's driver with an output of its own. The app sets what is called, `on_lost` in any thread."""
+    """Textual's driver with its own output. The app sets the callbacks. `on_lost` is called in any thread."""
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
         self.on_lost: Callable[[], None] = lambda: None
-        """The terminal is gone."""
+        """Called when the terminal is closed."""
         self.on_caught_up: Callable[[], None] = lambda: None
-        """The terminal accepts output again, but has missed what was not drawn meanwhile."""
+        """Called when the terminal accepts output again; it lacks what was not drawn meanwhile."""
         self.on_restarted: Callable[[], None] = lambda: None
-        """The terminal is ours again, and blank."""
+        """Called when the app has the terminal again. It is blank then."""
         assert sys.__stderr__ is not None
         self._screen_fd = sys.__stderr__.fileno()
         self._encoding = sys.__stderr__.encoding or "utf-8"
@@ -54,8 +54,8 @@ class TtyDriver(LinuxDriver):
         self._guard_timer: asyncio.TimerHandle | None = None
         self._is_input_open = False
         self._was_started = False
-        signal.signal(signal.SIGTSTP, lambda *_: self._in_loop(self._stop))
-        signal.signal(signal.SIGCONT, lambda *_: self._in_loop(self._continue))
+        signal.signal(signal.SIGTSTP, lambda *_: self._call_in_loop(self._stop))
+        signal.signal(signal.SIGCONT, lambda *_: self._call_in_loop(self._continue))
 
     @property
     def can_draw(self) -> bool:
@@ -63,7 +63,7 @@ class TtyDriver(LinuxDriver):
         return self._output is not None and not self._output.is_behind
 
     def write(self, data: str) -> None:
-        """Takes what is to be written; it goes out with `flush`, at the latest when the event loop is idle."""
+        """Queues text. `flush` writes it, at the latest when the event loop is idle."""
         if self._output is None:
             return
         if not self._unsent:
@@ -77,8 +77,8 @@ class TtyDriver(LinuxDriver):
             self._output.write(text.encode(self._encoding, "replace"))
 
     def start_application_mode(self) -> None:
-        """Takes the terminal. In the background this stops the process until it is in the foreground again."""
-        self._await_foreground()
+        """Takes the terminal. A process in the background stops here until it is in the foreground again."""
+        self._wait_for_foreground()
         try:
             self.attrs_before = termios.tcgetattr(self.fileno)
             self._set_modes(self.attrs_before)
@@ -88,16 +88,16 @@ class TtyDriver(LinuxDriver):
         self._output = TtyOutput(self._screen_fd, self.on_caught_up, self.on_lost)
         self._in_band_window_resize = False
         signal.signal(signal.SIGWINCH, self._on_resize)
-        self._in_loop(self._send_size)
-        self._enter()
+        self._call_in_loop(self._send_size)
+        self._enter_screen()
         self._open_input()
         self._guard_timer = self._loop.call_later(_GUARD_AFTER_S, self._start_guard)
         if self._was_started:
-            self._in_loop(self.on_restarted)
+            self._call_in_loop(self.on_restarted)
         self._was_started = True
 
     def stop_application_mode(self) -> None:
-        """Gives the terminal back. Twice is safe."""
+        """Restores the terminal. Calling it again is safe."""
         output, self._output = self._output, None
         self._unsent.clear()
         if output is None:
@@ -116,22 +116,22 @@ class TtyDriver(LinuxDriver):
         signal.signal(signal.SIGWINCH, signal.SIG_DFL)
         self.exit_event.set()
         if self._key_thread is not None:
-            self._key_thread.join(_JOIN_S)  # it waits in `read` where another program took its key
+            self._key_thread.join(_JOIN_S)  # it waits in `read` if another program took its key
         self.exit_event.clear()
 
     def close(self) -> None:
         self.stop_application_mode()
 
     def process_message(self, message: Message) -> None:
-        if isinstance(message, InBandWindowResize):  # which writes, and only the loop's thread may
-            self._in_loop(super().process_message, message)
+        if isinstance(message, InBandWindowResize):  # writes, which only the loop's thread may do
+            self._call_in_loop(super().process_message, message)
         elif isinstance(message, events.CursorPosition) and (key := modified_f3(message)) is not None:
             super().process_message(key)
         else:
             super().process_message(message)
 
     def run_input_thread(self) -> None:
-        """Reads keys until the input is disabled. An end of file or an error means that the terminal is gone."""
+        """Reads keys until the input is disabled. An end of file or an error means that the terminal is closed."""
         parser = XTermParser(self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
         while not self.exit_event.is_set():
@@ -140,7 +140,7 @@ class TtyDriver(LinuxDriver):
                 if not data:
                     self.on_lost()
                     return
-                if text := decode(data):  # the first byte of a character is no text yet
+                if text := decode(data):  # the bytes may not be a whole character yet
                     self._process(parser.feed(text))
             self._process(parser.tick())
 
@@ -154,11 +154,11 @@ class TtyDriver(LinuxDriver):
         for message in messages:
             self.process_message(message)
 
-    def _in_loop(self, call: Callable[..., object], *arguments: Any) -> None:
+    def _call_in_loop(self, call: Callable[..., object], *arguments: Any) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call, *arguments)
 
-    def _enter(self) -> None:
+    def _enter_screen(self) -> None:
         self.write("\x1b[?1049h")
         self._enable_mouse_support()
         self.write("\x1b[?25l\x1b[?1004h")  # no cursor, focus events
@@ -175,13 +175,13 @@ class TtyDriver(LinuxDriver):
         self._key_thread = Thread(target=self._run_input_thread, name="textual-input", daemon=True)
         self._key_thread.start()
 
-    def _await_foreground(self) -> None:
+    def _wait_for_foreground(self) -> None:
         """Stops this process, as the system would, until its job is in the foreground."""
         while True:
             try:
                 if os.tcgetpgrp(self.fileno) == os.getpgrp():
                     return
-            except OSError:  # not our controlling terminal, so without jobs
+            except OSError:  # not the controlling terminal, which means no job control
                 return
             os.kill(os.getpid(), signal.SIGSTOP)
 
@@ -203,7 +203,7 @@ class TtyDriver(LinuxDriver):
 
     def _on_resize(self, *_: object) -> None:
         if not self._in_band_window_resize:
-            self._in_loop(self._send_size)
+            self._call_in_loop(self._send_size)
 
     def _send_size(self) -> None:
         size = Size(*self._get_terminal_size())
@@ -225,14 +225,14 @@ class TtyDriver(LinuxDriver):
             guard.leave_it()
 
     def _stop(self) -> None:
-        """SIGTSTP: the shell gets a terminal in order before this process stops."""
+        """Handles SIGTSTP: restores the terminal for the shell before this process stops."""
         if self._auto_restart and self._output is not None:
             self.suspend_application_mode()
             self._must_signal_resume = True
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def _continue(self) -> None:
-        """SIGCONT: the terminal may be in any state, also after a SIGSTOP, which no handler sees."""
+        """Handles SIGCONT: sets up the terminal again, which may be in any state. SIGSTOP itself can't be handled."""
         if not self._auto_restart:
             return
         self.suspend_application_mode()

@@ -1,4 +1,4 @@
-"""Pure: models -> the words on screen."""
+"""Formats models as the words on the screen. No side effects."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ GLYPHS = {
 
 
 def state(task: TaskRecord) -> str:
-    """A glyph and the word, so that colour is never the only sign."""
+    """Formats the state as a glyph and a word, so that colour is never the only sign."""
     return f"{GLYPHS[task.status]} {task.status.value}"
 
 
 def duration(seconds: float | None) -> str:
-    """Two units at most: 4s, 3m10s, 2h05m, 3d4h."""
+    """Formats a duration with at most two units: "4s", "3m10s", "2h05m", "3d4h"; "-" for None."""
     if seconds is None:
         return "-"
     whole = max(0, int(seconds))
@@ -43,24 +43,24 @@ def duration(seconds: float | None) -> str:
 
 
 def age(moment: datetime | None, now: datetime | None = None) -> str:
-    """How long ago; a clock that was set back counts as now."""
+    """Formats how long ago a moment was. A moment in the future counts as now."""
     return "-" if moment is None else duration(((now or datetime.now(UTC)) - moment).total_seconds())
 
 
 def ran_for(task: TaskRecord, now: datetime | None = None) -> str:
-    """How long the task has run, or ran."""
+    """Formats how long the task has run, or ran."""
     if task.started_at is None:
         return "-"
     return duration(((task.completed_at or now or datetime.now(UTC)) - task.started_at).total_seconds())
 
 
 def gpus(task: TaskRecord) -> str:
-    """2xA100, or - for a task without one."""
+    """Formats the GPUs of a task: "2xA100"; "-" for a task without GPUs."""
     return f"{task.gpu_count}x{(task.gpu_type or 'gpu').upper()}" if task.gpu_count else "-"
 
 
 def attempt(task: TaskRecord) -> str:
-    """From 1: "2 of 4" where retries were asked for, "2" after another one, "" for the only one."""
+    """Formats the attempt, counted from 1: "2 of 4" if the task has retries; else "2", and "" for the first one."""
     retries = task.config.get("retries")
     more = retries.get("max_retries") if isinstance(retries, Mapping) else retries
     if isinstance(more, int) and more > 0:
@@ -69,19 +69,19 @@ def attempt(task: TaskRecord) -> str:
 
 
 def note(task: TaskRecord) -> str:
-    """What there is to say beyond the status: why it waits, how it ended."""
+    """Returns what the status doesn't tell: why the task waits, or how it ended; may be empty."""
     if task.message:
         return task.message.removeprefix(f"{task.status.value}, ")
     return f"exit {task.exit_code}" if task.exit_code else ""
 
 
 def size(size_gb: int) -> str:
-    """Gigabytes, from 1,024 on terabytes."""
+    """Formats a size in gigabytes, or in terabytes from 1,024 GB on."""
     return f"{size_gb / 1024:.1f}T" if size_gb >= 1024 else f"{size_gb}G"
 
 
 def disk_size(count: int) -> str:
-    """Bytes, in steps of a thousand: 512 B, 4.1 kB, 12.3 MB."""
+    """Formats a number of bytes in decimal units: "512 B", "4.1 kB", "12.3 MB"."""
     amount, units = float(count), ["B", "kB", "MB", "GB", "TB"]
     while amount >= 1000 and len(units) > 1:
         amount, units = amount / 1000, units[1:]
@@ -93,22 +93,22 @@ def price(usd_per_hour: Decimal | float | None) -> str:
 
 
 def hourly(usd: Decimal | float) -> str:
-    """$1,234.50/h."""
+    """Formats USD per hour: "$1,234.50/h"."""
     return f"${usd:,.2f}/h"
 
 
 def sums(usd: Decimal, instances: int) -> str:
-    """What so many instances cost an hour, each and in all."""
+    """Formats the hourly cost of `instances` instances: of each and in total."""
     return f"{hourly(usd)} each, {hourly(usd * instances)} in all" if instances != 1 else hourly(usd)
 
 
 def gpu_price(instance: AvailableInstance) -> str:
-    """USD per hour and GPU."""
+    """Formats the price per GPU, in USD per hour; "-" without GPUs."""
     return price(instance.price_per_hour / instance.gpu_count) if instance.gpu_count else "-"
 
 
 def free_of(instance: AvailableInstance) -> str:
-    """How many GPUs are free: "1 of 4", or - where there are none or the provider doesn't say."""
+    """Formats the number of free GPUs: "1 of 4"; "-" if the provider reports none, also for a type without GPUs."""
     if instance.free_gpus is None:
         return "-"
     return str(instance.free_gpus) if instance.total_gpus is None else f"{instance.free_gpus} of {instance.total_gpus}"

@@ -1,4 +1,4 @@
-"""Skips frames while the terminal accepts no output, and draws what was skipped in one frame afterwards."""
+"""Skips frames while the terminal accepts no output, and draws the skipped regions in one frame afterwards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BATCH_S = 0.01
 
 
 class PacedFrames(_App):
-    """App mixin. Put it before App in the bases."""
+    """An app mixin. Put it before App in the bases."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -35,7 +35,7 @@ class PacedFrames(_App):
         self._missed_on: Screen[Any] | None = None
 
     def hang_up(self) -> None:
-        """The terminal is gone. Called in any thread."""
+        """Ends the app because the terminal is closed. May be called in any thread."""
         self.call_later(self.exit)
 
     def get_driver_class(self) -> type[Driver]:
@@ -52,22 +52,22 @@ class PacedFrames(_App):
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         if isinstance(self._driver, TtyDriver) and not self._driver.can_draw:
-            self._miss(screen, renderable)
+            self._record_skipped_frame(screen, renderable)
         else:
             super()._display(screen, renderable)
-        _keep_waiting(screen)
+        _repeat_update_requests(screen)
 
-    def _miss(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+    def _record_skipped_frame(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         if isinstance(renderable, ChopsUpdate) and screen is (self._missed_on or screen):
             self._missed |= {Region(x, y, end - x, 1) for y, x, end in renderable.spans}
         elif renderable is not None:
-            self._missed.add(_whole(screen))
+            self._missed.add(_whole_region(screen))
         if len(self._missed) > _REGIONS_MAX:
-            self._missed = {_whole(screen)}
+            self._missed = {_whole_region(screen)}
         self._missed_on = screen
 
     def _draw_missed(self) -> None:
-        if self._batch_count:  # nothing can be drawn now
+        if self._batch_count:  # drawing is suspended
             asyncio.get_running_loop().call_later(_BATCH_S, self._draw_missed)
             return
         missed, on = self._missed, self._missed_on
@@ -75,13 +75,13 @@ class PacedFrames(_App):
         if on is None or not self._running or not self.screen_stack:
             return
         screen = self.screen
-        whole = _whole(screen)
+        whole = _whole_region(screen)
         regions = {whole} if on is not screen else {region.intersection(whole) for region in missed}
         self._draw(screen, {region for region in regions if region})
 
     def _draw_all(self) -> None:
         if self.screen_stack:
-            self._missed, self._missed_on = {_whole(self.screen)}, self.screen
+            self._missed, self._missed_on = {_whole_region(self.screen)}, self.screen
             self._draw_missed()
 
     def _draw(self, screen: Screen[Any], regions: set[Region]) -> None:
@@ -89,13 +89,13 @@ class PacedFrames(_App):
         screen._compositor_refresh()
 
 
-def _keep_waiting(screen: Screen[Any]) -> None:
-    """Ask again for widgets that the frame didn't draw: after each frame, a screen forgets all requests of widgets."""
+def _repeat_update_requests(screen: Screen[Any]) -> None:
+    """Repeats the requests of widgets that the frame didn't draw. A screen forgets all requests after each frame."""
     for widget in screen._dirty_widgets & screen._compositor.visible_widgets.keys():
         if widget._repaint_regions:
             screen.post_message(Update(widget))
 
 
-def _whole(screen: Screen[Any]) -> Region:
-    """The region that is laid out; empty for a screen that was just opened."""
+def _whole_region(screen: Screen[Any]) -> Region:
+    """Returns the region of the whole screen; empty for a screen that was just opened."""
     return screen._compositor.size.region

@@ -1,4 +1,4 @@
-"""Holds the keys that are typed between the action that opens a shell and the moment when the shell has the focus."""
+"""Holds the keys that the user types after the action that opens a shell, until the shell has the focus."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Typed = events.Key | events.Paste
 
 
 class KeyHold:
-    """Holds keys while `screen` is on top; the keys of a dialog above it are never held.
+    """A hold of the keys that are typed while `screen` is on top. Keys of a dialog above it are never held.
 
     A hold ends in one of these ways:
     - The shell has the focus and gets the keys (`hand_over`).
-    - The shell could not be opened (`end`). The keys are dropped, and so is what follows until the user pauses: it is
-      the rest of what was meant for the shell, and must not act as commands of the dashboard.
+    - The shell could not be opened (`end`). The keys are dropped. So are the keys that follow without a pause: they are
+      meant for the shell and must not act as commands of the dashboard.
     - The user presses escape. The keys are dropped and `stop` is called.
     """
 
     def __init__(self, screen: Widget, stop: Callable[[], None], waiting: Sequence[Typed]) -> None:
-        """`waiting` is the input that was typed before and is not handled yet."""
+        """Starts the hold. `waiting` is the input that was typed before and is not handled yet."""
         self._screen = screen
         self.stop = stop
         self._waiting = waiting
@@ -35,7 +35,7 @@ class KeyHold:
         self.is_over = False
 
     def takes(self, event: Typed, screen: Widget) -> bool:
-        """True if the event is held or dropped here instead of reaching the focused widget of `screen`."""
+        """Holds or drops the event if it must not reach the focused widget of `screen`. Returns whether it did."""
         if self.is_over or screen is not self._screen:
             return False
         if self._drops_until is not None:
@@ -51,7 +51,7 @@ class KeyHold:
         return True
 
     def hand_over(self, shell: Widget) -> None:
-        """Give the keys to the shell in the order in which they were typed. Drops them if it has no focus."""
+        """Gives the keys to the shell in the order in which they were typed. Drops them if the shell has no focus."""
         if self.is_over or self._drops_until is not None:
             return
         if not shell.is_attached or shell.screen.focused is not shell:
@@ -59,10 +59,10 @@ class KeyHold:
             return
         self.is_over = True
         for event in self._held:
-            shell._forward_event(event)  # as the app does it; nothing that is typed later can be faster
+            shell._forward_event(event)  # as the app does, so that no later key can overtake these
 
     def end(self) -> None:
-        """Drop the keys. Does nothing once the shell has them."""
+        """Drops the keys. Does nothing once the shell has them."""
         if self.is_over or self._drops_until is not None:
             return
         if self._held:
@@ -71,14 +71,14 @@ class KeyHold:
             self.is_over = True
 
     def refuse(self) -> None:
-        """The key can't open a shell: drop what was typed together with it."""
+        """Drops the keys that were typed together with a key that can't open a shell."""
         if self._waiting:
             self.drop_until_pause()
         else:
             self.is_over = True
 
     def drop_until_pause(self) -> None:
-        """Drop the keys, and what follows them without a pause."""
+        """Drops the keys, and those that follow without a pause."""
         self._held.clear()
         self._drops_until = time.monotonic() + _PAUSE_S
         self._screen.app.bell()

@@ -1,4 +1,4 @@
-"""Names of keys: as users write them, as Textual calls them, and as the screen shows them."""
+"""Converts names of keys: as users write them, as Textual calls them, and as the screen shows them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _SHORT = {"escape": "esc", "pagedown": "pgdn", "pageup": "pgup"}
 
 
 def parse_key(text: str) -> str | None:
-    """Textual's name of one key that a user wrote, such as "ctrl+x", "^x", "?" or "pgdn"; None for what is no key."""
+    """Returns Textual's name of a key that a user wrote, such as "ctrl+x", "^x", "?" or "pgdn"; None if unknown."""
     text = text.strip()
     if len(text) == 2 and text[0] == "^":
         text = f"ctrl+{text[1]}"
     head, plus, name = text.rpartition("+")
-    if not name:  # the key is + itself
+    if not name:  # the key is "+" itself
         head, plus, name = (text[:-2], "+", "+") if text.endswith("++") else ("", "", text)
     modifiers = head.lower().split("+") if plus else []
     if not _MODIFIERS.issuperset(modifiers) or len(set(modifiers)) < len(modifiers):
@@ -44,20 +44,20 @@ def parse_key(text: str) -> str | None:
 
 
 def parse_keys(text: str) -> tuple[str, ...] | None:
-    """The same for keys that are separated by commas; None where one of them is no key."""
+    """Parses keys that are separated by commas, as `parse_key` does; None if one of them is no key."""
     found = [parse_key(part) for part in text.split(",")]
     keys = tuple(key for key in found if key is not None)
     return keys if len(keys) == len(found) else None
 
 
 def short_key(key: str) -> str:
-    """A key as it stands in the footer and the help: "ctrl+d" -> "^d", "question_mark" -> "?"."""
+    """Formats a key for the footer and the help: "ctrl+d" -> "^d", "question_mark" -> "?"."""
     written = written_key(key)
     return f"^{written.removeprefix('ctrl+')}" if written.startswith("ctrl+") else written
 
 
 def written_key(key: str) -> str:
-    """A key as it stands in a sentence: "ctrl+right_square_bracket" -> "ctrl+]", "escape" -> "esc"."""
+    """Formats a key for a sentence: "ctrl+right_square_bracket" -> "ctrl+]", "escape" -> "esc"."""
     head, plus, name = key.rpartition("+")
     return f"{head}{plus}{_SHORT.get(name) or _SYMBOLS.get(name, name)}"
 

@@ -2,11 +2,11 @@
 
 Textual hands a key to the widget that has the focus at that moment and carries out its binding later, after the event
 has bubbled up. Keys that arrive together (a slow link, a busy machine) would then reach the widget that had the focus
-before. Here a key waits until the one before it has been handled: stopped by a widget, or bubbled back to the app; and
-after a key that opened a screen, until that screen can take keys.
+before. Here, a key waits until the previous key has been handled: a widget stopped it, or it bubbled back to the app.
+After a key that opened a screen, the next key also waits until that screen can take keys.
 
-A time limit can't tell a lost key from a busy machine. A key is lost when the widget that has it is gone. The other
-limits count turns of the event loop, which are as slow as the machine.
+A time limit can't distinguish a lost key from a busy machine. A key is lost when the widget that has it is removed. The
+other limits count turns of the event loop, which are as slow as the machine.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ else:
 _WAITING_MAX = 4096
 _TURN_S = 0.005
 _AFTER_BINDING_TURNS = 6  # an action may open its screen from a worker
-_READY_TURNS = 100  # a screen without anything to focus takes keys itself
-_LOST_TURNS = 400  # a widget that neither stops a key nor hands it up must not hold the keyboard for ever
+_READY_TURNS = 100  # a screen without a focusable widget takes keys itself
+_LOST_TURNS = 400  # a widget that keeps a key must not block the keyboard
 
 
 def _do_nothing() -> None:
-    """Default of `stop`: escape does nothing but drop the keys."""
+    """Does nothing. The default of `stop`: escape then only drops the keys."""
 
 
 def hold_keys(screen: Screen[Any], stop: Callable[[], None] = _do_nothing) -> KeyHold:
-    """Holds what is typed on this screen from now on for a shell that is being opened.
+    """Holds the keys that are typed on this screen from now on, for a shell that is being opened.
 
     The caller must end the hold. `stop` is called when the user presses escape meanwhile.
     """
@@ -52,7 +52,7 @@ def hold_keys(screen: Screen[Any], stop: Callable[[], None] = _do_nothing) -> Ke
 
 
 class KeyQueue(_App):
-    """App mixin: handles the next key only after the previous one. Put it before App in the bases."""
+    """An app mixin that handles the next key only after the previous one. Put it before App in the bases."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -86,16 +86,16 @@ class KeyQueue(_App):
     async def _start(self, event: events.Key | events.Paste) -> None:
         self._under_way = event
         if self._is_held(event):
-            self._go_on()
+            self._start_next()
             return
         if isinstance(event, events.Paste):
             await super().on_event(event)
-            self._go_on()  # it is in the queue of the widget that it is for
+            self._start_next()  # the target widget has it in its queue
             return
         self._began, self._began_on = event, self.screen
         self._holder = self.focused or self.screen
         self._follow(event)
-        asyncio.get_running_loop().call_later(_TURN_S, self._look_for, event, _LOST_TURNS)
+        asyncio.get_running_loop().call_later(_TURN_S, self._poll_event, event, _LOST_TURNS)
         await super().on_event(event)
         if not event.is_forwarded:  # a priority binding took it
             self._done(event)
@@ -109,66 +109,66 @@ class KeyQueue(_App):
         return is_held
 
     def _follow(self, event: events.Key) -> None:
-        """Track which widget has the event, and when a widget stops it."""
+        """Tracks which widget has the event, and when a widget stops it."""
         stop, bubble_to = event.stop, event._bubble_to
 
-        def stopped(stop_now: bool = True) -> events.Key:
+        def stop_and_note(stop_now: bool = True) -> events.Key:
             stop(stop_now)
-            asyncio.get_running_loop().call_soon(self._stopped, event, active_message_pump.get(None))
+            asyncio.get_running_loop().call_soon(self._handle_stop, event, active_message_pump.get(None))
             return event
 
-        def bubbled(parent: MessagePump) -> None:
+        def bubble_and_note(parent: MessagePump) -> None:
             self._holder = parent
             bubble_to(parent)
 
-        event.stop = stopped  # type: ignore[method-assign, assignment]
-        event._bubble_to = bubbled  # type: ignore[method-assign, assignment]
+        event.stop = stop_and_note  # type: ignore[method-assign, assignment]
+        event._bubble_to = bubble_and_note  # type: ignore[method-assign, assignment]
 
-    def _stopped(self, event: events.Key, by: MessagePump | None) -> None:
-        """A screen also stops what it hands up to the app, which carries out the binding only then."""
+    def _handle_stop(self, event: events.Key, by: MessagePump | None) -> None:
+        """Ends the event if a widget stopped it. A screen also stops a key whose binding the app still has to run."""
         if not (isinstance(by, Screen) and self._holder is self):
             self._done(event)
 
-    def _look_for(self, event: events.Key, turns: int) -> None:
+    def _poll_event(self, event: events.Key, turns: int) -> None:
         if self._began is not event:
             return
         if turns <= 0 or not _is_alive(self._holder):
             self._done(event)
         else:
-            asyncio.get_running_loop().call_later(_TURN_S, self._look_for, event, turns - 1)
+            asyncio.get_running_loop().call_later(_TURN_S, self._poll_event, event, turns - 1)
 
     def _done(self, event: events.Key | events.Paste, turns: int = 0) -> None:
         if self._under_way is not event or self._began is not event:
             return
         self._began = None
         if turns and self._typed:
-            self._await_binding(turns)
+            self._wait_for_binding(turns)
         else:
-            self._go_on()
+            self._start_next()
 
-    def _await_binding(self, turns: int) -> None:
+    def _wait_for_binding(self, turns: int) -> None:
         if not self.screen_stack:
             return
         if self.screen is not self._began_on:
-            self._await_focus(_READY_TURNS)
+            self._wait_for_focus(_READY_TURNS)
         elif turns <= 0:
-            self._go_on()
+            self._start_next()
         else:
-            asyncio.get_running_loop().call_later(_TURN_S, self._await_binding, turns - 1)
+            asyncio.get_running_loop().call_later(_TURN_S, self._wait_for_binding, turns - 1)
 
-    def _await_focus(self, turns: int) -> None:
-        """A screen that was just opened takes keys once something in it has the focus."""
+    def _wait_for_focus(self, turns: int) -> None:
+        """Starts the next key once the new screen has a focused widget, because only then it takes keys."""
         if not self.screen_stack:
             return
         if self.screen.focused is not None or turns <= 0:
-            self._go_on()
+            self._start_next()
         else:
-            asyncio.get_running_loop().call_later(_TURN_S, self._await_focus, turns - 1)
+            asyncio.get_running_loop().call_later(_TURN_S, self._wait_for_focus, turns - 1)
 
-    def _go_on(self) -> None:
+    def _start_next(self) -> None:
         self._under_way = self._typed.popleft() if self._typed else None
         if self._under_way is not None:
-            self.post_message(self._under_way)  # what is typed meanwhile waits its turn
+            self.post_message(self._under_way)  # keys that are typed meanwhile are queued
 
 
 def _is_alive(pump: MessagePump | None) -> bool:

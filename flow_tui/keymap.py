@@ -1,4 +1,4 @@
-"""The keymap: every action with the user's keys, else the default ones. Footer, help and palette read it."""
+"""The keymap: every action with the user's keys or the default keys. Footer, help and palette use it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NO_KEYS: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Keymap:
-    """All actions, in the order in which they are listed. `own` holds the user's keys by action id."""
+    """A keymap. It has all actions in the order in which they are listed. `own` has the user's keys by action id."""
 
     def __init__(self, actions: Sequence[Action[Any]], own: Mapping[str, Sequence[str]] = _NO_KEYS) -> None:
         self.actions = tuple(actions)
@@ -27,27 +27,27 @@ class Keymap:
         return action_id in self._by_id
 
     def of(self, noun: str) -> tuple[Action[Any], ...]:
-        """The actions of a pane, or those of the whole dashboard ("app")."""
+        """Returns the actions of a pane, or those of the whole dashboard ("app")."""
         return tuple(action for action in self.actions if action.noun == noun)
 
     def keys_of(self, action_id: str) -> tuple[str, ...]:
-        """As Textual names them."""
+        """Returns the keys of an action, by Textual's names."""
         return self._own.get(action_id) or self._by_id[action_id].default_keys
 
     def short(self, action_id: str) -> str:
-        """The first key, as the footer and the palette show it: "^n", "?"."""
+        """Returns the first key as the footer and the palette show it: "^n", "?"."""
         return short_key(self.keys_of(action_id)[0])
 
     def written(self, action_id: str) -> str:
-        """The first key, as a sentence shows it: "ctrl+n", "?"."""
+        """Returns the first key as a sentence shows it: "ctrl+n", "?"."""
         return written_key(self.keys_of(action_id)[0])
 
 
 def find_clash(actions: Sequence[Action[Any]], own: Mapping[str, Sequence[str]]) -> tuple[str, str, str] | None:
-    """The first of the user's keys, by action id, that is also the key of another action where both act.
+    """Finds the first of the user's keys that is also the key of another action that can act in the same pane.
 
-    Returns the action's id, that of the other action and the key; None where each key has one meaning. Of two of the
-    user's own keys, the later one is the one that clashes. Overlaps among the default keys are on purpose.
+    Returns the id of the action, the id of the other action and the key; None if there is no clash. If both keys are
+    the user's, the later one clashes. Overlaps among the default keys are intended.
     """
     by_id = {action.id: action for action in actions}
     ids = list(own)
@@ -56,10 +56,10 @@ def find_clash(actions: Sequence[Action[Any]], own: Mapping[str, Sequence[str]])
         for other in actions:
             if other.id == action_id or other.id in ids[number + 1 :] or not _act_together(action, other):
                 continue
-            taken = own.get(other.id) or other.default_keys
+            other_keys = own.get(other.id) or other.default_keys
             for key in own[action_id]:
                 is_default = key in action.default_keys and key in other.default_keys
-                if key in taken and not is_default:
+                if key in other_keys and not is_default:
                     return action_id, other.id, key
     return None
 

@@ -1,4 +1,4 @@
-"""Notices: the same text is on screen once, and warnings and errors can be read again later."""
+"""Notices: shows equal texts only once, and keeps warnings and errors for later reading."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class PastNotices:
 
 
 class Notices(_App):
-    """Put before App among the bases."""
+    """An app mixin for notices. Put it before App in the bases."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.past_notices = PastNotices()
 
     def on_notify(self, event: Notify) -> None:
-        """Runs before Textual's own handler, which shows the new notice."""
+        """Removes an equal notice and keeps a warning or error. Textual's own handler then shows the new notice."""
         notice = event.notification
         self._remove_equal(notice)
         if notice.severity != "information":
@@ -66,7 +66,7 @@ class Notices(_App):
                 self._remove_toast(shown)
 
     def _remove_toast(self, notice: Notification) -> None:
-        """On screens below this one, Textual removes it once they are on top again."""
+        """Removes the toast from this screen. On screens below, Textual removes it once they are on top again."""
         for toast in self.screen.query(Toast) if self.screen_stack else ():
             if toast._notification is notice and isinstance(toast.parent, ToastHolder):
                 toast.parent.remove()

@@ -1,4 +1,4 @@
-"""The dashboard's own settings in the config file, and what is wrong with them."""
+"""Reads the dashboard's own settings in the config file, and collects what is wrong with them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _ACTION_IDS = tuple(action.id for action in ACTIONS)
 
 @dataclass(frozen=True, slots=True)
 class OwnSettings:
-    """What the file says, with the default for each part that is missing or can't be used.
+    """The settings of the file, with the default for each one that is missing or invalid.
 
-    `keys` maps action ids to Textual's names of keys. `problems` has one error for each part that can't be used.
+    `keys` maps action ids to Textual's names of keys. `problems` has one error for each invalid part.
     """
 
     theme: str
@@ -34,7 +34,7 @@ class OwnSettings:
 
 
 def read_own_settings(config: Config, themes: Collection[str]) -> OwnSettings:
-    """Reads the table `dashboard` of the file. `themes` are the names that there are."""
+    """Reads the table `dashboard` of the file. `themes` are the names of the available themes."""
     reader = _SettingsReader(config)
     for name in config.dashboard:
         if name not in _SETTINGS:
@@ -46,7 +46,7 @@ def read_own_settings(config: Config, themes: Collection[str]) -> OwnSettings:
 
 
 class _SettingsReader:
-    """Reads each setting, and collects a problem for each part that can't be used."""
+    """A reader of the settings. It collects a problem for each invalid part."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -59,12 +59,12 @@ class _SettingsReader:
         theme = self._config.dashboard.get("theme")
         if theme is None or theme in themes:
             return DEFAULT if theme is None else str(theme)
-        hint = _closest(str(theme), themes) or f"there are: {', '.join(sorted(themes))}."
+        hint = _suggest(str(theme), themes) or f"there are: {', '.join(sorted(themes))}."
         self.complain("theme", f"there is no theme {printable(repr(theme))}; {hint} Using {DEFAULT}.")
         return DEFAULT
 
     def read_only(self) -> bool:
-        """A value that can't be read counts as true: whoever wrote it wanted no changes by accident."""
+        """Reads `read_only`. An invalid value counts as true, because the user wanted to prevent changes."""
         value = self._config.dashboard.get("read_only", False)
         if not isinstance(value, bool):
             self.complain("read_only", "must be true or false; the dashboard is read-only until it is")
@@ -90,7 +90,7 @@ class _SettingsReader:
         if not isinstance(table, dict):
             self.complain("keys", "must be a table of action ids and keys")
             return {}
-        read = {str(action_id): self._keys_of(str(action_id), value) for action_id, value in table.items()}
+        read = {str(action_id): self._parse_action_keys(str(action_id), value) for action_id, value in table.items()}
         own = {action_id: keys for action_id, keys in read.items() if keys}
         while clash := find_clash(ACTIONS, own):
             action_id, other_id, key = clash
@@ -98,11 +98,11 @@ class _SettingsReader:
             del own[action_id]
         return own
 
-    def _keys_of(self, action_id: str, value: object) -> tuple[str, ...]:
-        """Empty where they can't be used."""
+    def _parse_action_keys(self, action_id: str, value: object) -> tuple[str, ...]:
+        """Returns the keys of an action; empty if they are invalid."""
         where = f"keys.{action_id}"
         if action_id not in _ACTION_IDS:
-            hint = _closest(action_id, _ACTION_IDS) or "? shows the id of each action"
+            hint = _suggest(action_id, _ACTION_IDS) or "? shows the id of each action"
             self.complain(where, f"there is no action {printable(repr(action_id))}; {hint}")
             return ()
         written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -116,6 +116,6 @@ class _SettingsReader:
         return keys
 
 
-def _closest(written: str, known: Collection[str]) -> str:
-    found = get_close_matches(written, list(known), n=1)
+def _suggest(name: str, known: Collection[str]) -> str:
+    found = get_close_matches(name, list(known), n=1)
     return f"did you mean {found[0]}?" if found else ""

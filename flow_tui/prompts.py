@@ -1,7 +1,7 @@
-"""The prompts of hosts (host keys, passphrases, codes) that wait for the user's answer. Equal prompts are shown once.
+"""The prompts of hosts (host keys, passphrases, codes) that wait for the user's answer.
 
-Most prompts come from pollers, which ask again within seconds. Equal prompts wait for one answer together, and a
-refusal holds until the user tries again.
+Most prompts come from pollers, which ask again within seconds. Therefore equal prompts are shown once and share one
+answer, and a refusal holds until the user tries again.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flow_core.prompter import HostKeyPrompt, LoginProgress, SecretPrompt
 
-_AT_IT_S = 10.0  # what the same host asks so soon after an answer belongs to it: the next attempt, a second factor
+_FOLLOW_UP_S = 10.0  # a prompt this soon after an answer to the same host belongs to the same login
 
 
 class PendingPrompt:
-    """A prompt that waits for its answer on behalf of `contexts`. `summary` is a few words, some of them foreign.
+    """A prompt of `contexts` that waits for its answer. `summary` is a few words, some of them foreign.
 
     Prompts with an equal `same` share one answer. A refusal holds for every prompt with an equal `refusal`. `done` has
-    a result once the prompt was answered, and is cancelled once nobody waits for the answer.
+    a result once the prompt was answered, and is cancelled once no caller waits for the answer.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PendingPrompt:
 
 
 class PromptQueue:
-    """Asks the user for the dashboard's clients. Listeners are called after each change of `open`."""
+    """The queue of prompts of the dashboard's clients. Listeners are called after each change of `open`."""
 
     def __init__(self) -> None:
         self._open: list[PendingPrompt] = []
@@ -66,7 +66,9 @@ class PromptQueue:
     async def confirm_host_key(self, key: HostKeyPrompt) -> bool:
         same, refusal = replace(key, context=""), (key.host, key.fingerprint)
         return (
-            await self._ask(PendingPrompt(key, f"{key.host} shows an unknown key", same=same, refusal=refusal))
+            await self._wait_for_answer(
+                PendingPrompt(key, f"{key.host} shows an unknown key", same=same, refusal=refusal)
+            )
             is not None
         )
 
@@ -74,29 +76,31 @@ class PromptQueue:
         same: object = replace(question, context="")
         refusal: Hashable = (question.host, question.kind, question.prompt)
         if question.kind == "code":
-            same = object()  # it is good for one login only, so each asks for its own
-            refusal = (question.host, question.kind)  # whose words may be others every time
+            same = object()  # a code is valid for one login, so no two prompts are equal
+            refusal = (question.host, question.kind)  # the host's words may differ each time
         what = "asks something" if question.kind == "code" else f"asks for a {question.kind}"
-        return await self._ask(PendingPrompt(question, f"{question.host} {what}", same=same, refusal=refusal))
+        return await self._wait_for_answer(
+            PendingPrompt(question, f"{question.host} {what}", same=same, refusal=refusal)
+        )
 
     async def show_login_progress(self, wait: LoginProgress) -> None:
-        """Once the user stopped a wait, later ones for the same end at once until they try again by hand."""
+        """Shows that a login waits. Once the user stops it, later waits end immediately until the user tries again."""
         same, summary = replace(wait, context=""), f"waiting for {wait.host} {wait.what}"
-        await self._ask(PendingPrompt(wait, summary, same=same, refusal=(wait.host, wait.what)))
+        await self._wait_for_answer(PendingPrompt(wait, summary, same=same, refusal=(wait.host, wait.what)))
 
     def is_urgent(self, pending: PendingPrompt) -> bool:
-        """Whether the user waits for this context, or has just given a wrong answer."""
+        """Returns whether the user waits for this context, or has just given a wrong answer."""
         return (
             any(self._foreground[context] for context in pending.contexts) or getattr(pending.prompt, "attempt", 1) > 1
         )
 
     def is_next(self, pending: PendingPrompt) -> bool:
-        """Whether it follows an answer to the same host, such as a passphrase after the host's key."""
+        """Returns whether the prompt follows an answer to the same host, such as a passphrase after the host's key."""
         answered_at = self._answered_at.get(pending.prompt.host)
-        return answered_at is not None and pending.done.get_loop().time() - answered_at < _AT_IT_S
+        return answered_at is not None and pending.done.get_loop().time() - answered_at < _FOLLOW_UP_S
 
     def settle(self, pending: PendingPrompt, answer: str | None) -> None:
-        """Gives the answer to all who wait; None refuses. Does nothing when nobody waits any more."""
+        """Gives the answer to every waiting caller; None refuses. Does nothing if no caller waits any more."""
         if pending.done.done():
             return
         if answer is None:
@@ -109,7 +113,7 @@ class PromptQueue:
 
     @contextmanager
     def foreground(self, context: str) -> Iterator[None]:
-        """Inside, the user waits for this context: its prompts are urgent, and refused ones may be asked again."""
+        """Marks a block in which the user waits for this context. Its prompts are urgent; its refusals are dropped."""
         self.forget_refusals(context)
         self._foreground[context] += 1
         self._notify()
@@ -119,7 +123,7 @@ class PromptQueue:
             self._foreground[context] -= 1
 
     def forget_refusals(self, context: str | None = None) -> None:
-        """Lets the prompts that were refused in this context, or in any, be asked again."""
+        """Allows the prompts that were refused in this context, or in any, to be shown again."""
         for refusal, contexts in tuple(self._refused.items()):
             if context is None or context in contexts:
                 del self._refused[refusal]
@@ -127,12 +131,12 @@ class PromptQueue:
     def subscribe(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
 
-    async def _ask(self, new: PendingPrompt) -> str | None:
+    async def _wait_for_answer(self, new: PendingPrompt) -> str | None:
         context = new.prompt.context
         if (contexts := self._refused.get(new.refusal)) is not None:
             contexts.add(context)
             return None
-        pending = next((one for one in self._open if one.same == new.same), new)
+        pending = next((other for other in self._open if other.same == new.same), new)
         if pending is new:
             self._open.append(pending)
         pending.contexts.append(context)
@@ -141,9 +145,9 @@ class PromptQueue:
             await asyncio.shield(pending.done)
             return pending.answer
         finally:
-            self._leave(pending, context)
+            self._remove_caller(pending, context)
 
-    def _leave(self, pending: PendingPrompt, context: str) -> None:
+    def _remove_caller(self, pending: PendingPrompt, context: str) -> None:
         pending.contexts.remove(context)
         if pending.contexts:
             return

@@ -13,8 +13,8 @@ _PRIVATE_KEY = re.compile(r"-----BEGIN [^-]*PRIVATE KEY-----.*?(?:-----END [^-]*
 _REJECTED_INPUT = re.compile(r"(input_value=).*?(?=, input_type=|\Z)", re.DOTALL)
 _URL_LOGIN = re.compile(r"(://)[^/\s@]+@")
 _AUTHORIZED = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]+", re.IGNORECASE)
-# A name of a secret and its value, but not the name of an exception, such as KeyError. The repeats are bounded,
-# so that a message of any size takes little time.
+# The name of a secret and its value, but not the name of an exception, such as KeyError. The repeats are bounded,
+# so that even a long message takes little time.
 _NAMED_VALUE = re.compile(
     r"""((?:key|token|secret|passw|passphrase|credential|cookie|auth)(?!\w{0,40}(?:Error|Exception))[\w.-]{0,40}
         ["']?\s{0,4}[=:]\s{0,4})
@@ -30,10 +30,10 @@ _LONG_WORD = re.compile(r"[A-Za-z0-9_+/=-]{24,}")
 
 
 def redact(text: str, *, guess: bool = True) -> str:
-    """Replace secrets: known shapes, named values, and values of secret environment variables.
+    """Replaces secrets: known shapes, named values, and values of secret environment variables.
 
-    `guess` also hides long words that mix letters and digits. Turn it off only for an identifier or a path that the
-    program itself made or asked for: these hold such words, too.
+    `guess` also hides long words that mix letters and digits. Turn it off only for identifiers and paths that the
+    program itself made or requested, which may contain such words.
     """
     for value in _secret_values():
         text = text.replace(value, HIDDEN)
@@ -43,17 +43,17 @@ def redact(text: str, *, guess: bool = True) -> str:
     text = _AUTHORIZED.sub(rf"\1 {HIDDEN}", text)
     text = _NAMED_VALUE.sub(rf"\1{HIDDEN}", text)
     text = _KNOWN_SHAPES.sub(HIDDEN, text)
-    return _LONG_WORD.sub(_unless_plain, text) if guess else text
+    return _LONG_WORD.sub(_hide_if_random, text) if guess else text
 
 
 def _secret_values() -> list[str]:
-    """Longest first: one may be part of another."""
+    """Returns the values of secret environment variables, the longest first, because one may contain another."""
     named = {value for name, value in os.environ.items() if _SECRET_NAME.search(name)}
     return sorted((value for value in named if len(value) >= _SHORTEST_VALUE), key=len, reverse=True)
 
 
-def _unless_plain(found: re.Match[str]) -> str:
-    """Random-looking words mix letters and digits; paths and prose rarely do at this length without a slash."""
+def _hide_if_random(found: re.Match[str]) -> str:
+    """Hides a word that looks random: long parts of paths and prose rarely mix letters and digits."""
     word = found[0]
     longest = max(word.split("/"), key=len) if word.count("/") > 1 else word
     mixed = any(map(str.isdigit, longest)) and any(map(str.isalpha, longest))

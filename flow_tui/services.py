@@ -1,4 +1,4 @@
-"""What panes and dialogs may use of the dashboard around them. They never see the dashboard itself."""
+"""The services that panes and dialogs get from the dashboard. They never get the dashboard itself."""
 
 from __future__ import annotations
 
@@ -35,55 +35,55 @@ class Workspace(Protocol):
 
     @property
     def nouns(self) -> tuple[str, ...]:
-        """All panes, in the order of their digits."""
+        """The names of all panes, in the order of their digits."""
 
     def pane(self, kind: type[WidgetT]) -> WidgetT:
-        """The pane of this class. It is made if it isn't there yet."""
+        """Returns the pane of this class. Creates it if it doesn't exist yet."""
 
     async def all_loaded(self) -> None:
-        """Returns once every pane is there, a moment after the first frame."""
+        """Waits until every pane is loaded, shortly after the first frame."""
 
     def bring_to_front(self, noun: str) -> None:
         """Shows a pane and gives it the focus."""
 
     def show_pane(self, noun: str) -> None:
-        """Brings the pane to the front; the pane in front changes to full size and back."""
+        """Brings the pane to the front. If it is in front already, toggles its full size."""
 
     def show_last(self) -> None:
-        """Brings the pane to the front that was there before."""
+        """Brings the pane to the front that was in front before."""
 
     def leave(self, noun: str) -> None:
-        """Brings the pane to the front that was there before this one."""
+        """Brings the pane to the front that was in front before this one."""
 
     def move_focus(self, step: int) -> None:
-        """To the next pane in view, or with -1 to the previous one."""
+        """Moves the focus to the next pane in view, or with -1 to the previous one."""
 
     def toggle_zoom(self) -> None:
-        """The pane in front to full size and back."""
+        """Shows the pane in front in full size, or ends the full size."""
 
     def step_back(self) -> None:
-        """Closes the filter, else leaves full size, else goes to the first pane."""
+        """Closes the filter. Without a filter, ends the full size; otherwise goes to the first pane."""
 
     def act(self, action_id: str) -> None:
-        """Carries out an action, or says why it can't be done."""
+        """Carries out an action, or notifies the user why it can't be done."""
 
     def disabled_reason(self, action_id: str) -> str | None:
-        """Why an action can't be done now, as a sentence; None when it can."""
+        """Returns why an action can't be done now, as a sentence; None if it can."""
 
     def answer_prompts(self) -> None:
-        """Shows the prompts that wait for an answer; without any, the contexts and what is wrong with them."""
+        """Shows the prompts that wait for an answer; without prompts, the contexts and their problems."""
 
     def show_status(self) -> None:
         """Draws the rows around the panes again."""
 
     async def quit(self) -> None:
-        """Leaves the dashboard, unless a pane asks and the user says no."""
+        """Quits the dashboard, unless a pane asks and the user refuses."""
 
 
 class Services:
-    """One for all panes of a dashboard.
+    """The services of one dashboard, which all its panes share.
 
-    `drafts` keeps what was typed into a form that was closed without sending, by the form's name.
+    `drafts` has the text that was typed into forms that were closed without sending, by the form's name.
     `release_key` is the key that leaves a shell.
     """
 
@@ -124,12 +124,12 @@ class Services:
         self.screen.notify(message, severity=severity, markup=False)
 
     def copy(self, text: str) -> None:
-        """Puts text on the clipboard, and says so."""
+        """Copies text to the clipboard, and notifies the user."""
         self.screen.app.copy_to_clipboard(text)
         self.notify("copied")
 
     def carry_out(self, handler: Handler, name: str) -> None:
-        """Runs a plain function at once and a coroutine function in a worker. Shows the FlowError that it raises."""
+        """Runs a plain function immediately and a coroutine function in a worker. Shows a FlowError that it raises."""
         if inspect.iscoroutinefunction(handler):
             self.start(handler, name)
         else:
@@ -139,7 +139,7 @@ class Services:
                 self.notify(str(error), severity="error")
 
     def start(self, handler: Handler, name: str) -> Worker[None]:
-        """Runs it in a worker, and shows the FlowError that it raises."""
+        """Runs the handler in a worker, and shows a FlowError that it raises."""
         return start_worker(self.screen, partial(self._finish, handler), name=name, group=name)
 
     async def _finish(self, handler: Handler) -> None:

@@ -14,9 +14,9 @@ Key = tuple[str, str]
 
 
 class TaskSelection:
-    """The task under the cursor of the tasks pane. Listeners are called when the task, or what is known of it, changes.
+    """The task under the cursor of the tasks pane. Listeners are called when the selected task or its record changes.
 
-    `log_files` are the files of its log that is shown; None where no log is shown.
+    `log_files` are the files of the log that is shown; None if no log is shown.
     """
 
     def __init__(self) -> None:
@@ -27,13 +27,13 @@ class TaskSelection:
         self._on_request: list[Callable[[], None]] = []
 
     def change(self, task: TaskRecord | None) -> None:
-        """Sets the selected task, or news of it."""
+        """Sets the selected task, or its new record."""
         self.task = task
         for listener in tuple(self._listeners):
             listener()
 
     def request(self, key: Key) -> None:
-        """Asks the tasks pane to move its cursor to this task, as soon as the task is listed."""
+        """Requests that the tasks pane moves its cursor to this task as soon as the task is listed."""
         self.requested = key
         for listener in tuple(self._on_request):
             listener()

@@ -1,4 +1,4 @@
-"""Themes: one YAML file each, ours and the user's; the file's name is the theme's."""
+"""Loads themes from YAML files, those of the program and of the user. The file's name is the theme's name."""
 
 from __future__ import annotations
 
@@ -41,66 +41,66 @@ _THEME_BYTES_MAX = 256 << 10
 
 
 def load_themes(user_dir: Path | None = None) -> tuple[tuple[Theme, ...], tuple[ConfigError, ...]]:
-    """Our themes, then the user's, where one of the same name replaces ours; and a problem for each bad file."""
-    themes = {theme.name: _complete(theme) for theme in _shipped()}
+    """Loads the program's themes, and the user's, which replace equal names. Returns a problem for each bad file."""
+    themes = {theme.name: _complete_theme(theme) for theme in _load_shipped()}
     problems = []
     for file in _theme_files(user_dir) if user_dir else ():
         try:
-            theme = _read(file)
+            theme = _read_theme(file)
         except ConfigError as problem:
             problems.append(problem)
             continue
-        themes[theme.name] = _complete(replace(theme, variables=fitting_variables(theme)))
+        themes[theme.name] = _complete_theme(replace(theme, variables=fitting_variables(theme)))
     return tuple(themes.values()), tuple(problems)
 
 
 def variable_defaults(*, dark: bool = True) -> dict[str, str]:
-    """Our own variables, for themes that don't set them; without these Textual refuses the style sheet."""
-    wanted = DEFAULT if dark else _LIGHT
-    return next(dict(theme.variables) for theme in _shipped() if theme.name == wanted)
+    """Returns defaults of the program's own variables. Textual refuses a style sheet with undefined variables."""
+    name = DEFAULT if dark else _LIGHT
+    return next(dict(theme.variables) for theme in _load_shipped() if theme.name == name)
 
 
 def fitting_variables(theme: Theme) -> dict[str, str]:
-    """A theme's own variables, and our defaults for the rest, as light or dark as its surfaces need."""
+    """Returns a theme's own variables, and defaults for the others, adapted to the brightness of its surfaces."""
     missing = {name: value for name, value in variable_defaults(dark=theme.dark).items() if name not in theme.variables}
     if not missing:
         return dict(theme.variables)
     generated = theme.to_color_system().generate()
     behind = [Rgb(*Color.parse(generated[name]).rgb) for name in _SURFACES]
-    return {name: _fitted(name, value, behind, theme.dark) for name, value in missing.items()} | theme.variables
+    return {name: _add_contrast(name, value, behind, theme.dark) for name, value in missing.items()} | theme.variables
 
 
-def _complete(theme: Theme) -> Theme:
-    """With Textual's own variables where what it derives can't be read: text on the cursor, and scroll bars."""
+def _complete_theme(theme: Theme) -> Theme:
+    """Sets the colours of cursor text and scroll bars, because the ones that Textual derives may be unreadable."""
     generated = theme.to_color_system().generate()
     cursor = Rgb(*Color.parse(generated["block-cursor-background"]).rgb)
-    text = max(("#000000", "#ffffff"), key=lambda one: contrast(Rgb(*Color.parse(one).rgb), cursor))
+    text = max(("#000000", "#ffffff"), key=lambda candidate: contrast(Rgb(*Color.parse(candidate).rgb), cursor))
     own = {"block-cursor-foreground": text, "scrollbar": theme.variables["frame"]}
     own |= dict.fromkeys(("scrollbar-hover", "scrollbar-active"), generated["primary"])
     behind = ("scrollbar-background", "scrollbar-background-hover", "scrollbar-background-active")
     return replace(theme, variables=own | dict.fromkeys(behind, generated["panel"]) | theme.variables)
 
 
-def _fitted(name: str, value: str, behind: Sequence[Rgb], dark: bool) -> str:
-    """The colour, moved towards white or black until it can be told from every surface."""
+def _add_contrast(name: str, value: str, behind: Sequence[Rgb], dark: bool) -> str:
+    """Returns the colour, moved towards white or black until it has enough contrast to every surface."""
     if name in _BACKGROUNDS:
         return value
-    wanted = _MARK_CONTRAST if name in _MARKS else _TEXT_CONTRAST
+    min_contrast = _MARK_CONTRAST if name in _MARKS else _TEXT_CONTRAST
     colour, end = Color.parse(value), Color.parse("white" if dark else "black")
     for step in range(_STEPS + 1):
         moved = colour.blend(end, step / _STEPS)
-        if all(contrast(Rgb(*moved.rgb), surface) >= wanted for surface in behind):
+        if all(contrast(Rgb(*moved.rgb), surface) >= min_contrast for surface in behind):
             return moved.hex
     return end.hex
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> tuple[Theme, ...]:
-    return tuple(_read(file) for file in _theme_files(_shipped_dir()))
+def _load_shipped() -> tuple[Theme, ...]:
+    return tuple(_read_theme(file) for file in _theme_files(_shipped_dir()))
 
 
 def _shipped_dir() -> Path:
-    """Inside an installed package, else beside the packages in a checkout."""
+    """Returns the folder of the program's themes: in an installed package, or beside the packages in a checkout."""
     installed = _PACKAGE / "_themes"
     return installed if installed.is_dir() else _PACKAGE.parent / "themes"
 
@@ -109,27 +109,27 @@ def _theme_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.yaml"))
 
 
-def _read(file: Path) -> Theme:
+def _read_theme(file: Path) -> Theme:
     try:
         text = read_regular_file(file, _THEME_BYTES_MAX).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise ConfigError(f"can't be read: {reason}", source=str(file)) from None
-    if (fields := _plain_fields(text)) is not None:
+    if (fields := _parse_plain_fields(text)) is not None:
         try:
             return _ThemeFile(file, fields, {}).theme()
         except ConfigError:
-            pass  # The reader below raises it again, with the line.
-    from flow_core.models.yaml_file import parse_table  # deferred: see _plain_fields
+            pass  # The parser below raises it again, with the line.
+    from flow_core.models.yaml_file import parse_table  # deferred: see _parse_plain_fields
 
     table = parse_table(text, str(file), text_fields=("dark", "variables", *COLOURS))
     return _ThemeFile(file, table.fields, table.lines).theme()
 
 
-def _plain_fields(text: str) -> dict[str, Any] | None:
-    """The fields of a file that is written as ours are, one `name: value` a line; None for any other YAML.
+def _parse_plain_fields(text: str) -> dict[str, Any] | None:
+    """Parses a file with one `name: value` a line, as the program's own themes have it; None for any other YAML.
 
-    YAML's own reader takes longer to load than everything else a theme needs, at every start.
+    The YAML parser takes longer to load than everything else that a theme needs, at every start.
     """
     fields: dict[str, Any] = {}
     table = fields
@@ -158,32 +158,32 @@ class _ThemeFile:
         fields = dict(self._fields)
         variables = fields.pop("variables", {})
         if not isinstance(variables, dict):
-            raise self._wrong("variables", "must be a table of names and colours")
+            raise self._make_error("variables", "must be a table of names and colours")
         dark = str(fields.pop("dark", "true")).lower()
         if dark not in ("true", "false"):
-            raise self._wrong("dark", "must be true or false")
+            raise self._make_error("dark", "must be true or false")
         for name in fields:
             if name not in COLOURS:
-                raise self._wrong(
+                raise self._make_error(
                     str(name), f"is no field of a theme; known are: dark, variables, {', '.join(COLOURS)}"
                 )
         if "primary" not in fields:
-            raise self._wrong("primary", "is missing; a theme needs at least this colour")
-        colours = {name: self._colour(name, value) for name, value in fields.items()}
-        own = {str(name): self._colour(f"variables.{name}", value) for name, value in variables.items()}
+            raise self._make_error("primary", "is missing; a theme needs at least this colour")
+        colours = {name: self._check_colour(name, value) for name, value in fields.items()}
+        own = {str(name): self._check_colour(f"variables.{name}", value) for name, value in variables.items()}
         theme = Theme(self._file.stem, colours["primary"], dark=dark == "true", variables=own)
         for name, value in colours.items():
             setattr(theme, name, value)
         return theme
 
-    def _colour(self, name: str, value: object) -> str:
+    def _check_colour(self, name: str, value: object) -> str:
         try:
             if not isinstance(value, str) or not value:
-                raise self._wrong(name, "is not a colour; write it in quotes, such as '#4fb8a8'")
+                raise self._make_error(name, "is not a colour; write it in quotes, such as '#4fb8a8'")
             Color.parse(value)
         except ColorParseError:
-            raise self._wrong(name, f"{value!r} is not a colour; write it like '#4fb8a8'") from None
+            raise self._make_error(name, f"{value!r} is not a colour; write it like '#4fb8a8'") from None
         return value
 
-    def _wrong(self, name: str, said: str) -> ConfigError:
-        return ConfigError(f"{name}: {said}", field=name, source=str(self._file), line=self._lines.get(name))
+    def _make_error(self, name: str, reason: str) -> ConfigError:
+        return ConfigError(f"{name}: {reason}", field=name, source=str(self._file), line=self._lines.get(name))

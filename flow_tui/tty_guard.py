@@ -1,4 +1,4 @@
-"""Restores the user's terminal, also when this process can't: it was killed, or the terminal accepts no output."""
+"""Restores the user's terminal even if this process can't: it was killed, or the terminal accepts no output."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ LEAVE = (
 """Ends every mode that the dashboard uses."""
 
 CUT_OFF = "\x18\x1b\\"
-"""Ends a sequence of which the terminal got only the beginning."""
+"""Ends an incomplete control sequence."""
 
 _DONE, _LATE = b"done\n", b"late\n"
 _WAIT_S = 1.0
-# A process of its own session, so that what ends this process does not end it. It waits in `read` until this process
-# says how it ended, or is gone. It ends by itself when the terminal is closed.
+# A process in its own session, so that signals that end this process don't end it. It waits in `read` until this
+# process writes how it ended, or has exited. It exits when the terminal is closed.
 _SCRIPT = """
 how=
 read -r how
@@ -30,7 +30,7 @@ printf '%s' "$1"
 
 
 class TtyGuard:
-    """A child process that restores the terminal after this process. It has its own blocking copy of the terminal."""
+    """A child process that restores the terminal after this process. It has a blocking descriptor of the terminal."""
 
     def __init__(self, descriptor: int) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -42,21 +42,21 @@ class TtyGuard:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        except OSError:  # no more processes are allowed: the terminal is restored in the ordinary way only
+        except OSError:  # too many processes: only this process restores the terminal
             return
 
     def dismiss(self) -> None:
-        """The terminal is restored. Waits for the child, which has nothing to do any more."""
-        self._say(_DONE)
+        """Ends the child without output, because the terminal is restored already. Waits for it."""
+        self._send(_DONE)
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_WAIT_S)
 
     def leave_it(self) -> None:
-        """The child restores the terminal as soon as that accepts output, after this process has ended."""
-        self._say(_LATE)
+        """Makes the child restore the terminal as soon as it accepts output, even after this process has ended."""
+        self._send(_LATE)
 
-    def _say(self, how: bytes) -> None:
+    def _send(self, how: bytes) -> None:
         pipe: IO[bytes] | None = self._process.stdin if self._process is not None else None
         if pipe is None or pipe.closed:
             return

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 _RETRY_S = 0.02
-_DRAIN_LOOK_S = 0.005
+_DRAIN_POLL_S = 0.005
 _CONTROLS_MAX = 1 << 18
 _PIECE_BYTES = 1 << 16
 
@@ -16,12 +16,12 @@ _PIECE_BYTES = 1 << 16
 class TtyOutput:
     """Output that the terminal has not accepted yet. Holds one frame, and a bounded amount of control sequences.
 
-    `on_caught_up` is called when the terminal has accepted everything again, `on_lost` once when it is gone.
+    `on_caught_up` is called when the terminal has accepted everything again, `on_lost` once when it is closed.
     """
 
     def __init__(self, descriptor: int, on_caught_up: Callable[[], None], on_lost: Callable[[], None]) -> None:
         self._source = descriptor
-        self._fd, self._is_own = _open_again(descriptor)
+        self._fd, self._is_own = _reopen(descriptor)
         self._on_caught_up = on_caught_up
         self._on_lost = on_lost
         self._pending = b""
@@ -31,12 +31,12 @@ class TtyOutput:
 
     @property
     def is_behind(self) -> bool:
-        """True while the terminal has not accepted all of it. Draw nothing then."""
+        """True while the terminal has not accepted all output. Draw nothing then."""
         return bool(self._pending)
 
     def write(self, data: bytes) -> None:
-        """Writes what the terminal accepts now and keeps the rest. Repeated and excessive control sequences are
-        dropped while it is behind: a bell that rang for an hour rings once."""
+        """Writes what the terminal accepts now and keeps the rest. While it is behind, drops repeated and excessive
+        control sequences, so that many bells become one."""
         if self._is_lost or not data:
             return
         if self._pending and (self._pending.endswith(data) or len(self._pending) + len(data) > _CONTROLS_MAX):
@@ -47,17 +47,17 @@ class TtyOutput:
             self._wait(asyncio.get_running_loop())
 
     def drain(self, timeout_s: float) -> bool:
-        """Waits, blocking, until everything is accepted; False if that takes longer."""
+        """Blocks until the terminal has accepted everything. Returns False after the timeout."""
         deadline = time.monotonic() + timeout_s
         while self._pending and (left_s := deadline - time.monotonic()) > 0:
-            time.sleep(min(left_s, _DRAIN_LOOK_S))
+            time.sleep(min(left_s, _DRAIN_POLL_S))
             self._send()
         return not self._pending
 
     def close(self) -> None:
-        """Discards what is left. Twice is safe."""
+        """Closes the output and discards what is left. Calling it again is safe."""
         self._pending, self._is_lost = b"", True
-        self._wait_no_more()
+        self._stop_waiting()
         if self._fd >= 0 and self._is_own:
             os.close(self._fd)
         elif self._fd >= 0:
@@ -65,7 +65,7 @@ class TtyOutput:
         self._fd = -1
 
     def _send(self) -> bool:
-        """True where the terminal accepted something."""
+        """Writes as much as possible. Returns whether the terminal accepted something."""
         before = len(self._pending)
         try:
             while self._pending:
@@ -79,42 +79,42 @@ class TtyOutput:
         return len(self._pending) < before
 
     def _wait(self, loop: asyncio.AbstractEventLoop, *, is_polling: bool = False) -> None:
-        """A timer where the terminal counts as ready and accepts nothing, as with room for half of a line break, and
-        for terminals that kqueue can't wait for."""
-        self._wait_no_more()
+        """Waits until the terminal accepts output. Polls one that counts as ready and accepts nothing (one with room
+        for half of a line break), and one that kqueue can't wait for."""
+        self._stop_waiting()
         if not is_polling:
             try:
-                loop.add_writer(self._fd, self._go_on, loop)
+                loop.add_writer(self._fd, self._continue, loop)
             except OSError:
                 pass
             else:
                 self._waiting_on = loop
                 return
-        self._retry = loop.call_later(_RETRY_S, self._go_on, loop)
+        self._retry = loop.call_later(_RETRY_S, self._continue, loop)
 
-    def _wait_no_more(self) -> None:
+    def _stop_waiting(self) -> None:
         if self._waiting_on is not None:
             self._waiting_on.remove_writer(self._fd)
         if self._retry is not None:
             self._retry.cancel()
         self._waiting_on = self._retry = None
 
-    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _continue(self, loop: asyncio.AbstractEventLoop) -> None:
         has_moved = self._send()
         if self._pending:
             self._wait(loop, is_polling=not has_moved)
             return
-        self._wait_no_more()
+        self._stop_waiting()
         if not self._is_lost:
             self._on_caught_up()
 
 
-def _open_again(descriptor: int) -> tuple[int, bool]:
-    """The same terminal without blocking, and whether it has to be closed.
+def _reopen(descriptor: int) -> tuple[int, bool]:
+    """Returns a non-blocking descriptor of the terminal, and whether it has to be closed.
 
-    Opened again, since O_NONBLOCK belongs to the open file, which the user's shell shares with this program.
+    Opens the terminal again, because O_NONBLOCK belongs to the open file, which the user's shell shares.
     """
-    for name in (_name_of(descriptor), "/dev/tty"):
+    for name in (_find_name(descriptor), "/dev/tty"):
         try:
             return os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), True
         except OSError:
@@ -123,7 +123,7 @@ def _open_again(descriptor: int) -> tuple[int, bool]:
     return descriptor, False
 
 
-def _name_of(descriptor: int) -> str:
+def _find_name(descriptor: int) -> str:
     try:
         return os.ttyname(descriptor)
     except OSError:

@@ -1,1 +1,1 @@
-"""Dialogs: a framed question or a page to read, on top of the dashboard."""
+"""The dialogs: framed prompts, forms and pages to read, on top of the dashboard."""

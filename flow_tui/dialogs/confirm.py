@@ -16,9 +16,9 @@ from flow_tui.dialogs.field import LineInput
 
 
 class Confirm(Dialog[bool]):
-    """Shows the exact call, its cost, what is lost and what is kept. Answers True once the user agrees.
+    """A dialog that shows the exact call, its cost, what is lost and what is kept. It answers whether the user agrees.
 
-    `y` agrees, or the `word` typed in full where one is given. Enter alone never agrees.
+    `y` agrees, or the whole `word` if one is given. Enter alone never agrees.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,9 +45,9 @@ class Confirm(Dialog[bool]):
         super().__init__(title, (("enter", "when typed") if self._word else ("y", agree.lower()), ("esc", "go back")))
         self._agree = agree
         self._facts = facts
-        # the longest last: it may scroll
+        # the longest section comes last, because it may scroll
         sections = (("-costs", "Cost", costs), ("-loses", "You lose", loses), ("-keeps", "You keep", keeps))
-        self._sections = tuple(one for one in (*sections, ("-call", "What will be done", call)) if one[2])
+        self._sections = tuple(entry for entry in (*sections, ("-call", "What will be done", call)) if entry[2])
         self._line = LineInput("", classes="confirm-word")
         self._problem = Static(classes="form-problem")
         self._cancel = Button(Content(refuse), compact=True, classes="-cancel", variant="primary")
@@ -73,7 +73,7 @@ class Confirm(Dialog[bool]):
         yield self._cancel
         if not self._word:
             agree = Button(Content(self._agree), compact=True, classes="-agree", variant="error")
-            agree.can_focus = False  # the mouse may, Enter may not
+            agree.can_focus = False  # the mouse may press it, Enter may not
             yield agree
 
     def on_mount(self) -> None:
@@ -90,15 +90,15 @@ class Confirm(Dialog[bool]):
         self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
 
     @on(Button.Pressed, ".-cancel")
-    def _cancelled(self) -> None:
+    def _refuse_by_mouse(self) -> None:
         self.finish(False)
 
     @on(Button.Pressed, ".-agree")
-    def _clicked(self) -> None:
+    def _agree_by_mouse(self) -> None:
         self.finish(True)
 
     @on(Input.Submitted)
-    def _typed(self, event: Input.Submitted) -> None:
+    def _check_word(self, event: Input.Submitted) -> None:
         event.stop()
         if event.value.strip() == self._word:
             self.finish(True)

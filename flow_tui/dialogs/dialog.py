@@ -1,4 +1,4 @@
-"""The parts of every dialog: a frame, a body that scrolls, and a foot that stays in view at any size."""
+"""The parts of every dialog: a frame, a body that scrolls, and a foot that is in view at any size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LABEL_WIDTH = 14
 _LABEL_GAP = 2
 _LONGEST_LABEL = 28
 Hints = Sequence[tuple[str, str]]
-"""(key, what it does), in the order they are shown."""
+"""(key, its effect), in the order in which they are shown."""
 
 
 def shown(text: str, style: str = "") -> Content:
@@ -33,11 +33,11 @@ def shown(text: str, style: str = "") -> Content:
 class Dialog(Modal[Answer], Generic[Answer]):
     """A framed dialog. Subclasses fill `body` and `foot`; the hints come last."""
 
-    CSS_PATH = Path(__file__).with_name("dialogs.tcss")  # in full: subclasses are in other folders
+    CSS_PATH = Path(__file__).with_name("dialogs.tcss")  # absolute, because subclasses are in other folders
 
     def __init__(self, heading: str, hints: Hints) -> None:
         super().__init__(classes="dialog")
-        # Made here and not looked up: a message may come before they are mounted, or after they are gone.
+        # Created here and not queried: a message may come before they are mounted, or after they are removed.
         self.frame = Vertical(classes="dialog-frame")
         self.scrolled = VerticalScroll(classes="dialog-body", can_focus=False)
         self._heading = escape_controls(heading)
@@ -52,23 +52,23 @@ class Dialog(Modal[Answer], Generic[Answer]):
                 yield from self.foot()
                 with Horizontal(classes="dialog-keys"):
                     yield from self.buttons()
-                    yield Static(_hint_line(self._hints), classes="dialog-hints")
+                    yield Static(_render_hints(self._hints), classes="dialog-hints")
 
     def body(self) -> Iterable[Widget]:
-        """What scrolls."""
+        """Returns the widgets of the body, which scrolls."""
         return ()
 
     def foot(self) -> Iterable[Widget]:
-        """What stays in view above the keys."""
+        """Returns the widgets above the keys, which are always in view."""
         return ()
 
     def buttons(self) -> Iterable[Widget]:
-        """What can be clicked, left of the hints."""
+        """Returns the buttons left of the hints."""
         return ()
 
 
 def label_width(labels: Iterable[str]) -> int:
-    """The width of a column of labels with the gap after it. A label that is too long wraps in its column."""
+    """Returns the width of a column of labels with the gap after it. A label that is too long wraps in its column."""
     return min(max((cell_len(label) for label in labels), default=0), _LONGEST_LABEL) + _LABEL_GAP
 
 
@@ -95,7 +95,7 @@ class Fact(Horizontal):
 
 
 class Reader(Dialog[Answer], Generic[Answer]):
-    """A dialog to read: vim and paging keys scroll it, esc and q close it."""
+    """A dialog with a page to read. The keys of vim and paging keys scroll it; esc and q close it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "close", "Close", id="reader.close", tooltip="Back to where you were"),
@@ -123,6 +123,6 @@ class Reader(Dialog[Answer], Generic[Answer]):
         self.scrolled.scroll_end(animate=False)
 
 
-def _hint_line(hints: Hints) -> Content:
+def _render_hints(hints: Hints) -> Content:
     parts = [Content.assemble((key, "bold $accent"), " ", (meaning, "$muted")) for key, meaning in hints]
     return Content("  ").join(parts)

@@ -1,4 +1,4 @@
-"""The fields of a form: a label, a control, and below it what is wrong with its value."""
+"""The fields of a form: a label, a control, and an error message below it."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from flow_tui.widgets.rows_list import RowsList
 
 
 class FieldControl(Protocol):
-    """A control of a field."""
+    """The control of a field."""
 
     @property
     def entered(self) -> str: ...
 
 
 def name_alt_enter(event: events.Key) -> None:
-    """Names the key alt+enter where the terminal sends it as escape and enter, which Textual parses as enter."""
+    """Names the key alt+enter if the terminal sends it as escape and enter, which Textual parses as enter."""
     if raw_sequence(event) in ("\x1b\r", "\x1b\n"):
         event.key = "alt+enter"
 
 
 class LineInput(Input):
-    """One line of text. Control characters in pasted or preset text are made visible."""
+    """An input for one line of text. It makes control characters in pasted or preset text visible."""
 
     def __init__(self, value: str, *, placeholder: str = "", classes: str = "") -> None:
         super().__init__(
@@ -58,7 +58,7 @@ class LineInput(Input):
 
 
 class LinesInput(TextArea):
-    """Several lines of text, kept exactly; tab moves to the next field. Control characters are made visible."""
+    """An input for several lines, kept exactly. Tab moves to the next field. Control characters are made visible."""
 
     def __init__(self, value: str, *, placeholder: str = "", classes: str = "") -> None:
         super().__init__(
@@ -86,7 +86,7 @@ class LinesInput(TextArea):
 
 
 class ChoiceInput(Widget, can_focus=True):
-    """One of a few words; the arrow keys and space select the next or previous one."""
+    """A choice of one word among a few. The arrow keys and space select the next or previous word."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,space,l", "turn(1)", "Next", show=False),
@@ -130,7 +130,7 @@ class ChoiceInput(Widget, can_focus=True):
 
 
 class PickList(RowsList):
-    """Rows to pick one of, with the moving keys of the dashboard; enter goes to the next field."""
+    """A list of rows to select from, with the cursor keys of the dashboard. Enter goes to the next field."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "Down", show=False),
@@ -140,7 +140,7 @@ class PickList(RowsList):
     ]
 
     def __init__(self, rows: Sequence[tuple[str, str]], *, classes: str = "") -> None:
-        """`rows` are (key, text)."""
+        """Creates the list. `rows` are (key, text)."""
         super().__init__(*(Option(shown(text)) for _, text in rows), markup=False, compact=True, classes=classes)
         self._keys = tuple(key for key, _ in rows)
         if self._keys:
@@ -152,7 +152,7 @@ class PickList(RowsList):
 
 
 class Field(Vertical):
-    """A control with its key, its label and the sentence that says what is wrong with it."""
+    """A control with its key, its label and the error message about its value."""
 
     def __init__(self, key: str, label: str, control: LineInput | LinesInput | ChoiceInput | PickList) -> None:
         super().__init__(classes="field")
@@ -173,7 +173,7 @@ class Field(Vertical):
         return self.control.entered
 
     def fill(self, text: str) -> None:
-        """Fills the control as if the text had been typed; a choice stays as it is."""
+        """Fills the control as if the user had typed the text. A choice doesn't change."""
         if isinstance(self.control, LineInput):
             self.control.value = text
         elif isinstance(self.control, LinesInput):
@@ -181,11 +181,11 @@ class Field(Vertical):
 
     @property
     def problem(self) -> str:
-        """The sentence that says what is wrong; empty when nothing is."""
+        """The error message, a sentence; empty if the value is not refused."""
         return str(self._complaint.content) if self._refused is not None else ""
 
     def complain(self, text: str) -> None:
-        """Shows the sentence until the value is changed."""
+        """Shows an error message until the user changes the value."""
         self._refused = self.entered
         self._complaint.update(shown(text))
         self.add_class("-wrong")
@@ -200,12 +200,12 @@ class Field(Vertical):
     @on(TextArea.Changed)
     @on(ChoiceInput.Changed)
     @on(OptionList.OptionHighlighted)
-    def _edited(self) -> None:
+    def _clear_problem(self) -> None:
         if self._refused is not None and self._refused != self.entered:
             self.accept()
 
     @on(Input.Submitted)
     @on(OptionList.OptionSelected)
-    def _entered(self, event: Message) -> None:
+    def _go_to_next_field(self, event: Message) -> None:
         event.stop()
         self.screen.focus_next()

@@ -1,4 +1,4 @@
-"""A dialog with fields. A wrong value is refused under its field when the form is sent, and nothing is lost."""
+"""A dialog with fields. After an error, the form stays open with its values and shows the error at the wrong field."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from flow_tui.dialogs.dialog import Dialog, Hints, shown
 from flow_tui.dialogs.field import Field, name_alt_enter
 
 Answer = TypeVar("Answer")
-# Providers have deadlines of their own; this one is for those that break it. A host may ask something meanwhile, and
-# whoever thinks about that is not to lose what was sent.
+# Providers have their own deadlines; this one is for a provider that misses its deadline. It is long because the user
+# may need time to answer a host's prompt, and must not lose the request.
 _ANSWER_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why the form was refused, and the key of the field with the wrong value, if there is one."""
+    """The reason why the form was refused, and the key of the field with the wrong value, if there is one."""
 
     text: str
     field: str | None = None
 
 
 class Form(Dialog[Answer | None]):
-    """Fields and a send button. Closing without an answer keeps what was typed in `draft`."""
+    """A dialog with fields and a send button. If the user closes it without sending, `draft` keeps the values."""
 
     FIELD_OF: ClassVar[Mapping[str, str]] = {}
-    """Names that a ConfigError may carry, to keys of fields."""
+    """Maps field names of a ConfigError to the keys of this form's fields."""
     SEND: ClassVar[str] = "Submit"
     SENDING: ClassVar[str] = "submitting…"
     HINTS: ClassVar[Hints] = ()
-    """Of keys that only this form has."""
+    """Hints for keys that only this form has."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s,alt+enter", "send", "Submit", id="form.send", tooltip="Check and send"),
@@ -55,14 +55,14 @@ class Form(Dialog[Answer | None]):
         self.draft: Mapping[str, str] = {}
 
     def fields(self) -> Iterable[Field]:
-        """The fields, in their order."""
+        """Returns the fields, in their order."""
         raise NotImplementedError
 
     async def confirm(self, entered: Mapping[str, str]) -> None:
-        """Asks the user first, where sending the form spends money. Raises FlowError when the user says no."""
+        """Asks the user first if sending the form spends money. Raises FlowError if the user refuses."""
 
     async def send(self, entered: Mapping[str, str]) -> Answer:
-        """Sends the values and returns the answer, or raises FlowError."""
+        """Sends the values and returns the answer. Raises FlowError."""
         raise NotImplementedError
 
     def body(self) -> Iterable[Widget]:
@@ -82,12 +82,12 @@ class Form(Dialog[Answer | None]):
 
     @property
     def kept(self) -> Mapping[str, str]:
-        """The values to fill the next form with, where this one is closed without an answer."""
+        """The values to fill the next form with, if this one is closed without an answer."""
         return self.entered
 
     @on(Button.Pressed, ".-send")
     def action_send(self) -> None:
-        if not self.busy and self.entered:  # a key may come before the fields are there
+        if not self.busy and self.entered:  # a key may come before the fields are mounted
             self.problem = None
             self.busy = True
             self._send(self.entered)
@@ -113,17 +113,17 @@ class Form(Dialog[Answer | None]):
 
     async def _attempt(self, entered: Mapping[str, str]) -> Problem | None:
         try:
-            await self.confirm(entered)  # whoever thinks about it has all the time there is
+            await self.confirm(entered)  # no deadline while the user decides
             async with asyncio.timeout(_ANSWER_S):
                 answer = await self.send(entered)
         except FlowError as error:
-            return self._located(error)
+            return self._locate_problem(error)
         except TimeoutError:
             return Problem(f"No answer within {_ANSWER_S:.0f} s. Look whether it was done before you send it again.")
         self.finish(answer)
         return None
 
-    def _located(self, error: FlowError) -> Problem:
+    def _locate_problem(self, error: FlowError) -> Problem:
         key = self.FIELD_OF.get((error.field or "").partition(".")[0])
         if key is None or key not in self.entered:
             return Problem(str(error))

@@ -17,12 +17,12 @@ from flow_tui.keymap import Keymap
 from flow_tui.widgets.rows_list import RowsList
 
 _KEYS_WIDTH_MAX = 24
-_ROWS_AROUND = 9  # the frame, the search field with its margin, and up to four rows of explanation with theirs
+_ROWS_AROUND = 9  # the frame, the search field and up to four rows of explanation, with their margins
 
 
 @dataclass(frozen=True, slots=True)
 class HelpEntry:
-    """One action and its keys. `reason` says why it can't be done now, None when it can."""
+    """An action and its keys. `reason` is why the action can't be done now; None if it can."""
 
     keys: str
     label: str
@@ -31,18 +31,18 @@ class HelpEntry:
     reason: str | None = None
 
     def matches(self, words: Sequence[str]) -> bool:
-        """True when every word is somewhere in what is shown, or in the action's id."""
+        """Returns whether each word occurs in the keys, the texts or the id of the action."""
         text = f"{self.keys} {self.label} {self.tooltip} {self.action_id}".casefold()
         return all(word in text for word in words)
 
 
 class _Search(Input):
-    # Here and with priority: what a text field may take as text, Textual keeps from every binding above it.
+    # It needs priority: Textual passes printable keys to the text field and not to bindings of parent widgets.
     BINDINGS = [Binding("question_mark", "screen.close_again", "Close", id="app.help", priority=True, show=False)]
 
 
 class HelpScreen(Modal[str | None]):
-    """Answers with the id of the chosen action, or None. An action that can't be done now can't be chosen."""
+    """A list of actions. The answer is the id of the chosen one, or None. Actions with a `reason` can't be chosen."""
 
     DEFAULT_CSS = """
     HelpScreen {
@@ -83,7 +83,7 @@ class HelpScreen(Modal[str | None]):
         self._box.styles.max_height = len(self._entries) + _ROWS_AROUND
         self._search = _Search(placeholder="type to search")
         self._list = RowsList(markup=False)
-        self._list.can_focus = False  # the search field keeps the keys
+        self._list.can_focus = False  # the search field must keep the focus
         self._detail = Static(id="detail", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -114,12 +114,12 @@ class HelpScreen(Modal[str | None]):
 
     @property
     def _highlighted(self) -> HelpEntry | None:
-        """The entry under the cursor of the list as it is now, which a message about it may be older than."""
+        """The entry that is under the cursor now. A message about the cursor may be outdated."""
         index = self._list.highlighted
         return None if index is None or index >= len(self._shown) else self._shown[index]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The key that opens the help closes it, too, unless somebody may want to search for it."""
+        """Returns whether the action is available. The key of the help closes it, unless it is a letter or digit."""
         return action != "close_again" or not any(
             key.isalnum() for key in self._keys.keys_of("app.help") if len(key) == 1
         )
@@ -137,7 +137,7 @@ class HelpScreen(Modal[str | None]):
         words = query.casefold().split()
         self._shown = tuple(entry for entry in self._entries if entry.matches(words))
         width = min(max((len(entry.keys) for entry in self._entries), default=0), _KEYS_WIDTH_MAX)
-        self._list.set_options([Option(_row(entry, width), id=entry.action_id) for entry in self._shown])
+        self._list.set_options([Option(_render_row(entry, width), id=entry.action_id) for entry in self._shown])
         if self._shown:
             self._list.highlighted = 0
         self._explain()
@@ -145,10 +145,10 @@ class HelpScreen(Modal[str | None]):
     def _explain(self) -> None:
         entry = self._highlighted
         if entry is None:
-            said = f"No key does that. {self._keys.written('app.palette')} searches every command."
+            text = f"No key does that. {self._keys.written('app.palette')} searches every command."
         else:
-            said = entry.tooltip if entry.reason is None else f"Not now: {entry.reason}"
-        self._detail.update(said)
+            text = entry.tooltip if entry.reason is None else f"Not now: {entry.reason}"
+        self._detail.update(text)
         action_id = entry.action_id if entry is not None and entry.action_id in self._keys else ""
         self._box.border_subtitle = Content(f"id in the config: {action_id}" if action_id else "")
         self._detail.set_class(entry is not None and entry.reason is not None, "-unavailable")
@@ -160,7 +160,7 @@ class HelpScreen(Modal[str | None]):
             self.app.bell()
 
 
-def _row(entry: HelpEntry, keys_width: int) -> Content:
+def _render_row(entry: HelpEntry, keys_width: int) -> Content:
     label_style = "" if entry.reason is None else "$text-disabled"
     keys_style = "bold" if entry.reason is None else ""
     return Content.assemble((entry.keys.rjust(keys_width), keys_style), "  ", (entry.label, label_style))

@@ -1,4 +1,4 @@
-"""The dialog that is shown while a host checks a login. It shows the host's own text, and esc stops the login."""
+"""The dialog of a login that waits for the host. It shows the host's own text, and esc stops the login."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flow_tui.dialogs.dialog import Dialog, Fact, shown
 
 
 class LoginWaiting(Dialog[str | None]):
-    """Closes by itself once the host has answered. None stops the login."""
+    """A dialog that closes once the host has answered. The answer None stops the login."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "finish", "Stop", id="login_waiting.stop", tooltip="Stop waiting for the host"),
@@ -40,9 +40,9 @@ class LoginWaiting(Dialog[str | None]):
         yield stop
 
     def lapse(self) -> None:
-        """Closes the dialog: the host has answered."""
+        """Closes the dialog, because the host has answered."""
         self.finish(None)
 
     @on(Button.Pressed)
-    def _clicked(self) -> None:
+    def _stop(self) -> None:
         self.finish(None)

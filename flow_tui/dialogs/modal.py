@@ -1,4 +1,4 @@
-"""A screen on top of another one. It closes once, with one answer."""
+"""A screen on top of another screen. It closes once, with one answer."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ Answer = TypeVar("Answer")
 
 
 class Modal(ModalScreen[Answer], Generic[Answer]):
-    """The base of every dialog. Close it with `finish`: `dismiss` closes whatever lies on top."""
+    """The base of every dialog. Close it with `finish`, because `dismiss` closes the topmost screen."""
 
-    # The app's own keys end at a modal screen; leaving has to work from everywhere.
+    # The app's own bindings don't act in a modal screen, but ctrl+c must always act.
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "app.interrupt", show=False)]
 
     _late_answer: tuple[Answer] | None = None
     _is_finished: bool = False
 
     def finish(self, answer: Answer) -> None:
-        """Closes with this answer, once nothing lies on top. Only the first call counts, at whatever moment."""
+        """Closes the screen with this answer, as soon as it is the topmost one. Only the first call has an effect."""
         if self._late_answer is None:
             self._late_answer = (answer,)
         if self.is_active and not self._is_finished:
-            self._is_finished = True  # a second dismissal would close what lies below
+            self._is_finished = True  # a second dismissal would close the screen below
             self.dismiss(self._late_answer[0])
 
     def action_finish(self) -> None:
-        """Closes without an answer."""
+        """Closes the screen with the answer None."""
         self.finish(None)  # type: ignore[arg-type]
 
     def on_screen_resume(self) -> None:

@@ -1,4 +1,4 @@
-"""A short list to pick one from, such as what to copy."""
+"""A short list to choose an entry from, such as the text to copy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flow_tui.widgets.rows_list import RowsList
 
 @dataclass(frozen=True, slots=True)
 class PickOption:
-    """One line of the list: a word, the value it stands for, and what is shown beside it: the value, unless said."""
+    """A line of the list: a word, its value, and the note beside the word. The default note is the value."""
 
     label: str
     value: str
@@ -28,11 +28,11 @@ class PickOption:
 
     @property
     def shown(self) -> str:
-        return _short(self.value if self.note is None else self.note)
+        return _shorten(self.value if self.note is None else self.note)
 
 
 class Pick(Modal[str | None]):
-    """Answers the value of the chosen line, or None."""
+    """A short list. Its answer is the value of the chosen line, or None."""
 
     DEFAULT_CSS = """
     Pick { align: center middle; }
@@ -64,11 +64,11 @@ class Pick(Modal[str | None]):
         self._list.action_cursor_up()
 
     @on(OptionList.OptionSelected)
-    def _chosen(self, event: OptionList.OptionSelected) -> None:
+    def _answer(self, event: OptionList.OptionSelected) -> None:
         self.finish(self._choices[event.option_index].value)
 
 
-def _short(value: str) -> str:
+def _shorten(value: str) -> str:
     line = " ".join(value.split())
     line = "".join(char if char.isprintable() else "�" for char in line)
     return line if len(line) <= 50 else line[:49] + "…"

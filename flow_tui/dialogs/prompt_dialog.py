@@ -1,4 +1,4 @@
-"""The dialogs for the prompts of hosts. Text that was typed for something else can't answer them by accident."""
+"""The dialogs for the prompts of hosts. Text that the user typed for another widget can't answer them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from flow_tui.dialogs.field import LineInput
 _YES = "yes"
 _LONGEST_PROMPT = 4000
 _HASH = "SHA256:"
-_GONE = "The login has ended, so this answer is no longer needed. Press esc to close."
+_OBSOLETE = "The login has ended, so this answer is no longer needed. Press esc to close."
 
 
 class PromptDialog(Dialog[str | None]):
-    """A prompt with a line for the answer. Answers None when the user refuses."""
+    """A prompt with an input line. Its answer is None if the user refuses."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "refuse", "Refuse", id="asked.refuse", tooltip="Give no answer"),
@@ -55,13 +55,13 @@ class PromptDialog(Dialog[str | None]):
         self._line.focus()
 
     def lapse(self) -> None:
-        """Says that the answer is no longer needed. The dialog stays open and takes what is still being typed."""
+        """Shows that the answer is no longer needed. The dialog stays open and receives what the user still types."""
         self._line.value = ""
         self._line.disabled = True
-        self._complain(Content(_GONE))
+        self._complain(Content(_OBSOLETE))
 
     def accept(self, text: str) -> None:
-        """Handles the text once the user presses enter."""
+        """Handles the text when the user presses enter."""
         raise AssertionError("a question says what it takes for an answer")
 
     def action_refuse(self) -> None:
@@ -74,22 +74,22 @@ class PromptDialog(Dialog[str | None]):
         self._line.value = ""
         self.finish(answer)
 
-    def _complain(self, what: Content) -> None:
-        self._problem.update(what)
+    def _complain(self, message: Content) -> None:
+        self._problem.update(message)
         self._problem.add_class("-wrong")
 
     @on(Button.Pressed)
-    def _clicked(self) -> None:
+    def _refuse(self) -> None:
         self._answer(None)
 
     @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
+    def _submit(self, event: Input.Submitted) -> None:
         event.stop()
         self.accept(self._line.value)
 
 
 class HostKeyDialog(PromptDialog):
-    """Asks whether an unknown key is the host's. Only the word `yes` or the key's fingerprint accepts it."""
+    """A prompt about an unknown host key. Only the word `yes` or the key's fingerprint accepts the key."""
 
     ASK = "Type yes, or paste the fingerprint that you expect, and press enter:"
 
@@ -125,7 +125,7 @@ class HostKeyDialog(PromptDialog):
 
 
 class SecretDialog(PromptDialog):
-    """Asks for a passphrase, a password or a code. The text is hidden where the host says so, and never kept."""
+    """A prompt for a passphrase, a password or a code. It hides the text if the host wants that, and never keeps it."""
 
     def __init__(self, question: SecretPrompt) -> None:
         super().__init__(
@@ -133,7 +133,7 @@ class SecretDialog(PromptDialog):
             Hidden() if question.is_secret else LineInput("", classes="confirm-word"),
             enter="answer",
             esc="give up",
-            problem=_what_was_wrong(question),
+            problem=_describe_failure(question),
         )
         self._question = question
 
@@ -141,7 +141,7 @@ class SecretDialog(PromptDialog):
         prompt = self._question.prompt
         prompt = prompt if len(prompt) <= _LONGEST_PROMPT else f"{prompt[:_LONGEST_PROMPT]} …"
         if self._question.kind == "code":
-            yield Fact("It says:", prompt)  # its own words, which may imitate ours
+            yield Fact("It says:", prompt)  # the host's own words, which may imitate ours
         else:
             yield Static(shown(prompt))
         if self._question.banner:
@@ -150,7 +150,7 @@ class SecretDialog(PromptDialog):
             yield Fact("Context:", self._question.context)
 
     def accept(self, text: str) -> None:
-        """An empty answer is allowed for a code only: some hosts then send one."""
+        """Accepts an empty answer only for a code, because some hosts then send the code."""
         if text or self._question.kind == "code":
             self._answer(text)
         else:
@@ -158,20 +158,20 @@ class SecretDialog(PromptDialog):
 
 
 class Hidden(Input):
-    """A line that shows dots and whose text can't be copied."""
+    """An input line that shows dots. Its text can't be copied."""
 
     def __init__(self) -> None:
         super().__init__(password=True, compact=True, select_on_focus=False, classes="confirm-word")
 
     def action_copy(self) -> None:
-        raise SkipAction  # to whatever the key does elsewhere
+        raise SkipAction  # lets the key act elsewhere
 
     def action_cut(self) -> None:
         self.action_delete_left_all()
         self.action_delete_right_all()
 
 
-def _what_was_wrong(question: SecretPrompt) -> str:
+def _describe_failure(question: SecretPrompt) -> str:
     if question.attempt == 1:
         return ""
     if question.kind == "code":

@@ -1,4 +1,4 @@
-"""How fresh the rows of a pane are: their age, and which rows of a context could not be read."""
+"""Describes how fresh the rows of a pane are: their age, and which rows of a context could not be read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _STALE_S = 10.0
 
 
 def age_of(fleet: Fleet, task: TaskRecord) -> float | None:
-    """Seconds since a task was read, where it is not up to date. One missed answer is not worth a mark."""
+    """Returns the seconds since an outdated task was read; None if it is up to date or only one answer is late."""
     age_s = fleet.row_age_s(task)
     return None if age_s is None or age_s < _STALE_S else age_s
 
 
 def unread(services: Services, noun: str) -> str:
-    """Which rows of this kind the table lacks or shows as they were; "" where it has all of them."""
+    """Describes which rows of this kind are missing or outdated; "" if none are."""
     states = services.fleet.states
     silent = [escape_controls(state.context.name) for state in states if state.error is not None]
     waiting = [

@@ -1,4 +1,4 @@
-"""What the dashboard knows of a pane: its entry in the registry, and what every pane can be asked to do."""
+"""The base of all panes, and their entries in the registry."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from flow_tui.widgets.bar import Piece
 
 
 class Placement(StrEnum):
-    """Where a pane is shown, in the order in which panes follow one another on the screen."""
+    """The place of a pane, in the order of the panes on the screen."""
 
     MAIN = "pane-main"
-    """The largest part, whenever there is room for more than one pane."""
+    """The largest part, if there is room for more than one pane."""
     LOG = "pane-log"
     """Below the main pane, or as a strip below the pane in front."""
     SIDE = "pane-side"
-    """Beside the log. Where there is room for one such pane only, it is the one that was last in front."""
+    """Beside the log. If there is room for only one such pane, the one that was last in front is shown."""
     WHOLE = "pane-whole"
-    """By itself, unless all panes are in view."""
+    """Alone, unless all panes are in view."""
 
 
 class Pane(Vertical):
     """A part of the dashboard. Subclasses override what applies to them."""
 
     NOUN: ClassVar[str]
-    """Its name: the first part of its actions' ids, and its id on the screen."""
+    """The name of the pane: the first part of its actions' ids, and its id on the screen."""
 
     def __init__(self, services: Services, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -40,7 +40,7 @@ class Pane(Vertical):
 
     @property
     def filter_text(self) -> str:
-        """What the rows are filtered by; "" without a filter."""
+        """The filter of the rows; "" without a filter."""
         return ""
 
     @property
@@ -50,33 +50,33 @@ class Pane(Vertical):
 
     @property
     def footer(self) -> tuple[Piece, ...] | None:
-        """What the footer shows in place of the pane's keys; None for the keys."""
+        """The content of the footer in place of the pane's keys; None to show the keys."""
         return None
 
     def show_fleet(self) -> None:
-        """Shows what the fleet knows now. Called when a facet of the pane or the state of a context has changed."""
+        """Shows the state of the fleet. Called when a facet of the pane or the state of a context has changed."""
 
     def tick(self) -> None:
-        """Called every second while the pane is in view."""
+        """Updates the pane. Called every second while the pane is in view."""
 
     def step_back(self) -> bool:
-        """Closes a filter or a search; false when there was none."""
+        """Closes a filter or a search. Returns False if there was none."""
         return False
 
     async def may_quit(self) -> bool:
-        """Asks the user where leaving the dashboard would lose something; false keeps the dashboard open."""
+        """Returns whether the dashboard may quit. Asks the user first if quitting would lose something."""
         return True
 
     async def close(self) -> None:
-        """Ends what must not outlive the dashboard."""
+        """Ends everything that must not outlive the dashboard."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaneEntry:
-    """A pane as the registry lists it. `load` imports its class: panes are loaded after the first frame.
+    """The entry of a pane in the registry. `load` imports its class, because panes are loaded after the first frame.
 
-    `facets` are the parts of the fleet that it shows. They are polled while the pane is in view. With `loads_last`,
-    the pane is so large that it is loaded after all others.
+    `facets` are the parts of the fleet that it shows. They are polled while the pane is in view. `loads_last` is for a
+    pane so large that it is loaded after all others.
     """
 
     noun: str

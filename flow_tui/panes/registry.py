@@ -15,11 +15,11 @@ _MODULES = (  # in the order of their digits
 )
 
 
-def _entry_of(module: str) -> PaneEntry:
+def _load_entry(module: str) -> PaneEntry:
     entry = import_module(module).ENTRY
     assert isinstance(entry, PaneEntry)
     return entry
 
 
-PANES: tuple[PaneEntry, ...] = tuple(map(_entry_of, _MODULES))
-"""Every pane. The first one is on the first frame, and it is where the dashboard starts."""
+PANES: tuple[PaneEntry, ...] = tuple(map(_load_entry, _MODULES))
+"""Every pane. The first one is the home pane, which is on the first frame."""

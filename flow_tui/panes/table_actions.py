@@ -1,4 +1,4 @@
-"""The actions that every pane with a table has: moving the cursor, filtering, sorting."""
+"""The actions of every pane with a table: moving the cursor, filtering, sorting."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ def sort_actions(noun: str) -> tuple[TableAction, ...]:
 
 
 def none_selected(services: Services, noun: str, action_id: str, verb: str) -> str:
-    """A `disabled_reason` where no row is selected, with the key that makes one unless the dashboard is read-only."""
+    """Returns the reason that no row is selected, with the key that creates one unless the dashboard is read-only."""
     hint = "" if services.is_read_only else f"; press {services.keys.written(action_id)} to {verb} one"
     return f"no {noun} is selected{hint}"

@@ -24,7 +24,7 @@ SortKey = Callable[[Any], Any]
 
 
 class TablePane(Pane, Generic[RowT]):
-    """A titled table of resources. Subclasses give columns, keys and what the filter may look at."""
+    """A titled table of resources. Subclasses define the columns, the keys and the fields that the filter tests."""
 
     TITLE: ClassVar[str] = ""
     OPENS: ClassVar[str] = ""
@@ -44,9 +44,9 @@ class TablePane(Pane, Generic[RowT]):
         self._problem = self._footnote = ""
         self.table: ResourceTable[RowT] = ResourceTable(self.columns(), self.key_of, empty_text="…")
         self._filter: Input | None = None
-        self._all: Sequence[RowT] = ()
+        self._all_rows: Sequence[RowT] = ()
         self._sort: tuple[str, bool] | None = None
-        self._answered = False
+        self._has_rows = False
 
     def columns(self) -> Sequence[Column[RowT]]:
         raise AssertionError("a table pane names its columns")
@@ -58,11 +58,11 @@ class TablePane(Pane, Generic[RowT]):
         raise AssertionError("a table pane says what its filter looks at")
 
     def empty_text(self) -> str:
-        """The text in place of rows where there are none."""
+        """Returns the text to show if there are no rows."""
         raise AssertionError("a table pane says what to press where it has no rows")
 
     def context_column(self, context_of: Callable[[RowT], str], priority: int) -> tuple[Column[RowT], ...]:
-        """None where there is one context only: its name would tell nothing."""
+        """Returns the column of the context; no column if there is only one context."""
         column = Column("context", "CONTEXT", context_of, min_width=8, max_width=16, priority=priority)
         return (column,) if len(self.services.fleet.names) > 1 else ()
 
@@ -85,21 +85,21 @@ class TablePane(Pane, Generic[RowT]):
         return self._filter.value.strip() if self._filter is not None else ""
 
     def show(self, rows: Sequence[RowT], *, stale: bool = False, problem: str = "") -> None:
-        """Shows these rows, as far as the filter lets them. `problem` says which others could not be read."""
+        """Shows the rows that match the filter. `problem` tells which other rows could not be read."""
         self._problem = problem
-        self._all = rows
-        self._answered = True
+        self._all_rows = rows
+        self._has_rows = True
         self.table.stale = stale
         self._arrange()
 
     def set_filter(self, text: str) -> None:
-        """Filters as if the user had typed it."""
-        line = self._filter_line()
+        """Filters the rows as if the user had typed the text."""
+        line = self._get_filter_line()
         line.value = text
         line.set_class(bool(text), "-open")
 
     def step_back(self) -> bool:
-        """Clears the filter and hides its line; false when there was none."""
+        """Clears the filter and hides its line. Returns False if there was none."""
         if self._filter is None or not self._filter.has_class("-open"):
             return False
         self.set_filter("")
@@ -107,16 +107,16 @@ class TablePane(Pane, Generic[RowT]):
         return True
 
     def tick(self) -> None:
-        """Redraws the rows: ages change even when nothing else does."""
+        """Redraws the rows, because ages change even if nothing else does."""
         self.table.redraw_rows()
 
     def open_filter(self) -> None:
-        line = self._filter_line()
+        line = self._get_filter_line()
         line.add_class("-open")
         line.focus()
 
     def sort_by_next(self) -> None:
-        """By the next column that is in view, then in the provider's order again."""
+        """Sorts by the next column in view; after the last one, restores the provider's order."""
         names = [key for key in self.table.shown_columns if key in self.SORTS]
         current = names.index(self._sort[0]) if self._sort and self._sort[0] in names else -1
         self._sort = (names[current + 1], False) if current + 1 < len(names) else None
@@ -152,37 +152,41 @@ class TablePane(Pane, Generic[RowT]):
     @on(ResourceTable.Highlighted)
     @on(ResourceTable.LaidOut)
     def _show_cut(self) -> None:
-        """Shows the cells that are cut in the row under the cursor in full, in the frame's lower edge."""
+        """Shows the whole texts of the cut cells under the cursor in the lower edge of the frame."""
         texts = [text if at == 0 else f"{title} {text}" for at, (title, text) in enumerate(self.table.cut_cells)]
         self.border_subtitle = Content("  ".join(filter(None, [self._problem, *texts, self._footnote])))
 
-    def _filter_line(self) -> Input:
-        """The filter line, made on first use."""
+    def _get_filter_line(self) -> Input:
+        """Returns the filter line. Creates it on first use."""
         if self._filter is None:
-            from textual.widgets import Input  # deferred: as above
+            from textual.widgets import Input  # deferred: few sessions filter
 
             self._filter = Input(placeholder="filter", compact=True, select_on_focus=False)
             self.mount(self._filter, before=self.table)
         return self._filter
 
     def _arrange(self) -> None:
-        holds = parse_filter(self.filter_text)
-        rows = [row for row in self._all if holds(self.fields_of(row))] if self.filter_text else list(self._all)
+        matches = parse_filter(self.filter_text)
+        rows = (
+            [row for row in self._all_rows if matches(self.fields_of(row))]
+            if self.filter_text
+            else list(self._all_rows)
+        )
         if self._sort is not None:
             rows.sort(key=self.SORTS[self._sort[0]], reverse=self._sort[1])
         self.table.set_sort(*(self._sort or (None,)))
-        if self._answered:
+        if self._has_rows:
             no_match = f"nothing matches the filter\n{self.services.keys.written('app.back')} clears it"
-            self.table.empty_text = no_match if self._all else self._problem or self.empty_text()
+            self.table.empty_text = no_match if self._all_rows else self._problem or self.empty_text()
         self.table.set_rows(rows)
         self._label()
 
     def count(self, rows: Sequence[RowT]) -> int:
-        """The number of these rows for the title."""
+        """Returns the number of these rows for the title."""
         return len(rows)
 
     def _label(self) -> None:
-        shown, known = self.count(self.table.rows), self.count(self._all)
-        count = f"{shown} of {known}" if shown != known else str(known) if self._answered else ""
+        shown, known = self.count(self.table.rows), self.count(self._all_rows)
+        count = f"{shown} of {known}" if shown != known else str(known) if self._has_rows else ""
         self.border_title = Content(f"{self.TITLE} {count}".strip())
         self._show_cut()

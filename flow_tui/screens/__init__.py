@@ -1,1 +1,1 @@
-"""Full screens: the dashboard, and what is read or played on top of it."""
+"""The screens: the dashboard, and pages and recordings on top of it."""

@@ -23,16 +23,16 @@ else:
 
 
 def refresh_all(services: Services) -> None:
-    """Asks every context now; prompts that were refused may be shown again."""
+    """Polls every context now. Allows refused prompts to be shown again."""
     services.prompts.forget_refusals()
     services.fleet.refresh()
 
 
 def _show_next_theme(services: Services) -> None:
     app = services.screen.app
-    ours = [name for name in app.available_themes if name in getattr(app, "own_themes", ())]
-    if ours:
-        app.theme = ours[(ours.index(app.theme) + 1) % len(ours)] if app.theme in ours else ours[0]
+    names = [name for name in app.available_themes if name in getattr(app, "own_themes", ())]
+    if names:
+        app.theme = names[(names.index(app.theme) + 1) % len(names)] if app.theme in names else names[0]
 
 
 async def _quit(services: Services) -> None:

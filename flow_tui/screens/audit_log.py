@@ -1,4 +1,4 @@
-"""The audit log: who changed what, when, with which call, and how the call ended."""
+"""Shows the audit log: the user, the time, the call and the result of each change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flow_tui.services import Services
 
 
 def open_audit_log(services: Services) -> None:
-    """Opens it with the changes up to now."""
+    """Opens the audit log with the changes up to now."""
     services.open(AuditLogScreen(services.fleet.gate.log.recent()))
 
 
@@ -29,7 +29,7 @@ class AuditLogScreen(Reader[None]):
     ]
 
     def __init__(self, entries: Sequence[AuditEntry]) -> None:
-        """`entries` as `AuditLog.recent` gives them: newest first."""
+        """Creates the screen. `entries` come newest first, as `AuditLog.recent` returns them."""
         super().__init__("Audit log", (("j k", "scroll"), ("esc", "close")))
         self._entries = entries
 
@@ -37,14 +37,14 @@ class AuditLogScreen(Reader[None]):
         if not self._entries:
             yield Static("Nothing has been changed yet.", markup=False)
         for entry in self._entries:
-            yield Static(_entry(entry), classes="action")
+            yield Static(_render_entry(entry), classes="action")
 
 
-def _entry(action: AuditEntry) -> Content:
+def _render_entry(action: AuditEntry) -> Content:
     done = action.result == "ok"
     head = Content("  ").join(
         [
-            Content.styled(_local(action.time), "$muted"),
+            Content.styled(_format_time(action.time), "$muted"),
             shown(action.user),
             shown(action.context),
             shown(action.verb, "bold"),
@@ -55,8 +55,8 @@ def _entry(action: AuditEntry) -> Content:
     return Content.assemble(head, "\n  ", shown(action.call.replace("\n", "\n  "), "$muted"))
 
 
-def _local(time: str) -> str:
-    """The time of the action in the zone of whoever reads; as written where it can't be read."""
+def _format_time(time: str) -> str:
+    """Formats the time of the action in the local time zone; unchanged if it is invalid."""
     try:
         return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Every context with what is wrong with it, the problems of the config, and the warnings that were shown."""
+"""Shows every context with its problems, the problems of the config, and the past warnings."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class ContextsScreen(Reader[None]):
-    """Follows the fleet while it is open. `again` asks every context now.
+    """The state of every context, updated while the screen is open. `again` polls every context now.
 
-    `problems` are those of the config. `past_notices` come oldest first; the last one is shown first.
+    `problems` are those of the config. `past_notices` come oldest first, and are shown newest first.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -41,7 +41,7 @@ class ContextsScreen(Reader[None]):
     ) -> None:
         super().__init__("Contexts", (("j k", "scroll"), ("r", "refresh"), ("y", "copy"), ("esc", "close")))
         self._fleet = fleet
-        self._again = again
+        self._refresh_contexts = again
         self._problems = tuple(problems)
         self._past_notices = past_notices
         self._text = Static()
@@ -50,48 +50,48 @@ class ContextsScreen(Reader[None]):
         yield self._text
 
     def on_mount(self) -> None:
-        self._leave = self._fleet.subscribe(self._show)
+        self._unsubscribe = self._fleet.subscribe(self._show)
         self._show(self._fleet.watched)
 
     def on_unmount(self) -> None:
-        self._leave()
+        self._unsubscribe()
 
     def action_again(self) -> None:
-        self._again()
+        self._refresh_contexts()
         self.notify("refreshing every context", markup=False)
 
     def action_copy(self) -> None:
-        wrong = [f"{state.context.name}: {reason}" for state in self._fleet.states for reason in _wrong(state)]
-        wrong += [*self._problems, *(f"{_time(notice)}  {notice.text}" for notice in self._warnings())]
+        wrong = [f"{state.context.name}: {reason}" for state in self._fleet.states for reason in _list_problems(state)]
+        wrong += [*self._problems, *(f"{_format_time(notice)}  {notice.text}" for notice in self._warnings())]
         if wrong:
             self.app.copy_to_clipboard("\n".join(wrong))
             self.notify("copied", markup=False)
 
     def _show(self, _: frozenset[str]) -> None:
-        parts = [_entry(state) for state in self._fleet.states]
-        parts += _section("Configuration", [shown(problem) for problem in self._problems])
-        parts += _section("Warnings and errors", [_past(notice) for notice in self._warnings()])
+        parts = [_render_context(state) for state in self._fleet.states]
+        parts += _render_section("Configuration", [shown(problem) for problem in self._problems])
+        parts += _render_section("Warnings and errors", [_render_notice(notice) for notice in self._warnings()])
         self._text.update(Content("\n\n").join(parts))
 
     def _warnings(self) -> list[PastNotice]:
-        """The notices that the problems don't contain, newest first."""
+        """Returns the past notices that aren't among the problems, newest first."""
         return [notice for notice in reversed(tuple(self._past_notices)) if notice.text not in self._problems]
 
 
-def _section(heading: str, lines: Sequence[Content]) -> list[Content]:
+def _render_section(heading: str, lines: Sequence[Content]) -> list[Content]:
     return [Content("\n").join([Content.styled(heading, "bold $warning"), *lines])] if lines else []
 
 
-def _past(notice: PastNotice) -> Content:
+def _render_notice(notice: PastNotice) -> Content:
     style = "$text-error" if notice.severity == "error" else ""
-    return Content.assemble((_time(notice), "$muted"), "  ", shown(notice.text, style))
+    return Content.assemble((_format_time(notice), "$muted"), "  ", shown(notice.text, style))
 
 
-def _time(notice: PastNotice) -> str:
+def _format_time(notice: PastNotice) -> str:
     return f"{notice.at:%H:%M:%S}"
 
 
-def _entry(state: ContextState) -> Content:
+def _render_context(state: ContextState) -> Content:
     head = [shown(state.context.name, "bold"), shown(state.context.provider, "$muted")]
     if state.error is not None:
         age = f"last read {format.duration(state.age_s)} ago" if state.age_s is not None else "unreachable"
@@ -101,10 +101,10 @@ def _entry(state: ContextState) -> Content:
     else:
         how = "connected" if state.answered_at is not None else "connecting…"
         head.append(Content.styled(how, "$success"))
-    return Content("\n").join([Content("  ").join(head), *(shown(reason) for reason in _wrong(state))])
+    return Content("\n").join([Content("  ").join(head), *(shown(reason) for reason in _list_problems(state))])
 
 
-def _wrong(state: ContextState) -> list[str]:
-    """What is wrong with the context, then with its answers, then with its machines."""
-    down = [one.description for one in state.instances if one.is_down]
+def _list_problems(state: ContextState) -> list[str]:
+    """Returns the problems of the context, then those of its answers, then those of its machines."""
+    down = [instance.description for instance in state.instances if instance.is_down]
     return [reason for reason in (state.error, *state.unreadable, *down) if reason]

@@ -32,7 +32,7 @@ _REST_S = 0.3
 
 
 class DashboardScreen(Screen[None]):
-    """All panes over one fleet. `problems` are those of the config; `release_key` is the key that leaves a shell."""
+    """All panes of one fleet. `problems` are those of the config; `release_key` is the key that leaves a shell."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(APP_ACTIONS)]
 
@@ -51,7 +51,7 @@ class DashboardScreen(Screen[None]):
         self._problems = problems
         self._past_notices = past_notices
         self._is_demo = is_demo
-        # Made here and not looked up: the fleet may call before they are mounted, and after they are gone.
+        # Created here and not queried: the fleet may call before they are mounted, and after they are removed.
         self._header, self._footer = Bar(id="header"), Bar(id="footer", gap=1)
         self._tabs = Bar(id="tabs", gap=1)
         self.panes = PaneDeck(
@@ -75,7 +75,7 @@ class DashboardScreen(Screen[None]):
         return self.services.keys
 
     def pane(self, kind: type[WidgetT]) -> WidgetT:
-        """The pane of this class. It is made if it isn't there yet."""
+        """Returns the pane of this class. Creates it if it doesn't exist yet."""
         return self.panes.pane(kind)
 
     def compose(self) -> ComposeResult:
@@ -102,13 +102,13 @@ class DashboardScreen(Screen[None]):
         self._show_status()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hides the actions that change something in read-only mode."""
+        """Returns whether an action is available. Hides actions that change something in read-only mode."""
         if action == "act" and parameters and self.is_read_only:
             return not self.keys[str(parameters[0])].changes
         return True
 
     def action_act(self, action_id: str) -> None:
-        """Carries out an action of the keymap, or says why it can't be done."""
+        """Carries out an action of the keymap, or notifies the user why it can't be done."""
         self.panes.act(action_id)
 
     def _show_fleet(self, changed: frozenset[str]) -> None:
@@ -126,8 +126,8 @@ class DashboardScreen(Screen[None]):
         pane = self.panes.front_pane
         filter_text = "" if pane is None else pane.filter_text
         self._tabs.left, self._tabs.right = status_bar.tabs(self.keys, self.panes.front, filter_text, self.size.width)
-        of_pane = None if pane is None else pane.footer
-        self._footer.left = status_bar.footer(self.services) if of_pane is None else of_pane
+        pane_footer = None if pane is None else pane.footer
+        self._footer.left = status_bar.footer(self.services) if pane_footer is None else pane_footer
 
     def _tick(self) -> None:
         for pane in self.panes.in_view:
@@ -137,13 +137,13 @@ class DashboardScreen(Screen[None]):
     def _show_header(self) -> None:
         if self.is_mounted:
             self._header.left, right = status_bar.header(self.services, self._problems, self.size.width)
-            # The demo first, so that it is there at every size.
+            # The demo mark comes first, so that it is shown at every size.
             self._header.right = (status_bar.DEMO, *right) if self._is_demo else right
 
     @on(events.Click, "#header")
     def _answer_prompts(self) -> None:
-        """Shows the prompts that wait for an answer; without any, the contexts and what is wrong with them."""
-        from flow_tui.screens.contexts import ContextsScreen  # deferred: seldom opened
+        """Shows the prompts that wait for an answer; without prompts, the contexts and their problems."""
+        from flow_tui.screens.contexts import ContextsScreen  # deferred: rarely opened
 
         if self._prompt_controller.has_prompts:
             self._prompt_controller.answer_all()

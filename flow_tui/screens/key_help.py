@@ -1,4 +1,4 @@
-"""The help: the keys of the pane in front, and a way to act."""
+"""The help: lists the keys of the pane in front and carries out the chosen action."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from flow_tui.services import Services
 
 
 async def show_keys(services: Services) -> None:
-    """Lists the actions of the pane in front and of the whole dashboard; the one that is chosen is carried out."""
+    """Lists the actions of the pane in front and of the whole dashboard, and carries out the chosen action."""
     noun = services.workspace.front
     actions = (*services.keys.of(noun), *services.keys.of("app"))
-    entries = [_entry(services, action) for action in actions if not (action.changes and services.is_read_only)]
+    entries = [_make_entry(services, action) for action in actions if not (action.changes and services.is_read_only)]
     chosen = await services.ask(HelpScreen(f"Keys: {noun}", entries, services.keys))
     if chosen is not None:
         services.workspace.act(chosen)
 
 
-def _entry(services: Services, action: Action[Any]) -> HelpEntry:
+def _make_entry(services: Services, action: Action[Any]) -> HelpEntry:
     keys = " ".join(map(short_key, services.keys.keys_of(action.id)))
     reason = services.workspace.disabled_reason(action.id)
     return HelpEntry(keys, action.label, action.tooltip, action.id, reason)

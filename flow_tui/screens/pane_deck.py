@@ -1,4 +1,4 @@
-"""The panes of the dashboard: which of them are there, which are in view, and which is in front."""
+"""The panes of the dashboard: which are loaded, which are in view, and which is in front."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _IN_ORDER = sorted(PANES, key=lambda pane: list(Placement).index(pane.placement)
 
 
 class PaneDeck:
-    """The workspace of the panes. The first pane is there from the start, the others after `load_rest`."""
+    """The workspace of the panes. The first pane is loaded at the start, the others by `load_rest`."""
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class PaneDeck:
         self._side = next((pane.noun for pane in PANES if pane.placement is Placement.SIDE), "")
         self._zoomed = False
         self._arranged: tuple[str, tuple[str, ...]] | None = None
-        # Made here and not looked up: the fleet may call before they are mounted, and after they are gone.
+        # Created here and not queried: the fleet may call before they are mounted, and after they are removed.
         self._panes: dict[str, Pane] = {}
-        self._slots: dict[str, Widget] = {self._home: self._make(self._home)}
-        self._rest_is_there = False
+        self._slots: dict[str, Widget] = {self._home: self._make_pane(self._home)}
+        self._is_rest_loaded = False
         self._all_loaded = asyncio.Event()
 
     @property
@@ -67,7 +67,7 @@ class PaneDeck:
 
     @property
     def front_pane(self) -> Pane | None:
-        """The pane in front; None before it is there."""
+        """The pane in front; None before it is loaded."""
         return self._panes.get(self._front)
 
     @property
@@ -77,7 +77,7 @@ class PaneDeck:
 
     def pane(self, kind: type[WidgetT]) -> WidgetT:
         assert issubclass(kind, Pane)
-        pane = self._panes.get(kind.NOUN) or self._make(kind.NOUN)
+        pane = self._panes.get(kind.NOUN) or self._make_pane(kind.NOUN)
         assert isinstance(pane, kind)
         return pane
 
@@ -85,21 +85,21 @@ class PaneDeck:
         await self._all_loaded.wait()
 
     async def load_rest(self) -> None:
-        """Loads the other panes, once the first rows are on screen, or once it is clear that they take their time."""
+        """Loads the other panes, once the first rows are on the screen or after a short wait for them."""
         if len(self._slots) > 1 or not self.container.is_attached:
             return
         rest = [entry for entry in _IN_ORDER if entry.noun != self._home]
-        self._slots |= {entry.noun: self._slot_of(entry) for entry in rest}
+        self._slots |= {entry.noun: self._make_slot(entry) for entry in rest}
         view = self._nouns_in_view()
         for noun, slot in self._slots.items():
             slot.display = noun in view
         await self.container.mount(*(self._slots[entry.noun] for entry in rest))
-        self._rest_is_there = True
+        self._is_rest_loaded = True
         self._watch_facets()
         for entry in rest:
             if not entry.loads_last:
                 self._panes[entry.noun].show_fleet()
-        if not self._slots[self._front].has_focus_within:  # else it is where it belongs, in a filter perhaps
+        if not self._slots[self._front].has_focus_within:  # keep the focus that it has, such as in a filter
             self._focus_front()
         self._screen.call_after_refresh(self._load_last)
 
@@ -109,7 +109,7 @@ class PaneDeck:
                 slot = self._slots[entry.noun]
                 if not slot.is_attached:
                     return
-                await slot.mount(self._panes.get(entry.noun) or self._make(entry.noun))
+                await slot.mount(self._panes.get(entry.noun) or self._make_pane(entry.noun))
                 if self._front == entry.noun:
                     self._focus_front()
         self._all_loaded.set()
@@ -163,13 +163,13 @@ class PaneDeck:
         elif reason := self.disabled_reason(action_id):
             services.notify(reason, severity="warning")
             if action.opens_shell:
-                hold_keys(self._screen).refuse()  # what came with the key was meant for the shell
+                hold_keys(self._screen).refuse()  # keys that were typed with it were meant for the shell
         else:
-            services.carry_out(partial(action.run, self._target_of(action)), action_id)
+            services.carry_out(partial(action.run, self._find_target(action)), action_id)
 
     def disabled_reason(self, action_id: str) -> str | None:
         action = self.services.keys[action_id]
-        target = self._target_of(action)
+        target = self._find_target(action)
         return "this pane is still being loaded" if target is None else action.disabled_reason(target)
 
     def note_focus(self) -> None:
@@ -179,7 +179,7 @@ class PaneDeck:
                 self._note_front(noun)
 
     def arrange(self) -> None:
-        """Shows the panes that belong in view at this size."""
+        """Shows the panes for the current size of the terminal."""
         size, view = size_class(*self._screen.app.size), self._nouns_in_view()
         if (size, view) == self._arranged:
             return
@@ -193,17 +193,17 @@ class PaneDeck:
         self._watch_facets()
 
     def show_fleet(self, changed: frozenset[str]) -> None:
-        """Hands changes of the fleet to the panes that they concern."""
+        """Passes changes of the fleet to the panes that show them."""
         for noun, pane in tuple(self._panes.items()):
-            if self._rest_is_there or noun == self._home:
+            if self._is_rest_loaded or noun == self._home:
                 facets = self._entries[noun].facets
                 if facets & changed or (facets and CONTEXTS in changed):
                     pane.show_fleet()
 
-    def _target_of(self, action: Action[Any]) -> Pane | Services | None:
+    def _find_target(self, action: Action[Any]) -> Pane | Services | None:
         return self.services if action.noun == "app" else self._panes.get(action.noun)
 
-    def _make(self, noun: str) -> Pane:
+    def _make_pane(self, noun: str) -> Pane:
         entry = self._entries[noun]
         pane = entry.load()(self.services, id=None if entry.loads_last else noun)
         if not entry.loads_last:
@@ -211,11 +211,11 @@ class PaneDeck:
         self._panes[noun] = pane
         return pane
 
-    def _slot_of(self, entry: PaneEntry) -> Widget:
-        """The pane, or a frame that holds the place of a pane that is loaded last."""
+    def _make_slot(self, entry: PaneEntry) -> Widget:
+        """Returns the pane, or an empty frame for a pane that is loaded last."""
         if entry.loads_last:
             return Vertical(id=entry.noun, classes=entry.placement)
-        return self._panes.get(entry.noun) or self._make(entry.noun)
+        return self._panes.get(entry.noun) or self._make_pane(entry.noun)
 
     def _note_front(self, noun: str) -> None:
         if noun != self._front:
@@ -228,8 +228,8 @@ class PaneDeck:
         return panes_in_view(PANES, size, self._front, zoomed=self._zoomed, side=self._side)
 
     def _watch_facets(self) -> None:
-        """Lets the fleet poll only what is in view."""
-        view = self._nouns_in_view() if self._rest_is_there else (self._home,)
+        """Makes the fleet poll only the facets in view."""
+        view = self._nouns_in_view() if self._is_rest_loaded else (self._home,)
         self.services.fleet.watch(frozenset[str]().union(*(self._entries[noun].facets for noun in view)))
 
     def _focus_front(self) -> None:

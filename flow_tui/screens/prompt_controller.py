@@ -1,4 +1,4 @@
-"""When the prompts of hosts are shown: at once where the user waits for the answer, else when the user wants it."""
+"""Decides when a host's prompt is shown: immediately if the user waits for it, otherwise when the user asks for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PromptController:
-    """Shows one prompt after the other. One that nobody waits for is a notice, never in the way of what is typed."""
+    """The controller of prompts. It shows one after the other, and a notice for one that the user doesn't wait for."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -26,7 +26,7 @@ class PromptController:
 
     @property
     def has_prompts(self) -> bool:
-        """Whether there is anything to answer."""
+        """Whether a prompt waits for an answer."""
         return bool(self._prompts.open)
 
     def answer_all(self) -> None:
@@ -35,7 +35,7 @@ class PromptController:
         self._update()
 
     def _update_soon(self) -> None:
-        """A prompt comes from a task of its own, where no screen can be opened."""
+        """Updates later, because prompts come from other asyncio tasks, in which no screen can be opened."""
         self._services.screen.call_later(self._update)
 
     def _update(self) -> None:
@@ -62,7 +62,7 @@ class PromptController:
         return focused is not None and (getattr(focused, "captures_keys", False) or focused.check_consume_key("a", "a"))
 
     def _show(self, pending: PendingPrompt) -> None:
-        dialog = _dialog_of(pending)
+        dialog = _make_dialog(pending)
         self._shown = pending
         pending.done.add_done_callback(lambda done: dialog.lapse() if done.cancelled() else None)
 
@@ -74,14 +74,14 @@ class PromptController:
         self._services.open(dialog, settle)
 
     def _announce(self, pending: PendingPrompt) -> None:
-        """Once, and of several at once only the first: the header counts them."""
+        """Notifies the user of a new prompt. Of several together, notifies of one; the header shows the number."""
         if not self._announced:
             key = self._services.keys.written("app.attend")
             self._services.notify(f"{escape_controls(pending.summary)}: press {key}", severity="warning")
         self._announced.add(pending)
 
 
-def _dialog_of(pending: PendingPrompt) -> PromptDialog | LoginWaiting:
+def _make_dialog(pending: PendingPrompt) -> PromptDialog | LoginWaiting:
     from flow_core.prompter import HostKeyPrompt, LoginProgress  # deferred: most sessions have no prompt
     from flow_tui.dialogs.login_waiting import LoginWaiting
     from flow_tui.dialogs.prompt_dialog import HostKeyDialog, SecretDialog

@@ -1,4 +1,4 @@
-"""The recorded shells: a list to pick one from, which is then played."""
+"""Lists the recorded shells and plays the chosen one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LISTED = 500
 
 
 async def play(services: Services) -> None:
-    """Asks which recording, and plays it."""
+    """Lists the recordings, and plays the one that the user chooses."""
     found = await recordings()
     if not found:
         key = written_key(services.release_key)
@@ -29,20 +29,20 @@ async def play(services: Services) -> None:
 
 
 async def recordings() -> list[PickOption]:
-    """The recordings in the state directory, the newest first."""
-    return await asyncio.to_thread(_recordings)
+    """Returns the recordings in the state directory, newest first."""
+    return await asyncio.to_thread(_list_recordings)
 
 
-def _recordings() -> list[PickOption]:
-    found = sorted(state_dir().glob("recordings/*.cast"), key=_changed_at, reverse=True)
-    return [PickOption(_when(file), str(file), cast_title(file)) for file in found[:_LISTED]]
+def _list_recordings() -> list[PickOption]:
+    found = sorted(state_dir().glob("recordings/*.cast"), key=_read_mtime, reverse=True)
+    return [PickOption(_format_time(file), str(file), cast_title(file)) for file in found[:_LISTED]]
 
 
-def _when(path: Path) -> str:
-    return f"{datetime.fromtimestamp(_changed_at(path)):%Y-%m-%d %H:%M:%S}"
+def _format_time(path: Path) -> str:
+    return f"{datetime.fromtimestamp(_read_mtime(path)):%Y-%m-%d %H:%M:%S}"
 
 
-def _changed_at(path: Path) -> float:
+def _read_mtime(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:

@@ -22,14 +22,14 @@ _SKIP_S = 5.0
 
 
 async def open_replay(path: Path) -> Replay:
-    """Reads the recording, which may take seconds for a large one. Raises FlowError."""
+    """Reads the recording, which takes seconds if it is large. Raises FlowError."""
     cast = await asyncio.to_thread(read_cast, path)
     open_core = await asyncio.to_thread(load_core)
     return Replay(cast, Player(cast, open_core(*cast.size)))
 
 
 class Replay(Modal[None]):
-    """Shows what a terminal showed. Nothing in a recording is carried out."""
+    """A player that shows what the recorded terminal showed. It carries out nothing of the recording."""
 
     DEFAULT_CSS = """
     Replay { align: center middle; }
@@ -67,32 +67,32 @@ class Replay(Modal[None]):
 
     def action_pause(self) -> None:
         self._player.toggle()
-        self._go_on()
+        self._resume()
 
     def action_skip(self, step: int) -> None:
         self._player.seek(self._player.at_s + step * _SKIP_S)
-        self._go_on()
+        self._resume()
 
     def action_start(self) -> None:
         self._player.seek(0.0)
-        self._go_on()
+        self._resume()
 
     def action_faster(self, step: int) -> None:
         self._player.change_speed(step)
-        self._go_on()
+        self._resume()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._view.go_on()
         self._show_progress()
 
     def _show_progress(self) -> None:
         player = self._player
         state = "playing" if player.is_playing else "at the end" if player.is_at_end else "paused"
-        when = f"{_clock(player.at_s)} / {_clock(self._cast.duration_s)}"
+        when = f"{_format_time(player.at_s)} / {_format_time(self._cast.duration_s)}"
         self._progress.update(f"{when}  {player.speed:g}x  {state}")
 
 
-def _clock(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"

@@ -22,40 +22,40 @@ DEMO = Piece("DEMO", "bold reverse $warning")
 
 
 def header(services: Services, problems: Sequence[str], width: int) -> tuple[Pieces, Pieces]:
-    """Sources at the left; what runs, the mode and the time at the right. `problems` are those of the config."""
+    """Returns the contexts (left), and alerts, cost, mode, counts and time (right). `problems` are the config's."""
     fleet, prompts = services.fleet, services.prompts
     name = Piece("flow-tui" if width >= 100 else "flow", "bold $accent")
-    chips = tuple(_chip(state, state.context.name in prompts.contexts, width) for state in fleet.states)
+    contexts = tuple(_context_piece(state, state.context.name in prompts.contexts, width) for state in fleet.states)
     running = sum(task.status is TaskStatus.RUNNING for task in fleet.tasks)
     waiting = sum(task.status is TaskStatus.PENDING for task in fleet.tasks)
     mode = (Piece("READ-ONLY", "bold $warning"),) if fleet.gate.read_only else ()
     counts = Piece(f"{running} running" + (f", {waiting} waiting" if waiting else ""), _MUTED)
     time = Piece(datetime.now().strftime("%H:%M"), _MUTED)
-    return (name, *chips), (*_alert(services, problems, width), *_burn(fleet), *mode, counts, time)
+    return (name, *contexts), (*_alert_pieces(services, problems, width), *_cost_pieces(fleet), *mode, counts, time)
 
 
-def _burn(fleet: Fleet) -> Pieces:
-    """The current cost of all contexts; in colour where part of it is for commands that have ended."""
+def _cost_pieces(fleet: Fleet) -> Pieces:
+    """Returns the current cost of all contexts, in colour if commands that have ended are still billed."""
     tasks = [task for task in fleet.tasks if task.billed_usd_per_hour is not None]
     markets = [state for state in fleet.states if state.has_market]
     if not tasks and not markets:
         return ()
-    burn = sum((task.billed_usd_per_hour or Decimal(0) for task in tasks), Decimal(0))
+    cost = sum((task.billed_usd_per_hour or Decimal(0) for task in tasks), Decimal(0))
     is_wasted = any(task.is_still_billed for task in tasks)
-    piece = Piece(format.hourly(burn), "bold $warning" if is_wasted else "bold" if burn else _MUTED)
-    return (piece, *_doubt(markets))
+    piece = Piece(format.hourly(cost), "bold $warning" if is_wasted else "bold" if cost else _MUTED)
+    return (piece, *_cost_warning(markets))
 
 
-def _doubt(markets: Sequence[ContextState]) -> Pieces:
-    """Why the sum of all costs may be wrong: it is from an earlier answer, or lacks what could not be read."""
+def _cost_warning(markets: Sequence[ContextState]) -> Pieces:
+    """Returns why the total cost may be wrong: it is from an earlier answer, or lacks unreadable tasks."""
     if any(state.answered_at is None or state.notes.get("tasks") for state in markets):
         return (Piece("+ unknown costs", "bold $warning"),)
     ages = [state.age_s for state in markets if state.error is not None and state.age_s is not None]
     return (Piece(f"as of {format.duration(max(ages))} ago", "bold $warning"),) if ages else ()
 
 
-def _alert(services: Services, problems: Sequence[str], width: int) -> Pieces:
-    """What needs the user's attention, and the key to press."""
+def _alert_pieces(services: Services, problems: Sequence[str], width: int) -> Pieces:
+    """Returns the most urgent problem and the key to press; empty if there is none."""
     key = services.keys.written("app.attend")
     if waiting := services.prompts.open:
         first = escape_controls(waiting[0].summary) if width >= 100 else "a host asks"
@@ -73,7 +73,7 @@ def _is_wrong(state: ContextState) -> bool:
     return state.error is not None or bool(state.unreadable)
 
 
-def _chip(state: ContextState, is_asking: bool, width: int) -> Piece:
+def _context_piece(state: ContextState, is_asking: bool, width: int) -> Piece:
     name = state.context.name if width >= 70 else state.context.name[:2]
     if is_asking:
         return Piece(f"{name}?", "bold $warning")
@@ -85,7 +85,7 @@ def _chip(state: ContextState, is_asking: bool, width: int) -> Piece:
 
 
 def tabs(keys: Keymap, front: str, filter_text: str, width: int) -> tuple[Pieces, Pieces]:
-    """The panes with their keys, and the filter of the one in front."""
+    """Returns the panes with their keys, and the filter of the pane in front."""
     pieces = tuple(
         Piece(
             f"{keys.short(f'app.show_{pane.noun}')}{' ' if width >= 70 else ''}{pane.title}",
@@ -97,7 +97,7 @@ def tabs(keys: Keymap, front: str, filter_text: str, width: int) -> tuple[Pieces
 
 
 def footer(services: Services) -> Pieces:
-    """The keys that matter here; those that can't act now are dim."""
+    """Returns the keys of the pane in front and of the dashboard. Keys that can't act now are dim."""
     keys, workspace = services.keys, services.workspace
     first, last = keys.of("app")[:2], keys.of("app")[2:]
     shown = [action for action in (*first, *keys.of(workspace.front), *last) if action.in_footer]

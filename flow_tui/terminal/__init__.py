@@ -1,1 +1,1 @@
-"""Bytes <-> cells: a terminal emulator behind a small interface of ours. No Textual in here."""
+"""Terminal emulators behind one small interface: from bytes to cells and back. Imports no Textual."""

@@ -33,7 +33,7 @@ _UNKNOWN_START = "\x1b]9999;"
 
 
 class BitttyCore:
-    """One bittty board, to which only this object is attached."""
+    """A core on one bittty board, to which only this object is attached."""
 
     name = "bittty"
     keeps_scrollback = True  # the board reads this, and then presents rows that scroll off
@@ -54,9 +54,9 @@ class BitttyCore:
         self._seen_reverse = False
 
     def present(self, event: object) -> None:
-        """The board calls this for events apart from its page."""
+        """Handles an event of the board other than a change of its page."""
         if isinstance(event, RowsScrolledOff):
-            self._keep(event.lines)
+            self._append_to_scrollback(event.lines)
         elif isinstance(event, ScrollbackCleared):
             self._scrollback.clear()
             self.scroll_to(0)
@@ -74,11 +74,11 @@ class BitttyCore:
         for part in parts:
             self.events.note_reply(part.encode() if isinstance(part, str) else part)
         if (self._board.width, self._board.height) != (self.cols, self.rows):
-            # A program may ask for 132 columns; the size of the pane stays as it is.
+            # A program may request 132 columns; the size of the pane stays as it is.
             self._board.resize(self.cols, self.rows)
 
     def _cut_pending(self) -> None:
-        """Shorten an unterminated string: bittty keeps it whole, and parses it anew with every piece."""
+        """Shortens an unterminated string: bittty keeps it whole, and parses it again with every piece."""
         parser = self._board.parser
         length = len(parser.buffer) - parser.pos
         if parser.mode is None or length <= _PENDING_LENGTH:
@@ -86,7 +86,7 @@ class BitttyCore:
         start_of_end = parser.buffer[-1:] if parser.buffer.endswith("\x1b") else ""
         if not parser.buffer.startswith(_CLIPBOARD_START, parser.pos):
             parser.buffer = parser.buffer[: parser.pos + _PENDING_KEPT] + start_of_end
-        elif length > _CLIPBOARD_LENGTH:  # no text on the clipboard is better than part of one
+        elif length > _CLIPBOARD_LENGTH:  # no text on the clipboard is better than a part of it
             parser.buffer = parser.buffer[: parser.pos] + _UNKNOWN_START + start_of_end
 
     def resize(self, cols: int, rows: int) -> None:
@@ -106,7 +106,7 @@ class BitttyCore:
     def row(self, y: int) -> tuple[Run, ...]:
         if y < self._offset:
             return cut_row(self._scrollback[len(self._scrollback) - self._offset + y], self.cols)
-        return cut_row(self._runs(self._board.display.page.grid[y - self._offset]), self.cols)
+        return cut_row(self._to_runs(self._board.display.page.grid[y - self._offset]), self.cols)
 
     @property
     def cursor(self) -> Cursor:
@@ -160,55 +160,55 @@ class BitttyCore:
         return [("".join(run.text for run in runs).rstrip(), wraps) for runs, wraps in rows]
 
     def _rows_from(self, first: int, last: int) -> Iterator[tuple[tuple[Run, ...], bool]]:
-        kept = self.scrollback_rows
+        scrolled = self.scrollback_rows
         start, end = first - self.first_line, last - self.first_line + 1
-        if kept:
-            yield from self._scrollback.slice(max(0, start), max(0, min(end, kept)))
+        if scrolled:
+            yield from self._scrollback.slice(max(0, start), max(0, min(end, scrolled)))
         page = self._board.display.page
-        for y in range(max(0, start - kept), min(end - kept, self.rows)):
-            yield self._runs(page.grid[y]), bool(page.is_line_wrapped(y))
+        for y in range(max(0, start - scrolled), min(end - scrolled, self.rows)):
+            yield self._to_runs(page.grid[y]), bool(page.is_line_wrapped(y))
 
     def close(self) -> None:
         self._board.display.detach()
         self._scrollback.clear()
 
-    def _keep(self, lines: tuple[Any, ...]) -> None:
+    def _append_to_scrollback(self, lines: tuple[Any, ...]) -> None:
         before = len(self._scrollback)
         for line in lines:
-            self._scrollback.append(self._runs(line.cells), wraps=bool(line.wrapped))
-        if self._offset:  # the view stays on its text while output goes on below it
+            self._scrollback.append(self._to_runs(line.cells), wraps=bool(line.wrapped))
+        if self._offset:  # the view stays on its text while output continues below it
             grown = max(0, len(self._scrollback) - before)
             self._offset = min(self._offset + grown, len(self._scrollback))
 
-    def _runs(self, cells: Any) -> tuple[Run, ...]:
+    def _to_runs(self, cells: Any) -> tuple[Run, ...]:
         text = "".join(map(_TEXT, cells))
-        plain = join_plain(text, map(_STYLE, cells), self._style_of) if len(text) == len(cells) else None
-        return join_cells(self._cells(cells)) if plain is None else plain
+        plain = join_plain(text, map(_STYLE, cells), self._find_style) if len(text) == len(cells) else None
+        return join_cells(self._to_cells(cells)) if plain is None else plain
 
-    def _style_of(self, style: Any, _x: int = 0) -> TextStyle:
-        seen = self._styles.get(style)
-        if seen is None:
+    def _find_style(self, style: Any, _x: int = 0) -> TextStyle:
+        converted = self._styles.get(style)
+        if converted is None:
             if len(self._styles) >= _STYLES_KEPT:
                 self._styles.clear()
-            seen = self._styles[style] = _cell_style(style)
-        return replace(seen, reverse=not seen.reverse) if self._board.modes.reverse_screen else seen
+            converted = self._styles[style] = _convert_style(style)
+        return replace(converted, reverse=not converted.reverse) if self._board.modes.reverse_screen else converted
 
-    def _cells(self, row: Any) -> list[Cell]:
+    def _to_cells(self, row: Any) -> list[Cell]:
         cells: list[Cell] = []
         for bittty_style, text in row:
             if text == "":  # the second half of the wide character before it
                 if cells:
                     cells[-1] = (cells[-1][0], 2, cells[-1][2])
                 continue
-            style = self._style_of(bittty_style)
+            style = self._find_style(bittty_style)
             cells.append((" " if style.hidden else text, 1, style))
         return cells
 
 
-def _cell_style(style: Any) -> TextStyle:
+def _convert_style(style: Any) -> TextStyle:
     found = TextStyle(
-        foreground=_color(style.fg),
-        background=_color(style.bg),
+        foreground=_convert_color(style.fg),
+        background=_convert_color(style.bg),
         bold=bool(style.bold),
         dim=bool(style.dim),
         italic=bool(style.italic),
@@ -221,7 +221,7 @@ def _cell_style(style: Any) -> TextStyle:
     return PLAIN if found == PLAIN else found
 
 
-def _color(color: Any) -> Colour | None:
+def _convert_color(color: Any) -> Colour | None:
     if color is None or color.mode == "default":
         return None
     value: Colour = color.value

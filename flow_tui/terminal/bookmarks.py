@@ -1,4 +1,4 @@
-"""Bookmarks: positions that survive a resize, which wraps lines anew and renumbers rows."""
+"""Bookmarks: positions that survive a resize, which wraps lines again and renumbers rows."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _BLOCK_ROWS = 1000
 
 
 class Bookmark(NamedTuple):
-    """A position in terms that a resize doesn't change.
+    """A position that a resize doesn't change.
 
-    `lines` counts wrapped lines above the last line with text (negative below it), `columns` the columns from the start
-    of its own line.
+    `lines` counts wrapped lines above the last line with text (negative below it). `columns` counts columns from the
+    start of the position's own line.
     """
 
     lines: int
@@ -22,23 +22,27 @@ class Bookmark(NamedTuple):
 
 
 def bookmark(core: TerminalCore, position: CellPosition) -> Bookmark:
-    """Bookmark a position. Takes up to 0.4 s at the far end of a full scrollback."""
-    line, base = line_rows(core, position.line)[0], _base(core)
+    """Bookmarks a position. Takes up to 0.4 s at the far end of a full scrollback."""
+    line, base = line_rows(core, position.line)[0], _find_base(core)
     low, high = sorted((line, base))
     between = sum(not wraps for _, wraps in core.texts(low, high - 1))
     return Bookmark(between if line <= base else -between, (position.line - line) * core.cols + position.x)
 
 
 def find_again(core: TerminalCore, mark: Bookmark) -> CellPosition:
-    """Find the same text, or the nearest text that is left. Takes as long as `bookmark`."""
-    line = _above(core, _base(core), mark.lines) if mark.lines >= 0 else _below(core, _base(core), -mark.lines)
+    """Finds the bookmarked text, or the nearest remaining text. Takes as long as `bookmark`."""
+    line = (
+        _move_up(core, _find_base(core), mark.lines)
+        if mark.lines >= 0
+        else _move_down(core, _find_base(core), -mark.lines)
+    )
     row, x = divmod(mark.columns, core.cols)
     last = line_rows(core, line)[1]
     return CellPosition(line + row, x) if line + row <= last else CellPosition(last, core.cols - 1)
 
 
-def _base(core: TerminalCore) -> int:
-    """First row of the last line with text. A resize adds and removes the blank rows below it."""
+def _find_base(core: TerminalCore) -> int:
+    """Returns the first row of the last line with text. A resize adds and removes the blank rows below it."""
     top = core.first_line
     for number in range(last_line(core), top - 1, -_BLOCK_ROWS):
         first = max(top, number - _BLOCK_ROWS + 1)
@@ -49,7 +53,7 @@ def _base(core: TerminalCore) -> int:
     return top
 
 
-def _above(core: TerminalCore, line: int, lines: int) -> int:
+def _move_up(core: TerminalCore, line: int, lines: int) -> int:
     top = core.first_line
     while lines > 0 and line > top:
         first = max(top, line - _BLOCK_ROWS)
@@ -62,7 +66,7 @@ def _above(core: TerminalCore, line: int, lines: int) -> int:
     return line_rows(core, line)[0]
 
 
-def _below(core: TerminalCore, line: int, lines: int) -> int:
+def _move_down(core: TerminalCore, line: int, lines: int) -> int:
     for _, wraps in core.texts(line, last_line(core)):
         if lines == 0:
             break

@@ -40,35 +40,35 @@ class Cast:
 
 
 def read_cast(path: Path) -> Cast:
-    """Read a recording; takes about a second for 50 MB. Skips broken and unfinished lines. Raises FlowError."""
+    """Reads a recording. Takes about a second for 50 MB. Skips broken and unfinished lines. Raises FlowError."""
     try:
         with _open(path) as lines:
             if os.fstat(lines.fileno()).st_size > _MAX_BYTES:
                 raise FlowError(f"{path.name} is too large to be played here: more than {_MAX_BYTES // 1_000_000} MB")
-            header = _json(lines.readline(_PIECE))
+            header = _parse_json(lines.readline(_PIECE))
             if not isinstance(header, dict) or header.get("version") != 2:
                 raise FlowError(f"{path.name} is no recording: asciicast version 2 is what can be played")
-            events = tuple(_events(lines))
+            events = tuple(_parse_events(lines))
     except OSError as error:
         raise FlowError(f"{path.name} can't be read: {error.strerror}") from error
-    size = _size(header.get("width"), header.get("height")) or (80, 24)
+    size = _parse_size(header.get("width"), header.get("height")) or (80, 24)
     return Cast(plain_title(str(header.get("title") or path.stem)), size, events)
 
 
 def cast_title(path: Path) -> str:
-    """Read the title from the first line of a recording, or else derive it from the name of the file."""
+    """Reads the title from the first line of a recording, or else derives it from the name of the file."""
     try:
         with _open(path) as lines:
-            header = _json(lines.readline(_PIECE))
+            header = _parse_json(lines.readline(_PIECE))
     except OSError:
         header = None
     return plain_title(str(header.get("title") or path.stem)) if isinstance(header, dict) else path.stem
 
 
-def _events(lines: Iterator[str]) -> Iterator[CastEvent]:
+def _parse_events(lines: Iterator[str]) -> Iterator[CastEvent]:
     last_s = 0.0
     for line in lines:
-        event = _json(line)
+        event = _parse_json(line)
         if not isinstance(event, list) or len(event) != 3 or not isinstance(event[2], str):
             continue
         at_s, kind, data = event
@@ -77,7 +77,7 @@ def _events(lines: Iterator[str]) -> Iterator[CastEvent]:
         if kind == "o":
             output = data.encode("utf-8", "replace")
             yield from (CastEvent(last_s, output[i : i + _PIECE]) for i in range(0, len(output), _PIECE))
-        elif kind == "r" and (size := _size(*data.split("x", 1))):
+        elif kind == "r" and (size := _parse_size(*data.split("x", 1))):
             yield CastEvent(last_s, size=size)
 
 
@@ -85,14 +85,14 @@ def _open(path: Path) -> TextIO:
     return open(open_regular_file(path), encoding="utf-8", errors="replace")
 
 
-def _json(line: str) -> Any:
+def _parse_json(line: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
 
 
-def _size(columns: Any, rows: Any = None) -> tuple[int, int] | None:
+def _parse_size(columns: Any, rows: Any = None) -> tuple[int, int] | None:
     try:
         return max(1, min(int(columns), _MAX_SIZE[0])), max(1, min(int(rows), _MAX_SIZE[1]))
     except (TypeError, ValueError, OverflowError):

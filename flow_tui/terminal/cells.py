@@ -24,7 +24,7 @@ _VARIATION_SELECTORS = {0xFE0E: None, 0xFE0F: None}
 
 
 def join_plain(text: str, keys: Iterable[Key], style_of: Callable[[Key, int], TextStyle]) -> tuple[Run, ...] | None:
-    """Join a row of printable ASCII, one character a column; None for any other row. This is the fast path.
+    """Joins a row of printable ASCII, one character a column. Returns None for any other row. This is the fast path.
 
     `keys` has one key for each column; columns with equal keys have one style. Calls `style_of` once for each run, with
     the key and the first column of the run.
@@ -42,7 +42,7 @@ def join_plain(text: str, keys: Iterable[Key], style_of: Callable[[Key, int], Te
 
 
 def join_cells(cells: Iterable[Cell]) -> tuple[Run, ...]:
-    """Join neighbouring cells of equal style. The total width stays the same."""
+    """Joins neighbouring cells of equal style. The total width stays the same."""
     runs: list[Run] = []
     texts: list[str] = []
     columns = 0
@@ -50,26 +50,26 @@ def join_cells(cells: Iterable[Cell]) -> tuple[Run, ...]:
     for text, width, cell_style in cells:
         if style is not cell_style and style != cell_style:
             if style is not None:
-                _add(runs, texts, columns, style)
+                _append_runs(runs, texts, columns, style)
             texts, columns, style = [], 0, cell_style
         texts.append(text if width == 1 and len(text) == 1 and " " <= text <= "~" else fit(text, width))
         columns += width
     if style is not None:
-        _add(runs, texts, columns, style)
+        _append_runs(runs, texts, columns, style)
     return tuple(runs)
 
 
-def _add(runs: list[Run], texts: list[str], columns: int, style: TextStyle) -> None:
+def _append_runs(runs: list[Run], texts: list[str], columns: int, style: TextStyle) -> None:
     joined = "".join(texts)
     if joined.isascii() or cell_len(joined) == columns:
         runs.append(Run(joined, style, columns))
         return
-    # Rich measures some characters together otherwise than apart, such as the two halves of a flag.
+    # Rich measures some characters differently when they are joined, such as the two halves of a flag.
     runs.extend(Run(text, style, cell_len(text)) for text in texts)
 
 
 def split_runs(row: Iterable[Run]) -> tuple[str, ...]:
-    """Split a row into one string for each column; an empty string follows a wide character."""
+    """Splits a row into one string for each column; an empty string follows a wide character."""
     cells: list[str] = []
     for run in row:
         if run.text.isascii():
@@ -87,7 +87,7 @@ def split_runs(row: Iterable[Run]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def fit(text: str, width: int) -> str:
-    """Replace a grapheme cluster of `width` columns with a text that Rich measures as `width`."""
+    """Replaces a grapheme cluster of `width` columns with a text that Rich measures as `width`."""
     drawable = "".join(" " if _is_space(c) else c for c in text if unicodedata.category(c) not in _UNDRAWABLE)
     for candidate in (drawable, drawable.translate(_VARIATION_SELECTORS), drawable[:1]):
         if candidate and cell_len(candidate) == width:
@@ -103,11 +103,11 @@ def _is_space(character: str) -> bool:
 
 
 def plain_text(text: str) -> str:
-    """Make foreign text one line without undrawable characters."""
+    """Makes foreign text one line without undrawable characters."""
     shown = (" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) not in _UNDRAWABLE)
     return " ".join("".join(shown).split())
 
 
 def plain_title(text: str) -> str:
-    """As `plain_text`, cut to 80 characters for a border."""
+    """Makes foreign text printable as `plain_text` does, and cuts it to 80 characters for a border."""
     return plain_text(text)[:_TITLE_LENGTH]

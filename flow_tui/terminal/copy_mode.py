@@ -24,7 +24,7 @@ from flow_tui.terminal.text_search import compile_search, find, matches_in
 
 
 class Unit(StrEnum):
-    """What a selection consists of."""
+    """The unit of a selection."""
 
     CELLS = "cells"
     LINES = "lines"
@@ -41,7 +41,7 @@ class Mark(NamedTuple):
 class CopyMode:
     """A second cursor, which moves over the screen and the scrollback of a terminal.
 
-    `text` is the copied text, once the user copied some. `notice` is a sentence for the user. The terminal may go on to
+    `text` is the text that the user copied, or None. `notice` is a sentence for the user. The terminal may continue to
     receive output.
     """
 
@@ -62,7 +62,7 @@ class CopyMode:
 
     @property
     def is_valid(self) -> bool:
-        """False once the size or the screen has changed, so that positions mean other text."""
+        """False once the size or the screen has changed, so that positions refer to other text."""
         now = (self._core.cols, self._core.rows)
         return self._size == now and self._is_alternate == self._core.modes.alternate_screen
 
@@ -83,7 +83,7 @@ class CopyMode:
         return Cursor(min(self.at.x, self._core.cols - 1), y, True) if 0 <= y < self._core.rows else Cursor(0, 0, False)
 
     def keep_text_across(self, resize: Callable[[], None]) -> None:
-        """Resize the terminal and keep the cursor on the same text, in the same row of the view if possible."""
+        """Resizes the terminal and keeps the cursor on the same text, in the same row of the view if possible."""
         core, y, is_live = self._core, self.at.line - top_line(self._core), not self._core.scroll_offset
         at = bookmark(core, self.at)
         anchor = bookmark(core, self._anchor) if self._anchor is not None else None
@@ -95,7 +95,7 @@ class CopyMode:
         self.go_to(position)
 
     def press(self, key: str) -> None:
-        """Handle one key: a character, or the name of a key such as "pageup" or "ctrl+u"."""
+        """Handles one key: a character, or the name of a key such as "pageup" or "ctrl+u"."""
         self.notice = ""
         if self.prompt is not None:
             self._press_in_prompt(key)
@@ -113,12 +113,12 @@ class CopyMode:
             self.go_to(self._moves[key]())
 
     def select(self, text_range: TextRange, unit: Unit = Unit.CELLS) -> None:
-        """Select a range and put the cursor at its end."""
+        """Selects a range and puts the cursor at its end."""
         self._anchor, self._unit = text_range.start, unit
         self.at = text_range.end
 
     def drag_to(self, position: CellPosition) -> None:
-        """Extend the selection to this position, or begin one at the cursor."""
+        """Extends the selection to this position, or begins a selection at the cursor."""
         if self._anchor is None:
             if position == self.at:
                 return
@@ -129,7 +129,7 @@ class CopyMode:
         self._anchor = None
 
     def take(self) -> None:
-        """Store the selected text in `text` and end copy mode."""
+        """Stores the selected text in `text` and ends copy mode."""
         if self.selection is None:
             self.notice = "nothing is selected; v or V begins"
             return
@@ -137,14 +137,14 @@ class CopyMode:
         self.is_over = self.text is not None
 
     def take_marked(self) -> str | None:
-        """Return the selected text; None if nothing is selected, or more than MAX_TEXT."""
+        """Returns the selected text; None if nothing is selected, or more than MAX_TEXT."""
         text = text_of(self._core, self.selection) if self.selection is not None else None
         if text is None:
             self.notice = "that is more than a clipboard takes"
         return text
 
     def go_to(self, position: CellPosition) -> None:
-        """Move the cursor, and scroll the view until it shows the cursor."""
+        """Moves the cursor, and scrolls the view until it shows the cursor."""
         core = self._core
         line = max(core.first_line, min(position.line, last_line(core)))
         self.at = CellPosition(line, max(0, min(position.x, core.cols - 1)))
@@ -155,12 +155,12 @@ class CopyMode:
             core.scroll_to(max(0, core.scroll_offset - (y - core.rows + 1)))
 
     def add_to_prompt(self, text: str) -> None:
-        """Append the first line of pasted text to the search prompt."""
+        """Appends the first line of pasted text to the search prompt."""
         if self.prompt is not None:
             self.prompt += text.splitlines()[0] if text else ""
 
     def marks(self) -> dict[int, list[Mark]]:
-        """Highlights by visible row. Those of the selection come after those of search matches."""
+        """Returns the highlights by visible row. Those of the selection come after those of search matches."""
         core, top = self._core, top_line(self._core)
         found: dict[int, list[Mark]] = {}
         if self._pattern is not None:
@@ -177,7 +177,7 @@ class CopyMode:
             self.is_over = True
 
     def _select(self, unit: Unit) -> None:
-        """Begin a selection, change its unit, or drop it."""
+        """Begins a selection, changes its unit, or drops it."""
         if self._anchor is None:
             self._anchor = self.at
         elif self._unit is unit:
@@ -212,8 +212,8 @@ class CopyMode:
             self.notice = "found from the " + ("top" if forward else "bottom")
         self.go_to(match.start)
 
-    def _scrolled(self, rows: int) -> CellPosition:
-        """Scroll the view and return the position that the cursor moves to."""
+    def _scroll_by(self, rows: int) -> CellPosition:
+        """Scrolls the view and returns the new position of the cursor."""
         self._core.scroll_to(max(0, self._core.scroll_offset - rows))
         return CellPosition(self.at.line + rows, self.at.x)
 
@@ -229,10 +229,10 @@ class CopyMode:
             **dict.fromkeys(("l", "right"), by(0, 1)),
             **dict.fromkeys(("k", "up"), by(-1)),
             **dict.fromkeys(("j", "down"), by(1)),
-            **dict.fromkeys(("pageup", "ctrl+b"), lambda: self._scrolled(-page)),
-            **dict.fromkeys(("pagedown", "ctrl+f"), lambda: self._scrolled(page)),
-            "ctrl+u": lambda: self._scrolled(-half),
-            "ctrl+d": lambda: self._scrolled(half),
+            **dict.fromkeys(("pageup", "ctrl+b"), lambda: self._scroll_by(-page)),
+            **dict.fromkeys(("pagedown", "ctrl+f"), lambda: self._scroll_by(page)),
+            "ctrl+u": lambda: self._scroll_by(-half),
+            "ctrl+d": lambda: self._scroll_by(half),
             "w": lambda: next_word(core, self.at),
             "e": lambda: word_end(core, self.at),
             "b": lambda: previous_word(core, self.at),
@@ -250,7 +250,7 @@ def _mark(
         first = text_range.start.x if number == text_range.start.line else 0
         last = text_range.end.x if number == text_range.end.line else core.cols - 1
         cells = core.line(number).cells
-        if first and not cells[first]:  # never half a wide character
+        if first and not cells[first]:  # never half of a wide character
             first -= 1
         if last + 1 < len(cells) and cells[last] and not cells[last + 1]:
             last += 1

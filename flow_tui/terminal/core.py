@@ -1,4 +1,4 @@
-"""The interface of terminal cores, and the choice of one."""
+"""The interface of terminal cores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Run(NamedTuple):
 
 
 class LineCells(NamedTuple):
-    """A row as one string a column; an empty string follows a wide character. `wraps`: the line goes on below."""
+    """A row as one string a column; an empty string follows a wide character. `wraps`: the line continues below."""
 
     cells: tuple[str, ...]
     wraps: bool
@@ -36,7 +36,7 @@ class Cursor(NamedTuple):
 
 
 class MouseTracking(IntEnum):
-    """Which mouse events the program wants; each level includes the ones before it."""
+    """The mouse events that the program wants. Each level includes the previous ones."""
 
     OFF = 0
     PRESS = 1
@@ -67,20 +67,20 @@ class TerminalCore(Protocol):
     events: OscEvents
 
     def feed(self, data: bytes) -> None:
-        """Process output of the shell. Sequences and characters may be split anywhere."""
+        """Processes output of the shell. Sequences and characters may be split anywhere."""
 
     def resize(self, cols: int, rows: int) -> None:
-        """Change the size. Every row is dirty afterwards."""
+        """Changes the size. Every row is dirty afterwards."""
 
     def dirty_rows(self) -> list[int]:
-        """Visible rows that changed since the last call. `row` and `cursor` describe the state at this call."""
+        """Returns the visible rows that changed since the last call. `row` and `cursor` give the state at this call."""
 
     def row(self, y: int) -> tuple[Run, ...]:
-        """A visible row, exactly `cols` wide, as of the last `dirty_rows`."""
+        """Returns a visible row, exactly `cols` wide, as of the last `dirty_rows`."""
 
     @property
     def cursor(self) -> Cursor:
-        """The cursor; hidden while the view is scrolled past it."""
+        """The cursor; hidden while it is outside of the view."""
 
     @property
     def modes(self) -> Modes: ...
@@ -94,7 +94,7 @@ class TerminalCore(Protocol):
         """Number of rows that the view is scrolled back; 0 is the live screen."""
 
     def scroll_to(self, offset: int) -> None:
-        """Scroll the view, at most as far as there are rows."""
+        """Scrolls the view, at most as far as there are rows."""
 
     @property
     def first_line(self) -> int:
@@ -104,10 +104,10 @@ class TerminalCore(Protocol):
         """
 
     def line(self, number: int) -> LineCells:
-        """A row of the scrollback or the screen; an empty row for a number that doesn't exist."""
+        """Returns a row of the scrollback or the screen; an empty row for a number that doesn't exist."""
 
     def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
-        """Rows `first` to `last` as text without trailing blanks, and whether each wraps. Takes 20 us a row at most."""
+        """Returns rows `first` to `last` as text without trailing blanks, and whether each wraps. Up to 20 us a row."""
 
     def close(self) -> None:
-        """Free the memory. Twice is safe; call nothing else afterwards."""
+        """Frees the memory. Calling it again is safe; call nothing else afterwards."""

@@ -18,7 +18,7 @@ _MAX_BYTES = 1 << 16
 
 
 class OscEvents:
-    """Collects the events of one core until the owner of the core takes them."""
+    """The events of one core, until the owner of the core takes them."""
 
     def __init__(self) -> None:
         self.title = ""
@@ -28,16 +28,16 @@ class OscEvents:
         self._clipboard: str | None = None
 
     def take_replies(self) -> bytes:
-        """Take the replies to queries of the program."""
+        """Returns the replies to queries of the program, and clears them."""
         return self._replies.take()
 
     def take_bell(self) -> bool:
-        """Take the bell: true if it rang since the last call."""
+        """Returns whether the bell rang since the last call."""
         has_rung, self._has_rung = self._has_rung, False
         return has_rung
 
     def take_clipboard(self) -> str | None:
-        """Take the text that the program last wanted to copy, if any. Programs can never read the clipboard."""
+        """Returns and clears the last text that the program wanted to copy. Programs can never read the clipboard."""
         text, self._clipboard = self._clipboard, None
         return text
 
@@ -45,7 +45,7 @@ class OscEvents:
         self._has_rung = True
 
     def note_clipboard(self, text: str) -> None:
-        """Ignore empty text; it would clear the clipboard."""
+        """Stores text that the program wants to copy. Ignores empty text, which would clear the clipboard."""
         if text and len(text) <= MAX_CLIPBOARD:
             self._clipboard = text
 
@@ -54,7 +54,7 @@ class OscEvents:
 
 
 class ReplyFilter:
-    """Queues harmless replies in order, up to 64 KiB; output may query faster than the program reads."""
+    """A queue of harmless replies, up to 64 KiB, because output may query faster than the program reads."""
 
     def __init__(self) -> None:
         self._queued = bytearray()

@@ -1,4 +1,4 @@
-"""Chooses the terminal core: the native one where it is installed, else the one in Python."""
+"""Chooses the terminal core: the native core if it is installed, otherwise the core in Python."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ CoreFactory = Callable[[int, int], TerminalCore]
 
 
 def load_core() -> CoreFactory:
-    """Import the native core if it is installed, or else the pure Python core.
+    """Imports the native core if it is installed, or else the pure Python core.
 
-    `FLOW_TERMINAL_CORE=bittty` selects the latter. The native import takes about 0.2 s: call this in a thread,
-    for the first shell.
+    `FLOW_TERMINAL_CORE=bittty` selects the latter. The native import takes about 0.2 s: call this in a thread, when the
+    first shell opens.
     """
     if os.environ.get(CHOICE_VARIABLE) != "bittty" and find_spec("pyghostty") is not None:
         try:
             from flow_tui.terminal.ghostty_core import GhosttyCore
-        except (ImportError, OSError):  # its library doesn't load here: musl, an old glibc
+        except (ImportError, OSError):  # the library doesn't load with musl or an old glibc
             pass
         else:
             return GhosttyCore

@@ -7,7 +7,7 @@ import json
 from pyghostty import ffi, lib
 
 WIDE, WIDE_TAIL, WIDE_HEAD = 1, 2, 3
-"""A wide character, its second column, and a last column of a row that is too narrow for a wide character."""
+"""A wide character, its second column, and the last column of a row that has no room for a wide character."""
 GRAPHEME = 1
 
 

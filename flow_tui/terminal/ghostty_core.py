@@ -22,18 +22,18 @@ _GRAPHEME_CLUSTERS = 2027
 _PALETTE_BACKGROUND, _RGB_BACKGROUND = 2, 3
 _MOUSE_MODES = ((1003, MouseTracking.MOVE), (1002, MouseTracking.DRAG), (1000, MouseTracking.CLICK))
 
-# DECSTR, which the library doesn't know, and what it means: cursor shown, no insert mode, no origin mode, no margins,
-# wrapping, usual keys, usual characters and colours, and a saved cursor at home. A sequence may come in two pieces.
+# DECSTR, which the library doesn't know, and its equivalent: cursor shown, no insert mode, no origin mode, no margins,
+# wrapping, default keys, characters and colours, and a saved cursor at home. A sequence may arrive in two pieces.
 _SOFT_RESET = b"\x1b[!p"
 _SOFT_RESET_STARTS = (b"\x1b[!", b"\x1b[", b"\x1b")
-_SOFTLY = b"\x1b[?25h\x1b[4l\x1b[?6l\x1b[?69l\x1b[r\x1b[?7h\x1b[?1l\x1b>\x1b(B\x1b)B\x0f\x1b[0m\x1b[H\x1b7"
+_RESET_CODES = b"\x1b[?25h\x1b[4l\x1b[?6l\x1b[?69l\x1b[r\x1b[?7h\x1b[?1l\x1b>\x1b(B\x1b)B\x0f\x1b[0m\x1b[H\x1b7"
 
-# The union in the library's own parameter can't be passed by value through cffi; this one is laid out the same.
+# cffi can't pass the union in the library's own parameter by value. This struct has the same layout.
 ffi.cdef("typedef struct { GhosttyTerminalScrollViewportTag tag; uint64_t value[2]; } FlowScrollTarget;")
 
 
 class GhosttyCore:
-    """One libghostty terminal with its render state. `dirty_rows` decodes each changed row once."""
+    """A core on one libghostty terminal and its render state. `dirty_rows` decodes each changed row once."""
 
     name = "ghostty"
 
@@ -41,68 +41,68 @@ class GhosttyCore:
         self.events = OscEvents()
         self.cols, self.rows = cols, rows
         self._terminal: Any = Terminal(cols, rows)
-        self._held = b""
+        self._pending = b""
         self._handle: Any = self._terminal._t[0]
         self._set_options()
-        self._listen()
-        self._state, self._rows_of, self._cells_of = _render_handles()
+        self._register_callbacks()
+        self._state, self._row_iterator, self._row_cells = _render_handles()
         self._lines: list[tuple[Run, ...]] = [cut_row((), cols)] * rows
-        self._kept = GhosttyLines(self._terminal)
+        self._numbered_lines = GhosttyLines(self._terminal)
         self._cursor = Cursor(0, 0, True)
 
     def _set_options(self) -> None:
-        """Set the scrollback limit, disable Kitty images and enable grapheme clusters."""
-        # By bytes only: a limit by lines makes plain output four times slower, and the default for bytes is 10 kB.
+        """Sets the scrollback limit, disables Kitty images and enables grapheme clusters."""
+        # A limit only by bytes: a limit by lines makes plain output four times slower. The default by bytes is 10 kB.
         self._set("SCROLLBACK_MAX_LINES", ffi.NULL)
         self._set("SCROLLBACK_MAX_BYTES", ffi.new("size_t*", SCROLLBACK_BYTES))
         self._set("KITTY_IMAGE_STORAGE_LIMIT", ffi.new("uint64_t*", 0))
-        # Joined emoji are one character, as Rich and most outer terminals draw them; a reset must not undo it.
+        # Joined emoji are one character, as in Rich and most terminals of users. A reset must not change that.
         clusters = ffi.new("GhosttyTerminalModeConfig*", {"mode": _GRAPHEME_CLUSTERS, "value": True})
         self._set("MODE_DEFAULT", clusters)
         self._set("MODE", clusters)
 
-    def _listen(self) -> None:
-        """Register the callbacks. They are kept here because the library keeps only their addresses."""
+    def _register_callbacks(self) -> None:
+        """Registers the callbacks. The attributes keep them alive, because the library keeps only their addresses."""
         self._terminal.on_reply(self.events.note_reply)
-        self._on_bell = ffi.callback("GhosttyTerminalBellFn", self._ring)
-        self._on_title = ffi.callback("GhosttyTerminalTitleChangedFn", self._rename)
+        self._on_bell = ffi.callback("GhosttyTerminalBellFn", self._on_bell_event)
+        self._on_title = ffi.callback("GhosttyTerminalTitleChangedFn", self._on_title_event)
         self._set("BELL", self._on_bell)
         self._set("TITLE_CHANGED", self._on_title)
-        self._on_clipboard = ffi.callback("GhosttyTerminalClipboardWriteFn", self._copy)
+        self._on_clipboard = ffi.callback("GhosttyTerminalClipboardWriteFn", self._on_clipboard_event)
         self._set("CLIPBOARD_WRITE", self._on_clipboard)
 
     def _set(self, option: str, value: Any) -> None:
         check(lib.ghostty_terminal_set(self._handle, getattr(lib, f"GHOSTTY_TERMINAL_OPT_{option}"), value), option)
 
-    def _ring(self, _terminal: Any, _userdata: Any) -> None:
+    def _on_bell_event(self, _terminal: Any, _userdata: Any) -> None:
         self.events.note_bell()
 
-    def _rename(self, _terminal: Any, _userdata: Any) -> None:
+    def _on_title_event(self, _terminal: Any, _userdata: Any) -> None:
         out = self._terminal.get("title", "GhosttyString")
         raw = bytes(ffi.buffer(out.ptr, out.len)) if out.len else b""
         self.events.title = plain_title(raw.decode("utf-8", "replace"))
 
-    def _copy(self, _terminal: Any, _userdata: Any, wanted: Any) -> None:
-        if wanted.contents_len:
-            out = wanted.contents[0].data
+    def _on_clipboard_event(self, _terminal: Any, _userdata: Any, request: Any) -> None:
+        if request.contents_len:
+            out = request.contents[0].data
             raw = bytes(ffi.buffer(out.ptr, out.len)) if out.len else b""
             self.events.note_clipboard(raw.decode("utf-8", "replace"))
 
     def feed(self, data: bytes) -> None:
-        *before, data = (self._held + data).split(_SOFT_RESET)
+        *before, data = (self._pending + data).split(_SOFT_RESET)
         for piece in before:
             self._terminal.feed(piece)
             self._reset_softly()
-        self._held = next((start for start in _SOFT_RESET_STARTS if data.endswith(start)), b"")
-        self._terminal.feed(data[: len(data) - len(self._held)])
-        # DECCOLM may have changed the size behind our back; the pane has as many columns as it has.
+        self._pending = next((start for start in _SOFT_RESET_STARTS if data.endswith(start)), b"")
+        self._terminal.feed(data[: len(data) - len(self._pending)])
+        # DECCOLM may have changed the size, but the pane has a fixed number of columns.
         if self._terminal.size != (self.cols, self.rows):
             self._terminal.resize(self.cols, self.rows)
 
     def _reset_softly(self) -> None:
-        """The cursor stays, but what was saved of one is dropped."""
+        """Resets the modes and the saved cursor, and keeps the position of the cursor."""
         x, y = self._terminal.cursor
-        self._terminal.feed(_SOFTLY + b"\x1b[%d;%dH" % (y + 1, x + 1))
+        self._terminal.feed(_RESET_CODES + b"\x1b[%d;%dH" % (y + 1, x + 1))
 
     def resize(self, cols: int, rows: int) -> None:
         self.cols, self.rows = cols, rows
@@ -112,12 +112,14 @@ class GhosttyCore:
     def dirty_rows(self) -> list[int]:
         check(lib.ghostty_render_state_update(self._state[0], self._handle), "render update")
         check(
-            lib.ghostty_render_state_get(self._state[0], lib.GHOSTTY_RENDER_STATE_DATA_ROW_ITERATOR, self._rows_of),
+            lib.ghostty_render_state_get(
+                self._state[0], lib.GHOSTTY_RENDER_STATE_DATA_ROW_ITERATOR, self._row_iterator
+            ),
             "rows",
         )
         dirty: list[int] = []
         y = ffi.new("uint16_t*")
-        while lib.ghostty_render_state_row_iterator_next_dirty(self._rows_of[0], y):
+        while lib.ghostty_render_state_row_iterator_next_dirty(self._row_iterator[0], y):
             if y[0] < self.rows:
                 self._lines[y[0]] = self._decode_row()
                 dirty.append(y[0])
@@ -141,11 +143,11 @@ class GhosttyCore:
             alternate_screen=bool(self._terminal.get("active_screen", "GhosttyTerminalScreen")),
             focus_reports=mode(1004),
             synchronized=mode(2026),
-            mouse=self._tracking(),
+            mouse=self._mouse_tracking(),
             mouse_sgr=mode(1006) or mode(1016),
         )
 
-    def _tracking(self) -> MouseTracking:
+    def _mouse_tracking(self) -> MouseTracking:
         if not self._terminal.get("mouse_tracking", "bool"):
             return MouseTracking.OFF
         return next((tracking for mode, tracking in _MOUSE_MODES if self._terminal.mode(mode)), MouseTracking.PRESS)
@@ -170,17 +172,17 @@ class GhosttyCore:
 
     @property
     def first_line(self) -> int:
-        return self._kept.first_line
+        return self._numbered_lines.first_line
 
     def line(self, number: int) -> LineCells:
-        return self._kept.line(number)
+        return self._numbered_lines.line(number)
 
     def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
-        return self._kept.texts(first, last)
+        return self._numbered_lines.texts(first, last)
 
     def close(self) -> None:
         if self._terminal is not None:
-            self._kept.close()
+            self._numbered_lines.close()
             self._terminal.close()
             self._terminal = self._handle = None
 
@@ -193,18 +195,20 @@ class GhosttyCore:
     def _decode_row(self) -> tuple[Run, ...]:
         view = ffi.new("GhosttyCellsView*")
         check(
-            lib.ghostty_render_state_row_get(self._rows_of[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS_RAW, view),
+            lib.ghostty_render_state_row_get(self._row_iterator[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS_RAW, view),
             "cells",
         )
         check(
-            lib.ghostty_render_state_row_get(self._rows_of[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS, self._cells_of),
+            lib.ghostty_render_state_row_get(
+                self._row_iterator[0], lib.GHOSTTY_RENDER_STATE_ROW_DATA_CELLS, self._row_cells
+            ),
             "row",
         )
         raw_cells = ffi.unpack(view.ptr, view.len)
-        return cut_row(self._plain(raw_cells) or join_cells(self._cells(raw_cells)), self.cols)
+        return cut_row(self._decode_plain(raw_cells) or join_cells(self._decode_cells(raw_cells)), self.cols)
 
-    def _plain(self, raw_cells: list[int]) -> tuple[Run, ...] | None:
-        """Decode a row of narrow characters at once; None for any other row."""
+    def _decode_plain(self, raw_cells: list[int]) -> tuple[Run, ...] | None:
+        """Decodes a row of narrow characters in one pass. Returns None for any other row."""
         bits = CELL_BITS
         if reduce(or_, raw_cells) & bits.not_plain:
             return None
@@ -213,11 +217,11 @@ class GhosttyCore:
         return join_plain("".join(map(chr, codes)), style_ids, self._style_of)
 
     def _style_of(self, style_id: int, x: int) -> TextStyle:
-        return self._style_at(x) if style_id else PLAIN
+        return self._read_style(x) if style_id else PLAIN
 
-    def _cells(self, raw_cells: list[int]) -> list[Cell]:
+    def _decode_cells(self, raw_cells: list[int]) -> list[Cell]:
         bits = CELL_BITS
-        styles: dict[int, TextStyle] = {0: PLAIN}  # ids mean something within one row only
+        styles: dict[int, TextStyle] = {0: PLAIN}  # ids are valid only within one row
         cells: list[Cell] = []
         for x, raw in enumerate(raw_cells):
             wide = (raw >> bits.wide) & bits.wide_mask
@@ -226,22 +230,22 @@ class GhosttyCore:
             style_id = (raw >> bits.style) & bits.style_mask
             style = styles.get(style_id)
             if style is None:
-                style = styles[style_id] = self._style_at(x)
+                style = styles[style_id] = self._read_style(x)
             tag = (raw >> bits.tag) & bits.tag_mask
             if tag >= _PALETTE_BACKGROUND:
-                cells.append((" ", 1, _blank(tag, (raw >> bits.content) & bits.content_mask)))
+                cells.append((" ", 1, _blank_style(tag, (raw >> bits.content) & bits.content_mask)))
                 continue
             code = (raw >> bits.content) & bits.codepoint_mask
-            text = self._cluster_at(x) if tag == GRAPHEME else chr(code) if code else " "
+            text = self._read_cluster(x) if tag == GRAPHEME else chr(code) if code else " "
             cells.append((" " if style.hidden else text, 2 if wide == WIDE else 1, style))
         return cells
 
-    def _style_at(self, x: int) -> TextStyle:
+    def _read_style(self, x: int) -> TextStyle:
         out = init_sized("GhosttyStyle")
-        self._select(x, "STYLE", out)
+        self._read_cell(x, "STYLE", out)
         return TextStyle(
-            foreground=_color(out.fg_color),
-            background=_color(out.bg_color),
+            foreground=_convert_color(out.fg_color),
+            background=_convert_color(out.bg_color),
             bold=bool(out.bold),
             dim=bool(out.faint),
             italic=bool(out.italic),
@@ -252,36 +256,36 @@ class GhosttyCore:
             hidden=bool(out.invisible),
         )
 
-    def _cluster_at(self, x: int) -> str:
+    def _read_cluster(self, x: int) -> str:
         length = ffi.new("uint32_t*")
-        self._select(x, "GRAPHEMES_LEN", length)
+        self._read_cell(x, "GRAPHEMES_LEN", length)
         codes = ffi.new("uint32_t[]", max(1, length[0]))
-        self._select(x, "GRAPHEMES_BUF", codes)
+        self._read_cell(x, "GRAPHEMES_BUF", codes)
         return "".join(map(chr, codes[0 : length[0]]))
 
-    def _select(self, x: int, what: str, out: Any) -> None:
-        check(lib.ghostty_render_state_row_cells_select(self._cells_of[0], x), "select")
+    def _read_cell(self, x: int, what: str, out: Any) -> None:
+        check(lib.ghostty_render_state_row_cells_select(self._row_cells[0], x), "select")
         key = getattr(lib, f"GHOSTTY_RENDER_STATE_ROW_CELLS_DATA_{what}")
-        check(lib.ghostty_render_state_row_cells_get(self._cells_of[0], key, out), what)
+        check(lib.ghostty_render_state_row_cells_get(self._row_cells[0], key, out), what)
 
 
 def _render_handles() -> tuple[Any, Any, Any]:
-    """Create a render state, its row iterator and its cell cursor. Each is freed with its Python object."""
+    """Creates a render state, its row iterator and its cell cursor. Each is freed with its Python object."""
     handles = []
     for name in ("render_state", "render_state_row_iterator", "render_state_row_cells"):
         ctype = {"render_state": "GhosttyRenderState", "render_state_row_iterator": "GhosttyRenderStateRowIterator"}
         out = ffi.new(ctype.get(name, "GhosttyRenderStateRowCells") + "*")
         check(getattr(lib, f"ghostty_{name}_new")(ffi.NULL, out), name)
-        handles.append(ffi.gc(out, _freer(name)))
+        handles.append(ffi.gc(out, _make_free(name)))
     return handles[0], handles[1], handles[2]
 
 
-def _freer(name: str) -> Any:
+def _make_free(name: str) -> Any:
     free = getattr(lib, f"ghostty_{name}_free")
     return lambda out: free(out[0])
 
 
-def _color(color: Any) -> Colour | None:
+def _convert_color(color: Any) -> Colour | None:
     if color.tag == lib.GHOSTTY_STYLE_COLOR_PALETTE:
         return int(color.value.palette)
     if color.tag == lib.GHOSTTY_STYLE_COLOR_RGB:
@@ -290,8 +294,8 @@ def _color(color: Any) -> Colour | None:
     return None
 
 
-def _blank(tag: int, content: int) -> TextStyle:
-    """Style of an erased cell, which stores its background where other cells store a character."""
+def _blank_style(tag: int, content: int) -> TextStyle:
+    """Returns the style of an erased cell, which stores its background in place of a character."""
     if tag == _RGB_BACKGROUND:
         return TextStyle(background=(content & 0xFF, content >> 8 & 0xFF, content >> 16 & 0xFF))
     return TextStyle(background=content & 0xFF)

@@ -46,7 +46,7 @@ _CONTROLS = {
 }
 
 
-# Sent as received: F13 to F20 in the numbering of a VT220, in which terminals differ; escape with one character;
+# Sent as received: F13 to F20 in the numbering of a VT220, which differs between terminals; escape with one character;
 # backspace.
 _SENT_AS_IS = re.compile(r"\x1b\[(2[5-9]|3[0-9])(;\d+)?~|\x1b.|[\x08\x7f]", re.DOTALL)
 _KITTY_ENDS = ("u", "\x1b")
@@ -54,7 +54,7 @@ _KEPT_CONTROLS = frozenset("\t\r")
 
 
 def encode_typed(key: str, character: str | None, raw: str | None, modes: Modes) -> bytes:
-    """Encode a key for which the user's terminal sent `raw`. Returns `raw` itself if it needs no translation, or if the
+    """Encodes a key for which the user's terminal sent `raw`. Returns `raw` itself if it needs no translation or if the
     key is unknown."""
     if raw is not None and _SENT_AS_IS.fullmatch(raw):
         return raw.encode("utf-8", "ignore")
@@ -65,25 +65,25 @@ def encode_typed(key: str, character: str | None, raw: str | None, modes: Modes)
 
 
 def encode_key(key: str, character: str | None, modes: Modes) -> bytes:
-    """Encode a key such as "ctrl+c", "alt+shift+b", "shift+f5" or "é"; empty if it has no encoding.
+    """Encodes a key such as "ctrl+c", "alt+shift+b", "shift+f5" or "é". Returns b"" if it has no encoding.
 
     `character` is the character that the key types, if known.
     """
-    names, base = _split(key)
+    names, base = _split_key(key)
     modifiers = sum({_MODIFIERS[name] for name in names})
     if base in _LETTERED:
-        return _lettered(_LETTERED[base], modifiers, modes.application_cursor)
+        return _encode_letter_key(_LETTERED[base], modifiers, modes.application_cursor)
     if base in _NUMBERED:
-        return _numbered(_NUMBERED[base], modifiers)
+        return _encode_numbered_key(_NUMBERED[base], modifiers)
     if base[0] == "f" and base[1:].isdecimal():
-        return _function(int(base[1:]), modifiers)
+        return _encode_function_key(int(base[1:]), modifiers)
     if base in _SINGLE:
-        return _single(base, modifiers)
-    return _typed(base, character, modifiers)
+        return _encode_single_key(base, modifiers)
+    return _encode_character_key(base, character, modifiers)
 
 
 def encode_paste(text: str, *, is_bracketed: bool) -> bytes:
-    """Encode a paste: line breaks as Enter sends them, without ESC and other control characters."""
+    """Encodes pasted text: line breaks as Enter sends them, without ESC and other control characters."""
     lines = text.replace("\r\n", "\r").replace("\n", "\r")
     safe = "".join(c for c in lines if c in _KEPT_CONTROLS or unicodedata.category(c) not in ("Cc", "Cs"))
     pasted = safe.encode()
@@ -91,12 +91,12 @@ def encode_paste(text: str, *, is_bracketed: bool) -> bytes:
 
 
 def would_run(text: str) -> bool:
-    """True if the shell would run an unbracketed paste as commands, because it contains a line break."""
+    """Returns whether the shell would run an unbracketed paste as commands, because it contains a line break."""
     return "\n" in text or "\r" in text
 
 
 def encode_mouse(action: MouseAction, button: int, x: int, y: int, modifiers: int, modes: Modes) -> bytes:
-    """Encode an event at a cell counted from 0; empty if the program did not ask for it.
+    """Encodes an event at a cell counted from 0. Returns b"" if the program did not request the event.
 
     `button` is 0 (left), 1 (middle), 2 (right), NO_BUTTON or a wheel. `modifiers` is the sum of 4 (shift), 8 (alt) and
     16 (ctrl).
@@ -115,7 +115,7 @@ def encode_mouse(action: MouseAction, button: int, x: int, y: int, modifiers: in
     return b"\x1b[M" + bytes([32 + code, 33 + x, 33 + y])
 
 
-def _split(key: str) -> tuple[list[str], str]:
+def _split_key(key: str) -> tuple[list[str], str]:
     *names, base = key.split("+") if key != "+" else ["plus"]
     known = [name for name in names if name in _MODIFIERS]
     if base.startswith("upper_") and len(base) == 7:
@@ -123,30 +123,30 @@ def _split(key: str) -> tuple[list[str], str]:
     return known, base or "plus"
 
 
-def _lettered(letter: str, modifiers: int, is_application: bool) -> bytes:
+def _encode_letter_key(letter: str, modifiers: int, is_application: bool) -> bytes:
     if modifiers:
         return f"\x1b[1;{modifiers + 1}{letter}".encode()
     return f"\x1b{'O' if is_application else '['}{letter}".encode()
 
 
-def _numbered(number: int, modifiers: int) -> bytes:
+def _encode_numbered_key(number: int, modifiers: int) -> bytes:
     return f"\x1b[{number};{modifiers + 1}~".encode() if modifiers else f"\x1b[{number}~".encode()
 
 
-def _function(number: int, modifiers: int) -> bytes:
+def _encode_function_key(number: int, modifiers: int) -> bytes:
     if number in _F_BEYOND:
-        return _numbered(_F_BEYOND[number], modifiers)
+        return _encode_numbered_key(_F_BEYOND[number], modifiers)
     if 21 <= number <= 24:  # terminals without these keys report shift+F9 and so on as these
         number, modifiers = number - 12, modifiers | _SHIFT
     if number in _F_NUMBERED:
-        return _numbered(_F_NUMBERED[number], modifiers)
+        return _encode_numbered_key(_F_NUMBERED[number], modifiers)
     if not 1 <= number <= 4:
         return b""
     letter = "PQRS"[number - 1]
     return f"\x1b[1;{modifiers + 1}{letter}".encode() if modifiers else f"\x1bO{letter}".encode()
 
 
-def _single(base: str, modifiers: int) -> bytes:
+def _encode_single_key(base: str, modifiers: int) -> bytes:
     sent = _SINGLE[base].encode()
     if base == "tab" and modifiers & _SHIFT:
         sent = b"\x1b[Z"
@@ -157,32 +157,32 @@ def _single(base: str, modifiers: int) -> bytes:
     return _ESCAPE + sent if modifiers & _ALT else sent
 
 
-def _typed(base: str, character: str | None, modifiers: int) -> bytes:
-    typed = _character(base, character, modifiers)
+def _encode_character_key(base: str, character: str | None, modifiers: int) -> bytes:
+    typed = _typed_character(base, character, modifiers)
     if typed is None:
         return b""
     sent = typed.encode("utf-8", "ignore")
     if modifiers & _CTRL:
-        sent = _control(typed)
+        sent = _encode_control(typed)
     return _ESCAPE + sent if sent and modifiers & _ALT else sent
 
 
-def _character(base: str, character: str | None, modifiers: int) -> str | None:
+def _typed_character(base: str, character: str | None, modifiers: int) -> str | None:
     if character and character.isprintable() and not modifiers & _CTRL:
         return character.upper() if modifiers & _SHIFT and len(character) == 1 else character
     if len(base) != 1:
-        return _NAMED.get(base) or _by_unicode_name(base)
+        return _NAMED.get(base) or _find_by_unicode_name(base)
     return base.upper() if modifiers & _SHIFT and not modifiers & _CTRL else base
 
 
-def _by_unicode_name(name: str) -> str | None:
+def _find_by_unicode_name(name: str) -> str | None:
     try:
         return unicodedata.lookup(name.replace("_", " "))
     except KeyError:
         return None
 
 
-def _control(typed: str) -> bytes:
+def _encode_control(typed: str) -> bytes:
     if typed.isascii() and typed.isalpha():
         return bytes([ord(typed.upper()) & 0x1F])
     if typed in ("0", "1", "9"):  # digits without a control code are sent as they are

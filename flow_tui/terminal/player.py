@@ -33,7 +33,7 @@ class Player:
         return self.at_s >= self.cast.duration_s
 
     def tick(self, passed_s: float) -> None:
-        """Advance the time if it plays, and feed the core up to that time."""
+        """Advances the time if it plays, and feeds the core up to that time."""
         if self.is_playing and self.is_caught_up:
             self.at_s = min(self.at_s + passed_s * self.speed, self.cast.duration_s)
             self.is_playing = not self.is_at_end
@@ -45,13 +45,13 @@ class Player:
         self.core.events.take_bell()
 
     def toggle(self) -> None:
-        """Pause or resume; at the end, restart."""
+        """Pauses or resumes; restarts at the end."""
         if not self.is_playing and self.is_at_end:
             self.seek(0.0)
         self.is_playing = not self.is_playing
 
     def seek(self, at_s: float) -> None:
-        """Jump to another time; `tick` plays the output in between."""
+        """Jumps to another time. `tick` then plays the output in between."""
         at_s = max(0.0, min(at_s, self.cast.duration_s))
         if at_s < self.at_s:
             self._next = 0

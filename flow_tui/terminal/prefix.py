@@ -6,11 +6,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 RELEASE_KEY = "ctrl+right_square_bracket"
-"""ctrl+], as Textual calls it."""
+"""Textual's name of ctrl+]."""
 
 
 class KeyTarget(StrEnum):
-    """What the next key goes to: the shell, a command after the prefix, or copy mode."""
+    """The target of the next key: the shell, a command after the prefix, or copy mode."""
 
     SHELL = "shell"
     PREFIX = "prefix"
@@ -18,7 +18,7 @@ class KeyTarget(StrEnum):
 
 
 class Command(StrEnum):
-    """A command of the user to the pane instead of the shell."""
+    """A command of the user for the pane instead of the shell."""
 
     LEAVE = "leave"
     SEND = "send"
@@ -64,4 +64,4 @@ PREFIX_KEYS = (
 )
 AFTER_PREFIX = {row.key: row.command for row in PREFIX_KEYS}
 REOPEN_KEY = "enter"
-"""Reopens the shell after it has ended. No letter does, because the user may still be typing."""
+"""The key that reopens an ended shell. It is no letter, because the user may still be typing."""

@@ -1,4 +1,4 @@
-"""Rich segments and styles from cells and text styles, over the colours of the widget that shows them."""
+"""Converts cells and text styles to Rich segments and styles, over the colours of the widget that shows them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def segments_of(row: tuple[Run, ...], base: Style) -> list[Segment]:
-    """One segment for each run. `base` gives the default colours."""
+    """Returns one segment for each run. `base` gives the default colours."""
     return [Segment(run.text, style_over(base, run.style)) for run in row]
 
 
 @lru_cache(maxsize=8192)
 def style_over(base: Style, style: TextStyle) -> Style:
-    """The style laid over `base`."""
+    """Returns the style laid over `base`."""
     return base + Style(
-        color=_color(style.foreground),
-        bgcolor=_color(style.background),
+        color=_convert_color(style.foreground),
+        bgcolor=_convert_color(style.background),
         bold=style.bold or None,
         dim=style.dim or None,
         italic=style.italic or None,
@@ -35,8 +35,8 @@ def style_over(base: Style, style: TextStyle) -> Style:
     )
 
 
-def _color(colour: Colour | None) -> Color | None:
+def _convert_color(colour: Colour | None) -> Color | None:
     if colour is None:
         return None
-    # The first sixteen stay names here; Textual gives them the values of its ANSI theme.
+    # The first sixteen colours stay names; Textual gives them the values of its ANSI theme.
     return Color.from_ansi(colour) if isinstance(colour, int) else Color.from_rgb(*colour)

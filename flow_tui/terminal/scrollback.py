@@ -1,4 +1,4 @@
-"""Rows that scrolled off the top of the screen, limited by bytes."""
+"""The rows that scrolled off the top of the screen, limited by bytes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.cells import set_cell_size
 from flow_core.logs.ansi import PLAIN
 from flow_tui.terminal.core import Run
 
-# What CPython spends on a row's tuple, and on a run with its string; measured, rounded up.
+# The memory that CPython needs for a row's tuple, and for a run with its string; measured, rounded up.
 _ROW_BYTES = 64
 _RUN_BYTES = 160
 
 
 class Scrollback:
-    """Rows, oldest first. When the width changes, rows are cut and not wrapped anew."""
+    """Rows, oldest first. When the width changes, rows are cut and not wrapped again."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -32,16 +32,16 @@ class Scrollback:
         return self._rows[index][0]
 
     def slice(self, first: int, last: int) -> Iterator[tuple[tuple[Run, ...], bool]]:
-        """Rows from `first` up to but without `last`, each with whether it wraps into the next."""
+        """Returns the rows from `first` up to but without `last`, each with whether it wraps into the next one."""
         return islice(self._rows, first, last)
 
     def append(self, row: tuple[Run, ...], *, wraps: bool = False) -> None:
-        """Append a row without its trailing blanks."""
-        trimmed = _without_blank_end(row)
+        """Appends a row without its trailing blanks."""
+        trimmed = _strip_trailing_blanks(row)
         self._rows.append((trimmed, wraps))
-        self._bytes += _cost(trimmed)
+        self._bytes += _measure(trimmed)
         while self._bytes > self._max_bytes:
-            self._bytes -= _cost(self._rows.popleft()[0])
+            self._bytes -= _measure(self._rows.popleft()[0])
             self.dropped += 1
 
     def clear(self) -> None:
@@ -50,11 +50,11 @@ class Scrollback:
         self._bytes = 0
 
 
-def _cost(row: tuple[Run, ...]) -> int:
+def _measure(row: tuple[Run, ...]) -> int:
     return _ROW_BYTES + sum(_RUN_BYTES + len(run.text) * (1 if run.text.isascii() else 4) for run in row)
 
 
-def _without_blank_end(row: tuple[Run, ...]) -> tuple[Run, ...]:
+def _strip_trailing_blanks(row: tuple[Run, ...]) -> tuple[Run, ...]:
     if not row or row[-1].style != PLAIN:
         return row
     last = row[-1]
@@ -65,19 +65,19 @@ def _without_blank_end(row: tuple[Run, ...]) -> tuple[Run, ...]:
 
 
 def cut_row(row: tuple[Run, ...], cols: int) -> tuple[Run, ...]:
-    """Cut or pad the row to exactly `cols` columns."""
+    """Cuts or pads the row to exactly `cols` columns."""
     left = cols
-    kept: list[Run] = []
+    runs: list[Run] = []
     for run in row:
         if run.width > left:
             run = _cut_run(run, left)
-        kept.append(run)
+        runs.append(run)
         left -= run.width
         if not left:
             break
     if left:
-        kept.append(Run(" " * left, PLAIN, left))
-    return tuple(kept)
+        runs.append(Run(" " * left, PLAIN, left))
+    return tuple(runs)
 
 
 def _cut_run(run: Run, width: int) -> Run:

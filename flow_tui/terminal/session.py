@@ -17,36 +17,36 @@ if TYPE_CHECKING:
 _SLICE_S = 0.004
 _SLICE_BYTES = 4096
 _WAIT_S = 10.0
-_LOST_S = 1.0  # after a lost connection, the exit code is hardly ever known
+_LOST_S = 1.0  # after a lost connection, the exit code is rarely known
 _TYPED_AHEAD_BYTES = 1 << 20
 _FLAGS = ("bold", 1), ("dim", 2), ("italic", 3), ("underline", 4), ("blink", 5), ("reverse", 7), ("strike", 9)
 
 
-# Undoes what a program may have left behind: margins, insert mode, line drawing, no wrapping, key modes, mouse reports.
+# Resets what a program may have set: margins, insert mode, line drawing, no wrapping, key modes, mouse reports.
 _RESET = b"\x1b[!p\x1b[?7h\x1b[?1l\x1b>\x1b[<99u\x1b[>4;0m\x1b[?9;1000;1002;1003;1004;1005;1006;1015;1016;2004l\x1b[0m"
 
 
 class Recorder(Protocol):
-    """Records a session."""
+    """A recorder of a session."""
 
     def output(self, data: bytes) -> None:
-        """Raises FlowError if it can't be written."""
+        """Records output. Raises FlowError if it can't be written."""
 
     def resized(self, columns: int, rows: int) -> None:
-        """Raises FlowError if it can't be written."""
+        """Records a new size. Raises FlowError if it can't be written."""
 
 
 class Ending(NamedTuple):
-    """How a shell ended: its exit code (None if unknown), and what went wrong as a sentence, if anything."""
+    """The end of a shell: its exit code (None if unknown), and the error as a sentence; empty if there is none."""
 
     code: int | None
     reason: str
 
     @property
     def lines(self) -> list[str]:
-        """The lines that tell the user how the shell ended, and which key reopens it."""
+        """The lines that show how the shell ended, and which key reopens it."""
         if self.reason or self.code is None:
-            return [*_bracketed(self.reason), "[connection lost: enter opens it again]"]
+            return [*_in_brackets(self.reason), "[connection lost: enter opens it again]"]
         return [f"[exit code {self.code}: enter opens another]"]
 
 
@@ -56,7 +56,7 @@ class ShellSession:
     def __init__(
         self, core: TerminalCore, shell: Shell, changed: Callable[[], None], *, answers_queries: bool = True
     ) -> None:
-        """Calls `changed` after every slice of output. Without `answers_queries`, queries get no replies."""
+        """Connects the shell. Calls `changed` after every slice of output. `answers_queries`: queries get replies."""
         self.core = core
         self._answers_queries = answers_queries
         self.is_live = True
@@ -68,20 +68,20 @@ class ShellSession:
         self._has_size = asyncio.Event()
 
     async def run(self) -> Ending:
-        """Feed the core until the shell ends. Run it once."""
+        """Feeds the core until the shell ends. Call it only once."""
         self._has_size.set()
         try:
             async with asyncio.TaskGroup() as tasks:
                 senders = [tasks.create_task(self._send_keys()), tasks.create_task(self._send_sizes())]
-                reason = await self._show()
+                reason = await self._feed_output()
                 for sender in senders:
                     sender.cancel()
         finally:
             self.is_live = False
-        return await self._ending(reason)
+        return await self._wait_for_ending(reason)
 
     def send(self, data: bytes) -> bool:
-        """Queue input for the shell. False if the queue is full, because the shell has not read for long."""
+        """Queues input for the shell. Returns False if the queue is full, because the shell reads nothing."""
         if not self.is_live or not data:
             return True
         if len(self._outbox) + len(data) > _TYPED_AHEAD_BYTES:
@@ -91,13 +91,13 @@ class ShellSession:
         return True
 
     def resize(self, cols: int, rows: int) -> None:
-        """Resize the core at once, and then the terminal of the shell."""
+        """Resizes the core immediately, and then the terminal of the shell."""
         self.core.resize(cols, rows)
         self._has_size.set()
         self._write_to_recorder(lambda recorder: recorder.resized(cols, rows))
 
     def record(self, recorder: Recorder | None) -> None:
-        """Record from the present screen on; None ends the recording. Drops a recorder that fails."""
+        """Starts a recording with the current screen; None ends the recording. Drops a recorder that fails."""
         self.recorder = recorder
         self._write_to_recorder(lambda recorder: recorder.output(screen_as_output(self.core)))
 
@@ -110,7 +110,7 @@ class ShellSession:
             self.recorder = None
             self._changed()
 
-    async def _show(self) -> str:
+    async def _feed_output(self) -> str:
         # No queue: the shell is paused until its next piece is read, so this holds at most one piece. No deadline: a
         # shell may be silent for days.
         output = self._shell.read()
@@ -125,7 +125,7 @@ class ShellSession:
         return ""
 
     async def _feed(self, piece: bytes) -> None:
-        """Feed a few milliseconds at a time, and let the event loop do other work in between."""
+        """Feeds the core for a few milliseconds at a time, and lets the event loop do other work in between."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _SLICE_S
         for start in range(0, len(piece), _SLICE_BYTES):
@@ -154,7 +154,7 @@ class ShellSession:
                 self._outbox.clear()
                 await self._shell.write(data)
         except FlowError:
-            return  # reading ends too, and gives the reason
+            return  # reading ends, too, and returns the reason
 
     async def _send_sizes(self) -> None:
         while True:
@@ -166,7 +166,7 @@ class ShellSession:
             except (FlowError, TimeoutError):
                 continue
 
-    async def _ending(self, reason: str) -> Ending:
+    async def _wait_for_ending(self, reason: str) -> Ending:
         try:
             async with asyncio.timeout(_LOST_S if reason else _WAIT_S):
                 return Ending(await self._shell.wait(), reason)
@@ -177,24 +177,24 @@ class ShellSession:
 
 
 def not_opened(reason: str) -> list[str]:
-    """The lines that tell the user why no shell was opened, and which key tries again."""
-    return [*_bracketed(reason), "[enter tries again]"]
+    """Returns the lines that show why no shell was opened, and which key tries again."""
+    return [*_in_brackets(reason), "[enter tries again]"]
 
 
-def _bracketed(reason: str) -> list[str]:
+def _in_brackets(reason: str) -> list[str]:
     return [f"[{plain_text(reason)}]"] if reason else []
 
 
 def leave_application(core: TerminalCore) -> None:
-    """Return to the main screen. Feeds CAN first, because the last sequence may be incomplete."""
+    """Returns to the main screen. Feeds CAN first, because the last sequence may be incomplete."""
     core.scroll_to(0)
-    # Leaving a screen that was never entered would send the cursor home.
+    # Without the alternate screen, this sequence would move the cursor to the home position.
     leave = b"\x1b[?1049l" if core.modes.alternate_screen else b""
     core.feed(b"\x18" + leave + b"\x1b[?2026l\x1b[?25h\x1b[0m")
 
 
 def show_lines(core: TerminalCore, lines: Sequence[str]) -> None:
-    """Reset the modes of the terminal and write lines below its text.
+    """Resets the modes of the terminal and writes lines below its text.
 
     Starts at the last known cursor position, because the reset moves the cursor.
     """
@@ -204,23 +204,23 @@ def show_lines(core: TerminalCore, lines: Sequence[str]) -> None:
 
 
 def screen_as_output(core: TerminalCore) -> bytes:
-    """Encode the visible rows and the cursor, without the scrollback."""
+    """Encodes the visible rows and the cursor as output, without the scrollback."""
     parts = ["\x1b[?1049h" if core.modes.alternate_screen else "", "\x1b[0m\x1b[2J"]
     for y in range(core.rows):
         parts.append(f"\x1b[{y + 1};1H")
-        parts += [f"\x1b[{_sgr(run.style)}m{run.text}" for run in core.row(y)]
+        parts += [f"\x1b[{_encode_style(run.style)}m{run.text}" for run in core.row(y)]
     cursor = core.cursor
     parts.append(f"\x1b[0m\x1b[{cursor.y + 1};{cursor.x + 1}H\x1b[?25{'h' if cursor.visible else 'l'}")
     return "".join(parts).encode()
 
 
-def _sgr(style: TextStyle) -> str:
+def _encode_style(style: TextStyle) -> str:
     codes = ["0", *(str(code) for name, code in _FLAGS if getattr(style, name))]
-    codes += _color_codes(38, style.foreground) + _color_codes(48, style.background)
+    codes += _encode_color(38, style.foreground) + _encode_color(48, style.background)
     return ";".join(codes)
 
 
-def _color_codes(introducer: int, color: Colour | None) -> list[str]:
+def _encode_color(introducer: int, color: Colour | None) -> list[str]:
     if color is None:
         return []
     if isinstance(color, int):

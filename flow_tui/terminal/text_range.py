@@ -15,7 +15,7 @@ MAX_TEXT = 1 << 20
 """Most characters that are copied at once; terminals refuse longer texts."""
 
 _VI_WORD = re.compile(r"\w+|[^\w\s]+")
-# The word of a double click: whole paths, addresses and options, without the quotes or brackets around them.
+# The word that a double click selects: whole paths, addresses and options, without the quotes or brackets around them.
 _CLICK_WORD = re.compile(r"[^\s\"'`()\[\]{}<>|;,]+")
 _SCANNED_ROWS = 2000
 
@@ -35,23 +35,23 @@ class TextRange(NamedTuple):
 
 
 def last_line(core: TerminalCore) -> int:
-    """The number of the screen's lowest row."""
+    """Returns the number of the screen's lowest row."""
     return core.first_line + core.scrollback_rows + core.rows - 1
 
 
 def top_line(core: TerminalCore) -> int:
-    """The number of the row at the top of the view."""
+    """Returns the number of the row at the top of the view."""
     return core.first_line + core.scrollback_rows - core.scroll_offset
 
 
 def end_of_row(core: TerminalCore, number: int) -> int:
-    """The column of the last character that isn't blank."""
+    """Returns the column of the last character that isn't blank."""
     text = "".join(core.line(number).cells)
     return max(0, cell_len(text.rstrip()) - 1)
 
 
 def text_of(core: TerminalCore, text_range: TextRange) -> str | None:
-    """Join wrapped rows and strip trailing blanks. Returns None if the text is longer than MAX_TEXT."""
+    """Returns the text of a range: joins wrapped rows, strips trailing blanks. None if it is longer than MAX_TEXT."""
     start, end = text_range
     parts: list[str] = []
     length = 0
@@ -60,7 +60,7 @@ def text_of(core: TerminalCore, text_range: TextRange) -> str | None:
         for at, (text, wraps) in enumerate(block, start=number):
             if at in (start.line, end.line):
                 first = start.x if at == start.line else 0
-                text = _piece(core, at, first, end.x if at == end.line else core.cols - 1)
+                text = _slice_row(core, at, first, end.x if at == end.line else core.cols - 1)
             elif wraps:
                 text = _whole_row(core, at, text)
             is_last = at == end.line
@@ -71,7 +71,7 @@ def text_of(core: TerminalCore, text_range: TextRange) -> str | None:
     return "".join(parts)
 
 
-def _piece(core: TerminalCore, number: int, first: int, last: int) -> str:
+def _slice_row(core: TerminalCore, number: int, first: int, last: int) -> str:
     cells = core.line(number).cells
     if first and first < len(cells) and not cells[first]:
         first -= 1  # the second half of a wide character selects the whole
@@ -79,12 +79,12 @@ def _piece(core: TerminalCore, number: int, first: int, last: int) -> str:
 
 
 def _whole_row(core: TerminalCore, number: int, text: str) -> str:
-    """The row with its trailing blanks: in a row that wraps, they are in the middle of a line."""
+    """Returns the row with its trailing blanks: in a row that wraps, they are in the middle of a line."""
     return text if cell_len(text) >= core.cols else "".join(core.line(number).cells)
 
 
 def line_rows(core: TerminalCore, number: int) -> tuple[int, int]:
-    """Find the first and the last row of the wrapped line that contains a row."""
+    """Finds the first and the last row of the wrapped line that contains a row."""
     first = last = number
     above = core.texts(number - LINE_ROWS, number - 1)
     while above and above.pop()[1]:
@@ -104,7 +104,7 @@ class LineText(NamedTuple):
 
 
 def line_text(core: TerminalCore, first: int, last: int) -> LineText:
-    """Join the rows from `first` to `last`."""
+    """Joins the rows from `first` to `last`."""
     characters: list[str] = []
     positions: list[CellPosition] = []
     for number in range(first, last + 1):
@@ -115,7 +115,7 @@ def line_text(core: TerminalCore, first: int, last: int) -> LineText:
 
 
 def ranges_of(line: LineText, pattern: re.Pattern[str]) -> list[TextRange]:
-    """Where the pattern is found in a line; an empty match is none."""
+    """Finds all matches of the pattern in a line, except empty matches."""
     return [
         TextRange(line.positions[found.start()], line.positions[found.end() - 1])
         for found in pattern.finditer(line.text)
@@ -124,27 +124,27 @@ def ranges_of(line: LineText, pattern: re.Pattern[str]) -> list[TextRange]:
 
 
 def word_at(core: TerminalCore, position: CellPosition) -> TextRange:
-    """Find the word that a double click selects; between words, the single cell."""
+    """Finds the word that a double click selects; between words, the single cell."""
     for word in ranges_of(line_text(core, *line_rows(core, position.line)), _CLICK_WORD):
-        if word.start <= position <= _with_wide_end(core, word.end):
-            return TextRange(word.start, _with_wide_end(core, word.end))
+        if word.start <= position <= _extend_to_wide_end(core, word.end):
+            return TextRange(word.start, _extend_to_wide_end(core, word.end))
     return TextRange(position, position)
 
 
 def line_at(core: TerminalCore, position: CellPosition) -> TextRange:
-    """Find the wrapped line that a triple click selects."""
+    """Finds the wrapped line that a triple click selects."""
     first, last = line_rows(core, position.line)
     return TextRange(CellPosition(first, 0), CellPosition(last, core.cols - 1))
 
 
-def _with_wide_end(core: TerminalCore, position: CellPosition) -> CellPosition:
+def _extend_to_wide_end(core: TerminalCore, position: CellPosition) -> CellPosition:
     cells = core.line(position.line).cells
     is_wide = position.x + 1 < len(cells) and cells[position.x] and not cells[position.x + 1]
     return CellPosition(position.line, position.x + 1) if is_wide else position
 
 
 def next_word(core: TerminalCore, position: CellPosition) -> CellPosition:
-    """Find the start of the next word (`w` in vi), or else the last cell of the row's text."""
+    """Finds the start of the next word (`w` in vi), or else the last cell of the row's text."""
     number = position.line
     for text_row in range(number, min(number + _SCANNED_ROWS, last_line(core) + 1)):
         for word in ranges_of(line_text(core, text_row, text_row), _VI_WORD):
@@ -154,7 +154,7 @@ def next_word(core: TerminalCore, position: CellPosition) -> CellPosition:
 
 
 def word_end(core: TerminalCore, position: CellPosition) -> CellPosition:
-    """Find the end of this or the next word (`e` in vi)."""
+    """Finds the end of this or the next word (`e` in vi)."""
     for number in range(position.line, min(position.line + _SCANNED_ROWS, last_line(core) + 1)):
         for word in ranges_of(line_text(core, number, number), _VI_WORD):
             if word.end > position:
@@ -163,7 +163,7 @@ def word_end(core: TerminalCore, position: CellPosition) -> CellPosition:
 
 
 def previous_word(core: TerminalCore, position: CellPosition) -> CellPosition:
-    """Find the start of this or the previous word (`b` in vi)."""
+    """Finds the start of this or the previous word (`b` in vi)."""
     for number in range(position.line, max(position.line - _SCANNED_ROWS, core.first_line - 1), -1):
         for word in reversed(ranges_of(line_text(core, number, number), _VI_WORD)):
             if word.start < position:

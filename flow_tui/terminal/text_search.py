@@ -12,46 +12,46 @@ _BLOCK_ROWS = 1000
 
 
 def compile_search(text: str) -> re.Pattern[str]:
-    """Compile a literal pattern. It ignores case if `text` has no capital letter, as smartcase in vim."""
+    """Compiles a literal pattern. It ignores case if `text` has no capital letter, as smartcase in vim."""
     return re.compile(re.escape(text), 0 if text != text.lower() else re.IGNORECASE)
 
 
 def find(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition, *, forward: bool) -> TextRange | None:
-    """Find the nearest match after or before a position; wraps around. A full scrollback takes about 0.3 s."""
-    ranges = _after(core, pattern, origin) if forward else _before(core, pattern, origin)
+    """Finds the nearest match after or before a position; wraps around. A full scrollback takes about 0.3 s."""
+    ranges = _find_after(core, pattern, origin) if forward else _find_before(core, pattern, origin)
     return next(ranges, None)
 
 
 def matches_in(core: TerminalCore, pattern: re.Pattern[str], first: int, last: int) -> list[TextRange]:
-    """Find all matches in the wrapped lines that contain these rows."""
+    """Finds all matches in the wrapped lines that contain these rows."""
     found: list[TextRange] = []
-    for start, end in _lines(core, line_rows(core, first)[0], last, pattern):
+    for start, end in _candidate_lines(core, line_rows(core, first)[0], last, pattern):
         found += ranges_of(line_text(core, start, end), pattern)
     return found
 
 
-def _after(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition) -> Iterator[TextRange]:
-    first, here = core.first_line, line_rows(core, origin.line)[0]
-    for start, end in _lines(core, here, last_line(core), pattern):
+def _find_after(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition) -> Iterator[TextRange]:
+    first, line = core.first_line, line_rows(core, origin.line)[0]
+    for start, end in _candidate_lines(core, line, last_line(core), pattern):
         yield from (match for match in ranges_of(line_text(core, start, end), pattern) if match.start > origin)
-    for start, end in _lines(core, first, here + LINE_ROWS, pattern):
+    for start, end in _candidate_lines(core, first, line + LINE_ROWS, pattern):
         yield from ranges_of(line_text(core, start, end), pattern)
 
 
-def _before(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition) -> Iterator[TextRange]:
+def _find_before(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition) -> Iterator[TextRange]:
     first, last = core.first_line, last_line(core)
     for lower, upper in ((first, origin.line), (origin.line, last)):
         is_here = upper == origin.line
         while upper >= lower:
             begin = line_rows(core, max(lower, upper - _BLOCK_ROWS))[0]
-            for start, end in reversed(list(_lines(core, begin, upper, pattern))):
+            for start, end in reversed(list(_candidate_lines(core, begin, upper, pattern))):
                 ranges = ranges_of(line_text(core, start, end), pattern)
                 yield from (match for match in reversed(ranges) if not is_here or match.start < origin)
             upper = begin - 1
 
 
-def _lines(core: TerminalCore, first: int, last: int, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    """First and last row of each wrapped line that probably contains a match."""
+def _candidate_lines(core: TerminalCore, first: int, last: int, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    """Yields the first and last row of each wrapped line that probably contains a match."""
     texts: list[str] = []
     start = number = first
     while number <= last or texts:

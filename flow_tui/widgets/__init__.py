@@ -1,1 +1,1 @@
-"""Reusable parts that know nothing of tasks: table, log view, terminal view."""
+"""Reusable widgets that are independent of tasks: table, log view, terminal view."""

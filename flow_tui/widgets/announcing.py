@@ -7,7 +7,7 @@ from textual.widget import Widget
 
 
 def announce(widget: Widget, message: Message) -> None:
-    """Post a message of this widget.
+    """Posts a message of this widget.
 
     By default, Textual takes the active widget for the sender, and a message doesn't bubble beyond its sender. If a
     pane filters its table, the message about another selected row would reach the pane and not the screen.

@@ -13,14 +13,14 @@ from textual.widget import Widget
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text of a bar; `style` is Textual's, such as "$muted" or "bold $accent"."""
+    """A text of a bar. `style` is a style of Textual, such as "$muted" or "bold $accent"."""
 
     text: str
     style: str = ""
 
 
 class Bar(Widget):
-    """Shows pieces from the left edge and others at the right edge. Omits pieces that don't fit, the last first."""
+    """A bar with pieces at the left and at the right edge. It omits pieces that don't fit, the last piece first."""
 
     DEFAULT_CSS = """
     Bar { height: 1; width: 1fr; padding: 0 1; }
@@ -35,23 +35,25 @@ class Bar(Widget):
 
     def render(self) -> Content:
         room = self.content_size.width
-        right = _fitting(self.right, room, self._gap)
-        left = _fitting(self.left, room - _width(right, self._gap) - (self._gap if right else 0), self._gap)
-        filling = room - _width(left, self._gap) - _width(right, self._gap)
+        right = _select_fitting(self.right, room, self._gap)
+        left = _select_fitting(
+            self.left, room - _total_width(right, self._gap) - (self._gap if right else 0), self._gap
+        )
+        filling = room - _total_width(left, self._gap) - _total_width(right, self._gap)
         return self._row(left) + Content(" " * max(0, filling)) + self._row(right)
 
     def _row(self, pieces: Sequence[Piece]) -> Content:
         return Content(" " * self._gap).join(Content.styled(piece.text, piece.style) for piece in pieces)
 
 
-def _fitting(pieces: Sequence[Piece], room: int, gap: int) -> list[Piece]:
+def _select_fitting(pieces: Sequence[Piece], room: int, gap: int) -> list[Piece]:
     fitting: list[Piece] = []
     for piece in pieces:
-        if _width([*fitting, piece], gap) > room:
+        if _total_width([*fitting, piece], gap) > room:
             break
         fitting.append(piece)
     return fitting
 
 
-def _width(pieces: Sequence[Piece], gap: int) -> int:
+def _total_width(pieces: Sequence[Piece], gap: int) -> int:
     return sum(cell_len(piece.text) for piece in pieces) + gap * max(0, len(pieces) - 1)

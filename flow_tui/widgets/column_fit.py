@@ -15,7 +15,7 @@ _NOTHING = frozenset({"", "-"})
 
 
 class ColumnFit(Generic[RowT]):
-    """Renders each row once, and keeps the width of the widest content of each column."""
+    """The fit of the columns of one table. It renders each row once and keeps the widest content of each column."""
 
     def __init__(self, columns: Sequence[Column[RowT]]) -> None:
         self.placed: tuple[Placed[RowT], ...] = ()
@@ -24,28 +24,30 @@ class ColumnFit(Generic[RowT]):
         self._cells: FIFOCache[Hashable, tuple[RowT, list[list[Cell]]]] = FIFOCache(_ROWS_KEPT)
 
     def change(self, columns: Sequence[Column[RowT]]) -> None:
-        """Show other columns of the same rows."""
+        """Replaces the columns. The rows are the same."""
         self._columns = tuple(columns)
         self.forget()
 
     def forget(self) -> None:
-        """Render every row anew."""
+        """Clears the cache, so that every row is rendered again."""
         self._cells.clear()
 
     def cells(self, key: Hashable, row: RowT) -> list[list[Cell]]:
-        """The cells of a row in every placed column."""
+        """Returns the cells of a row in every placed column."""
         shown = {placed.column.key for placed in self.placed}
         return [
-            parts for column, parts in zip(self._columns, self._all_cells(key, row), strict=True) if column.key in shown
+            parts
+            for column, parts in zip(self._columns, self._render_cells(key, row), strict=True)
+            if column.key in shown
         ]
 
     def place(self, rows: Iterable[tuple[Hashable, RowT]], room: int, sorted_by: str, *, from_scratch: bool) -> bool:
-        """Fit the columns to these rows as well, or `from_scratch` to these alone; true if a width changed."""
+        """Fits the columns also to these rows; with `from_scratch`, only to these. Returns whether a width changed."""
         if from_scratch:
             self._needs = {}
         for key, row in rows:
-            for column, parts in zip(self._columns, self._all_cells(key, row), strict=True):
-                self._needs[column.key] = max(self._needs.get(column.key, 0), _width(parts))
+            for column, parts in zip(self._columns, self._render_cells(key, row), strict=True):
+                self._needs[column.key] = max(self._needs.get(column.key, 0), _content_width(parts))
         needs = dict(self._needs) or {column.key: 1 for column in self._columns}
         if needs.get(sorted_by):
             title = next((column.title for column in self._columns if column.key == sorted_by), "")
@@ -56,22 +58,22 @@ class ColumnFit(Generic[RowT]):
         return changed
 
     def cut(self, key: Hashable, row: RowT) -> list[tuple[str, str]]:
-        """Titles and whole texts of the cells that are cut, the most important first."""
+        """Returns the titles and whole texts of the cells that are cut, the most important first."""
         by_importance = sorted(
-            zip(self.placed, self.cells(key, row), strict=True), key=lambda one: -one[0].column.priority
+            zip(self.placed, self.cells(key, row), strict=True), key=lambda pair: -pair[0].column.priority
         )
         texts = [(placed, "".join(part.text for part in parts)) for placed, parts in by_importance]
         return [(placed.column.title, text) for placed, text in texts if cell_len(text) > placed.width]
 
-    def _all_cells(self, key: Hashable, row: RowT) -> list[list[Cell]]:
-        kept = self._cells.get(key)
-        if kept is not None and (kept[0] is row or kept[0] == row):
-            return kept[1]
+    def _render_cells(self, key: Hashable, row: RowT) -> list[list[Cell]]:
+        cached = self._cells.get(key)
+        if cached is not None and (cached[0] is row or cached[0] == row):
+            return cached[1]
         cells = [parts_of(column.render(row)) for column in self._columns]
         self._cells[key] = (row, cells)
         return cells
 
 
-def _width(parts: Sequence[Cell]) -> int:
+def _content_width(parts: Sequence[Cell]) -> int:
     text = "".join(part.text for part in parts)
     return 0 if text.strip() in _NOTHING else cell_len(text)

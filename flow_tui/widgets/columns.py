@@ -1,4 +1,4 @@
-"""Columns of a table: the cells of a row, and the width of each column."""
+"""The columns of a table: the cells of a row, and the width of each column."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENDLESS = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Text and its style: words such as `bold`, `dim` or the name of a theme variable (`error`, `status-running`)."""
+    """A text and its style: words such as `bold`, `dim` or the name of a theme variable (`error`, `status-running`)."""
 
     text: str
     style: str = ""
@@ -29,10 +29,10 @@ Cells = str | Cell | Sequence[Cell]
 
 @dataclass(frozen=True)  # without slots: they break `Column[Row](...)` on Python 3.11
 class Column(Generic[RowT]):
-    """One column. It is as wide as its content, unless `width` is set; it shrinks to `min_width` if room is short.
+    """A column. It is as wide as its content, unless `width` is set; it shrinks to `min_width` if room is short.
 
     Columns of the highest `priority` get room first: each up to `max_width`, and then for content that is wider.
-    Columns of the lowest priority are omitted first, the rightmost of equal ones before others.
+    Columns of the lowest priority are omitted first, of equal ones the rightmost first.
     """
 
     key: str
@@ -47,7 +47,7 @@ class Column(Generic[RowT]):
 
 @dataclass(frozen=True)
 class Placed(Generic[RowT]):
-    """A shown column and its width."""
+    """A visible column and its width."""
 
     column: Column[RowT]
     width: int
@@ -56,19 +56,19 @@ class Placed(Generic[RowT]):
 def place(
     columns: Sequence[Column[RowT]], room: int, needs: Mapping[str, int] | None = None
 ) -> tuple[Placed[RowT], ...]:
-    """Choose the columns that fit into `room` terminal cells, and their widths.
+    """Chooses the columns that fit into `room` terminal cells, and their widths.
 
-    `needs` is the width of the widest content by key; 0 omits the column. Without it, all content counts as endless.
+    `needs` has the width of the widest content by key; 0 omits the column. Without it, all content counts as endless.
     """
-    wanted = {column.key: _ENDLESS if needs is None else needs.get(column.key, 0) for column in columns}
-    shown = _admitted([column for column in columns if wanted[column.key]] or list(columns[:1]), room, wanted)
-    widths = {column.key: min(_least(column, wanted), max(room, 1)) for column in shown}
-    left = room - _total(widths.values())
+    widest = {column.key: _ENDLESS if needs is None else needs.get(column.key, 0) for column in columns}
+    shown = _select_columns([column for column in columns if widest[column.key]] or list(columns[:1]), room, widest)
+    widths = {column.key: min(_least_width(column, widest), max(room, 1)) for column in shown}
+    left = room - _total_width(widths.values())
     by_importance = sorted(shown, key=lambda column: -column.priority)
     core = [column for column in by_importance if column.priority >= _IMPORTANT]
     for columns in (core, by_importance):
         for column, is_capped in [(column, True) for column in columns] + [(column, False) for column in columns]:
-            most = _most(column, wanted, is_capped=is_capped)
+            most = _most_width(column, widest, is_capped=is_capped)
             grown = min(left, max(0, most - widths[column.key]))
             widths[column.key] += grown
             left -= grown
@@ -76,13 +76,13 @@ def place(
 
 
 def parts_of(cells: Cells) -> list[Cell]:
-    """Make the cells printable, and drop those without text."""
+    """Makes the cells printable, and drops those without text."""
     parts = [Cell(cells)] if isinstance(cells, str) else [cells] if isinstance(cells, Cell) else list(cells)
     return [Cell(escape_controls(part.text), part.style) for part in parts if part.text]
 
 
 def fit(cells: Cells, width: int, align: str) -> list[Cell]:
-    """Cut the cells with an ellipsis or pad them to exactly `width` terminal cells."""
+    """Cuts the cells with an ellipsis or pads them to exactly `width` terminal cells."""
     parts = parts_of(cells)
     used = sum(cell_len(part.text) for part in parts)
     if used > width:
@@ -105,35 +105,35 @@ def _cut(parts: list[Cell], width: int) -> list[Cell]:
     return kept
 
 
-def _admitted(columns: list[Column[RowT]], room: int, wanted: Mapping[str, int]) -> list[Column[RowT]]:
-    """Admit important columns whose least width fits; the others only if all important ones are wide enough."""
+def _select_columns(columns: list[Column[RowT]], room: int, widest: Mapping[str, int]) -> list[Column[RowT]]:
+    """Selects the important columns whose least width fits; others only if all important ones are wide enough."""
     core = [column for column in columns if column.priority >= _IMPORTANT] or columns
-    while len(core) > 1 and _total(_least(column, wanted) for column in core) > room:
+    while len(core) > 1 and _total_width(_least_width(column, widest) for column in core) > room:
         lowest = min(column.priority for column in core)
         core.remove(next(column for column in reversed(core) if column.priority == lowest))
     shown = list(core)
-    used = _total(_most(column, wanted, is_capped=True) for column in core)
+    used = _total_width(_most_width(column, widest, is_capped=True) for column in core)
     for column in sorted((c for c in columns if c.priority < _IMPORTANT and c not in core), key=lambda c: -c.priority):
-        if used + GAP + _least(column, wanted) > room:
+        if used + GAP + _least_width(column, widest) > room:
             break
         shown.append(column)
-        used += GAP + _most(column, wanted, is_capped=True)
+        used += GAP + _most_width(column, widest, is_capped=True)
     return [column for column in columns if column in shown]
 
 
-def _least(column: Column[RowT], wanted: Mapping[str, int]) -> int:
+def _least_width(column: Column[RowT], widest: Mapping[str, int]) -> int:
     if column.width is not None:
         return column.width
-    return min(column.min_width, max(cell_len(column.title), wanted[column.key]))
+    return min(column.min_width, max(cell_len(column.title), widest[column.key]))
 
 
-def _most(column: Column[RowT], wanted: Mapping[str, int], *, is_capped: bool) -> int:
+def _most_width(column: Column[RowT], widest: Mapping[str, int], *, is_capped: bool) -> int:
     if column.width is not None:
         return column.width
-    most = max(cell_len(column.title), wanted[column.key], _least(column, wanted))
+    most = max(cell_len(column.title), widest[column.key], _least_width(column, widest))
     return min(most, column.max_width) if is_capped and column.max_width is not None else most
 
 
-def _total(widths: Iterable[int]) -> int:
+def _total_width(widths: Iterable[int]) -> int:
     listed = list(widths)
     return sum(listed) + GAP * (len(listed) - 1)

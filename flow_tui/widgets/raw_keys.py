@@ -1,7 +1,7 @@
-"""Keeps with each key the sequence that the terminal sent, which Textual's parser discards.
+"""Adds to each key event the sequence that the terminal sent, which Textual's parser discards.
 
 On terminals without the kitty protocol, the parser reports alt+b as ctrl+left, alt+enter as enter and ctrl+h as
-backspace. A shell must get what was typed. Therefore the parser is wrapped at the one place where it creates keys.
+backspace. A shell must get what was typed. Therefore the parser's method that creates keys is wrapped.
 
 The parser also takes the number of an unknown key for a character (F13 for ctrl+y, F19 for "!"), and F3 with a modifier
 for a reported cursor position.
@@ -27,7 +27,10 @@ _MODIFIERS = ("shift", "alt", "ctrl", "super")
 
 
 def keep_raw_keys() -> bool:
-    """Wrap the parser; call it before the app runs. Twice is safe. False if the version of Textual is another one."""
+    """Wraps the parser. Call it before the app runs. Calling it again is safe.
+
+    Returns False and does nothing if the version of Textual is another one.
+    """
     original = getattr(XTermParser, _WRAPPED, None)
     if textual.__version__ != _KNOWN_VERSION or original is None:
         return False
@@ -35,7 +38,7 @@ def keep_raw_keys() -> bool:
         return True
 
     def with_raw(parser: XTermParser, sequence: str, alt: bool = False) -> Iterable[events.Key]:
-        numbered = _numbered_key(sequence)
+        numbered = _parse_numbered_key(sequence)
         for event in original(parser, sequence, alt) if numbered is None else (numbered,):
             setattr(event, _RAW, ("\x1b" if alt else "") + sequence)
             yield event
@@ -46,15 +49,15 @@ def keep_raw_keys() -> bool:
 
 
 def modified_f3(position: events.CursorPosition) -> events.Key | None:
-    """Convert a cursor position back to the key that Textual mistook for one; None if it is no such key."""
+    """Returns F3 with its modifiers if Textual parsed that key as this cursor position; otherwise None."""
     if position.y != 0 or not 1 <= position.x <= 15:
         return None
-    event = events.Key(_modified("f3", position.x + 1), None)
+    event = events.Key(_add_modifiers("f3", position.x + 1), None)
     setattr(event, _RAW, f"\x1b[1;{position.x + 1}R")
     return event
 
 
-def _numbered_key(sequence: str) -> events.Key | None:
+def _parse_numbered_key(sequence: str) -> events.Key | None:
     found = _NUMBERED.fullmatch(sequence)
     if found is None:
         return None
@@ -62,15 +65,15 @@ def _numbered_key(sequence: str) -> events.Key | None:
     if number in _UNKNOWN:
         return events.Key("<unknown>", None)
     name = _BEYOND_F12.get(number)
-    return events.Key(_modified(name, modifiers), None) if name is not None else None
+    return events.Key(_add_modifiers(name, modifiers), None) if name is not None else None
 
 
-def _modified(name: str, number: int) -> str:
-    """`number` is the one of xterm: 1 plus the sum of the bits of the modifiers."""
-    held = [modifier for bit, modifier in enumerate(_MODIFIERS) if (number - 1) >> bit & 1]
-    return "+".join([*sorted(held), name])
+def _add_modifiers(name: str, number: int) -> str:
+    """Returns the name of a key with modifiers. `number` is xterm's: 1 plus the sum of the bits of the modifiers."""
+    modifiers = [modifier for bit, modifier in enumerate(_MODIFIERS) if (number - 1) >> bit & 1]
+    return "+".join([*sorted(modifiers), name])
 
 
 def raw_sequence(event: events.Key) -> str | None:
-    """The sequence that the terminal sent for a key; None if unknown."""
+    """Returns the sequence that the terminal sent for a key; None if unknown."""
     return cast("str | None", getattr(event, _RAW, None))

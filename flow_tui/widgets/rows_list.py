@@ -1,4 +1,4 @@
-"""Textual's OptionList, made safe for a terminal without room for it."""
+"""Textual's OptionList, made safe for a terminal without room for its rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from textual.widgets import OptionList
 
 
 class RowsList(OptionList):
-    """Ignores page keys until its rows are laid out; OptionList would look up lines that don't exist yet."""
+    """A list that ignores page keys until its rows are laid out. OptionList would access lines that don't exist yet."""
 
     def action_page_up(self) -> None:
         if self._lines:

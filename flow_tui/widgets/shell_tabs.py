@@ -1,4 +1,4 @@
-"""A row of tabs, one of them in front."""
+"""A row of tabs with one tab in front."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST = 28
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """One tab. `number` identifies it in messages. Its text is foreign, but printable."""
+    """A tab. `number` identifies it in messages. Its text is foreign, but printable."""
 
     number: int
     text: str
@@ -27,7 +27,7 @@ class Tab:
 
 
 class Tabs(Widget):
-    """Shows as many tabs as fit, always including the one in front. A click posts `Picked`."""
+    """A row of as many tabs as fit, which includes the one in front. A click posts `Picked`."""
 
     DEFAULT_CSS = """
     Tabs { height: 1; width: 1fr; }
@@ -42,18 +42,18 @@ class Tabs(Widget):
     tabs: reactive[tuple[Tab, ...]] = reactive(())
 
     def render(self) -> Content:
-        return Content("").join(Content.styled(text, _style(tab)) for tab, text, _ in self._placed())
+        return Content("").join(Content.styled(text, _style(tab)) for tab, text, _ in self._place_tabs())
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
-        for tab, text, start in self._placed():
+        for tab, text, start in self._place_tabs():
             if start <= event.x < start + cell_len(text):
                 announce(self, self.Picked(tab.number))
 
-    def _placed(self) -> list[tuple[Tab, str, int]]:
-        """Each visible tab with its text and its column; the tab in front is among them."""
+    def _place_tabs(self) -> list[tuple[Tab, str, int]]:
+        """Returns each visible tab with its text and its column. The tab in front is among them."""
         room, front = self.content_size.width, next((i for i, tab in enumerate(self.tabs) if tab.is_front), 0)
-        texts = [f" {_short(tab.text)} " for tab in self.tabs]
+        texts = [f" {_shorten(tab.text)} " for tab in self.tabs]
         first = 0
         while first < front and sum(map(cell_len, texts[first : front + 1])) > room:
             first += 1
@@ -64,7 +64,7 @@ class Tabs(Widget):
         return placed
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if cell_len(text) <= _LONGEST else set_cell_size(text, _LONGEST - 1).rstrip() + "…"
 
 

@@ -1,4 +1,4 @@
-"""Sparklines and bars as text, made of block elements."""
+"""Draws sparklines and bars as text, with block elements."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _FULL, _EMPTY = "▓", "░"
 
 
 def spark(values: Sequence[float | None], most: float, width: int) -> str:
-    """Draw the last `width` values, right-aligned, scaled to `most`. An unknown value leaves a gap."""
+    """Draws the last `width` values, right-aligned, scaled to `most`. An unknown value leaves a gap."""
     shown = values[-width:] if width > 0 else ()
     return "".join(_level(value, most) for value in shown).rjust(max(0, width))
 
 
 def bar(share: float | None, width: int) -> str:
-    """Draw a share between 0 and 1, filled from the left; blank for an unknown share."""
+    """Draws a share between 0 and 1, filled from the left; blank for an unknown share."""
     if share is None:
         return " " * width
     filled = round(min(1.0, max(0.0, share)) * width)

@@ -1,4 +1,4 @@
-"""Rich styles from words such as "bold error", in the active theme."""
+"""Resolves words such as "bold error" to Rich styles in the active theme."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ _ATTRIBUTES = frozenset({"bold", "dim", "italic", "underline", "reverse", "strik
 
 
 def component_style(widget: Widget, name: str) -> Style:
-    """Style of a component class; the null style before the stylesheet is applied and after removal."""
+    """Returns the style of a component class; the null style before the stylesheet is applied and after removal."""
     return widget.get_component_rich_style(name, partial=True, default=Style.null())
 
 
 def resolve(words: str, variables: Mapping[str, str], background: Color) -> Style:
-    """Resolve words such as "bold error" to a style. Ignores words that name nothing in the theme."""
+    """Resolves words such as "bold error" to a style. Ignores words that the theme doesn't define."""
     attributes = {}
     colour: RichColor | None = None
     for word in words.split():
         if word in _ATTRIBUTES:
             attributes[word] = True
         else:
-            colour = _colour(variables.get(word.removeprefix("$")), background) or colour
+            colour = _parse_colour(variables.get(word.removeprefix("$")), background) or colour
     return Style(color=colour, **attributes)  # type: ignore[arg-type]
 
 
-def _colour(value: str | None, background: Color) -> RichColor | None:
+def _parse_colour(value: str | None, background: Color) -> RichColor | None:
     if value is None:
         return None
     automatic, _, alpha = value.partition(" ")
     if automatic == "auto":
-        return background.blend(background.get_contrast_text(1.0), _share(alpha), 1.0).rich_color
+        return background.blend(background.get_contrast_text(1.0), _parse_percent(alpha), 1.0).rich_color
     try:
         colour = Color.parse(value)
     except ColorParseError:
@@ -44,7 +44,7 @@ def _colour(value: str | None, background: Color) -> RichColor | None:
     return background.blend(colour, colour.a, 1.0).rich_color
 
 
-def _share(percent: str) -> float:
+def _parse_percent(percent: str) -> float:
     try:
         return float(percent.rstrip("%")) / 100
     except ValueError:

@@ -20,9 +20,9 @@ from flow_tui.widgets.table_painter import CURSOR_MARK, TablePainter
 
 
 class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=False):
-    """Shows rows of any kind under a fixed header. It has actions but no keys; the owner of the keymap binds them.
+    """A table of rows of any kind under a fixed header. It has actions but no keys; the owner of the keymap binds keys.
 
-    Rows must not change in place; equal rows are drawn once. `row_key` identifies a row.
+    Rows must not change in place: a row that equals the last one isn't drawn again. `row_key` identifies a row.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -46,8 +46,8 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     stale: reactive[bool] = reactive(False, toggle_class="-stale")
     cursor_row: var[int] = var(0)
 
-    class _About(Message):
-        """A message of one table, its `control`."""
+    class _TableMessage(Message):
+        """A message of a table, which is its `control`."""
 
         def __init__(self, table: ResourceTable[Any]) -> None:
             super().__init__()
@@ -57,24 +57,24 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         def control(self) -> ResourceTable[Any]:
             return self.table
 
-    class Highlighted(_About):
-        """The cursor moved to another row; None if the table is empty."""
+    class Highlighted(_TableMessage):
+        """The cursor moved to another row. `row` is None if the table is empty."""
 
         def __init__(self, table: ResourceTable[Any], row: Any) -> None:
             super().__init__(table)
             self.row = row
 
-    class Activated(_About):
+    class Activated(_TableMessage):
         """The user activated a row."""
 
         def __init__(self, table: ResourceTable[Any], row: Any) -> None:
             super().__init__(table)
             self.row = row
 
-    class LaidOut(_About):
-        """The columns got other widths."""
+    class LaidOut(_TableMessage):
+        """The widths of the columns changed."""
 
-    class HeaderClicked(_About):
+    class HeaderClicked(_TableMessage):
         """The user clicked the title of a column."""
 
         def __init__(self, table: ResourceTable[Any], column_key: str) -> None:
@@ -100,7 +100,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         self._sort: tuple[str, bool] | None = None
         self._painter = TablePainter(self, self._fit, lambda row: self.stale or self.is_stale(row))
         self.is_stale: Callable[[RowT], bool] = lambda _: False
-        """Whether to draw a row as stale. Called whenever a row is drawn anew."""
+        """Whether to draw a row as stale. Called whenever a row is drawn again."""
 
     @property
     def rows(self) -> Sequence[RowT]:
@@ -117,21 +117,21 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
 
     @property
     def shown_columns(self) -> tuple[str, ...]:
-        """Keys of the columns that fit."""
+        """The keys of the columns that fit."""
         return tuple(placed.column.key for placed in self._fit.placed)
 
     @property
     def cut_cells(self) -> list[tuple[str, str]]:
-        """Titles and whole texts of the cells that are cut in the row under the cursor, the most important first."""
+        """The titles and whole texts of cut cells in the row under the cursor, the most important first."""
         return self._fit.cut(self._keys[self.cursor_row], self._rows[self.cursor_row]) if self._rows else []
 
     @property
     def page_rows(self) -> int:
-        """Number of rows in view."""
+        """The number of rows in view."""
         return max(1, self.scrollable_content_region.height - 1)
 
     def set_rows(self, rows: Sequence[RowT]) -> None:
-        """Show these rows. The cursor stays on its key, or moves to the nearest row that is left."""
+        """Shows these rows. The cursor stays on its key, or moves to the nearest remaining row."""
         before = self._view()
         key, cursor, followed = self.cursor_key, self.cursor_row, self._is_in_view(self.cursor_row)
         old_keys, self._rows = self._keys, rows
@@ -147,27 +147,27 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
             announce(self, self.Highlighted(self, self.selected))
 
     def move_to(self, key: Hashable) -> bool:
-        """Move the cursor to the row with this key; false if there is none."""
+        """Moves the cursor to the row with this key. Returns False if there is none."""
         if key not in self._keys:
             return False
         self.cursor_row = self._keys.index(key)
         return True
 
     def set_columns(self, columns: Sequence[Column[RowT]]) -> None:
-        """Show other columns of the same rows."""
+        """Shows other columns of the same rows."""
         self._fit.change(columns)
         self._relayout()
 
     def set_sort(self, key: str | None, reverse: bool = False) -> None:
-        """Mark the column by which the rows are sorted. The caller sorts them."""
+        """Marks the column by which the rows are sorted. The caller sorts them."""
         self._sort = None if key is None else (key, reverse)
         self._fit_columns()
         self.refresh(Region(0, 0, self.size.width, 1))
 
     def redraw_rows(self) -> None:
-        """Render the rows in view anew, for cells that depend on more than their row, such as an age.
+        """Renders the rows in view again, for cells that depend on more than their row, such as an age.
 
-        Only rows that look different are sent to the terminal.
+        Repaints only the rows that have changed.
         """
         self._fit.forget()
         before = self._painter.take_rows()
@@ -230,7 +230,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         self._relayout()
 
     def watch_show_vertical_scrollbar(self) -> None:
-        self._relayout()  # which takes its room from the columns
+        self._relayout()  # the scroll bar takes its room from the columns
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -273,7 +273,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
                 self.refresh(Region(0, y + 1, self.size.width, 1))
 
     def _find_new_row(self, key: Hashable | None, cursor: int, old_keys: list[Hashable]) -> int:
-        """Find the new row of a key, or else that of the nearest old key below it, then above it."""
+        """Finds the new row of a key, or else that of the nearest old key below it, then above it."""
         if not self._keys or key is None:
             return 0
         if cursor < len(self._keys) and self._keys[cursor] == key:
@@ -306,12 +306,12 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
             self.virtual_size = size
 
     def _fit_columns(self, *, from_scratch: bool = False) -> None:
-        """Fit the columns to the rows in view."""
+        """Fits the columns to the rows in view."""
         top = max(0, round(self.scroll_y))
         rows = slice(top, top + self.page_rows)
         room = self.scrollable_content_region.width - cell_len(CURSOR_MARK)
-        seen = zip(self._keys[rows], self._rows[rows], strict=True)
-        if self._fit.place(seen, room, self._sort[0] if self._sort else "", from_scratch=from_scratch):
+        rows_in_view = zip(self._keys[rows], self._rows[rows], strict=True)
+        if self._fit.place(rows_in_view, room, self._sort[0] if self._sort else "", from_scratch=from_scratch):
             self._painter.forget_rows()
             self.refresh()
             announce(self, self.LaidOut(self))

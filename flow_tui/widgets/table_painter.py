@@ -23,10 +23,10 @@ _Drawn = FIFOCache[tuple[Hashable, bool], tuple[RowT, Strip]]
 
 
 class TablePainter(Generic[RowT]):
-    """Draws in the styles of `widget`, and in the columns that `columns` has placed."""
+    """A painter that uses the styles of `widget`, and the columns that `columns` has placed."""
 
     def __init__(self, widget: Widget, columns: ColumnFit[RowT], is_stale: Callable[[RowT], bool]) -> None:
-        """`is_stale` is called whenever a row is drawn anew."""
+        """Creates the painter. `is_stale` is called whenever a row is drawn again."""
         self._widget = widget
         self._columns = columns
         self._is_stale = is_stale
@@ -34,21 +34,21 @@ class TablePainter(Generic[RowT]):
         self._styles: dict[tuple[str, bool, bool], Style] = {}
 
     def forget_rows(self) -> None:
-        """Draw every row anew, such as in columns of other widths."""
+        """Clears the drawn rows, so that all are drawn again, such as in columns of other widths."""
         self._strips.clear()
 
     def forget_styles(self) -> None:
-        """Draw everything in the styles that the widget has now."""
+        """Clears the styles and the drawn rows, so that all are drawn in the widget's current styles."""
         self._styles.clear()
         self._strips.clear()
 
     def take_rows(self) -> _Drawn[RowT]:
-        """The rows drawn so far, by (key, whether under the cursor). They are drawn anew from now on."""
-        taken, self._strips = self._strips, FIFOCache(_STRIPS_KEPT)
-        return taken
+        """Returns and clears the drawn rows, by (key, whether under the cursor), so that all are drawn again."""
+        drawn, self._strips = self._strips, FIFOCache(_STRIPS_KEPT)
+        return drawn
 
     def row(self, key: Hashable, row: RowT, *, is_cursor: bool) -> Strip:
-        """Draw a row. An equal row of the same key comes from the cache."""
+        """Draws a row. An equal row of the same key comes from the cache."""
         cached = self._strips.get((key, is_cursor))
         if cached is not None and (cached[0] is row or cached[0] == row):
             return cached[1]
@@ -57,16 +57,16 @@ class TablePainter(Generic[RowT]):
         return strip
 
     def header(self, sort: tuple[str, bool] | None) -> Strip:
-        """Draw the titles. `sort` is the key of the column that the rows are sorted by, and whether in reverse."""
+        """Draws the titles. `sort` is the key of the column that the rows are sorted by, and whether in reverse."""
         style = self._widget.rich_style + component_style(self._widget, "resource-table--header")
         texts = [" " * cell_len(CURSOR_MARK)]
         for i, placed in enumerate(self._columns.placed):
             texts.append(" " * GAP if i else "")
-            texts += [cell.text for cell in fit(_title(placed, sort), placed.width, placed.column.align)]
+            texts += [cell.text for cell in fit(_format_title(placed, sort), placed.width, placed.column.align)]
         return Strip([Segment(text, style) for text in texts if text]).adjust_cell_length(self._width, style)
 
     def empty_line(self, y: int, text: str) -> Strip:
-        """Draw a line of the text that an empty table shows in its middle; `y` counts from below the header."""
+        """Draws a line of the text that an empty table shows in its middle. `y` counts from below the header."""
         style = self._widget.rich_style + component_style(self._widget, "resource-table--empty")
         width, lines = self._width, text.splitlines()
         top = max(0, (self._widget.scrollable_content_region.height - 1 - len(lines)) // 2)
@@ -89,11 +89,11 @@ class TablePainter(Generic[RowT]):
         for i, (placed, parts) in enumerate(zip(self._columns.placed, self._columns.cells(key, row), strict=True)):
             cells += [Cell(" " * GAP)] if i else []
             cells += fit(parts, placed.width, placed.column.align)
-        segments = [Segment(cell.text, self._style_of(cell.style, is_cursor, is_stale)) for cell in cells]
-        return Strip(segments).adjust_cell_length(self._width, self._style_of("", is_cursor, is_stale))
+        segments = [Segment(cell.text, self._find_style(cell.style, is_cursor, is_stale)) for cell in cells]
+        return Strip(segments).adjust_cell_length(self._width, self._find_style("", is_cursor, is_stale))
 
-    def _style_of(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
-        """Style of a cell. Drops its colours under the cursor of a focused table, where they would be unreadable."""
+    def _find_style(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
+        """Returns the style of a cell. Drops unreadable colours: those under the cursor of a focused table."""
         if (cached := self._styles.get((words, is_cursor, is_stale))) is not None:
             return cached
         widget = self._widget
@@ -109,7 +109,7 @@ class TablePainter(Generic[RowT]):
         return style
 
 
-def _title(placed: Placed[RowT], sort: tuple[str, bool] | None) -> str:
+def _format_title(placed: Placed[RowT], sort: tuple[str, bool] | None) -> str:
     title = placed.column.title
     if sort is None or sort[0] != placed.column.key:
         return title

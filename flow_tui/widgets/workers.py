@@ -17,7 +17,7 @@ def start_worker(
     name: str = "",
     exclusive: bool = False,
 ) -> Worker[None]:
-    """Run `work` in a worker of the node.
+    """Runs `work` in a worker of the node.
 
     `work` is a function and not a coroutine, because a worker that is cancelled before its first step never awaits it.
     """

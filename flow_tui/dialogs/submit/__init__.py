@@ -1,1 +1,1 @@
-"""The submit form: what a task is made of, typed into fields or written in an editor."""
+"""The submit form: the parts of a task, typed into fields or written in an editor."""

@@ -23,7 +23,7 @@ _OFFERS = 100
 
 
 class CostConfirmation:
-    """For the contexts where capacity has a price."""
+    """The confirmation of costs in contexts where capacity has a price."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -34,23 +34,23 @@ class CostConfirmation:
         return any(state.has_market for state in self._services.fleet.states)
 
     def is_for(self, context: str) -> bool:
-        """Whether a context has a market, also before its first answer. Raises FlowError if it can't be opened."""
+        """Returns whether a context has a market. Needs no answer of it. Raises FlowError if it can't be opened."""
         return self._services.fleet.flow(context).provider.market is not None
 
     def sums(self, entered: Mapping[str, str]) -> str:
-        """The highest cost of what the form describes, in one line; "" where the context has no market."""
+        """Describes the highest cost of the task in the form, in one line; "" if the context has no market."""
         if not self._services.fleet.has_market(entered["context"]):
             return ""
-        market = _price(self._seen(entered))
+        market = _cheapest_price(self._known_offers(entered))
         try:
             limit = parse_usd(entered.get("limit", ""))
         except ConfigError:
             return "" if market is None else f"the market price is {format.hourly(market)}"
-        return bid_line(limit, _instances(entered.get("rest", "")), market)
+        return bid_line(limit, _count_instances(entered.get("rest", "")), market)
 
     async def confirm(self, context: str, config: TaskConfig) -> None:
-        """Shows the cost and the call, and returns once the user agrees. Raises FlowError when the user says no."""
-        market = _price(await self._look(context, config))
+        """Shows the cost and the call, and returns once the user agrees. Raises FlowError if the user refuses."""
+        market = _cheapest_price(await self._fetch_offers(context, config))
         if config.max_price_per_hour is None:
             now = "" if market is None else f"; the market price is {format.hourly(market)}"
             message = f"max_price_per_hour: write the most that one instance may cost per hour{now}"
@@ -67,7 +67,7 @@ class CostConfirmation:
         if not await self._services.ask(question):
             raise FlowError("Nothing was submitted.")
 
-    async def _look(self, context: str, config: TaskConfig) -> list[AvailableInstance]:
+    async def _fetch_offers(self, context: str, config: TaskConfig) -> list[AvailableInstance]:
         requirements: Any = {"region": config.region} if config.region else {}
         if config.instance_types:
             requirements["instance_type"] = config.instance_types[0]
@@ -81,22 +81,26 @@ class CostConfirmation:
         except TimeoutError:
             raise FlowError(f"{context} did not say within {_POLL_S:.0f} s what that costs; nothing was sent") from None
 
-    def _seen(self, entered: Mapping[str, str]) -> Iterable[AvailableInstance]:
-        """The offers that the form describes, as the fleet knows them. Asks no provider."""
-        for one in self._services.fleet.instances:
-            is_meant = entered["gpu"].strip() in (one.instance_type, one.description)
-            if one.context == entered["context"] and is_meant and entered.get("region", "").strip() in ("", one.region):
-                yield one
+    def _known_offers(self, entered: Mapping[str, str]) -> Iterable[AvailableInstance]:
+        """Yields the fleet's offers that fit the form. Makes no request."""
+        for offer in self._services.fleet.instances:
+            is_type = entered["gpu"].strip() in (offer.instance_type, offer.description)
+            if (
+                offer.context == entered["context"]
+                and is_type
+                and entered.get("region", "").strip() in ("", offer.region)
+            ):
+                yield offer
 
 
-def _price(offers: Iterable[AvailableInstance]) -> Decimal | None:
-    """The price of the cheapest offer that has room, else of the cheapest one."""
-    prices = [(not one.available_quantity, one.price_per_hour) for one in offers]
+def _cheapest_price(offers: Iterable[AvailableInstance]) -> Decimal | None:
+    """Returns the price of the cheapest available offer; if none is available, of the cheapest offer."""
+    prices = [(not offer.available_quantity, offer.price_per_hour) for offer in offers]
     return Decimal(f"{min(prices)[1]:.2f}") if prices else None
 
 
-def _instances(rest: str) -> int:
-    """How many instances the form asks for; 1 where that can't be read."""
+def _count_instances(rest: str) -> int:
+    """Returns the number of instances in the form; 1 if it is invalid."""
     try:
         count = parse_json(rest or "{}").get("num_instances", 1)
     except (ValueError, AttributeError):

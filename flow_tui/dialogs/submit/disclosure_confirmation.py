@@ -1,4 +1,4 @@
-"""The dialog that asks before a secret of this machine is sent to another one with a task."""
+"""The dialog that asks before a secret of this machine is sent to another machine with a task."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class DisclosureConfirmation:
-    """For the contexts whose settings let a secret be sent."""
+    """The confirmation in contexts whose settings allow sending a secret."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def confirm(self, context: str, config: TaskConfig) -> None:
-        """Shows what would be sent, and returns once the user agrees. Raises FlowError when the user says no."""
+        """Shows what would be sent, and returns once the user agrees. Raises FlowError if the user refuses."""
         provider = self._services.fleet.flow(context).provider
         if not (sent := provider.discloses(config)):
             return

@@ -1,4 +1,4 @@
-"""Edits a text in the user's own editor, which gets the terminal meanwhile."""
+"""Edits a text in the user's own editor, which has the terminal meanwhile."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from flow_core.config import state_dir
 from flow_core.errors import FlowError
 from flow_core.logs.escape import escape_controls
 
-_ELSE = ("nano", "vi")
-_ENCODING = ("utf-8", "surrogateescape")  # what is no UTF-8 is kept too, and refused by whoever reads the text
+_FALLBACKS = ("nano", "vi")
+_ENCODING = ("utf-8", "surrogateescape")  # keeps invalid UTF-8, which the parser of the text refuses
 _GRACE_S = 2.0
-_OF_THE_EDITOR = (signal.SIGINT, signal.SIGQUIT)
+_EDITOR_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
 
 
 class Edited(NamedTuple):
@@ -38,38 +38,40 @@ class Edited(NamedTuple):
 
 
 async def edit(app: App[Any], text: str, *, name: str, beside: Mapping[str, str]) -> Edited:
-    """Returns once the editor has ended, which takes as long as it takes. The app goes on meanwhile, unseen.
+    """Runs the editor without a deadline. The app keeps running in the background.
 
-    The text is in a file called `name`, with the files `beside` it, in a folder that only its owner can enter
-    and that is gone afterwards. Raises FlowError where there is no editor or the terminal can't be given away.
+    The text is in a file called `name`, with the files `beside` it, in a private folder that is removed afterwards.
+    Raises FlowError if there is no editor, or if the terminal can't be handed over.
     """
     command = find_editor(os.environ)
     if app.is_web or app._driver is None or not app._driver.can_suspend:
         raise FlowError("an editor needs a terminal, and this dashboard has none to give away")
     try:
-        folder = await asyncio.to_thread(_lay_out, {name: text, **beside})
+        folder = await asyncio.to_thread(_write_files, {name: text, **beside})
         try:
-            code = await _run(app, [*command, str(folder / name)])
+            code = await _run_editor(app, [*command, str(folder / name)])
             return Edited(await asyncio.to_thread(_read, folder / name, text), code, Path(command[0]).name)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)  # and whatever the editor left beside it
+            shutil.rmtree(folder, ignore_errors=True)  # also removes the editor's own files
     except OSError as error:
         raise FlowError(f"the editor could not be used: {error.strerror or error}") from error
 
 
 def find_editor(environment: Mapping[str, str]) -> list[str]:
-    """$VISUAL, else $EDITOR, with their arguments; else the first there is. Raises FlowError."""
+    """Returns $VISUAL or else $EDITOR with its arguments, or else the first installed editor. Raises FlowError."""
     path = environment.get("PATH")
     for variable in ("VISUAL", "EDITOR"):
         if setting := environment.get(variable, "").strip():
-            return _command(variable, setting, path)
-    found = next((editor for editor in _ELSE if shutil.which(editor, path=path)), None)
+            return _parse_command(variable, setting, path)
+    found = next((editor for editor in _FALLBACKS if shutil.which(editor, path=path)), None)
     if found is None:
-        raise FlowError(f"there is no editor: $VISUAL and $EDITOR are not set, and {' and '.join(_ELSE)} are not here")
+        raise FlowError(
+            f"there is no editor: $VISUAL and $EDITOR are not set, and {' and '.join(_FALLBACKS)} are not here"
+        )
     return [found]
 
 
-def _command(variable: str, setting: str, path: str | None) -> list[str]:
+def _parse_command(variable: str, setting: str, path: str | None) -> list[str]:
     try:
         command = shlex.split(setting)
     except ValueError as error:
@@ -79,11 +81,11 @@ def _command(variable: str, setting: str, path: str | None) -> list[str]:
     return command
 
 
-def _lay_out(files: Mapping[str, str]) -> Path:
-    above = state_dir() / "edits"
-    make_private_folder(above)
-    _sweep(above)
-    folder = Path(tempfile.mkdtemp(prefix=f"{_here()}{os.getpid()}-", dir=above))
+def _write_files(files: Mapping[str, str]) -> Path:
+    parent = state_dir() / "edits"
+    make_private_folder(parent)
+    _remove_stale_folders(parent)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_host_prefix()}{os.getpid()}-", dir=parent))
     for name, text in files.items():
         fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:
@@ -91,19 +93,19 @@ def _lay_out(files: Mapping[str, str]) -> Path:
     return folder
 
 
-def _sweep(above: Path) -> None:
+def _remove_stale_folders(parent: Path) -> None:
     """Removes the folders of dashboards on this machine that were killed while an editor was open."""
-    for folder in above.glob(f"{glob.escape(_here())}*"):
-        pid = folder.name.removeprefix(_here()).partition("-")[0]
-        if pid.isdigit() and not _lives(int(pid)):
+    for folder in parent.glob(f"{glob.escape(_host_prefix())}*"):
+        pid = folder.name.removeprefix(_host_prefix()).partition("-")[0]
+        if pid.isdigit() and not _is_running(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _here() -> str:
-    return f"{platform.node()}-"  # homes are shared between machines, and process numbers are not
+def _host_prefix() -> str:
+    return f"{platform.node()}-"  # home folders are shared between machines, and process ids are not
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -114,38 +116,38 @@ def _lives(pid: int) -> bool:
 
 
 def _read(path: Path, before: str) -> str:
-    """The file's text; `before` where the editor removed the file."""
+    """Returns the file's text; `before` if the editor removed the file."""
     try:
         return read_regular_file(path).decode(*_ENCODING)
     except FileNotFoundError:
         return before
 
 
-async def _run(app: App[Any], argv: Sequence[str]) -> int:
+async def _run_editor(app: App[Any], argv: Sequence[str]) -> int:
     failed: OSError | asyncio.CancelledError | None = None
     code = 0
-    with _terminal_given_away(app):
+    with _suspend_app(app):
         try:
-            code = await _end_of(argv)
+            code = await _wait_for_editor(argv)
         except (OSError, asyncio.CancelledError) as error:
             if app._exit:
-                raise  # and the terminal is not taken back by an app that leaves
-            failed = error  # raised below: `suspend` takes it back only where nothing is raised in it
+                raise  # the app is exiting: leave the terminal as it is
+            failed = error  # raised below: `suspend` restores the terminal only if its block raises nothing
     if failed is not None:
         raise failed
     return code
 
 
-async def _end_of(argv: Sequence[str]) -> int:
+async def _wait_for_editor(argv: Sequence[str]) -> int:
     process = await asyncio.create_subprocess_exec(*argv)
     try:
-        return await process.wait()  # no deadline: somebody is writing
+        return await process.wait()  # no deadline while the user edits
     except asyncio.CancelledError:
-        await _end(process)
+        await _end_editor(process)
         raise
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end_editor(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
     process.terminate()
@@ -157,12 +159,12 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 @contextmanager
-def _terminal_given_away(app: App[Any]) -> Iterator[None]:
-    """Nothing of the app reaches the terminal inside: a suspended driver drops what is written.
+def _suspend_app(app: App[Any]) -> Iterator[None]:
+    """Suspends the app in the block, so that the driver drops its output.
 
-    What the keyboard signals is for the editor; a handler, unlike ignoring it, is not inherited.
+    SIGINT and SIGQUIT go to the editor. The app handles and doesn't ignore them, because ignoring would be inherited.
     """
-    before = {number: signal.signal(number, lambda *_: None) for number in _OF_THE_EDITOR}
+    before = {number: signal.signal(number, lambda *_: None) for number in _EDITOR_SIGNALS}
     try:
         with app.suspend():
             yield

@@ -1,4 +1,4 @@
-"""The task of a submit form as a text in the editor: the last text, and whether it was accepted."""
+"""The task of a submit form as a text for the editor: the last text, and whether it was accepted."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from flow_tui.dialogs.submit.editor import edit
 from flow_tui.dialogs.submit.task_text import SOURCE, ignored_fields, in_context, read_task_text, task_text
 
 _SCHEMA = "task.schema.json"
-_AT_ONCE_S = 0.4  # less than anybody needs to look at a text
-_CAME_BACK = "Your editor returned at once. If it opens a window, add its wait flag (code --wait)."
-_AS_BEFORE = "the form is as it was, and ctrl+e opens the text again"
+_RETURNED_AT_ONCE_S = 0.4  # less time than a user needs to read a text
+_RETURNED_AT_ONCE = "Your editor returned at once. If it opens a window, add its wait flag (code --wait)."
+_FORM_UNCHANGED = "the form is as it was, and ctrl+e opens the text again"
 
 
 class TaskFile:
-    """The task of one form as a text. `refused` is the last text that was not accepted, kept until one is."""
+    """The task of one form as a text. `refused` is the last text that was not accepted; None after an accepted one."""
 
     def __init__(self, refused: str | None = None) -> None:
         self.refused = refused
-        self._taken: tuple[str, Mapping[str, str]] | None = None
+        self._accepted: tuple[str, Mapping[str, str]] | None = None
 
     async def edit(self, app: App[Any], entered: Mapping[str, str]) -> dict[str, str] | None:
-        """What the form is to be filled with; None when nothing was changed. Raises FlowError, also with the refusal.
+        """Returns the values for the form; None if the text was not changed. Raises FlowError, also for a wrong text.
 
-        The text is the one that was refused, the one that filled the form as it still is, or a new one.
+        The text is the refused text, the accepted text if the form still has its values, or else a new text.
         """
-        before, schema = await asyncio.to_thread(self._text_of, entered)
+        before, schema = await asyncio.to_thread(self._make_text, entered)
         began = time.monotonic()
         edited = await edit(app, before, name=SOURCE, beside={_SCHEMA: schema})
         if edited.text == before or not edited.text.strip():
-            if time.monotonic() - began < _AT_ONCE_S:
+            if time.monotonic() - began < _RETURNED_AT_ONCE_S:
                 failed = f"{edited.editor} ended with exit code {edited.exit_code}" if edited.exit_code else ""
-                app.notify(failed or _CAME_BACK, severity="warning", markup=False)
+                app.notify(failed or _RETURNED_AT_ONCE, severity="warning", markup=False)
             return None
         self.refused = edited.text
         if edited.exit_code:
-            raise ConfigError(f"{edited.editor} ended with exit code {edited.exit_code}; {_AS_BEFORE}")
+            raise ConfigError(f"{edited.editor} ended with exit code {edited.exit_code}; {_FORM_UNCHANGED}")
         try:
             filling = await asyncio.to_thread(read_task_text, edited.text)
         except ConfigError as error:
-            raise ConfigError(f"{error}; {_AS_BEFORE}") from None
-        self.refused, self._taken = None, (edited.text, filling)
+            raise ConfigError(f"{error}; {_FORM_UNCHANGED}") from None
+        self.refused, self._accepted = None, (edited.text, filling)
         if warning := await asyncio.to_thread(ignored_fields, edited.text):
             app.notify(warning, severity="warning", markup=False)
         return filling
 
-    def _text_of(self, entered: Mapping[str, str]) -> tuple[str, str]:
+    def _make_text(self, entered: Mapping[str, str]) -> tuple[str, str]:
         from flow_core.models.schema import task_schema  # deferred: loads pydantic
 
         schema = json.dumps(task_schema())
-        kept = self.refused
-        if kept is None and self._taken is not None:
-            taken, filling = self._taken  # what is empty in it may not even be shown
-            as_it_was = filling.items() <= {**dict.fromkeys(filling, ""), **entered}.items()
-            kept = taken if as_it_was else None
-        text = task_text(entered, _SCHEMA) if kept is None else in_context(kept, entered.get("context", ""))
+        earlier = self.refused
+        if earlier is None and self._accepted is not None:
+            accepted, filling = self._accepted  # the form may not show its empty fields
+            is_unchanged = filling.items() <= {**dict.fromkeys(filling, ""), **entered}.items()
+            earlier = accepted if is_unchanged else None
+        text = task_text(entered, _SCHEMA) if earlier is None else in_context(earlier, entered.get("context", ""))
         return text, schema

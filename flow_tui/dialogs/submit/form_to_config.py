@@ -1,4 +1,4 @@
-"""Turns the values of the submit form into a TaskConfig. Every error names the field with the wrong value. Pure."""
+"""Converts the values of the submit form to a TaskConfig. Each error names the wrong field. No side effects."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from flow_tui.bid import parse_usd
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
 
-_ID = re.compile(r"[a-z]+_\w+")  # no name holds an underscore, every id does
+_ID = re.compile(r"[a-z]+_\w+")  # names have no underscore, ids have one
 _HOURS = re.compile(r"(\d+(?:\.\d+)?)\s*(m|min|h|d)?", re.IGNORECASE)
 _IN_HOURS = {"m": 1 / 60, "min": 1 / 60, "h": 1.0, "d": 24.0}
 _CHOOSE_AN_INSTANCE = {"instance_type", "min_gpu_memory_gb"}
 
 
 def task_config(entered: Mapping[str, str]) -> TaskConfig:
-    """The config that the fields describe. Raises ConfigError. Its first call loads pydantic: up to 0.3 s."""
-    from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic, and most never submit
+    """Returns the config that the fields describe. Raises ConfigError. The first call loads pydantic: up to 0.3 s."""
+    from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic, and most users never submit
 
-    return TaskConfig.parse(_fields_of(entered))
+    return TaskConfig.parse(_to_config_fields(entered))
 
 
 def typed_fields(entered: Mapping[str, str]) -> dict[str, Any]:
-    """The fields as far as they can be read, for somebody to put right: what can't be read stands as it was typed.
+    """Returns the fields for the user to correct. Invalid values stay as typed.
 
-    What stands in `rest` is called `also`, which no TaskConfig takes, where it is no table or says something twice.
+    If `rest` is no table or repeats a field, its text goes into `also`, which TaskConfig rejects.
     """
     name = entered.get("name", "").strip()
     typed: dict[str, Any] = {"name": name} if name else {"name": "flow-task", "unique_name": True}
@@ -41,14 +41,14 @@ def typed_fields(entered: Mapping[str, str]) -> dict[str, Any]:
             except ConfigError:
                 typed[place.field] = text
     try:
-        rest = _without_a_second(parse_rest(entered.get("rest", "")), entered)
+        rest = _check_given_once(parse_rest(entered.get("rest", "")), entered)
     except ConfigError:
         rest = {"also": entered["rest"]}
-    return _on_cpus({**typed, **rest})
+    return _default_to_cpu({**typed, **rest})
 
 
 def parse_env(text: str) -> dict[str, str]:
-    """One NAME=value a line, the value exactly as it stands. No refusal repeats a value."""
+    """Parses one NAME=value a line; each value is kept exactly. Raises ConfigError, which never repeats a value."""
     env: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
@@ -64,12 +64,12 @@ def parse_env(text: str) -> dict[str, str]:
 
 
 def parse_volumes(text: str) -> list[dict[str, Any]]:
-    """Fields of VolumeSpecs from "data:/data, ckpt:/ckpt:100": a name or id, then a path, then GB to make it with."""
-    return [_volume(entry.strip()) for entry in text.split(",") if entry.strip()]
+    """Parses "data:/data, ckpt:/ckpt:100" to fields of VolumeSpecs: name or id, path, and the GB to create it with."""
+    return [_parse_volume(entry.strip()) for entry in text.split(",") if entry.strip()]
 
 
 def parse_hours(text: str) -> float | None:
-    """Hours from "12", "1.5h", "90m" or "2d"; None when empty."""
+    """Parses hours from "12", "1.5h", "90m" or "2d"; None if empty."""
     if not text.strip():
         return None
     found = _HOURS.fullmatch(text.strip())
@@ -79,12 +79,12 @@ def parse_hours(text: str) -> float | None:
 
 
 def parse_limit(text: str) -> float:
-    """USD per hour and instance."""
+    """Parses a price limit in USD per hour and instance."""
     return float(parse_usd(text, "max_price_per_hour"))
 
 
 def parse_size_gb(text: str) -> int:
-    """Gigabytes from "100", "100gb" or "2tb"."""
+    """Parses gigabytes from "100", "100gb" or "2tb"."""
     found = re.fullmatch(r"(\d{1,9})\s*(g|gb|t|tb)?", text.strip(), re.IGNORECASE)
     if found is None:
         raise ConfigError("write gigabytes, such as 100", field="size_gb")
@@ -92,7 +92,7 @@ def parse_size_gb(text: str) -> int:
 
 
 def parse_rest(text: str) -> dict[str, Any]:
-    """The fields that the form has no control for, from a JSON table."""
+    """Parses the fields without a control in the form, from a JSON table."""
     if not text.strip():
         return {}
     try:
@@ -107,7 +107,7 @@ def parse_rest(text: str) -> dict[str, Any]:
 
 
 class TaskConfigField(NamedTuple):
-    """The TaskConfig field that a field of the form sets, and how its text is read."""
+    """The TaskConfig field that a field of the form sets, and the parser of its text."""
 
     field: str
     read: Callable[[str], Any]
@@ -123,35 +123,35 @@ CONFIG_FIELDS: Mapping[str, TaskConfigField] = {
     "region": TaskConfigField("region", str.strip),
     "limit": TaskConfigField("max_price_per_hour", parse_limit),
 }
-"""By the form's keys. The name is not among them: it is one with unique_name."""
+"""The fields by the form's keys, without the name, which depends on unique_name."""
 
 
-def _fields_of(entered: Mapping[str, str]) -> dict[str, Any]:
-    fields = _without_a_second(parse_rest(entered.get("rest", "")), entered)
+def _to_config_fields(entered: Mapping[str, str]) -> dict[str, Any]:
+    fields = _check_given_once(parse_rest(entered.get("rest", "")), entered)
     for key, place in CONFIG_FIELDS.items():
         if (text := entered.get(key, "")).strip():
             fields[place.field] = place.read(text)
     fields.setdefault("command", "")
-    fields = _on_cpus(fields)
+    fields = _default_to_cpu(fields)
     if name := entered.get("name", "").strip():
         fields = {"unique_name": False} | fields | {"name": name}
     return fields
 
 
-def _on_cpus(fields: dict[str, Any]) -> dict[str, Any]:
-    """Asks for a CPU instance where no instance is chosen. null asks for any instance."""
+def _default_to_cpu(fields: dict[str, Any]) -> dict[str, Any]:
+    """Requests a CPU instance if the fields choose no instance. The value null requests any instance."""
     return fields if _CHOOSE_AN_INSTANCE & fields.keys() else {**fields, "instance_type": "cpu"}
 
 
-def _without_a_second(rest: dict[str, Any], entered: Mapping[str, str]) -> dict[str, Any]:
-    """Removes fields that are null in `rest` and typed in the form. Raises ConfigError for a field set twice."""
+def _check_given_once(rest: dict[str, Any], entered: Mapping[str, str]) -> dict[str, Any]:
+    """Removes fields that are null in `rest` and set in the form. Raises ConfigError for a field that is set twice."""
     for key, place in CONFIG_FIELDS.items():
         if entered.get(key, "").strip() and rest.pop(place.field, None) is not None:
             raise ConfigError(f"{place.field} has a field of its own; give it once", field="rest")
     return rest
 
 
-def _volume(entry: str) -> dict[str, Any]:
+def _parse_volume(entry: str) -> dict[str, Any]:
     from flow_core.models.task_config import VolumeSpec  # deferred: loads pydantic
 
     parts = [part.strip() for part in entry.split(":")]

@@ -19,7 +19,7 @@ _DRAFT = "submit"
 
 
 def open_submit_form(services: Services, preset: Mapping[str, str] | None = None, *, in_editor: bool = False) -> None:
-    """Opens the form, filled with `preset`, else with what was typed last time and not submitted. Returns at once."""
+    """Opens the form, filled with `preset` or else with the draft of the last form. Returns immediately."""
     services.start(partial(_submit, services, preset, in_editor), "submit")
 
 

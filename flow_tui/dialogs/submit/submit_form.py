@@ -36,28 +36,28 @@ _IN_REST = (
     "upload_timeout", "code_root", "terminate_on_exit", "dev_vm", "after", "array", "provider_options",
 )  # fmt: skip
 _TEXT = "text"
-_SELDOM = {
+_RARE_FIELDS = {
     "region": ("region", "any"),
     "limit": ("price limit", "dollars per hour: the most that one instance may cost"),
     "rest": ("also", ""),
 }
-"""Fields that are shown when they hold something, or mean something where one submits: labels and what they ask for."""
+"""Fields that are shown only if they have a value or matter in some context: their labels and placeholders."""
 
 
 class SubmitForm(Form["AsyncTask"]):
-    """Asks for a task and submits it; None when closed, and then `draft` holds what was typed.
+    """The form that submits a task. Its answer is None if the user closes it; `draft` then has the values.
 
     `preset` and `draft` fill fields by key: name, command, context, gpu, env, volumes, working_dir,
-    max_run_hours, region, limit, rest (shown only when given: a JSON table of TaskConfig fields that have no place
-    here), text (a task file that was refused). A preset wins over a draft. `slurm` are the contexts that take Slurm's
-    scripts. `cost` knows the contexts where capacity has a price: there a price limit is asked for, and the user
-    confirms the cost before anything is sent. `disclosure` asks before a secret of this machine is sent.
-    With `in_editor` the editor opens at once.
+    max_run_hours, region, limit, rest (shown only if set: a JSON table of TaskConfig fields without a control here),
+    text (a task file that was refused). A preset takes precedence over a draft. `slurm` are the contexts that accept
+    Slurm's scripts. `cost` handles the contexts where capacity has a price: the form has a price limit there, and the
+    user confirms the cost before anything is sent. `disclosure` asks before a secret of this machine is sent.
+    With `in_editor`, the editor opens immediately.
     """
 
     HINTS: ClassVar[Hints] = (("ctrl+e", "edit as YAML"),)
     BINDINGS: ClassVar[list[BindingType]] = [
-        # With priority: to text fields ctrl+e is a key of their own.
+        # It needs priority: text fields have their own binding for ctrl+e.
         Binding("ctrl+e,f4", "edit", "Edit", id="submit.edit", tooltip="The task as YAML in $EDITOR", priority=True),
     ]
     FIELD_OF: ClassVar[Mapping[str, str]] = dict.fromkeys(_IN_REST, "rest") | {
@@ -124,9 +124,9 @@ class SubmitForm(Form["AsyncTask"]):
         )
         hours = LineInput(filled("max_run_hours", ""), placeholder="hours, or 90m, 2d; empty for no limit")
         yield Field("max_run_hours", "max run", hours)
-        for key in _SELDOM:
+        for key in _RARE_FIELDS:
             if filled(key, "") or (key != "rest" and self._cost is not None and self._cost.is_expected):
-                yield _seldom_field(key, filled(key, ""))
+                yield _make_rare_field(key, filled(key, ""))
 
     def foot(self) -> Iterable[Widget]:
         if self._cost is not None:
@@ -157,13 +157,13 @@ class SubmitForm(Form["AsyncTask"]):
         return await self._submit(entered["context"], await self._config(entered))
 
     async def _config(self, entered: Mapping[str, str]) -> TaskConfig:
-        """Raises ConfigError."""
+        """Returns the config of the form. Raises ConfigError."""
         for_slurm = entered["context"] in self._slurm
-        return await asyncio.to_thread(_checked, entered, for_slurm)  # the first time loads pydantic
+        return await asyncio.to_thread(_make_config, entered, for_slurm)  # the first call loads pydantic
 
     @property
     def kept(self) -> Mapping[str, str]:
-        """With the text that was refused, which was typed too."""
+        """The values of the fields, and the refused text, if there is one."""
         refused = self._refused if self._file is None else self._file.refused
         return self.entered if refused is None else self.entered | {_TEXT: refused}
 
@@ -186,34 +186,34 @@ class SubmitForm(Form["AsyncTask"]):
             self.problem = None
             await self._fill(filling)
 
-    def _located(self, error: FlowError) -> Problem:
-        """The table has many fields: there the name of the one that is wrong is told."""
-        problem = super()._located(error)
+    def _locate_problem(self, error: FlowError) -> Problem:
+        """Keeps the field's name in errors about `rest`, which is a table of many fields."""
+        problem = super()._locate_problem(error)
         return Problem(str(error), problem.field) if problem.field == "rest" else problem
 
     async def _fill(self, filling: Mapping[str, str]) -> None:
         for field in self.query(Field):
             if field.key in filling:
                 field.fill(filling[field.key])
-        there = {field.key: field for field in self.query(Field)}
-        for key in _SELDOM:
-            if filling.get(key) and key not in there:
-                await self.scrolled.mount(_seldom_field(key, filling[key]))
-        if not filling["rest"] and "rest" in there:
-            await there["rest"].remove()
+        shown_fields = {field.key: field for field in self.query(Field)}
+        for key in _RARE_FIELDS:
+            if filling.get(key) and key not in shown_fields:
+                await self.scrolled.mount(_make_rare_field(key, filling[key]))
+        if not filling["rest"] and "rest" in shown_fields:
+            await shown_fields["rest"].remove()
 
 
-def _seldom_field(key: str, value: str) -> Field:
-    label, placeholder = _SELDOM[key]
+def _make_rare_field(key: str, value: str) -> Field:
+    label, placeholder = _RARE_FIELDS[key]
     return Field(key, label, LineInput(value, placeholder=placeholder))
 
 
-def _checked(entered: Mapping[str, str], for_slurm: bool) -> TaskConfig:
+def _make_config(entered: Mapping[str, str], for_slurm: bool) -> TaskConfig:
     from flow_core.models.task_sources import explain_slurm_script, explain_task_file  # deferred: loads pydantic
 
     config = task_config(entered)
     if isinstance(config.command, str) and (refusal := explain_task_file(config.command)) is not None:
         raise ConfigError(f"{refusal}; ctrl+e opens this form as YAML", field="command")
-    if not for_slurm and isinstance(config.command, str) and (said := explain_slurm_script(config.command)):
-        raise ConfigError(said, field="command")
+    if not for_slurm and isinstance(config.command, str) and (reason := explain_slurm_script(config.command)):
+        raise ConfigError(reason, field="command")
     return config

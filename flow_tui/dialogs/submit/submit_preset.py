@@ -1,4 +1,4 @@
-"""Turns a TaskConfig into values of the submit form that make the same config again. Pure."""
+"""Converts a TaskConfig to values of the submit form that result in the same config. No side effects."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from flow_tui.dialogs.submit.form_to_config import CONFIG_FIELDS, TaskConfigFiel
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
 
-_MADE_UP = "flow-task"
+_GENERATED_NAME = "flow-task"
 _SEVERAL_LINES = {"command", "env"}
 
 
 def entered_of(fields: Mapping[str, Any]) -> dict[str, str]:
-    """What to fill the form with for the fields of a TaskConfig, as `said` gives them.
+    """Returns the values of the form for the fields of a TaskConfig, as `TaskConfig.to_dict` returns them.
 
-    `task_config` makes the same config of it. What the form has no words for goes into `rest`, whole.
+    `task_config` makes the same config from them. Fields that the form can't express go into `rest` unchanged.
     """
     rest = dict(fields)
     entered = {"name": _take_name(rest)} | dict.fromkeys(CONFIG_FIELDS, "")
     if volumes := rest.get("volumes"):
-        rest["volumes"] = [_in_full(volume) for volume in volumes]
+        rest["volumes"] = [_add_size(volume) for volume in volumes]
     for key, place in CONFIG_FIELDS.items():
         value = rest.pop(place.field, None) or None
-        text = "" if value is None else _words_for(key, place, value)
+        text = "" if value is None else _format_value(key, place, value)
         if text is None:
             rest[place.field] = value
         entered[key] = text or ""
@@ -39,9 +39,9 @@ def entered_of(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def preset_of(task: TaskRecord) -> dict[str, str]:
-    """The values to fill the form with to run a task again. A generated name is left out, so that a new one is made."""
+    """Returns the values of the form to run a task again. Omits a generated name, so that a new one is generated."""
     fields = dict(task.config)
-    fields.pop("idempotency_key", None)  # it would give the old task instead of a new one
+    fields.pop("idempotency_key", None)  # a submit with it would return the old task
     command = fields.get("command") or task.command
     fields["command"] = command if isinstance(command, str) else shlex.join(command)
     if memory_gb := fields.pop("min_gpu_memory_gb", None):
@@ -53,18 +53,18 @@ def preset_of(task: TaskRecord) -> dict[str, str]:
 
 
 def _take_name(rest: dict[str, Any]) -> str:
-    name, is_unique = str(rest.pop("name", _MADE_UP)), rest.pop("unique_name", True)
-    if is_unique and name == _MADE_UP:
+    name, is_unique = str(rest.pop("name", _GENERATED_NAME)), rest.pop("unique_name", True)
+    if is_unique and name == _GENERATED_NAME:
         return ""
     if is_unique:
-        rest["unique_name"] = True  # a name alone means just that name
+        rest["unique_name"] = True  # without it, a name in the form is used exactly
     return name
 
 
-def _words_for(key: str, place: TaskConfigField, value: Any) -> str | None:
-    """The text that reads back as this value and that its control keeps exactly; None where there is none."""
+def _format_value(key: str, place: TaskConfigField, value: Any) -> str | None:
+    """Returns a text that parses to this value and that its control keeps exactly; None if there is none."""
     text = _WRITERS[key](value)
-    if text is None or not _is_kept(key, text):
+    if text is None or not _is_kept_by_control(key, text):
         return None
     try:
         return text if place.read(text) == value else None
@@ -72,33 +72,33 @@ def _words_for(key: str, place: TaskConfigField, value: Any) -> str | None:
         return None
 
 
-def _is_kept(key: str, text: str) -> bool:
+def _is_kept_by_control(key: str, text: str) -> bool:
     if key not in _SEVERAL_LINES:
         return escape_controls(text) == text
     return text.splitlines() == text.removesuffix("\n").split("\n")
 
 
-def _plain_text(value: Any) -> str | None:
+def _format_text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _env_text(env: Mapping[str, str]) -> str:
+def _format_env(env: Mapping[str, str]) -> str:
     return "\n".join(f"{name}={value}" for name, value in env.items())
 
 
-def _volumes_text(volumes: list[Mapping[str, Any]]) -> str:
-    return ", ".join(_volume_text(volume) for volume in volumes)
+def _format_volumes(volumes: list[Mapping[str, Any]]) -> str:
+    return ", ".join(_format_volume(volume) for volume in volumes)
 
 
-def _volume_text(volume: Mapping[str, Any]) -> str:
+def _format_volume(volume: Mapping[str, Any]) -> str:
     parts = [volume.get("volume_id") or volume.get("name") or "", volume.get("mount_path") or ""]
     if volume.get("create_if_missing"):
         parts.append(str(volume["size_gb"]))
     return ":".join(parts).rstrip(":")
 
 
-def _in_full(volume: Mapping[str, Any]) -> dict[str, Any]:
-    """The volume with its size, where it is created. A size alone also means that it is created."""
+def _add_size(volume: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the volume with its size if it is to be created. A size alone also means that."""
     by_size = "size_gb" in volume and not volume.get("volume_id")
     if not volume.get("create_if_missing", by_size):
         return dict(volume)
@@ -106,12 +106,12 @@ def _in_full(volume: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _WRITERS: Mapping[str, Any] = {
-    "command": _plain_text,
-    "gpu": _plain_text,
-    "env": _env_text,
-    "volumes": _volumes_text,
-    "working_dir": _plain_text,
+    "command": _format_text,
+    "gpu": _format_text,
+    "env": _format_env,
+    "volumes": _format_volumes,
+    "working_dir": _format_text,
     "max_run_hours": lambda hours: f"{hours:.15g}",
-    "region": _plain_text,
+    "region": _format_text,
     "limit": lambda usd: f"{usd:.15g}",
 }

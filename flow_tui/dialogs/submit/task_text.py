@@ -1,4 +1,4 @@
-"""Turns the values of the submit form into the text of a task file, and back. Pure."""
+"""Converts the values of the submit form to the text of a task file, and back. No side effects."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from flow_tui.dialogs.submit.submit_preset import entered_of
 
 SOURCE = "task.yaml"
 _LONGEST = 1 << 20
-_WIDTH = 76  # with its marks within 80 columns
+_WIDTH = 76  # 80 columns with the comment marks
 
 
 def task_text(entered: Mapping[str, str], schema: str) -> str:
-    """YAML of the config, below comments that say what it is; `schema` is the path of a JSON Schema for editors.
+    """Returns YAML of the config, below explaining comments. `schema` is the path of a JSON Schema for editors.
 
-    Where what was typed is no config yet, its fields as they are, and the complaint. It holds the values of `env`.
+    If the values are no valid config yet, returns them as typed, with the error. The text contains the values of `env`.
     """
-    from flow_core.models.yaml_file import dump_yaml  # deferred, as what is called below: loads pydantic and yaml
+    from flow_core.models.yaml_file import dump_yaml  # deferred: loads pydantic and yaml, as the calls below do
 
     try:
         body, complaint = task_config(entered).to_yaml(), ""
     except ConfigError as error:
         body, complaint = dump_yaml(typed_fields(entered)), str(error)
-    about = _about(entered.get("context", ""), complaint)
-    # All above the task: an editor goes on with a comment when a line is begun below one.
-    above = [f"yaml-language-server: $schema={schema}", *_fields(schema), *about]
-    return f"{_comments(above)}\n{body}"
+    about = _explain(entered.get("context", ""), complaint)
+    # All comments are above the task, because editors continue a comment on the line below it.
+    above = [f"yaml-language-server: $schema={schema}", *_explain_fields(schema), *about]
+    return f"{_format_comments(above)}\n{body}"
 
 
 def in_context(text: str, context: str) -> str:
-    """A text that was written before, with the context that the form has now in its comment."""
-    return re.sub(r"^# Context: [^;\n]*;", lambda _: f"# {_chosen(context)}", text, count=1, flags=re.MULTILINE)
+    """Returns an earlier text with the form's current context in its comment."""
+    return re.sub(r"^# Context: [^;\n]*;", lambda _: f"# {_format_context(context)}", text, count=1, flags=re.MULTILINE)
 
 
 def read_task_text(text: str) -> dict[str, str]:
-    """What to fill the form with. Raises ConfigError with line and field."""
-    from flow_core.models.task_config import TaskConfig  # deferred: as above
+    """Returns the values of the form. Raises ConfigError with line and field."""
+    from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic
 
     if len(text) > _LONGEST:
         raise ConfigError(f"is larger than {_LONGEST >> 20} MB, which no task is", source=SOURCE)
@@ -48,34 +48,34 @@ def read_task_text(text: str) -> dict[str, str]:
 
 
 def ignored_fields(text: str) -> str:
-    """The fields of a text that was read which mean nothing here, in words; empty where there are none."""
-    from flow_core.models.task_config import TaskConfig  # deferred: as above
+    """Describes the fields of a valid text that have no effect here; empty if there are none."""
+    from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic
     from flow_core.models.yaml_file import parse_table
 
     names = TaskConfig.find_ignored(parse_table(text, SOURCE).fields)
     return f"ignored, without meaning here: {', '.join(names)}" if names else ""
 
 
-def _about(context: str, complaint: str) -> Iterator[str]:
+def _explain(context: str, complaint: str) -> Iterator[str]:
     yield (
         "Save this and leave the editor: it is checked and fills the form; only ctrl+s there submits it."
         " An error exit (:cq in vi) leaves the form as it was."
     )
-    yield f"{_chosen(context)} it is chosen in the form."
+    yield f"{_format_context(context)} it is chosen in the form."
     if complaint:
         yield f"Not a task yet: {complaint}"
 
 
-def _chosen(context: str) -> str:
+def _format_context(context: str) -> str:
     return f"Context: {escape_controls(context) or 'none'};"
 
 
-def _fields(schema: str) -> Iterator[str]:
-    from flow_core.models.task_config import TaskConfig  # deferred: as above
+def _explain_fields(schema: str) -> Iterator[str]:
+    from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic
 
     yield f"Fields: {', '.join(TaskConfig.model_fields)}."
     yield f"docs/sdk.md says what each means, {schema} beside this file what it may hold."
 
 
-def _comments(paragraphs: Iterable[str]) -> str:
+def _format_comments(paragraphs: Iterable[str]) -> str:
     return "".join(f"# {line}\n" for text in paragraphs for line in textwrap.wrap(escape_controls(text), _WIDTH))

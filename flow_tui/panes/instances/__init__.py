@@ -1,4 +1,4 @@
-"""The instances pane: what every context offers, and what it costs."""
+"""The instances pane: the instance types of every context, and their prices."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ else:
 
 
 def _submit_here(pane: InstancesTable) -> None:
-    """Opens the submit form for the selected instance type, with a price limit where it has a price."""
+    """Opens the submit form for the selected instance type, with a price limit if its context has a market."""
     instance = pane.selected
     if instance is not None:
         preset = {"context": instance.context, "gpu": instance.instance_type}
@@ -32,7 +32,7 @@ def _submit_here(pane: InstancesTable) -> None:
         open_form.open_submit_form(pane.services, preset)
 
 
-def _reachable(pane: InstancesTable) -> str | None:
+def _explain_unreachable(pane: InstancesTable) -> str | None:
     instance = pane.selected
     if instance is None:
         return "no instance type is selected"
@@ -47,7 +47,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "submit",
         "Submit a task on this instance type",
         _submit_here,
-        _reachable,
+        _explain_unreachable,
         in_footer=True,
         changes=True,
     ),

@@ -1,4 +1,4 @@
-"""Prices and quotas of one market, as the rows of instance types show them. Pure."""
+"""Summarizes the prices and quotas of a market for the rows of instance types. No side effects."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from flow_tui.widgets.sparkline import spark
 
 HOURS = 24
 CELLS = 12
-_FLAT = 0.02  # of the price: smaller moves would be drawn as mountains
+_FLAT = 0.02  # share of the price; without it, small changes would look large
 _LEVELS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class MarketSummary:
-    """Prices as sparks by (type, region), and how many more of a type the project may have."""
+    """Prices as sparklines by (type, region), and how many more instances of a type the quotas allow."""
 
     sparks: Mapping[tuple[str, str], str] = field(default_factory=dict)
     left: Mapping[str, int] = field(default_factory=dict)
@@ -28,32 +28,32 @@ class MarketSummary:
         return self.sparks.get((instance.instance_type, instance.region), "")
 
     def left_of(self, instance: AvailableInstance) -> int | None:
-        """None where nobody says."""
+        """Returns how many more instances of this type the quotas allow; None if unknown."""
         return self.left.get(instance.instance_type, self.left.get(""))
 
 
 def market_of(series: Iterable[PriceSeries], quotas: Iterable[Quota], now: datetime) -> MarketSummary:
-    """Of several quotas for one type the tightest counts."""
+    """Summarizes a market. Of several quotas for one type, the lowest counts."""
     left: dict[str, int] = {}
     for quota in quotas:
         if quota.product.lower() == "spot" and quota.unit.lower() == "instances":
             left[quota.instance_type] = min(quota.left, left.get(quota.instance_type, quota.left))
-    sparks = {(one.instance_type, one.region): price_spark(sampled(one, now)) for one in series}
+    sparks = {(history.instance_type, history.region): price_spark(sampled(history, now)) for history in series}
     return MarketSummary(sparks, left)
 
 
 def sampled(series: PriceSeries, now: datetime) -> list[float | None]:
-    """The price at the end of each of `CELLS` equal spans of the last day; None before the first one that is known."""
+    """Returns the price at the end of each of `CELLS` equal spans of the last day; None before the first price."""
     span = timedelta(hours=HOURS) / CELLS
     prices: list[float | None] = []
     for cell in range(CELLS):
-        known = bisect_right(series.times, now - span * (CELLS - 1 - cell))
-        prices.append(float(series.prices_usd[known - 1]) if known else None)
+        count = bisect_right(series.times, now - span * (CELLS - 1 - cell))
+        prices.append(float(series.prices_usd[count - 1]) if count else None)
     return prices
 
 
 def price_spark(prices: Sequence[float | None]) -> str:
-    """Between the lowest and the highest of them: it is the change that matters. A flat price is a low line."""
+    """Draws the prices, scaled from the lowest to the highest, to show the changes. A flat price is a low line."""
     known = [price for price in prices if price is not None]
     if not known:
         return ""

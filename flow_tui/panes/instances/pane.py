@@ -1,4 +1,4 @@
-"""The instances pane: what every context offers, how much of it is free, and what it costs where it has a price."""
+"""The instances pane: the instance types of every context, how many GPUs are free, and the prices, if there are any."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flow_tui.widgets.columns import Cell, Cells, Column
 
 
 def _grey_when_down(column: Column[AvailableInstance]) -> Column[AvailableInstance]:
-    """All of a row is grey while its machine doesn't answer."""
+    """Returns a column whose cells are grey for an instance whose machine doesn't answer."""
 
     def render(instance: AvailableInstance) -> Cells:
         cells = column.render(instance)
@@ -37,29 +37,29 @@ Columns = tuple[Column[AvailableInstance], ...]
 _NO_MARKET = MarketSummary()
 
 
-def _free(instance: AvailableInstance) -> Cell:
+def _free_cell(instance: AvailableInstance) -> Cell:
     if instance.is_down:
         return Cell("down")
     return Cell(format.free_of(instance), "muted" if instance.available_quantity == 0 else "")
 
 
-def _memory(instance: AvailableInstance) -> str:
+def _format_memory(instance: AvailableInstance) -> str:
     return f"{instance.gpu_memory_gb}G" if instance.gpu_memory_gb else "-"
 
 
-def _gpus(instance: AvailableInstance) -> str:
+def _format_gpus(instance: AvailableInstance) -> str:
     return (
         f"{instance.gpu_count}x{(instance.gpu_type or 'gpu').upper()}" if instance.gpu_count else instance.instance_type
     )
 
 
-def _per_gpu(instance: AvailableInstance) -> float:
-    """What has no GPU comes last."""
+def _price_per_gpu(instance: AvailableInstance) -> float:
+    """Returns the sort key: the price per GPU; infinite without GPUs, to sort these rows last."""
     return instance.price_per_hour / instance.gpu_count if instance.gpu_count else float("inf")
 
 
 class InstancesPane(TablePane[AvailableInstance]):
-    """Instance types of all contexts. What concerns prices is left out while nothing has one."""
+    """The instance types of all contexts. Omits the columns about prices while no instance has a price."""
 
     NOUN = "instances"
     TITLE = "GPUs"
@@ -73,7 +73,7 @@ class InstancesPane(TablePane[AvailableInstance]):
         "free": lambda instance: -(instance.free_gpus or 0),
         "vram": lambda instance: -(instance.gpu_memory_gb or 0),
         "price": lambda instance: instance.price_per_hour,
-        "gpu_price": _per_gpu,
+        "gpu_price": _price_per_gpu,
     }
 
     def __init__(self, services: Services, *, id: str | None = None) -> None:
@@ -98,7 +98,7 @@ class InstancesPane(TablePane[AvailableInstance]):
         super().show(rows, stale=stale, problem=problem)
 
     def show_markets(self, markets: Mapping[str, MarketSummary], problem: str) -> None:
-        """The markets by context. `problem` says why one of them did not answer, "" where all did."""
+        """Shows the markets by context. `problem` is why some of them did not answer; "" if all did."""
         if markets != self._markets:
             self._markets = dict(markets)
             self.table.redraw_rows()
@@ -114,31 +114,31 @@ class InstancesPane(TablePane[AvailableInstance]):
         return (
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=8, max_width=22, priority=9),
             *self.context_column(lambda instance: instance.context, priority=5),
-            Column("free", "FREE GPUS", _free, width=9, priority=8),
-            Column("vram", "VRAM", _memory, width=5, align="right", priority=4),
-            *_machine(3),
+            Column("free", "FREE GPUS", _free_cell, width=9, priority=8),
+            Column("vram", "VRAM", _format_memory, width=5, align="right", priority=4),
+            *_machine_columns(3),
             Column("region", "REGION", lambda instance: instance.region, min_width=8, max_width=18, priority=2),
-            _about(1),
+            _host_column(1),
         )
 
     def _columns_with_prices(self) -> Columns:
         return (
-            Column("gpu", "GPU", _gpus, min_width=7, max_width=12, priority=10),
+            Column("gpu", "GPU", _format_gpus, min_width=7, max_width=12, priority=10),
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=14, max_width=22, priority=4),
             *self.context_column(lambda instance: instance.context, priority=4),
             Column("region", "REGION", lambda instance: instance.region, min_width=13, max_width=18, priority=7),
-            Column("free", "FREE GPUS", _free, width=9, priority=8),
-            Column("vram", "VRAM", _memory, width=5, align="right", priority=3),
+            Column("free", "FREE GPUS", _free_cell, width=9, priority=8),
+            Column("vram", "VRAM", _format_memory, width=5, align="right", priority=3),
             Column("price", "$/H", lambda i: format.price(i.price_per_hour), width=7, align="right", priority=6),
             Column("gpu_price", "$/GPU-H", format.gpu_price, width=8, align="right", priority=9),
-            Column("day", "24H PRICE", self._spark, width=CELLS, priority=5),
-            Column("quota", "QUOTA", self._left, width=5, align="right", priority=5),
-            *_machine(1),
-            _about(0),
+            Column("day", "24H PRICE", self._spark_cell, width=CELLS, priority=5),
+            Column("quota", "QUOTA", self._quota_cell, width=5, align="right", priority=5),
+            *_machine_columns(1),
+            _host_column(0),
         )
 
     def count(self, rows: Sequence[AvailableInstance]) -> int:
-        """Offers with GPUs: the title speaks of them."""
+        """Counts the offers with GPUs, because the title is "GPUs"."""
         return sum(row.gpu_count > 0 for row in rows)
 
     def empty_text(self) -> str:
@@ -150,25 +150,25 @@ class InstancesPane(TablePane[AvailableInstance]):
     def fields_of(self, row: AvailableInstance) -> dict[str, str]:
         return {
             "type": row.instance_type.lower(),
-            "gpu": f"{row.gpu_type or ''} {_gpus(row)}".lower(),
+            "gpu": f"{row.gpu_type or ''} {_format_gpus(row)}".lower(),
             "context": row.context.lower(),
             "region": row.region.lower(),
             "about": row.description.lower(),
         }
 
-    def _spark(self, instance: AvailableInstance) -> Cell:
-        return Cell(self._market(instance).spark_of(instance), "accent")
+    def _spark_cell(self, instance: AvailableInstance) -> Cell:
+        return Cell(self._get_market(instance).spark_of(instance), "accent")
 
-    def _left(self, instance: AvailableInstance) -> Cell:
-        left = self._market(instance).left_of(instance)
+    def _quota_cell(self, instance: AvailableInstance) -> Cell:
+        left = self._get_market(instance).left_of(instance)
         return Cell("-" if left is None else str(left), "muted" if left is None else "" if left else "warning")
 
-    def _market(self, instance: AvailableInstance) -> MarketSummary:
+    def _get_market(self, instance: AvailableInstance) -> MarketSummary:
         return self._markets.get(instance.context, _NO_MARKET)
 
 
-def _machine(priority: int) -> Columns:
-    """The host's own processors and memory."""
+def _machine_columns(priority: int) -> Columns:
+    """Returns the columns of the host's processors and memory."""
     cpus = Column[AvailableInstance](
         "cpus", "CPUS", lambda i: str(i.cpu_count or "-"), width=5, align="right", priority=priority
     )
@@ -178,7 +178,7 @@ def _machine(priority: int) -> Columns:
     return (cpus, ram)
 
 
-def _about(priority: int) -> Column[AvailableInstance]:
+def _host_column(priority: int) -> Column[AvailableInstance]:
     return Column(
         "about", "HOST", lambda i: Cell(i.description, "muted"), min_width=12, max_width=40, priority=priority
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flow_tui.widgets.log import LogView
 
     class _Logs(Protocol):
-        """What the actions need of the pane."""
+        """The parts of the pane that the actions need."""
 
         view: LogView
         services: Services
@@ -31,7 +31,7 @@ else:
     LogAction = Action
 
 
-def _has_several_logs(pane: _Logs) -> str | None:
+def _explain_single_log(pane: _Logs) -> str | None:
     task = pane.services.selection.task
     if task is None:
         return "no task is selected"
@@ -133,7 +133,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "previous log",
         "The log of the previous rank or attempt",
         _show_previous,
-        _has_several_logs,
+        _explain_single_log,
     ),
     LogAction(
         "logs.next_log",
@@ -141,6 +141,6 @@ ACTIONS: tuple[Action[Any], ...] = (
         "next log",
         "The log of the next rank or attempt",
         _show_next,
-        _has_several_logs,
+        _explain_single_log,
     ),
 )

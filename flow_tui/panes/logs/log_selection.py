@@ -1,4 +1,4 @@
-"""Which log is shown: the selected task's newest, of its first rank, until another is asked for."""
+"""Selects the log to show: by default, the newest log of the selected task's first rank."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
 
     ShowLog = Callable[[TaskRecord | None, SpoolFiles | None, IsComplete | None, str], object]
-    """(task, files, whether the log is complete, which of the task's logs it is)"""
+    """(task, files, whether the log is complete, description of which of the task's logs it is)"""
 
-_SOON_S = 0.15
+_CLEAR_AFTER_S = 0.15
 
 
 class LogSelection:
-    """Opens the log of the selected task, and hands it to `show`. The workers belong to `owner`."""
+    """The log that is shown. Passes the log of the selected task to `show`. The workers belong to `owner`."""
 
     def __init__(self, services: Services, owner: Widget, show: ShowLog) -> None:
         self._services = services
@@ -37,28 +37,28 @@ class LogSelection:
         self._rank = 0
 
     def follow(self) -> None:
-        """Shows the log of the selected task soon; one that is shown already stays as it is."""
+        """Shows the log of the selected task after the next refresh. Does nothing if that log is shown already."""
         task = self._services.selection.task
-        wanted = None if task is None else self._address(task)
-        if wanted != self._shown:
-            self._shown, self._services.selection.log_files = wanted, None
-            self._owner.call_after_refresh(self._start, task, wanted)
+        log_id = None if task is None else self._make_log_id(task)
+        if log_id != self._shown:
+            self._shown, self._services.selection.log_files = log_id, None
+            self._owner.call_after_refresh(self._start, task, log_id)
 
     async def step(self, by: int) -> None:
-        """To another log of the same task, by attempt, then rank; after the last comes the first."""
+        """Shows another log of the same task, ordered by attempt, then rank; after the last log comes the first."""
         task = self._services.selection.task
         if task is None:
             return
         addresses = await self._services.fleet.flow(task.context).log_addresses(task.task_id)
-        shown = self._address(task)
+        shown = self._make_log_id(task)
         if shown not in addresses:
             return
-        wanted = addresses[(addresses.index(shown) + by) % len(addresses)]
-        self._rank = wanted.rank
-        self._attempt = None if wanted.attempt == task.attempt else wanted.attempt
+        log_id = addresses[(addresses.index(shown) + by) % len(addresses)]
+        self._rank = log_id.rank
+        self._attempt = None if log_id.attempt == task.attempt else log_id.attempt
         self.follow()
 
-    def _address(self, task: TaskRecord) -> LogId:
+    def _make_log_id(self, task: TaskRecord) -> LogId:
         if task.key != self._task:
             self._task, self._attempt, self._rank = task.key, None, 0
         attempt = task.attempt if self._attempt is None else self._attempt
@@ -75,8 +75,8 @@ class LogSelection:
             self._show(None, None, None, "")
             return
         flow, place = self._services.fleet.flow(task.context), place_of(task, address)
-        # A host may take its time: meanwhile the pane must not show the log of another task.
-        clearing = self._owner.set_timer(_SOON_S, partial(self._show, task, None, None, place))
+        # A host may answer late: meanwhile, the pane must not show the log of another task.
+        clearing = self._owner.set_timer(_CLEAR_AFTER_S, partial(self._show, task, None, None, place))
         try:
             selection.log_files = await flow.open_log(address)
         except FlowError as error:
@@ -88,7 +88,7 @@ class LogSelection:
 
 
 def place_of(task: TaskRecord, address: LogId) -> str:
-    """Which of a task's logs this is, where it has several. Attempts are counted as people count."""
+    """Describes which of a task's logs this is; "" if there is only one. Attempts are counted from 1."""
     rank = f"rank {address.rank}" if task.num_instances > 1 else ""
     attempt = f"attempt {address.attempt + 1}" if task.attempt else ""
     return "  ".join(filter(None, (rank, attempt)))

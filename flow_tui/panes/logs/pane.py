@@ -1,4 +1,4 @@
-"""The logs pane: one task's log, with its name, where one is in it, and a line to search with."""
+"""The logs pane: the log of one task, with its name, its number of lines and a search line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NO_TASK = "no task is selected"
 
 
 class LogsPane(Pane, inherit_bindings=False):
-    """Shows the log of the selected task, or of the task that `show` names."""
+    """The log of the selected task, or of the task that `show` gets."""
 
     NOUN = "logs"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(ACTIONS)]
@@ -55,7 +55,7 @@ class LogsPane(Pane, inherit_bindings=False):
         self._place = ""
         self._lines: int | None = None
         self._selection = LogSelection(services, self, self.show)
-        self._forget: Callable[[], object] = lambda: None
+        self._unsubscribe: Callable[[], object] = lambda: None
 
     def compose(self) -> ComposeResult:
         yield self.view
@@ -64,12 +64,12 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.view.empty_text = _NO_TASK
-        self._forget = self.services.selection.subscribe(self._selection.follow)
+        self._unsubscribe = self.services.selection.subscribe(self._selection.follow)
         self._selection.follow()
-        self._label()
+        self._update_border()
 
     def on_unmount(self) -> None:
-        self._forget()
+        self._unsubscribe()
 
     @property
     def focus_target(self) -> Widget:
@@ -82,42 +82,42 @@ class LogsPane(Pane, inherit_bindings=False):
         is_complete: IsComplete | None = None,
         place: str = "",
     ) -> AwaitComplete:
-        """Shows this task's log at its end, at once. The same log again changes its title only: one stays where one is.
+        """Shows the end of this task's log immediately. For the log that is shown already, changes only its title.
 
-        `place` says which of the task's logs it is, where there are several.
-        May be awaited, which returns once no child of a search in the last log is left.
+        `place` tells which of the task's logs it is, if there are several.
+        Awaiting the result waits until no child process of a search in the last log is left.
         """
-        self.view.merged_text = "" if task is None else _why_merged(task)
+        self.view.merged_text = "" if task is None else _explain_merged(task)
         same = task is not None and self._record is not None and task.key == self._record.key and files == self._files
         self._record, self._files, self._place = task, files, place
         ended = AwaitComplete()
-        self.view.empty_text = _NO_TASK if task is None else _why_empty(task)
+        self.view.empty_text = _NO_TASK if task is None else _explain_empty(task)
         if not same:
             self._lines = None
-            self._say("")
+            self._show_status("")
             ended = self.view.end_search()
             self.view.open(files, is_complete)
-        self._label()
+        self._update_border()
         return ended
 
     async def step(self, by: int) -> None:
-        """To another log of the same task."""
+        """Shows another log of the same task."""
         await self._selection.step(by)
 
     def open_search(self) -> None:
-        """Asks what to search for."""
+        """Opens the search line."""
         self.add_class("-searching")
         self.input.focus()
 
     def close_search(self) -> None:
-        """Ends the search and its marks."""
+        """Ends the search and removes its marks."""
         self.remove_class("-searching")
-        self._say("")
+        self._show_status("")
         self.view.clear_search()
         self.view.focus()
 
     def step_back(self) -> bool:
-        """Ends the search; false when there was none."""
+        """Ends the search. Returns False if there was none."""
         if not (self.has_class("-searching") or self.has_class("-searched")):
             return False
         self.close_search()
@@ -125,14 +125,14 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def toggle_wrap(self) -> None:
         self.view.action_toggle_wrap()
-        self._label()
+        self._update_border()
 
     def cycle_stream(self) -> None:
         self.view.action_cycle_stream()
-        self._label()
+        self._update_border()
 
     def on_key(self, event: events.Key) -> None:
-        """Escape leaves the search line; everywhere else keys are the keymap's."""
+        """Closes the search line on escape. The keymap handles all other keys."""
         if event.key == "escape" and self.input.has_focus:
             event.stop()
             event.prevent_default()
@@ -144,15 +144,15 @@ class LogsPane(Pane, inherit_bindings=False):
         if not message.value:
             self.close_search()
             return
-        self._say("")
+        self._show_status("")
         self.view.find(message.value)
 
     @on(LogView.Searched)
     def _searched(self, message: LogView.Searched) -> None:
         message.stop()
         if message.status or not self.has_class("-searched"):
-            self._say(message.status, is_problem=message.is_problem)
-        else:  # without its row the view would be one line higher, and a match at its end would leave it
+            self._show_status(message.status, is_problem=message.is_problem)
+        else:  # keep the row: without it, the view would grow and lose a match at its end
             self.search_status.update("")
         if not message.is_problem and self.input.has_focus:
             self.remove_class("-searching")
@@ -161,21 +161,21 @@ class LogsPane(Pane, inherit_bindings=False):
     @on(LogView.FollowChanged)
     def _follow_changed(self, message: LogView.FollowChanged) -> None:
         message.stop()
-        self._label()
+        self._update_border()
 
     @on(LogView.Counted)
     def _counted(self, message: LogView.Counted) -> None:
         message.stop()
         self._lines = message.lines
-        self._label()
+        self._update_border()
 
-    def _say(self, text: str, *, is_problem: bool = False) -> None:
+    def _show_status(self, text: str, *, is_problem: bool = False) -> None:
         self.search_status.update(text)
         self.search_status.set_class(is_problem, "-problem")
         self.set_class(bool(text), "-searched")
 
-    def _label(self) -> None:
-        """Writes the border: whose log it is, whether it follows, how long it is."""
+    def _update_border(self) -> None:
+        """Writes the border: the name of the task, whether the view follows, and the number of lines."""
         view = self.view
         if self._record is None:
             self.border_title, self.border_subtitle = "Log", ""
@@ -188,10 +188,10 @@ class LogsPane(Pane, inherit_bindings=False):
         self.border_subtitle = "" if lines is None else f"{lines:,} {'line' if lines == 1 else 'lines'}"
 
 
-def _why_empty(task: TaskRecord) -> str:
-    """Why there is no output: what a task waits for, where the provider knows it."""
+def _explain_empty(task: TaskRecord) -> str:
+    """Returns why there is no output: what a pending task waits for, if the provider knows it."""
     return (format.note(task) if task.status is TaskStatus.PENDING else "") or "no output yet"
 
 
-def _why_merged(task: TaskRecord) -> str:
+def _explain_merged(task: TaskRecord) -> str:
     return f"its stdout and stderr are one, as it was submitted with {task.merged_by}" if task.merged_by else ""

@@ -1,4 +1,4 @@
-"""The question before several lines are pasted into a shell that would run each as it arrives."""
+"""The dialog before several lines are pasted into a shell that would run each line as it arrives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flow_tui.dialogs.confirm import Confirm
 
 
 class ConfirmPaste(Confirm):
-    """`enter` leaves the question open: whoever pasted and pressed it at once must not lose the text."""
+    """A dialog that asks before a paste. Enter doesn't close it, so that an enter after the paste loses no text."""
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "remind", show=False, id="confirm.remind")]

@@ -1,4 +1,4 @@
-"""What the shell pane asks the user: before it closes a shell or pastes into one, and in its list of keys."""
+"""The dialogs of the shell pane: before it closes a shell or pastes into one, and its list of keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _END_S = 20.0
 
 
 async def pick_key(services: Services) -> str | None:
-    """Lists the keys after the prefix key. Returns the command or the id of the action that the user picked."""
+    """Lists the keys after the prefix key. Returns the command or the id of the action that the user chose."""
     key = written_key(services.release_key)
     rows = [(row.key, row.label, row.tooltip, row.command.value) for row in PREFIX_KEYS]
     rows.append((key, "send", f"Send {key} to the shell", Command.SEND.value))
@@ -29,7 +29,7 @@ async def pick_key(services: Services) -> str | None:
 
 
 async def confirm_close(services: Services, tab: ShellTab) -> bool:
-    """Asks before a shell that lives is closed. Ends the persistent shell on the node once the user said yes."""
+    """Asks before an open shell is closed. If the user agrees, ends a persistent shell on its node."""
     question = Confirm(
         "Close this shell?",
         [],
@@ -42,11 +42,11 @@ async def confirm_close(services: Services, tab: ShellTab) -> bool:
     if not await services.ask(question):
         return False
     if tab.is_persistent:
-        await _end(services, tab)
+        await _end_persistent_shell(services, tab)
     return True
 
 
-async def _end(services: Services, tab: ShellTab) -> None:
+async def _end_persistent_shell(services: Services, tab: ShellTab) -> None:
     flow, task_id = services.fleet.flow(tab.task.context), tab.task.task_id
     line = kill_command(task_id, tab.node)
     run = partial(flow.get_remote_operations().run, task_id, line, node=tab.node, timeout_s=_END_S)

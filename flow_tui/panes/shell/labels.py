@@ -1,4 +1,4 @@
-"""What the border and the tabs of the shell pane say."""
+"""The texts of the border and the tabs of the shell pane."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ if TYPE_CHECKING:
 
 _PREFIX = "[ copy  n p c tabs  t d persistent  k close  z zoom  r record  ? all  esc leaves"
 _COPY = "q ends copying  / ? n N find  v V y take"
-_KEPT = "persistent"
+_PERSISTENT = "persistent"
 _REC = "● REC"
 
 
 def show_labels(pane: Widget, row: Tabs, tabs: Sequence[ShellTab], front: ShellTab | None, release_key: str) -> None:
-    """Names and titles are foreign, so they are content, never markup."""
-    pane.border_title = Content(_title(front))
-    pane.border_subtitle = Content(_subtitle(front, written_key(release_key)))
+    """Writes the border and the tabs. Names and titles are foreign text, so they are content and never markup."""
+    pane.border_title = Content(_format_title(front))
+    pane.border_subtitle = Content(_format_subtitle(front, written_key(release_key)))
     pane.set_class(front is not None and front.view.is_recording, "-recording")
     pane.set_class(front is not None and front.view.signals.is_flashing, "-rung")
     row.display = len(tabs) > 1
     row.tabs = tuple(
-        Tab(tab.number, _tab_text(at, tab), is_front=tab is front, is_marked=tab.view.signals.has_rung)
+        Tab(tab.number, _format_tab(at, tab), is_front=tab is front, is_marked=tab.view.signals.has_rung)
         for at, tab in enumerate(tabs, start=1)
     )
 
 
-def _title(front: ShellTab | None) -> str:
+def _format_title(front: ShellTab | None) -> str:
     if front is None:
         return "SHELL"
-    kept, recorded = _KEPT if front.is_persistent else "", _REC if front.view.is_recording else ""
-    pieces = ["SHELL", f"task {front.name}", kept, front.view.signals.title, recorded]
+    persistent, recorded = _PERSISTENT if front.is_persistent else "", _REC if front.view.is_recording else ""
+    pieces = ["SHELL", f"task {front.name}", persistent, front.view.signals.title, recorded]
     return "  ".join(filter(None, pieces))
 
 
-def _tab_text(at: int, tab: ShellTab) -> str:
+def _format_tab(at: int, tab: ShellTab) -> str:
     marks = "●" * tab.view.is_recording + "!" * tab.view.signals.has_rung + "✕" * tab.view.is_over
     return " ".join(
-        filter(None, [f"{at} {tab.name}", _KEPT if tab.is_persistent else "", marks, tab.view.signals.title])
+        filter(None, [f"{at} {tab.name}", _PERSISTENT if tab.is_persistent else "", marks, tab.view.signals.title])
     )
 
 
-def _subtitle(front: ShellTab | None, key: str) -> str:
+def _format_subtitle(front: ShellTab | None, key: str) -> str:
     if front is None:
         return f"{key} leaves"
     view = front.view
@@ -58,9 +58,9 @@ def _subtitle(front: ShellTab | None, key: str) -> str:
     if target is KeyTarget.PREFIX:
         return _PREFIX
     if target is KeyTarget.COPY_MODE and copy_mode is not None:
-        asked = copy_mode.prompt
-        said = copy_mode.notice or (f"find: {asked}" if asked is not None else _COPY)
-        return "  ".join(filter(None, [above, said, f"{key} leaves"]))
+        prompt = copy_mode.prompt
+        notice = copy_mode.notice or (f"find: {prompt}" if prompt is not None else _COPY)
+        return "  ".join(filter(None, [above, notice, f"{key} leaves"]))
     if (waiting := view.signals.clipboard.waiting) is not None:
         size = len(waiting)
         return f"it wants to copy {size} characters: {key} y lets it, {key} x never  {key} leaves"

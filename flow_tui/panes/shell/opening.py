@@ -18,11 +18,11 @@ from flow_tui.services import Services
 if TYPE_CHECKING:
     from flow_core.providers.contract.access import Shell
 
-_OPEN_S = 60.0  # with jump hosts on the way; what is asked meanwhile doesn't count
+_OPEN_S = 60.0  # enough for jump hosts; the time of prompts doesn't count
 
 
 class ShellOpening:
-    """One shell that the user asked for."""
+    """The opening of a shell that the user requested."""
 
     def __init__(self, services: Services, task: TaskRecord, *, is_persistent: bool) -> None:
         self._services = services
@@ -34,16 +34,16 @@ class ShellOpening:
         self._was_stopped = False
 
     def start(self) -> None:
-        """Returns at once. The very next key is held already, unless the user has to pick a node first."""
+        """Starts the opening and returns immediately. Holds the keys from now on, unless the user must pick a node."""
         if self._task.num_instances == 1:
             self._hold_keys()
         self._worker = self._services.start(self._run, "shell")
 
     def _hold_keys(self) -> KeyHold:
-        self._keys = hold_keys(self._services.screen, self._stop)
+        self._keys = hold_keys(self._services.screen, self._stop_by_user)
         return self._keys
 
-    def _stop(self) -> None:
+    def _stop_by_user(self) -> None:
         self._was_stopped = True
         if self._worker is not None:
             self._worker.cancel()
@@ -53,13 +53,13 @@ class ShellOpening:
             await self._open()
         except asyncio.CancelledError:
             if self._was_stopped:
-                self._leave()
+                self._notify_stopped()
             raise
         finally:
             if self._keys is not None:
                 self._keys.end()
 
-    def _leave(self) -> None:
+    def _notify_stopped(self) -> None:
         self._services.notify(f"You stopped opening a shell in {self._task.name}.")
         workspace = self._services.workspace
         if workspace.front == ShellPane.NOUN and self._pane.front is None:
@@ -74,26 +74,26 @@ class ShellOpening:
         self._services.workspace.bring_to_front(ShellPane.NOUN)
 
         async def open_shell(columns: int, rows: int, command: str | None = None) -> Shell:
-            return await self._ask_for_shell(node, columns, rows, command)
+            return await self._open_shell(node, columns, rows, command)
 
         await self._pane.enter(self._task, open_shell, node, is_persistent=self._is_persistent, keys=keys)
 
     async def _pick_node(self) -> int | None:
-        """The keys that follow the answer are held, since the dialog is not on top any more."""
+        """Returns the node that the user picks, or the only one. Holds the keys that follow the answer."""
         task = self._task
         if task.num_instances == 1:
             return 0
-        entered = self._pane.nodes_of(task)
+        open_nodes = self._pane.nodes_of(task)
         nodes = range(task.num_instances)
         choices = [
-            PickOption(f"node {node}", str(node), "a shell is open" if node in entered else "") for node in nodes
+            PickOption(f"node {node}", str(node), "a shell is open" if node in open_nodes else "") for node in nodes
         ]
         picking = self._services.screen.app.push_screen(Pick(f"Shell in {task.name}", choices), wait_for_dismiss=True)
         self._hold_keys()
         picked = await picking
         return None if picked is None else int(picked)
 
-    async def _ask_for_shell(self, node: int, columns: int, rows: int, command: str | None) -> Shell:
+    async def _open_shell(self, node: int, columns: int, rows: int, command: str | None) -> Shell:
         context = self._task.context
         flow, fleet = self._services.fleet.flow(context), self._services.fleet
         try:

@@ -1,4 +1,4 @@
-"""The shell pane: terminals in tabs, the one in front has the border."""
+"""The shell pane: terminals in tabs. The border describes the one in front."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _STEPS = {Command.NEXT: 1, Command.PREVIOUS: -1}
 
 
 class ShellPane(Pane):
-    """Shells of this session, in the order they were opened. They live on while the pane is out of sight."""
+    """The shells of this dashboard, in the order in which they were opened. They stay open while the pane is hidden."""
 
     NOUN = "shell"
 
@@ -56,7 +56,7 @@ class ShellPane(Pane):
         self._tabs: list[ShellTab] = []
         self._front: ShellTab | None = None
         self._opened = 0
-        # Made here and not looked up: shells open and end before these are mounted, and after they are gone.
+        # Created here and not queried: shells open and end before these are mounted, and after they are removed.
         self._tab_row = Tabs()
         self._notice = Static(self._empty_text, id="shell-notice", markup=False)
 
@@ -71,7 +71,7 @@ class ShellPane(Pane):
         return f"no shell open; press {self.services.keys.written('tasks.shell')} on a running task"
 
     def on_mount(self) -> None:
-        self._label()
+        self._update_labels()
 
     @property
     def has_live_shells(self) -> bool:
@@ -79,7 +79,7 @@ class ShellPane(Pane):
 
     @property
     def has_shells_to_lose(self) -> bool:
-        """Whether a shell lives that isn't persistent."""
+        """Whether a shell is open that isn't persistent."""
         return any(tab.is_live and not tab.is_persistent for tab in self._tabs)
 
     @property
@@ -88,7 +88,7 @@ class ShellPane(Pane):
 
     @property
     def footer(self) -> tuple[Piece, ...] | None:
-        """The one key that a shell does not get, and where the others go."""
+        """The key that the shell does not get, and where all other keys go."""
         if self.front is None or not self.front.keys_go_to:
             return None
         leave = Piece(f"{written_key(self._release_key)} leaves", "bold $accent")
@@ -108,7 +108,7 @@ class ShellPane(Pane):
         return self._front
 
     def nodes_of(self, task: TaskRecord) -> frozenset[int]:
-        """The nodes of a task in which shells live."""
+        """Returns the nodes of a task with open shells."""
         return frozenset(tab.node for tab in self._tabs if tab.task.key == task.key and tab.is_live)
 
     async def enter(
@@ -120,43 +120,42 @@ class ShellPane(Pane):
         is_persistent: bool = False,
         keys: KeyHold | None = None,
     ) -> None:
-        """Shows the shell in a task's node, opening one if none lives, and gives it the focus. Call it from a worker.
+        """Shows the shell in a task's node and gives it the focus. Opens one if none is open. Call it from a worker.
 
-        The shell gets the keys that were held for it. What goes wrong is a sentence in the pane; nothing is raised but
-        bugs.
+        The shell gets the keys that were held for it. Errors are shown in the pane; only bugs are raised.
         """
         wanted = (task.key, node, is_persistent)
-        held = next((tab for tab in self._tabs if (tab.task.key, tab.node, tab.is_persistent) == wanted), None)
-        if held is None:
+        found = next((tab for tab in self._tabs if (tab.task.key, tab.node, tab.is_persistent) == wanted), None)
+        if found is None:
             await self._open(task, open_shell, node, is_persistent=is_persistent, keys=keys)
-        elif held.is_live or held.view.is_opening:
-            self.show(held, keys)
+        elif found.is_live or found.view.is_opening:
+            self.show(found, keys)
         else:
-            held.task, held.open_shell = task, open_shell
-            self.show(held, keys)
-            await self._reopen(held)
+            found.task, found.open_shell = task, open_shell
+            self.show(found, keys)
+            await self._reopen(found)
 
     async def close_front(self) -> None:
-        """Hangs up the shell in front and takes its terminal away; the one beside it comes to the front."""
+        """Hangs up the shell in front and removes its terminal. Brings a neighbouring shell to the front."""
         if self._front is not None:
             await self._drop(self._front)
 
     async def close(self) -> None:
-        """Hangs up every shell; a far side that doesn't answer is left after three seconds."""
+        """Hangs up every shell. Waits at most three seconds for a host that doesn't answer."""
         await asyncio.gather(*(self._drop(tab) for tab in tuple(self._tabs)))
 
     def show(self, front: ShellTab | None, keys: KeyHold | None = None) -> None:
-        """Brings a tab to the front and gives it the focus and the held keys; None shows that there is no shell."""
+        """Brings a tab to the front and gives it the focus and the held keys. None shows that there is no shell."""
         self._front = front
         for tab in self._tabs:
             tab.view.display = tab is front
         self._notice.display = front is None
         self._notice.update(self._empty_text)
-        self._label()
+        self._update_labels()
         if front is not None:
             front.view.focus()
             if keys is not None:
-                self.app.call_later(keys.hand_over, front.view)  # after the focus, which is given in the same way
+                self.app.call_later(keys.hand_over, front.view)  # `focus` also uses call_later, so this runs after it
 
     async def _open(
         self,
@@ -175,28 +174,28 @@ class ShellPane(Pane):
         try:
             await self.mount(tab.view)
             self.show(tab, keys)
-            await self._ask_for_shell(tab, f"No shell in {task.name}: ")
+            await self._open_shell_in(tab, f"No shell in {task.name}: ")
         except asyncio.CancelledError:
             await self._drop(tab)
             raise
 
     async def _reopen(self, tab: ShellTab) -> None:
-        """Another shell in the same terminal, below what the last one left there."""
+        """Opens another shell in the same terminal, below the output of the last one."""
         tab.view.expect_shell()
         try:
-            await self._ask_for_shell(tab)
+            await self._open_shell_in(tab)
         except asyncio.CancelledError:
             if tab in self._tabs:
                 await tab.view.say("given up")
             raise
 
-    async def _ask_for_shell(self, tab: ShellTab, failed: str = "") -> None:
-        """Runs a shell in the tab, or says why there is none. A tab that was closed meanwhile needs neither."""
+    async def _open_shell_in(self, tab: ShellTab, error_prefix: str = "") -> None:
+        """Opens a shell and runs it in the tab, or shows the error. Hangs it up if the tab was closed meanwhile."""
         try:
             shell = await tab.ask_for_shell()
         except FlowError as error:
             if tab in self._tabs:
-                await tab.view.say(f"{failed}{error}")
+                await tab.view.say(f"{error_prefix}{error}")
             return
         if tab in self._tabs:
             tab.shell = shell
@@ -223,9 +222,9 @@ class ShellPane(Pane):
             self.show(self._tabs[min(at, len(self._tabs) - 1)] if self._tabs and had_focus else None)
         if tab.view.is_attached:
             await tab.view.remove()
-        self._label()
+        self._update_labels()
 
-    def _label(self) -> None:
+    def _update_labels(self) -> None:
         show_labels(self, self._tab_row, self._tabs, self._front, self._release_key)
 
     def _step(self, by: int) -> None:
@@ -235,10 +234,10 @@ class ShellPane(Pane):
     def on_terminal_view_asked(self, message: TerminalView.Asked) -> None:
         message.stop()
         if self._front is None or not self._carry_out(message, self._front):
-            self._carry_out_around(message)
+            self._carry_out_elsewhere(message)
 
     def _carry_out(self, message: TerminalView.Asked, tab: ShellTab) -> bool:
-        """Carries out what concerns the shells only; false for anything else."""
+        """Carries out a command that concerns only the shells. Returns False for any other command."""
         if message.command in _STEPS:
             self._step(_STEPS[message.command])
         elif message.command is Command.ANOTHER:
@@ -257,8 +256,8 @@ class ShellPane(Pane):
             return False
         return True
 
-    def _carry_out_around(self, message: TerminalView.Asked) -> None:
-        """Carries out what concerns other panes, or asks the user first."""
+    def _carry_out_elsewhere(self, message: TerminalView.Asked) -> None:
+        """Carries out a command that concerns other panes or asks the user first."""
         workspace, nouns = self.services.workspace, self.services.workspace.nouns
         asking = {Command.CLOSE: self._close_front, Command.DETACH: self._detach_front, Command.HELP: self._show_keys}
         if message.command is Command.LEAVE:
@@ -271,7 +270,7 @@ class ShellPane(Pane):
             self.services.carry_out(asking[message.command], message.command)
 
     async def _show_keys(self) -> None:
-        """Lists the keys after the prefix key and carries out the one that the user picks."""
+        """Lists the keys after the prefix key and carries out the command that the user chooses."""
         view = self.front
         chosen = await confirmations.pick_key(self.services)
         if chosen is not None and chosen in self.services.keys:
@@ -280,27 +279,27 @@ class ShellPane(Pane):
             view.carry_out(Command(chosen))
 
     async def _detach_front(self) -> None:
-        """Leaves a persistent shell; any other shell would end."""
+        """Closes the tab of a persistent shell. Refuses for other shells, which would end."""
         if self._front is not None and self._front.is_persistent:
-            await self._let_go()
+            await self._close_front_tab()
         else:
             key = written_key(self._release_key)
             self.services.notify(f"This shell is not persistent: leaving it would end it. {key} t opens one that is.")
 
     async def _close_front(self) -> None:
-        """Closes the shell in front; asks first while it lives."""
+        """Closes the shell in front. Asks first if it is open."""
         tab = self._front
         if tab is None or not tab.is_live or await confirmations.confirm_close(self.services, tab):
-            await self._let_go()
+            await self._close_front_tab()
 
-    async def _let_go(self) -> None:
+    async def _close_front_tab(self) -> None:
         await self.close_front()
         if self.front is None:
             self.services.workspace.bring_to_front(self.services.workspace.nouns[0])
 
     def on_terminal_view_copied(self, message: TerminalView.Copied) -> None:
         message.stop()
-        self.app.copy_to_clipboard(message.text)  # the border says so: a notice would hide what is read
+        self.app.copy_to_clipboard(message.text)  # no notice, which would hide output; the border shows it
 
     def on_terminal_view_paste_needs_consent(self, message: TerminalView.PasteNeedsConsent) -> None:
         message.stop()
@@ -328,17 +327,17 @@ class ShellPane(Pane):
                 tab.start_recording()
         except FlowError as error:
             self.notify(str(error), severity="error", markup=False)
-        self._label()
+        self._update_labels()
 
     def on_terminal_view_state_changed(self) -> None:
-        self._label()
+        self._update_labels()
         self.services.workspace.show_status()
 
     def on_terminal_view_ended(self) -> None:
-        self._label()
+        self._update_labels()
         self.services.workspace.show_status()
 
     @on(Tabs.Picked)
-    def _picked(self, message: Tabs.Picked) -> None:
+    def _show_picked(self, message: Tabs.Picked) -> None:
         message.stop()
         self.show(next((tab for tab in self._tabs if tab.number == message.number), self._front))

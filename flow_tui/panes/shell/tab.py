@@ -1,4 +1,4 @@
-"""One shell of the pane: its terminal, its connection, and how to open another one like it."""
+"""A shell of the pane: its terminal, its connection, and a function that opens another shell like it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _LAYOUT_S = 1.0
 
 
 class OpenShell(Protocol):
-    """Opens a shell on one node."""
+    """A function that opens a shell on one node."""
 
     async def __call__(self, columns: int, rows: int, command: str | None = None) -> Shell:
-        """A login shell, or a command on a terminal, within a deadline of its own. Raises FlowError."""
+        """Opens a login shell, or runs a command on a terminal, within its own deadline. Raises FlowError."""
 
 
 @dataclass(eq=False)
@@ -42,7 +42,7 @@ class ShellTab:
     shell: Shell | None = None
     worker: Worker[None] | None = None
     recording: asciicast.Writer | None = None
-    _asking: asyncio.Task[Shell] | None = None
+    _opening: asyncio.Task[Shell] | None = None
     _was_stopped: bool = False
 
     @property
@@ -51,30 +51,30 @@ class ShellTab:
 
     @property
     def name(self) -> str:
-        """The task, with the node where it has several. Printable, but foreign."""
+        """The name of the task, with the node if there are several. Printable, but foreign text."""
         name = plain_title(self.task.name)
         return f"{name} node {self.node}" if self.task.num_instances > 1 else name
 
     async def ask_for_shell(self) -> Shell:
-        """Opens a new shell, or the persistent one again. Raises FlowError, also where the user stops waiting."""
+        """Opens a new shell, or the persistent one again. Raises FlowError, also if the user stops waiting."""
         self._was_stopped = False
-        self._asking = asyncio.create_task(self._ask_for_shell())
+        self._opening = asyncio.create_task(self._open())
         try:
-            return await self._asking
+            return await self._opening
         except asyncio.CancelledError:
             if self._was_stopped:
                 raise FlowError("you stopped waiting") from None
             raise
         finally:
-            self._asking = None
+            self._opening = None
 
     def stop_asking(self) -> None:
-        """Stops waiting for a shell that is being opened; does nothing where there is none."""
-        if self._asking is not None:
+        """Stops waiting for a shell that is being opened. Does nothing if there is none."""
+        if self._opening is not None:
             self._was_stopped = True
-            self._asking.cancel()
+            self._opening.cancel()
 
-    async def _ask_for_shell(self) -> Shell:
+    async def _open(self) -> Shell:
         command = attach_command(self.task.task_id, self.node) if self.is_persistent else None
         columns, rows = await self.view.laid_out(_LAYOUT_S)
         return await self.open_shell(columns, rows, command)
@@ -82,8 +82,8 @@ class ShellTab:
     async def live(self, shell: Shell) -> None:
         """Shows the shell until it ends, then hangs up.
 
-        tmux needs no answer from the terminal, since it is told what that can do, and after 5 s it waits for none: an
-        answer that a slow link or a busy machine brings later would be typed into the shell that tmux keeps.
+        tmux gets no answers to its queries. Its options tell it what the terminal can do, and it waits only 5 s for an
+        answer. A later answer, over a slow link or from a busy machine, would become input of the persistent shell.
         """
         try:
             await self.view.run(shell, answers_queries=not self.is_persistent)
@@ -92,7 +92,7 @@ class ShellTab:
             await hang_up(shell)
 
     def start_recording(self) -> None:
-        """Raises FlowError where the file can't be made."""
+        """Starts a recording. Raises FlowError if the file can't be created."""
         from flow_core.client import asciicast  # deferred: few sessions are recorded
 
         core = self.view.core
@@ -101,7 +101,7 @@ class ShellTab:
             self.view.record(self.recording)
 
     def stop_recording(self) -> bool:
-        """Says where it was recorded. False where it wasn't."""
+        """Ends the recording and shows its path. Returns False if there was none."""
         recording, self.recording = self.recording, None
         if recording is None:
             return False
@@ -120,4 +120,4 @@ async def hang_up(shell: Shell) -> None:
         async with asyncio.timeout(_CLOSE_S):
             await shell.close()
     except (FlowError, TimeoutError):
-        return  # gone, or as good as gone; the far side notices on its own
+        return  # the connection is lost; the remote side detects that itself

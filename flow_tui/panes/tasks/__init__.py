@@ -1,4 +1,4 @@
-"""The tasks pane: the table of tasks, their detail, and what can be done with a task."""
+"""The tasks pane: the table of tasks, their details, and the actions on tasks."""
 
 from __future__ import annotations
 

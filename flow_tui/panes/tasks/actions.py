@@ -25,7 +25,7 @@ Check = Callable[["TasksTable", TaskRecord], str | None]
 
 
 def _for_task(check: Check = lambda pane, task: None) -> Callable[[TasksTable], str | None]:
-    """The reason of `check` for the selected task; another one where no task is selected."""
+    """Returns a `disabled_reason` that checks that a task is selected, and calls `check` with it."""
 
     def disabled_reason(pane: TasksTable) -> str | None:
         task = pane.selected
@@ -36,16 +36,16 @@ def _for_task(check: Check = lambda pane, task: None) -> Callable[[TasksTable], 
     return disabled_reason
 
 
-def _unless_ended(_: TasksTable, task: TaskRecord) -> str | None:
+def _check_not_ended(_: TasksTable, task: TaskRecord) -> str | None:
     ended = task.is_terminal and not task.is_still_billed
     return f"{task.name} has ended already: {task.status.value}" if ended else None
 
 
-def _measured(_: TasksTable, task: TaskRecord) -> str | None:
+def _check_measurable(_: TasksTable, task: TaskRecord) -> str | None:
     return f"{task.name} has ended; metrics are of a machine that works for it" if task.is_terminal else None
 
 
-def _running(what: str) -> Check:
+def _check_running(what: str) -> Check:
     def check(_: TasksTable, task: TaskRecord) -> str | None:
         is_running = task.status is TaskStatus.RUNNING
         return None if is_running else f"{what} needs a running task; {task.name} is {task.status.value}"
@@ -54,7 +54,7 @@ def _running(what: str) -> Check:
 
 
 def _with_bid(check: Check = lambda pane, task: None) -> Callable[[TasksTable], str | None]:
-    """The reason of `check`, for an unfinished task of a context that has a market."""
+    """Returns a `disabled_reason` that also checks that the task has not ended and its context has a market."""
 
     def check_bid(pane: TasksTable, task: TaskRecord) -> str | None:
         if not pane.services.fleet.has_market(task.context):
@@ -67,17 +67,17 @@ def _with_bid(check: Check = lambda pane, task: None) -> Callable[[TasksTable], 
     return _for_task(check_bid)
 
 
-def _not_paused(pane: TasksTable, task: TaskRecord) -> str | None:
+def _check_not_paused(pane: TasksTable, task: TaskRecord) -> str | None:
     if task.status is not TaskStatus.PAUSED:
         return None
     return f"{task.name} is paused already; {pane.services.keys.written('tasks.resume')} resumes it"
 
 
-def _paused(_: TasksTable, task: TaskRecord) -> str | None:
+def _check_paused(_: TasksTable, task: TaskRecord) -> str | None:
     return None if task.status is TaskStatus.PAUSED else f"{task.name} is not paused: {task.status.value}"
 
 
-def _prunable(pane: TasksTable) -> str | None:
+def _check_prunable(pane: TasksTable) -> str | None:
     return None if pane.services.fleet.prunable else "No context here can prune its ended tasks."
 
 
@@ -99,7 +99,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "shell",
         "A shell in this task",
         lambda pane: task_actions.open_shell(pane, is_persistent=False),
-        _for_task(_running("a shell")),
+        _for_task(_check_running("a shell")),
         in_footer=True,
         changes=True,
         opens_shell=True,
@@ -110,7 +110,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "persistent shell",
         "A shell that tmux keeps on the node; opens the same one again",
         lambda pane: task_actions.open_shell(pane, is_persistent=True),
-        _for_task(_running("a shell")),
+        _for_task(_check_running("a shell")),
         changes=True,
         opens_shell=True,
     ),
@@ -120,7 +120,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "run on all nodes",
         "Run one command on every node of this task",
         lazy(lambda: task_actions.run_on_all_nodes),
-        _for_task(_running("a command")),
+        _for_task(_check_running("a command")),
         changes=True,
     ),
     TaskAction(
@@ -138,7 +138,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "metrics",
         "How busy its machine is: GPUs, their processes, load and memory",
         lambda pane: task_actions.open_detail(pane, metrics=True),
-        _for_task(_measured),
+        _for_task(_check_measurable),
     ),
     TaskAction(
         "tasks.rerun",
@@ -155,7 +155,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "cancel",
         "End this task; asks first",
         lazy(lambda: task_actions.cancel),
-        _for_task(_unless_ended),
+        _for_task(_check_not_ended),
         in_footer=True,
         changes=True,
     ),
@@ -165,7 +165,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "prune",
         "Remove ended tasks, by age or number; shows what would go first",
         lazy(lambda: pruning_actions.prune),
-        _prunable,
+        _check_prunable,
         changes=True,
     ),
     TaskAction(
@@ -183,7 +183,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "pause",
         "Give its machines back and keep its place; asks first",
         lazy(lambda: bid_actions.pause),
-        _with_bid(_not_paused),
+        _with_bid(_check_not_paused),
         changes=True,
     ),
     TaskAction(
@@ -192,7 +192,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "resume",
         "Bid again for machines of a paused task; asks first",
         lazy(lambda: bid_actions.resume),
-        _with_bid(_paused),
+        _with_bid(_check_paused),
         changes=True,
     ),
     TaskAction(

@@ -1,4 +1,4 @@
-"""Carries out the actions on the bid of the selected task. Each one shows the sums and the call, and asks first."""
+"""Carries out the actions on the bid of the selected task. Each action shows the cost and the call, and asks first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TasksTable = TablePane[TaskRecord]
 
 async def change_limit(pane: TasksTable) -> None:
     task, services = pane.selected, pane.services
-    market = _market_of(services, task)
+    market = _find_market(services, task)
     if task is None or market is None:
         return
     limit = await services.ask(LimitForm(task))
@@ -45,7 +45,7 @@ async def change_limit(pane: TasksTable) -> None:
 
 async def pause(pane: TasksTable) -> None:
     task, services = pane.selected, pane.services
-    market = _market_of(services, task)
+    market = _find_market(services, task)
     if task is None or market is None:
         return
     saves = task.billed_usd_per_hour
@@ -65,7 +65,7 @@ async def pause(pane: TasksTable) -> None:
 
 async def resume(pane: TasksTable) -> None:
     task, services = pane.selected, pane.services
-    market = _market_of(services, task)
+    market = _find_market(services, task)
     if task is None or market is None:
         return
     bid = bid_of(task)
@@ -83,7 +83,7 @@ async def resume(pane: TasksTable) -> None:
     await _confirm_and_do(services, task, question, lambda: flow.resume_task(task.task_id))
 
 
-def _market_of(services: Services, task: TaskRecord | None) -> MarketFacet | None:
+def _find_market(services: Services, task: TaskRecord | None) -> MarketFacet | None:
     return None if task is None else services.fleet.flow(task.context).provider.market
 
 

@@ -1,4 +1,4 @@
-"""The detail of one task: its facts, its metrics and its history, kept up to date while it is open."""
+"""The detail of one task: its facts, its metrics and its history, updated while the dialog is open."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _ACTIONS = {
     "tasks.resume": "resume",
     "tasks.cancel": "end",
 }
-_ABOUT_A_BID = ("tasks.limit", "tasks.pause", "tasks.resume")
+_BID_ACTIONS = ("tasks.limit", "tasks.pause", "tasks.resume")
 
 
 class TaskDetail(Reader[str | None]):
-    """The facts of a task, and its metrics and history where its context has them. `update` shows news of the task.
+    """The facts of a task, and its metrics and history if its context has them. `update` shows a newer record.
 
-    `act` carries out an action of the keymap on the task; only those that the hints name act. The answer is the id of
-    an action to carry out once the detail has closed. The task is measured only while the detail is on screen.
+    `act` carries out an action of the keymap on the task; only the actions in the hints act. The answer is the id of an
+    action to carry out once the detail has closed. The task is measured only while the detail is on the screen.
     """
 
-    # Where a key is that of an action, it has the action's id, so that the user's own key holds here, too.
+    # A binding for an action has the action's id, so that the user's own keys act here, too.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "close", "Close", id="tasks.detail", tooltip="Back to where you were"),
         Binding("Y", "copy_yaml", "Copy YAML", id="tasks.spec", tooltip="Copy what it was submitted with as YAML"),
@@ -70,7 +70,7 @@ class TaskDetail(Reader[str | None]):
         self._offered = frozenset(
             action_id
             for action_id in (_ACTIONS if act is not None else ())
-            if not (read_only and keys[action_id].changes) and not (ask is None and action_id in _ABOUT_A_BID)
+            if not (read_only and keys[action_id].changes) and not (ask is None and action_id in _BID_ACTIONS)
         )
         hints = [("j k", "scroll"), (f"esc {keys.short('tasks.detail')}", "close")]
         hints += [("[ ]", "tabs")] if ask is not None else []
@@ -79,7 +79,7 @@ class TaskDetail(Reader[str | None]):
             hints.append((f"{keys.short('logs.previous_log')} {keys.short('logs.next_log')}", "node"))
         hints += [(keys.short(action_id), label) for action_id, label in _ACTIONS.items() if action_id in self._offered]
         super().__init__(task.name or task.task_id, [*hints, (keys.short("tasks.spec"), "copy as YAML")])
-        self._bindings = BindingsMap.merge([self._bindings, _bindings_of(keys)])
+        self._bindings = BindingsMap.merge([self._bindings, _make_bindings(keys)])
         self._record = task
         self._keys = keys
         self._act = act
@@ -96,7 +96,7 @@ class TaskDetail(Reader[str | None]):
 
     def body(self) -> Iterable[Widget]:
         with self._facts:
-            yield from _widgets(self.rows)
+            yield from _make_widgets(self.rows)
         if self._view is not None:
             yield self._view
         if self._history is not None:
@@ -115,7 +115,7 @@ class TaskDetail(Reader[str | None]):
         self._show_tab()
 
     def update(self, task: TaskRecord) -> None:
-        """Shows what is known now; keeps the place that is being read. A record of another task is ignored."""
+        """Shows a new record of the task and keeps the scroll position. Ignores a record of another task."""
         if task.key == self._record.key:
             if self._history is not None and task.status is not self._record.status:
                 self._history.look_again()
@@ -132,10 +132,10 @@ class TaskDetail(Reader[str | None]):
 
     def action_switch(self) -> None:
         if self._view is not None:
-            self._go_to("Overview" if self._tab == "Metrics" else "Metrics")
+            self._open_tab("Overview" if self._tab == "Metrics" else "Metrics")
 
     def action_turn(self, step: int) -> None:
-        self._go_to(self.tabs[(self.tabs.index(self._tab) + step) % len(self.tabs)])
+        self._open_tab(self.tabs[(self.tabs.index(self._tab) + step) % len(self.tabs)])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "act" or parameters[0] in self._offered
@@ -153,7 +153,7 @@ class TaskDetail(Reader[str | None]):
         self.app.copy_to_clipboard(task_yaml(self._record))
         self.notify("copied", markup=False)
 
-    def _go_to(self, tab: str) -> None:
+    def _open_tab(self, tab: str) -> None:
         self._tab = tab
         self.scrolled.scroll_home(animate=False)
         self._show_tab()
@@ -167,8 +167,8 @@ class TaskDetail(Reader[str | None]):
             if view is not None:
                 view.display = self._tab == name
                 view.start() if self._tab == name else view.stop()
-        is_one_of_several = self._view is not None and self._tab == "Metrics" and self._view.nodes > 1
-        node = f"  node {self._view.node} of {self._view.nodes}" if self._view and is_one_of_several else ""
+        has_nodes = self._view is not None and self._tab == "Metrics" and self._view.nodes > 1
+        node = f"  node {self._view.node} of {self._view.nodes}" if self._view and has_nodes else ""
         name = escape_controls(self._record.name or self._record.task_id)
         words = [Content.styled(f" {tab} ", "reverse" if tab == self._tab else "") for tab in self.tabs]
         self.frame.border_title = Content("  ").join([Content(name), *words]) + Content(node)
@@ -180,24 +180,24 @@ class TaskDetail(Reader[str | None]):
         if not self.is_mounted:
             return
         if [row[:2] for row in before] == [row[:2] for row in rows]:
-            for fact, row in zip(self.query(Fact), rows, strict=False):  # none where they are on their way
+            for fact, row in zip(self.query(Fact), rows, strict=False):  # none while they are being mounted
                 fact.change(row.value)
             return
         with self.app.batch_update():
             await self._facts.remove_children()
             if self._facts.is_attached:
-                await self._facts.mount(*_widgets(rows))
+                await self._facts.mount(*_make_widgets(rows))
 
 
-def _bindings_of(keys: Keymap) -> BindingsMap:
-    """Bindings of the actions that also act here. They have the default keys, which Textual replaces by the user's."""
+def _make_bindings(keys: Keymap) -> BindingsMap:
+    """Returns the bindings of actions that also act here. Textual replaces their default keys by the user's keys."""
     return BindingsMap(
         Binding(keys[action_id].keys, f"act('{action_id}')", label, id=action_id, tooltip=keys[action_id].tooltip)
         for action_id, label in _ACTIONS.items()
     )
 
 
-def _widgets(rows: Sequence[FactRow]) -> Iterable[Widget]:
+def _make_widgets(rows: Sequence[FactRow]) -> Iterable[Widget]:
     width = label_width(row.label for row in rows)
     for section, members in groupby(rows, key=lambda row: row.section):
         yield Static(Content(section), classes="facts-section")

@@ -1,4 +1,4 @@
-"""Everything known of a task, as labelled texts in sections. Unknown facts are left out. Pure."""
+"""Collects the facts of a task as labelled texts in sections. Omits unknown facts. No side effects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flow_tui.redact import HIDDEN, redact
 
 _LONGEST = 20_000
 _SECRET_NAME = re.compile(r"key|token|secret|passw|passphrase|pwd$|credential|cookie|auth|dsn$", re.IGNORECASE)
-# Fields that hold identifiers and paths: a machine's id in a folder, a digest in an image, a region, a GPU's UUID.
+# Fields with identifiers and paths: a machine's id in a folder, a digest in an image, a region, a GPU's UUID.
 _IDENTIFIERS = frozenset({
     "folder", "working_dir", "path", "mount_path", "target", "code_root", "image", "region", "host", "hosts",
     "gpus", "containers", "engine", "instances", "instance_type", "instance_type_id", "instance_status", "bid_status",
@@ -30,7 +30,7 @@ _OWN_SECTION = {
 
 
 class FactRow(NamedTuple):
-    """One fact. Section and label together tell it from the others."""
+    """A fact. Its section and label together identify it."""
 
     section: str
     label: str
@@ -38,54 +38,56 @@ class FactRow(NamedTuple):
 
 
 def facts_of(task: TaskRecord, keys: Keymap, now: datetime | None = None) -> tuple[FactRow, ...]:
-    """Facts in the order they are read."""
+    """Collects the facts in the order in which they are shown."""
     moment = now or datetime.now(UTC)
     sections: dict[str, Iterator[tuple[str, str]]] = {
-        "State": _state(task),
-        "Bid": _bid(task, keys),
-        "Times": _times(task, moment),
-        "Task": _what(task),
+        "State": _state_facts(task),
+        "Bid": _bid_facts(task, keys),
+        "Times": _time_facts(task, moment),
+        "Task": _task_facts(task),
         "Endpoints": ((f"port {port}", address) for port, address in task.endpoints.items()),
         "Volumes": ((volume.name or volume.volume_id, volume.mount_path) for volume in task.volumes),
-        "Mounts": _mounts(task.config.get("data_mounts")),
-        "Environment": _environment(task.config.get("env")),
-        "Cost": _cost(task),
-        "Provider details": _plain({key: value for key, value in task.provider_metadata.items() if key not in PRICES}),
+        "Mounts": _mount_facts(task.config.get("data_mounts")),
+        "Environment": _environment_facts(task.config.get("env")),
+        "Cost": _cost_facts(task),
+        "Provider details": _table_facts(
+            {key: value for key, value in task.provider_metadata.items() if key not in PRICES}
+        ),
     }
     return tuple(
-        FactRow(section, label, _short(value)) for section, rows in sections.items() for label, value in rows if value
+        FactRow(section, label, _shorten(value)) for section, rows in sections.items() for label, value in rows if value
     )
 
 
 def masked(name: str, value: str, *, is_field: bool = False) -> str:
-    """A value as it may be shown: not at all where its name says that it is secret, else redacted.
+    """Hides the value if its name denotes a secret; otherwise redacts it.
 
-    `is_field` is for the program's own fields, some of which hold identifiers; users choose the other names.
+    `is_field` is for the program's own fields, some of which contain identifiers; users choose the other names.
     """
     if value and _SECRET_NAME.search(name):
         return HIDDEN
     return redact(value, guess=not (is_field and name in _IDENTIFIERS))
 
 
-def _state(task: TaskRecord) -> Iterator[tuple[str, str]]:
+def _state_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
     yield "state", format.state(task)
     if task.exit_code is not None:
-        yield "exit code", _exit(task.exit_code)
+        yield "exit code", _format_exit_code(task.exit_code)
     yield "message", task.message
     yield "attempt", format.attempt(task)
 
 
-def _exit(code: int) -> str:
+def _format_exit_code(code: int) -> str:
     try:
         return f"{code} ({signal.Signals(code - 128).name})" if code > 128 else str(code)
     except ValueError:
         return str(code)
 
 
-def _times(task: TaskRecord, now: datetime) -> Iterator[tuple[str, str]]:
-    yield "submitted", _local(task.created_at)
-    yield "started", _local(task.started_at)
-    yield "ended", _local(task.completed_at)
+def _time_facts(task: TaskRecord, now: datetime) -> Iterator[tuple[str, str]]:
+    yield "submitted", _format_time(task.created_at)
+    yield "started", _format_time(task.started_at)
+    yield "ended", _format_time(task.completed_at)
     if task.created_at and (task.started_at or not task.is_terminal):
         waited = (task.started_at or now) - task.created_at
         yield ("waited" if task.started_at else "waiting"), format.duration(waited.total_seconds())
@@ -96,7 +98,7 @@ def _times(task: TaskRecord, now: datetime) -> Iterator[tuple[str, str]]:
         yield "max run", format.duration(hours * 3600)
 
 
-def _what(task: TaskRecord) -> Iterator[tuple[str, str]]:
+def _task_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
     yield "name", task.name
     yield "id", task.task_id
     yield "context", task.context
@@ -111,24 +113,24 @@ def _what(task: TaskRecord) -> Iterator[tuple[str, str]]:
     yield "machines", ", ".join(task.instances)
     yield "image", masked("image", str(task.config.get("image") or ""), is_field=True)
     yield "reservation", str(task.config.get("reservation_id") or "")
-    yield from _plain({key: value for key, value in task.config.items() if key not in _OWN_SECTION})
+    yield from _table_facts({key: value for key, value in task.config.items() if key not in _OWN_SECTION})
 
 
-def _mounts(mounts: object) -> Iterator[tuple[str, str]]:
-    """By target. What is fetched from a bucket is a copy: what is written there stays on the machine."""
+def _mount_facts(mounts: object) -> Iterator[tuple[str, str]]:
+    """Yields the mounts by target. Data of a bucket is a copy: writes to it stay on the machine."""
     for mount in mounts if isinstance(mounts, list) else ():
         source = str(mount.get("source") or "")
         yield str(mount.get("target") or ""), redact(source) + (" (a copy)" if source.startswith("s3://") else "")
 
 
-def _environment(env: object) -> Iterator[tuple[str, str]]:
+def _environment_facts(env: object) -> Iterator[tuple[str, str]]:
     if isinstance(env, Mapping):
         for name, value in env.items():
             yield str(name), masked(str(name), str(value)) or "(empty)"
 
 
-def _bid(task: TaskRecord, keys: Keymap) -> Iterator[tuple[str, str]]:
-    """Where capacity is bid for, what the task's bid says and how far the price may rise."""
+def _bid_facts(task: TaskRecord, keys: Keymap) -> Iterator[tuple[str, str]]:
+    """Yields the facts of the task's bid and its margin; none without a market."""
     bid = bid_of(task)
     if bid.limit is None:
         return
@@ -142,7 +144,7 @@ def _bid(task: TaskRecord, keys: Keymap) -> Iterator[tuple[str, str]]:
     yield "now", billed + (ended if task.is_still_billed else "")
 
 
-def _cost(task: TaskRecord) -> Iterator[tuple[str, str]]:
+def _cost_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
     if task.price_usd_per_hour is None:
         yield "price", "not known now" if bid_of(task).limit is not None else "nothing is billed here"
         return
@@ -151,19 +153,19 @@ def _cost(task: TaskRecord) -> Iterator[tuple[str, str]]:
         yield "so far", f"${task.cost_usd:.2f}"
 
 
-def _plain(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The other entries that aren't empty."""
+def _table_facts(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields the entries that aren't empty."""
     for name, value in table.items():
         if value not in (None, "", [], {}, ()):
             text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
             yield str(name), masked(str(name), text, is_field=True)
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     if len(text) <= _LONGEST:
         return text
     return f"{text[:_LONGEST]}\n… and {len(text) - _LONGEST:,} more characters"
 
 
-def _local(moment: datetime | None) -> str:
+def _format_time(moment: datetime | None) -> str:
     return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

@@ -1,4 +1,4 @@
-"""The events of a task's bid and machines. They are asked for only while they are in view."""
+"""The events of a task's bid and machines. They are read only while they are in view."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EVERY_S = 15.0
 
 
 class HistoryView(Widget):
-    """Events, the last one first. Whoever shows it calls `start`, and `stop` when it goes out of view."""
+    """The events, newest first. The owner calls `start` when it shows the view, and `stop` when hiding it."""
 
     DEFAULT_CSS = """
     HistoryView { width: 1fr; height: auto; }
@@ -30,7 +30,7 @@ class HistoryView(Widget):
     events: reactive[tuple[TaskEvent, ...] | None] = reactive(None, layout=True)
     """None before the first answer."""
     problem: reactive[str] = reactive("", layout=True)
-    """Why there is nothing newer; "" while answers come."""
+    """Why the events are outdated; "" while answers arrive."""
 
     def __init__(self, ask: Ask) -> None:
         super().__init__()
@@ -38,20 +38,20 @@ class HistoryView(Widget):
         self._worker: Worker[None] | None = None
 
     def start(self) -> None:
-        """Starts to ask. Calling it twice is safe."""
+        """Starts to poll. Calling it again is safe."""
         if self._worker is None or self._worker.is_finished:
-            self._worker = self._look()
+            self._worker = self._poll()
 
     def stop(self) -> None:
-        """Stops asking; the events stay."""
+        """Stops polling. The events stay."""
         if self._worker is not None:
             self._worker.cancel()
             self._worker = None
 
     def look_again(self) -> None:
-        """Asks now, if the view is shown."""
+        """Polls now, if the view is shown."""
         if self._worker is not None:
-            self._worker = self._look()
+            self._worker = self._poll()
 
     def render(self) -> Content:
         return Content("\n").join(self._lines())
@@ -63,10 +63,10 @@ class HistoryView(Widget):
         problems = [Content.styled(escape_controls(self.problem), "$text-warning")] if self.problem else []
         if self.events is None:
             return problems or [Content.styled("asking…", "$muted")]
-        return [*problems, *map(_line, reversed(self.events))] or [Content("nothing has happened yet")]
+        return [*problems, *map(_render_event, reversed(self.events))] or [Content("nothing has happened yet")]
 
     @work(group="history", exclusive=True)
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         while True:
             try:
                 self.events = tuple(await self._ask())
@@ -76,7 +76,7 @@ class HistoryView(Widget):
             await asyncio.sleep(_EVERY_S)
 
 
-def _line(event: TaskEvent) -> Content:
+def _render_event(event: TaskEvent) -> Content:
     at = event.at.astimezone().strftime("%m-%d %H:%M:%S")
     rest = "  ".join(escape_controls(part) for part in (event.detail, event.node) if part)
     return Content.assemble((at, "$muted"), f"  {escape_controls(event.what)}", f"  {rest}" if rest else "")

@@ -1,4 +1,4 @@
-"""The form that changes a bid's limit."""
+"""The form for a new price limit of a bid."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flow_tui.dialogs.form import Form
 
 
 class LimitForm(Form[Decimal]):
-    """Asks for the most that one instance of a task may cost an hour. Nothing is called yet."""
+    """A form for the highest price of an instance of a task per hour. It returns the limit and changes nothing."""
 
     SEND: ClassVar[str] = "Continue"
     SENDING: ClassVar[str] = "…"

@@ -1,4 +1,4 @@
-"""Pure: how busy a machine is, as lines of a width. Foreign text is never markup."""
+"""Formats how busy a machine is, as lines of a width. Foreign text is never markup. No side effects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WIDE = 84
 _HOT_C, _TOO_HOT_C = 80, 90
 _FULL = 0.95
 _MUTED, _GOOD, _WARNING, _ERROR = "$muted", "$success", "$warning", "bold $error"
-# What NVIDIA's document calls those that are seen most.
+# The most frequent XIDs, described as in NVIDIA's documentation.
 _XIDS = {
     13: "exception of a program's kernel",
     31: "a program touched memory that isn't its own",
@@ -40,7 +40,7 @@ Key = tuple[int, int | None]
 
 
 class MetricsHistory:
-    """The last five minutes of a machine: `latest`, and how busy each GPU and the processors were."""
+    """The last five minutes of a machine: its `latest` sample, and how busy each GPU and the processors were."""
 
     def __init__(self) -> None:
         self.latest: MachineSample | None = None
@@ -60,21 +60,25 @@ class MetricsHistory:
 
 
 def lines_of(history: MetricsHistory, task_id: str, width: int) -> list[Content]:
-    """None is wider than `width`, which is 40 at least. Another's processes are told from those of `task_id`."""
+    """Returns lines of at most `width` cells, which is 40 at least. Highlights the processes of `task_id`."""
     sample = history.latest
     if sample is None:
         return [Content.styled("asking the machine …", _MUTED)]
-    lines = [*_gpus(sample, history, width), *_processes(sample, task_id), *_machine(sample, history, width)]
+    lines = [
+        *_gpu_lines(sample, history, width),
+        *_process_lines(sample, task_id),
+        *_machine_lines(sample, history, width),
+    ]
     return [line.truncate(width, ellipsis=True) for line in lines]
 
 
 def wrapped(problem: str, width: int) -> Iterator[Content]:
-    """Foreign text that has to be read to its end."""
+    """Yields a foreign text wrapped into lines, to show it completely."""
     for line in textwrap.wrap(escape_controls(problem), width):
         yield Content.styled(line, _WARNING)
 
 
-def _gpus(sample: MachineSample, history: MetricsHistory, width: int) -> Iterator[Content]:
+def _gpu_lines(sample: MachineSample, history: MetricsHistory, width: int) -> Iterator[Content]:
     yield from wrapped(sample.gpu_problem, width)
     if not sample.gpus:
         if not sample.gpu_problem:
@@ -84,32 +88,32 @@ def _gpus(sample: MachineSample, history: MetricsHistory, width: int) -> Iterato
     names = Counter(gpu.name for gpu in sample.gpus if gpu.mig_index is None)
     yield Content.styled(", ".join(f"{count} x {escape_controls(name)}" for name, count in names.items()), "$accent")
     for gpu in sample.gpus:
-        yield _gpu(gpu, history, width)
-        yield from _warnings(gpu)
+        yield _gpu_line(gpu, history, width)
+        yield from _warning_lines(gpu)
     yield Content()
 
 
-def _gpu(gpu: GpuSample, history: MetricsHistory, width: int) -> Content:
-    """Number, how busy and how busy it was, memory, power, temperature. What a narrow screen has no room for goes."""
-    watts = _watts(gpu, has_room=width >= _WIDE)
+def _gpu_line(gpu: GpuSample, history: MetricsHistory, width: int) -> Content:
+    """Formats number, utilization and its history, memory, power and temperature. Omits parts on a narrow screen."""
+    watts = _format_power(gpu, has_room=width >= _WIDE)
     room = max(0, width - 29 - len(watts))
     bar_width = min(16, room // 2)
     used, total = gpu.memory_used_mb, gpu.memory_total_mb
     full = used / total if used is not None and total else None
-    memory = f"{_gib(used)}/{_gib(total)}G" if total is not None else "-"
+    memory = f"{_format_gib(used)}/{_format_gib(total)}G" if total is not None else "-"
     parts = [
-        (f"{_number(gpu):<4}", ""),
-        *_busy(gpu, history, bar_width, room - bar_width),
+        (f"{_format_number(gpu):<4}", ""),
+        *_busy_parts(gpu, history, bar_width, room - bar_width),
         (f" {memory:>12}", _WARNING if full is not None and full >= _FULL else ""),
         (watts, ""),
-        (f" {gpu.temperature_c:3.0f}C" if gpu.temperature_c is not None else "", _heat(gpu.temperature_c)),
+        (f" {gpu.temperature_c:3.0f}C" if gpu.temperature_c is not None else "", _temperature_style(gpu.temperature_c)),
     ]
     return Content.assemble(*((text, style) if style else text for text, style in parts))
 
 
-def _busy(gpu: GpuSample, history: MetricsHistory, bar_width: int, spark_width: int) -> Iterator[tuple[str, str]]:
+def _busy_parts(gpu: GpuSample, history: MetricsHistory, bar_width: int, spark_width: int) -> Iterator[tuple[str, str]]:
     percent = gpu.utilization_percent
-    if gpu.mig_index is not None:  # nobody measures a slice: its name stands there instead
+    if gpu.mig_index is not None:  # the utilization of a slice isn't measured; show its name instead
         yield escape_controls(gpu.name)[: bar_width + 5].ljust(bar_width + 5), _MUTED
     else:
         yield bar(None if percent is None else percent / 100, bar_width), _GOOD
@@ -118,7 +122,7 @@ def _busy(gpu: GpuSample, history: MetricsHistory, bar_width: int, spark_width: 
     yield spark(history.busy(gpu), 100, spark_width), _MUTED
 
 
-def _warnings(gpu: GpuSample) -> Iterator[Content]:
+def _warning_lines(gpu: GpuSample) -> Iterator[Content]:
     if gpu.ecc_errors:
         plural = "error" if gpu.ecc_errors == 1 else "errors"
         yield Content.styled(f"    {gpu.ecc_errors:,} uncorrected ECC {plural} since the driver started", _ERROR)
@@ -127,21 +131,21 @@ def _warnings(gpu: GpuSample) -> Iterator[Content]:
         yield Content.styled(f"    XID {gpu.xid} in the kernel's log" + (f": {words}" if words else ""), _ERROR)
 
 
-def _processes(sample: MachineSample, task_id: str) -> Iterator[Content]:
+def _process_lines(sample: MachineSample, task_id: str) -> Iterator[Content]:
     if not sample.processes:
         return
-    numbers = {gpu.uuid: _number(gpu) for gpu in sample.gpus}
+    numbers = {gpu.uuid: _format_number(gpu) for gpu in sample.gpus}
     yield Content.styled(f"{'GPU':<4}{'PID':<9}{'USER':<11}{'MEMORY':<8}PROCESS", _MUTED)
-    for one in sorted(sample.processes, key=lambda one: -(one.memory_mb or 0)):
-        memory = f"{_gib(one.memory_mb)}G" if one.memory_mb is not None else "-"
-        user, name = escape_controls(one.user or "-")[:10], escape_controls(one.name or "-")
-        line = f"{numbers.get(one.gpu_uuid, '-'):<4}{one.pid:<9}{user:<11}{memory:<8}{name}"
-        is_ours = one.task_id == task_id
+    for process in sorted(sample.processes, key=lambda process: -(process.memory_mb or 0)):
+        memory = f"{_format_gib(process.memory_mb)}G" if process.memory_mb is not None else "-"
+        user, name = escape_controls(process.user or "-")[:10], escape_controls(process.name or "-")
+        line = f"{numbers.get(process.gpu_uuid, '-'):<4}{process.pid:<9}{user:<11}{memory:<8}{name}"
+        is_ours = process.task_id == task_id
         yield Content.styled(line, "bold") if is_ours else Content(line)
     yield Content()
 
 
-def _machine(sample: MachineSample, history: MetricsHistory, width: int) -> Iterator[Content]:
+def _machine_lines(sample: MachineSample, history: MetricsHistory, width: int) -> Iterator[Content]:
     cpus, load = sample.cpu_count, sample.load
     if load is not None:
         share = f"{load:.1f} of {cpus} CPUs" if cpus else f"{load:.1f}"
@@ -164,15 +168,15 @@ def _key(gpu: GpuSample) -> Key:
     return gpu.index, gpu.mig_index
 
 
-def _number(gpu: GpuSample) -> str:
+def _format_number(gpu: GpuSample) -> str:
     return f"{gpu.index}" if gpu.mig_index is None else f"{gpu.index}:{gpu.mig_index}"
 
 
-def _gib(mib: float | None) -> str:
+def _format_gib(mib: float | None) -> str:
     return "-" if mib is None else f"{mib / 1024:.1f}"
 
 
-def _watts(gpu: GpuSample, *, has_room: bool) -> str:
+def _format_power(gpu: GpuSample, *, has_room: bool) -> str:
     used = "" if gpu.power_w is None else f"{gpu.power_w:.0f}W"
     if not has_room:
         return f"{used:>6}"
@@ -180,7 +184,7 @@ def _watts(gpu: GpuSample, *, has_room: bool) -> str:
     return f"{used + most:>14}"
 
 
-def _heat(celsius: float | None) -> str:
+def _temperature_style(celsius: float | None) -> str:
     if celsius is None or celsius < _HOT_C:
         return ""
     return _ERROR if celsius >= _TOO_HOT_C else _WARNING

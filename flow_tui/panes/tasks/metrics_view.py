@@ -1,4 +1,4 @@
-"""How busy a task's machine is. It is measured only while the view is shown."""
+"""A view of how busy a task's machine is. It is measured only while the view is shown."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from flow_core.models.task import TaskRecord
 from flow_tui.panes.tasks.metrics_text import MetricsHistory, lines_of, wrapped
 
 Look = Callable[[int], AsyncGenerator[MachineSample, None]]
-"""From a node's number to samples of its machine."""
+"""Takes the number of a node and yields samples of its machine."""
 _AGAIN_S = 5.0
 
 
 class MetricsView(Widget):
-    """One node of a task at a time. Whoever shows it calls `start`, and `stop` when it goes out of view."""
+    """The metrics of one node of a task. The owner calls `start` when it shows the view, and `stop` when hiding it."""
 
     DEFAULT_CSS = """
     MetricsView { width: 1fr; height: auto; }
@@ -32,13 +32,13 @@ class MetricsView(Widget):
 
     node: reactive[int] = reactive(0, layout=True)
     problem: reactive[str] = reactive("", layout=True)
-    """Why there is nothing newer; "" while samples come."""
+    """Why the samples are outdated; "" while samples arrive."""
 
     def __init__(self, look: Look, task: TaskRecord) -> None:
         super().__init__()
         self.nodes = task.num_instances
         self.history = MetricsHistory()
-        self._look = look
+        self._open_samples = look
         self._task_id = task.task_id
         self._ended = asyncio.Event()
         self._worker: Worker[None] | None = None
@@ -50,22 +50,22 @@ class MetricsView(Widget):
         return self._worker is not None and not self._worker.is_finished
 
     def start(self) -> None:
-        """Starts to measure. Calling it twice is safe."""
+        """Starts to measure. Calling it again is safe."""
         if not self.is_sampling:
             self._worker = self._sample(self.node)
 
     def stop(self) -> None:
-        """Stops measuring; the last samples stay."""
+        """Stops measuring. The last samples stay."""
         if self._worker is not None:
             self._worker.cancel()
             self._worker = None
 
     def end(self) -> None:
-        """The task has ended: a lost connection is not opened again."""
+        """Notes that the task has ended: a lost connection is not opened again."""
         self._ended.set()
 
     def show_node(self, node: int) -> None:
-        """Shows another node, without the samples of the last one."""
+        """Shows another node, and drops the samples of the last one."""
         if node != self.node:
             self.node, self.history, self.problem = node, MetricsHistory(), ""
             self._worker = self._sample(node)
@@ -83,10 +83,10 @@ class MetricsView(Widget):
 
     @work(group="sample", exclusive=True)
     async def _sample(self, node: int) -> None:
-        """Continues after a lost connection, with a new attempt, and when a waiting task starts to run."""
+        """Reads samples, also after a lost connection, with a new attempt, and once a waiting task starts to run."""
         while True:
             try:
-                async with aclosing(self._look(node)) as samples:
+                async with aclosing(self._open_samples(node)) as samples:
                     async for sample in samples:
                         self.history.add(sample)
                         self.problem = ""
@@ -100,6 +100,8 @@ class MetricsView(Widget):
             with suppress(TimeoutError):
                 async with asyncio.timeout(_AGAIN_S):
                     await self._ended.wait()
-                    seen = self.history.latest is not None
-                    self.problem = "the task has ended; this is how it was last" if seen else "the task has ended"
+                    has_samples = self.history.latest is not None
+                    self.problem = (
+                        "the task has ended; this is how it was last" if has_samples else "the task has ended"
+                    )
                     return

@@ -25,8 +25,8 @@ def _state(task: TaskRecord) -> Cell:
     return Cell(format.state(task), f"status-{task.status.value}")
 
 
-def _billed(task: TaskRecord) -> Cell:
-    """With a mark where the command has ended and the machines cost on."""
+def _billed_cell(task: TaskRecord) -> Cell:
+    """Formats the billed price, with a mark if the command has ended and the machines are still billed."""
     text = format.price(task.billed_usd_per_hour)
     return Cell(f"!{text}", "bold warning") if task.is_still_billed else Cell(text)
 
@@ -40,7 +40,7 @@ def _created(task: TaskRecord) -> float:
 
 
 class TasksPane(TablePane[TaskRecord]):
-    """Tasks, last submitted first until sorted."""
+    """The tasks, last submitted first by default."""
 
     NOUN = "tasks"
     TITLE = "Tasks"
@@ -63,7 +63,7 @@ class TasksPane(TablePane[TaskRecord]):
         services.selection.serve_requests(self._move_to_requested)
 
     def show_fleet(self) -> None:
-        """Nothing is shown before some context has answered or failed."""
+        """Shows the tasks of the fleet once some context has answered or failed."""
         fleet = self.services.fleet
         if not fleet.has_read("tasks"):
             return
@@ -82,8 +82,8 @@ class TasksPane(TablePane[TaskRecord]):
         super().show(rows, stale=stale, problem=problem)
 
     def columns(self) -> Sequence[Column[TaskRecord]]:
-        """What tasks cost only where something costs anything."""
-        billed = Column[TaskRecord]("billed", "$/H", _billed, width=8, align="right", priority=8)
+        """Returns the columns. Includes the price only if some task has one."""
+        billed = Column[TaskRecord]("billed", "$/H", _billed_cell, width=8, align="right", priority=8)
         return (
             Column("name", "NAME", lambda task: task.name, min_width=12, max_width=26, priority=9),
             *self.context_column(lambda task: task.context, priority=4),
@@ -124,9 +124,9 @@ class TasksPane(TablePane[TaskRecord]):
         }
 
     def _move_to_requested(self) -> None:
-        """At once where the task is listed, else once it is."""
+        """Moves the cursor to the requested task if the task is listed. Otherwise, `show_fleet` does so later."""
         selection = self.services.selection
-        if selection.requested in {task.key for task in self._all}:
+        if selection.requested in {task.key for task in self._all_rows}:
             self.step_back()
             self.table.move_to(selection.requested)
             selection.requested = None

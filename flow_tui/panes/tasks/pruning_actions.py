@@ -1,4 +1,4 @@
-"""Prunes ended tasks: asks which ones, shows what would go, and asks again."""
+"""Prunes ended tasks: asks which tasks, shows what would be removed, and asks for confirmation."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ async def prune(pane: TablePane[TaskRecord]) -> None:
         plan = await services.ask(form)
         if plan is None:
             return
-        if await services.ask(_question(services, plan)):
+        if await services.ask(_make_dialog(services, plan)):
             await _prune(services, plan)
             return
-        filled = dict(form.draft)  # back to what was typed, to name a task or to leave
+        filled = dict(form.draft)  # reopens the form with its values, to name a task or to close it
 
 
 async def _plan(
     services: Services, context: str, days: float | None, keep: int | None, named: Sequence[str]
 ) -> PruningPlan:
-    task_ids = [_id_of(services, context, one) for one in named]
+    task_ids = [_find_task_id(services, context, name) for name in named]
     with services.prompts.foreground(context):
         return await services.fleet.flow(context).plan_pruning(days, keep, task_ids)
 
@@ -42,24 +42,24 @@ async def _prune(services: Services, plan: PruningPlan) -> None:
     with services.prompts.foreground(plan.context):
         result = await services.fleet.flow(plan.context).prune_tasks(plan)
     services.fleet.refresh(plan.context)
-    services.notify(f"pruned {_tasks(len(result.pruned))}, {format.disk_size(result.size_bytes)}")
-    _say_what_stayed(services, result)
+    services.notify(f"pruned {_format_count(len(result.pruned))}, {format.disk_size(result.size_bytes)}")
+    _notify_refused(services, result)
 
 
-def _say_what_stayed(services: Services, result: PruningResult) -> None:
+def _notify_refused(services: Services, result: PruningResult) -> None:
     for task_id, why in result.refused.items():
         more = f" ({len(result.refused) - 1} more stay too)" if len(result.refused) > 1 else ""
         services.notify(f"{task_id} stays: {why}{more}", severity="warning")
         return
 
 
-def _question(services: Services, plan: PruningPlan) -> Confirm:
+def _make_dialog(services: Services, plan: PruningPlan) -> Confirm:
     facet = services.fleet.flow(plan.context).provider.pruning
-    count = _tasks(len(plan.tasks))
+    count = _format_count(len(plan.tasks))
     made = [task for task in plan.tasks if task.made_files]
     return Confirm(
         f"Prune {count} of {plan.context}?",
-        _facts(plan),
+        _describe_plan(plan),
         call="" if facet is None else facet.describe(plan),
         loses="their logs and records" + (", and the files that the named ones made" if made else ""),
         keeps="every volume, every other task, and the idempotency keys: nothing runs twice",
@@ -68,23 +68,25 @@ def _question(services: Services, plan: PruningPlan) -> Confirm:
     )
 
 
-def _id_of(services: Services, context: str, wanted: str) -> str:
-    """Of a task that is listed, by its id or name. Raises ConfigError."""
+def _find_task_id(services: Services, context: str, id_or_name: str) -> str:
+    """Returns the id of a listed task with this id or name. Raises ConfigError."""
     tasks = [task for task in services.fleet.tasks if task.context == context]
-    found = [task.task_id for task in tasks if wanted in (task.task_id, task.name)]
+    found = [task.task_id for task in tasks if id_or_name in (task.task_id, task.name)]
     if len(found) != 1:
-        how_many = f"{len(found)} tasks are called {wanted}: give an id" if found else f"no task is called {wanted}"
+        how_many = (
+            f"{len(found)} tasks are called {id_or_name}: give an id" if found else f"no task is called {id_or_name}"
+        )
         raise ConfigError(f"task_ids: {how_many}", field="task_ids")
     return found[0]
 
 
-def _facts(plan: PruningPlan) -> list[str]:
-    facts = [f"{_tasks(len(plan.tasks))}, {format.disk_size(plan.size_bytes)} on disk"]
+def _describe_plan(plan: PruningPlan) -> list[str]:
+    facts = [f"{_format_count(len(plan.tasks))}, {format.disk_size(plan.size_bytes)} on disk"]
     if (oldest := plan.oldest) is not None:
         day = oldest.ended_at.strftime("%Y-%m-%d")
         facts.append(f"The oldest is {oldest.name}: it ended {format.age(oldest.ended_at)} ago, on {day} (UTC).")
     if made := [task for task in plan.tasks if task.made_files]:
-        facts.append(f"You named {_tasks(len(made))} with files that they made:\n{list_tasks(made)}")
+        facts.append(f"You named {_format_count(len(made))} with files that they made:\n{list_tasks(made)}")
     if plan.kept:
         facts.append(f"Kept, because they hold files that they made:\n{list_tasks(plan.kept)}")
         facts.append("Go back to name those of them that may go.")
@@ -92,5 +94,5 @@ def _facts(plan: PruningPlan) -> list[str]:
     return facts
 
 
-def _tasks(count: int) -> str:
+def _format_count(count: int) -> str:
     return f"{count:,} task{'' if count == 1 else 's'}"

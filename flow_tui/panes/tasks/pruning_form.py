@@ -1,4 +1,4 @@
-"""The form that says which ended tasks are to be pruned."""
+"""The form that selects the ended tasks to prune."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from flow_tui.dialogs.field import ChoiceInput, Field, LineInput
 from flow_tui.dialogs.form import Form
 
 Plan = Callable[[str, float | None, int | None, Sequence[str]], Awaitable[PruningPlan]]
-"""(context name, days, how many stay, ids or names) -> what would go; raises FlowError."""
+"""(context name, days, how many to keep, ids or names) -> the plan; raises FlowError."""
 
 _SHOWN_MAX = 8
 
 
 class PruningForm(Form[PruningPlan]):
-    """Asks for an age, a number and names; answers what would go, and None when closed. Nothing is removed yet."""
+    """A form for an age, a number and names. It answers a plan and removes nothing; None if the user closes it."""
 
     SEND: ClassVar[str] = "Continue"
     SENDING: ClassVar[str] = "looking at the tasks…"
@@ -41,30 +41,36 @@ class PruningForm(Form[PruningPlan]):
 
     async def send(self, entered: Mapping[str, str]) -> PruningPlan:
         self.draft = dict(entered)
-        days, keep, named = _days(entered["days"]), _count(entered["keep"]), entered["named"].replace(",", " ").split()
+        days, keep, named = (
+            _parse_days(entered["days"]),
+            _parse_count(entered["keep"]),
+            entered["named"].replace(",", " ").split(),
+        )
         if days is None and keep is None and not named:
             raise ConfigError("older_than_days: give an age, a number or names", field="older_than_days")
         plan = await self._plan(entered["context"], days, keep, named)
         if not plan.tasks:
-            raise FlowError(_nothing(plan))
+            raise FlowError(_explain_empty_plan(plan))
         return plan
 
 
 def list_tasks(tasks: Sequence[PrunableTask]) -> str:
-    """One line for each, with the files that it made; the first ones of many."""
-    lines = [f"  {task.name}  {task.task_id}  {format.disk_size(task.size_bytes)}{_made(task)}" for task in tasks]
+    """Lists the first tasks, one a line, with the files that each task made."""
+    lines = [
+        f"  {task.name}  {task.task_id}  {format.disk_size(task.size_bytes)}{_describe_files(task)}" for task in tasks
+    ]
     more = len(lines) - _SHOWN_MAX
     return "\n".join(lines[:_SHOWN_MAX] + ([f"  and {more} more"] if more > 0 else []))
 
 
-def _made(task: PrunableTask) -> str:
+def _describe_files(task: PrunableTask) -> str:
     more = len(task.made_files) - 3
     return (
         (": " + ", ".join(task.made_files[:3]) + (f" and {more} more" if more > 0 else "")) if task.made_files else ""
     )
 
 
-def _nothing(plan: PruningPlan) -> str:
+def _explain_empty_plan(plan: PruningPlan) -> str:
     if plan.kept:
         return f"These hold files that they made. Name those that may go:\n{list_tasks(plan.kept)}"
     for task_id, why in plan.refused.items():
@@ -72,18 +78,18 @@ def _nothing(plan: PruningPlan) -> str:
     return f"No ended task of {plan.context} meets this."
 
 
-def _days(text: str) -> float | None:
-    if not (wanted := text.strip().removesuffix("d").strip()):
+def _parse_days(text: str) -> float | None:
+    if not (number := text.strip().removesuffix("d").strip()):
         return None
     try:
-        return float(wanted)
+        return float(number)
     except ValueError:
         raise ConfigError("older_than_days: write a number of days, such as 30", field="older_than_days") from None
 
 
-def _count(text: str) -> int | None:
-    if not (wanted := text.strip()):
+def _parse_count(text: str) -> int | None:
+    if not (number := text.strip()):
         return None
-    if not (wanted.isascii() and wanted.isdecimal()):
+    if not (number.isascii() and number.isdecimal()):
         raise ConfigError("keep_last: write a number, such as 100", field="keep_last")
-    return int(wanted)
+    return int(number)

@@ -23,14 +23,14 @@ from flow_tui.dialogs.field import LineInput
 from flow_tui.widgets.workers import start_worker
 
 RunCommand = Callable[[str, Sequence[NodeResult], Callable[[NodeResult], None]], Awaitable[None]]
-"""(command, a run for each node, what to call when one has news) -> None; raises FlowError."""
+"""(command, a result for each node, a callback for each changed result) -> None; raises FlowError."""
 
 _FRAME_S = 0.25
 _MOST_LINES = 400
 
 
 class RunOnNodes(Dialog[None]):
-    """Asks for a command line again and again; the output stays until the next one. esc stops it, then closes."""
+    """A dialog that runs command lines, one after another. Esc stops the command; without a command, it closes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Close", id="everywhere.close", tooltip="Stop the command; then, back"),
@@ -46,9 +46,9 @@ class RunOnNodes(Dialog[None]):
             f"A command on {where} of {name}", (("enter", "run"), ("↑ ↓ pgup pgdn", "scroll"), ("esc", "stop, close"))
         )
         self._node_count = nodes
-        self._run_everywhere = run
+        self._run_command = run
         self._runs: dict[int, NodeResult] = {}
-        self._news: set[int] = set()
+        self._changed_nodes: set[int] = set()
         self._frame: Timer | None = None
         self._worker: Worker[None] | None = None
         self._outputs = tuple(Static(classes="node-output", id=f"node-{node}") for node in range(nodes))
@@ -70,7 +70,7 @@ class RunOnNodes(Dialog[None]):
         return self._worker is not None and not self._worker.is_finished
 
     @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
+    def _start_command(self, event: Input.Submitted) -> None:
         event.stop()
         command = event.value.strip()
         if not command or self.is_busy:
@@ -82,40 +82,40 @@ class RunOnNodes(Dialog[None]):
 
     async def _carry_out(self, command: str) -> None:
         try:
-            await self._run_everywhere(command, list(self._runs.values()), self._changed)
+            await self._run_command(command, list(self._runs.values()), self._changed)
         except FlowError as error:
-            if not any(run.problem for run in self._runs.values()):  # else it stands with the nodes
-                self._refused(str(error))
+            if not any(run.problem for run in self._runs.values()):  # otherwise each node shows its error
+                self._show_refusal(str(error))
                 return
         finally:
             self._draw(list(self._runs))
 
-    def _refused(self, why: str) -> None:
+    def _show_refusal(self, why: str) -> None:
         for node in self._runs:
             self._outputs[node].update("")
         self._runs = {}
-        self._say(why)
+        self._show_status(why)
 
     def _changed(self, run: NodeResult) -> None:
-        """Collects many pieces of output into one frame."""
-        self._news.add(run.node)
+        """Collects several pieces of output into one frame."""
+        self._changed_nodes.add(run.node)
         if self._frame is None:
-            self._frame = self.set_timer(_FRAME_S, self._draw_news)
+            self._frame = self.set_timer(_FRAME_S, self._draw_changes)
 
-    def _draw_news(self) -> None:
+    def _draw_changes(self) -> None:
         self._frame = None
-        news, self._news = self._news, set()
+        news, self._changed_nodes = self._changed_nodes, set()
         self._draw(news)
 
     def _draw(self, nodes: Iterable[int]) -> None:
         if not self.is_attached:
             return
         for node in nodes:
-            self._outputs[node].update(_shown(self._runs[node]))
+            self._outputs[node].update(_render_result(self._runs[node]))
         if self._runs:
-            self._say(_standing(self._runs.values()))
+            self._show_status(_summarize_results(self._runs.values()))
 
-    def _say(self, text: str) -> None:
+    def _show_status(self, text: str) -> None:
         self._status.update(text)
 
     def action_leave(self) -> None:
@@ -131,11 +131,11 @@ class RunOnNodes(Dialog[None]):
         self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
 
 
-def _shown(run: NodeResult) -> Content:
-    """Renders the output as a terminal would show each line. It can't control the user's terminal."""
+def _render_result(run: NodeResult) -> Content:
+    """Renders the output as a terminal would show each line, without control of the user's terminal."""
     lines = run.output.decode("utf-8", "replace").removesuffix("\n").split("\n")
     text = "\n".join(plain(line) for line in lines[-_MOST_LINES:])
-    parts = [Content.styled(f"node {run.node}  ", "bold"), _end_of(run)]
+    parts = [Content.styled(f"node {run.node}  ", "bold"), _render_end(run)]
     if run.cut_bytes or len(lines) > _MOST_LINES:
         parts.append(Content.styled(f"  the last {min(len(lines), _MOST_LINES)} lines", "$muted"))
     if text:
@@ -143,7 +143,7 @@ def _shown(run: NodeResult) -> Content:
     return Content.assemble(*parts)
 
 
-def _end_of(run: NodeResult) -> Content:
+def _render_end(run: NodeResult) -> Content:
     took = format.duration(run.took_s)
     if run.problem:
         return Content.styled(plain(run.problem), "$error")
@@ -154,14 +154,14 @@ def _end_of(run: NodeResult) -> Content:
     return Content.styled("running" if run.has_begun else "waiting", "$muted")
 
 
-def _standing(runs: Iterable[NodeResult]) -> str:
+def _summarize_results(runs: Iterable[NodeResult]) -> str:
     ends = {"done": 0, "exit code not 0": 0, "failed": 0, "stopped": 0, "running": 0, "waiting": 0}
     for run in runs:
-        ends[_word_of(run)] += 1
+        ends[_describe_result(run)] += 1
     return "  ".join(f"{count} {word}" for word, count in ends.items() if count)
 
 
-def _word_of(run: NodeResult) -> str:
+def _describe_result(run: NodeResult) -> str:
     if run.problem:
         return "failed"
     if run.exit_code is not None:

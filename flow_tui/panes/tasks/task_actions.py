@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 _HISTORY_S = 30.0
 _RUN_ON_NODES_S = 600.0
 _IN_A_PANE = frozenset({"tasks.logs", "tasks.shell"})
-_SSH = "for a terminal of its own"  # stands beside the choice; the command itself is asked for once it is chosen
+_SSH = "for a terminal of its own"  # the note of the choice; the command is requested once it is chosen
 TasksTable = TablePane[TaskRecord]
 
 
 def open_detail(pane: TasksTable, *, metrics: bool = False) -> None:
-    """Opens the detail of the selected task, and hands it the news of the task until it has closed."""
+    """Opens the detail of the selected task, and passes new records of the task to it until it closes."""
     task, services = pane.selected, pane.services
     if task is None:
         return
@@ -41,27 +41,27 @@ def open_detail(pane: TasksTable, *, metrics: bool = False) -> None:
         task,
         services.keys,
         look=partial(flow.task_metrics, task.task_id),
-        ask=partial(_history, services, task) if services.fleet.has_market(task.context) else None,
+        ask=partial(_fetch_history, services, task) if services.fleet.has_market(task.context) else None,
         act=lambda action_id: _act_from_detail(pane, detail, action_id),
         metrics=metrics,
         read_only=services.is_read_only,
     )
 
-    def show_news(_: frozenset[str]) -> None:
-        if (news := services.fleet.task(detail.task_key)) is not None:
-            detail.update(news)
+    def show_changes(_: frozenset[str]) -> None:
+        if (record := services.fleet.task(detail.task_key)) is not None:
+            detail.update(record)
 
-    def closed(action_id: str | None) -> None:
-        forget()
+    def on_closed(action_id: str | None) -> None:
+        unsubscribe()
         if action_id is not None:
             services.workspace.act(action_id)
 
-    forget = services.fleet.subscribe(show_news)
-    services.open(detail, closed)
+    unsubscribe = services.fleet.subscribe(show_changes)
+    services.open(detail, on_closed)
 
 
 def _act_from_detail(pane: TasksTable, detail: TaskDetail, action_id: str) -> None:
-    """Carries out an action on the task of the detail, wherever the cursor is by now."""
+    """Carries out an action on the task of the detail, even if the cursor is on another task now."""
     workspace = pane.services.workspace
     if not pane.table.move_to(detail.task_key):
         pane.services.notify("This task is no longer listed, or the filter hides it.", severity="warning")
@@ -71,7 +71,7 @@ def _act_from_detail(pane: TasksTable, detail: TaskDetail, action_id: str) -> No
         workspace.act(action_id)
 
 
-async def _history(services: Services, task: TaskRecord) -> list[TaskEvent]:
+async def _fetch_history(services: Services, task: TaskRecord) -> list[TaskEvent]:
     try:
         async with services.fleet.deadline(task.context, _HISTORY_S):
             return await services.fleet.flow(task.context).task_history(task.task_id)

@@ -1,4 +1,4 @@
-"""The volumes pane: storage of every context, and who uses it."""
+"""The volumes pane: the volumes of every context, and the tasks that use them."""
 
 from __future__ import annotations
 

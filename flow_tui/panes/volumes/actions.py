@@ -23,12 +23,12 @@ Check = Callable[["VolumesTable", "Volume"], str | None]
 
 
 def users_of(volume: Volume, name_of: Callable[[tuple[str, str]], str | None]) -> str:
-    """The tasks that hold a volume. `name_of` returns a task's name by (context, id), None where it isn't listed."""
+    """Returns the tasks that use a volume. `name_of` returns a task's name by (context, id); None if it is unknown."""
     return ", ".join(name_of((volume.context, task_id)) or task_id for task_id in volume.attached_to)
 
 
 def _for_volume(check: Check = lambda pane, volume: None) -> Callable[[VolumesTable], str | None]:
-    """The reason of `check` for the selected volume; another one where no volume is selected."""
+    """Returns a `disabled_reason` that checks that a volume is selected, and calls `check` with it."""
 
     def disabled_reason(pane: VolumesTable) -> str | None:
         volume = pane.selected
@@ -39,13 +39,13 @@ def _for_volume(check: Check = lambda pane, volume: None) -> Callable[[VolumesTa
     return disabled_reason
 
 
-def _has_open_task(pane: VolumesTable, volume: Volume) -> str | None:
+def _check_open_task(pane: VolumesTable, volume: Volume) -> str | None:
     if any(task.context == volume.context and not task.is_terminal for task in pane.services.fleet.tasks):
         return None
     return f"no unfinished task in {volume.context} could take {volume.name}"
 
 
-def _unused(pane: VolumesTable, volume: Volume) -> str | None:
+def _check_unused(pane: VolumesTable, volume: Volume) -> str | None:
     if not volume.attached_to:
         return None
     fleet = pane.services.fleet
@@ -53,12 +53,12 @@ def _unused(pane: VolumesTable, volume: Volume) -> str | None:
     return f"{volume.name} is in use by {users}; end that first"
 
 
-def _used(_: VolumesTable, volume: Volume) -> str | None:
+def _check_used(_: VolumesTable, volume: Volume) -> str | None:
     return None if volume.attached_to else f"no task uses {volume.name}"
 
 
-def _go_to_user(pane: VolumesTable) -> None:
-    """The tasks pane, with the cursor on the first task that holds the volume."""
+def _show_user(pane: VolumesTable) -> None:
+    """Opens the tasks pane with the cursor on the first task that uses the volume."""
     if (volume := pane.selected) is not None and volume.attached_to:
         pane.services.selection.request((volume.context, volume.attached_to[0]))
         pane.services.workspace.bring_to_front("tasks")
@@ -86,7 +86,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "attach",
         "Attach this volume to a task",
         lazy(lambda: volume_actions.attach),
-        _for_volume(_has_open_task),
+        _for_volume(_check_open_task),
         in_footer=True,
         changes=True,
     ),
@@ -96,7 +96,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "delete",
         "Destroy this volume and its data; asks first",
         lazy(lambda: volume_actions.delete),
-        _for_volume(_unused),
+        _for_volume(_check_unused),
         in_footer=True,
         changes=True,
     ),
@@ -105,8 +105,8 @@ ACTIONS: tuple[Action[Any], ...] = (
         "u,enter",
         "used by",
         "The tasks that hold this volume",
-        _go_to_user,
-        _for_volume(_used),
+        _show_user,
+        _for_volume(_check_used),
         in_footer=True,
     ),
     VolumeAction("volumes.copy", "y", "copy", "Copy the volume's id", _copy_id, _for_volume()),

@@ -16,15 +16,15 @@ from flow_tui.dialogs.field import Field, LineInput, PickList
 from flow_tui.dialogs.form import Form
 
 Attach = Callable[[TaskRecord, str | None], Awaitable[str]]
-"""(task, mount path or None for the provider's own) -> the path it is found at."""
+"""(task, mount path or None for the provider's default) -> the mount path."""
 
 
 ConfirmAttach = Callable[[TaskRecord, str | None], Awaitable[None]]
-"""The same; raises FlowError when the user doesn't want it after all."""
+"""(task, mount path or None); raises FlowError if the user refuses."""
 
 
 class AttachForm(Form[str]):
-    """Asks which of the unfinished tasks gets the volume, and where; the path once attached, None when closed."""
+    """A form for the task that gets the volume, and the path. It attaches and answers the path; None if closed."""
 
     SEND: ClassVar[str] = "Attach"
     SENDING: ClassVar[str] = "attaching…"
@@ -36,7 +36,7 @@ class AttachForm(Form[str]):
         super().__init__(f"Attach {volume}")
         self._volume = volume
         self._tasks = {str(number): task for number, task in enumerate(tasks)}
-        self._give = attach
+        self._attach_volume = attach
         self._confirm = confirm
 
     def body(self) -> Iterable[Widget]:
@@ -45,7 +45,7 @@ class AttachForm(Form[str]):
         yield from self.fields()
 
     def fields(self) -> Iterable[Field]:
-        rows = [(key, _row(task)) for key, task in self._tasks.items()]
+        rows = [(key, _format_task(task)) for key, task in self._tasks.items()]
         yield Field("task", "task", PickList(rows))
         yield Field("mount_path", "path", LineInput("", placeholder=f"/volumes/{self._volume} when empty"))
 
@@ -54,7 +54,7 @@ class AttachForm(Form[str]):
             await self._confirm(*await self._read(entered))
 
     async def send(self, entered: Mapping[str, str]) -> str:
-        return await self._give(*await self._read(entered))
+        return await self._attach_volume(*await self._read(entered))
 
     async def _read(self, entered: Mapping[str, str]) -> tuple[TaskRecord, str | None]:
         task = self._tasks.get(entered["task"])
@@ -66,7 +66,7 @@ class AttachForm(Form[str]):
         return task, path
 
 
-def _row(task: TaskRecord) -> str:
+def _format_task(task: TaskRecord) -> str:
     return f"{format.state(task)}  {task.name}  {task.task_id}"
 
 

@@ -1,4 +1,4 @@
-"""The volumes pane: storage of every context, and who uses it."""
+"""The volumes pane: the volumes of every context, and the tasks that use them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flow_tui.widgets.columns import Cell, Column
 
 
 class VolumesPane(TablePane[Volume]):
-    """Volumes, newest first until sorted."""
+    """The volumes, newest first by default."""
 
     NOUN = "volumes"
     TITLE = "Volumes"
@@ -51,7 +51,7 @@ class VolumesPane(TablePane[Volume]):
             *self.context_column(lambda volume: volume.context, priority=4),
             Column("type", "TYPE", lambda volume: volume.interface, width=5, priority=4),
             Column("size", "SIZE", lambda volume: format.size(volume.size_gb), width=6, align="right", priority=8),
-            Column("users", "ATTACHED TO", self._users, min_width=11, max_width=30, priority=7),
+            Column("users", "ATTACHED TO", self._users_cell, min_width=11, max_width=30, priority=7),
             Column("age", "AGE", lambda volume: format.age(volume.created_at), width=7, align="right", priority=2),
             Column("region", "REGION", lambda volume: volume.region, min_width=8, max_width=18, priority=1),
         )
@@ -73,5 +73,5 @@ class VolumesPane(TablePane[Volume]):
             "users": users_of(row, self._task_names.get).lower(),
         }
 
-    def _users(self, volume: Volume) -> Cell:
+    def _users_cell(self, volume: Volume) -> Cell:
         return Cell(users_of(volume, self._task_names.get)) if volume.attached_to else Cell("free", "muted")

@@ -1,4 +1,4 @@
-"""Carries out the actions on volumes that need a form or ask first."""
+"""Carries out the actions on volumes that need a form or a confirmation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def create(pane: TablePane[Volume]) -> None:
 
     async def send(context: str, size_gb: int, name: str, interface: str) -> Volume:
         with services.prompts.foreground(context):
-            return await services.fleet.flow(context).create_volume(size_gb, name or None, _interface(interface))
+            return await services.fleet.flow(context).create_volume(size_gb, name or None, _parse_interface(interface))
 
     form = VolumeForm(services.fleet.names, send, confirm=partial(_confirm_create, services))
     volume = await services.ask(form)
@@ -69,14 +69,14 @@ async def delete(pane: TablePane[Volume]) -> None:
 
 
 async def _confirm_create(services: Services, context: str, size_gb: int, name: str, interface: str) -> None:
-    """Asks first where capacity has a price: storage has one, too."""
+    """Asks first if the context has a market, because its storage has a price, too."""
     volumes = services.fleet.flow(context).provider.volumes
     if volumes is None or not services.fleet.has_market(context):
         return
     question = Confirm(
         f"Create volume {name}?" if name else "Create a volume?",
         [f"{context}  {interface}  {format.size(size_gb)}"],
-        call=volumes.describe_create(size_gb, name or None, _interface(interface)),
+        call=volumes.describe_create(size_gb, name or None, _parse_interface(interface)),
         costs=f"{format.size(size_gb)} of storage, billed by its size until you delete the volume",
         agree="Create the volume",
     )
@@ -85,7 +85,7 @@ async def _confirm_create(services: Services, context: str, size_gb: int, name: 
 
 
 async def _confirm_attach(services: Services, volume: Volume, task: TaskRecord, path: str | None) -> None:
-    """Asks first where machines are bid for: the task has to give them back to get a volume."""
+    """Asks first if the context has a market, because the task must give its machines back to get a volume."""
     volumes = services.fleet.flow(volume.context).provider.volumes
     if volumes is None or not services.fleet.has_market(volume.context):
         return
@@ -103,5 +103,5 @@ async def _confirm_attach(services: Services, volume: Volume, task: TaskRecord, 
         raise FlowError("Nothing was attached.")
 
 
-def _interface(interface: str) -> VolumeInterface:
+def _parse_interface(interface: str) -> VolumeInterface:
     return "file" if interface == "file" else "block"

@@ -18,11 +18,11 @@ Create = Callable[[str, int, str, str], Awaitable[Volume]]
 
 _TYPES = {"block (one task)": "block", "file (many tasks)": "file"}
 ConfirmCreate = Callable[[str, int, str, str], Awaitable[None]]
-"""The same; raises FlowError when the user doesn't want it after all."""
+"""(context name, size in GB, name, interface); raises FlowError if the user refuses."""
 
 
 class VolumeForm(Form[Volume]):
-    """Asks for the properties of a volume and creates it; None when closed."""
+    """A form for the properties of a volume. It creates and answers the volume; None if the user closes it."""
 
     SEND: ClassVar[str] = "Create"
     SENDING: ClassVar[str] = "creating…"
@@ -51,7 +51,7 @@ class VolumeForm(Form[Volume]):
         filled = self._filled.get
         yield Field("name", "name", LineInput(filled("name", ""), placeholder="a-z, 0-9 and -"))
         yield Field("size_gb", "size GB", LineInput(filled("size_gb", "10"), placeholder="100"))
-        yield Field("interface", "type", ChoiceInput(tuple(_TYPES), _shown(filled("interface", ""))))
+        yield Field("interface", "type", ChoiceInput(tuple(_TYPES), _find_type_text(filled("interface", ""))))
         yield Field("context", "context", ChoiceInput(self._contexts, filled("context", "")))
 
     async def confirm(self, entered: Mapping[str, str]) -> None:
@@ -64,15 +64,15 @@ class VolumeForm(Form[Volume]):
     async def _read(self, entered: Mapping[str, str]) -> tuple[str, int, str, str]:
         if not entered["context"]:
             raise ConfigError("no context is configured", field="context")
-        name, size_gb = await asyncio.to_thread(_checked, entered)
+        name, size_gb = await asyncio.to_thread(_parse_fields, entered)
         return entered["context"], size_gb, name, _TYPES[entered["interface"]]
 
 
-def _shown(interface: str) -> str:
+def _find_type_text(interface: str) -> str:
     return next((text for text, kind in _TYPES.items() if kind == interface), "")
 
 
-def _checked(entered: Mapping[str, str]) -> tuple[str, int]:
+def _parse_fields(entered: Mapping[str, str]) -> tuple[str, int]:
     from flow_core.models.task_config import VolumeSpec  # deferred: loads pydantic
 
     name, size_gb = entered["name"].strip(), parse_size_gb(entered["size_gb"])

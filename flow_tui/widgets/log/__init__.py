@@ -1,4 +1,4 @@
-"""A log on screen: `LogView`, and the parts that it is composed of."""
+"""The widget of a log: `LogView`, and the parts that it is composed of."""
 
 from flow_tui.widgets.log.view import LogView
 

@@ -1,4 +1,4 @@
-"""Follows the file of an open log: new bytes, its end, and the number of its lines."""
+"""Follows the file of an open log: its new bytes, its completion and its number of lines."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _GROUPS = ("follow", "completion", "count")
 
 
 class LogFollower:
-    """Runs its workers in `view`, and rests while the view is out of sight. One log at a time.
+    """A follower of one log at a time. It runs its workers in `view`, and pauses them while the view is hidden.
 
-    Calls `redraw` for new bytes, and `counted` with the number of lines and whether it is final.
+    It calls `redraw` for new bytes, and `counted` with the number of lines and whether that is final.
     """
 
     def __init__(self, view: Widget, *, redraw: Callable[[], None], counted: Callable[[int, bool], None]) -> None:
@@ -33,31 +33,31 @@ class LogFollower:
         self._view = view
         self._redraw = redraw
         self._counted = counted
-        self._in_sight = asyncio.Event()
+        self._is_visible = asyncio.Event()
 
     def start(self, window: LogWindow, is_complete: IsComplete | None) -> None:
-        """Follow the log of this window. Without `is_complete`, it never ends."""
+        """Follows the log of this window. Without `is_complete`, the log never ends."""
         self._start(partial(self._follow, window), "follow")
         self._start(partial(self._count, LineCounter(window.path)), "count")
         if is_complete is not None:
-            self._start(partial(self._await_completion, CompletionCheck(is_complete)), "completion")
+            self._start(partial(self._wait_for_completion, CompletionCheck(is_complete)), "completion")
 
     def stop(self) -> None:
-        """Let go of the log, and be ready for another one."""
+        """Stops following the log. `start` may follow another one afterwards."""
         for group in _GROUPS:
             self._view.workers.cancel_group(self._view, group)
         self.is_over = False
 
     def set_in_sight(self, is_in_sight: bool) -> None:
         if is_in_sight:
-            self._in_sight.set()
+            self._is_visible.set()
         else:
-            self._in_sight.clear()
+            self._is_visible.clear()
 
     async def _follow(self, window: LogWindow) -> None:
         with closing(FileWatcher(window.path)) as watch:
             while not self.is_over:
-                await self._in_sight.wait()
+                await self._is_visible.wait()
                 if window.refresh():
                     self._redraw()
                     await asyncio.sleep(POLL_S)
@@ -65,17 +65,17 @@ class LogFollower:
         window.refresh()
         self._redraw()
 
-    async def _await_completion(self, completion: CompletionCheck) -> None:
+    async def _wait_for_completion(self, completion: CompletionCheck) -> None:
         try:
             await completion.wait()
         except FlowError:
-            pass  # a log that its provider no longer knows stays as it is
+            pass  # the provider no longer has the log: it counts as complete
         self.is_over = True
 
     async def _count(self, index: LineCounter) -> None:
         reported = -1
         while True:
-            await self._in_sight.wait()
+            await self._is_visible.wait()
             is_final = self.is_over
             await index.catch_up()
             if index.line_count != reported or is_final:

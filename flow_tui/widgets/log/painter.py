@@ -1,4 +1,4 @@
-"""Draws the rows of a log that are in view. Caches rows, so that a new line costs one line."""
+"""Draws the rows of a log that are in view. Caches rows, so that a new line renders only itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RowKey = tuple[_TextKey, bool, MatchSpans]
 
 @dataclass(frozen=True, slots=True)
 class LogFrame:
-    """Size, sideways scroll offset and styles of what is drawn. The last column is the scroll bar."""
+    """The size, the horizontal scroll offset and the styles of a drawing. The last column is the scroll bar."""
 
     width: int
     height: int
@@ -34,10 +34,10 @@ class LogFrame:
 
 
 class LogPainter:
-    """Draws a log through a window that it owns. The owner must close it."""
+    """A painter of a log with its own window. The owner must close the painter."""
 
     def __init__(self, files: SpoolFiles, layout: LogLayout, styles: LogStyles) -> None:
-        self.window = LogWindow(files, lambda line: len(self._rows_of(line)))
+        self.window = LogWindow(files, lambda line: len(self._lay_out(line)))
         self.query: LogQuery | None = None
         self._layout = layout
         self._styles = styles
@@ -45,7 +45,7 @@ class LogPainter:
         self._texts: LRUCache[_TextKey, LogText] = LRUCache(_KEPT)
 
     def restyle(self, layout: LogLayout, styles: LogStyles, stream: int | None) -> None:
-        """Change the layout, the styles and the stream of what is drawn from now on."""
+        """Changes the layout, the styles and the stream of later drawings."""
         self._layout, self._styles, self.window.stream = layout, styles, stream
         self._rows.clear()
         self._texts.clear()
@@ -54,25 +54,25 @@ class LogPainter:
         self.window.close()
 
     def paint(self, frame: LogFrame) -> list[Strip]:
-        """Draw every row of the frame; empty if no line is in view."""
+        """Draws every row of the frame. Returns no rows if no line is in view."""
         lines = self.window.lines(frame.height)
         if not lines:
             return []
-        rows = [row for line, skipped in lines for row in self._rows_of(line)[skipped:]][: frame.height]
+        rows = [row for line, skipped in lines for row in self._lay_out(line)[skipped:]][: frame.height]
         strips = [row.cropped(frame.left, frame.width - 1, frame.style) for row in rows]
         strips += [Strip.blank(frame.width - 1, frame.style)] * (frame.height - len(strips))
-        thumb = self._thumb(lines[0][0].offset, lines[-1][0].end, frame.height)
-        return [_with_bar(strip, frame, y in thumb) for y, strip in enumerate(strips)]
+        thumb = self._thumb_rows(lines[0][0].offset, lines[-1][0].end, frame.height)
+        return [_add_scroll_bar(strip, frame, y in thumb) for y, strip in enumerate(strips)]
 
     def unmarked(self, height: int) -> list[str]:
-        """Texts in view for which the query has not found yet what to mark."""
+        """Returns the texts in view for which the query has not found the marks yet."""
         if (query := self.query) is None:
             return []
-        texts = [self._text_of(line).text for line, _ in self.window.lines(height)]
+        texts = [self._decode_line(line).text for line, _ in self.window.lines(height)]
         return [text for text in texts if query.spans_of(text) is None]
 
-    def _thumb(self, first: int, last: int, height: int) -> range:
-        """Rows of the scroll bar that represent what is in view; empty if everything is in view."""
+    def _thumb_rows(self, first: int, last: int, height: int) -> range:
+        """Returns the rows of the scroll bar's thumb; empty if the whole log is in view."""
         size = self.window.reader.size
         if first == 0 and last >= size:
             return range(0)
@@ -80,18 +80,18 @@ class LogPainter:
         start = height - length if last >= size else (height - length) * first // size
         return range(start, start + length)
 
-    def _rows_of(self, line: LogLine) -> list[LogRow]:
-        text = self._text_of(line)
+    def _lay_out(self, line: LogLine) -> list[LogRow]:
+        text = self._decode_line(line)
         query = self.query
-        found = query is not None and query.match is not None and _holds(line, query.match.offset)
+        found = query is not None and query.match is not None and _contains(line, query.match.offset)
         spans = (query.spans_of(text.text) if query else None) or ()
-        key = (self._key(line), found, spans)
+        key = (self._cache_key(line), found, spans)
         if (rows := self._rows.get(key)) is None:
             rows = self._rows[key] = rows_of(text, self._layout, self._styles, spans, is_found=found)
         return rows
 
-    def _text_of(self, line: LogLine) -> LogText:
-        key = self._key(line)
+    def _decode_line(self, line: LogLine) -> LogText:
+        key = self._cache_key(line)
         if (text := self._texts.get(key)) is None:
             stamps, stream = self.window.stamps, self.window.stream
             runs, shown = decode(
@@ -102,15 +102,15 @@ class LogPainter:
             text = self._texts[key] = LogText(runs, shown, is_stderr, stamps.time_of(line.offset), note)
         return text
 
-    def _key(self, line: LogLine) -> _TextKey:
-        """Key of a decoded line. Bytes after the last sidecar record are decoded anew when their record comes."""
+    def _cache_key(self, line: LogLine) -> _TextKey:
+        """Returns the cache key of a line. Bytes after the last sidecar record are decoded again with their record."""
         stamps = self.window.stamps
         return (line.offset, line.length, stamps.count if line.end > stamps.last_offset else -1)
 
 
-def _holds(line: LogLine, offset: int) -> bool:
+def _contains(line: LogLine, offset: int) -> bool:
     return line.offset <= offset < max(line.end, line.offset + 1)
 
 
-def _with_bar(strip: Strip, frame: LogFrame, is_thumb: bool) -> Strip:
+def _add_scroll_bar(strip: Strip, frame: LogFrame, is_thumb: bool) -> Strip:
     return Strip([*strip, Segment(" ", frame.thumb if is_thumb else frame.style)], frame.width)

@@ -1,4 +1,4 @@
-"""One query in a log: finds matches, counts them, and finds what to mark in the lines in view."""
+"""A query in a log: finds matches, counts them, and finds the marks of the lines in view."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COUNT_TIMEOUT_S = 20.0
 
 
 class LogQuery:
-    """Finds, counts and marks in one child process each, so that none waits for another."""
+    """A query. It finds, counts and marks in one child process each, so that none waits for another."""
 
     def __init__(self, path: Path, query: SearchQuery) -> None:
         self.query = query
@@ -25,7 +25,7 @@ class LogQuery:
         self.is_marking = False
         self.is_problem = False
         self._progress = ""
-        self._counted = ""
+        self._count_text = ""
         self._finder = LogSearch(path, query)
         self._counter = LogSearch(path, query)
         self._marker = LogSearch(path, query)
@@ -33,8 +33,8 @@ class LogQuery:
 
     @property
     def status(self) -> str:
-        """The outcome of the last step, and the number of matching lines once it is known; may be empty."""
-        return ", ".join(filter(None, (self._progress, "" if self._is_without_count else self._counted)))
+        """The result of the last step, and the number of matching lines once it is known; may be empty."""
+        return ", ".join(filter(None, (self._progress, "" if self._is_without_count else self._count_text)))
 
     @property
     def _is_without_count(self) -> bool:
@@ -44,7 +44,7 @@ class LogQuery:
         self._progress, self.is_problem = progress, is_problem
 
     async def find(self, position: int, *, forward: bool, size: int) -> tuple[SearchMatch | None, bool]:
-        """Find the next match, and whether the search wrapped around. Raises SearchTimeout."""
+        """Finds the next match, and whether the search wrapped around. Raises SearchTimeout."""
         step = self._finder.next if forward else self._finder.previous
         if (match := await step(position)) is not None:
             return match, False
@@ -53,7 +53,7 @@ class LogQuery:
     async def find_shown(
         self, position: int, stamps: SidecarIndex, stream: int | None, *, forward: bool, size: int
     ) -> tuple[SearchMatch | None, bool]:
-        """As `find`, but skip matches on a hidden stream."""
+        """Finds the next match as `find` does, but skips matches on a hidden stream."""
         is_wrapped = False
         while True:
             match, wrapped_now = await self.find(position, forward=forward, size=size)
@@ -65,21 +65,21 @@ class LogQuery:
             position = match.offset + forward
 
     async def count(self) -> None:
-        """Count the matching lines. Gives up after 20 s."""
+        """Counts the matching lines. Gives up after 20 s."""
         try:
             if lines := await self._counter.count(_COUNT_TIMEOUT_S):
-                self._counted = f"{lines:,} {'line matches' if lines == 1 else 'lines match'}"
+                self._count_text = f"{lines:,} {'line matches' if lines == 1 else 'lines match'}"
         except SearchTimeout:
             pass
         finally:
             await self._counter.close()
 
     def spans_of(self, text: str) -> MatchSpans | None:
-        """What to mark in a text; None until `mark` has found it."""
+        """Returns the marks of a text; None until `mark` has found them."""
         return self._spans.get(text)
 
     async def mark(self, texts: Sequence[str]) -> None:
-        """Find what to mark in these texts. A text that takes too long stays unmarked."""
+        """Finds the marks of these texts. A text that takes too long stays unmarked."""
         try:
             found = await self._marker.spans(texts)
         except SearchTimeout:
@@ -88,6 +88,6 @@ class LogQuery:
             self._spans[text] = tuple(spans)
 
     async def close(self) -> None:
-        """End the child processes. Twice is safe."""
+        """Ends the child processes. Calling it again is safe."""
         for search in (self._finder, self._counter, self._marker):
             await search.close()

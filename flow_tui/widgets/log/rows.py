@@ -31,14 +31,14 @@ class LogStyles:
 
     @classmethod
     def of(cls, base: Style, component: Callable[[str], Style]) -> LogStyles:
-        """Lay the styles over `base`. `component` looks up a style by its name."""
+        """Lays the styles over `base`. `component` finds a style by its name."""
         time, stderr, note = (base + component(name) for name in ("time", "stderr", "note"))
         return cls(base, time, stderr, component("match"), note)
 
 
 @dataclass(frozen=True, slots=True)
 class LogLayout:
-    """How lines are laid out. `width` is that of a whole row."""
+    """The layout of lines. `width` is the width of a whole row."""
 
     width: int
     wrap: bool = False
@@ -46,7 +46,7 @@ class LogLayout:
 
     @property
     def margin(self) -> int:
-        """Cells before the text: the stream's mark, and the time."""
+        """The number of cells before the text: the mark of the stream, and the time."""
         return 1 + TIME_CELLS * self.time
 
     @property
@@ -56,7 +56,7 @@ class LogLayout:
 
 @dataclass(frozen=True, slots=True)
 class LogText:
-    """A decoded line. `note` tells what is left out of it."""
+    """A decoded line. `note` tells what is omitted."""
 
     runs: tuple[tuple[str, TextStyle], ...]
     text: str
@@ -67,7 +67,7 @@ class LogText:
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """One row of a line: a fixed margin, and content that scrolls sideways."""
+    """A row of a line: a fixed margin, and content that scrolls horizontally."""
 
     margin: Strip
     content: Strip
@@ -79,7 +79,7 @@ class LogRow:
 
 
 def decode(data: bytes) -> tuple[tuple[tuple[str, TextStyle], ...], str]:
-    """Decode a line to harmless styled runs and text. Invalid UTF-8 becomes replacement characters."""
+    """Decodes a line to harmless styled runs and text. Invalid UTF-8 becomes replacement characters."""
     runs = tuple(styled(data.decode("utf-8", "replace")))
     return runs, "".join(run for run, _ in runs)
 
@@ -87,19 +87,19 @@ def decode(data: bytes) -> tuple[tuple[tuple[str, TextStyle], ...], str]:
 def rows_of(
     line: LogText, layout: LogLayout, styles: LogStyles, matches: Sequence[tuple[int, int]], *, is_found: bool = False
 ) -> list[LogRow]:
-    """Lay out a line: one row, or as many as wrapping needs. `is_found`: the search stands on this line."""
+    """Lays out a line: one row, or as many as wrapping needs. `is_found`: it has the current match of the search."""
     base = styles.text + styles.stderr if line.is_stderr else styles.text
-    pieces = list(_overlay(_styled(line, base, styles), matches, styles.match))
+    pieces = list(_style_matches(_style_runs(line, base, styles), matches, styles.match))
     cuts = wrap_points(line.text + line.note, layout.room) if layout.wrap else []
-    first = _margin(_mark(line, styles, is_found), line, layout, styles)
-    other = _margin(_mark(line, styles, False), None, layout, styles)
+    first = _margin_strip(_mark_segment(line, styles, is_found), line, layout, styles)
+    other = _margin_strip(_mark_segment(line, styles, False), None, layout, styles)
     return [
         LogRow(other if number else first, Strip(segments)) for number, segments in enumerate(_split_at(pieces, cuts))
     ]
 
 
 def wrap_points(text: str, room: int) -> list[int]:
-    """Positions of the characters at which a row starts, without the first row. A row has at most `room` cells."""
+    """Returns the positions at which rows after the first one start. A row has at most `room` cells."""
     if text.isascii():
         return list(range(room, len(text), room))
     points, used = [], 0
@@ -112,15 +112,15 @@ def wrap_points(text: str, room: int) -> list[int]:
     return points
 
 
-def _styled(line: LogText, base: Style, styles: LogStyles) -> list[tuple[str, Style]]:
+def _style_runs(line: LogText, base: Style, styles: LogStyles) -> list[tuple[str, Style]]:
     runs = [(text, style_over(base, style)) for text, style in line.runs]
     return [*runs, (line.note, styles.note)] if line.note else runs
 
 
-def _overlay(
+def _style_matches(
     runs: Sequence[tuple[str, Style]], matches: Sequence[tuple[int, int]], style: Style
 ) -> Iterator[tuple[str, Style]]:
-    """The runs, with `style` laid over the matched ranges of characters."""
+    """Yields the runs, with `style` laid over the matched ranges of characters."""
     position = 0
     for text, own in runs:
         start, end = position, position + len(text)
@@ -151,13 +151,13 @@ def _split_at(pieces: Sequence[tuple[str, Style]], cuts: Sequence[int]) -> list[
     return rows
 
 
-def _mark(line: LogText, styles: LogStyles, is_found: bool) -> Segment:
+def _mark_segment(line: LogText, styles: LogStyles, is_found: bool) -> Segment:
     if is_found:
         return Segment(FOUND, styles.text + styles.match)
     return Segment(MARK, styles.stderr) if line.is_stderr else Segment(" ", styles.text)
 
 
-def _margin(mark: Segment, line: LogText | None, layout: LogLayout, styles: LogStyles) -> Strip:
+def _margin_strip(mark: Segment, line: LogText | None, layout: LogLayout, styles: LogStyles) -> Strip:
     if not layout.time:
         return Strip([mark])
     text = f"{line.when.astimezone():%H:%M:%S}.{line.when.microsecond // 1000:03d}" if line and line.when else ""

@@ -1,4 +1,4 @@
-"""The search of a log view: starts a query, goes to matches, and has them marked. One query at a time."""
+"""The search of a log view: starts one query at a time, goes to its matches and marks them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _GROUPS = ("search", "matches", "marks")
 
 
 class LogViewSearch:
-    """Runs its workers in `view`. Calls `report` with a status and whether it is a problem, `show` with the offset of
-    a match that is to come into view, and `redraw` for other marks."""
+    """A search that runs its workers in `view`. It calls `report` with a status and whether it is a problem, `show`
+    with the offset of a match to bring into view, and `redraw` after a change of marks."""
 
     def __init__(
         self,
@@ -38,11 +38,11 @@ class LogViewSearch:
 
     @property
     def match_offset(self) -> int | None:
-        """Where in the file the match starts that the search stands on; None while there is none."""
+        """The offset in the file of the current match; None if there is none."""
         return None if self._query is None or self._query.match is None else self._query.match.offset
 
     def start(self, painter: LogPainter, pattern: str, *, literal: bool) -> None:
-        """Search from the top of the view on. Reports a bad pattern."""
+        """Searches from the top of the view on. Reports an invalid pattern."""
         try:
             query = LogQuery(painter.window.path, SearchQuery(pattern, literal))
         except ConfigError as error:
@@ -53,13 +53,13 @@ class LogViewSearch:
         start_worker(self._view, partial(self._count, query), group="matches", exclusive=True)
 
     def go_on(self, *, forward: bool) -> None:
-        """Go to the next or the previous match, if there is a query."""
+        """Goes to the next or the previous match, if there is a query."""
         if (query := self._query) is not None and (painter := self._painter) is not None:
             find = partial(self._find, query, painter, forward=forward)
             start_worker(self._view, find, group="search", exclusive=True)
 
     def clear(self) -> None:
-        """End the query, and unmark its matches."""
+        """Ends the query, and removes its marks."""
         query, painter = self._query, self._painter
         if query is None:
             return
@@ -72,13 +72,13 @@ class LogViewSearch:
         self._redraw()
 
     def end(self) -> AwaitComplete:
-        """As `clear`; awaiting it returns once no child process of the query is left."""
+        """Ends the query as `clear` does. Awaiting the result waits until its child processes have ended."""
         query = self._query
         self.clear()
         return AwaitComplete(*([query.close()] if query else []))
 
     def mark_lines(self, height: int) -> None:
-        """Find what to mark in the lines in view, unless that is known or being found. Call it after every redraw."""
+        """Starts to find the missing marks of the lines in view, unless it runs already. Call it after every redraw."""
         query, painter = self._query, self._painter
         if query is None or painter is None or query.is_marking:
             return
@@ -89,20 +89,20 @@ class LogViewSearch:
     async def _find(self, query: LogQuery, painter: LogPainter, *, forward: bool) -> None:
         window = painter.window
         position = window.top.offset if query.match is None else query.match.offset + forward
-        self._note(query, SEARCHING)
+        self._update_status(query, SEARCHING)
         try:
             match, is_wrapped = await query.find_shown(
                 position, window.stamps, window.stream, forward=forward, size=window.reader.size
             )
         except SearchTimeout as error:
-            self._note(query, str(error), is_problem=True)
+            self._update_status(query, str(error), is_problem=True)
             return
         if match is None:
-            self._note(query, "no match", is_problem=True)
+            self._update_status(query, "no match", is_problem=True)
             return
         query.match = match
         self._show(match.offset)
-        self._note(query, ("from the start" if forward else "from the end") if is_wrapped else "")
+        self._update_status(query, ("from the start" if forward else "from the end") if is_wrapped else "")
 
     async def _count(self, query: LogQuery) -> None:
         await query.count()
@@ -115,6 +115,6 @@ class LogViewSearch:
             query.is_marking = False
         self._redraw()
 
-    def _note(self, query: LogQuery, progress: str, *, is_problem: bool = False) -> None:
+    def _update_status(self, query: LogQuery, progress: str, *, is_problem: bool = False) -> None:
         query.note(progress, is_problem=is_problem)
         self._report(query.status, query.is_problem)

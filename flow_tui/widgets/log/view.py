@@ -1,4 +1,4 @@
-"""A log as it grows: opens at its end whatever its size, follows, scrolls and searches. Keeps no lines."""
+"""The widget of a log: opens a log of any size at its end, follows, scrolls and searches. Keeps no lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STREAMS: dict[int | None, str] = {None: "both", STDOUT: "stdout", STDERR: "stde
 
 
 class LogView(Widget, can_focus=True):
-    """Shows one log. It has actions and no keys; the owner of the keymap binds keys to the actions."""
+    """A view of one log. It has actions and no keys; the owner of the keymap binds keys to the actions."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "log-view--time",
@@ -54,18 +54,18 @@ class LogView(Widget, can_focus=True):
     stream: var[int | None] = var(None)
     empty_text: reactive[str] = reactive("no output yet")
     merged_text: reactive[str] = reactive("")
-    """Why none of the output is of stderr."""
+    """Why no output is on stderr."""
 
     @dataclass
     class FollowChanged(Message):
-        """The view begins or ceases to show new lines as they come."""
+        """The view starts or stops following the log."""
 
         view: LogView
         following: bool
 
     @dataclass
     class Counted(Message):
-        """The number of lines counted so far; it is final if `is_complete`."""
+        """The number of lines so far. It is final if `is_complete`."""
 
         view: LogView
         lines: int
@@ -87,37 +87,37 @@ class LogView(Widget, can_focus=True):
         self._left = 0
         self._strips: list[Strip] = []
         self._kept_end: int | None = None
-        """The size of the log whose end stays in view below a match; None where the end is not in view."""
+        """The size of the log while its end stays in view below a match; None if the end is not in view."""
 
     @property
     def stream_name(self) -> str:
         return _STREAMS[self.stream]
 
     def open(self, files: SpoolFiles | None, is_complete: IsComplete | None = None) -> None:
-        """Show the end of this log and follow it; None shows no log. Without `is_complete`, the log never ends."""
+        """Shows the end of this log and follows it; None shows no log. Without `is_complete`, the log never ends."""
         self._close()
         self._left = 0
         self._kept_end = None
         self.following = True
         if files is not None:
-            self._painter = LogPainter(files, self._layout(), self._log_styles())
+            self._painter = LogPainter(files, self._make_layout(), self._make_styles())
             self._painter.window.stream = self.stream
             self._painter.window.refresh()
             self._follower.start(self._painter.window, is_complete)
         self._redraw()
 
     def find(self, pattern: str, *, literal: bool = False) -> None:
-        """Search from the top of the view on. `Searched` reports the progress, and a bad pattern."""
+        """Searches from the top of the view on. `Searched` reports the progress, or an invalid pattern."""
         self.clear_search()
         if self._painter is not None and pattern:
             self._search.start(self._painter, pattern, literal=literal)
 
     def clear_search(self) -> None:
-        """End a search that runs, and unmark its matches."""
+        """Ends the search, and removes its marks."""
         self._search.clear()
 
     def end_search(self) -> AwaitComplete:
-        """As `clear_search`; awaiting it returns once no child process of the search is left."""
+        """Ends the search as `clear_search` does. Awaiting the result waits until its child processes have ended."""
         return self._search.end()
 
     def action_next_match(self) -> None:
@@ -178,7 +178,7 @@ class LogView(Widget, can_focus=True):
         self._redraw()
 
     def scroll_rows(self, rows: int) -> None:
-        """Scroll, down if positive. Scrolling away from the end stops following; scrolling to the end resumes it."""
+        """Scrolls, down if positive. Scrolling away from the end stops following; scrolling to the end resumes it."""
         if self._painter is not None and self.size:
             self._kept_end = None
             self.following = self._painter.window.scroll(rows, self.size.height)
@@ -229,7 +229,7 @@ class LogView(Widget, can_focus=True):
         self.scroll_rows(_WHEEL_ROWS)
 
     def on_click(self, event: events.Click) -> None:
-        """A click on the scroll bar scrolls to that part of the log."""
+        """Scrolls to the part of the log at which the user clicks in the scroll bar."""
         offset = event.get_content_offset(self)
         if offset is None or offset.x != self.size.width - 1 or self._painter is None:
             return
@@ -243,15 +243,15 @@ class LogView(Widget, can_focus=True):
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
 
     def _restyle(self) -> None:
-        """Draw everything anew, in another layout, theme or stream."""
+        """Draws everything again, for another layout, theme or stream."""
         if self._painter is not None and self.is_mounted:
-            self._painter.restyle(self._layout(), self._log_styles(), self.stream)
+            self._painter.restyle(self._make_layout(), self._make_styles(), self.stream)
             if not self.following:
                 self._keep_position(self._painter.window)
         self._redraw()
 
     def _keep_position(self, window: LogWindow) -> None:
-        """After a change of size or layout: keep the end in view if it was, and the match of a search in any case.
+        """Keeps the position after a change of size or layout: the end if it was in view, and always the current match.
 
         The rows in view must not depend on whether a match was found before or after the change.
         """
@@ -264,7 +264,7 @@ class LogView(Widget, can_focus=True):
         self._show_match(match_offset)
 
     def _redraw(self) -> None:
-        """Build the rows in view, and repaint those that changed."""
+        """Builds the rows in view, and repaints those that changed."""
         if not self.is_mounted or not self.size:
             return
         strips = self._build()
@@ -286,7 +286,7 @@ class LogView(Widget, can_focus=True):
             bar = style + component_style(self, "log-view--thumb")
             if strips := self._painter.paint(LogFrame(width, height, self._left, style, bar)):
                 return strips
-        line = Strip([Segment(" " + self._empty_line(), self._log_styles().note)]).adjust_cell_length(width, style)
+        line = Strip([Segment(" " + self._empty_line(), self._make_styles().note)]).adjust_cell_length(width, style)
         return [line, *[Strip.blank(width, style)] * (height - 1)]
 
     def _empty_line(self) -> str:
@@ -294,14 +294,14 @@ class LogView(Widget, can_focus=True):
             return self.merged_text or f"nothing on {self.stream_name}"
         return "no output" if self._follower.is_over else self.empty_text
 
-    def _layout(self) -> LogLayout:
+    def _make_layout(self) -> LogLayout:
         return LogLayout(self.size.width - 1, self.wrap, self.show_time)
 
-    def _log_styles(self) -> LogStyles:
+    def _make_styles(self) -> LogStyles:
         return LogStyles.of(self.rich_style, lambda name: component_style(self, f"log-view--{name}"))
 
     def _show_match(self, offset: int) -> None:
-        """Bring the match at this offset of the file into view."""
+        """Brings the match at this offset of the file into view."""
         if self._painter is None:
             return
         window, height = self._painter.window, self.size.height
@@ -314,7 +314,7 @@ class LogView(Widget, can_focus=True):
         self._redraw()
 
     def _close(self) -> None:
-        """Let go of the log that is open."""
+        """Closes the log that is open."""
         self.clear_search()
         self._follower.stop()
         if self._painter is not None:

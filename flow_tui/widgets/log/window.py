@@ -1,7 +1,7 @@
 """The part of a log that is in view: a position in the file, and the lines from there on. Draws nothing.
 
-The position is an offset in the file and not a line number. Therefore a log of any size opens at its end at once, and
-the position survives wrapping, hiding a stream and growth of the file.
+The position is an offset in the file and not a line number. Therefore a log of any size opens at its end immediately,
+and the position stays valid when lines wrap, a stream is hidden or the file grows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RowCount = Callable[[LogLine], int]
 
 
 class LogWindow:
-    """A window of some rows over a log. `rows_in` counts the rows of a line."""
+    """A window of some rows of a log. `rows_in` counts the rows of a line."""
 
     def __init__(self, files: SpoolFiles, rows_in: RowCount) -> None:
         self.path = files.log
@@ -39,7 +39,7 @@ class LogWindow:
         self._rows_in = rows_in
 
     def refresh(self) -> bool:
-        """Read the files again; true if there is anything new."""
+        """Reads the files again. Returns whether they have changed."""
         grew = self.reader.refresh()
         return self.stamps.refresh() or grew
 
@@ -48,7 +48,7 @@ class LogWindow:
         self.stamps.close()
 
     def to_end(self, height: int) -> None:
-        """Move so that the last row of the log is the last row in view."""
+        """Moves the window so that the last row of the log is the last row in view."""
         self.top = self._rows_above(LogPosition(self.reader.size), height)
 
     def to_start(self) -> None:
@@ -56,16 +56,16 @@ class LogWindow:
         self.top = LogPosition(line.offset if line else 0)
 
     def to_offset(self, offset: int, rows_above: int) -> None:
-        """Move so that the line with the byte at `offset` is this many rows below the top."""
+        """Moves the window so that the line with the byte at `offset` is `rows_above` rows below its top."""
         self.top = self._rows_above(LogPosition(self.reader.line_start(offset)), rows_above)
 
     def scroll(self, rows: int, height: int) -> bool:
-        """Move by this many rows, up if negative; true if that brings the end into view."""
+        """Moves the window by `rows` rows, up if negative. Returns whether the end is in view then."""
         self.top = self._rows_above(self.top, -rows) if rows < 0 else self._rows_below(self.top, rows)
         return self.settle(height)
 
     def settle(self, height: int) -> bool:
-        """Move back if the window reaches past the end; true if the last row is in view.
+        """Moves the window back if it reaches past the end. Returns whether the last row is in view.
 
         A window without rows doesn't move.
         """
@@ -82,7 +82,7 @@ class LogWindow:
         return room > 0
 
     def lines(self, height: int) -> list[tuple[LogLine, int]]:
-        """The lines in view, each with the number of its rows above the window."""
+        """Returns the lines in view, each with the number of its rows above the window."""
         found: list[tuple[LogLine, int]] = []
         line, skipped, rows = self._line_from(self.top.offset), self.top.row, 0
         if line is not None and line.offset != self.top.offset:
@@ -95,7 +95,7 @@ class LogWindow:
         return found
 
     def _rows_above(self, position: LogPosition, rows: int) -> LogPosition:
-        """The position this many rows further up, or the first position."""
+        """Returns the position `rows` rows further up, or the first position."""
         if position.row >= rows:
             return LogPosition(position.offset, position.row - rows)
         left, offset = rows - position.row, position.offset
@@ -117,7 +117,7 @@ class LogWindow:
         return position if line is None else LogPosition(line.offset, skipped + rows)
 
     def _line_from(self, offset: int) -> LogLine | None:
-        """The first line from `offset` on that has bytes of the stream shown."""
+        """Returns the first line from `offset` on with bytes of the visible stream."""
         if self.stream is not None:
             found = self.stamps.next_of(self.stream, offset)
             if found is None or found >= self.reader.size:
@@ -126,7 +126,7 @@ class LogWindow:
         return self.reader.line_at(offset)
 
     def _line_until(self, offset: int) -> LogLine | None:
-        """The last line before `offset` that has bytes of the stream shown."""
+        """Returns the last line before `offset` with bytes of the visible stream."""
         if self.stream is None:
             return self.reader.line_before(offset)
         end = self.stamps.previous_of(self.stream, min(offset, self.reader.size))

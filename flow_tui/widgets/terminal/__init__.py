@@ -1,4 +1,4 @@
-"""The shell of a task on screen: `TerminalView`, and the parts that it is composed of."""
+"""The widget of a task's shell: `TerminalView`, and the parts that it is composed of."""
 
 from flow_tui.widgets.terminal.view import TerminalView
 

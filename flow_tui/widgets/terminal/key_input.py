@@ -1,4 +1,4 @@
-"""Keys and pasted text in a terminal view: input of the shell, keys of copy mode, or commands after the prefix."""
+"""Handles keys and pasted text of a terminal view: input of the shell, copy mode, or commands after the prefix."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TYPING_S = 1.0
 
 
 class KeyInput:
-    """Decides by `target` what a key means. Keeps what is typed while the shell opens, and sends it afterwards."""
+    """The key input of a view. `target` decides what a key does. Keys typed while the shell opens are sent later."""
 
     def __init__(self, host: TerminalHost, io: TerminalIO, selection: TerminalSelection, release_key: str) -> None:
         self.target = KeyTarget.SHELL
@@ -36,7 +36,7 @@ class KeyInput:
 
     @property
     def is_opening(self) -> bool:
-        """True from `expect_shell`, and at first, until `send_early` or `expect_nothing`."""
+        """True initially and after `expect_shell`, until `send_early` or `expect_nothing`."""
         return self._early is not None
 
     @property
@@ -45,17 +45,17 @@ class KeyInput:
         return not self._io.is_live and not self.is_opening
 
     def expect_shell(self) -> None:
-        """Keep what is typed from now on for the shell that is being opened."""
+        """Keeps what is typed from now on for the shell that is being opened."""
         if self._early is None:
             self._early = deque(maxlen=_EARLY_MAX)
         self._host.announce_change()
 
     def expect_nothing(self) -> None:
-        """No shell was opened: drop what was typed for it."""
+        """Drops what was typed for a shell that could not be opened."""
         self._early = None
 
     def send_early(self) -> None:
-        """Send what was typed while the shell opened."""
+        """Sends what was typed while the shell opened."""
         early, self._early = self._early or (), None
         self._host.announce_change()
         for event in early:
@@ -88,7 +88,7 @@ class KeyInput:
             self._paste(event.text)
 
     def send_paste(self, text: str) -> None:
-        """Send pasted text without asking."""
+        """Sends pasted text without asking."""
         if self._io.core is not None:
             self._selection.stop()
             self._io.send(encode_paste(text, is_bracketed=self._io.modes.bracketed_paste))
@@ -97,7 +97,7 @@ class KeyInput:
         self._io.send(encode_key(self.release_key, None, self._io.modes))
 
     def give_to(self, target: KeyTarget) -> None:
-        """Change the target of keys. A prefix without a following key leaves the view after two seconds."""
+        """Changes the target of keys. A prefix without a following key leaves the view after two seconds."""
         if self._prefix_timer is not None:
             self._prefix_timer.stop()
             self._prefix_timer = None
@@ -109,7 +109,7 @@ class KeyInput:
             self._host.announce_change()
 
     def _press_after_prefix(self, event: events.Key) -> None:
-        """Ignores a key without a meaning here; it was not meant for the shell."""
+        """Carries out the command of a key after the prefix. Ignores other keys, which were not meant for the shell."""
         typed = event.character or ""
         command = AFTER_PREFIX.get(typed)
         if event.key in ("escape", "enter"):
@@ -131,9 +131,9 @@ class KeyInput:
             self._host.announce_change()
 
     def _press_after_end(self, event: events.Key) -> None:
-        """Enter reopens the shell, but only after a pause: it may end a line that was typed for the old shell."""
+        """Reopens the shell on enter, but only after a pause: enter may end a line that was typed for the old shell."""
         if event.key == REOPEN_KEY and asyncio.get_running_loop().time() - self._typed_at > _TYPING_S:
-            self.expect_shell()  # at once, for what is typed before the pane opens the shell
+            self.expect_shell()  # now, to keep what is typed before the pane opens the shell
             self._host.carry_out(Command.REOPEN)
             return
         self._note_typing(event)

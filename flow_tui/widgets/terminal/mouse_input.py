@@ -1,4 +1,4 @@
-"""The mouse in a terminal view: reported to a program that asked for it, or else for scrolling and selecting."""
+"""Handles the mouse in a terminal view: reports it to a program that requested that, or else scrolls and selects."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _LEFT = 1
 
 
 class MouseInput:
-    """Handles the mouse events of a view. With shift, no event is reported to the program."""
+    """The mouse input of a view. With shift, no event is reported to the program."""
 
     def __init__(self, io: TerminalIO, selection: TerminalSelection) -> None:
         self._io = io
         self._selection = selection
 
     def press(self, event: events.MouseDown) -> bool:
-        """True if the view must capture the mouse until the button is released."""
+        """Handles a press. Returns whether the view must capture the mouse until the button is released."""
         if self._report("press", event, event.button - 1):
             return True
         if event.button == _LEFT:
@@ -44,13 +44,13 @@ class MouseInput:
             self._selection.select_at(event)
 
     def scroll(self, event: events.MouseScrollUp | events.MouseScrollDown) -> None:
-        """Handle one step of the wheel."""
+        """Handles one step of the wheel."""
         event.stop()
         event.prevent_default()
         core, is_up = self._io.core, isinstance(event, events.MouseScrollUp)
         if core is None or self._report("press", event, WHEEL_UP if is_up else WHEEL_DOWN):
             return
-        if core.modes.alternate_screen:  # it has no scrollback, but pagers and editors handle arrow keys
+        if core.modes.alternate_screen:  # without scrollback, but pagers and editors handle arrow keys
             self._io.send(encode_key("up" if is_up else "down", None, core.modes) * _WHEEL_ROWS)
         else:
             rows = _WHEEL_ROWS if is_up else -_WHEEL_ROWS
@@ -60,7 +60,7 @@ class MouseInput:
         return self._io.is_live and not event.shift and bool(self._io.modes.mouse)
 
     def _report(self, action: MouseAction, event: events.MouseEvent, button: int) -> bool:
-        """Report the event if the program asked for it; true if so."""
+        """Reports the event if the program requested that. Returns whether it did."""
         core = self._io.core
         if core is None or not self._is_reported(event):
             return False

@@ -1,4 +1,4 @@
-"""When a terminal view paints: at once after quiet, at most 60 times a second, and not amid a synchronized update."""
+"""Schedules when a view paints: immediately after a pause, up to 60 times a second, not in a synchronized update."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_UPDATE_S = 0.15  # a program that forgets to end its synchronized update mu
 
 
 class PaintSchedule:
-    """Calls `paint_frame` of the view when a frame is due. No timer runs while there is nothing to paint."""
+    """A schedule that calls the view's `paint_frame` when a frame is due. No timer runs without changes to paint."""
 
     def __init__(self, host: TerminalHost) -> None:
         self._host = host
@@ -22,7 +22,7 @@ class PaintSchedule:
         self._timer: Timer | None = None
 
     def request(self, *, is_in_update: bool) -> None:
-        """Paint when the next frame is due. `is_in_update`: the program is amid a synchronized update."""
+        """Paints when the next frame is due. `is_in_update`: the program is in a synchronized update."""
         if is_in_update and not self._is_in_update:
             delay_s = _MAX_UPDATE_S
         elif self._timer is None or (self._is_in_update and not is_in_update):
@@ -33,7 +33,7 @@ class PaintSchedule:
         self._paint_in(delay_s)
 
     def note_painted(self) -> None:
-        """The view calls this at the start of every frame."""
+        """Notes the time of a frame. The view calls it at the start of every frame."""
         self._timer = None
         self._painted_at = asyncio.get_running_loop().time()
 

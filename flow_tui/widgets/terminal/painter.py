@@ -1,4 +1,4 @@
-"""Draws the visible rows of a terminal core, its cursor, and highlights over them."""
+"""Draws the visible rows of a terminal core, its cursor, and highlights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FOUND = Style(color="black", bgcolor="yellow", reverse=False)
 
 
 class TerminalPainter:
-    """Keeps one strip for each visible row, and has its widget repaint only the rows that changed."""
+    """A painter that keeps a strip for each visible row, and makes its widget repaint only the rows that changed."""
 
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
@@ -28,7 +28,7 @@ class TerminalPainter:
         self._marks: dict[int, list[Mark]] = {}
 
     def paint(self, core: TerminalCore, copy_mode: CopyMode | None = None) -> None:
-        """Bring the strips up to date with the core. `copy_mode` replaces the cursor and highlights text."""
+        """Updates the strips from the core. `copy_mode` replaces the cursor and highlights text."""
         base, width = self._widget.rich_style, self._widget.size.width
         del self._strips[core.rows :]
         self._strips += [Strip.blank(width, base)] * (core.rows - len(self._strips))
@@ -39,39 +39,39 @@ class TerminalPainter:
             self._widget.refresh(*(Region(0, y, width, 1) for y in touched))
 
     def render_line(self, y: int) -> Strip:
-        """The strip of a row, as wide as the widget."""
+        """Returns the strip of a row, as wide as the widget."""
         base, width = self._widget.rich_style, self._widget.size.width
         if y >= len(self._strips):
             return Strip.blank(width, base)
         strip = self._strips[y]
         for mark in self._marks.get(y, ()):
-            strip = _restyled(strip, mark.first, mark.last + 1, _SELECTED if mark.is_selected else _FOUND)
+            strip = _restyle_columns(strip, mark.first, mark.last + 1, _SELECTED if mark.is_selected else _FOUND)
         if self._cursor.visible and self._cursor.y == y:
-            strip = _with_cursor(strip, self._cursor.x, _CURSOR if self._widget.has_focus else _IDLE_CURSOR)
+            strip = _draw_cursor(strip, self._cursor.x, _CURSOR if self._widget.has_focus else _IDLE_CURSOR)
         return strip.adjust_cell_length(width, base)
 
     def restyle(self, core: TerminalCore) -> None:
-        """Draw all rows anew, over the style that the widget has now."""
+        """Draws all rows again, over the current style of the widget."""
         if len(self._strips) == core.rows:
             base = self._widget.rich_style
             self._strips = [Strip(segments_of(core.row(y), base), core.cols) for y in range(core.rows)]
 
     def _move_cursor(self, core: TerminalCore, copy_mode: CopyMode | None) -> tuple[int, ...]:
-        """The rows that the cursor left and came to."""
+        """Moves the cursor. Returns its old row and its new row if it moved."""
         before, self._cursor = self._cursor, core.cursor if copy_mode is None else copy_mode.cursor
         return (before.y, self._cursor.y) if before != self._cursor else ()
 
     def _change_marks(self, copy_mode: CopyMode | None) -> set[int]:
-        """The rows with other highlights than before."""
+        """Updates the highlights. Returns the rows whose highlights changed."""
         before, self._marks = self._marks, {} if copy_mode is None else copy_mode.marks()
         return {y for y in {*before, *self._marks} if before.get(y) != self._marks.get(y)}
 
 
-def _with_cursor(strip: Strip, x: int, style: Style) -> Strip:
-    """Restyle the character at column `x`, both columns of it if it is wide."""
-    return _restyled(strip, x, x + 2 if len(strip.crop(x, x + 2).text) == 1 else x + 1, style)
+def _draw_cursor(strip: Strip, x: int, style: Style) -> Strip:
+    """Restyles the character at column `x`; both columns of a wide character."""
+    return _restyle_columns(strip, x, x + 2 if len(strip.crop(x, x + 2).text) == 1 else x + 1, style)
 
 
-def _restyled(strip: Strip, start: int, end: int, style: Style) -> Strip:
+def _restyle_columns(strip: Strip, start: int, end: int, style: Style) -> Strip:
     under = [Segment(text, (own or Style()) + style) for text, own, _ in strip.crop(start, end)]
     return Strip.join([strip.crop(0, start), Strip(under), strip.crop(end, strip.cell_length)])

@@ -1,4 +1,4 @@
-"""Plays a recorded terminal session, at its own size."""
+"""A widget that plays a recorded terminal session, in the recorded size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TICK_S = 1 / 30
 
 
 class ReplayView(Widget):
-    """Plays while it is mounted, and calls `moved` with every frame. No timer runs while nothing moves."""
+    """A view that plays while it is mounted, and calls `moved` after every frame. No timer runs while it is paused."""
 
     ALLOW_SELECT = False
 
@@ -37,7 +37,7 @@ class ReplayView(Widget):
         self.player.core.close()
 
     def go_on(self) -> None:
-        """Run the clock again. Call it after every change of the player."""
+        """Resumes the timer. Call it after every change of the player."""
         self._ticked_at = asyncio.get_running_loop().time()
         if self._ticker is not None:
             self._ticker.resume()

@@ -1,4 +1,4 @@
-"""Scrolling back, selecting and copying in a terminal view, with keys or the mouse."""
+"""Scrolls back, selects and copies in a terminal view, with keys or the mouse."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TerminalSelection:
     def __init__(self, host: TerminalHost, io: TerminalIO) -> None:
         self.mode: CopyMode | None = None
         self.has_keys = False
-        """True while typed keys go to copy mode. The mouse may select without that."""
+        """True while typed keys go to copy mode. The mouse can also select without that."""
         self.is_dragging = False
         self._host = host
         self._io = io
@@ -32,20 +32,20 @@ class TerminalSelection:
 
     @property
     def scroll_position(self) -> tuple[int, int] | None:
-        """Rows that the view is scrolled back, and rows of scrollback in all; None while the view is live."""
+        """The rows that the view is scrolled back, and all rows of the scrollback; None while the view is live."""
         core = self._io.core
         if core is None or not core.scroll_offset:
             return None
         return core.scroll_offset, core.scrollback_rows
 
     def start(self) -> None:
-        """Enter copy mode, with its cursor at that of the shell."""
+        """Enters copy mode, with its cursor at the cursor of the shell."""
         if self._io.core is not None:
             self.mode = CopyMode(self._io.core)
             self._host.paint_frame()
 
     def stop(self) -> None:
-        """Leave copy mode and scroll to the live screen."""
+        """Leaves copy mode and scrolls to the live screen."""
         self._stop_edge()
         if self.mode is not None or self.scroll_position is not None:
             self.mode = None
@@ -53,14 +53,14 @@ class TerminalSelection:
             self._host.paint_frame()
 
     def stop_if_outdated(self) -> bool:
-        """Leave copy mode if the terminal shows other rows than those that it began with; true if so."""
+        """Leaves copy mode if its positions are no longer valid. Returns whether it did."""
         if self.mode is None or self.mode.is_valid:
             return False
         self.mode = None
         return True
 
     def press(self, event: events.Key) -> None:
-        """Handle a key of copy mode, which may end it."""
+        """Handles a key of copy mode, which may end copy mode."""
         if self.mode is None:
             return
         self.mode.press(event.character if event.is_printable and event.character else event.key)
@@ -73,21 +73,21 @@ class TerminalSelection:
             self._host.paint_frame()
 
     def scroll_to(self, offset: int) -> None:
-        """Scroll back by this many rows; 0 is the live screen."""
+        """Scrolls the view to `offset` rows above the live screen."""
         core = self._io.core
         if core is not None and core.scroll_offset != offset:
             core.scroll_to(offset)
             self._host.paint_frame()
 
     def keep_across(self, resize: Callable[[], None]) -> None:
-        """Resize the terminal; copy mode stays on its text."""
+        """Resizes the terminal. Copy mode stays on its text."""
         if self.mode is not None:
             self.mode.keep_text_across(resize)
         else:
             resize()
 
     def begin_drag(self, event: events.MouseEvent) -> None:
-        """Drop the selection. A new one may begin at the mouse."""
+        """Drops the selection. A new one may begin at the mouse."""
         core = self._io.core
         if core is None:
             return
@@ -98,7 +98,7 @@ class TerminalSelection:
         self._host.paint_frame()
 
     def drag(self, event: events.MouseEvent) -> None:
-        """Extend the selection to the mouse. Past an edge, it goes on to grow while the view scrolls."""
+        """Extends the selection to the mouse. Past an edge, it continues to grow while the view scrolls."""
         core = self._io.core
         if core is None or self.mode is None or not self.is_dragging:
             return
@@ -111,7 +111,7 @@ class TerminalSelection:
         self._host.paint_frame()
 
     def end_drag(self) -> None:
-        """Copy what the mouse selected, and leave it selected. A click alone selects nothing."""
+        """Copies what the mouse selected, and leaves it selected. A click alone selects nothing."""
         self._stop_edge()
         if not self.is_dragging:
             return
@@ -123,7 +123,7 @@ class TerminalSelection:
             self._host.paint_frame()
 
     def select_at(self, event: events.Click) -> None:
-        """Select and copy the word at a double click, or the line at a triple click."""
+        """Selects and copies the word at a double click, or the line at a triple click."""
         core = self._io.core
         if core is None or event.chain < 2:
             return

@@ -1,4 +1,4 @@
-"""What a shell signals besides its output: a title, the bell, and text for the clipboard."""
+"""The signals of a shell besides its output: a title, the bell, and text for the clipboard."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _FLASH_S = 0.3
 
 
 class ClipboardConsent:
-    """Whether one shell may put text on the user's clipboard. `waiting` is the text that the user is asked about."""
+    """The user's consent that a shell copies text to the clipboard. `waiting` is the text that waits for consent."""
 
     def __init__(self) -> None:
         self._is_allowed: bool | None = None
         self.waiting: str | None = None
 
     def request(self, text: str) -> str | None:
-        """Return the text if the shell may copy it at once."""
+        """Returns the text if the shell may copy it now; otherwise None."""
         if self._is_allowed:
             return text
         if self._is_allowed is None:
@@ -27,33 +27,33 @@ class ClipboardConsent:
         return None
 
     def allow(self) -> str | None:
-        """Allow this and all later requests, and return the waiting text. Without a request, nothing is allowed."""
+        """Allows this and all later requests, and returns the waiting text. Without a request, allows nothing."""
         if self.waiting is None:
             return None
         text, self.waiting, self._is_allowed = self.waiting, None, True
         return text
 
     def refuse(self) -> None:
-        """Refuse this and all later requests, if there is a request."""
+        """Refuses this and all later requests, if there is a request."""
         if self.waiting is not None:
             self.waiting, self._is_allowed = None, False
 
 
 class ShellSignals:
-    """The signals of the shell in one view, as its border shows them."""
+    """The signals of the shell in a view, which the border shows."""
 
     def __init__(self, host: TerminalHost) -> None:
         self.title = ""
         self.has_rung = False
-        """True from a bell without focus until the view has the focus."""
+        """True after a bell without focus, until the view has the focus."""
         self.is_flashing = False
-        """True for a moment from a bell with focus on."""
+        """True for a moment after a bell with focus."""
         self.clipboard = ClipboardConsent()
         self._host = host
         self._rang_at = float("-inf")
 
     def take(self, events: OscEvents, *, has_focus: bool) -> None:
-        """Handle the events that a core collected. Call it after every slice of output."""
+        """Handles the events that a core collected. Call it after every slice of output."""
         if events.take_bell():
             self._ring(has_focus)
         if events.title != self.title:
@@ -66,13 +66,13 @@ class ShellSignals:
                 self._host.announce_change()
 
     def clear_bell(self) -> None:
-        """The view has the focus."""
+        """Clears the mark of the bell, because the view has the focus."""
         if self.has_rung:
             self.has_rung = False
             self._host.announce_change()
 
     def _ring(self, has_focus: bool) -> None:
-        """Ring at most once a second."""
+        """Rings at most once a second."""
         now = asyncio.get_running_loop().time()
         if now - self._rang_at < _BELL_S:
             return

@@ -19,10 +19,10 @@ _DEFAULT_COLUMNS, _DEFAULT_ROWS = 80, 24
 
 
 class TerminalIO:
-    """Output of the shell into the core; input, sizes and a recording in the other direction."""
+    """A core and its shell. Output goes to the core, input and sizes to the shell, output and sizes to a recorder."""
 
     def __init__(self, on_output: Callable[[], None], on_full: Callable[[], None]) -> None:
-        """Calls `on_output` after every slice of output, and `on_full` for input that the shell has no room for."""
+        """Stores the callbacks: `on_output` for each slice of output, `on_full` for input that the queue refuses."""
         self.core: TerminalCore | None = None
         self._session: ShellSession | None = None
         self._on_output = on_output
@@ -43,38 +43,38 @@ class TerminalIO:
         return self.core.modes if self.core is not None else Modes()
 
     async def open_core(self, size: Size) -> TerminalCore:
-        """Open a core of this size; returns the one that is open already, whatever its size."""
+        """Opens a core of this size. Returns the core that is open already, even if its size differs."""
         if self.core is None:
-            # The native core takes 0.2 s to import, which the event loop need not wait for.
+            # The import of the native core takes 0.2 s, which would block the event loop.
             open_core = await asyncio.to_thread(load_core)
             self.core = open_core(size.width or _DEFAULT_COLUMNS, size.height or _DEFAULT_ROWS)
         return self.core
 
     def open_session(self, core: TerminalCore, shell: Shell, size: Size, *, answers_queries: bool) -> ShellSession:
-        """Connect a new shell to the core that is open. The caller runs the session."""
+        """Connects a new shell to the core that is open. The caller runs the session."""
         core.resize(size.width or _DEFAULT_COLUMNS, size.height or _DEFAULT_ROWS)
         core.feed(b"\x1b[?25h")
         self._session = ShellSession(core, shell, self._on_output, answers_queries=answers_queries)
         return self._session
 
     def send(self, data: bytes) -> None:
-        """Queue input for the shell; ignored if none was opened."""
+        """Queues input for the shell. Ignores it if no shell was opened."""
         if self._session is not None and not self._session.send(data):
             self._on_full()
 
     def record(self, recorder: Recorder | None) -> None:
-        """Record from the present screen on; None ends the recording. The caller closes the recorder."""
+        """Starts a recording with the current screen; None ends the recording. The caller closes the recorder."""
         if self._session is not None:
             self._session.record(recorder)
 
     def needs_size(self, size: Size) -> bool:
-        """True if a shell was opened and its terminal has another size than this one, which is not empty."""
+        """Returns whether a shell was opened and its terminal has another size. Returns False for an empty size."""
         core = self.core
         if self._session is None or core is None or not size.width or not size.height:
             return False
         return (core.cols, core.rows) != (size.width, size.height)
 
     def resize(self, size: Size) -> None:
-        """Resize the core at once, and then the terminal of the shell."""
+        """Resizes the core immediately, and then the terminal of the shell."""
         if self._session is not None:
             self._session.resize(size.width, size.height)

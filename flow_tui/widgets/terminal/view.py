@@ -1,4 +1,4 @@
-"""A terminal on screen. The view connects its parts to Textual and to whoever holds it; each part has a file beside it.
+"""The widget of a terminal. It connects its parts to Textual and to its owner. Each part has its own file beside it.
 
 The app must refuse its priority bindings while `captures_keys` is true (in `check_action`), because Textual runs them
 before any widget gets the key. It must also call `raw_keys.keep_raw_keys()` once at start.
@@ -41,7 +41,7 @@ _RESIZE_S = 0.05
 
 @dataclass
 class TerminalMessage(Message, bubble=True):
-    """A message of one view."""
+    """A message of a view."""
 
     view: TerminalView
 
@@ -51,7 +51,7 @@ class TerminalMessage(Message, bubble=True):
 
 
 class TerminalView(Widget, can_focus=True):
-    """Shows one shell: `run` in a worker, then keep the view for its last screen, or run another shell in it."""
+    """A view of one shell. Call `run` in a worker. Afterwards, it shows the last screen and can run another shell."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
@@ -71,7 +71,7 @@ class TerminalView(Widget, can_focus=True):
 
     @dataclass
     class StateChanged(TerminalMessage):
-        """Something changed that the border shows: key target, title, position, recording, bell, clipboard request."""
+        """Something in the border changed: key target, title, position, recording, bell, clipboard request."""
 
     @dataclass
     class Copied(TerminalMessage):
@@ -137,7 +137,7 @@ class TerminalView(Widget, can_focus=True):
 
     @property
     def keys_go_to(self) -> str:
-        """Where typed keys go, for the footer; empty if the dashboard gets them."""
+        """The target of typed keys, for the footer; empty if the dashboard gets them."""
         if not self.captures_keys:
             return ""
         if self.key_input.target is KeyTarget.COPY_MODE:
@@ -149,7 +149,7 @@ class TerminalView(Widget, can_focus=True):
         return "every other key goes to the shell"
 
     async def laid_out(self, timeout_s: float) -> tuple[int, int]:
-        """(columns, rows) of the view once it is laid out; 80 by 24 if that takes longer than `timeout_s`."""
+        """Waits until the view is laid out. Returns its (columns, rows); (80, 24) after `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._was_laid_out.wait()
@@ -158,17 +158,17 @@ class TerminalView(Widget, can_focus=True):
         return (self.size.width, self.size.height)
 
     def expect_shell(self) -> None:
-        """Keep what is typed for the shell that is being opened. Twice is safe."""
+        """Keeps what is typed for the shell that is being opened. Calling it again is safe."""
         self.key_input.expect_shell()
 
     async def say(self, sentence: str) -> None:
-        """Write a sentence into the terminal about a shell that could not be opened."""
+        """Writes a sentence into the terminal about a shell that could not be opened."""
         self.key_input.expect_nothing()
         self._write_lines(await self._io.open_core(self.size), not_opened(sentence))
         self.announce_change()
 
     async def run(self, shell: Shell, *, answers_queries: bool = True) -> None:
-        """Show the shell until it ends, and then how it ended. A lost connection is a line in the view."""
+        """Shows the shell until it ends, and then how it ended. A lost connection is a line in the view."""
         core = await self._io.open_core(self.size)
         self.selection.stop()
         session = self._io.open_session(core, shell, self.size, answers_queries=answers_queries)
@@ -178,16 +178,16 @@ class TerminalView(Widget, can_focus=True):
         self._announce(self.Ended(self, ending.code))
 
     def record(self, recorder: Recorder | None) -> None:
-        """Record from the present screen on; None ends the recording. The caller closes the recorder."""
+        """Starts a recording with the current screen; None ends the recording. The caller closes the recorder."""
         self._io.record(recorder)
         self.announce_change()
 
     def send_paste(self, text: str) -> None:
-        """Send pasted text, even if the shell runs its lines."""
+        """Sends pasted text, even if the shell runs its lines."""
         self.key_input.send_paste(text)
 
     def carry_out(self, command: Command, digit: int = 0) -> None:
-        """Carry out a command of the view, or pass it on to its ancestors. `digit` is the number of a pane."""
+        """Carries out a command of the view, or passes it to its ancestors. `digit` is the number of a pane."""
         if command is Command.COPY_MODE:
             if self.core is not None:
                 self.selection.start()
@@ -242,7 +242,7 @@ class TerminalView(Widget, can_focus=True):
         announce(self, message)
 
     def _on_output(self) -> None:
-        """Called after each slice of output."""
+        """Handles the events of the core and requests a frame, after each slice of output."""
         if self.core is not None:
             self.signals.take(self.core.events, has_focus=self.has_focus)
             self._schedule.request(is_in_update=self.core.modes.synchronized)
@@ -255,7 +255,7 @@ class TerminalView(Widget, can_focus=True):
 
     def _write_lines(self, core: TerminalCore, lines: Sequence[str]) -> None:
         leave_application(core)
-        self.paint_frame()  # which finds out where the cursor is now
+        self.paint_frame()  # to update the position of the cursor
         show_lines(core, lines)
         self.paint_frame()
 
