@@ -9,8 +9,6 @@ import pytest
 from testbed.api_description import requests_held_against_it
 from testbed.worlds import WORLDS, Bench
 
-from flow_core.errors import FlowError
-
 _NEEDS = {"hosts": "sshd", "mithril": "user-namespaces"}
 
 
@@ -32,10 +30,4 @@ async def bench(
     with requests_held_against_it():
         yield opened
     await opened.provider.close()
-    last = Bench(world)  # a test may have closed the other one
-    try:
-        await last.end_everything()
-    except FlowError:
-        pass  # a test may have taken the ground from under it
-    await last.provider.close()
     world.close()

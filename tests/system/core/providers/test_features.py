@@ -57,7 +57,6 @@ async def place(
         world.context = replace(world.context, settings={**world.context.settings, "s3_python": sys.executable})
     bench = Bench(world)
     yield bench
-    await bench.end_everything()
     await bench.provider.close()
     world.close()
 
