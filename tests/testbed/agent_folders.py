@@ -19,6 +19,8 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.refusals import Refused
 from flow_core.agent.tasks import TaskStore
 
+_ROOT = "local/machine"
+
 
 def state_of(home: Path) -> Path:
     """The state folder of a user with this home."""
@@ -29,7 +31,7 @@ def keep_agent_copy(state: Path) -> None:
     """Puts a copy of the agent there with its bytecode, as if its user had used flow on that machine before."""
     root = state / "local" / machine_id()
     make_private_folder(root.parent)
-    shutil.copytree(_copy_of_agent().name, root, copy_function=_link_or_copy)
+    shutil.copytree(Path(_copy_of_agent().name, _ROOT), root, copy_function=_link_or_copy)
 
 
 def end_tasks_in(state: Path) -> None:
@@ -64,9 +66,9 @@ def _unfinished(store: TaskStore) -> list[str]:
 
 @cache
 def _copy_of_agent() -> tempfile.TemporaryDirectory[str]:
-    """The folder of a machine with a copy of the agent; it is removed with this process."""
+    """A state folder with a copy of the agent; it is removed with this process."""
     folder = tempfile.TemporaryDirectory(prefix="flow-agent-")
-    provide_copy(Path(folder.name))
+    provide_copy(Path(folder.name, _ROOT))
     return folder
 
 

@@ -18,7 +18,8 @@ DEADLINE_S = 120
 TEST_LIMIT_S = 5 * DEADLINE_S
 """A test that takes longer hangs: it fails with the stack of every thread."""
 
-_PAUSE_S = 0.01
+_PAUSES_S = (0.01, 0.1)
+_PAUSE_SHARE = 0.1
 
 
 async def until(
@@ -27,7 +28,8 @@ async def until(
     explain: Callable[[], object] = lambda: "the condition did not hold in time",
 ) -> T:
     """Calls the condition, which may be a coroutine function, until its result is true; returns that result."""
-    deadline = time.monotonic() + within_s
+    began = time.monotonic()
+    deadline = began + within_s
     while True:
         found = condition()
         if inspect.isawaitable(found):
@@ -35,7 +37,7 @@ async def until(
         if found:
             return found
         assert time.monotonic() < deadline, explain()
-        await asyncio.sleep(_PAUSE_S)
+        await asyncio.sleep(_pause_s(began))
 
 
 def wait_until(
@@ -44,11 +46,17 @@ def wait_until(
     explain: Callable[[], object] = lambda: "the condition did not hold in time",
 ) -> T:
     """The same for tests without an event loop."""
-    deadline = time.monotonic() + within_s
+    began = time.monotonic()
     while not (found := condition()):
-        assert time.monotonic() < deadline, explain()
-        time.sleep(_PAUSE_S)
+        assert time.monotonic() < began + within_s, explain()
+        time.sleep(_pause_s(began))
     return found
+
+
+def _pause_s(began: float) -> float:
+    """A tenth of the wait so far: often enough to lose little time, and seldom enough to leave others the processor."""
+    shortest_s, longest_s = _PAUSES_S
+    return min(longest_s, max(shortest_s, _PAUSE_SHARE * (time.monotonic() - began)))
 
 
 async def until_over(limit_s: float) -> None:

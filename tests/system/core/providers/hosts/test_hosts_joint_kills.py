@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.client_programs import ClientProgram, client_program
 from testbed.hosts_lab import Lab, running, submit
+from testbed.kill_rounds import RANDOM_ROUNDS
 from testbed.waiting import until
 
-import flow_core
 from flow_core import AsyncFlow
 from flow_core.agent.calls import CONTEXT
 from flow_core.agent.layout import Layout, TaskFolder
@@ -42,7 +40,7 @@ import json, sys, time
 from flow_core import Flow
 from flow_core.config import Context
 from flow_core.providers.hosts import gang_start
-gang_start.HOLD_S = 10.0  # half of what it is, since most tests wait until it is over
+gang_start.HOLD_S = 5.0  # a quarter of what it is, since most tests wait until it is over
 settings, command, key, ahead_s = json.loads(sys.argv[1])
 now = time.time
 time.time = lambda: now() + ahead_s  # as if the clock of the client's machine were wrong
@@ -51,29 +49,8 @@ with Flow(Context("lab", "hosts", settings)) as flow:
     print(flow.submit(command, **fields).task_id, flush=True)
     while True:
         flow.list_tasks()
-        time.sleep(0.05)
+        time.sleep(0.1)
 """
-
-
-class Client:
-    """A program that submits a task on both machines and then looks at all tasks for ever."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    def stop(self) -> None:
-        """It does nothing more, and its connections stay."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    async def kill(self) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
-
-    async def submitted(self) -> str:
-        """The task's id, once it is submitted."""
-        assert self._process.stdout is not None
-        return (await self._process.stdout.readline()).decode().strip()
 
 
 class Joint:
@@ -83,19 +60,13 @@ class Joint:
         self.lab = lab
         self.command = COMMAND.format(shared=shared)
 
-    @asynccontextmanager
-    async def client(self, key: str, *, is_turned: bool = False, ahead_s: float = 0.0) -> AsyncIterator[Client]:
+    def client(
+        self, key: str, *, is_turned: bool = False, ahead_s: float = 0.0
+    ) -> AbstractAsyncContextManager[ClientProgram]:
         """One that lists the machines the other way round, if it `is_turned`; its clock is `ahead_s`."""
         hosts = self.lab.context.settings["hosts"]
-        arguments = json.dumps([{"hosts": hosts[::-1] if is_turned else hosts}, self.command, key, ahead_s])
-        env = {**os.environ, "PYTHONPATH": str(Path(flow_core.__file__).parents[1])}
-        argv = [sys.executable, "-c", CLIENT, arguments]
-        process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE, env=env)
-        client = Client(process)
-        try:
-            yield client
-        finally:
-            await client.kill()
+        settings = {"hosts": hosts[::-1] if is_turned else hosts}
+        return client_program(CLIENT, settings, self.command, key, ahead_s)
 
     def folder(self, task_id: str, number: int) -> TaskFolder:
         return Layout(self.lab.root(number), CONTEXT).task(task_id)
@@ -113,9 +84,9 @@ class Joint:
         assert supervisor is not None
         os.kill(supervisor.pid, sent)
 
-    async def is_waiting(self, client: Client) -> str:
+    async def is_waiting(self, client: ClientProgram) -> str:
         """The client's task, once both parts wait."""
-        task_id = await client.submitted()
+        task_id = await client.line()
         await until(lambda: all(self.state(task_id, number).supervisor for number in (0, 1)))
         return task_id
 
@@ -131,7 +102,7 @@ class Joint:
                     now = self._stamps()
                     left -= len(now - before)
                     before = now
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.005)
 
     def _stamps(self) -> set[tuple[str, int]]:
         files = (path for number in (0, 1) for path in self.lab.tasks(number).glob("task_*/*.json"))
@@ -195,12 +166,12 @@ async def holder(joint: Joint) -> Holder:
     return Holder(provider, await running(provider, task))
 
 
-async def while_it_waits(joint: Joint, holder: Holder, client: Client, task_id: str) -> None:
+async def while_it_waits(joint: Joint, holder: Holder, client: ClientProgram, task_id: str) -> None:
     await client.kill()
     await holder.end()
 
 
-async def after_the_first_take(joint: Joint, holder: Holder, client: Client, task_id: str) -> None:
+async def after_the_first_take(joint: Joint, holder: Holder, client: ClientProgram, task_id: str) -> None:
     joint.signal_supervisor(task_id, 1, signal.SIGSTOP)
     await holder.end()
     await joint.is_held(task_id, 0)
@@ -208,24 +179,24 @@ async def after_the_first_take(joint: Joint, holder: Holder, client: Client, tas
     joint.signal_supervisor(task_id, 1, signal.SIGCONT)
 
 
-async def after_both_takes(joint: Joint, holder: Holder, client: Client, task_id: str) -> None:
+async def after_both_takes(joint: Joint, holder: Holder, client: ClientProgram, task_id: str) -> None:
     await _while_the_start_is_locked(joint, holder, client, task_id, 0)
     assert [joint.state(task_id, number).status for number in (0, 1)] == ["pending", "pending"]
 
 
-async def after_the_first_start(joint: Joint, holder: Holder, client: Client, task_id: str) -> None:
+async def after_the_first_start(joint: Joint, holder: Holder, client: ClientProgram, task_id: str) -> None:
     await _while_the_start_is_locked(joint, holder, client, task_id, 1)
     assert [joint.state(task_id, number).status for number in (0, 1)] == ["running", "pending"]
 
 
-async def after_both_starts(joint: Joint, holder: Holder, client: Client, task_id: str) -> None:
+async def after_both_starts(joint: Joint, holder: Holder, client: ClientProgram, task_id: str) -> None:
     await holder.end()
     await until(lambda: all(joint.state(task_id, number).started_at for number in (0, 1)))
     await client.kill()
 
 
 async def _while_the_start_is_locked(
-    joint: Joint, holder: Holder, client: Client, task_id: str, locked_number: int
+    joint: Joint, holder: Holder, client: ClientProgram, task_id: str, locked_number: int
 ) -> None:
     """Kills the client once both are taken, and all that can start has."""
     joint.signal_supervisor(task_id, 1, signal.SIGSTOP)
@@ -237,7 +208,7 @@ async def _while_the_start_is_locked(
         await joint.is_held(task_id, 1)
         if locked_number == 1:
             await until(lambda: joint.state(task_id, 0).status == "running")
-        client.stop()
+        client.send(signal.SIGSTOP)  # it does nothing more, and its connections stay
         joint.lab.servers[locked_number].drop_sessions()  # the agent there too, before it does what it was asked
         await client.kill()
 
@@ -274,7 +245,7 @@ async def test_two_tasks_run_of_which_one_was_submitted_on_one_machine_alone(
     with exclusive_lock(Layout(joint.lab.root(1), CONTEXT).volumes_lock):
         async with joint.client("first") as one:
             await until(lambda: joint.has(0))
-            one.stop()
+            one.send(signal.SIGSTOP)
             if is_agent_killed:
                 joint.lab.servers[1].drop_sessions()
             await one.kill()
@@ -287,7 +258,7 @@ async def test_two_tasks_run_of_which_one_was_submitted_on_one_machine_alone(
 async def test_two_tasks_run_whose_clients_are_killed_at_any_moment(joint: Joint) -> None:
     """Seeded: how long each client lives after its start, counted in what the machines have written by then."""
     chance, keys = random.Random(8), set()
-    for number in range(3):
+    for number in range(2 + RANDOM_ROUNDS):
         async with AsyncExitStack() as stack:
             clients = []
             for name, is_turned in (("first", False), ("second", True)):
