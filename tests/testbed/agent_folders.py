@@ -28,7 +28,10 @@ def state_of(home: Path) -> Path:
 
 
 def keep_agent_copy(state: Path) -> None:
-    """Puts a copy of the agent there with its bytecode, as if its user had used flow on that machine before."""
+    """Puts a copy of the agent there with its bytecode, as if its user had used flow on that machine before.
+
+    Its files are links to files that all these copies share: a test may replace a file, but not write into it.
+    """
     root = state / "local" / machine_id()
     make_private_folder(root.parent)
     shutil.copytree(Path(_copy_of_agent().name, _ROOT), root, copy_function=_link_or_copy)

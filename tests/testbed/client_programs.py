@@ -23,7 +23,7 @@ _SERVER = """
 import json, os, select, signal, socket, sys
 import asyncssh
 from flow_core import AsyncFlow, Flow
-from flow_core.providers.hosts import agent_connection, code_upload, gang_start, provider, submit
+from flow_core.providers.hosts import agent_connection, bootstrap_payload, code_upload, gang_start, provider, submit
 from flow_core.providers.local import provider as local
 from flow_core.ssh import host
 
@@ -39,6 +39,7 @@ def run(connection):
     os.chdir(folder)
     exec(compile(code, "<client program>", "exec"), {"__name__": "__main__"})
 
+bootstrap_payload.archive()
 server = socket.socket(socket.AF_UNIX)
 server.bind(sys.argv[1])
 server.listen(64)

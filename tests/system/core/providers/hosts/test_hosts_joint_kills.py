@@ -16,7 +16,6 @@ from testbed.hosts_lab import Lab, running, submit
 from testbed.kill_rounds import RANDOM_ROUNDS
 from testbed.waiting import until
 
-from flow_core import AsyncFlow
 from flow_core.agent.calls import CONTEXT
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import exclusive_lock
@@ -49,15 +48,16 @@ with Flow(Context("lab", "hosts", settings)) as flow:
     print(flow.submit(command, **fields).task_id, flush=True)
     while True:
         flow.list_tasks()
-        time.sleep(0.1)
+        time.sleep(0.2)
 """
 
 
 class Joint:
     """Two machines with a GPU each, and tasks that want both."""
 
-    def __init__(self, lab: Lab, shared: Path) -> None:
+    def __init__(self, lab: Lab, provider: HostsProvider, shared: Path) -> None:
         self.lab = lab
+        self.provider = provider
         self.command = COMMAND.format(shared=shared)
 
     def client(
@@ -115,10 +115,8 @@ class Joint:
     async def all_run(self, keys: set[str]) -> None:
         """One new client: it submits again what may not have been submitted, and then every task ends well."""
         provider = self.lab.open()
-        fields = {"instance_type": "a100", "num_instances": 2, "upload_code": False}
-        async with AsyncFlow(self.lab.context) as flow:
-            for key in sorted(keys):
-                await flow.submit(self.command, **fields, idempotency_key=key)
+        for key in sorted(keys):
+            await submit(provider, self.command, instance_type="a100", num_instances=2, idempotency_key=key)
         found = await self._ends(provider)
         assert sorted(task.config["idempotency_key"] for task in found) == sorted(keys)
         assert {task.status for task in found} == {TaskStatus.COMPLETED}, found
@@ -155,15 +153,15 @@ class Holder:
 @pytest.fixture
 async def joint(lab: Lab, tmp_path: Path) -> Joint:
     (tmp_path / "shared").mkdir()
-    await lab.start(2, gpus="a100:1").list_tasks()
-    return Joint(lab, tmp_path / "shared")
+    provider = lab.start(2, gpus="a100:1")
+    await provider.list_tasks()
+    return Joint(lab, provider, tmp_path / "shared")
 
 
 @pytest.fixture
 async def holder(joint: Joint) -> Holder:
-    provider = joint.lab.open()
-    task = await submit(provider, "sleep 651", instance_type="a100", region="two")
-    return Holder(provider, await running(provider, task))
+    task = await submit(joint.provider, "sleep 651", instance_type="a100", region="two")
+    return Holder(joint.provider, await running(joint.provider, task))
 
 
 async def while_it_waits(joint: Joint, holder: Holder, client: ClientProgram, task_id: str) -> None:
