@@ -18,8 +18,7 @@ DEADLINE_S = 120
 TEST_LIMIT_S = 5 * DEADLINE_S
 """A test that takes longer hangs: it fails with the stack of every thread."""
 
-_PAUSES_S = (0.01, 0.1)
-_PAUSE_SHARE = 0.1
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.05
 
 
 async def until(
@@ -28,16 +27,16 @@ async def until(
     explain: Callable[[], object] = lambda: "the condition did not hold in time",
 ) -> T:
     """Calls the condition, which may be a coroutine function, until its result is true; returns that result."""
-    began = time.monotonic()
-    deadline = began + within_s
+    deadline = time.monotonic() + within_s
     while True:
         found = condition()
         if inspect.isawaitable(found):
             found = await asyncio.wait_for(found, max(0.01, deadline - time.monotonic()))
         if found:
             return found
-        assert time.monotonic() < deadline, explain()
-        await asyncio.sleep(_pause_s(began))
+        left_s = deadline - time.monotonic()
+        assert left_s > 0, explain()
+        await asyncio.sleep(_pause_s(within_s - left_s))
 
 
 def wait_until(
@@ -46,17 +45,17 @@ def wait_until(
     explain: Callable[[], object] = lambda: "the condition did not hold in time",
 ) -> T:
     """The same for tests without an event loop."""
-    began = time.monotonic()
+    deadline = time.monotonic() + within_s
     while not (found := condition()):
-        assert time.monotonic() < began + within_s, explain()
-        time.sleep(_pause_s(began))
+        left_s = deadline - time.monotonic()
+        assert left_s > 0, explain()
+        time.sleep(_pause_s(within_s - left_s))
     return found
 
 
-def _pause_s(began: float) -> float:
-    """A tenth of the wait so far: often enough to lose little time, and seldom enough to leave others the processor."""
-    shortest_s, longest_s = _PAUSES_S
-    return min(longest_s, max(shortest_s, _PAUSE_SHARE * (time.monotonic() - began)))
+def _pause_s(waited_s: float) -> float:
+    """A tenth of the time waited so far: a long wait costs little CPU time, and a short one is noticed at once."""
+    return min(_LONGEST_PAUSE_S, max(_SHORTEST_PAUSE_S, waited_s / 10))
 
 
 async def until_over(limit_s: float) -> None:

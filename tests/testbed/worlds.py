@@ -72,6 +72,7 @@ class LocalWorld:
 
     def __init__(self, home: Path) -> None:
         self._state = home / "state"
+        keep_agent_copy(self._state)
 
     def close(self) -> None:
         end_tasks_in(self._state)
