@@ -24,10 +24,10 @@ async def bench(
     world = WORLDS[request.param](tmp_path)
     for mark in request.node.iter_markers("facets"):
         if missing := set(mark.args) - world.facets:
-            world.close()
+            await world.close()
             pytest.skip(f"the provider has no {' and no '.join(sorted(missing))}")
     opened = Bench(world)
     with requests_held_against_it():
         yield opened
     await opened.provider.close()
-    world.close()
+    await world.close()

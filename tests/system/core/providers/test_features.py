@@ -58,7 +58,7 @@ async def place(
     bench = Bench(world)
     yield bench
     await bench.provider.close()
-    world.close()
+    await world.close()
 
 
 async def said(bench: Bench, task: TaskRecord, attempt: int | None = None, rank: int = 0) -> str:
