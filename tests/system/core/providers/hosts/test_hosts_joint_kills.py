@@ -16,6 +16,7 @@ from testbed.hosts_lab import Lab, running, submit
 from testbed.kill_rounds import RANDOM_ROUNDS
 from testbed.waiting import until
 
+from flow_core import AsyncFlow
 from flow_core.agent.calls import CONTEXT
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import exclusive_lock
@@ -23,6 +24,7 @@ from flow_core.agent.multi_machine import read_order
 from flow_core.agent.records import read_json
 from flow_core.agent.state import TaskState
 from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.providers.contract.provider import Provider
 from flow_core.providers.hosts.provider import HostsProvider
 
 pytestmark = pytest.mark.needs("sshd", "linux")
@@ -114,16 +116,17 @@ class Joint:
 
     async def all_run(self, keys: set[str]) -> None:
         """One new client: it submits again what may not have been submitted, and then every task ends well."""
-        provider = self.lab.open()
-        for key in sorted(keys):
-            await submit(provider, self.command, instance_type="a100", num_instances=2, idempotency_key=key)
-        found = await self._ends(provider)
-        assert sorted(task.config["idempotency_key"] for task in found) == sorted(keys)
-        assert {task.status for task in found} == {TaskStatus.COMPLETED}, found
-        await until(lambda: self._all_free(provider))
+        fields = {"instance_type": "a100", "num_instances": 2, "upload_code": False}
+        async with AsyncFlow(self.lab.context) as flow:
+            for key in sorted(keys):
+                await flow.submit(self.command, **fields, idempotency_key=key)
+            found = await self._ends(flow.provider)
+            assert sorted(task.config["idempotency_key"] for task in found) == sorted(keys)
+            assert {task.status for task in found} == {TaskStatus.COMPLETED}, found
+            await until(lambda: self._all_free(flow.provider))
         assert not any((server.home / "used-twice").exists() for server in self.lab.servers)
 
-    async def _ends(self, provider: HostsProvider) -> list[TaskRecord]:
+    async def _ends(self, provider: Provider) -> list[TaskRecord]:
         """Watched as the dashboard does."""
         found: list[TaskRecord] = []
 
@@ -134,7 +137,7 @@ class Joint:
         await until(are_over, explain=lambda: [f"{task.status}: {task.message}" for task in found])
         return found
 
-    async def _all_free(self, provider: HostsProvider) -> bool:
+    async def _all_free(self, provider: Provider) -> bool:
         found = await provider.instances.find({"instance_type": "a100"})
         return [one.free_gpus for one in found] == [1, 1]
 
