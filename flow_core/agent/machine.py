@@ -5,16 +5,14 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
-import secrets
-import socket
 from pathlib import Path
 
-_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # 32 characters, so that each is as likely as any other
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 
 
 def new_id(prefix: str) -> str:
-    return prefix + "_" + "".join(secrets.choice(_ALPHABET) for _ in range(10))
+    return prefix + "_" + "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(10))
 
 
 def user_name() -> str:
@@ -32,7 +30,7 @@ def machine_id() -> str:
     """
     identity = _installed_id()
     if not identity or _is_container():
-        identity += "@" + socket.gethostname()
+        identity += "@" + os.uname().nodename
     return hashlib.sha256(f"flow local {identity}".encode()).hexdigest()[:16]
 
 

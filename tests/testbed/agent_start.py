@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from testbed.agent_folders import keep_agent_copy
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.protocol import FrameDecoder
-from flow_core.providers.hosts.bootstrap_payload import archive, command, launcher
+from flow_core.providers.hosts.bootstrap_payload import command, launcher
 from flow_core.providers.hosts.launcher import READY, WANTED
 
 _TOOLS = ("uname", "sleep")
@@ -56,6 +57,11 @@ class BareMachine:
         (root,) = self.state.iterdir()
         return root / "bin"
 
+    def keep_copy(self) -> BareMachine:
+        """As if the agent had been here before."""
+        keep_agent_copy(self.state.parent)
+        return self
+
     def add(self, path: Path, script: str = "", python: str = sys.executable) -> Path:
         """An interpreter that notes that it was tried; with `script`, what does something else instead."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,11 +81,10 @@ class BareMachine:
         lines = self._tried.read_text().splitlines() if self._tried.exists() else []
         return list(dict.fromkeys(lines))
 
-    def start(self, python: str | None = None, known: str | None = None, sent: bytes | None = None) -> Start:
-        """Once, with standard input that ends after `sent`: the archive where nothing else is said."""
-        data = archive().data if sent is None else sent
+    def start(self, python: str | None = None, known: str | None = None, sent: bytes = b"") -> Start:
+        """Once, with standard input that ends after `sent`, such as the archive."""
         with self.open(python, known) as process:
-            out, err = process.communicate(launcher() + data, timeout=DEADLINE_S)
+            out, err = process.communicate(launcher() + sent, timeout=DEADLINE_S)
         return _read(process.returncode, out, err)
 
     def open(self, python: str | None = None, known: str | None = None) -> subprocess.Popen[bytes]:

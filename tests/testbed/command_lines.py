@@ -1,4 +1,4 @@
-"""How processes were called, on Linux. Any of them may end while somebody looks."""
+"""How processes were called, and their environments, on Linux. Any of them may end while somebody looks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ def command_line(pid: int) -> bytes:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
+
+
+def environment(pid: int) -> list[bytes]:
+    """As it was when the process started; nothing of one that has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return []
 
 
 def command_lines() -> Iterator[tuple[int, bytes]]:

@@ -39,6 +39,7 @@ REASONS = {
     "flow_core/providers/contract/request_checks.py": "listing must not pay for pydantic",
     "flow_core/providers/hosts/agent_client.py": "reading a config needs neither",
     "flow_core/providers/hosts/code_upload.py": "looking at tasks needs none of it",
+    "flow_core/providers/hosts/launcher.py": "it is in the copy, which may have yet to come",
     "flow_core/providers/hosts/machines.py": "reading a config must not pay for it",
     "flow_core/providers/hosts/provider.py": "facets load when they are first used",
     "flow_core/providers/local/capacity/reservations.py": "rarely asked for",

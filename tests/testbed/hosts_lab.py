@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from testbed.agent_folders import end_tasks_in, keep_agent_copy, state_of
+from testbed.command_lines import command_lines, environment
 from testbed.sshd import Sshd
 from testbed.waiting import task_until
 from testbed.worlds import hosts_context
@@ -13,9 +18,9 @@ from testbed.worlds import hosts_context
 from flow_core.agent.calls import CONTEXT
 from flow_core.agent.state import TaskState
 from flow_core.config import Context
-from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_core.models.task_config import TaskConfig
+from flow_core.providers.hosts.bootstrap_payload import archive
 from flow_core.providers.hosts.provider import HostsProvider
 
 
@@ -28,10 +33,14 @@ class Lab:
         self.context = Context("lab", "hosts", {})
         self._clients: list[HostsProvider] = []
 
-    def start(self, count: int = 1, *options: str, gpus: str | None = "a100:2", **server: Any) -> HostsProvider:
-        """`server` is for each of them what `Sshd` takes."""
+    def start(
+        self, count: int = 1, *options: str, gpus: str | None = "a100:2", is_new: bool = False, **server: Any
+    ) -> HostsProvider:
+        """`server` is for each of them what `Sshd` takes. The agent has never been on a machine that `is_new`."""
         self.servers = [Sshd(self._folder / f"far-{number}", *options, **server) for number in range(count)]
         for server in self.servers:
+            if not is_new:
+                keep_agent_copy(state_of(server.home))
             server.start()
         self.context = hosts_context(*self.servers, gpus=gpus)
         return self.open()
@@ -42,11 +51,22 @@ class Lab:
 
     def root(self, number: int = 0) -> Path:
         """Where a machine keeps its records."""
-        (found,) = (self.servers[number].home / ".local/state/flow/local").iterdir()
+        (found,) = (state_of(self.servers[number].home) / "local").iterdir()
         return found
 
     def tasks(self, number: int = 0) -> Path:
         return self.root(number) / "contexts" / CONTEXT / "tasks"
+
+    def agents(self, number: int = 0) -> list[int]:
+        """The processes of the agent on a machine."""
+        digest, home = archive().digest.encode(), f"HOME={self.servers[number].home}".encode()
+        found = (pid for pid, line in command_lines() if digest in line.split(b"\0"))
+        return [pid for pid in found if home in environment(pid)]
+
+    def kill_agents(self, number: int = 0) -> None:
+        for pid in self.agents(number):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def supervisor(self, task: TaskRecord, number: int = 0) -> int:
         """The process that keeps a task, or its part on that machine."""
@@ -68,19 +88,7 @@ class Lab:
             await client.close()
         for server in self.servers:
             server.stop()
-            server.start()
-        last = HostsProvider(self.context)
-        try:
-            for task in await last.list_tasks():
-                if not task.is_terminal:
-                    await last.cancel_task(task.task_id, force=True)
-            for task in await last.list_tasks():
-                await until(last, task, lambda now: now.is_terminal)
-        except FlowError:
-            pass  # a test may have spoilt a machine
-        await last.close()
-        for server in self.servers:
-            server.stop()
+            end_tasks_in(state_of(server.home))
 
 
 async def submit(provider: HostsProvider, command: str | list[str], **fields: Any) -> TaskRecord:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import random
 import signal
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from testbed.client_programs import ClientProgram, client_program
 from testbed.waiting import task_until, until
 
-import flow_core
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.records import read_json
 from flow_core.agent.state import TaskState
@@ -23,7 +20,8 @@ from flow_core.config import Context
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.contract.provider import Provider
 
-ROUNDS = 22
+RANDOM_ROUNDS = int(os.environ.get("FLOW_KILL_ROUNDS", "0"))
+"""Further rounds, each with kills by chance."""
 LINES = 400
 # Holds a lock on its GPU for as long as anything of it lives, and says so where another has it.
 TASK = f"""
@@ -41,14 +39,14 @@ import json, sys, time
 from flow_core import Flow
 from flow_core.config import Context
 from flow_core.errors import FlowError
-context, command, seed = json.loads(sys.argv[1])
+context, command, key = json.loads(sys.argv[1])
 fields = {"instance_type": "a100", "upload_code": False}
 with Flow(Context(*context)) as flow:
     for number in range(3):
         task = None
         while task is None:
             try:
-                task = flow.submit(command, idempotency_key=f"{seed}-{number}", **fields)
+                task = flow.submit(command, idempotency_key=f"{key}-{number}", **fields)
             except FlowError:
                 time.sleep(0.02)
         print(task.task_id, flush=True)
@@ -56,7 +54,8 @@ with Flow(Context(*context)) as flow:
         try:
             flow.list_tasks()
         except FlowError:
-            time.sleep(0.02)
+            pass
+        time.sleep(0.05)
 """
 
 
@@ -71,37 +70,29 @@ class Place(NamedTuple):
 
 
 class _Round:
-    """Three tasks, and the program that submits them."""
+    """Three tasks, the program that submits them, and a kill after each submit."""
 
-    def __init__(self, place: Place, seed: int) -> None:
+    def __init__(self, place: Place, key: str, victims: Sequence[str]) -> None:
         self._place = place
-        self._seed = seed
-        self._chance = random.Random(seed)
+        self._key = key
+        self._victims = victims
 
     async def run(self) -> set[str]:
         """The tasks that its client was told of."""
         context, command = self._place.context, TASK.format(folder=self._place.folder)
-        arguments = json.dumps([[context.name, context.provider, dict(context.settings)], command, self._seed])
-        env = {**os.environ, "PYTHONPATH": str(Path(flow_core.__file__).parents[1])}
-        argv = [sys.executable, "-c", CLIENT, arguments]
-        client = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE, env=env)
-        assert client.stdout is not None
+        named = [context.name, context.provider, dict(context.settings)]
         task_ids: set[str] = set()
-        try:
-            for victim in self._chance.sample(["client", "supervisor", "task", *(self._place.ways or ["nobody"])], 3):
-                task_id = (await client.stdout.readline()).decode().strip()
+        async with client_program(CLIENT, named, command, self._key) as client:
+            for victim in self._victims:
+                task_id = await client.line()
                 task_ids |= {task_id} - {""}
                 await self._kill(victim, client, task_id)
-        finally:
-            if client.returncode is None:
-                client.kill()
-            await client.wait()
         return task_ids
 
-    async def _kill(self, victim: str, client: asyncio.subprocess.Process, task_id: str) -> None:
+    async def _kill(self, victim: str, client: ClientProgram, task_id: str) -> None:
         """Of tasks it is the one that was submitted last, where the client lived to submit one."""
-        if victim == "client" and client.returncode is None:
-            client.kill()
+        if victim == "client":
+            client.send(signal.SIGKILL)
         if victim in self._place.ways:
             self._place.ways[victim]()
         if task_id and victim in ("supervisor", "task"):
@@ -110,14 +101,24 @@ class _Round:
                 os.kill(pid, signal.SIGKILL)
 
 
+def _rounds_of(place: Place) -> list[_Round]:
+    """Each victim is killed after the first, the second and the third submit, once each."""
+    victims = ["supervisor", "task", "client", *(place.ways or ["nobody"])]
+    turned = [victims[number:] + victims[:number] for number in range(len(victims))]
+    rounds = [_Round(place, order[0], order[:3]) for order in turned]
+    chance = random.Random(0)
+    return rounds + [_Round(place, str(number), chance.sample(victims, 3)) for number in range(RANDOM_ROUNDS)]
+
+
 async def kill_in_rounds(place: Place) -> None:
     """Asserts that no kill loses a task, a GPU or a line, and that nothing is left behind."""
     task_ids: set[str] = set()
-    for seed in range(ROUNDS):
-        task_ids |= await _Round(place, seed).run()
+    rounds = _rounds_of(place)
+    for one in rounds:
+        task_ids |= await one.run()
     tasks = await place.provider.list_tasks()
     assert task_ids <= {task.task_id for task in tasks}
-    assert len(tasks) >= ROUNDS
+    assert len(tasks) >= len(rounds)
     assert len({task.config["idempotency_key"] for task in tasks}) == len(tasks)
     ends = [await task_until(place.provider, task, lambda now: now.is_terminal) for task in tasks]
     assert any(end.message.startswith("lost") for end in ends)

@@ -1,13 +1,16 @@
-"""Another version of this program: a copy with a few lines changed, and a process of its own for each call."""
+"""Another version of this program: a copy with a few lines changed, in a process of its own."""
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
+import weakref
 from collections.abc import Mapping
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from testbed.waiting import DEADLINE_S
@@ -44,36 +47,58 @@ _CODE = """
 import json, sys
 from flow_core import Flow
 from flow_core.config import Context
-with Flow(Context(*json.loads(sys.argv[1]))) as flow:
-    print(*eval(sys.argv[2]))
+context = Context(*json.loads(sys.argv[1]))
+for line in sys.stdin:
+    with Flow(context) as flow:
+        print(*eval(line))
+    print(sys.argv[2], flush=True)
 """
+_END = "-- end of the answer"
 
 
 class OtherVersion:
-    """Used in the same context as this one."""
+    """A program of another version, used in the same context as this one. Each call is made by a client of its own."""
 
     def __init__(self, home: Path, changes: Mapping[str, Mapping[str, str]], context: Context) -> None:
-        self._home = home
-        self._context = context
         source = Path(flow_core.__file__).parent
-        shutil.copytree(source, home / "flow_core", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, home / "flow_core")  # with its bytecode
         for name, replaced in changes.items():
             path = home / "flow_core" / name
+            Path(cache_from_source(str(path))).unlink(missing_ok=True)
             text = path.read_text(encoding="utf-8")
             for old, new in replaced.items():
                 assert text.count(old) == 1, (name, old)
                 text = text.replace(old, new)
             path.write_text(text, encoding="utf-8")
+        named = json.dumps([context.name, context.provider, dict(context.settings)])
+        self._errors = home / "errors"
+        with self._errors.open("wb") as errors:
+            self._program = subprocess.Popen(
+                [sys.executable, "-c", _CODE, named, _END],
+                cwd=home,
+                env={**os.environ, "PYTHONPATH": str(home)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+        weakref.finalize(self, _end, self._program)
 
     def __call__(self, expression: str) -> list[str]:
-        context = json.dumps([self._context.name, self._context.provider, dict(self._context.settings)])
-        env = {**os.environ, "PYTHONPATH": str(self._home)}
-        command = [sys.executable, "-c", _CODE, context, expression]
-        ended = subprocess.run(
-            command, cwd=self._home, env=env, capture_output=True, text=True, timeout=DEADLINE_S, check=False
-        )
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout.split()
+        """The words of what it prints."""
+        assert self._program.stdin is not None
+        self._program.stdin.write(expression.encode() + b"\n")
+        self._program.stdin.flush()
+        said = b""
+        while not said.endswith(_END.encode() + b"\n"):
+            said += self._read()
+        return said.decode().removesuffix(_END + "\n").split()
+
+    def _read(self) -> bytes:
+        assert self._program.stdout is not None
+        assert select.select([self._program.stdout], [], [], DEADLINE_S)[0], "the other version does not answer"
+        piece = os.read(self._program.stdout.fileno(), 1 << 16)
+        assert piece, self._errors.read_text()
+        return piece
 
     def submit(self, command: str, gpus: int) -> str:
         (task_id,) = self(f"[flow.submit({command!r}, instance_type='a100:{gpus}', upload_code=False).task_id]")
@@ -82,3 +107,7 @@ class OtherVersion:
     def statuses(self) -> dict[str, str]:
         found = self("[f'{task.task_id}={task.status}' for task in flow.list_tasks(limit=99)]")
         return dict(one.split("=") for one in found)
+
+
+def _end(program: subprocess.Popen[bytes]) -> None:
+    program.communicate()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from testbed.agent_folders import end_tasks_in, keep_agent_copy, records_of_agent, state_of
 from testbed.cloud import Cloud
 from testbed.sshd import Sshd
 from testbed.waiting import task_until
@@ -35,8 +36,8 @@ class World(Protocol):
     def traces(self) -> set[str]:
         """All that stands for a task, a volume, a place in a queue, by whatever name."""
 
-    def close(self) -> None:
-        """Ends what the world itself runs."""
+    async def close(self) -> None:
+        """Ends all tasks, and what the world itself runs."""
 
 
 class LocalWorld:
@@ -71,9 +72,10 @@ class LocalWorld:
 
     def __init__(self, home: Path) -> None:
         self._state = home / "state"
+        keep_agent_copy(self._state)
 
-    def close(self) -> None:
-        """Nothing runs but the tasks."""
+    async def close(self) -> None:
+        end_tasks_in(self._state)
 
     def traces(self) -> set[str]:
         return records_of_agent(self._state)
@@ -126,16 +128,18 @@ class HostsWorld:
         far = home.parent / f"{home.name}-far"
         self.sshds = [Sshd(far / str(number), "MaxSessions 10", env=env) for number in range(machines)]
         for sshd in self.sshds:
+            keep_agent_copy(state_of(sshd.home))
             sshd.start()
         self.fields: Mapping[str, Any] = {"working_dir": str(home)}
         self.context = hosts_context(*self.sshds)
 
     def traces(self) -> set[str]:
-        return set().union(*(records_of_agent(sshd.home / ".local/state/flow") for sshd in self.sshds))
+        return set().union(*(records_of_agent(state_of(sshd.home)) for sshd in self.sshds))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for sshd in self.sshds:
             sshd.stop()
+            end_tasks_in(state_of(sshd.home))
 
 
 class MithrilWorld:
@@ -185,8 +189,18 @@ class MithrilWorld:
         listings = ("/v2/spot/bids", "/v2/volumes", "/v2/ssh-keys")
         return {str(row["fid"]) for path in listings for row in self.cloud.has(path)}
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.cloud.close()
+
+
+async def cancel_all(context: Context) -> None:
+    """Ends the tasks of a context through a client, where a world knows no shorter way."""
+    provider: Provider = open_provider(context)
+    for task in await provider.list_tasks():
+        if not task.is_terminal:
+            await provider.cancel_task(task.task_id, force=True)
+            await task_until(provider, task, lambda now: now.is_terminal)
+    await provider.close()
 
 
 def hosts_context(*servers: Sshd, name: str = "lab", gpus: str | None = "a100:2") -> Context:
@@ -201,17 +215,6 @@ def hosts_context(*servers: Sshd, name: str = "lab", gpus: str | None = "a100:2"
     config.write_text("".join(texts))
     hosts = [{"name": called} | ({} if gpus is None else {"gpus": gpus}) for called in names]
     return Context(name, "hosts", {"hosts": hosts})
-
-
-def records_of_agent(state: Path) -> set[str]:
-    """All that an agent keeps below this state folder. Locks and its program stay whatever becomes of a task."""
-    found = state.glob("local/*/**/*")
-    kept, stays = ("queue", "gpus", "ports", "reservations", "incoming"), ("counter.json", "incoming")
-    return {
-        str(path)
-        for path in found
-        if (path.is_dir() or path.parent.name in kept) and path.name not in stays and "/bin/" not in f"{path}/"
-    }
 
 
 WORLDS: dict[str, Callable[[Path], World]] = {
@@ -239,10 +242,3 @@ class Bench:
 
     async def until(self, task: TaskRecord, holds: Callable[[TaskRecord], bool]) -> TaskRecord:
         return await task_until(self.provider, task, holds)
-
-    async def end_everything(self) -> None:
-        for task in await self.provider.list_tasks():
-            if not task.is_terminal:
-                await self.provider.cancel_task(task.task_id, force=True)
-        for task in await self.provider.list_tasks():
-            await self.ended(task)

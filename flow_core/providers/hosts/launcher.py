@@ -28,7 +28,7 @@ WANTED = b"archive\n"
 READY = b"ready\n"
 
 _SIZES = "sizes.json"
-_CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.serve import main; main()"
+_PACKAGE = "flow_core"
 
 
 def main() -> None:
@@ -40,7 +40,21 @@ def main() -> None:
     except OSError as error:
         exit_with_message(error)
     os.write(1, READY)
-    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", _CODE, str(home), str(root)])
+    _become_agent(home, root)
+
+
+def _become_agent(home: Path, root: Path) -> None:
+    """Go on as the agent, in this process: another interpreter would double the time of a connection.
+
+    The modules that were sent are dropped, so that the agent has all its modules from its copy.
+    """
+    for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
+        del sys.modules[name]
+    sys.path.insert(0, str(home))
+    sys.argv[1:] = [str(root)]
+    from flow_core.agent import serve  # deferred: it is in the copy, which may have yet to come
+
+    serve.main()
 
 
 def _install(root: Path, home: Path, digest: str, size: int) -> None:

@@ -9,8 +9,6 @@ import pytest
 from testbed.api_description import requests_held_against_it
 from testbed.worlds import WORLDS, Bench
 
-from flow_core.errors import FlowError
-
 _NEEDS = {"hosts": "sshd", "mithril": "user-namespaces"}
 
 
@@ -26,16 +24,10 @@ async def bench(
     world = WORLDS[request.param](tmp_path)
     for mark in request.node.iter_markers("facets"):
         if missing := set(mark.args) - world.facets:
-            world.close()
+            await world.close()
             pytest.skip(f"the provider has no {' and no '.join(sorted(missing))}")
     opened = Bench(world)
     with requests_held_against_it():
         yield opened
     await opened.provider.close()
-    last = Bench(world)  # a test may have closed the other one
-    try:
-        await last.end_everything()
-    except FlowError:
-        pass  # a test may have taken the ground from under it
-    await last.provider.close()
-    world.close()
+    await world.close()

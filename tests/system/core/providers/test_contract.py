@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.tables import each
 from testbed.waiting import DEADLINE_S, until
 from testbed.worlds import Bench
 
@@ -39,11 +40,6 @@ async def test_a_task_is_listed_then_runs_then_ends_with_its_exit_code(bench: Be
     assert ended.created_at <= ended.started_at <= ended.completed_at  # type: ignore[operator]
 
 
-async def test_a_task_that_fails_keeps_its_exit_code(bench: Bench) -> None:
-    ended = await bench.ended(await bench.submit("exit 7"))
-    assert (ended.status, ended.exit_code) == (TaskStatus.FAILED, 7)
-
-
 async def test_cancelling_twice_and_after_the_end_changes_nothing_more(bench: Bench) -> None:
     task = await bench.running()
     await bench.provider.cancel_task(task.task_id)
@@ -55,7 +51,7 @@ async def test_cancelling_twice_and_after_the_end_changes_nothing_more(bench: Be
     assert await bench.provider.get_task(task.task_id) == ended
 
 
-@pytest.mark.parametrize("stranger", UNKNOWN, ids=lambda text: ascii(text)[:20])
+@each("stranger", UNKNOWN)
 async def test_an_id_that_nobody_knows_is_not_found_anywhere(bench: Bench, stranger: str) -> None:
     provider, context = bench.provider, bench.world.context.name
     address = LogId(context, stranger)
@@ -86,9 +82,12 @@ async def test_an_id_that_nobody_knows_is_not_found_anywhere(bench: Bench, stran
     assert await provider.list_tasks() == ()
 
 
-async def test_tasks_are_listed_last_submitted_first_by_status_and_up_to_a_limit(bench: Bench) -> None:
+async def test_tasks_keep_how_they_ended_and_are_listed_last_submitted_first_by_status_and_up_to_a_limit(
+    bench: Bench,
+) -> None:
     done = [await bench.ended(await bench.submit("true")) for _ in range(2)]
-    failed = await bench.ended(await bench.submit("false"))
+    failed = await bench.ended(await bench.submit("exit 7"))
+    assert (failed.status, failed.exit_code) == (TaskStatus.FAILED, 7)
     running = await bench.running()
     order = [running.task_id, failed.task_id, done[1].task_id, done[0].task_id]
     assert [task.task_id for task in await bench.provider.list_tasks()] == order
@@ -147,14 +146,13 @@ async def test_what_python_prints_is_seen_while_the_task_runs_unless_env_says_ot
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
-    for env in ({}, {"PYTHONUNBUFFERED": ""}):
-        ended = await bench.ended(await bench.submit('echo "<${PYTHONUNBUFFERED-unset}>"', env=env))
-        async with AsyncFlow(bench.world.context) as flow:
-            assert await flow.logs(ended.task_id) == ("<>\n" if env else "<1>\n")
-    task = await bench.submit("""python3 -c 'import time; print("seen"); time.sleep(600)'""")
+    show = 'echo "<${PYTHONUNBUFFERED-unset}>"'
+    ended = await bench.ended(await bench.submit(show, env={"PYTHONUNBUFFERED": ""}))
+    task = await bench.submit(f"""{show}; python3 -c 'import time; print("seen"); time.sleep(600)'""")
     async with AsyncFlow(bench.world.context) as flow, aclosing(await flow.logs(task.task_id, follow=True)) as lines:
+        assert await flow.logs(ended.task_id) == "<>\n"
         async with asyncio.timeout(DEADLINE_S):
-            assert await anext(lines) == "seen"
+            assert [await anext(lines), await anext(lines)] == ["<1>", "seen"]
 
 
 @pytest.mark.facets("logs")
@@ -166,7 +164,7 @@ async def test_streams_that_are_merged_are_one_log_and_nobody_is_given_half_of_i
             await flow.logs(task.task_id, stderr=True)
 
 
-@pytest.mark.parametrize("asked", [{"streams": "separate"}, {"tty": True}])
+@each("asked", [{"streams": "separate"}, {"tty": True}])
 async def test_what_a_task_may_ask_of_its_streams_is_done_or_refused(bench: Bench, asked: dict[str, Any]) -> None:
     if not bench.world.refuses & asked.keys():
         assert (await bench.ended(await bench.submit("echo out", **asked))).exit_code == 0
@@ -201,7 +199,7 @@ async def test_reading_on_at_an_offset_misses_nothing_and_repeats_nothing(bench:
 
 
 @pytest.mark.facets("logs")
-async def test_leaving_a_followed_log_early_releases_what_it_held(bench: Bench) -> None:
+async def test_a_reader_that_leaves_early_or_is_cancelled_releases_what_it_held(bench: Bench) -> None:
     task = await bench.running("echo first; sleep 600")
     flow = await client(bench, task)
     await leave_early(flow, task)  # the first time loads what later ones use
@@ -210,14 +208,6 @@ async def test_leaving_a_followed_log_early_releases_what_it_held(bench: Bench) 
         await leave_early(flow, task)
     await until(lambda: open_files() <= before)
     assert asyncio.all_tasks() <= others
-
-
-@pytest.mark.facets("logs")
-async def test_a_reader_that_is_cancelled_releases_what_it_held(bench: Bench) -> None:
-    task = await bench.running("echo first; sleep 600")
-    flow = await client(bench, task)
-    await leave_early(flow, task)
-    before = open_files()
     for _ in range(10):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
@@ -264,21 +254,17 @@ async def test_twenty_calls_at_once_are_answered(bench: Bench) -> None:
     assert set(answers[16:]) == {"ready\n"}
 
 
-async def test_closing_twice_is_safe_and_leaves_tasks_alone(bench: Bench) -> None:
-    task = await bench.running()
-    await bench.provider.close()
-    await bench.provider.close()
-    again = Bench(bench.world)
-    assert (await again.provider.get_task(task.task_id)).is_running
-    await again.provider.close()
-
-
-async def test_another_client_of_the_same_context_sees_the_same(bench: Bench) -> None:
+async def test_another_client_of_the_same_context_sees_the_same_also_once_the_first_is_closed_twice(
+    bench: Bench,
+) -> None:
     task = await bench.running()
     other = Bench(bench.world)
     assert await other.provider.list_tasks() == await bench.provider.list_tasks()
+    await bench.provider.close()
+    await bench.provider.close()
+    assert (await other.provider.get_task(task.task_id)).is_running
     await other.provider.cancel_task(task.task_id)
-    assert (await bench.ended(task)).status is TaskStatus.CANCELLED
+    assert (await other.ended(task)).status is TaskStatus.CANCELLED
     await other.provider.close()
 
 

@@ -6,8 +6,8 @@ import asyncio
 import inspect
 import re
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +20,39 @@ from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable, Unsup
 from flow_core.logs.log_id import LogId
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskRecord
+from flow_core.providers.contract.access import ShellFacet
 from flow_core.providers.contract.reservations import ReservationFacet
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3kTwd5kCD6Zq0S6vTmTqXGzPnE7u7b8mYH8cXl3x0N someone@somewhere"
 FACETS = (
-    *("logs", "instances", "volumes", "reservations", "ssh_keys", "identity"),
+    *("logs", "instances", "reservations", "ssh_keys", "identity"),
     *("shells", "remote", "uploads", "endpoints", "tunnels", "metrics", "pruning"),
 )
 
-Trip = Callable[[Bench, AsyncFlow, TaskRecord], Awaitable[None]]
+Trip = Callable[[Bench, AsyncFlow, TaskRecord], AsyncGenerator[None]]
+"""Tries one facet with a task. After its only `yield`, the task has been cancelled and has ended."""
 
 
-@pytest.mark.parametrize("facet", FACETS)
-async def test_a_facet_works_or_is_said_to_be_missing(bench: Bench, facet: str) -> None:
-    is_there = getattr(bench.provider, facet) is not None
-    if facet in bench.world.facets:
-        assert is_there, f"{facet} is promised"
+@pytest.mark.parametrize(
+    "facets",
+    [FACETS, ("volumes",)],  # one that is attached to a task may start it anew
+    ids=["most", "volumes"],
+)
+async def test_every_facet_works_or_is_said_to_be_missing(bench: Bench, facets: Sequence[str]) -> None:
     task = await bench.running("echo hello; sleep 600")
-    async with AsyncFlow(bench.world.context) as flow:
-        if is_there:
-            await ROUND_TRIPS[facet](bench, flow, task)
-        else:
-            await answers_without(facet, flow, task.task_id)
-
-
-async def test_a_shell_speaks_the_language_of_the_user(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = await bench.running()
-    shells = bench.provider.shells
-    assert shells is not None
-    for language in ("", "flow_TEST.UTF-8"):  # a server that the first one has started must not be its source
-        monkeypatch.setenv("LC_PAPER", language)
-        shell = await shells.open(task.task_id, columns=80, rows=24, command="echo $LC_PAPER")
-        assert b"".join([piece async for piece in shell.read()]).decode().strip() == language
-        await shell.close()
+    trips: list[AsyncGenerator[None]] = []
+    async with AsyncFlow(bench.world.context) as flow, AsyncExitStack() as stack:
+        for facet in facets:
+            if getattr(bench.provider, facet) is None:
+                assert facet not in bench.world.facets, f"{facet} is promised"
+                await answers_without(facet, flow, task.task_id)
+            else:
+                trips.append(await stack.enter_async_context(aclosing(ROUND_TRIPS[facet](bench, flow, task))))
+                await anext(trips[-1])
+        await bench.provider.cancel_task(task.task_id, force=True)
+        await bench.ended(task)
+        for trip in trips:
+            assert [step async for step in trip] == []
 
 
 async def answers_without(facet: str, flow: AsyncFlow, task_id: str) -> None:
@@ -102,7 +102,7 @@ MISSING: dict[str, tuple[Refused, Empty]] = {
 }
 
 
-async def logs_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def logs_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     logs = bench.provider.logs
     assert logs is not None
     (address,) = await logs.addresses(task.task_id)
@@ -112,8 +112,7 @@ async def logs_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> No
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
     assert not await logs.is_complete(address)
-    await bench.provider.cancel_task(task.task_id, force=True)
-    await bench.ended(task)
+    yield
     while not await logs.is_complete(address):  # what comes from afar may have to be fetched first
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
@@ -123,7 +122,7 @@ async def logs_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> No
         await logs.open(LogId(address.context, address.task_id, 0, 9))
 
 
-async def instances_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def instances_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     found = await flow.find_instances({})
     assert found
     prices = [one.price_per_hour for one in found]
@@ -138,9 +137,10 @@ async def instances_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) 
     assert warning
     with pytest.raises(ConfigError, match="no such key"):
         await flow.find_instances({"no such key": 1})  # type: ignore[typeddict-unknown-key]
+    yield
 
 
-async def volumes_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def volumes_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     volumes = bench.provider.volumes
     assert volumes is not None
     first = await volumes.create(1, "first", "block", None)
@@ -158,13 +158,12 @@ async def volumes_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
     for words in (volumes.describe_create(1, "x", "block"), volumes.describe_delete(first)):
         assert words.isprintable()
     await volumes.delete("second")
-    await bench.provider.cancel_task(task.task_id, force=True)
-    await bench.ended(task)
+    yield
     await volumes.delete(first.volume_id)
     assert await volumes.list() == ()
 
 
-async def shells_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def shells_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     shells = bench.provider.shells
     assert shells is not None
     shell = await shells.open(task.task_id, columns=80, rows=24, command="read line; echo got $line; stty size; exit 5")
@@ -182,9 +181,20 @@ async def shells_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> 
     with pytest.raises(ConfigError) as refused:
         await shells.open(task.task_id, columns=80, rows=24, node=99)
     assert refused.value.field == "node"
+    await a_shell_speaks_the_language_of_the_user(shells, task)
+    yield
 
 
-async def remote_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def a_shell_speaks_the_language_of_the_user(shells: ShellFacet, task: TaskRecord) -> None:
+    for language in ("", "flow_TEST.UTF-8"):  # a server that the first one has started must not be its source
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LC_PAPER", language)
+            shell = await shells.open(task.task_id, columns=80, rows=24, command="echo $LC_PAPER")
+            assert b"".join([piece async for piece in shell.read()]).decode().strip() == language
+            await shell.close()
+
+
+async def remote_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     remote = bench.provider.remote
     assert remote is not None
     done = await remote.run(task.task_id, "cat; echo err >&2; exit 3", stdin=b"\0\377")
@@ -193,13 +203,12 @@ async def remote_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> 
         await remote.run(task.task_id, "sleep 600", timeout_s=0.2)
     with pytest.raises(ConfigError):
         await remote.run(task.task_id, "true", node=99)
-    await bench.provider.cancel_task(task.task_id, force=True)
-    await bench.ended(task)
+    yield
     with pytest.raises(Conflict):
         await remote.run(task.task_id, "true")
 
 
-async def uploads_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def uploads_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     uploads, remote, code = bench.provider.uploads, bench.provider.remote, Path("code").absolute()
     assert uploads is not None
     (code / "inner").mkdir(parents=True)
@@ -215,9 +224,10 @@ async def uploads_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
     await uploads.put_file(task.task_id, code / "inner" / "file", "one-file")
     await uploads.get_file(task.task_id, "one-file", code / "back")
     assert (code / "back").read_text() == "content"
+    yield
 
 
-async def reservations_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def reservations_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     facet = bench.provider.reservations
     assert facet is not None
     offers = [one for one in await flow.find_instances({}) if one.gpu_count]
@@ -231,6 +241,7 @@ async def reservations_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecor
     await give_back(facet, made.reservation_id)
     await facet.release(made.reservation_id)
     assert (await facet.get(made.reservation_id)).status.is_final
+    yield
 
 
 async def give_back(facet: ReservationFacet, reservation_id: str) -> None:
@@ -244,25 +255,27 @@ async def give_back(facet: ReservationFacet, reservation_id: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def ssh_keys_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def ssh_keys_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     facet = bench.provider.ssh_keys
     assert facet is not None
     key = await facet.create("contract", KEY)
     assert key.key_id in [one.key_id for one in await facet.list()]
     assert await facet.delete(key.key_id)
     assert not await facet.delete(key.key_id)
+    yield
 
 
-async def identity_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def identity_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     facet = bench.provider.identity
     assert facet is not None
     assert all(project.project_id for project in await facet.projects())
     assert await facet.user("nobody-at-all") is None
     assert all(user.user_id for user in await facet.teammates("nobody-at-all"))
     assert isinstance(await facet.own_keys(), tuple)
+    yield
 
 
-async def endpoints_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def endpoints_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     facet = bench.provider.endpoints
     assert facet is not None
     found = await facet.resolve(task.task_id)
@@ -271,9 +284,10 @@ async def endpoints_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) 
     assert (await facet.command(task.task_id)).startswith("ssh ")
     with pytest.raises(ConfigError):
         await facet.resolve(task.task_id, 99)
+    yield
 
 
-async def tunnels_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def tunnels_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     facet = bench.provider.tunnels
     assert facet is not None
     tunnel = await facet.open(task.task_id, 8080)
@@ -281,13 +295,13 @@ async def tunnels_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
     await facet.close(tunnel.tunnel_id)
     await facet.close(tunnel.tunnel_id)
     assert await facet.list() == ()
+    yield
 
 
-async def metrics_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def metrics_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     async with aclosing(flow.task_metrics(task.task_id)) as samples:
         assert (await anext(samples)).load is not None
-        await bench.provider.cancel_task(task.task_id, force=True)
-        await bench.ended(task)
+        yield
         assert len([sample async for sample in samples]) <= 1
     with pytest.raises(Conflict):
         await anext(flow.task_metrics(task.task_id))
@@ -295,12 +309,11 @@ async def metrics_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
         await anext(flow.instance_metrics("no-such"))
 
 
-async def pruning_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> None:
+async def pruning_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     with pytest.raises(Conflict, match="it is not over"):
         await flow.plan_pruning(task_ids=[task.task_id])
     assert (await flow.plan_pruning(older_than_days=0)).tasks == ()
-    await bench.provider.cancel_task(task.task_id, force=True)
-    await bench.ended(task)
+    yield
     deadline = time.monotonic() + DEADLINE_S
     while not (plan := await flow.plan_pruning(keep_last=0)).tasks:  # its supervisor may need a moment to leave
         assert time.monotonic() < deadline

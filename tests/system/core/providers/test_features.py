@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,11 +36,31 @@ def s3() -> Iterator[S3Server]:
     server.close()
 
 
-@pytest.fixture(params=["local", pytest.param("hosts", marks=pytest.mark.needs("sshd"))])
+_PROVIDERS = ["local", pytest.param("hosts", marks=pytest.mark.needs("sshd"))]
+
+
+@pytest.fixture(params=_PROVIDERS)
 async def place(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Bench]:
-    """A world of this provider: two machines where it has several. Its tasks find the tests' engine and S3 server."""
+    """A world of this provider, with one machine. Its tasks find the tests' engine and S3 server."""
+    async with opened(request, tmp_path, monkeypatch, machines=1) as bench:
+        yield bench
+
+
+@pytest.fixture(params=_PROVIDERS)
+async def wide_place(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Bench]:
+    """As above, with two machines where the provider has several."""
+    async with opened(request, tmp_path, monkeypatch, machines=2) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def opened(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, machines: int
+) -> AsyncIterator[Bench]:
     env = {"FLOW_LOCAL_GRACE_S": "1"}
     if "engine" in request.fixturenames:
         env |= request.getfixturevalue("engine").env
@@ -53,13 +74,12 @@ async def place(
             monkeypatch.setenv(name, value)
         world = LocalWorld(tmp_path)
     else:
-        world = HostsWorld(tmp_path, 2, env)
+        world = HostsWorld(tmp_path, machines, env)
         world.context = replace(world.context, settings={**world.context.settings, "s3_python": sys.executable})
     bench = Bench(world)
     yield bench
-    await bench.end_everything()
     await bench.provider.close()
-    world.close()
+    await world.close()
 
 
 async def said(bench: Bench, task: TaskRecord, attempt: int | None = None, rank: int = 0) -> str:
@@ -119,7 +139,8 @@ async def test_a_path_of_the_machine_and_a_volume_are_mounted_where_the_task_wan
     assert not Path("/a/set").exists()
 
 
-async def test_reserved_gpus_go_to_the_task_that_names_the_reservation(place: Bench) -> None:
+async def test_reserved_gpus_go_to_the_task_that_names_the_reservation(wide_place: Bench) -> None:
+    place = wide_place
     facet = place.provider.reservations
     assert facet is not None
     machines = _MACHINES[place.world.context.provider]
@@ -137,8 +158,8 @@ async def test_reserved_gpus_go_to_the_task_that_names_the_reservation(place: Be
     await completed(place, other)
 
 
-async def test_a_task_of_two_instances_waits_for_both_then_runs_on_both(place: Bench) -> None:
-    machines = _MACHINES[place.world.context.provider]
+async def test_a_task_of_two_instances_waits_for_both_then_runs_on_both(wide_place: Bench) -> None:
+    place, machines = wide_place, _MACHINES[wide_place.world.context.provider]
     each = f"a100:{2 if machines == 2 else 1}"
     holder = await place.running(instance_type="a100:1")
     both = await place.submit("echo rank $RANK of $WORLD_SIZE", instance_type=each, num_instances=2)

@@ -15,37 +15,48 @@ from flow_core.agent.protocol import VERSION
 from flow_core.agent.startup_error import BROKEN, OLD_PYTHON, UNSAFE
 from flow_core.providers.hosts.bootstrap_payload import NO_PYTHON, NOT_THIS_PYTHON, archive, launcher
 
-SHELLS = {"sh": ("sh",), "dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
-MARKS = {"sh": (), "dash": ("dash",), "bash": ("bash",), "busybox": ("busybox",)}
+SHELLS = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.needs(*MARKS[name])) for name in SHELLS])
-def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> BareMachine:
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.needs(name)) for name in SHELLS])
+def untouched_anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> BareMachine:
+    """The agent has never been there; its sh is one of several."""
     return BareMachine(tmp_path / "far", SHELLS[request.param])
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> BareMachine:
+def anywhere(untouched_anywhere: BareMachine) -> BareMachine:
+    """It has a copy of the agent and no Python, as below."""
+    return untouched_anywhere.keep_copy()
+
+
+@pytest.fixture
+def untouched(tmp_path: Path) -> BareMachine:
     return BareMachine(tmp_path / "far")
 
 
 @pytest.fixture
+def machine(untouched: BareMachine) -> BareMachine:
+    return untouched.keep_copy()
+
+
+@pytest.fixture
 def ready(machine: BareMachine) -> BareMachine:
-    """One on which the agent has been before."""
+    """One that has all that the agent needs."""
     machine.add(machine.bin / "python3")
-    assert machine.start().code == 0
     return machine
 
 
-def test_any_sh_starts_the_agent_which_ends_with_its_input(anywhere: BareMachine) -> None:
-    anywhere.add(anywhere.bin / "python3")
-    first = anywhere.start()
+def test_any_sh_starts_the_agent_which_ends_with_its_input(untouched_anywhere: BareMachine) -> None:
+    machine = untouched_anywhere
+    machine.add(machine.bin / "python3")
+    first = machine.start(sent=archive().data)
     assert (first.code, first.wanted_archive, first.said) == (0, True, "")
     assert first.greeting["protocol"] == VERSION
     assert first.greeting["agent"] == archive().name
-    again = anywhere.start(sent=b"")
+    again = machine.start()
     assert (again.code, again.wanted_archive, again.said) == (0, False, "")
-    assert again.greeting["root"] == str(anywhere.programs.parent)
+    assert again.greeting["root"] == str(machine.programs.parent)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +96,7 @@ def test_the_interpreter_of_the_settings_is_the_only_one_that_is_tried(anywhere:
     mine = anywhere.add(anywhere.home / "my env/bin/python")
     named = anywhere.add(anywhere.bin / "mine")
     assert anywhere.start("~/my env/bin/python").code == 0
-    assert anywhere.start("mine", sent=b"").code == 0
+    assert anywhere.start("mine").code == 0
     assert anywhere.tried() == [str(mine), str(named)]
     for none in ("~/no/python", "nothing-like-it", str(anywhere.home)):
         assert anywhere.start(none).code == NOT_THIS_PYTHON
@@ -109,35 +120,35 @@ def test_the_one_that_was_found_before_is_taken_until_it_is_gone(machine: BareMa
     assert machine.start(known=str(known)).code == 0
     assert machine.tried() == [str(known)]
     known.unlink()
-    assert machine.start(known=str(known), sent=b"").code == 0
+    assert machine.start(known=str(known)).code == 0
     assert machine.tried() == [str(known), str(first)]
 
 
 @pytest.mark.needs("pythons")
 @pytest.mark.parametrize("version", [one for one in ((2, 7), (3, 6), (3, 7)) if one in pythons()])
-def test_one_that_became_too_old_says_so_itself(machine: BareMachine, version: tuple[int, int]) -> None:
-    start = machine.start(known=str(machine.add(machine.bin / "old", python=pythons()[version])))
+def test_one_that_became_too_old_says_so_itself(untouched: BareMachine, version: tuple[int, int]) -> None:
+    start = untouched.start(known=str(untouched.add(untouched.bin / "old", python=pythons()[version])))
     if version > (3,):  # an older one doesn't even know the options
         assert (start.code, start.said.split(" is ")[1][:10]) == (OLD_PYTHON, f"Python {version[0]}.{version[1]}")
     assert start.code != 0
-    assert not machine.state.exists()
+    assert not untouched.state.exists()
 
 
-def test_an_archive_that_was_changed_or_cut_leaves_nothing(machine: BareMachine) -> None:
-    machine.add(machine.bin / "python3")
+def test_an_archive_that_was_changed_or_cut_leaves_nothing(untouched: BareMachine) -> None:
+    untouched.add(untouched.bin / "python3")
     data = archive().data
-    changed = machine.start(sent=bytes([*data[:-1], data[-1] ^ 1]))
+    changed = untouched.start(sent=bytes([*data[:-1], data[-1] ^ 1]))
     assert (changed.code, changed.greeting) == (BROKEN, {})
     assert changed.said == "the program for this machine was changed on its way"
-    cut = machine.start(sent=data[:-1])
+    cut = untouched.start(sent=data[:-1])
     assert (cut.code, cut.said) == (BROKEN, "the program for this machine came only in part")
-    assert not machine.state.exists()
-    assert machine.start().code == 0
+    assert not untouched.state.exists()
+    assert untouched.start(sent=data).code == 0
 
 
-def test_two_who_come_first_at_once_both_start_and_make_one_copy(machine: BareMachine) -> None:
-    machine.add(machine.bin / "python3")
-    started = [machine.open() for _ in range(3)]
+def test_two_who_come_first_at_once_both_start_and_make_one_copy(untouched: BareMachine) -> None:
+    untouched.add(untouched.bin / "python3")
+    started = [untouched.open() for _ in range(3)]
     for process in started:
         assert process.stdin is not None
         process.stdin.write(launcher())
@@ -149,7 +160,7 @@ def test_two_who_come_first_at_once_both_start_and_make_one_copy(machine: BareMa
         process.stdin.write(archive().data)  # type: ignore[union-attr]
         process.stdin.close()  # type: ignore[union-attr]
     assert [process.wait(DEADLINE_S) for process in started] == [0, 0, 0]
-    assert [path.name for path in machine.programs.iterdir()] == [archive().name]
+    assert [path.name for path in untouched.programs.iterdir()] == [archive().name]
     for process in started:
         for stream in (process.stdout, process.stderr):
             stream.close()  # type: ignore[union-attr]
@@ -159,14 +170,14 @@ def test_two_who_come_first_at_once_both_start_and_make_one_copy(machine: BareMa
 def test_a_copy_that_is_not_whole_is_made_anew(ready: BareMachine, spoil: str) -> None:
     home = ready.programs / archive().name
     if spoil == "empty file":
-        (home / "flow_core/agent/serve.py").write_bytes(b"")
+        replace(home / "flow_core/agent/serve.py", "")
     elif spoil == "no sizes":
-        (home / "sizes.json").write_text("[")
+        replace(home / "sizes.json", "[")
     else:
         shutil.rmtree(home / "flow_core/agent/capacity")
-    start = ready.start()
+    start = ready.start(sent=archive().data)
     assert (start.code, start.wanted_archive) == (0, True)
-    assert ready.start(sent=b"").greeting["agent"] == archive().name
+    assert ready.start().greeting["agent"] == archive().name
     assert [path.name for path in ready.programs.iterdir()] == [archive().name]
 
 
@@ -177,12 +188,13 @@ INSIDE += [f"bin/{archive().name}/flow_core/agent/__pycache__", "contexts"]
 @pytest.mark.parametrize("inside", INSIDE)
 def test_nothing_is_run_from_a_folder_that_others_can_write_to(ready: BareMachine, inside: str) -> None:
     folder = ready.programs.parent / inside
+    folder.mkdir(exist_ok=True)
     plant = ready.programs / archive().name / "flow_core/agent/serve.py"
     ran = ready.home / "ran"
     size = plant.stat().st_size
-    plant.write_text(f"open({str(ran)!r}, 'w')\n".ljust(size, "#"))
+    replace(plant, f"open({str(ran)!r}, 'w')\n".ljust(size, "#"))
     folder.chmod(0o777)
-    start = ready.start(sent=b"")
+    start = ready.start()
     assert (start.code, start.greeting) == (UNSAFE, {})
     assert start.said.startswith(f"others can write to {str(folder)!r}; ")
     assert not ran.exists()
@@ -193,17 +205,17 @@ def test_nothing_is_run_from_a_folder_that_others_can_write_to(ready: BareMachin
 def test_nothing_is_run_from_a_folder_of_another_user(ready: BareMachine, inside: str) -> None:
     folder = ready.programs.parent / inside
     os.chown(folder, 12345, 12345)
-    start = ready.start(sent=b"")
+    start = ready.start()
     assert (start.code, start.greeting) == (UNSAFE, {})
     assert start.said.startswith(f"{str(folder)!r} belongs to user 12345, not to you; ")
 
 
-def test_a_folder_that_can_not_be_made_is_named(machine: BareMachine) -> None:
-    machine.add(machine.bin / "python3")
-    (machine.home / ".local").write_text("no folder")
-    start = machine.start()
+def test_a_folder_that_can_not_be_made_is_named(untouched: BareMachine) -> None:
+    untouched.add(untouched.bin / "python3")
+    (untouched.home / ".local").write_text("no folder")
+    start = untouched.start(sent=archive().data)
     assert start.code == BROKEN
-    assert str(machine.home / ".local") in start.said
+    assert str(untouched.home / ".local") in start.said
 
 
 def test_frames_that_are_none_end_the_agent_with_a_sentence(ready: BareMachine) -> None:
@@ -222,3 +234,9 @@ def test_what_the_agent_starts_can_not_read_its_questions(ready: BareMachine) ->
         wait_until(lambda: os.path.realpath(f"/proc/{process.pid}/fd/0") == "/dev/null")
         process.stdin.close()  # type: ignore[union-attr]
         assert process.wait(DEADLINE_S) == 0
+
+
+def replace(path: Path, text: str) -> None:
+    """The file itself is that of other copies too."""
+    path.unlink()
+    path.write_text(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from testbed.call_table import FLOW, ID, VOLUME
 from testbed.hosts_lab import Lab, running, submit
@@ -21,7 +23,12 @@ def traces(lab: Lab) -> set[str]:
 
 
 @pytest.mark.parametrize("which", ["wrong", "odd"])
-async def test_whatever_is_handed_to_a_method_is_refused_in_a_sentence(lab: Lab, which: str) -> None:
+async def test_whatever_is_handed_to_a_method_is_refused_in_a_sentence(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "file").touch()
+    monkeypatch.chdir(tmp_path / "code")  # some of the calls upload the folder that they are made from
     provider = lab.start()
     volume = await provider.volumes.create(1, "a-volume", "file", None)
     task = await running(provider, await submit(provider, "sleep 671"))

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.client_programs import ClientProgram, client_program
 from testbed.hosts_lab import Lab, running, submit
+from testbed.kill_rounds import RANDOM_ROUNDS
 from testbed.waiting import until
 
-import flow_core
 from flow_core import AsyncFlow
 from flow_core.agent.calls import CONTEXT
 from flow_core.agent.layout import Layout, TaskFolder
@@ -26,6 +24,7 @@ from flow_core.agent.multi_machine import read_order
 from flow_core.agent.records import read_json
 from flow_core.agent.state import TaskState
 from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.providers.contract.provider import Provider
 from flow_core.providers.hosts.provider import HostsProvider
 
 pytestmark = pytest.mark.needs("sshd", "linux")
@@ -42,7 +41,7 @@ import json, sys, time
 from flow_core import Flow
 from flow_core.config import Context
 from flow_core.providers.hosts import gang_start
-gang_start.HOLD_S = 10.0  # half of what it is, since most tests wait until it is over
+gang_start.HOLD_S = 5.0  # a quarter of what it is, since most tests wait until it is over
 settings, command, key, ahead_s = json.loads(sys.argv[1])
 now = time.time
 time.time = lambda: now() + ahead_s  # as if the clock of the client's machine were wrong
@@ -51,51 +50,25 @@ with Flow(Context("lab", "hosts", settings)) as flow:
     print(flow.submit(command, **fields).task_id, flush=True)
     while True:
         flow.list_tasks()
-        time.sleep(0.05)
+        time.sleep(0.2)
 """
-
-
-class Client:
-    """A program that submits a task on both machines and then looks at all tasks for ever."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    def stop(self) -> None:
-        """It does nothing more, and its connections stay."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    async def kill(self) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
-
-    async def submitted(self) -> str:
-        """The task's id, once it is submitted."""
-        assert self._process.stdout is not None
-        return (await self._process.stdout.readline()).decode().strip()
 
 
 class Joint:
     """Two machines with a GPU each, and tasks that want both."""
 
-    def __init__(self, lab: Lab, shared: Path) -> None:
+    def __init__(self, lab: Lab, provider: HostsProvider, shared: Path) -> None:
         self.lab = lab
+        self.provider = provider
         self.command = COMMAND.format(shared=shared)
 
-    @asynccontextmanager
-    async def client(self, key: str, *, is_turned: bool = False, ahead_s: float = 0.0) -> AsyncIterator[Client]:
+    def client(
+        self, key: str, *, is_turned: bool = False, ahead_s: float = 0.0
+    ) -> AbstractAsyncContextManager[ClientProgram]:
         """One that lists the machines the other way round, if it `is_turned`; its clock is `ahead_s`."""
         hosts = self.lab.context.settings["hosts"]
-        arguments = json.dumps([{"hosts": hosts[::-1] if is_turned else hosts}, self.command, key, ahead_s])
-        env = {**os.environ, "PYTHONPATH": str(Path(flow_core.__file__).parents[1])}
-        argv = [sys.executable, "-c", CLIENT, arguments]
-        process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE, env=env)
-        client = Client(process)
-        try:
-            yield client
-        finally:
-            await client.kill()
+        settings = {"hosts": hosts[::-1] if is_turned else hosts}
+        return client_program(CLIENT, settings, self.command, key, ahead_s)
 
     def folder(self, task_id: str, number: int) -> TaskFolder:
         return Layout(self.lab.root(number), CONTEXT).task(task_id)
@@ -113,9 +86,9 @@ class Joint:
         assert supervisor is not None
         os.kill(supervisor.pid, sent)
 
-    async def is_waiting(self, client: Client) -> str:
+    async def is_waiting(self, client: ClientProgram) -> str:
         """The client's task, once both parts wait."""
-        task_id = await client.submitted()
+        task_id = await client.line()
         await until(lambda: all(self.state(task_id, number).supervisor for number in (0, 1)))
         return task_id
 
@@ -131,7 +104,7 @@ class Joint:
                     now = self._stamps()
                     left -= len(now - before)
                     before = now
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.005)
 
     def _stamps(self) -> set[tuple[str, int]]:
         files = (path for number in (0, 1) for path in self.lab.tasks(number).glob("task_*/*.json"))
@@ -143,18 +116,17 @@ class Joint:
 
     async def all_run(self, keys: set[str]) -> None:
         """One new client: it submits again what may not have been submitted, and then every task ends well."""
-        provider = self.lab.open()
         fields = {"instance_type": "a100", "num_instances": 2, "upload_code": False}
         async with AsyncFlow(self.lab.context) as flow:
             for key in sorted(keys):
                 await flow.submit(self.command, **fields, idempotency_key=key)
-        found = await self._ends(provider)
-        assert sorted(task.config["idempotency_key"] for task in found) == sorted(keys)
-        assert {task.status for task in found} == {TaskStatus.COMPLETED}, found
-        await until(lambda: self._all_free(provider))
+            found = await self._ends(flow.provider)
+            assert sorted(task.config["idempotency_key"] for task in found) == sorted(keys)
+            assert {task.status for task in found} == {TaskStatus.COMPLETED}, found
+            await until(lambda: self._all_free(flow.provider))
         assert not any((server.home / "used-twice").exists() for server in self.lab.servers)
 
-    async def _ends(self, provider: HostsProvider) -> list[TaskRecord]:
+    async def _ends(self, provider: Provider) -> list[TaskRecord]:
         """Watched as the dashboard does."""
         found: list[TaskRecord] = []
 
@@ -165,7 +137,7 @@ class Joint:
         await until(are_over, explain=lambda: [f"{task.status}: {task.message}" for task in found])
         return found
 
-    async def _all_free(self, provider: HostsProvider) -> bool:
+    async def _all_free(self, provider: Provider) -> bool:
         found = await provider.instances.find({"instance_type": "a100"})
         return [one.free_gpus for one in found] == [1, 1]
 
@@ -184,23 +156,23 @@ class Holder:
 @pytest.fixture
 async def joint(lab: Lab, tmp_path: Path) -> Joint:
     (tmp_path / "shared").mkdir()
-    await lab.start(2, gpus="a100:1").list_tasks()
-    return Joint(lab, tmp_path / "shared")
+    provider = lab.start(2, gpus="a100:1")
+    await provider.list_tasks()
+    return Joint(lab, provider, tmp_path / "shared")
 
 
 @pytest.fixture
 async def holder(joint: Joint) -> Holder:
-    provider = joint.lab.open()
-    task = await submit(provider, "sleep 651", instance_type="a100", region="two")
-    return Holder(provider, await running(provider, task))
+    task = await submit(joint.provider, "sleep 651", instance_type="a100", region="two")
+    return Holder(joint.provider, await running(joint.provider, task))
 
 
-async def while_it_waits(joint: Joint, holder: Holder, client: Client, task_id: str) -> None:
+async def while_it_waits(joint: Joint, holder: Holder, client: ClientProgram, task_id: str) -> None:
     await client.kill()
     await holder.end()
 
 
-async def after_the_first_take(joint: Joint, holder: Holder, client: Client, task_id: str) -> None:
+async def after_the_first_take(joint: Joint, holder: Holder, client: ClientProgram, task_id: str) -> None:
     joint.signal_supervisor(task_id, 1, signal.SIGSTOP)
     await holder.end()
     await joint.is_held(task_id, 0)
@@ -208,24 +180,24 @@ async def after_the_first_take(joint: Joint, holder: Holder, client: Client, tas
     joint.signal_supervisor(task_id, 1, signal.SIGCONT)
 
 
-async def after_both_takes(joint: Joint, holder: Holder, client: Client, task_id: str) -> None:
+async def after_both_takes(joint: Joint, holder: Holder, client: ClientProgram, task_id: str) -> None:
     await _while_the_start_is_locked(joint, holder, client, task_id, 0)
     assert [joint.state(task_id, number).status for number in (0, 1)] == ["pending", "pending"]
 
 
-async def after_the_first_start(joint: Joint, holder: Holder, client: Client, task_id: str) -> None:
+async def after_the_first_start(joint: Joint, holder: Holder, client: ClientProgram, task_id: str) -> None:
     await _while_the_start_is_locked(joint, holder, client, task_id, 1)
     assert [joint.state(task_id, number).status for number in (0, 1)] == ["running", "pending"]
 
 
-async def after_both_starts(joint: Joint, holder: Holder, client: Client, task_id: str) -> None:
+async def after_both_starts(joint: Joint, holder: Holder, client: ClientProgram, task_id: str) -> None:
     await holder.end()
     await until(lambda: all(joint.state(task_id, number).started_at for number in (0, 1)))
     await client.kill()
 
 
 async def _while_the_start_is_locked(
-    joint: Joint, holder: Holder, client: Client, task_id: str, locked_number: int
+    joint: Joint, holder: Holder, client: ClientProgram, task_id: str, locked_number: int
 ) -> None:
     """Kills the client once both are taken, and all that can start has."""
     joint.signal_supervisor(task_id, 1, signal.SIGSTOP)
@@ -237,7 +209,7 @@ async def _while_the_start_is_locked(
         await joint.is_held(task_id, 1)
         if locked_number == 1:
             await until(lambda: joint.state(task_id, 0).status == "running")
-        client.stop()
+        client.send(signal.SIGSTOP)  # it does nothing more, and its connections stay
         joint.lab.servers[locked_number].drop_sessions()  # the agent there too, before it does what it was asked
         await client.kill()
 
@@ -274,7 +246,7 @@ async def test_two_tasks_run_of_which_one_was_submitted_on_one_machine_alone(
     with exclusive_lock(Layout(joint.lab.root(1), CONTEXT).volumes_lock):
         async with joint.client("first") as one:
             await until(lambda: joint.has(0))
-            one.stop()
+            one.send(signal.SIGSTOP)
             if is_agent_killed:
                 joint.lab.servers[1].drop_sessions()
             await one.kill()
@@ -287,7 +259,7 @@ async def test_two_tasks_run_of_which_one_was_submitted_on_one_machine_alone(
 async def test_two_tasks_run_whose_clients_are_killed_at_any_moment(joint: Joint) -> None:
     """Seeded: how long each client lives after its start, counted in what the machines have written by then."""
     chance, keys = random.Random(8), set()
-    for number in range(3):
+    for number in range(2 + RANDOM_ROUNDS):
         async with AsyncExitStack() as stack:
             clients = []
             for name, is_turned in (("first", False), ("second", True)):

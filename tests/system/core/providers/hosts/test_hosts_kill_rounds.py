@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from testbed.command_lines import command_lines
 from testbed.hosts_lab import Lab
 from testbed.kill_rounds import Place, kill_in_rounds
 
@@ -22,13 +19,6 @@ def kill_server(lab: Lab) -> None:
     lab.servers[0].start()
 
 
-def kill_agents(lab: Lab) -> None:
-    for pid, line in command_lines():
-        if b"from flow_core.agent.serve import main" in line and str(lab.root()).encode() in line.split(b"\0"):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
 @pytest.mark.needs("sshd", "linux", "bash")
 async def test_no_kill_loses_a_task_a_gpu_or_a_line(lab: Lab, tmp_path: Path) -> None:
     provider = lab.start()
@@ -36,6 +26,6 @@ async def test_no_kill_loses_a_task_a_gpu_or_a_line(lab: Lab, tmp_path: Path) ->
     ways = {
         "server": lambda: kill_server(lab),
         "session": lambda: lab.servers[0].drop_sessions(),
-        "agent": lambda: kill_agents(lab),
+        "agent": lab.kill_agents,
     }
     await kill_in_rounds(Place(lab.context, provider, lambda: Layout(lab.root(), CONTEXT), tmp_path, ways))

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.agent_folders import records_of_agent, state_of
 from testbed.command_lines import command_lines
 from testbed.hosts_lab import Lab, ended, submit
 from testbed.s3_server import S3Server
 from testbed.waiting import until
-from testbed.worlds import records_of_agent
 
 from flow_core.errors import ConfigError, Unsupported
 from flow_core.models.task import TaskRecord, TaskStatus
@@ -167,11 +167,11 @@ async def test_without_boto3_on_the_host_submit_creates_nothing(lab: Lab, tmp_pa
     provider = opened(lab, hosts=hosts)
     said = "^data_mounts: 's3://corpus/data' needs boto3 on 'one'; install it for the Python there, or name one "
     (tmp_path / "code").mkdir()
-    before = records_of_agent(lab.servers[0].home / ".local/state/flow")
+    before = records_of_agent(state_of(lab.servers[0].home))
     with pytest.raises(Unsupported, match=said):
         await submit(provider, SHOW, region="one", upload_code=True, code_root=str(tmp_path / "code"), **MOUNT)
     assert await provider.list_tasks() == ()
-    left = {Path(path).name for path in records_of_agent(lab.servers[0].home / ".local/state/flow") - before}
+    left = {Path(path).name for path in records_of_agent(state_of(lab.servers[0].home)) - before}
     assert not {name for name in left if name.startswith(("task_", ".new-"))}
 
 

@@ -7,15 +7,16 @@ import itertools
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
 from testbed import pull_log
+from testbed.client_programs import ClientProgram, client_program
 from testbed.far_tasks import CONTEXT, Far
 from testbed.sshd import Sshd
-from testbed.waiting import DEADLINE_S, until
+from testbed.waiting import until
 
 from flow_core.agent.spool import RECORD, SpoolFiles
 from flow_core.logs.log_id import LogId
@@ -23,7 +24,13 @@ from flow_core.providers.over_ssh.logs import SpooledLogs
 
 pytestmark = pytest.mark.needs("sshd")
 TRAIN = LogId(CONTEXT, "train")
-_RUN = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module('testbed.pull_log', None, '__main__')"
+StartProgram = Callable[[], Awaitable[ClientProgram]]
+_RUN = """
+import json, runpy, sys
+sys.path.insert(0, (paths := json.loads(sys.argv[1])).pop(0))
+sys.argv[1:] = paths
+runpy.run_module("testbed.pull_log", None, "__main__")
+"""
 WRITER = """
 import sys, time
 with open(sys.argv[1], "ab", 0) as log:
@@ -40,35 +47,19 @@ async def logs(far: Far, tmp_path: Path) -> AsyncIterator[SpooledLogs]:
     await logs.aclose()
 
 
-class Program:
-    """Another program of the same user that pulls the log."""
-
-    def __init__(self, sshd: Sshd, far: Far, spools: Path) -> None:
-        tests = Path(pull_log.__file__).parent.parent
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _RUN, tests, sshd.config(), far.folder, spools], stdout=subprocess.PIPE
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"pulling\n"
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(DEADLINE_S)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-
-
 @pytest.fixture
-def program(sshd: Sshd, far: Far, tmp_path: Path) -> Iterator[Callable[[], Program]]:
-    programs: list[Program] = []
+async def program(sshd: Sshd, far: Far, tmp_path: Path) -> AsyncIterator[StartProgram]:
+    """Starts another program of the same user, which pulls the log."""
+    tests = Path(pull_log.__file__).parent.parent
+    paths = [str(path) for path in (tests, sshd.config(), far.folder, tmp_path / "spools")]
+    async with AsyncExitStack() as stack:
 
-    def start() -> Program:
-        programs.append(Program(sshd, far, tmp_path / "spools"))
-        return programs[-1]
+        async def start() -> ClientProgram:
+            made = await stack.enter_async_context(client_program(_RUN, *paths))
+            assert await made.line() == "pulling"
+            return made
 
-    yield start
-    for one in programs:
-        one.kill()
+        yield start
 
 
 @pytest.fixture
@@ -94,15 +85,19 @@ def check(files: SpoolFiles, far: Far) -> None:
 
 
 async def test_a_killed_program_is_followed_by_one_that_goes_on_at_the_byte(
-    far: Far, writer: subprocess.Popen[bytes], program: Callable[[], Program], logs: SpooledLogs, tmp_path: Path
+    far: Far,
+    writer: subprocess.Popen[bytes],
+    program: StartProgram,
+    logs: SpooledLogs,
+    tmp_path: Path,
 ) -> None:
     spool = tmp_path / "spools" / CONTEXT / "train" / "0-0.log"
     dice = random.Random(8)
     for _ in range(4):
-        pulling = await asyncio.to_thread(program)
+        pulling = await program()
         enough = size(spool) + dice.randrange(1, 20_000)  # anywhere within a step
         await until(lambda enough=enough: size(spool) >= enough or writer.poll() is not None)
-        await asyncio.to_thread(pulling.kill)
+        await pulling.kill()
     await until(lambda: writer.poll() is not None)
     far.ended.add("train")
     files = await logs.open(TRAIN)
@@ -111,15 +106,15 @@ async def test_a_killed_program_is_followed_by_one_that_goes_on_at_the_byte(
 
 
 async def test_two_programs_share_a_spool_and_the_second_takes_over(
-    far: Far, program: Callable[[], Program], logs: SpooledLogs
+    far: Far, program: StartProgram, logs: SpooledLogs
 ) -> None:
     far.start()
-    first = await asyncio.to_thread(program)
+    first = await program()
     append(far.log(), b"by the first\n")
     files = await logs.open(TRAIN)
     await logs.catch_up(TRAIN)
     assert files.log.read_bytes() == b"by the first\n"
-    await asyncio.to_thread(first.kill)
+    await first.kill()
     append(far.log(), b"by the second\n")
     await logs.catch_up(TRAIN)
     assert files.log.read_bytes() == b"by the first\nby the second\n"

@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from testbed.hostile_agent import FACTS, HostileHost, greeting
+from testbed.properties import limit_examples
 from testbed.tables import each
 
 from flow_core.agent.capacity.reservation_report import ReservationReport
@@ -68,7 +69,7 @@ SOUND: dict[str, Any] = {
     "submit": TASK._asdict(),
     "take_pruning_turn": True,
 }
-BOUNDED = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+BOUNDED = limit_examples(20)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(list(CHANGES)), inner, max_size=3),

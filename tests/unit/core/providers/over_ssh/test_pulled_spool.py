@@ -205,6 +205,10 @@ def test_no_two_logs_share_a_file_and_none_leaves_the_folder(ids: list[str]) -> 
         assert ".." not in paths.files.log.parts
         assert len(paths.files.log.parent.name) < 100
         assert paths.files.log.parent.name.isascii()
+
+
+def test_ids_that_differ_in_their_case_and_all_ranks_and_attempts_have_files_of_their_own() -> None:
+    folder = Path("/spools")
     assert SpoolPaths.at(folder, LogId("lab", "A")).lock != SpoolPaths.at(folder, LogId("lab", "a")).lock
     assert len({SpoolPaths.at(folder, LogId("lab", "a", n, m)) for n in range(12) for m in range(12)}) == 144
 

@@ -1,0 +1,119 @@
+"""Programs that use flow, forked from one process that has loaded it: to start Python for each takes half a second."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import cache
+from pathlib import Path
+from signal import SIGKILL, Signals
+from typing import Any
+
+import flow_core
+
+# Every connection to its socket is one program: it sends its number and what it prints, and its end closes the socket.
+_SERVER = """
+import json, os, select, signal, socket, sys
+import asyncssh
+from flow_core import AsyncFlow, Flow
+from flow_core.providers.hosts import agent_connection, bootstrap_payload, code_upload, gang_start, provider, submit
+from flow_core.providers.local import provider as local
+from flow_core.ssh import host
+
+def run(connection):
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(connection.fileno(), 1)
+    print(os.getpid(), flush=True)
+    code, sys.argv[1:], folder, env = json.loads(connection.makefile().readline())
+    connection.close()
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(folder)
+    exec(compile(code, "<client program>", "exec"), {"__name__": "__main__"})
+
+bootstrap_payload.archive()
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen(64)
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+print("ready", flush=True)
+while server in select.select([0, server], [], [])[0]:
+    connection, _ = server.accept()
+    if os.fork() == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        server.close()
+        run(connection)
+        sys.exit()
+    connection.close()
+"""
+
+
+class ClientProgram:
+    """One program, until it ends or is killed."""
+
+    def __init__(self, pid: int, output: asyncio.StreamReader) -> None:
+        self.pid = pid
+        self._output = output
+
+    @property
+    def is_over(self) -> bool:
+        return self._output.at_eof()
+
+    async def line(self) -> str:
+        """What it prints next; "" if it has ended."""
+        return (await self._output.readline()).decode().strip()
+
+    def send(self, signal: Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal)
+
+    async def kill(self) -> None:
+        """Returns once it is gone; what it has printed is lost."""
+        self.send(SIGKILL)
+        await self._output.read()
+
+
+@asynccontextmanager
+async def client_program(code: str, *arguments: Any) -> AsyncIterator[ClientProgram]:
+    """Runs the code here, with our environment and the arguments as JSON in sys.argv[1]. In the end it is killed."""
+    reader, writer = await asyncio.open_unix_connection(_socket())
+    try:
+        program = ClientProgram(int(await reader.readline()), reader)
+        order = [code, [json.dumps(arguments)], os.getcwd(), dict(os.environ)]
+        writer.write(json.dumps(order).encode() + b"\n")
+        try:
+            yield program
+        finally:
+            await program.kill()
+    finally:
+        writer.close()
+
+
+@cache
+def _socket() -> str:
+    """Of the process that forks them, which ends with this one."""
+    folder = tempfile.TemporaryDirectory(prefix="flow-")
+    path = str(Path(folder.name, "socket"))
+    env = {**os.environ, "PYTHONPATH": str(Path(flow_core.__file__).parents[1])}
+    argv = [sys.executable, "-c", _SERVER, path]
+    server = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+    assert server.stdin is not None
+    assert server.stdout is not None
+    assert server.stdout.readline() == b"ready\n"
+    server.stdout.close()
+
+    def end() -> None:
+        server.stdin.close()
+        server.wait()
+        folder.cleanup()
+
+    atexit.register(end)
+    return path
