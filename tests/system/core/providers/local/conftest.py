@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from testbed.container_engines import ENGINES, RealEngine
+from testbed.container_engines import ENGINES, IMAGE, RealEngine
 from testbed.local_machine import Machine, own_machine
+from testbed.waiting import task_until
 
 from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.config import Context
+from flow_core.models.task import TaskRecord
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.local.provider import LocalProvider
 
 
@@ -51,14 +55,29 @@ def module_engine(request: pytest.FixtureRequest) -> Iterator[RealEngine]:
         yield engine
 
 
+@pytest.fixture(scope="module")
+def container(module_engine: RealEngine, module_machine: Machine) -> TaskRecord:
+    """A task of the module's machine that sleeps in a container."""
+    context = Context("local", "local", {"container": module_engine.name})
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in module_engine.env.items():
+            patch.setenv(name, value)
+        return asyncio.run(_sleep_in_container(LocalProvider(context)))
+
+
+async def _sleep_in_container(provider: LocalProvider) -> TaskRecord:
+    config = {"command": "sleep 3000", "image": IMAGE, "env": {"COLOUR": "blue green"}}
+    task = await provider.submit(TaskConfig.parse(config))
+    return await task_until(provider, task, lambda now: now.is_running)
+
+
 @pytest.fixture
-def engine(module_engine: RealEngine, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealEngine]:
+def engine(module_engine: RealEngine, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> RealEngine:
     """podman, then docker; the machine's tasks run in it."""
     for name, value in module_engine.env.items():
         monkeypatch.setenv(name, value)
     machine.provider = LocalProvider(Context("local", "local", {"container": module_engine.name}))
-    yield module_engine
-    module_engine.remove_all()
+    return module_engine
 
 
 @pytest.fixture
