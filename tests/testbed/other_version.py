@@ -56,7 +56,7 @@ class OtherVersion:
         self._home = home
         self._context = context
         source = Path(flow_core.__file__).parent
-        shutil.copytree(source, home / "flow_core", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source, home / "flow_core")  # with the bytecode, which stays valid where no line changes
         for name, replaced in changes.items():
             path = home / "flow_core" / name
             text = path.read_text(encoding="utf-8")
