@@ -17,7 +17,7 @@ from testbed.waiting import task_until, until
 from flow_core.agent.machine import machine_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import MalformedRecord, read_json
-from flow_core.agent.supervisor.process_table import find_process, iter_variable, list_processes, read_task_mark
+from flow_core.agent.supervisor.process_table import find_process, iter_variable
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord
 from flow_core.models.task_config import TaskConfig
@@ -67,7 +67,7 @@ class Machine:
     def members(self, task: TaskRecord) -> list[int]:
         """Every live process that carries the task's mark, its supervisor included."""
         mark = self.record(task, "spec")["mark"]
-        return [pid for pid, one in list_processes().items() if not one.is_zombie and read_task_mark(pid) == mark]
+        return [pid for pid, own in iter_variable("FLOW_TASK_MARK") if own == mark and self.is_alive(pid)]
 
     def is_alive(self, pid: int) -> bool:
         found = find_process(pid)
