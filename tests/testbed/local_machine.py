@@ -75,14 +75,15 @@ class Machine:
 
 
 @contextmanager
-def own_machine(home: Path, agent_copy: Path, **env: str) -> Iterator[Machine]:
+def own_machine(home: Path, agent_copy: Path | None = None, **env: str) -> Iterator[Machine]:
     """A machine with two GPUs and no task yet; nothing of it is left running afterwards."""
     settings = {"FLOW_STATE_DIR": str(home / "state"), "FLOW_LOCAL_GPUS": "a100:2", "FLOW_LOCAL_GRACE_S": "1", **env}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
         patch.chdir(home)
-        _link_agent(agent_copy, home / "state")
+        if agent_copy is not None:
+            _link_agent(agent_copy, home / "state")
         try:
             yield Machine(home)
         finally:

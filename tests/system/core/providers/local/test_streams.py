@@ -9,10 +9,6 @@ import pytest
 from testbed.log_truth import all_stamps
 
 from flow_core.agent.spool import STDERR, STDOUT
-from flow_core.agent.supervisor.output import order_packets
-
-OUT, ERR = 3, 5
-BIG = b"x" * 4096
 
 
 async def logs_of(machine, task):
@@ -76,20 +72,3 @@ async def test_large_writes_stay_whole_and_every_byte_has_its_stream(machine):
     for stream, letter, length in ((STDOUT, b"o", 300_000), (STDERR, b"e", 70_000)):
         pieces = [data[one.offset : end] for one, end in zip(stamps, ends, strict=True) if one.stream == stream]
         assert b"".join(pieces) == (letter * length + b"\n") * 100
-
-
-@pytest.mark.parametrize(
-    ("written", "out", "err", "kept"),
-    [
-        ([OUT, ERR, OUT], [b"1", b"3"], [b"2"], b"123"),
-        ([OUT, OUT, ERR, OUT], [b"1", b"2", b"4"], [b"3"], b"1234"),
-        ([], [b"1"], [b"2"], b"12"),
-        ([ERR], [b"2"], [b"1"], b"12"),
-        ([OUT, ERR, OUT], [b"3"], [b"2"], b"23"),  # the first write was read before it was told of
-        ([OUT, ERR, OUT], [BIG, BIG, b"1", b"3"], [b"2"], BIG + BIG + b"123"),
-        ([OUT, ERR, OUT], [BIG, b"3"], [b"2"], BIG + b"23"),
-        ([OUT, ERR, OUT], [], [b"2"], b"2"),
-    ],
-)
-def test_packets_are_put_in_the_order_that_is_told(written, out, err, kept):
-    assert b"".join(data for _, data in order_packets(written, {OUT: out, ERR: err})) == kept
