@@ -12,11 +12,11 @@ from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported
 from flow_core.models.task import TaskStatus
 
 
-async def test_ten_tasks_share_two_gpus_in_order_of_submission(machine, tmp_path):
+async def test_six_tasks_share_two_gpus_in_order_of_submission(machine, tmp_path):
     command = (
         'echo "start $N $CUDA_VISIBLE_DEVICES" >> stamps; sleep 0.15; echo "stop $N $CUDA_VISIBLE_DEVICES" >> stamps'
     )
-    tasks = [await machine.submit(command, instance_type="a100", env={"N": str(n)}) for n in range(10)]
+    tasks = [await machine.submit(command, instance_type="a100", env={"N": str(n)}) for n in range(6)]
     ends = [await machine.ended(task) for task in tasks]
     assert {end.status for end in ends} == {TaskStatus.COMPLETED}
     held: set[str] = set()

@@ -26,8 +26,8 @@ async def outputs(machine, command, *, tasks, ranks):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the order of writes")
 async def test_what_is_written_to_both_streams_is_kept_in_its_order(machine):
-    found = await outputs(machine, "echo 1; echo 2 >&2; echo 3", tasks=10, ranks=10)
-    assert sum(one == b"1\n2\n3\n" for one in found) >= 95, found
+    found = await outputs(machine, "echo 1; echo 2 >&2; echo 3", tasks=5, ranks=10)
+    assert sum(one == b"1\n2\n3\n" for one in found) >= 47, found
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the order of writes")
@@ -37,7 +37,7 @@ async def test_so_are_several_lines_in_a_row(machine):
 
 
 async def test_what_is_written_five_milliseconds_apart_is_always_in_order(machine):
-    found = await outputs(machine, "echo 1; sleep .005; echo 2 >&2; sleep .005; echo 3", tasks=4, ranks=5)
+    found = await outputs(machine, "echo 1; sleep .005; echo 2 >&2; sleep .005; echo 3", tasks=2, ranks=10)
     assert found == [b"1\n2\n3\n"] * 20
 
 
