@@ -28,7 +28,7 @@ from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.local.provider import LocalProvider
 
 MAKES_A_FILE = "echo weights > $FLOW_TASK_DIR/out.pt"
-AT_ONCE = 1e-7  # days
+AT_ONCE = 1e-10  # days
 
 
 def folder(task: TaskRecord) -> Path:
