@@ -13,7 +13,7 @@ help:
 	@echo 'make test [ARGS="-k logs"]      every test, four at a time'
 	@echo 'make fuzz [ARGS="60 -k logs"]    new examples for the property tests, for so many seconds (600)'
 	@echo 'make check                      lint, format, types, layers'
-	@echo 'make soak                       random keys over every screen, for a long time'
+	@echo 'make soak                       random keys over every screen, and random kills, for a long time'
 	@echo 'make snapshots                  tests/system/tui/snapshots anew from the running app'
 	@echo 'make bench                      the numbers that the goals speak of'
 	@echo 'make screenshots                screenshots/*.svg from the running app'
@@ -40,7 +40,7 @@ check: $(VENV)/test.stamp
 
 soak: $(VENV)/test.stamp
 	@FLOW_SOAK_KEYS=$${FLOW_SOAK_KEYS:-5000} FLOW_SOAK_SEEDS=$${FLOW_SOAK_SEEDS:-11,12,13,14} \
-		$(PYTHON) -m pytest tests/system/tui/test_random_keys.py $(ARGS)
+		FLOW_KILL_ROUNDS=$${FLOW_KILL_ROUNDS:-22} $(PYTHON) -m pytest tests/system -k "random_keys or kills or kill_rounds" $(ARGS)
 
 snapshots: $(VENV)/test.stamp
 	@FLOW_UPDATE_SNAPSHOTS=1 $(PYTHON) -m pytest tests/system/tui/test_snapshots.py $(ARGS)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from flow_core.agent.copy_cleanup import COPY_PREFIX, mark_used
 from flow_core.agent.folder_ownership import UnsafeFolder, check_folders
-from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.private_folders import make_private_folder, private_opener
 from flow_core.agent.refusals import Refused
 
 COPY_UNSAFE = "agent_copy_unsafe"
@@ -101,13 +101,13 @@ def _unpack(home: Path) -> None:
     staging = home.with_name(f".{home.name}-{os.getpid()}")
     shutil.rmtree(staging, ignore_errors=True)
     try:
+        for folder in _folders():
+            make_private_folder(staging / folder / "__pycache__")  # Python would create it with the mode of the umask
         for name, _ in _content()[1]:
             _copy(_SOURCE / name, staging / _PACKAGE_PATH / name)
         # otherwise Python would also search an installed package of this name
         (staging / _PACKAGE_PATH.parent / "__init__.py").touch(mode=0o600)
         _write_sizes(staging)
-        for folder in _folders():
-            make_private_folder(staging / folder / "__pycache__")  # Python would create it with the mode of the umask
         if home.exists() and not _is_complete(home):
             shutil.rmtree(home, ignore_errors=True)
         try:
@@ -132,15 +132,15 @@ def _write_sizes(home: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """Copies a file with its time and its bytecode; Python accepts the bytecode only with that time."""
-    _copy_private(source, target)
-    compiled = Path(cache_from_source(str(source)))
+    _copy_private(source, str(target))
+    compiled = cache_from_source(str(source))
     if not _is_current(compiled, source):
         _compile(source)
     if _is_current(compiled, source):
-        _copy_private(compiled, target.parent / "__pycache__" / compiled.name)
+        _copy_private(compiled, cache_from_source(str(target)))
 
 
-def _is_current(compiled: Path, source: Path) -> bool:
+def _is_current(compiled: str, source: Path) -> bool:
     try:
         return os.stat(compiled).st_mtime >= os.stat(source).st_mtime
     except OSError:
@@ -157,7 +157,10 @@ def _compile(source: Path) -> None:
         pass  # the first supervisor compiles it for itself
 
 
-def _copy_private(source: Path, target: Path) -> None:
-    make_private_folder(target.parent)
-    shutil.copy2(source, target)
-    target.chmod(0o600)
+def _copy_private(source: str | Path, target: str) -> None:
+    """Copy a file with its time. Much faster than `shutil.copy2`, which reads and sets more for each file."""
+    with open(source, "rb") as stream, open(target, "xb", opener=private_opener) as copy:
+        copy.write(stream.read())
+        copy.flush()
+        status = os.fstat(stream.fileno())
+        os.utime(copy.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))

@@ -12,7 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from testbed.command_lines import command_line
 from testbed.waiting import DEADLINE_S
+
+from flow_core.agent.supervisor.process_table import iter_variable
+from flow_core.models.task import TaskRecord
 
 IMAGE = "flow-test:1"
 # Small enough for machines that are containers themselves and can't raise their own limits.
@@ -39,9 +43,9 @@ class RealEngine(NamedTuple):
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def containers(self) -> list[str]:
-        """Names of all, those that ended too."""
-        return self.run("ps", "--all", "--format", "{{.Names}}").split()
+    def containers(self, task_id: str = "") -> list[str]:
+        """The names of a task's containers, or of all; those that ended too."""
+        return [name for name in self.run("ps", "--all", "--format", "{{.Names}}").split() if task_id in name]
 
     def remove_all(self) -> None:
         for container in self.containers():
@@ -82,6 +86,12 @@ def docker() -> Iterator[RealEngine]:
 
 
 ENGINES = {"podman": podman, "docker": docker}
+
+
+def find_processes(task: TaskRecord, command: bytes) -> list[int]:
+    """The processes inside a task's containers that were called so: without the engine, whose answer takes longer."""
+    called = (pid for pid, task_id in iter_variable("FLOW_TASK_ID") if task_id == task.task_id)
+    return [pid for pid in called if command_line(pid).rstrip(b"\0").replace(b"\0", b" ") == command]
 
 
 def _configured_podman(folder: Path) -> dict[str, str]:

@@ -33,7 +33,7 @@ i=0
 while [ $i -lt {LINES} ]; do i=$((i + 1)); echo $i; [ $((i % 40)) -ne 0 ] || sleep 0.02; done
 wait
 """
-# Submits three tasks for two GPUs, then looks at them for ever, as the dashboard does. What fails it tries again.
+# Submits three tasks for two GPUs, then lists them again and again, as the dashboard does. What fails it tries again.
 CLIENT = """
 import json, sys, time
 from flow_core import Flow

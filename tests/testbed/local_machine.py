@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+from testbed.ssh_servers import end_servers
 from testbed.waiting import task_until, until
 
-from flow_core.agent.records import read_json
-from flow_core.agent.supervisor.process_table import find_process, list_processes, read_task_mark
+from flow_core.agent.machine import machine_id
+from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.records import MalformedRecord, read_json
+from flow_core.agent.supervisor.process_table import find_process, iter_variable
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord
 from flow_core.models.task_config import TaskConfig
@@ -59,8 +67,50 @@ class Machine:
     def members(self, task: TaskRecord) -> list[int]:
         """Every live process that carries the task's mark, its supervisor included."""
         mark = self.record(task, "spec")["mark"]
-        return [pid for pid, one in list_processes().items() if not one.is_zombie and read_task_mark(pid) == mark]
+        return [pid for pid, own in iter_variable("FLOW_TASK_MARK") if own == mark and self.is_alive(pid)]
 
     def is_alive(self, pid: int) -> bool:
         found = find_process(pid)
         return found is not None and not found.is_zombie
+
+
+@contextmanager
+def own_machine(home: Path, agent_copy: Path | None = None, **env: str) -> Iterator[Machine]:
+    """A machine with two GPUs and no task yet; nothing of it is left running afterwards."""
+    settings = {"FLOW_STATE_DIR": str(home / "state"), "FLOW_LOCAL_GPUS": "a100:2", "FLOW_LOCAL_GRACE_S": "1", **env}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        patch.chdir(home)
+        if agent_copy is not None:
+            _link_agent(agent_copy, home / "state")
+        try:
+            yield Machine(home)
+        finally:
+            _end_everything(home)
+
+
+def _link_agent(copy: Path, state: Path) -> None:
+    """Makes the machine's copy of the agent from links to the files of another, in a fifth of the time."""
+    programs = state / "local" / machine_id() / "bin"
+    make_private_folder(programs)
+    shutil.copytree(copy, programs / copy.name, copy_function=os.link)
+
+
+def _end_everything(home: Path) -> None:
+    end_servers(home / "state")
+    marks = {_mark(spec) for spec in home.glob("state/local/*/contexts/*/tasks/*/spec.json")} - {None}
+    for _ in range(3):
+        alive = [pid for pid, mark in iter_variable("FLOW_TASK_MARK") if mark in marks] if marks else []
+        for pid in alive:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if not alive:
+            return
+
+
+def _mark(spec: Path) -> str | None:
+    try:
+        return (read_json(spec) or {}).get("mark")
+    except MalformedRecord:
+        return None

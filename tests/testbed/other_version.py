@@ -61,7 +61,7 @@ class OtherVersion:
 
     def __init__(self, home: Path, changes: Mapping[str, Mapping[str, str]], context: Context) -> None:
         source = Path(flow_core.__file__).parent
-        shutil.copytree(source, home / "flow_core")  # with its bytecode
+        shutil.copytree(source, home / "flow_core")  # with the bytecode, which stays valid where no line changes
         for name, replaced in changes.items():
             path = home / "flow_core" / name
             Path(cache_from_source(str(path))).unlink(missing_ok=True)

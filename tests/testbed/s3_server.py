@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import boto3
+import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
@@ -23,6 +25,7 @@ class S3Server:
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=MotoRequestHandler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
+        self._owner: Any = None
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.reset()
 
@@ -68,8 +71,11 @@ class S3Server:
         self.requests.clear()
 
     def _client(self) -> Any:
-        keys = {"aws_access_key_id": "owner", "aws_secret_access_key": "owner", "region_name": "us-east-1"}
-        return boto3.session.Session().client("s3", endpoint_url=self.url, **keys)
+        """The owner's client; to make one takes much longer than a request."""
+        if self._owner is None:
+            keys = {"aws_access_key_id": "owner", "aws_secret_access_key": "owner", "region_name": "us-east-1"}
+            self._owner = boto3.session.Session().client("s3", endpoint_url=self.url, **keys)
+        return self._owner
 
     def _serve(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -93,6 +99,22 @@ class S3Server:
             self.breaks = max(0, self.breaks - 1)
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionResetError
+
+
+def point_at(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes this server, and the keys of "somebody", the only ones in the environment."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    settings = {
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_ACCESS_KEY_ID": "somebody",
+        "AWS_SECRET_ACCESS_KEY": "0ther-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "2",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
 
 
 def listing(bucket: str, *objects: tuple[str, int]) -> str:

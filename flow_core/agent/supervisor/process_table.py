@@ -58,7 +58,8 @@ def _read_variable(pid: int, prefix: bytes) -> str | None:
             content = stream.read()
     except OSError:
         return None
-    for entry in content.split(b"\0"):
+    # Almost no process has the variable: don't split what can't hold it.
+    for entry in content.split(b"\0") if prefix in content else ():
         if entry.startswith(prefix):
             return os.fsdecode(entry[len(prefix) :])
     return None

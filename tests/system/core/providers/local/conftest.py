@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import asyncio
 import shutil
-import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from testbed.container_engines import ENGINES, RealEngine
-from testbed.local_machine import Machine
-from testbed.ssh_servers import end_servers
+from testbed.container_engines import ENGINES, IMAGE, RealEngine
+from testbed.local_machine import Machine, own_machine
+from testbed.waiting import task_until
 
-from flow_core.agent.records import MalformedRecord, read_json
-from flow_core.agent.supervisor.process_table import list_processes, read_task_mark
+from flow_core.agent.agent_copy import provide_copy
+from flow_core.agent.private_folders import make_private_folder
 from flow_core.config import Context
+from flow_core.models.task import TaskRecord
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.local.provider import LocalProvider
 
 
+@pytest.fixture(scope="session")
+def agent_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The agent as every machine has it from its first task on."""
+    root = tmp_path_factory.mktemp("agent") / "machine"
+    make_private_folder(root)
+    return provide_copy(root)
+
+
 @pytest.fixture
-async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Machine]:
-    monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setenv("FLOW_LOCAL_GPUS", "a100:2")
-    monkeypatch.setenv("FLOW_LOCAL_GRACE_S", "1")
-    monkeypatch.chdir(tmp_path)
-    yield Machine(tmp_path)
-    _end_everything(tmp_path)
+def machine(tmp_path: Path, agent_copy: Path) -> Iterator[Machine]:
+    with own_machine(tmp_path, agent_copy) as machine:
+        yield machine
+
+
+@pytest.fixture(scope="module")
+def module_machine(tmp_path_factory: pytest.TempPathFactory, agent_copy: Path) -> Iterator[Machine]:
+    """For tests that leave a machine as they found it."""
+    with own_machine(tmp_path_factory.mktemp("machine"), agent_copy, FLOW_LOCAL_SSH_IDLE_S="600") as machine:
+        yield machine
+
+
+@pytest.fixture
+def shared_machine(module_machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """The one machine of all tests of a module, also for what opens the local context itself."""
+    monkeypatch.setenv("FLOW_STATE_DIR", str(module_machine.home / "state"))
+    monkeypatch.chdir(module_machine.home)
+    return module_machine
 
 
 @pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.needs(name)) for name in ENGINES])
@@ -36,34 +55,32 @@ def module_engine(request: pytest.FixtureRequest) -> Iterator[RealEngine]:
         yield engine
 
 
+@pytest.fixture(scope="module")
+def container(module_engine: RealEngine, module_machine: Machine) -> TaskRecord:
+    """A task of the module's machine that sleeps in a container."""
+    context = Context("local", "local", {"container": module_engine.name})
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in module_engine.env.items():
+            patch.setenv(name, value)
+        return asyncio.run(_sleep_in_container(LocalProvider(context)))
+
+
+async def _sleep_in_container(provider: LocalProvider) -> TaskRecord:
+    config = {"command": "sleep 3000", "image": IMAGE, "env": {"COLOUR": "blue green"}}
+    task = await provider.submit(TaskConfig.parse(config))
+    return await task_until(provider, task, lambda now: now.is_running)
+
+
 @pytest.fixture
-def engine(module_engine: RealEngine, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[RealEngine]:
+def engine(module_engine: RealEngine, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> RealEngine:
     """podman, then docker; the machine's tasks run in it."""
     for name, value in module_engine.env.items():
         monkeypatch.setenv(name, value)
     machine.provider = LocalProvider(Context("local", "local", {"container": module_engine.name}))
-    yield module_engine
-    module_engine.remove_all()
+    return module_engine
 
 
 @pytest.fixture
 def busybox() -> bytes:
     """A program that is a shell when it is called one."""
     return Path(str(shutil.which("busybox"))).read_bytes()
-
-
-def _end_everything(home: Path) -> None:
-    end_servers(home / "state")
-    marks = {_mark(spec) for spec in home.glob("state/local/*/contexts/*/tasks/*/spec.json")} - {None}
-    for _ in range(3):
-        for pid in list_processes():
-            if read_task_mark(pid) in marks:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-
-
-def _mark(spec: Path) -> str | None:
-    try:
-        return (read_json(spec) or {}).get("mark")
-    except MalformedRecord:
-        return None

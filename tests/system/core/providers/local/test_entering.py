@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -13,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.container_engines import IMAGE
+from testbed.container_engines import find_processes
 from testbed.pty_screen import Screen
 from testbed.pythons import pythons
-from testbed.waiting import DEADLINE_S
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.refusals import REFUSAL_PREFIX, Refused
@@ -87,18 +86,14 @@ def _refusal(argv: list[str]) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
-async def test_what_ran_in_a_container_ends_with_whoever_entered_it(machine, engine, number):
-    task = await machine.running(await machine.submit("sleep 300", image=IMAGE))
+async def test_what_ran_in_a_container_ends_with_whoever_entered_it(shared_machine, container, number):
     done = await asyncio.to_thread(
-        _run, _argv(task, "pipes", "echo $FLOW_TASK_ID; sleep 4712 >/dev/null 2>&1 & cat; exit 7")
+        _run, _argv(container, "pipes", "echo $FLOW_TASK_ID; sleep 4712 >/dev/null 2>&1 & cat; exit 7")
     )
-    assert (done.returncode, done.stdout.decode().split()) == (7, [task.task_id, "said"]), done.stderr
-    with subprocess.Popen(_argv(task, "pipes", "sleep 4711; true"), start_new_session=True) as client:
-        await machine.until(lambda: "4711" in _sleeps(task), "it runs")
+    assert (done.returncode, done.stdout.decode().split()) == (7, [container.task_id, "said"]), done.stderr
+    with subprocess.Popen(_argv(container, "pipes", "sleep 4711; true"), start_new_session=True) as client:
+        await until(lambda: find_processes(container, b"sleep 4711"))
         os.killpg(client.pid, number)
-    await machine.until(lambda: _sleeps(task) == {"300", "4712"}, "it ended, and nothing else")
-
-
-def _sleeps(task: Any) -> set[str]:
-    """How long, of all that sleep there; none where a busy engine says no, as it does now and then."""
-    return set(re.findall(r"^sleep (\d+)$", _run(_argv(task, "pipes", "ps -o args")).stdout.decode(), re.MULTILINE))
+    await until(lambda: not find_processes(container, b"sleep 4711"))
+    (in_background,) = find_processes(container, b"sleep 4712")
+    os.kill(in_background, signal.SIGKILL)

@@ -74,12 +74,11 @@ async def test_delays_double_up_to_their_limit(machine):
     task = await machine.submit(command, **_retries(3, 0.3, "exponential", max_delay_s=0.5))
     said = set()
 
-    async def note(now):
+    def note(now):
         said.add(now.message)
         return now.is_terminal
 
-    while not await note(await machine.provider.get_task(task.task_id)):
-        pass
+    await machine.until_task(task, note)
     assert {message.rpartition("starts in ")[2] for message in said if "starts in" in message} == {"0.3 s", "0.5 s"}
     stamps = [float(line) for line in (machine.home / "stamps").read_text().split()]
     gaps = [after - before for before, after in pairwise(stamps)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from testbed.waiting import DEADLINE_S
+from testbed.tables import each
 
 from flow_core.agent.agent_copy import agent_name, provide_copy
 from flow_core.agent.folder_ownership import UnsafeFolder, check_folders
@@ -23,6 +24,7 @@ from flow_core.providers.local.provider import LocalProvider
 from flow_core.providers.over_agent.refusals import error_of
 
 OTHER = 54321
+
 FOLDERS = {
     "a parent": "..",
     "the state directory": ".",
@@ -71,13 +73,35 @@ def _use(state: Path) -> None:
         raise error_of(refused) from None
 
 
-@pytest.mark.parametrize("mode", [pytest.param(0o775, marks=pytest.mark.needs("root")), 0o757])
-@pytest.mark.parametrize("which", FOLDERS)
-def test_a_folder_that_others_can_write_to_is_refused(state, which, mode):
+@contextmanager
+def _changed(folder: Path, mode: int | None = None, user: int = -1, group: int = -1) -> Iterator[None]:
+    before = folder.stat()
+    if mode is not None:
+        folder.chmod(mode)
+    os.chown(folder, user, group)
+    try:
+        yield
+    finally:
+        os.chown(folder, before.st_uid, before.st_gid)
+        folder.chmod(stat.S_IMODE(before.st_mode))
+
+
+@each("which", FOLDERS)
+def test_a_folder_that_others_can_write_to_is_refused(state, which):
     folder = _folder(state, which)
-    folder.chmod(mode)
-    if mode == 0o775:
-        os.chown(folder, -1, OTHER)
+    with _changed(folder, 0o757):
+        _check_others_can_write(state, folder)
+
+
+@pytest.mark.needs("root")
+@each("which", FOLDERS)
+def test_a_folder_that_a_group_can_write_to_is_refused(state, which):
+    folder = _folder(state, which)
+    with _changed(folder, 0o775, group=OTHER):
+        _check_others_can_write(state, folder)
+
+
+def _check_others_can_write(state: Path, folder: Path) -> None:
     said = _refusal(state)
     assert f"others can write to '{folder}'" in said
     is_program = folder.name == "bin" or folder.parent.name == "bin"
@@ -86,11 +110,11 @@ def test_a_folder_that_others_can_write_to_is_refused(state, which, mode):
 
 
 @pytest.mark.needs("root")
-@pytest.mark.parametrize("which", FOLDERS)
+@each("which", FOLDERS)
 def test_a_folder_of_another_user_is_refused(state, which):
     folder = _folder(state, which)
-    os.chown(folder, OTHER, -1)
-    said = _refusal(state)
+    with _changed(folder, user=OTHER):
+        said = _refusal(state)
     assert f"'{folder}' belongs to user {OTHER}, not to you" in said
     assert "choose another state directory with FLOW_STATE_DIR" in said
 
@@ -140,17 +164,6 @@ async def test_who_made_the_programs_folder_first_runs_nothing_as_us(tmp_path, m
     with pytest.raises(ProviderError, match=f"belongs to user {OTHER}"):
         await provider.submit(TaskConfig.parse({"command": "true"}))
     assert not list(bin_.iterdir())
-
-
-def test_a_supervisor_looks_too_before_it_reads_a_record(state):
-    root = state / "local" / machine_id()
-    task = Layout(root, "local").task("task_aaaaaaaaaa")
-    make_private_folder(task.path)
-    _folder(state, "tasks").chmod(0o777)
-    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.supervisor.main import main; main()"
-    command = [sys.executable, "-I", "-S", "-c", code, str(root / "bin" / agent_name()), "run", str(task.path)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-    assert ended.stdout.startswith("unsafe others can write to ")
 
 
 @pytest.mark.needs("root")

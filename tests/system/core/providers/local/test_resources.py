@@ -8,18 +8,15 @@ from pathlib import Path
 import pytest
 from testbed.waiting import DEADLINE_S
 
-from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound, Unsupported
-from flow_core.gpu import parse_gpu
-from flow_core.gpu_matching import Gpu
+from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported
 from flow_core.models.task import TaskStatus
-from flow_core.providers.local.capacity.gpus import gpus_here
 
 
-async def test_ten_tasks_share_two_gpus_in_order_of_submission(machine, tmp_path):
+async def test_six_tasks_share_two_gpus_in_order_of_submission(machine, tmp_path):
     command = (
         'echo "start $N $CUDA_VISIBLE_DEVICES" >> stamps; sleep 0.15; echo "stop $N $CUDA_VISIBLE_DEVICES" >> stamps'
     )
-    tasks = [await machine.submit(command, instance_type="a100", env={"N": str(n)}) for n in range(10)]
+    tasks = [await machine.submit(command, instance_type="a100", env={"N": str(n)}) for n in range(6)]
     ends = [await machine.ended(task) for task in tasks]
     assert {end.status for end in ends} == {TaskStatus.COMPLETED}
     held: set[str] = set()
@@ -55,30 +52,6 @@ async def test_a_waiting_task_can_be_cancelled_and_holds_nobody_up(machine):
     assert (await machine.ended(large)).status is TaskStatus.CANCELLED
     assert (await machine.ended(small)).status is TaskStatus.COMPLETED
     assert (await machine.provider.get_task(first.task_id)).is_running
-
-
-async def test_more_than_there_is_is_refused_at_once(machine):
-    with pytest.raises(CapacityError, match="2 x a100"):
-        await machine.submit("true", instance_type="a100:3")
-    with pytest.raises(CapacityError):
-        await machine.submit("true", instance_type="h100")
-    assert await machine.provider.list_tasks() == ()
-
-
-@pytest.mark.parametrize(
-    ("wanted", "fits"),
-    [("a100", True), ("a100-80gb", True), ("a100-40gb", True), ("a10", False), ("h100", False), ("gpu:81gb", True)],
-)
-def test_a_driver_name_is_matched_by_what_people_write(wanted, fits):
-    gpu = Gpu("GPU-1", "NVIDIA A100-SXM4-80GB", 80, "GPU-1", True)
-    assert gpu.fits(parse_gpu(wanted)) is fits
-    assert gpu.short_model == "a100"
-
-
-def test_a_pretend_gpu_needs_a_model(monkeypatch):
-    monkeypatch.setenv("FLOW_LOCAL_GPUS", "cpu")
-    with pytest.raises(ConfigError):
-        gpus_here()
 
 
 async def test_what_can_be_had_shrinks_while_gpus_are_held(machine):
@@ -174,24 +147,6 @@ async def test_a_volume_can_be_given_to_a_waiting_and_to_a_running_task(machine)
     assert "data" in (await machine.output(end)).decode()
     with pytest.raises(Conflict):
         await machine.provider.volumes.attach("data", end.task_id, None)
-
-
-@pytest.mark.parametrize(("size", "name"), [(-1, "abc"), (0, "abc"), (20000, "abc"), (1, "A"), (1, "../x")])
-async def test_a_volume_that_cannot_be_is_refused(machine, size, name):
-    with pytest.raises(ConfigError):
-        await machine.provider.volumes.create(size, name, "block", None)
-
-
-async def test_a_volume_name_is_taken_once_and_deletion_follows_no_link(machine, tmp_path):
-    volume = await machine.provider.volumes.create(1, "data", "block", None)
-    with pytest.raises(Conflict):
-        await machine.provider.volumes.create(1, "data", "file", None)
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "precious").touch()
-    (Path(volume.provider_metadata["path"]) / "link").symlink_to(outside)
-    await machine.provider.volumes.delete("data")
-    assert (outside / "precious").exists()
 
 
 async def test_a_shell_has_the_tasks_environment_folder_and_mounts(machine, tmp_path):

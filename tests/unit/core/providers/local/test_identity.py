@@ -1,18 +1,15 @@
-"""Who this machine knows: its users, and the public keys of the one we are."""
+"""Whom tasks of this machine belong to."""
 
 from __future__ import annotations
 
 import os
 import pwd
-import subprocess
 from pathlib import Path
 
 import pytest
-from testbed.waiting import DEADLINE_S
 
 from flow_core.client.flow import AsyncFlow
 from flow_core.config import Context
-from flow_core.ssh.public_keys import local_public_keys
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA8w43Ykq7wFZpkmOrzVJFn4hBfjS5Ef3TCVLrp0Yd6n ada@lab"
 
@@ -62,18 +59,3 @@ async def test_my_public_keys_are_listed_the_usual_ones_first_and_broken_files_l
 async def test_without_a_folder_of_keys_there_are_none() -> None:
     async with AsyncFlow("local") as flow:
         assert await flow.list_ssh_keys() == []
-
-
-@pytest.mark.needs("ssh-keygen")
-@pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
-def test_a_fingerprint_is_the_one_that_ssh_keygen_shows(ssh: Path, kind: str) -> None:
-    made = ssh / f"id_{kind}"
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "a b", "-f", str(made)], check=True, timeout=DEADLINE_S
-    )
-    shown = subprocess.run(
-        ["ssh-keygen", "-lf", f"{made}.pub"], capture_output=True, text=True, check=True, timeout=DEADLINE_S
-    )
-    (key,) = local_public_keys().values()
-    assert key.fingerprint == shown.stdout.split()[1]
-    assert str(key) == made.with_suffix(".pub").read_text().strip()

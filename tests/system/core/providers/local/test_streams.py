@@ -9,10 +9,6 @@ import pytest
 from testbed.log_truth import all_stamps
 
 from flow_core.agent.spool import STDERR, STDOUT
-from flow_core.agent.supervisor.output import order_packets
-
-OUT, ERR = 3, 5
-BIG = b"x" * 4096
 
 
 async def logs_of(machine, task):
@@ -30,8 +26,8 @@ async def outputs(machine, command, *, tasks, ranks):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the order of writes")
 async def test_what_is_written_to_both_streams_is_kept_in_its_order(machine):
-    found = await outputs(machine, "echo 1; echo 2 >&2; echo 3", tasks=10, ranks=10)
-    assert sum(one == b"1\n2\n3\n" for one in found) >= 95, found
+    found = await outputs(machine, "echo 1; echo 2 >&2; echo 3", tasks=5, ranks=10)
+    assert sum(one == b"1\n2\n3\n" for one in found) >= 47, found
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the order of writes")
@@ -41,7 +37,7 @@ async def test_so_are_several_lines_in_a_row(machine):
 
 
 async def test_what_is_written_five_milliseconds_apart_is_always_in_order(machine):
-    found = await outputs(machine, "echo 1; sleep .005; echo 2 >&2; sleep .005; echo 3", tasks=4, ranks=5)
+    found = await outputs(machine, "echo 1; sleep .005; echo 2 >&2; sleep .005; echo 3", tasks=2, ranks=10)
     assert found == [b"1\n2\n3\n"] * 20
 
 
@@ -76,20 +72,3 @@ async def test_large_writes_stay_whole_and_every_byte_has_its_stream(machine):
     for stream, letter, length in ((STDOUT, b"o", 300_000), (STDERR, b"e", 70_000)):
         pieces = [data[one.offset : end] for one, end in zip(stamps, ends, strict=True) if one.stream == stream]
         assert b"".join(pieces) == (letter * length + b"\n") * 100
-
-
-@pytest.mark.parametrize(
-    ("written", "out", "err", "kept"),
-    [
-        ([OUT, ERR, OUT], [b"1", b"3"], [b"2"], b"123"),
-        ([OUT, OUT, ERR, OUT], [b"1", b"2", b"4"], [b"3"], b"1234"),
-        ([], [b"1"], [b"2"], b"12"),
-        ([ERR], [b"2"], [b"1"], b"12"),
-        ([OUT, ERR, OUT], [b"3"], [b"2"], b"23"),  # the first write was read before it was told of
-        ([OUT, ERR, OUT], [BIG, BIG, b"1", b"3"], [b"2"], BIG + BIG + b"123"),
-        ([OUT, ERR, OUT], [BIG, b"3"], [b"2"], BIG + b"23"),
-        ([OUT, ERR, OUT], [], [b"2"], b"2"),
-    ],
-)
-def test_packets_are_put_in_the_order_that_is_told(written, out, err, kept):
-    assert b"".join(data for _, data in order_packets(written, {OUT: out, ERR: err})) == kept

@@ -24,13 +24,13 @@ async def test_cancelling_gives_every_process_in_the_container_its_time_to_end(m
     await machine.until(lambda: b"ready" in machine.written(task), "the worker")
     running = await machine.provider.get_task(task.task_id)
     assert machine.provider.describe_cancel(running) == (
-        f"SIGTERM to every process in {engine.containers()[0]}, {engine.name} kill after 1 s"
+        f"SIGTERM to every process in {engine.containers(task.task_id)[0]}, {engine.name} kill after 1 s"
     )
     await machine.provider.cancel_task(task.task_id)
     assert (await machine.ended(task)).status is TaskStatus.CANCELLED
     said = [line for line in (await machine.output(task)).split(b"\n") if line.endswith(b"ended")]
     assert said == [b"worker ended", b"all ended"]
-    assert engine.containers() == []
+    assert engine.containers(task.task_id) == []
 
 
 async def test_a_container_that_ignores_the_first_signal_is_killed_after_the_grace(machine, engine):
@@ -40,14 +40,14 @@ async def test_a_container_that_ignores_the_first_signal_is_killed_after_the_gra
     end = await machine.ended(task)
     assert (end.status, end.exit_code) == (TaskStatus.CANCELLED, 137)
     assert (end.completed_at - end.started_at).total_seconds() >= 1
-    assert engine.containers() == []
+    assert engine.containers(task.task_id) == []
 
 
 async def test_a_task_that_is_cancelled_while_it_starts_leaves_no_container(machine, engine):
     task = await machine.running(await machine.submit("sleep 300", image=IMAGE))
     await machine.provider.cancel_task(task.task_id)
     assert (await machine.ended(task)).status is TaskStatus.CANCELLED
-    assert engine.containers() == []
+    assert engine.containers(task.task_id) == []
 
 
 @pytest.mark.parametrize("what", ["supervisor", "client", "both", "beside"])
@@ -56,13 +56,15 @@ async def test_when_one_of_its_keepers_is_killed_the_container_ends_before_its_g
     await machine.until(lambda: b"ready" in machine.written(task), "the start")
     after = await machine.submit("true", instance_type="a100:2")
     client = (await machine.provider.get_task(task.task_id)).provider_metadata["pid"]
-    beside = [pid for pid in _mentioning(_names(engine)) if pid not in (client, *_mentioning([_STUBBORN]))]
+    beside = [
+        pid for pid in _mentioning(_names(engine, task.task_id)) if pid not in (client, *_mentioning([_STUBBORN]))
+    ]
     assert beside
     keepers = {"supervisor": [machine.supervisor(task)], "client": [client], "beside": beside}
     for pid in keepers["supervisor"] + keepers["client"] if what == "both" else keepers[what]:
         os.kill(pid, signal.SIGKILL)
     end = await machine.ended(task)
-    assert engine.containers() == []
+    assert engine.containers(task.task_id) == []
     assert _mentioning([_STUBBORN]) == []
     assert end.status is TaskStatus.FAILED
     assert (await machine.ended(after)).started_at >= end.completed_at
@@ -70,9 +72,10 @@ async def test_when_one_of_its_keepers_is_killed_the_container_ends_before_its_g
         assert end.message == ("killed by SIGKILL" if what == "client" else "lost: its supervisor was killed")
 
 
-def _names(engine: RealEngine) -> list[str]:
+def _names(engine: RealEngine, task_id: str) -> list[str]:
     """How the engine's own process beside a container may call it."""
-    return [*engine.containers(), *engine.run("ps", "--no-trunc", "--quiet").split()]
+    ids = engine.run("ps", "--no-trunc", "--quiet", "--filter", f"name={task_id}")
+    return [*engine.containers(task_id), *ids.split()]
 
 
 def _mentioning(texts: list[str]) -> list[int]:
@@ -129,7 +132,7 @@ async def test_a_gpu_is_not_given_on_while_the_engine_does_not_say_what_became_o
     assert (await machine.provider.get_task(task.task_id)).is_running
     deaf.unlink()
     assert (await machine.ended(task)).message == "lost: its supervisor was killed"
-    assert engine.containers() == []
+    assert engine.containers(task.task_id) == []
     assert (await machine.ended(after)).status is TaskStatus.COMPLETED
 
 

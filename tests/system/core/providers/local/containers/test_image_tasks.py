@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from testbed.container_engines import IMAGE
+from testbed.command_lines import command_line
+from testbed.container_engines import IMAGE, find_processes
 from testbed.image_registry import registry
 from testbed.log_truth import all_stamps
+from testbed.tables import each
 from testbed.waiting import DEADLINE_S, until
 
 from flow_core.agent.spool import STDERR
@@ -18,40 +20,13 @@ from flow_core.models.task import TaskStatus
 
 
 async def test_a_task_with_an_image_runs_in_it_and_its_exit_code_and_both_streams_are_kept(machine, engine):
-    task = await machine.submit("echo out; echo err >&2; exit 3", image=IMAGE)
+    task = await machine.submit("pwd; echo err >&2; exit 3", image=IMAGE, working_dir="/etc")
     end = await machine.ended(task)
     assert (end.status, end.exit_code) == (TaskStatus.FAILED, 3), end.message
-    assert sorted((await machine.output(task)).split()) == [b"err", b"out"]
+    assert sorted((await machine.output(task)).split()) == [b"/etc", b"err"]
     (address,) = await machine.provider.logs.addresses(task.task_id)
     assert {stamp.stream for stamp in all_stamps(await machine.provider.logs.open(address))} == {0, 1}
-    assert engine.containers() == []
-
-
-async def test_the_folder_it_is_submitted_from_is_its_workspace(machine, engine, tmp_path):
-    (tmp_path / "given").write_text("from here")
-    task = await machine.submit("pwd; cat given; echo made > made", image=IMAGE)
-    assert (await machine.ended(task)).exit_code == 0
-    assert await machine.output(task) == b"/workspace\nfrom here"
-    assert (tmp_path / "made").read_text() == "made\n"
-    assert (tmp_path / "made").stat().st_uid == os.geteuid()
-
-
-async def test_the_folder_of_its_code_is_its_workspace_when_there_is_one(machine, engine, tmp_path):
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "given").write_text("from the code")
-    task = await machine.submit(["cat", "given"], image=IMAGE, code_root="code")
-    assert (await machine.ended(task)).exit_code == 0
-    assert await machine.output(task) == b"from the code"
-    with pytest.raises(ConfigError, match=r"code_root: .*is no folder"):
-        await machine.submit("true", image=IMAGE, code_root="nowhere")
-
-
-async def test_a_working_dir_is_a_path_inside_the_image(machine, engine):
-    task = await machine.submit(["pwd"], image=IMAGE, working_dir="/etc")
-    assert (await machine.ended(task)).exit_code == 0
-    assert await machine.output(task) == b"/etc\n"
-    with pytest.raises(ConfigError, match="inside the image"):
-        await machine.submit("true", image=IMAGE, working_dir="here")
+    assert engine.containers(task.task_id) == []
 
 
 async def test_every_variable_arrives_as_it_was_given_and_none_is_in_a_list_of_processes(machine, engine):
@@ -73,7 +48,7 @@ async def test_every_variable_arrives_as_it_was_given_and_none_is_in_a_list_of_p
     os.mkfifo("gate")
     task = await machine.running(await machine.submit(command, image=IMAGE, env=env))
     await machine.until(lambda: machine.written(task).count(b"\0") > len(env), "the variables")
-    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and b"sesame" in _arguments(pid)]
+    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and b"sesame" in command_line(int(pid))]
     Path("gate").write_text("go\n")
     assert (await machine.ended(task)).exit_code == 0
     entries = (await machine.output(task)).decode().split("\0")
@@ -83,36 +58,53 @@ async def test_every_variable_arrives_as_it_was_given_and_none_is_in_a_list_of_p
     assert "FLOW_STATE_DIR" not in seen
 
 
-async def test_volumes_and_paths_of_this_machine_are_where_they_were_asked_for(machine, engine, tmp_path):
+async def test_its_folder_volumes_and_paths_of_this_machine_are_where_they_were_asked_for(machine, engine, tmp_path):
     odd = tmp_path / 'a,b:c "d"'
     odd.mkdir()
     (odd / "file").write_text("data")
-    line = "cat /data/in/file; (echo new > /data/in/no) 2>/dev/null || echo read-only"
+    (tmp_path / "given").write_text("from here")
+    workspace = "pwd; cat given; echo made > made"
+    mounts = "cat /data/in/file; (echo new > /data/in/no) 2>/dev/null || echo read-only"
     task = await machine.submit(
-        f"{line}; echo kept > $FLOW_VOLUME_WEIGHTS/it",
+        f"{workspace}; {mounts}; echo kept > $FLOW_VOLUME_WEIGHTS/it",
         image=IMAGE,
         volumes=[{"name": "weights", "create_if_missing": True, "mount_path": "/models"}],
         data_mounts=[{"source": str(odd), "target": "/data/in"}],
     )
     assert (await machine.ended(task)).exit_code == 0, await machine.output(task)
-    assert await machine.output(task) == b"dataread-only\n"
+    assert await machine.output(task) == b"/workspace\nfrom heredataread-only\n"
+    assert (tmp_path / "made").read_text() == "made\n"
+    assert (tmp_path / "made").stat().st_uid == os.geteuid()
     (volume,) = await machine.provider.volumes.list()
     assert Path(volume.provider_metadata["path"], "it").read_text() == "kept\n"
-    after = await machine.submit(["cat", "/volumes/weights/it"], image=IMAGE, volumes=[{"name": "weights"}])
-    await machine.ended(after)
-    assert await machine.output(after) == b"kept\n"
 
 
-async def test_a_running_container_is_given_no_further_volume(machine, engine):
-    volume = await machine.provider.volumes.create(1, "late", "file", None)
-    task = await machine.running(await machine.submit("sleep 300", image=IMAGE))
+async def test_its_code_is_its_workspace_and_a_volume_has_a_place_of_its_own(machine, engine, tmp_path):
+    volume = await machine.provider.volumes.create(1, "weights", "block", None)
+    Path(volume.provider_metadata["path"], "it").write_text("kept")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "given").write_text("from the code")
+    command = ["cat", "given", "/volumes/weights/it"]
+    task = await machine.submit(command, image=IMAGE, code_root="code", volumes=[{"name": "weights"}])
+    assert (await machine.ended(task)).exit_code == 0
+    assert await machine.output(task) == b"from the codekept"
+
+
+async def test_a_working_dir_and_a_code_root_that_can_not_be_are_refused(machine, engine):
+    with pytest.raises(ConfigError, match="inside the image"):
+        await machine.submit("true", image=IMAGE, working_dir="here")
+    with pytest.raises(ConfigError, match=r"code_root: .*is no folder"):
+        await machine.submit("true", image=IMAGE, code_root="nowhere")
+
+
+async def test_a_running_container_is_given_no_further_volume(shared_machine, container):
+    volume = await shared_machine.provider.volumes.create(1, "late", "file", None)
     with pytest.raises(Conflict, match="container"):
-        await machine.provider.volumes.attach(volume.volume_id, task.task_id, None)
-    await machine.provider.cancel_task(task.task_id, force=True)
-    await machine.ended(task)
+        await shared_machine.provider.volumes.attach(volume.volume_id, container.task_id, None)
+    await shared_machine.provider.volumes.delete(volume.volume_id)
 
 
-@pytest.mark.parametrize("command", [["no-such-program"], ["/etc"]])
+@each("command", [["no-such-program"], ["/etc"]])
 async def test_a_command_that_the_image_has_not_fails_with_the_engines_words(machine, engine, command):
     end = await machine.ended(await machine.submit(command, image=IMAGE))
     assert end.status is TaskStatus.FAILED
@@ -134,29 +126,24 @@ async def test_a_mount_that_is_gone_when_the_task_starts_fails_it_with_a_sentenc
     assert str(tmp_path / "data") in end.message
 
 
-async def test_a_shell_opens_inside_the_container_and_leaves_nothing_there(machine, engine):
-    task = await machine.running(await machine.submit("sleep 300", image=IMAGE, env={"COLOUR": "blue green"}))
-    shell = await machine.provider.shells.open(task.task_id, columns=80, rows=24)
+async def test_a_shell_opens_inside_the_container_and_leaves_nothing_there(shared_machine, container):
+    shell = await shared_machine.provider.shells.open(container.task_id, columns=80, rows=24)
     await shell.write(b'echo "<$COLOUR>" $PWD $TERM\n')
     await said_by(shell, b"<blue green> /workspace xterm-256color")
+    assert find_processes(container, b"sh -i")
     await shell.close()
-    await no_shell_is_in(task, engine)
-    await machine.provider.cancel_task(task.task_id, force=True)
-    await machine.ended(task)
+    await until(lambda: not find_processes(container, b"sh -i"))
 
 
-async def test_a_shell_whose_client_ends_by_a_signal_before_its_session_leaves_nothing_there(machine, engine):
-    task = await machine.running(await machine.submit("sleep 300", image=IMAGE))
-    shell = await machine.provider.shells.open(task.task_id, columns=80, rows=24)
+async def test_a_shell_whose_client_ends_by_a_signal_before_its_session_leaves_nothing_there(shared_machine, container):
+    shell = await shared_machine.provider.shells.open(container.task_id, columns=80, rows=24)
     await shell.write(b"echo $((6*7))\n")
     await said_by(shell, b"42")
     shell._channel.send_signal("HUP")  # as close() does, which doesn't wait for what follows from it
     async with asyncio.timeout(DEADLINE_S):
         await shell.wait()
     await shell.close()
-    await no_shell_is_in(task, engine)
-    await machine.provider.cancel_task(task.task_id, force=True)
-    await machine.ended(task)
+    await until(lambda: not find_processes(container, b"sh -i"))
 
 
 async def said_by(shell, wanted):
@@ -169,40 +156,30 @@ async def said_by(shell, wanted):
     raise AssertionError(f"it ended without {wanted!r}: {said!r}")
 
 
-async def no_shell_is_in(task, engine):
-    container = next(name for name in engine.containers() if task.task_id in name)
-
-    async def has_ended():
-        return "sh -i" not in await asyncio.to_thread(engine.run, "exec", container, "ps")
-
-    await until(has_ended)
-
-
-async def test_a_command_in_a_shell_runs_inside_the_container(machine, engine):
-    task = await machine.running(await machine.submit("sleep 300", image=IMAGE))
-    shell = await machine.provider.shells.open(task.task_id, columns=80, rows=24, command="pwd; exit 5")
+async def test_a_command_in_a_shell_runs_inside_the_container(shared_machine, container):
+    shell = await shared_machine.provider.shells.open(container.task_id, columns=80, rows=24, command="pwd; exit 5")
     said = b"".join([piece async for piece in shell.read()])
     assert (said.split(), await shell.wait()) == ([b"/workspace"], 5)
     await shell.close()
-    await machine.provider.cancel_task(task.task_id, force=True)
-    await machine.ended(task)
 
 
-async def test_the_ranks_of_a_task_meet_each_in_a_container_of_its_own(machine, engine):
+async def test_the_ranks_of_each_attempt_meet_and_have_a_container_and_a_log_of_their_own(machine, engine):
+    """In the first attempt rank 0 fails, which ends the container of rank 1."""
     line = """
+    echo rank $NODE_RANK
+    if [ $NODE_RANK = 0 ] && [ ! -e failed ]; then touch failed; exit 4; fi
+    [ -e failed ] || sleep 300
     if [ $NODE_RANK = 0 ]; then echo hello | nc -l -p $MASTER_PORT
-    else until nc $MASTER_ADDR $MASTER_PORT 2>/dev/null; do sleep 0.05; done; fi; cat /proc/sys/kernel/random/uuid"""
-    end = await machine.ended(task := await machine.submit(line, image=IMAGE, num_instances=2))
-    assert end.exit_code == 0
-    logs = [await machine.provider.logs.open(one) for one in await machine.provider.logs.addresses(task.task_id)]
-    assert [log.log.read_bytes().startswith(b"hello") for log in logs] == [False, True]
-
-
-async def test_a_rank_that_fails_ends_the_containers_of_the_others(machine, engine):
-    task = await machine.submit("[ $NODE_RANK = 0 ] && exit 4; sleep 300", image=IMAGE, num_instances=2)
-    end = await machine.ended(task)
-    assert (end.status, end.exit_code) == (TaskStatus.FAILED, 4)
-    assert engine.containers() == []
+    else until nc $MASTER_ADDR $MASTER_PORT 2>/dev/null; do sleep 0.05; done; fi"""
+    retries = {"max_retries": 1, "delay_s": 0}
+    end = await machine.ended(task := await machine.submit(line, image=IMAGE, num_instances=2, retries=retries))
+    assert (end.exit_code, end.attempt) == (0, 1), end.message
+    addresses = await machine.provider.logs.addresses(task.task_id)
+    logs = {(one.attempt, one.rank): await machine.provider.logs.open(one) for one in addresses}
+    assert logs[0, 0].log.read_bytes() == b"rank 0\n"
+    assert logs[0, 1].log.read_bytes() in (b"", b"rank 1\n")
+    assert [logs[1, rank].log.read_bytes() for rank in range(2)] == [b"rank 0\n", b"rank 1\nhello\n"]
+    assert engine.containers(task.task_id) == []
 
 
 async def test_an_image_that_nobody_has_fails_the_task_with_a_sentence(machine, engine):
@@ -230,14 +207,6 @@ async def test_an_image_is_fetched_while_the_gpus_go_to_others(machine, engine, 
     assert all_stamps(await machine.provider.logs.open(address))[0].stream == STDERR
 
 
-async def test_a_further_attempt_has_a_container_and_a_log_of_its_own(machine, engine):
-    line = "[ -e second ] || { touch second; exit 1; }; echo twice"
-    task = await machine.submit(line, image=IMAGE, retries={"max_retries": 1, "delay_s": 0})
-    assert (await machine.ended(task)).exit_code == 0
-    logs = [await machine.provider.logs.open(one) for one in await machine.provider.logs.addresses(task.task_id)]
-    assert [log.log.read_bytes() for log in logs] == [b"", b"twice\n"]
-
-
 async def test_code_is_sent_to_where_the_container_sees_it(machine, engine, tmp_path):
     source = tmp_path / "code"
     source.mkdir()
@@ -252,19 +221,10 @@ async def test_code_is_sent_to_where_the_container_sees_it(machine, engine, tmp_
     assert (await machine.ended(task)).status is TaskStatus.COMPLETED
 
 
-async def test_a_single_command_runs_inside_the_container_and_ends_there_when_its_time_is_up(machine, engine):
-    task = await machine.running(await machine.submit("sleep 300", image=IMAGE))
-    done = await machine.provider.remote.run(task.task_id, "pwd; cat; echo err >&2; exit 3", stdin=b"given")
+async def test_a_single_command_runs_inside_the_container_and_ends_there_when_its_time_is_up(shared_machine, container):
+    run = shared_machine.provider.remote.run
+    done = await run(container.task_id, "pwd; cat; echo err >&2; exit 3", stdin=b"given")
     assert (done.exit_code, done.stdout, done.stderr) == (3, b"/workspace\ngiven", b"err\n")
     with pytest.raises(Unreachable, match="within"):
-        await machine.provider.remote.run(task.task_id, "exec sleep 4711", timeout_s=0.5)
-    await machine.until(lambda: "4711" not in engine.run("exec", engine.containers()[0], "ps"), "its end")
-    await machine.provider.cancel_task(task.task_id, force=True)
-    await machine.ended(task)
-
-
-def _arguments(pid: str) -> bytes:
-    try:
-        return Path("/proc", pid, "cmdline").read_bytes()
-    except OSError:
-        return b""
+        await run(container.task_id, "exec sleep 4711", timeout_s=0.5)
+    await until(lambda: not find_processes(container, b"sleep 4711"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -18,7 +17,7 @@ import pytest
 from flow_core.agent.capacity import reservation_records
 from flow_core.agent.capacity.queue import queue_lock
 from flow_core.agent.capacity.reservation_records import ReservationRecord
-from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound, Unsupported
+from flow_core.errors import CapacityError, ConfigError, Conflict
 from flow_core.models.reservation import Reservation, ReservationStatus
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskStatus
@@ -171,15 +170,6 @@ async def test_what_can_not_be_reserved_is_refused_with_who_has_it_until_when(ma
         await reserve(machine, "h100")
 
 
-async def test_of_many_that_reserve_at_once_each_gpu_goes_to_one(machine):
-    places = [machine.open(name).reservations for name in ("local", "lab") * 4]
-    asked = [place.create(ReservationSpec(instance_type="a100")) for place in places]
-    answers = await asyncio.gather(*asked, return_exceptions=True)
-    made = [answer for answer in answers if isinstance(answer, Reservation)]
-    assert sorted(gpu for one in made for gpu in one.provider_metadata["gpus"]) == ["pretend-a100-0", "pretend-a100-1"]
-    assert {type(answer) for answer in answers} == {Reservation, CapacityError}
-
-
 async def test_a_gpu_that_somebody_waits_for_is_not_reserved_away(machine):
     await machine.running(await machine.submit("sleep 300", instance_type="a100"))
     both = await machine.submit("true", instance_type="a100:2")
@@ -189,38 +179,6 @@ async def test_a_gpu_that_somebody_waits_for_is_not_reserved_away(machine):
     await machine.provider.cancel_task(both.task_id)
     await machine.ended(both)
     assert (await reserve(machine, "a100")).status is ReservationStatus.ACTIVE
-
-
-@pytest.mark.parametrize(
-    ("fields", "error", "named"),
-    [
-        ({"instance_type": "8xcpu"}, ConfigError, "instance_type"),
-        ({"start_time_utc": datetime.now(UTC) - timedelta(hours=1)}, ConfigError, "start_time_utc"),
-        ({"start_time_utc": datetime.max}, ConfigError, "start_time_utc"),
-        ({"region": "elsewhere"}, ConfigError, "region"),
-        ({"project_id": "other"}, ConfigError, "project_id"),
-        ({"startup_script": "true"}, Unsupported, "startup_script"),
-    ],
-)
-async def test_a_reservation_that_means_nothing_here_is_refused_by_field(machine, fields, error, named):
-    with pytest.raises(error, match=named):
-        await machine.provider.reservations.create(ReservationSpec(**{"instance_type": "a100"} | fields))
-    assert await machine.provider.reservations.list({}) == ()
-
-
-async def test_a_task_may_not_name_what_is_unknown_over_or_too_small(machine):
-    small = await reserve(machine, "a100")
-    for reservation_id in ("res_aaaaaaaaaa", "../../x", "\x1b[2J"):
-        with pytest.raises(NotFound):
-            await machine.submit("true", instance_type="a100", reservation_id=reservation_id)
-    with pytest.raises(CapacityError, match="has 1 x a100; the task wants 2"):
-        await machine.submit("true", instance_type="a100:2", reservation_id=small.reservation_id)
-    with pytest.raises(ConfigError, match="reservation_id"):
-        await machine.submit("true", reservation_id=small.reservation_id)
-    await machine.provider.reservations.release(small.reservation_id)
-    with pytest.raises(Conflict, match="canceled"):
-        await machine.submit("true", instance_type="a100", reservation_id=small.reservation_id)
-    assert await machine.provider.list_tasks() == ()
 
 
 async def test_a_task_that_wants_reserved_gpus_finds_its_users_reservation(machine):
@@ -309,12 +267,6 @@ async def test_gpus_of_a_lost_task_in_another_context_can_be_reserved(machine):
     assert (await reserve(machine)).status is ReservationStatus.ACTIVE
 
 
-async def test_what_can_start_at_once_is_what_is_neither_held_nor_reserved(machine):
-    await reserve(machine, "a100")
-    offers = {one.instance_type: one for one in await machine.provider.instances.find({"min_gpu_count": 1})}
-    assert {name: one.available_quantity for name, one in offers.items()} == {"1xa100": 1, "2xa100": 0}
-
-
 async def test_what_a_slot_offers_can_be_reserved(machine, monkeypatch):
     monkeypatch.setenv("FLOW_LOCAL_GPUS", "a100:4")
     at = datetime.now(UTC).replace(microsecond=0)
@@ -336,43 +288,3 @@ async def test_what_a_slot_offers_can_be_reserved(machine, monkeypatch):
         spec = {"start_time_utc": start, "quantity": slot["quantity"], "duration_hours": max(1, (end - start) // hour)}
         if end - start >= hour:
             await reserve(machine, "a100", **spec)
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        {},
-        {"instance_type": 3},
-        {"instance_type": "cpu"},
-        {"instance_type": "a100", "quantity": 0},
-        {"instance_type": "a100", "earliest_start_time": "soon"},
-        {"instance_type": "a100", "latest_end_time": 5},
-        {"instance_type": "a100", "colour": "red"},
-    ],
-)
-async def test_a_question_about_availability_that_makes_no_sense_is_refused(machine, params):
-    with pytest.raises(ConfigError):
-        await machine.provider.reservations.availability(params)
-
-
-async def test_availability_elsewhere_or_of_what_is_not_here_is_none(machine):
-    ask = machine.provider.reservations.availability
-    assert await ask({"instance_type": "a100", "region": "elsewhere"}) == ()
-    assert await ask({"instance_type": "h100"}) == ()
-    assert await ask({"instance_type": "a100", "latest_end_time": "2020-01-01"}) == ()
-    assert len(await ask({"instance_type": "a100", "latest_end_time": datetime.max})) == 1
-
-
-async def test_reservations_are_listed_newest_first_by_status_type_and_region(machine):
-    first, second = await reserve(machine, "a100", name="first"), await reserve(machine, "a100")
-    await machine.provider.reservations.release(first.reservation_id)
-    listed = machine.provider.reservations.list
-    assert [one.reservation_id for one in await listed({})] == [second.reservation_id, first.reservation_id]
-    assert [one.name for one in await listed({"status": "canceled", "instance_type": "a100"})] == ["first"]
-    assert await listed({"region": "elsewhere"}) == ()
-    with pytest.raises(ConfigError, match="colour"):
-        await listed({"colour": "red"})
-    with pytest.raises(NotFound):
-        await machine.provider.reservations.get("res_aaaaaaaaaa")
-    with pytest.raises(NotFound):
-        await machine.provider.reservations.release("../x")
