@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import ssl
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.errors import ConfigError, ProviderError, Unreachable
@@ -175,6 +177,7 @@ class MithrilHttp:
             timeout=httpx.Timeout(self._read_s, connect=_CONNECT_S, pool=self._whole_s),
             limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
             trust_env=not settings.is_loopback,  # a proxy of the environment can't reach this machine for us
+            verify=_tls_context(is_used=settings.url.startswith("https:")),
         )
 
     def _lost(self, asked: _Request, what: str, how: str = "") -> Unreachable:
@@ -188,3 +191,11 @@ class MithrilHttp:
     def _hide(self, foreign: str) -> str:
         """Foreign text without the key, should anybody have put it there."""
         return foreign.replace(self.settings.api_key, "<key>")
+
+
+@cache
+def _tls_context(*, is_used: bool) -> ssl.SSLContext:
+    """One for all clients, since reading the certificates takes 25 ms. One that is not used trusts nobody."""
+    import httpx  # deferred: as above
+
+    return httpx.create_ssl_context() if is_used else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

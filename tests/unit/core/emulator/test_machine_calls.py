@@ -69,7 +69,7 @@ async def emulator(machines: Machines) -> AsyncIterator[Emulator]:
         assert list(root.iterdir()) == []
         return machines
 
-    async with Emulator(is_live=False, nodes=build) as one:
+    async with Emulator(is_live=False, port=None, nodes=build) as one:
         machines.emulator = one
         yield one
     assert machines.asked[-1] == ("close", "", None)
@@ -182,6 +182,6 @@ async def test_nothing_is_left_on_disk(machines: Machines, http: httpx.AsyncClie
         (root / "bytes").write_text("x")
         return Machines()
 
-    async with Emulator(is_live=False, nodes=build):
+    async with Emulator(is_live=False, port=None, nodes=build):
         assert seen[0].is_dir()
     assert not seen[0].exists()
