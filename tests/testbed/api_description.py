@@ -65,10 +65,10 @@ class Description:
 
     def __init__(self, path: Path) -> None:
         self._document = _plain(with_deviations(json.loads(path.read_text(encoding="utf-8"))))
-
-    @property
-    def operations(self) -> list[tuple[str, str]]:
-        return [(method.upper(), path) for path, all in self._document["paths"].items() for method in all]
+        self._validators: dict[int, Draft202012Validator] = {}  # by the schema's id(); the document keeps the schema
+        paths = self._document["paths"]
+        self.operations = [(method.upper(), path) for path, operations in paths.items() for method in operations]
+        self._patterns = [(method, path, _pattern(path)) for method, path in self.operations]
 
     def complaints(self, method: str, path: str, status: int, body: bytes) -> Iterator[str]:
         """One sentence each."""
@@ -121,13 +121,20 @@ class Description:
         return (f"{where}: {error.json_path} {error.message}" for error in self._errors(schema, value))
 
     def _errors(self, schema: Any, value: Any) -> Iterator[ValidationError]:
-        validator = Draft202012Validator({**schema, "components": self._document["components"]}, format_checker=FORMATS)
+        if not schema:
+            return iter(())  # it allows everything
+        validator = self._validators.get(id(schema))
+        if validator is None:
+            whole = {**schema, "components": self._document["components"]}
+            validator = self._validators[id(schema)] = Draft202012Validator(whole, format_checker=FORMATS)
         return validator.iter_errors(value)
 
     def operation_of(self, method: str, path: str) -> tuple[str, str] | None:
         """The one that answers this, as it stands in `operations`."""
         fitting = [
-            (known, template) for known, template in self.operations if known == method and _fits(template, path)
+            (known, template)
+            for known, template, pattern in self._patterns
+            if known == method and pattern.fullmatch(path) is not None
         ]
         return min(fitting, key=lambda one: one[1].count("{"), default=None)
 
@@ -158,8 +165,8 @@ def requests_held_against_it() -> Iterator[None]:
     assert complaints == []
 
 
-def _fits(template: str, path: str) -> bool:
-    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path) is not None
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{\w+\}", "[^/]+", template))
 
 
 def _readings(texts: Sequence[str]) -> Iterator[Any]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncssh  # noqa: F401  # loaded before any test, since that starts processes such as ldconfig
 import httpx
 import pytest
 from starlette.types import ASGIApp, Message

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from testbed.mithril_account import Lab
-from testbed.waiting import DEADLINE_S
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.audit import Gate
 from flow_core.config import Context
@@ -40,8 +40,7 @@ async def test_the_last_answer_stays_while_nobody_answers(lab: Lab) -> None:
         await fleet.first_answers(30)
         lab.spoil("*", "/v2/*", status=503, times=None)
         fleet.refresh()
-        while fleet.states[0].error is None:
-            await asyncio.sleep(0.01)
+        await until(lambda: fleet.states[0].error is not None)
         assert [one.task_id for one in fleet.tasks] == [task.task_id]
         assert fleet.states[0].age_s is not None
 
@@ -170,8 +169,7 @@ async def test_an_attach_that_is_given_up_lets_the_task_go_on(lab: Lab) -> None:
     await lab.flow.create_volume(1, "late")
     lab.spoil("PATCH", f"{BIDS}/*", after=1, delay_s=30)
     attaching = asyncio.create_task(lab.flow.attach_volume("late", task.task_id))
-    while lab.bids[0].status != "Paused":
-        await asyncio.sleep(0.01)
+    await until(lambda: lab.count("PATCH") == 2)
     attaching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await attaching

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from testbed.mithril_account import REGION, Lab
+from testbed.waiting import until
 
 from flow_core.errors import (
     AuthError,
@@ -69,8 +70,7 @@ async def test_a_bid_of_somebody_else_by_the_same_name_is_not_taken_for_the_lost
     submit = {"name": "same", "unique_name": False}
     lab.spoil("POST", BIDS, cut="all")
     lost = asyncio.create_task(lab.submit(**submit, command="ours"))
-    while not lab.count("POST", BIDS):
-        await asyncio.sleep(0)
+    await until(lambda: lab.count("POST", BIDS))
     other = await Lab(lab.cloud).submit(**submit, command="theirs")
     with pytest.raises(Unreachable):
         await lost
@@ -127,9 +127,8 @@ async def test_a_bid_is_placed_when_the_api_asked_for_a_pause(lab: Lab) -> None:
 async def test_a_submit_that_is_given_up_deletes_the_volumes_it_had_made(lab: Lab) -> None:
     lab.spoil("POST", BIDS, delay_s=30)
     waiting = asyncio.create_task(lab.submit(**NEW))
-    while not lab.volumes:
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.05)
+    await until(lambda: lab.count("POST", BIDS))
+    assert lab.volumes == ["made-for-it"]
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from testbed.mithril_account import Lab
-from testbed.waiting import DEADLINE_S
+from testbed.waiting import until
 
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, Unsupported
 from flow_core.models.reservation import ReservationQuote
@@ -32,9 +31,11 @@ def spec(**fields: Any) -> ReservationSpec:
 
 async def held(lab: Lab, facet: MithrilReservations, **fields: Any) -> str:
     made = await facet.create(spec(**fields))
-    async with asyncio.timeout(DEADLINE_S):
-        while (await facet.get(made.reservation_id)).status != "active":
-            await asyncio.sleep(0.01)
+
+    async def is_active() -> bool:
+        return (await facet.get(made.reservation_id)).status == "active"
+
+    await until(is_active)
     return made.reservation_id
 
 
