@@ -24,10 +24,10 @@ class Done(NamedTuple):
 class Lab:
     """One fleet and one client's key."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, programs: Path) -> None:
         self.folder = folder
         self.key = make_key(folder / "id_client")
-        self.machines = Machines(folder / "nodes")
+        self.machines = Machines(folder / "nodes", programs)
 
     def spec(self, script: str | None = None, *, fid: str = "inst_one", **changed: object) -> NodeSpec:
         facts: dict[str, object] = {

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 from testbed.emulator_account import Account, account_with_key, checked_client
 
 from flow_core.emulator.emulator import Emulator
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a thousand links that the first machine makes; every fleet uses it."""
+    return tmp_path_factory.mktemp("machines") / "programs"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncssh
@@ -27,9 +28,9 @@ T = TypeVar("T")
 
 
 @pytest.fixture
-async def emulator() -> AsyncIterator[Emulator]:
+async def emulator(programs: Path) -> AsyncIterator[Emulator]:
     settings = Settings(seconds_to_allocate=0.1, starting_s=0.1, preempt_notice_s=1.0, relocating_s=0.1)
-    async with Emulator(settings, nodes=Machines) as one:
+    async with Emulator(settings, nodes=lambda root: Machines(root, programs)) as one:
         yield one
 
 

@@ -10,17 +10,17 @@ from testbed.node_lab import Lab
 
 
 @pytest.fixture
-async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    lab = Lab(tmp_path)
+async def lab(tmp_path: Path, programs: Path) -> AsyncIterator[Lab]:
+    lab = Lab(tmp_path, programs)
     yield lab
     await lab.machines.close()
     assert not (tmp_path / "nodes").exists()
 
 
 @pytest.fixture
-async def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
+async def shared(tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
     """A lab on a system without namespaces."""
     monkeypatch.setenv("FLOW_EMULATOR_NO_NAMESPACE", "1")
-    lab = Lab(tmp_path)
+    lab = Lab(tmp_path, programs)
     yield lab
     await lab.machines.close()

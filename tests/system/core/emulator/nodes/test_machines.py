@@ -224,12 +224,12 @@ async def test_a_machine_whose_first_process_dies_takes_its_sessions_along(lab: 
 
 
 @pytest.mark.parametrize("isolated", [True, False])
-async def test_a_killed_emulator_leaves_nothing_running(tmp_path: Path, isolated: bool) -> None:
+async def test_a_killed_emulator_leaves_nothing_running(tmp_path: Path, programs: Path, isolated: bool) -> None:
     mark = f"mark-{token_hex(8)}"
     script = f"#!/bin/bash\n# flow-startup v1\nMARK={mark} setsid nohup sleep 1000 &\nMARK={mark} exec sleep 1001\n"
     env = {**os.environ, **({} if isolated else {"FLOW_EMULATOR_NO_NAMESPACE": "1"})}
     emulator = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _EMULATOR, str(tmp_path / "n"), script, env=env
+        sys.executable, "-c", _EMULATOR, str(tmp_path / "n"), script, str(programs), env=env
     )
     try:
         await until(lambda: len(processes_with(mark)) >= 3)
@@ -246,7 +246,7 @@ from flow_core.emulator.nodes.machine_protocol import NodeSpec
 from flow_core.emulator.nodes.machines import Machines
 
 async def main():
-    machines = Machines(Path(sys.argv[1]))
+    machines = Machines(Path(sys.argv[1]), Path(sys.argv[3]))
     await machines.boot(NodeSpec("inst_one", "bid_one", "train-0", 0, ("10.4.0.10",), sys.argv[2], (), ()))
     await asyncio.sleep(1000)
 
