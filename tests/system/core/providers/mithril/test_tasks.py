@@ -19,13 +19,15 @@ from flow_core import AsyncFlow, TaskConfig
 from flow_core.client.task import AsyncTask
 from flow_core.config import Context
 from flow_core.errors import ConfigError, Conflict, Unsupported
+from flow_core.providers.mithril import deferred_actions
 
 pytestmark = pytest.mark.needs("user-namespaces")
 COUNTING = "n=0; while sleep 0.1; do n=$((n+1)); echo tick $n; done"
 
 
 @pytest.fixture
-async def cloud() -> AsyncIterator[Cloud]:
+async def cloud(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cloud]:
+    monkeypatch.setattr(deferred_actions, "_POLL_S", 0.1)
     one = Cloud(preempt_notice_s=4.0)
     with requests_held_against_it():
         yield one
