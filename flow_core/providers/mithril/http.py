@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _CONNECT_S = 10.0
 _ATTEMPTS = 3
 _CONNECTIONS = 6
+_FIRST_PAUSE_S = 0.5
 _MOST_BYTES = 16 << 20
 _LONGEST_PAUSE_S = 8.0
 _LONGEST_WAIT_S = 30.0  # an API that asks for more is not waited for
@@ -45,15 +46,15 @@ class MithrilHttp:
 
     Every method raises AuthError, NotFound, Conflict, ConfigError (what the API says of a field), Unreachable
     and ProviderError, and nothing else; the key is in none of them. Paths are to be quoted by the caller.
-    `pause_s` is the first pause before another try; each one after it is twice as long. The API may stay silent for
-    `read_s`, and a call with all its tries takes `whole_s` at most.
+    `pause_s` is the first pause before another try (0.5 s); each one after it is twice as long. The API may stay silent
+    for `read_s`, and a call with all its tries takes `whole_s` at most.
     """
 
     def __init__(
-        self, settings: MithrilSettings, *, pause_s: float = 0.5, read_s: float = 30.0, whole_s: float = 90.0
+        self, settings: MithrilSettings, *, pause_s: float | None = None, read_s: float = 30.0, whole_s: float = 90.0
     ) -> None:
         self.settings = settings
-        self._pause_s = pause_s
+        self._pause_s = _FIRST_PAUSE_S if pause_s is None else pause_s
         self._read_s = read_s
         self._whole_s = whole_s
         self._client: httpx.AsyncClient | None = None

@@ -29,6 +29,7 @@ _WORDS: Mapping[str, str] = {"block": "Block", "file": "File"}
 _USUAL_REGION = "us-central5-a"
 _MOST_GB = 16384
 _PUT_BACK_S = 60.0
+_FIRST_PAUSE_S = 0.5
 
 
 class MithrilVolumes:
@@ -153,7 +154,7 @@ class MithrilVolumes:
     async def _resume(self, path: str) -> None:
         """Letting a bid go on is safe twice, so it is tried until it is done or there is no more to hope."""
         loop = asyncio.get_running_loop()
-        until, pause_s = loop.time() + _PUT_BACK_S, 0.5
+        until, pause_s = loop.time() + _PUT_BACK_S, _FIRST_PAUSE_S
         while True:
             try:
                 await self._session.http.patch(path, {"paused": False})

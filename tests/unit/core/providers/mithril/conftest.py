@@ -10,7 +10,7 @@ from testbed.in_process_api import answered_in_process
 from testbed.mithril_account import KnownAccount, Lab, known_account, open_lab, public_key
 
 from flow_core.emulator.emulator import Emulator
-from flow_core.providers.mithril import idempotent_create
+from flow_core.providers.mithril import catalog, http, idempotent_create, volumes
 
 
 @pytest.fixture
@@ -29,6 +29,9 @@ async def lab(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]
     (home / ".ssh").mkdir()
     (home / ".ssh/id_ed25519.pub").write_text(public_key("lab"))
     monkeypatch.delenv("MITHRIL_API_KEY", raising=False)
+    monkeypatch.setattr(catalog, "_OFFERS_KEPT_S", 0.1)
+    monkeypatch.setattr(http, "_FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(idempotent_create, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(volumes, "_FIRST_PAUSE_S", 0.01)
     async with open_lab() as lab:
         yield lab
