@@ -1,4 +1,4 @@
-"""The published description, with the allowed deviations in it, held against every answer."""
+"""The published description of the API, with the allowed deviations, and checks against it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _undescribed(path: str) -> Any:
 
 
 class Description:
-    """What a request or an answer has that it may not have."""
+    """Finds what is wrong with a request or an answer."""
 
     def __init__(self, path: Path) -> None:
         self._document = _plain(with_deviations(json.loads(path.read_text(encoding="utf-8"))))
@@ -89,7 +89,7 @@ class Description:
             yield from self._errors_at(where, schema, json.loads(body))
 
     def requested(self, method: str, path: str, query: Mapping[str, Sequence[str]], body: bytes) -> Iterator[str]:
-        """One sentence each, of what is asked: also of what the API would pass over, such as an unknown parameter."""
+        """One sentence for each mistake of a request, also for what the API ignores, such as an unknown parameter."""
         where = f"{method} {path}"
         found = self.operation_of(method, path)
         if found is None:
@@ -141,14 +141,14 @@ class Description:
 
 @cache
 def published() -> Description | None:
-    """None where the environment doesn't say where it lies."""
+    """None where FLOW_MITHRIL_OPENAPI is not set."""
     named = os.environ.get("FLOW_MITHRIL_OPENAPI")
     return Description(Path(named)) if named else None
 
 
 @contextmanager
-def requests_held_against_it() -> Iterator[None]:
-    """Whatever this program's coroutines ask over HTTP meanwhile is described, or the end of this fails."""
+def check_requests() -> Iterator[None]:
+    """Fails at its end if a request of this process meanwhile is not as described."""
     description, send = published(), httpx.AsyncHTTPTransport.handle_async_request
     complaints: list[str] = []
 

@@ -45,7 +45,7 @@ class Account:
         await self._good("DELETE", path)
 
     async def refused(self, status: int, method: str, path: str, **more: Any) -> Any:
-        """What is said with it."""
+        """The detail of the refusal."""
         answer = await self.http.request(method, path, **more)
         assert answer.status_code == status, answer.text
         return answer.json()["detail"]

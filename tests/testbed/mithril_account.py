@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 import httpx
-from testbed.api_description import published, requests_held_against_it
+from testbed.api_description import check_requests, published
 from testbed.in_process_api import answered_in_process
 from testbed.waiting import until
 
@@ -98,7 +98,7 @@ def _user(id: str, fid: str, name: str, projects: tuple[str, ...]) -> UserRow:
     return UserRow(id, fid, name, f"{name}@lab.example", "org_1", "member", projects)
 
 
-class Lab:
+class CloudLab:
     """An account of the emulated cloud, without machines, whose prices stand still, and a client of it."""
 
     def __init__(self, cloud: Emulator) -> None:
@@ -130,7 +130,7 @@ class Lab:
         await until(holds_now, explain=lambda: f"still {task.record}")
         return task
 
-    def spoil(self, method: str, path: str, *, after: int = 0, **fault: Any) -> None:
+    def add_fault(self, method: str, path: str, *, after: int = 0, **fault: Any) -> None:
         """`after` so many requests that go well. Nothing waits between two tries."""
         if after:
             self.cloud.faults.add(Fault(method=method, path=path, times=after))
@@ -153,11 +153,11 @@ class Lab:
 
 
 @asynccontextmanager
-async def open_lab() -> AsyncIterator[Lab]:
+async def open_lab() -> AsyncIterator[CloudLab]:
     """Without a socket; holds every request against the description, where there is one."""
     quick = Settings(seconds_to_allocate=0.02, starting_s=0.02, stopping_s=0.02, preempt_notice_s=0.2)
     async with Emulator(quick, port=None) as cloud, answered_in_process(cloud):
-        lab = Lab(cloud)
-        with requests_held_against_it():
+        lab = CloudLab(cloud)
+        with check_requests():
             yield lab
         await lab.flow.close()

@@ -47,7 +47,7 @@ def configure(folder: Path, furnishing: Furnishing) -> Path:
 
 
 async def fuzz(emulator: Emulator, folder: Path) -> tuple[int | None, str]:
-    """Its exit status, and what it says."""
+    """Its exit status and its output."""
     described = folder / "described.json"
     document = json.loads(Path(os.environ["FLOW_MITHRIL_OPENAPI"]).read_text(encoding="utf-8"))
     described.write_text(json.dumps(with_deviations(document)), encoding="utf-8")
@@ -70,7 +70,7 @@ async def fuzz(emulator: Emulator, folder: Path) -> tuple[int | None, str]:
 
 
 def never_done(emulator: Emulator) -> set[tuple[str, str]]:
-    """Operations that were refused however they were asked for."""
+    """Operations of which every call was refused."""
     description = Description(Path(os.environ["FLOW_MITHRIL_OPENAPI"]))
     done = {description.operation_of(call.method, call.path) for call in emulator.calls if call.status < 300}
     return set(description.operations) - done
@@ -81,6 +81,6 @@ def never_done(emulator: Emulator) -> set[tuple[str, str]]:
 async def test_a_fuzzer_finds_no_violation_of_the_description(tmp_path: Path) -> None:
     settings = Settings(seconds_to_allocate=0, starting_s=0, volumes_change_only_while_paused=False)
     async with Emulator(settings) as emulator:
-        status, said = await fuzz(emulator, tmp_path)
-    assert status == 0, said
+        status, output = await fuzz(emulator, tmp_path)
+    assert status == 0, output
     assert IS_EXPLORING or never_done(emulator) == set()

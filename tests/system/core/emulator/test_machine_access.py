@@ -35,7 +35,7 @@ async def emulator(programs: Path) -> AsyncIterator[Emulator]:
 
 
 @dataclass
-class Reached:
+class MachineClient:
     """An account with a key that it has the private half of."""
 
     account: Account
@@ -67,62 +67,62 @@ class Reached:
 
 
 @pytest.fixture
-async def reached(account: Account) -> Reached:
+async def client(account: Account) -> MachineClient:
     body = {"project": account.project, "name": "made-here"}
     made = await account.post("/v2/ssh-keys", body)
     account.key = made["fid"]
-    return Reached(account, asyncssh.import_private_key(made["private_key"]))
+    return MachineClient(account, asyncssh.import_private_key(made["private_key"]))
 
 
-async def test_the_script_of_a_bid_has_run_where_its_address_leads(reached: Reached) -> None:
-    bid = await reached.account.place(launch={"startup_script": SCRIPT}, instance_quantity=2)
-    for row in await reached.running(bid):
-        assert await reached.logged(row["ssh_destination"], "began") == f"{row['name']} began\n"
-        hosts = await reached.run(row["ssh_destination"], "cat /etc/hosts")
-        assert all(one["private_ip"] in hosts for one in await reached.account.instances(bid))
-    port = reached.account.emulator.ssh_port
+async def test_the_script_of_a_bid_has_run_where_its_address_leads(client: MachineClient) -> None:
+    bid = await client.account.place(launch={"startup_script": SCRIPT}, instance_quantity=2)
+    for row in await client.running(bid):
+        assert await client.logged(row["ssh_destination"], "began") == f"{row['name']} began\n"
+        hosts = await client.run(row["ssh_destination"], "cat /etc/hosts")
+        assert all(one["private_ip"] in hosts for one in await client.account.instances(bid))
+    port = client.account.emulator.ssh_port
     assert port is not None
-    assert (await reached.run(port, "hostname")).startswith("train-")
+    assert (await client.run(port, "hostname")).startswith("train-")
 
 
-async def test_a_preempted_machine_hears_of_it_and_comes_back_with_its_disk(reached: Reached) -> None:
-    bid = await reached.account.place(launch={"startup_script": SCRIPT})
-    [row] = await reached.running(bid)
-    await reached.logged(row["ssh_destination"], "began")
-    await reached.account.emulator.control.preempt(bid)
-    assert "STATUS_PREEMPTING" in await reached.run(row["ssh_destination"], "cat /opt/mithril/MITHRIL_SIGNAL.yml")
+async def test_a_preempted_machine_hears_of_it_and_comes_back_with_its_disk(client: MachineClient) -> None:
+    bid = await client.account.place(launch={"startup_script": SCRIPT})
+    [row] = await client.running(bid)
+    await client.logged(row["ssh_destination"], "began")
+    await client.account.emulator.control.preempt(bid)
+    assert "STATUS_PREEMPTING" in await client.run(row["ssh_destination"], "cat /opt/mithril/MITHRIL_SIGNAL.yml")
 
     async def open_again() -> str | None:
-        return await reached.account.status(bid) if await reached.account.status(bid) != "Preempting" else None
+        return await client.account.status(bid) if await client.account.status(bid) != "Preempting" else None
 
     await until(open_again)
-    [row] = await reached.running(bid)
-    assert await reached.run(row["ssh_destination"], f"cat {LOG}; ls /opt/mithril 2>/dev/null") == "train-1 began\n"
+    [row] = await client.running(bid)
+    assert await client.run(row["ssh_destination"], f"cat {LOG}; ls /opt/mithril 2>/dev/null") == "train-1 began\n"
 
 
-async def test_a_volume_keeps_its_bytes_from_one_bid_to_the_next(reached: Reached) -> None:
+async def test_a_volume_keeps_its_bytes_from_one_bid_to_the_next(client: MachineClient) -> None:
     where = {"region": "us-central1-a", "disk_interface": "File", "size_gb": 1}
-    body = {"project": reached.account.project, "name": "data", **where}
-    volume = (await reached.account.post("/v2/volumes", body))["fid"]
-    for command, said in (("echo kept > /mnt/data/file", ""), ("cat /mnt/data/file", "kept\n")):
-        bid = await reached.account.place(volumes=[volume])
-        [row] = await reached.running(bid)
-        assert await reached.run(row["ssh_destination"], command) == said
-        await reached.account.delete(f"/v2/spot/bids/{bid}")
+    body = {"project": client.account.project, "name": "data", **where}
+    volume = (await client.account.post("/v2/volumes", body))["fid"]
+    for command, output in (("echo kept > /mnt/data/file", ""), ("cat /mnt/data/file", "kept\n")):
+        bid = await client.account.place(volumes=[volume])
+        [row] = await client.running(bid)
+        assert await client.run(row["ssh_destination"], command) == output
+        await client.account.delete(f"/v2/spot/bids/{bid}")
 
 
-async def test_nobody_is_let_in_after_the_bid_is_over(reached: Reached) -> None:
-    bid = await reached.account.place()
-    [row] = await reached.running(bid)
-    await reached.run(row["ssh_destination"], "true")
-    await reached.account.delete(f"/v2/spot/bids/{bid}")
+async def test_nobody_is_let_in_after_the_bid_is_over(client: MachineClient) -> None:
+    bid = await client.account.place()
+    [row] = await client.running(bid)
+    await client.run(row["ssh_destination"], "true")
+    await client.account.delete(f"/v2/spot/bids/{bid}")
     with pytest.raises((OSError, asyncssh.Error)):
-        await reached.run(row["ssh_destination"], "true")
+        await client.run(row["ssh_destination"], "true")
 
 
-async def test_only_the_keys_of_the_bid_open_it(reached: Reached, http: httpx.AsyncClient) -> None:
-    bid = await reached.account.place()
-    [row] = await reached.running(bid)
-    stranger = Reached(reached.account, asyncssh.generate_private_key("ssh-ed25519"))
+async def test_only_the_keys_of_the_bid_open_it(client: MachineClient, http: httpx.AsyncClient) -> None:
+    bid = await client.account.place()
+    [row] = await client.running(bid)
+    stranger = MachineClient(client.account, asyncssh.generate_private_key("ssh-ed25519"))
     with pytest.raises(asyncssh.PermissionDenied):
         await stranger.run(row["ssh_destination"], "true")

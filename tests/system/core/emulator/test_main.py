@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @contextmanager
 def emulator(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """The process and what it says first; its temporary files lie in the folder."""
+    """The process and its line of JSON; its temporary files are in the folder."""
     command = [sys.executable, "-m", "flow_core.emulator", "--seconds-between-prices", "0", *arguments]
     environment = {**os.environ, "TMPDIR": str(folder)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -36,19 +36,19 @@ def emulator(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[s
             process.kill()
 
 
-def client(said: dict[str, Any]) -> httpx.Client:
+def client(details: dict[str, Any]) -> httpx.Client:
     return httpx.Client(
-        base_url=said["url"], headers={"Authorization": f"Bearer {said['api_key']}"}, timeout=DEADLINE_S
+        base_url=details["url"], headers={"Authorization": f"Bearer {details['api_key']}"}, timeout=DEADLINE_S
     )
 
 
 def test_it_says_one_line_opens_its_ports_and_ends_at_a_signal_without_a_trace(tmp_path: Path) -> None:
-    with emulator(tmp_path) as (process, said):
-        assert said.keys() == {"url", "api_key", "project", "ssh_port"}
-        with socket.create_connection(("127.0.0.1", said["ssh_port"]), DEADLINE_S) as knocking:
-            assert knocking.recv(8) == b"SSH-2.0-"  # before there is a machine
-        with client(said) as http:
-            assert http.get("/v2/projects").json()[0]["fid"] == said["project"]
+    with emulator(tmp_path) as (process, details):
+        assert details.keys() == {"url", "api_key", "project", "ssh_port"}
+        with socket.create_connection(("127.0.0.1", details["ssh_port"]), DEADLINE_S) as connection:
+            assert connection.recv(8) == b"SSH-2.0-"  # before there is a machine
+        with client(details) as http:
+            assert http.get("/v2/projects").json()[0]["fid"] == details["project"]
             process.send_signal(signal.SIGINT)
             assert process.wait(DEADLINE_S) == 0
         assert process.stdout is not None
@@ -72,8 +72,8 @@ def test_a_bid_runs_by_itself_and_ends_with_the_emulator(tmp_path: Path) -> None
     def is_marked() -> bool:
         return any(mark.encode() in line for _, line in command_lines())
 
-    with emulator(tmp_path, "--seconds-to-allocate", "0.2") as (process, said), client(said) as http:
-        project = said["project"]
+    with emulator(tmp_path, "--seconds-to-allocate", "0.2") as (process, details), client(details) as http:
+        project = details["project"]
         bid = place(http, project, f"#!/bin/bash\nexec sleep {mark}\n")
         path = f"/v2/instances?project={project}&status_in=STATUS_RUNNING"
         [row] = wait_until(lambda: http.get(path).json()["data"] or None)
@@ -94,7 +94,7 @@ def test_it_ends_with_whoever_started_it_and_only_the_files_of_others_stay_in_it
         os.close(read)
         assert process.stdout is not None
         with client(json.loads(process.stdout.readline())) as http:
-            os.write(write, b"what is said is not listened to\n")
+            os.write(write, b"what is written is ignored\n")
             assert http.get("/v2/projects").status_code == 200
             assert any(folder.iterdir())
             (folder / "mine").write_text("words")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from testbed.api_description import requests_held_against_it
+from testbed.api_description import check_requests
 from testbed.worlds import WORLDS, Bench
 
 from flow_core.errors import FlowError
@@ -29,7 +29,7 @@ async def bench(
             world.close()
             pytest.skip(f"the provider has no {' and no '.join(sorted(missing))}")
     opened = Bench(world)
-    with requests_held_against_it():
+    with check_requests():
         yield opened
     await opened.provider.close()
     last = Bench(world)  # a test may have closed the other one

@@ -34,8 +34,8 @@ async def test_a_body_may_come_byte_by_byte(account: Account) -> None:
 async def test_a_clock_that_is_wrong_is_wrong_everywhere(account: Account) -> None:
     account.emulator.control.skew(3600)
     answer = await account.http.post(BIDS, json=account.bid())
-    for told in (parsedate_to_datetime(answer.headers["date"]), datetime.fromisoformat(answer.json()["created_at"])):
-        assert told - datetime.now(UTC) > timedelta(minutes=50)
+    for moment in (parsedate_to_datetime(answer.headers["date"]), datetime.fromisoformat(answer.json()["created_at"])):
+        assert moment - datetime.now(UTC) > timedelta(minutes=50)
 
 
 @pytest.mark.parametrize("days", [400, -400, 40_000])

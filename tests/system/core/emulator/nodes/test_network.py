@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from testbed.node_lab import Lab
+from testbed.node_lab import MachineLab
 
 pytestmark = pytest.mark.needs("user-namespaces", "ssh", "ssh-keygen")
 IPS = ("10.4.0.10", "10.4.0.11")
@@ -40,7 +40,9 @@ def python(program: str, *arguments: str) -> str:
     return shlex.join(["python3", "-c", program, *arguments])
 
 
-async def test_another_machines_ports_are_reached_by_address_and_name_unless_they_are_on_loopback(lab: Lab) -> None:
+async def test_another_machines_ports_are_reached_by_address_and_name_unless_they_are_on_loopback(
+    lab: MachineLab,
+) -> None:
     first = await lab.machines.boot(lab.spec(private_ips=IPS))
     fields = {"name": "train-1", "index": 1, "private_ips": IPS}
     second = await lab.machines.boot(lab.spec(python(SERVE, *LISTENS_AT), fid="inst_two", **fields))
@@ -52,7 +54,7 @@ async def test_another_machines_ports_are_reached_by_address_and_name_unless_the
     assert seen.out == "ConnectionRefusedError\ntrain-1\n"
 
 
-async def test_other_addresses_and_sockets_of_other_kinds_are_left_alone(lab: Lab) -> None:
+async def test_other_addresses_and_sockets_of_other_kinds_are_left_alone(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     program = """
 import socket
@@ -70,7 +72,7 @@ with socket.create_server(("10.4.0.10", 0)) as end:
     assert await lab.ssh(port, python(program)) == (0, "True\n127.4.0.10\n", "")
 
 
-async def test_a_machine_answers_while_many_of_its_programs_connect_and_are_killed(lab: Lab) -> None:
+async def test_a_machine_answers_while_many_of_its_programs_connect_and_are_killed(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     connects = "import socket\nwhile True:\n    end = socket.socket(); end.connect_ex(('10.4.0.10', 9)); end.close()"
     line = f"for i in 1 2 3 4 5 6 7 8; do timeout -s KILL 0.$i {python(connects)} & done; wait; echo ended"

@@ -16,7 +16,7 @@ QUERY = "nvidia-smi --query-compute-apps=process_name --format=csv,noheader"
 LOG, END = "$FLOW_NODE_ROOT/var/log/flow/attempt-0.log", "$FLOW_NODE_ROOT/var/lib/flow/workload-exit"
 
 
-class Visitor:
+class SampleClient:
     def __init__(self, emulator: Emulator, key_file: str) -> None:
         self._emulator = emulator
         self._key_file = key_file
@@ -25,7 +25,7 @@ class Visitor:
         """What the command prints on the first machine of a task, once a regular expression is found there."""
         [row] = [one for one in self._emulator.world.instances.values() if one.name == f"{task}-1"]
         port = int(str(row.as_json()["ssh_destination"]).rpartition(":")[2])
-        script = f'until said=$({command}); grep -qz \'{wanted}\' <<<"$said"; do sleep 0.1; done; echo "$said"'
+        script = f'until output=$({command}); grep -qz \'{wanted}\' <<<"$output"; do sleep 0.1; done; echo "$output"'
         async with asyncssh.connect(
             "localhost", port, username="ubuntu", client_keys=[self._key_file], known_hosts=None, config=()
         ) as machine:
@@ -46,11 +46,11 @@ async def test_its_machines_say_what_such_work_says_and_only_work_that_goes_on_i
         is_live=False, age_s=sample.age_s, nodes=lambda root: Machines(root, programs), folder=tmp_path
     ) as emulator:
         details: dict[str, Any] = await sample.fill(emulator)
-        visitor = Visitor(emulator, details["ssh_key"])
-        await visitor.run_until("train-llama-8b", f"cat {LOG}", "loss=")
-        assert "OutOfMemoryError" in await visitor.run_until("eval-mmlu", f"cat {LOG}", "Traceback")
-        await visitor.run_until("eval-mmlu", f"cat {END}", "EXIT_CODE=1")
-        await visitor.run_until("tokenize-corpus", f"cat {END}", "EXIT_CODE=0")
-        busy = await visitor.run_until("train-llama-8b", QUERY, "\\(python3[[:space:]]*\\)\\{8\\}")
+        client = SampleClient(emulator, details["ssh_key"])
+        await client.run_until("train-llama-8b", f"cat {LOG}", "loss=")
+        assert "OutOfMemoryError" in await client.run_until("eval-mmlu", f"cat {LOG}", "Traceback")
+        await client.run_until("eval-mmlu", f"cat {END}", "EXIT_CODE=1")
+        await client.run_until("tokenize-corpus", f"cat {END}", "EXIT_CODE=0")
+        busy = await client.run_until("train-llama-8b", QUERY, "\\(python3[[:space:]]*\\)\\{8\\}")
         assert busy == "python3\n" * 8
-        assert await visitor.run_until("eval-mmlu", QUERY, "") == "\n"
+        assert await client.run_until("eval-mmlu", QUERY, "") == "\n"

@@ -21,7 +21,7 @@ async def test_a_warning_about_a_log_always_has_its_reason(
         task = await lab.running()
         row = next(iter(lab.cloud.world.instances.values())).as_json()
         row["ssh_destination"] = f"localhost:{silent.sockets[0].getsockname()[1]}"
-        lab.spoil("GET", "/v2/instances", body=json.dumps({"data": [row], "next_cursor": None}), times=None)
+        lab.add_fault("GET", "/v2/instances", body=json.dumps({"data": [row], "next_cursor": None}), times=None)
         with caplog.at_level(logging.WARNING):
             await task.cancel()
     (warning,) = [record.getMessage() for record in caplog.records if "may be lost" in record.getMessage()]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from testbed.in_process_api import answered_in_process
-from testbed.mithril_account import KnownAccount, Lab, known_account, open_lab, public_key
+from testbed.mithril_account import CloudLab, KnownAccount, known_account, open_lab, public_key
 
 from flow_core.emulator.emulator import Emulator
 from flow_core.providers.mithril import catalog, http, idempotent_create, volumes
@@ -24,7 +24,7 @@ async def api() -> AsyncIterator[KnownAccount]:
 
 
 @pytest.fixture
-async def lab(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
+async def lab(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CloudLab]:
     """The user has a key in ~/.ssh, so that no task has one made."""
     (home / ".ssh").mkdir()
     (home / ".ssh/id_ed25519.pub").write_text(public_key("lab"))

@@ -111,7 +111,7 @@ class Account:
             path = path.replace(name, own)
         return path
 
-    def lies(self, method: str, path: str, body: Any) -> None:
+    def answer_with(self, method: str, path: str, body: Any) -> None:
         self.cloud.faults.clear()
         text = json.dumps(body)
         self.cloud.faults.add(Fault(method=method, path=path, body=text, times=None, when="after"))
@@ -168,8 +168,8 @@ async def furnished(stack: AsyncExitStack) -> Account:
     headers = {"Authorization": f"Bearer {cloud.api_key}"}
     async with httpx.AsyncClient(base_url=cloud.url, headers=headers) as client:
         for path in (*LISTED, *OTHERS):
-            asked = {"project": cloud.project} if path in LISTED else queries
-            answer = await client.get(account.path(path), params=asked)
+            query = {"project": cloud.project} if path in LISTED else queries
+            answer = await client.get(account.path(path), params=query)
             account.answers[path] = answer.raise_for_status().json()
     return account
 
@@ -200,16 +200,16 @@ def files() -> set[str]:
 
 
 async def read(account: Account, path: str) -> list[Any]:
-    """What each reader of a path says, or its FlowError. Anything else ends the test."""
-    said: list[Any] = []
+    """What each reader of a path returns, or its FlowError. Anything else ends the test."""
+    results: list[Any] = []
     readers = ((LISTED[path][0],) if path in LISTED else ()) + OTHERS.get(path, TASKS)
     async with account.client() as flow, asyncio.timeout(DEADLINE_S):
         for reader in readers:
             try:
-                said.append(await reader(account, flow))
+                results.append(await reader(account, flow))
             except FlowError as error:
-                said.append(error)
-    return said
+                results.append(error)
+    return results
 
 
 def rows_of(answer: Any) -> list[Any]:
@@ -224,7 +224,7 @@ def test_any_value_in_an_answer_spoils_its_own_row_at_most(
     honest = account.answers[path]
     at = list(places(honest))
     where = at[place % len(at)]
-    account.lies("GET", account.path(path), with_value(honest, where, value))
+    account.answer_with("GET", account.path(path), with_value(honest, where, value))
     before = files()
     first, *_ = loop.run(read(account, path))
     assert files() == before
@@ -244,7 +244,7 @@ def test_any_value_in_the_answer_to_a_change_is_a_flow_error_at_most(
     path = sorted(CHANGES)[change]
     row = rows_of(account.answers[path])[0]
     at = list(places(row))
-    account.lies("POST", path, with_value(row, at[place % len(at)], value))
+    account.answer_with("POST", path, with_value(row, at[place % len(at)], value))
     before = files()
 
     async def make() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from testbed.mithril_account import BIDS, Lab
+from testbed.mithril_account import BIDS, CloudLab
 
 
-async def test_many_tasks_are_listed_with_a_page_of_each_kind_and_no_request_of_their_own(lab: Lab) -> None:
+async def test_many_tasks_are_listed_with_a_page_of_each_kind_and_no_request_of_their_own(lab: CloudLab) -> None:
     lab.cloud.world.quotas["Spot"] = 1000
     for auction in lab.cloud.world.auctions.values():
         auction.capacity = 1000
@@ -25,7 +25,7 @@ async def test_many_tasks_are_listed_with_a_page_of_each_kind_and_no_request_of_
     assert lab.count("GET", BIDS) == 1
 
 
-async def test_tasks_are_found_by_status_among_all_that_there_are(lab: Lab) -> None:
+async def test_tasks_are_found_by_status_among_all_that_there_are(lab: CloudLab) -> None:
     first = await lab.submit()
     await lab.until(first, lambda one: one.record.billed_usd_per_hour is not None)
     for _ in range(3):
@@ -34,7 +34,7 @@ async def test_tasks_are_found_by_status_among_all_that_there_are(lab: Lab) -> N
     assert len(await lab.flow.list_tasks(status=["cancelled"])) == 3
 
 
-async def test_owners_are_called_by_their_names(lab: Lab) -> None:
+async def test_owners_are_called_by_their_names(lab: CloudLab) -> None:
     task = await lab.submit()
     assert (await lab.flow.list_tasks())[0].record.owner == "ada"
     lab.bids[0].created_by = lab.cloud.world.users[1].fid
