@@ -23,15 +23,17 @@ from flow_core.emulator.nodes.machine_protocol import NodeFleet
 from flow_core.emulator.settings import Settings
 from flow_core.emulator.world import World, create_world
 
+_URL_WITHOUT_SOCKET = "http://127.0.0.1:0"
 _KEY_END = datetime(2999, 12, 31, tzinfo=UTC)  # its own key survives every jump and skew of the clock
 
 
 class Emulator:
     """A server of the published API on loopback, as long as `async with` lasts. Use it on one event loop.
 
-    Without `nodes` no instance is reachable. With `is_live` False its clock moves only by `control.advance`; it begins
-    `age_s` ago. Its files are in a separate temporary directory, inside `folder` if one is given. Leaving raises the
-    exceptions of the API's handlers; they are always bugs of the emulator.
+    With `port` None it opens no socket; `app` answers requests all the same. Without `nodes` no instance is reachable.
+    With `is_live` False its clock moves only by `control.advance`; it begins `age_s` ago. Its files are in a separate
+    temporary directory, inside `folder` if one is given. Leaving raises the exceptions of the handlers of the API; they
+    are always bugs of the emulator.
     """
 
     world: World
@@ -49,7 +51,7 @@ class Emulator:
         self,
         settings: Settings | None = None,
         *,
-        port: int = 0,
+        port: int | None = 0,
         is_live: bool = True,
         age_s: float = 0.0,
         nodes: Callable[[Path], NodeFleet] | None = None,
@@ -107,13 +109,15 @@ class Emulator:
         self.calls = app.calls
         self.api_key = create_api_key(world, "emulator", _KEY_END).secret
         self.project = next(iter(world.projects))
-        server = HttpServer(app)
-        stack.push_async_callback(_close, server, app)
-        self.url = world.url = await server.open(self._port)
+        stack.callback(_raise_failure, app)
+        self.url = world.url = _URL_WITHOUT_SOCKET
+        if self._port is not None:
+            server = HttpServer(app)
+            stack.push_async_callback(server.close)
+            self.url = world.url = await server.open(self._port)
 
 
-async def _close(server: HttpServer, app: RequestLog) -> None:
-    await server.close()
+def _raise_failure(app: RequestLog) -> None:
     for failure in app.failures:
         raise failure
 

@@ -1,4 +1,4 @@
-"""The published description, with the allowed deviations in it, held against every answer."""
+"""The published description of the API, with the allowed deviations, and checks against it."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def _undescribed(path: str) -> Any:
 
 
 class Description:
-    """What a request or an answer has that it may not have."""
+    """Finds what is wrong with a request or an answer."""
 
     def __init__(self, path: Path) -> None:
         self._document = _plain(with_deviations(json.loads(path.read_text(encoding="utf-8"))))
-
-    @property
-    def operations(self) -> list[tuple[str, str]]:
-        return [(method.upper(), path) for path, all in self._document["paths"].items() for method in all]
+        self._validators: dict[int, Draft202012Validator] = {}  # by the schema's id(); the document keeps the schema
+        paths = self._document["paths"]
+        self.operations = [(method.upper(), path) for path, operations in paths.items() for method in operations]
+        self._patterns = [(method, path, _pattern(path)) for method, path in self.operations]
 
     def complaints(self, method: str, path: str, status: int, body: bytes) -> Iterator[str]:
         """One sentence each."""
@@ -89,7 +89,7 @@ class Description:
             yield from self._errors_at(where, schema, json.loads(body))
 
     def requested(self, method: str, path: str, query: Mapping[str, Sequence[str]], body: bytes) -> Iterator[str]:
-        """One sentence each, of what is asked: also of what the API would pass over, such as an unknown parameter."""
+        """One sentence for each mistake of a request, also for what the API ignores, such as an unknown parameter."""
         where = f"{method} {path}"
         found = self.operation_of(method, path)
         if found is None:
@@ -121,27 +121,34 @@ class Description:
         return (f"{where}: {error.json_path} {error.message}" for error in self._errors(schema, value))
 
     def _errors(self, schema: Any, value: Any) -> Iterator[ValidationError]:
-        validator = Draft202012Validator({**schema, "components": self._document["components"]}, format_checker=FORMATS)
+        if not schema:
+            return iter(())  # it allows everything
+        validator = self._validators.get(id(schema))
+        if validator is None:
+            whole = {**schema, "components": self._document["components"]}
+            validator = self._validators[id(schema)] = Draft202012Validator(whole, format_checker=FORMATS)
         return validator.iter_errors(value)
 
     def operation_of(self, method: str, path: str) -> tuple[str, str] | None:
         """The one that answers this, as it stands in `operations`."""
         fitting = [
-            (known, template) for known, template in self.operations if known == method and _fits(template, path)
+            (known, template)
+            for known, template, pattern in self._patterns
+            if known == method and pattern.fullmatch(path) is not None
         ]
         return min(fitting, key=lambda one: one[1].count("{"), default=None)
 
 
 @cache
 def published() -> Description | None:
-    """None where the environment doesn't say where it lies."""
+    """None where FLOW_MITHRIL_OPENAPI is not set."""
     named = os.environ.get("FLOW_MITHRIL_OPENAPI")
     return Description(Path(named)) if named else None
 
 
 @contextmanager
-def requests_held_against_it() -> Iterator[None]:
-    """Whatever this program's coroutines ask over HTTP meanwhile is described, or the end of this fails."""
+def check_requests() -> Iterator[None]:
+    """Fails at its end if a request of this process meanwhile is not as described."""
     description, send = published(), httpx.AsyncHTTPTransport.handle_async_request
     complaints: list[str] = []
 
@@ -158,8 +165,8 @@ def requests_held_against_it() -> Iterator[None]:
     assert complaints == []
 
 
-def _fits(template: str, path: str) -> bool:
-    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path) is not None
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{\w+\}", "[^/]+", template))
 
 
 def _readings(texts: Sequence[str]) -> Iterator[Any]:

@@ -35,7 +35,7 @@ MORE_SHAPES: dict[tuple[str, str], tuple[str, list[dict[str, Any]]]] = {
 # What clients call and the description doesn't have, by method and path.
 UNDESCRIBED: dict[tuple[str, str], str] = {
     ("get", "/marketplace/v1/regions"): "1.7: file volumes fail without it",
-    ("get", "/v2/cpu/instance-types"): "1.7: asked for by every name lookup",
+    ("get", "/v2/cpu/instance-types"): "1.7: called by every name lookup",
     ("get", "/v2/cpu/regions"): "1.7: as above",
     ("get", "/users/{user}/teammates"): "1.7: owners' names",
     ("get", "/v2/users/{user}"): "1.7: owners' names",

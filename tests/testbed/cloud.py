@@ -23,11 +23,11 @@ class Cloud:
     """One account. The one that was made before it is gone with its machines."""
 
     def __init__(self, **settings: Any) -> None:
-        said = _program().ask(QUICK | settings)
-        self.url: str = said["url"]
-        self.context = Context("mithril", "mithril", {"api_url": self.url, "region": REGION} | _account(said))
-        self._http = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {said['api_key']}"})
-        self.project: str = said["project"]
+        details = _program().ask(QUICK | settings)
+        self.url: str = details["url"]
+        self.context = Context("mithril", "mithril", {"api_url": self.url, "region": REGION} | _account(details))
+        self._http = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {details['api_key']}"})
+        self.project: str = details["project"]
 
     def close(self) -> None:
         self._http.close()
@@ -66,8 +66,8 @@ class _Program:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(settings) + "\n")
         self._process.stdin.flush()
-        said: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return said
+        details: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return details
 
     def _end(self) -> None:
         if self._process.stdin is not None:
@@ -80,5 +80,5 @@ def _program() -> _Program:
     return _Program()
 
 
-def _account(said: dict[str, Any]) -> dict[str, Any]:
-    return {"api_key": said["api_key"], "project": said["project"]}
+def _account(details: dict[str, Any]) -> dict[str, Any]:
+    return {"api_key": details["api_key"], "project": details["project"]}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from testbed.api_description import published
+from testbed.in_process_api import InProcessTransport
 
 from flow_core.emulator.emulator import Emulator
+from flow_core.emulator.faults import Fault
 
 H100, REGION = "it_5ECSoHQjLBzrp5YM", "us-central1-a"
-
-
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reading certificates that plain HTTP doesn't need takes 25 ms
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKfLHbVm1GLYFVoS6r0R9vSH8qPUpqVkbyxgkTvxjz9f me@here"
 
 
@@ -40,7 +45,7 @@ class Account:
         await self._good("DELETE", path)
 
     async def refused(self, status: int, method: str, path: str, **more: Any) -> Any:
-        """What is said with it."""
+        """The detail of the refusal."""
         answer = await self.http.request(method, path, **more)
         assert answer.status_code == status, answer.text
         return answer.json()["detail"]
@@ -72,6 +77,40 @@ class Account:
         answer = await self.http.request(method, path, **more)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer
+
+
+@asynccontextmanager
+async def checked_client(emulator: Emulator, *, has_socket: bool) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API that holds every answer against the description, where there is one."""
+    description, complaints = published(), list[str]()
+
+    async def check(answer: httpx.Response) -> None:
+        await answer.aread()
+        path = answer.request.url.path
+        is_made_up = path.startswith("/_emulator/") or answer.headers.get("x-injected")
+        if description is not None and not is_made_up:
+            complaints.extend(description.complaints(answer.request.method, path, answer.status_code, answer.content))
+
+    async with httpx.AsyncClient(
+        base_url=emulator.url,
+        headers={"Authorization": f"Bearer {emulator.api_key}"},
+        event_hooks={"response": [check]},
+        transport=httpx.AsyncHTTPTransport(verify=NO_TLS) if has_socket else InProcessTransport(emulator.app),
+    ) as client:
+        yield client
+    assert complaints == []
+
+
+def injected_fault(**rule: object) -> Fault:
+    """A fault whose answers aren't held against the description."""
+    return Fault.model_validate({"headers": {"x-injected": "yes"}, **rule})
+
+
+async def account_with_key(emulator: Emulator, http: httpx.AsyncClient) -> Account:
+    account = Account(emulator, http)
+    body = {"project": account.project, "name": "mine", "public_key": PUBLIC_KEY}
+    account.key = (await account.post("/v2/ssh-keys", body))["fid"]
+    return account
 
 
 def _named(headers: dict[str, str]) -> dict[str, str]:

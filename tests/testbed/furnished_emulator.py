@@ -41,10 +41,10 @@ class _Furnisher:
 
     async def furnish(self) -> Furnishing:
         staying = await self._things()
-        doomed = await self._things()
+        deleted = await self._things()
         [paused] = await self._instances(await self._reservation())
         await self._http.patch("/v2/instances", json={"instances": [paused], "status": "STATUS_PAUSED"})
-        deletions = {f"DELETE {_path(place)}": {place: fids} for place, fids in doomed.items() if "_fid" in place}
+        deletions = {f"DELETE {_path(place)}": {place: fids} for place, fids in deleted.items() if "_fid" in place}
         there = {**self._usual, "region": ADJUSTABLE["region"]}
         volume = await self._make("volumes", {**there, "size_gb": 10, "disk_interface": "Block"})
         one = "/v2/reservation/{reservation_fid}"
@@ -57,8 +57,8 @@ class _Furnisher:
                 "POST /v2/instances/{instance_fid}/refresh-boot-disk": {"path.instance_fid": [paused]},
                 f"POST {one}/extend": {"body.end_time": extensions},
                 f"POST {one}/terminate-instances": {
-                    "path.reservation_fid": doomed["path.reservation_fid"],
-                    "body.instances[*]": doomed["body.instances[*]"],
+                    "path.reservation_fid": deleted["path.reservation_fid"],
+                    "body.instances[*]": deleted["body.instances[*]"],
                 },
             },
         )

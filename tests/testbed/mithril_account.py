@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import Any
 
+import httpx
+from testbed.api_description import check_requests, published
+from testbed.in_process_api import answered_in_process
 from testbed.waiting import until
 
 from flow_core import AsyncFlow, TaskConfig
@@ -17,13 +23,11 @@ from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.faults import Fault
 from flow_core.emulator.orders.bids import BidRow
 from flow_core.emulator.rows import ApiKeyRow, ProjectRow, SshKeyRow, UserRow
+from flow_core.emulator.settings import Settings
 
 KEY = "fkey_verysecret123"
-
-
 REGION = "us-central1-a"
-
-
+BIDS = "/v2/spot/bids"
 UNKNOWN = "/v2/x"  # a path that the API does not have
 
 
@@ -80,11 +84,21 @@ class KnownAccount:
             self._faults.add(fault)
 
 
+@asynccontextmanager
+async def known_account(emulator: Emulator) -> AsyncIterator[KnownAccount]:
+    """Holds every request against the description at the end, where there is one."""
+    yield KnownAccount(emulator)
+    if (description := published()) is not None:
+        calls = [one for one in emulator.calls if one.path != UNKNOWN]
+        complaints = [description.requested(one.method, one.path, one.query, one.body) for one in calls]
+        assert [*chain.from_iterable(complaints)] == []
+
+
 def _user(id: str, fid: str, name: str, projects: tuple[str, ...]) -> UserRow:
     return UserRow(id, fid, name, f"{name}@lab.example", "org_1", "member", projects)
 
 
-class Lab:
+class CloudLab:
     """An account of the emulated cloud, without machines, whose prices stand still, and a client of it."""
 
     def __init__(self, cloud: Emulator) -> None:
@@ -97,6 +111,15 @@ class Lab:
         usual = {"command": "true", "instance_type": "8xh100", "upload_code": False}
         return await self.flow.run(TaskConfig.parse(usual | fields))
 
+    async def place_copies(self, count: int) -> list[str]:
+        """Places as many bids like the last one, as another program would. Returns their ids."""
+        placed = [call.body for call in self.cloud.calls if (call.method, call.path) == ("POST", BIDS)]
+        body = json.loads(placed[-1])
+        headers = {"Authorization": f"Bearer {self.cloud.api_key}"}
+        async with httpx.AsyncClient(base_url=self.cloud.url, headers=headers) as http:
+            answers = [await http.post(BIDS, json=body | {"name": f"copy-{number}"}) for number in range(count)]
+        return [str(one.raise_for_status().json()["fid"]) for one in answers]
+
     async def running(self, **fields: Any) -> AsyncTask:
         return await self.until(await self.submit(**fields), lambda task: task.record.billed_usd_per_hour is not None)
 
@@ -107,7 +130,7 @@ class Lab:
         await until(holds_now, explain=lambda: f"still {task.record}")
         return task
 
-    def spoil(self, method: str, path: str, *, after: int = 0, **fault: Any) -> None:
+    def add_fault(self, method: str, path: str, *, after: int = 0, **fault: Any) -> None:
         """`after` so many requests that go well. Nothing waits between two tries."""
         if after:
             self.cloud.faults.add(Fault(method=method, path=path, times=after))
@@ -127,3 +150,14 @@ class Lab:
     def volumes(self) -> list[str]:
         """The names of those that stand there."""
         return [one.name for one in self.cloud.world.volumes.values() if one.deleted_at is None]
+
+
+@asynccontextmanager
+async def open_lab() -> AsyncIterator[CloudLab]:
+    """Without a socket; holds every request against the description, where there is one."""
+    quick = Settings(seconds_to_allocate=0.02, starting_s=0.02, stopping_s=0.02, preempt_notice_s=0.2)
+    async with Emulator(quick, port=None) as cloud, answered_in_process(cloud):
+        lab = CloudLab(cloud)
+        with check_requests():
+            yield lab
+        await lab.flow.close()

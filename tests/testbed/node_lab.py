@@ -15,19 +15,19 @@ from flow_core.emulator.nodes.machine_protocol import MachineVolume, NodeSpec
 from flow_core.emulator.nodes.machines import Machines
 
 
-class Done(NamedTuple):
+class CommandResult(NamedTuple):
     code: int
     out: str
     err: str
 
 
-class Lab:
+class MachineLab:
     """One fleet and one client's key."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, programs: Path) -> None:
         self.folder = folder
         self.key = make_key(folder / "id_client")
-        self.machines = Machines(folder / "nodes")
+        self.machines = Machines(folder / "nodes", programs)
 
     def spec(self, script: str | None = None, *, fid: str = "inst_one", **changed: object) -> NodeSpec:
         facts: dict[str, object] = {
@@ -47,10 +47,10 @@ class Lab:
         flags = [word for option in (*options, "BatchMode=yes") for word in ("-o", option)]
         return [program, "-F", "/dev/null", "-i", str(key or self.key), *flags]
 
-    async def ssh(self, port: int, *command: str, user: str = "ubuntu", typed: str = "") -> Done:
+    async def ssh(self, port: int, *command: str, user: str = "ubuntu", typed: str = "") -> CommandResult:
         return await self.run(*self.client(), "-p", str(port), f"{user}@127.0.0.1", *command, typed=typed)
 
-    async def run(self, *argv: str, typed: str = "") -> Done:
+    async def run(self, *argv: str, typed: str = "") -> CommandResult:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe)
         try:
@@ -59,13 +59,15 @@ class Lab:
         except TimeoutError:
             process.kill()
             raise
-        return Done(process.returncode or 0, out.decode(), err.decode())
+        return CommandResult(process.returncode or 0, out.decode(), err.decode())
 
-    async def until(self, port: int, command: str, wanted: Callable[[Done], bool] = lambda done: done.code == 0) -> str:
-        """What the command says once it says what is wanted."""
+    async def until(
+        self, port: int, command: str, is_accepted: Callable[[CommandResult], bool] = lambda done: done.code == 0
+    ) -> str:
+        """The output of the command, once its result is accepted."""
 
-        async def finished() -> Done | None:
-            return done if wanted(done := await self.ssh(port, command)) else None
+        async def finished() -> CommandResult | None:
+            return done if is_accepted(done := await self.ssh(port, command)) else None
 
         return (await until(finished)).out
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from flow_core.emulator.ids import IdSource
 from flow_core.emulator.market.catalog import DEFAULT_IMAGE, OFFERINGS, Offering
@@ -66,17 +67,32 @@ class Auction:
 
 def open_auctions(ids: IdSource, seed: int, now: datetime) -> list[Auction]:
     """Creates every auction, each with a week of past prices that ends at the usual price."""
-    return [_open(offering, ids, seed, now) for offering in OFFERINGS]
+    times = [now - step * _STEP for step in range(_STEPS_BEFORE, -1, -1)]
+    return [_open(offering, ids, seed, times) for offering in OFFERINGS]
 
 
-def _open(offering: Offering, ids: IdSource, seed: int, now: datetime) -> Auction:
+def _open(offering: Offering, ids: IdSource, seed: int, times: list[datetime]) -> Auction:
+    past = _past_prices(offering, seed)
+    chance = random.Random()
+    chance.setstate(past.chance)
+    prices = list(zip(times, past.cents, strict=True))
+    return Auction(ids.make("auc"), offering, offering.capacity, prices, chance)
+
+
+class _Past(NamedTuple):
+    """Prices from the oldest to the current one, and the state of the generator after them."""
+
+    cents: tuple[int, ...]
+    chance: tuple[Any, ...]
+
+
+@lru_cache(maxsize=256)  # the same in every world with the same seed
+def _past_prices(offering: Offering, seed: int) -> _Past:
     chance = random.Random(f"prices {seed} {offering.instance_type} {offering.region}")
     cents = [offering.price_cents]
     for _ in range(_STEPS_BEFORE):
         cents.append(max(_next_cents(cents[-1], offering.price_cents, chance), offering.minimum_cents))
-    times = (now - step * _STEP for step in range(len(cents)))
-    prices = sorted(zip(times, cents, strict=True))
-    return Auction(ids.make("auc"), offering, offering.capacity, prices, chance)
+    return _Past(tuple(reversed(cents)), chance.getstate())
 
 
 def _next_cents(cents: int, usual_cents: int, chance: random.Random) -> int:

@@ -27,11 +27,13 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 class Machines(NodeFleet):
     """The machines of one emulator. `root` is a separate folder, new or empty.
 
+    Several fleets may share `programs`, a folder that the first boot creates.
+
     If the system has no unprivileged user namespaces (or FLOW_EMULATOR_NO_NAMESPACE is set), a machine shares the
     host's file system: only a script that keeps below $FLOW_NODE_ROOT runs, known by its second line.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, programs: Path | None = None) -> None:
         make_private_folder(root)
         root.chmod(0o700)
         self._root = root
@@ -40,7 +42,7 @@ class Machines(NodeFleet):
         self._machines: dict[str, EmulatedMachine] = {}
         self._not_isolated = "FLOW_EMULATOR_NO_NAMESPACE is set" if os.environ.get("FLOW_EMULATOR_NO_NAMESPACE") else ""
         self._has_booted = False
-        self._programs: Path | None = None
+        self._programs = programs or root / "programs"
         self._front = SshPort()
         self._connections: set[MachineConnection] = set()
         self._opening = asyncio.Lock()
@@ -53,7 +55,6 @@ class Machines(NodeFleet):
         """Opens the front port; the first boot does that too. Calling it again is safe."""
         async with self._opening:
             if not self._front.is_open:
-                self._programs = await asyncio.to_thread(create_filtered_bin, self._root / "programs")
                 key = asyncssh.generate_private_key("ssh-ed25519")
                 await self._front.open(
                     server_options(key, self._connections, self._iter_newest_first, self._resolve_port)
@@ -112,8 +113,10 @@ class Machines(NodeFleet):
         for volume in spec.volumes:
             _check_fid(volume.fid)
         if not self._not_isolated:
+            async with self._opening:
+                programs = await asyncio.to_thread(create_filtered_bin, self._programs)
             try:
-                await machine.boot(spec, FleetSettings(volumes, self._programs, ""))
+                await machine.boot(spec, FleetSettings(volumes, programs, ""))
             except NoNamespaces as error:
                 self._not_isolated = str(error)
         if self._not_isolated:

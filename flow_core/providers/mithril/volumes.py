@@ -29,6 +29,7 @@ _API_INTERFACES: Mapping[str, str] = {"block": "Block", "file": "File"}
 _DEFAULT_REGION = "us-central5-a"
 _SIZE_GB_MAX = 16384
 _RESUME_S = 60.0
+_FIRST_PAUSE_S = 0.5
 
 
 class MithrilVolumes:
@@ -158,7 +159,7 @@ class MithrilVolumes:
     async def _resume(self, path: str) -> None:
         """Resumes the bid. Calling it again is safe, so it retries for `_RESUME_S`."""
         loop = asyncio.get_running_loop()
-        deadline, pause_s = loop.time() + _RESUME_S, 0.5
+        deadline, pause_s = loop.time() + _RESUME_S, _FIRST_PAUSE_S
         while True:
             try:
                 await self._session.http.patch(path, {"paused": False})

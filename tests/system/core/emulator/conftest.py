@@ -1,21 +1,21 @@
-"""An emulator whose clock is driven by hand, and a client that holds every answer against the description."""
+"""An emulator whose clock is moved by hand, and a client that holds every answer against the description."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
-from testbed.api_description import Description, published
-from testbed.emulator_account import PUBLIC_KEY, Account
+from testbed.emulator_account import Account, account_with_key, checked_client
 
 from flow_core.emulator.emulator import Emulator
 
 
 @pytest.fixture(scope="session")
-def description() -> Description | None:
-    """None where the environment doesn't say where it lies."""
-    return published()
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a thousand links that the first machine makes; every fleet uses it."""
+    return tmp_path_factory.mktemp("machines") / "programs"
 
 
 @pytest.fixture
@@ -25,25 +25,11 @@ async def emulator() -> AsyncIterator[Emulator]:
 
 
 @pytest.fixture
-async def http(emulator: Emulator, description: Description | None) -> AsyncIterator[httpx.AsyncClient]:
-    complaints: list[str] = []
-
-    async def check(answer: httpx.Response) -> None:
-        await answer.aread()
-        path = answer.request.url.path
-        is_made_up = path.startswith("/_emulator/") or answer.headers.get("x-injected")
-        if description is not None and not is_made_up:
-            complaints.extend(description.complaints(answer.request.method, path, answer.status_code, answer.content))
-
-    headers = {"Authorization": f"Bearer {emulator.api_key}"}
-    async with httpx.AsyncClient(base_url=emulator.url, headers=headers, event_hooks={"response": [check]}) as client:
+async def http(emulator: Emulator) -> AsyncIterator[httpx.AsyncClient]:
+    async with checked_client(emulator, has_socket=True) as client:
         yield client
-    assert complaints == []
 
 
 @pytest.fixture
 async def account(emulator: Emulator, http: httpx.AsyncClient) -> Account:
-    one = Account(emulator, http)
-    key = await one.post("/v2/ssh-keys", {"project": one.project, "name": "mine", "public_key": PUBLIC_KEY})
-    one.key = key["fid"]
-    return one
+    return await account_with_key(emulator, http)

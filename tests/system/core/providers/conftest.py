@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from testbed.api_description import requests_held_against_it
+from testbed.api_description import check_requests
 from testbed.worlds import WORLDS, Bench
 
 _NEEDS = {"hosts": "sshd", "mithril": "user-namespaces"}
@@ -27,7 +27,7 @@ async def bench(
             await world.close()
             pytest.skip(f"the provider has no {' and no '.join(sorted(missing))}")
     opened = Bench(world)
-    with requests_held_against_it():
+    with check_requests():
         yield opened
     await opened.provider.close()
     await world.close()

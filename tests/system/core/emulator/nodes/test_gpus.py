@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.node_lab import Lab
+from testbed.node_lab import MachineLab
 from testbed.waiting import until
 
 from flow_core.emulator.nodes.disk import write_shims
@@ -20,18 +20,18 @@ TRAINING = "exec -a train sleep 1000"
 UUID = r"GPU-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
-async def rows(lab: Lab, port: int, query: str) -> list[list[str]]:
+async def rows(lab: MachineLab, port: int, query: str) -> list[list[str]]:
     """The cells that nvidia-smi prints for a query, without header and units."""
     done = await lab.ssh(port, f"nvidia-smi --query-{query} --format=csv,noheader,nounits")
     assert (done.code, done.err) == (0, "")
     return [line.split(", ") for line in done.out.splitlines()]
 
 
-async def boot(lab: Lab, script: str | None = None, **fields: Any) -> int:
+async def boot(lab: MachineLab, script: str | None = None, **fields: Any) -> int:
     return await lab.machines.boot(lab.spec(script, **EIGHT | fields))
 
 
-async def test_each_gpu_of_the_instance_type_is_listed_with_its_name_and_id(lab: Lab) -> None:
+async def test_each_gpu_of_the_instance_type_is_listed_with_its_name_and_id(lab: MachineLab) -> None:
     port = await boot(lab)
     done = await lab.ssh(port, "CUDA_VISIBLE_DEVICES=0,1 nvidia-smi -L")
     lines = done.out.splitlines()
@@ -52,7 +52,7 @@ async def test_each_gpu_of_the_instance_type_is_listed_with_its_name_and_id(lab:
     ],
 )
 async def test_the_gpus_are_those_of_the_instance_type(
-    lab: Lab, gpu_type: str, count: int, name: str, memory_mib: int
+    lab: MachineLab, gpu_type: str, count: int, name: str, memory_mib: int
 ) -> None:
     port = await boot(lab, gpu_type=gpu_type, gpu_count=count)
     assert await rows(lab, port, "gpu=index,name,memory.total") == [
@@ -61,12 +61,12 @@ async def test_the_gpus_are_those_of_the_instance_type(
 
 
 @pytest.mark.parametrize("fields", [{"gpu_type": "v6e", "gpu_count": 8}, {"gpu_count": 0}])
-async def test_a_machine_without_nvidia_gpus_has_no_such_program(lab: Lab, fields: dict[str, Any]) -> None:
+async def test_a_machine_without_nvidia_gpus_has_no_such_program(lab: MachineLab, fields: dict[str, Any]) -> None:
     port = await boot(lab, **fields)
     assert (await lab.ssh(port, "command -v nvidia-smi")).code != 0
 
 
-async def test_a_query_has_a_header_and_units_unless_they_are_left_out(lab: Lab) -> None:
+async def test_a_query_has_a_header_and_units_unless_they_are_left_out(lab: MachineLab) -> None:
     port = await boot(lab, gpu_count=1)
     fields = "gpu_name,index,utilization.gpu,memory.used,power.limit,mig.mode.current,fan.speed"
     done = await lab.ssh(port, f"nvidia-smi --query-gpu={fields} --format=csv")
@@ -78,7 +78,7 @@ async def test_a_query_has_a_header_and_units_unless_they_are_left_out(lab: Lab)
     assert re.fullmatch(r"NVIDIA H100 80GB HBM3, 0, 0, \d+, 700\.00, Disabled, \[N/A\]\n", bare.out)
 
 
-async def test_what_it_does_not_know_is_refused_as_by_the_real_one(lab: Lab) -> None:
+async def test_what_it_does_not_know_is_refused_as_by_the_real_one(lab: MachineLab) -> None:
     port = await boot(lab)
     wrong = await lab.ssh(port, "nvidia-smi --query-gpu=index,height --format=csv")
     assert (wrong.code, wrong.out.strip()) == (2, 'Field "height" is not a valid field to query.')
@@ -90,7 +90,7 @@ async def test_what_it_does_not_know_is_refused_as_by_the_real_one(lab: Lab) -> 
         assert option in refused.err
 
 
-async def test_one_gpu_is_asked_for_by_number_id_or_address(lab: Lab) -> None:
+async def test_one_gpu_is_asked_for_by_number_id_or_address(lab: MachineLab) -> None:
     port = await boot(lab)
     known = await rows(lab, port, "gpu=index,uuid,pci.bus_id")
     for one in known[3]:
@@ -100,7 +100,7 @@ async def test_one_gpu_is_asked_for_by_number_id_or_address(lab: Lab) -> None:
     assert [line[:6] for line in two.out.splitlines()] == ["GPU 1:", "GPU 6:"]
 
 
-async def test_gpus_are_busy_while_the_script_runs_a_program_and_idle_after_it(lab: Lab) -> None:
+async def test_gpus_are_busy_while_the_script_runs_a_program_and_idle_after_it(lab: MachineLab) -> None:
     port = await boot(lab, "sleep 1000 & exec -a train sleep 1000")
     await lab.until(port, "pgrep -f ^train", lambda done: done.out.count("\n") == 1)
 
@@ -123,7 +123,7 @@ async def test_gpus_are_busy_while_the_script_runs_a_program_and_idle_after_it(l
     assert {row[0] for row in await rows(lab, port, "gpu=utilization.gpu")} == {"0"}
 
 
-async def test_the_figures_change_while_a_program_runs(lab: Lab) -> None:
+async def test_the_figures_change_while_a_program_runs(lab: MachineLab) -> None:
     port = await boot(lab, TRAINING)
     seen: list[set[str]] = [set(), set(), set(), set()]
 
@@ -136,7 +136,7 @@ async def test_the_figures_change_while_a_program_runs(lab: Lab) -> None:
     await until(changed, explain=lambda: seen)
 
 
-async def test_a_rank_and_a_program_with_visible_devices_are_on_their_own_gpus(lab: Lab) -> None:
+async def test_a_rank_and_a_program_with_visible_devices_are_on_their_own_gpus(lab: MachineLab) -> None:
     rank = "LOCAL_RANK=5 LOCAL_WORLD_SIZE=8 bash -c 'exec -a rank sleep 1000' &"
     alone = "LOCAL_RANK=0 LOCAL_WORLD_SIZE=1 CUDA_VISIBLE_DEVICES=2,3 bash -c 'exec -a two sleep 1000' &"
     port = await boot(lab, f"{rank}\n{alone}\nCUDA_VISIBLE_DEVICES= exec -a none sleep 1000")
@@ -148,7 +148,7 @@ async def test_a_rank_and_a_program_with_visible_devices_are_on_their_own_gpus(l
     assert [row == ["0"] for row in used] == [True, True, False, False, True, False, True, True]
 
 
-async def test_of_what_is_typed_in_a_shell_only_python_is_on_the_gpus(lab: Lab) -> None:
+async def test_of_what_is_typed_in_a_shell_only_python_is_on_the_gpus(lab: MachineLab) -> None:
     port = await boot(lab)
     command = "(exec -a vim sleep 1000) & (exec -a python3 sleep 1000) & echo; wait"
     session = await asyncio.create_subprocess_exec(*lab.client(), "-p", str(port), "x@127.0.0.1", command)
@@ -158,7 +158,7 @@ async def test_of_what_is_typed_in_a_shell_only_python_is_on_the_gpus(lab: Lab) 
     await session.wait()
 
 
-async def test_the_table_shows_gpus_and_programs(lab: Lab) -> None:
+async def test_the_table_shows_gpus_and_programs(lab: MachineLab) -> None:
     port = await boot(lab, TRAINING, gpu_count=1)
     await lab.until(port, "pgrep -f ^train")
     lines = (await lab.ssh(port, "nvidia-smi")).out.splitlines()
@@ -172,14 +172,15 @@ async def test_the_table_shows_gpus_and_programs(lab: Lab) -> None:
     assert "No running processes found" in (await lab.ssh(idle, "nvidia-smi")).out
 
 
-@pytest.mark.parametrize("loop", ["-l 1", "--loop=1", "-lms 100", "--loop-ms=100"])
-async def test_in_a_loop_it_goes_on_with_one_header(lab: Lab, loop: str) -> None:
+async def test_in_a_loop_it_goes_on_with_one_header(lab: MachineLab) -> None:
     port = await boot(lab, gpu_count=1)
-    done = await lab.ssh(port, f"nvidia-smi --query-gpu=index,name --format=csv {loop} | head -n 3")
-    assert done.out.splitlines() == ["index, name", *["0, NVIDIA H100 80GB HBM3"] * 2]
+    query = "nvidia-smi --query-gpu=index,name --format=csv"
+    loops = ("-l 1", "--loop=1", "-lms 100", "--loop-ms=100")
+    for done in await asyncio.gather(*(lab.ssh(port, f"{query} {loop} | head -n 3") for loop in loops)):
+        assert done.out.splitlines() == ["index, name", *["0, NVIDIA H100 80GB HBM3"] * 2]
 
 
-async def test_a_script_can_call_it(lab: Lab) -> None:
+async def test_a_script_can_call_it(lab: MachineLab) -> None:
     script = "set -e\nnvidia-smi -pm 1\nnvidia-smi -L | wc -l\nsudo nvidia-smi >/dev/null\necho done"
     port = await boot(lab, script)
     log = await lab.until(port, "cat /var/log/foundry/startup_script.log", lambda done: "\ndone" in done.out)
@@ -196,7 +197,7 @@ def test_a_program_of_the_host_is_never_overwritten_by_a_machines_own(tmp_path: 
     assert (tmp_path / "nvidia-smi").read_text() == nvidia_smi()
 
 
-async def test_where_machines_are_not_isolated_only_programs_of_this_one_are_shown(shared: Lab) -> None:
+async def test_where_machines_are_not_isolated_only_programs_of_this_one_are_shown(shared: MachineLab) -> None:
     script = f"# flow-startup v1\n{TRAINING}"
     port = await boot(shared, script)
     idle = await boot(shared, fid="inst_two")

@@ -10,20 +10,20 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from testbed.node_lab import Lab, processes_with, volume
+from testbed.node_lab import MachineLab, processes_with, volume
 from testbed.waiting import DEADLINE_S, until
 
 pytestmark = pytest.mark.needs("user-namespaces", "ssh", "ssh-keygen")
 
 
-async def test_the_startup_script_runs_as_root_and_its_words_land_in_its_log(lab: Lab) -> None:
+async def test_the_startup_script_runs_as_root_and_its_words_land_in_its_log(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec("id -un; id -u; pwd; echo $HOME; echo oh >&2; hostname"))
     done = "grep train /var/log/foundry/startup_script.log && cat /var/log/foundry/startup_script.log"
     assert (await lab.until(port, done)).split() == ["train-0", "root", "0", "/", "/root", "oh", "train-0"]
     assert (await lab.ssh(port, "head -1 /var/lib/foundry/startup_script.sh")).out == "#!/bin/bash\n"
 
 
-async def test_a_machine_answers_over_ssh_with_what_its_script_left(lab: Lab) -> None:
+async def test_a_machine_answers_over_ssh_with_what_its_script_left(lab: MachineLab) -> None:
     script = "mkdir -p /var/lib/flow; printf 'EXIT_CODE=3\\nEXITED_AT=now\\n' > /var/lib/flow/workload-exit"
     port = await lab.machines.boot(lab.spec(script))
     assert await lab.until(port, "cat /var/lib/flow/workload-exit") == "EXIT_CODE=3\nEXITED_AT=now\n"
@@ -31,7 +31,7 @@ async def test_a_machine_answers_over_ssh_with_what_its_script_left(lab: Lab) ->
     assert done == (7, "in", "err\n")
 
 
-async def test_what_a_script_writes_stays_on_its_machine(lab: Lab) -> None:
+async def test_what_a_script_writes_stays_on_its_machine(lab: MachineLab) -> None:
     mark = f"flow-{lab.folder.name}"
     places = ("/etc", "/var/log/flow", "/var/lib", "/root", "/opt", "/tmp", "/home/ubuntu", "/usr/local/bin", "/")
     script = "\n".join(f"echo mine > {place}/{mark}" for place in places)
@@ -42,7 +42,7 @@ async def test_what_a_script_writes_stays_on_its_machine(lab: Lab) -> None:
     assert not [place for place in places if os.path.exists(f"{place}/{mark}")]
 
 
-async def test_not_even_root_of_a_machine_can_write_to_the_host_or_see_its_files(lab: Lab) -> None:
+async def test_not_even_root_of_a_machine_can_write_to_the_host_or_see_its_files(lab: MachineLab) -> None:
     (lab.folder / "secret").write_text("of the host")
     port = await lab.machines.boot(lab.spec())
     attempts = (
@@ -67,14 +67,14 @@ async def test_not_even_root_of_a_machine_can_write_to_the_host_or_see_its_files
     assert {row.split()[0].removeprefix("/dev/") for row in devices} - {"stdin", "stdout", "stderr"} <= harmless
 
 
-async def test_a_machine_does_not_see_processes_of_the_host_or_of_others(lab: Lab) -> None:
+async def test_a_machine_does_not_see_processes_of_the_host_or_of_others(lab: MachineLab) -> None:
     first = await lab.machines.boot(lab.spec("exec sleep 1000"))
     second = await lab.machines.boot(lab.spec(fid="inst_two"))
     assert (await lab.until(first, "pgrep -x sleep")).strip()
     assert (await lab.ssh(second, "pgrep -x sleep || echo none; ls -d /proc/[0-9]* | wc -l")).out.split()[0] == "none"
 
 
-async def test_the_script_runs_on_the_first_boot_only(lab: Lab) -> None:
+async def test_the_script_runs_on_the_first_boot_only(lab: MachineLab) -> None:
     spec = lab.spec("echo run >> /var/log/flow/runs; touch /run/done; exec sleep 1000")
     port = await lab.machines.boot(spec)
     await lab.until(port, "test -e /run/done")
@@ -86,7 +86,7 @@ async def test_the_script_runs_on_the_first_boot_only(lab: Lab) -> None:
     assert seen.out.split() == ["run", "off"]
 
 
-async def test_a_machine_keeps_its_host_key_and_each_has_its_own(lab: Lab) -> None:
+async def test_a_machine_keeps_its_host_key_and_each_has_its_own(lab: MachineLab) -> None:
     spec = lab.spec()
 
     async def host_key(port: int) -> str:
@@ -100,7 +100,7 @@ async def test_a_machine_keeps_its_host_key_and_each_has_its_own(lab: Lab) -> No
     assert await host_key(await lab.machines.boot(spec)) == first != other
 
 
-async def test_a_halt_ends_every_process_and_every_session(lab: Lab) -> None:
+async def test_a_halt_ends_every_process_and_every_session(lab: MachineLab) -> None:
     mark = f"mark-{token_hex(8)}"
     port = await lab.machines.boot(lab.spec(f"MARK={mark} setsid nohup sleep 1000 & MARK={mark} exec sleep 1001"))
     session = await asyncio.create_subprocess_exec(
@@ -115,7 +115,7 @@ async def test_a_halt_ends_every_process_and_every_session(lab: Lab) -> None:
     await lab.machines.halt("inst_one", keeps_disk=False)
 
 
-async def test_volumes_are_there_by_name_or_by_id_and_outlive_the_machine(lab: Lab) -> None:
+async def test_volumes_are_there_by_name_or_by_id_and_outlive_the_machine(lab: MachineLab) -> None:
     file, block = volume("shared-data", "File", "vol_f"), volume("scratch", "Block", "vol_b")
     bind = "mkdir -p /data && mount --bind /dev/disk/by-id/virtio-vol_b /data && echo 2 > /data/two"
     port = await lab.machines.boot(
@@ -136,7 +136,7 @@ async def test_volumes_are_there_by_name_or_by_id_and_outlive_the_machine(lab: L
     assert (await lab.ssh(port, "ls /mnt/shared-data")).out == ""
 
 
-async def test_a_mount_in_fstab_is_made_again_when_the_machine_starts_again(lab: Lab) -> None:
+async def test_a_mount_in_fstab_is_made_again_when_the_machine_starts_again(lab: MachineLab) -> None:
     row = "/dev/disk/by-id/virtio-vol_b /data none bind,nofail 0 0"
     script = f"mkdir -p /data; echo '{row}' >> /etc/fstab; mount -a; echo kept > /data/file; touch /run/done"
     spec = lab.spec(script, volumes=(volume("scratch", "Block", "vol_b"),))
@@ -147,7 +147,7 @@ async def test_a_mount_in_fstab_is_made_again_when_the_machine_starts_again(lab:
     assert (await lab.ssh(port, "cat /data/file; ls /dev/disk/by-id/virtio-vol_b")).out.split() == ["kept", "file"]
 
 
-async def test_a_service_that_is_enabled_starts_with_the_machine_though_the_script_does_not(lab: Lab) -> None:
+async def test_a_service_that_is_enabled_starts_with_the_machine_though_the_script_does_not(lab: MachineLab) -> None:
     script = """\
 test -d /run/systemd/system || exit 1
 cat >/etc/systemd/system/work.service <<'UNIT'
@@ -172,14 +172,14 @@ systemctl daemon-reload && systemctl enable --now work.service"""
     assert unknown == (5, "", "Failed to start docker.service: Unit docker.service not found.\n")
 
 
-async def test_the_hosts_file_ends_with_the_first_machine_of_the_order(lab: Lab) -> None:
+async def test_the_hosts_file_ends_with_the_first_machine_of_the_order(lab: MachineLab) -> None:
     ips = ("10.4.0.10", "10.4.0.11", "10.4.0.12")
     port = await lab.machines.boot(lab.spec(name="train-1", index=1, private_ips=ips))
     rows = (await lab.ssh(port, "grep ^10 /etc/hosts; hostname")).out.splitlines()
     assert rows == ["10.4.0.12 train-2", "10.4.0.11 train-1", "10.4.0.10 train-0", "train-1"]
 
 
-async def test_a_warning_is_a_file_on_the_machine_that_can_be_taken_back(lab: Lab) -> None:
+async def test_a_warning_is_a_file_on_the_machine_that_can_be_taken_back(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     await lab.machines.warn("inst_one", "bid_status: Preempting\n")
     assert (await lab.ssh(port, "cat /opt/mithril/MITHRIL_SIGNAL.yml")).out == "bid_status: Preempting\n"
@@ -188,7 +188,7 @@ async def test_a_warning_is_a_file_on_the_machine_that_can_be_taken_back(lab: La
     await lab.machines.warn("inst_unknown", "text")
 
 
-async def test_a_warning_never_lands_outside_where_a_link_leads(lab: Lab) -> None:
+async def test_a_warning_never_lands_outside_where_a_link_leads(lab: MachineLab) -> None:
     outside = lab.folder / "outside"
     outside.mkdir()
     port = await lab.machines.boot(lab.spec())
@@ -197,7 +197,7 @@ async def test_a_warning_never_lands_outside_where_a_link_leads(lab: Lab) -> Non
     assert list(outside.iterdir()) == []
 
 
-async def test_sudo_runs_the_command_and_docker_is_not_there(lab: Lab) -> None:
+async def test_sudo_runs_the_command_and_docker_is_not_there(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     done = await lab.ssh(
         port, "sudo -n id -u; sudo -n -E -u ubuntu A=5 sh -c 'echo $A $HOME'; su - ubuntu -c 'echo $HOME'"
@@ -210,7 +210,7 @@ async def test_sudo_runs_the_command_and_docker_is_not_there(lab: Lab) -> None:
         assert "not found" in done.err
 
 
-async def test_a_machine_whose_first_process_dies_takes_its_sessions_along(lab: Lab) -> None:
+async def test_a_machine_whose_first_process_dies_takes_its_sessions_along(lab: MachineLab) -> None:
     mark = f"mark-{token_hex(8)}"
     port = await lab.machines.boot(lab.spec(f"MARK={mark} exec sleep 1000"))
     await until(lambda: len(processes_with(mark)) == 1)
@@ -224,12 +224,12 @@ async def test_a_machine_whose_first_process_dies_takes_its_sessions_along(lab: 
 
 
 @pytest.mark.parametrize("isolated", [True, False])
-async def test_a_killed_emulator_leaves_nothing_running(tmp_path: Path, isolated: bool) -> None:
+async def test_a_killed_emulator_leaves_nothing_running(tmp_path: Path, programs: Path, isolated: bool) -> None:
     mark = f"mark-{token_hex(8)}"
     script = f"#!/bin/bash\n# flow-startup v1\nMARK={mark} setsid nohup sleep 1000 &\nMARK={mark} exec sleep 1001\n"
     env = {**os.environ, **({} if isolated else {"FLOW_EMULATOR_NO_NAMESPACE": "1"})}
     emulator = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _EMULATOR, str(tmp_path / "n"), script, env=env
+        sys.executable, "-c", _EMULATOR, str(tmp_path / "n"), script, str(programs), env=env
     )
     try:
         await until(lambda: len(processes_with(mark)) >= 3)
@@ -246,7 +246,7 @@ from flow_core.emulator.nodes.machine_protocol import NodeSpec
 from flow_core.emulator.nodes.machines import Machines
 
 async def main():
-    machines = Machines(Path(sys.argv[1]))
+    machines = Machines(Path(sys.argv[1]), Path(sys.argv[3]))
     await machines.boot(NodeSpec("inst_one", "bid_one", "train-0", 0, ("10.4.0.10",), sys.argv[2], (), ()))
     await asyncio.sleep(1000)
 
@@ -263,7 +263,7 @@ asyncio.run(main())
         "mount --bind $(mount -t virtiofs | awk '$3 == \"/mnt/shared\" { print $3 }') /data",
     ],
 )
-async def test_a_file_share_is_mounted_as_on_a_real_machine(lab: Lab, mount: str) -> None:
+async def test_a_file_share_is_mounted_as_on_a_real_machine(lab: MachineLab, mount: str) -> None:
     shares = (volume("other", "File", "vol_one"), volume("shared", "File", "vol_two"))
     port = await lab.machines.boot(lab.spec(f"set -e\n{mount}\nmountpoint -q /data\ntouch /run/done", volumes=shares))
     await lab.until(port, "test -e /run/done")

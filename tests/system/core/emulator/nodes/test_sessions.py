@@ -10,7 +10,7 @@ from secrets import token_hex
 
 import pytest
 from testbed.forwarded import farewell
-from testbed.node_lab import Lab, processes_with
+from testbed.node_lab import MachineLab, processes_with
 from testbed.pty_screen import Screen
 from testbed.slow_command import MOST_SENT, bytes_sent
 from testbed.sshd import make_key
@@ -19,7 +19,7 @@ from testbed.waiting import DEADLINE_S, until
 pytestmark = pytest.mark.needs("user-namespaces", "ssh", "ssh-keygen")
 
 
-async def test_any_user_name_enters_with_any_key_of_the_machine_and_no_other(lab: Lab) -> None:
+async def test_any_user_name_enters_with_any_key_of_the_machine_and_no_other(lab: MachineLab) -> None:
     kinds = [make_key(lab.folder / f"id_{kind}", kind=kind) for kind in ("rsa", "ecdsa", "ed25519")]
     stranger = make_key(lab.folder / "id_stranger")
     public = tuple(key.with_suffix(".pub").read_text() for key in kinds)
@@ -33,7 +33,7 @@ async def test_any_user_name_enters_with_any_key_of_the_machine_and_no_other(lab
     assert "Permission denied (publickey)" in refused.err
 
 
-async def test_the_front_port_leads_to_the_newest_machine_that_takes_the_key(lab: Lab) -> None:
+async def test_the_front_port_leads_to_the_newest_machine_that_takes_the_key(lab: MachineLab) -> None:
     other = make_key(lab.folder / "id_other")
     await lab.machines.boot(lab.spec(fid="inst_one", name="first-0"))
     await lab.machines.boot(lab.spec(fid="inst_two", name="second-0"))
@@ -49,7 +49,7 @@ async def test_the_front_port_leads_to_the_newest_machine_that_takes_the_key(lab
     assert (await lab.ssh(front, "hostname")).code == 255
 
 
-async def test_a_shell_has_a_terminal_that_follows_the_window_and_keys_signal(lab: Lab) -> None:
+async def test_a_shell_has_a_terminal_that_follows_the_window_and_keys_signal(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     argv = [*lab.client(), "-p", str(port), "ubuntu@127.0.0.1"]
 
@@ -74,7 +74,7 @@ async def test_a_shell_has_a_terminal_that_follows_the_window_and_keys_signal(la
     assert await asyncio.to_thread(visit) == 5
 
 
-async def test_a_shell_that_is_left_hangs_up_on_its_programs(lab: Lab) -> None:
+async def test_a_shell_that_is_left_hangs_up_on_its_programs(lab: MachineLab) -> None:
     mark = f"mark-{token_hex(8)}"
     port = await lab.machines.boot(lab.spec())
     argv = [*lab.client(), "-p", str(port), "ubuntu@127.0.0.1"]
@@ -89,20 +89,20 @@ async def test_a_shell_that_is_left_hangs_up_on_its_programs(lab: Lab) -> None:
     await until(lambda: processes_with(f"MARK={mark}") == [])
 
 
-async def test_a_command_says_which_signal_ended_it(lab: Lab) -> None:
+async def test_a_command_says_which_signal_ended_it(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     assert (await lab.ssh(port, "kill -TERM $$")).code == 255
     assert (await lab.ssh(port, "no-such-program")).code == 127
 
 
-async def test_much_goes_through_unharmed_both_ways(lab: Lab) -> None:
+async def test_much_goes_through_unharmed_both_ways(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     text = "0123456789abcdef" * (1 << 17)
     done = await lab.ssh(port, "cat", typed=text)
     assert done.out == text
 
 
-async def test_a_client_that_takes_nothing_holds_the_command_back(lab: Lab) -> None:
+async def test_a_client_that_takes_nothing_holds_the_command_back(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     command = "for i in {1..3000}; do head -c 100000 /dev/zero; echo $i > /tmp/count; done"
     argv = [*lab.client(), "-p", str(port), "ubuntu@127.0.0.1", command]
@@ -110,7 +110,7 @@ async def test_a_client_that_takes_nothing_holds_the_command_back(lab: Lab) -> N
     session = await asyncio.create_subprocess_exec(*argv, stdout=write)
     os.close(write)
     try:
-        count = await _standing(lambda: lab.ssh(port, "cat /tmp/count"))
+        count = await _until_it_stays(lambda: lab.ssh(port, "cat /tmp/count"))
         assert 0 < int(count) < 300  # what the buffers on the way hold, of 300 MB
     finally:
         session.kill()
@@ -119,23 +119,23 @@ async def test_a_client_that_takes_nothing_holds_the_command_back(lab: Lab) -> N
 
 
 @pytest.mark.parametrize("option", ["-T", "-tt"])
-async def test_a_command_that_reads_slowly_is_sent_little_more_than_it_reads(lab: Lab, option: str) -> None:
+async def test_a_command_that_reads_slowly_is_sent_little_more_than_it_reads(lab: MachineLab, option: str) -> None:
     port = await lab.machines.boot(lab.spec())
     client = [*lab.client(), "-p", str(port), option, "ubuntu@127.0.0.1"]
     assert await bytes_sent(client) < MOST_SENT
 
 
-async def _standing(look: Callable[[], object]) -> str:
-    """What it says once it has said the same for a while."""
-    said: list[str] = []
+async def _until_it_stays(look: Callable[[], object]) -> str:
+    """Its output once that has stayed the same for a while."""
+    seen: list[str] = []
     async with asyncio.timeout(DEADLINE_S):
-        while len(said) < 6 or len(set(said[-6:])) > 1 or not said[-1].strip():
-            said.append((await look()).out)  # type: ignore[misc,attr-defined]
+        while len(seen) < 6 or len(set(seen[-6:])) > 1 or not seen[-1].strip():
+            seen.append((await look()).out)  # type: ignore[misc,attr-defined]
             await asyncio.sleep(0.1)
-    return said[-1]
+    return seen[-1]
 
 
-async def test_a_command_whose_output_nobody_wants_any_more_ends(lab: Lab) -> None:
+async def test_a_command_whose_output_nobody_wants_any_more_ends(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     argv = [*lab.client(), "-p", str(port), "ubuntu@127.0.0.1", "yes"]
     read, write = os.pipe()
@@ -148,7 +148,7 @@ async def test_a_command_whose_output_nobody_wants_any_more_ends(lab: Lab) -> No
     assert await lab.until(port, "pgrep -x yes || echo gone", lambda done: "gone" in done.out) == "gone\n"
 
 
-async def test_files_go_both_ways_and_land_where_the_script_sees_them(lab: Lab) -> None:
+async def test_files_go_both_ways_and_land_where_the_script_sees_them(lab: MachineLab) -> None:
     script = (
         "mkdir -p /workspace/in; until [ -e /workspace/in/new ]; do sleep 0.05; done; cp /workspace/in/new /tmp/seen"
     )
@@ -164,7 +164,9 @@ async def test_files_go_both_ways_and_land_where_the_script_sees_them(lab: Lab) 
     assert "/home/ubuntu" in (await lab.run(*sftp, typed="pwd\nmkdir x\nls /workspace/in\n")).out
 
 
-async def test_without_a_file_server_of_the_system_ours_serves(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_file_server_of_the_system_ours_serves(
+    lab: MachineLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("flow_core.emulator.nodes.exec_spec._SFTP_SERVERS", ())
     port = await lab.machines.boot(lab.spec())
     sftp = [*lab.client("sftp"), "-P", str(port), "-b", "-", "ubuntu@127.0.0.1"]
@@ -178,7 +180,7 @@ async def test_without_a_file_server_of_the_system_ours_serves(lab: Lab, monkeyp
     assert (await lab.ssh(port, "wc -c < /home/ubuntu/relative")).out.strip() == "300000"
 
 
-async def test_a_jump_through_the_first_machine_reaches_another_by_its_private_address(lab: Lab) -> None:
+async def test_a_jump_through_the_first_machine_reaches_another_by_its_private_address(lab: MachineLab) -> None:
     ips = ("10.4.0.10", "10.4.0.11")
     first = await lab.machines.boot(lab.spec(private_ips=ips))
     await lab.machines.boot(lab.spec(fid="inst_two", name="train-1", index=1, private_ips=ips))
@@ -194,7 +196,7 @@ async def test_a_jump_through_the_first_machine_reaches_another_by_its_private_a
     assert nowhere == (255, "", "stdio forwarding failed\r\n")
 
 
-async def test_ports_of_a_machine_are_forwarded_whichever_side_finishes_first(lab: Lab) -> None:
+async def test_ports_of_a_machine_are_forwarded_whichever_side_finishes_first(lab: MachineLab) -> None:
     async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write((await reader.readline()).upper())
         writer.close()
@@ -216,7 +218,7 @@ async def test_ports_of_a_machine_are_forwarded_whichever_side_finishes_first(la
     assert await farewell([*lab.client(), "-p", str(port), "ubuntu@127.0.0.1"]) == b"bye"
 
 
-async def test_sessions_and_the_script_see_the_same_paths(lab: Lab) -> None:
+async def test_sessions_and_the_script_see_the_same_paths(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec("mkdir /made; mount -t tmpfs none /made; echo here > /made/file"))
     assert await lab.until(port, "cat /made/file") == "here\n"
     assert not Path("/made").exists()

@@ -6,14 +6,14 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from testbed.node_lab import Lab, processes_with, volume
+from testbed.node_lab import MachineLab, processes_with, volume
 from testbed.waiting import until
 
 pytestmark = pytest.mark.needs("ssh", "ssh-keygen")
 OURS = "# flow-startup v1\nR=$FLOW_NODE_ROOT\n"
 
 
-async def test_our_own_script_runs_below_its_root(shared: Lab) -> None:
+async def test_our_own_script_runs_below_its_root(shared: MachineLab) -> None:
     script = f"{OURS}echo hello; echo $HOME; printf 'EXIT_CODE=0\\n' > $R/var/lib/flow/workload-exit"
     port = await shared.machines.boot(shared.spec(script))
     assert await shared.until(port, "cat $FLOW_NODE_ROOT/var/lib/flow/workload-exit") == "EXIT_CODE=0\n"
@@ -26,7 +26,7 @@ async def test_our_own_script_runs_below_its_root(shared: Lab) -> None:
 @pytest.mark.parametrize(
     "script", ["touch {mark}", "\n# flow-startup v1\ntouch {mark}", "# flow-startup v12\ntouch {mark}"]
 )
-async def test_somebody_elses_script_is_refused_with_a_sentence(shared: Lab, script: str) -> None:
+async def test_somebody_elses_script_is_refused_with_a_sentence(shared: MachineLab, script: str) -> None:
     mark = shared.folder / "mark"
     port = await shared.machines.boot(shared.spec(script.format(mark=mark)))
     log = (await shared.ssh(port, "cat $FLOW_NODE_ROOT/var/log/foundry/startup_script.log")).out
@@ -35,7 +35,7 @@ async def test_somebody_elses_script_is_refused_with_a_sentence(shared: Lab, scr
     assert not mark.exists()
 
 
-async def test_a_command_that_names_a_path_of_the_host_is_refused(shared: Lab) -> None:
+async def test_a_command_that_names_a_path_of_the_host_is_refused(shared: MachineLab) -> None:
     mark = shared.folder / "mark"
     port = await shared.machines.boot(shared.spec())
     refused = await shared.ssh(port, f"touch {mark}")
@@ -45,7 +45,7 @@ async def test_a_command_that_names_a_path_of_the_host_is_refused(shared: Lab) -
     assert (await shared.ssh(port, "echo SSH_OK 2>/dev/null")).out == "SSH_OK\n"
 
 
-async def test_files_are_copied_below_the_root(shared: Lab) -> None:
+async def test_files_are_copied_below_the_root(shared: MachineLab) -> None:
     port = await shared.machines.boot(shared.spec())
     (shared.folder / "up").write_text("text")
     sftp = [*shared.client("sftp"), "-P", str(port), "-b", "-", "ubuntu@127.0.0.1"]
@@ -64,7 +64,7 @@ get /workspace/other {shared.folder}/down
     assert (shared.folder / "down").read_text() == "text"
 
 
-async def test_volumes_are_links(shared: Lab) -> None:
+async def test_volumes_are_links(shared: MachineLab) -> None:
     file, block = volume("shared-data", "File", "vol_f"), volume("scratch", "Block", "vol_b")
     script = f"{OURS}echo 1 > $R/mnt/shared-data/one; echo 2 > $R/dev/disk/by-id/virtio-vol_b/two; touch $R/run/done"
     port = await shared.machines.boot(shared.spec(script, volumes=(file, block)))
@@ -79,7 +79,7 @@ async def test_volumes_are_links(shared: Lab) -> None:
 
 
 @pytest.mark.needs("root", "namespaces")
-async def test_what_a_script_mounts_is_seen_by_its_machine_alone(shared: Lab) -> None:
+async def test_what_a_script_mounts_is_seen_by_its_machine_alone(shared: MachineLab) -> None:
     bind = "mkdir -p $R/data; mount --bind $R/dev/disk/by-id/virtio-vol_b $R/data; touch $R/data/file $R/run/done"
     spec = shared.spec(f"{OURS}{bind}", volumes=(volume("scratch", "Block", "vol_b"),))
     port = await shared.machines.boot(spec)
@@ -92,7 +92,7 @@ async def test_what_a_script_mounts_is_seen_by_its_machine_alone(shared: Lab) ->
 
 
 @pytest.mark.needs("linux")
-async def test_a_halt_ends_what_a_script_left_behind(shared: Lab) -> None:
+async def test_a_halt_ends_what_a_script_left_behind(shared: MachineLab) -> None:
     mark = f"mark-{token_hex(8)}"
     script = f"{OURS}(MARK={mark} setsid nohup sleep 1000 &)\nMARK={mark} exec sleep 1001"
     await shared.machines.boot(shared.spec(script))
@@ -101,7 +101,7 @@ async def test_a_halt_ends_what_a_script_left_behind(shared: Lab) -> None:
     assert processes_with(f"MARK={mark}") == []
 
 
-async def test_a_hosts_file_and_a_warning_are_below_the_root(shared: Lab) -> None:
+async def test_a_hosts_file_and_a_warning_are_below_the_root(shared: MachineLab) -> None:
     port = await shared.machines.boot(shared.spec())
     await shared.machines.warn("inst_one", "text")
     seen = await shared.ssh(port, "cd $FLOW_NODE_ROOT; tail -n 1 etc/hosts; cat opt/mithril/MITHRIL_SIGNAL.yml")

@@ -27,8 +27,8 @@ async def test_a_bid_is_allocated_and_its_instances_start_step_by_step(account: 
 async def test_the_launch_specification_is_echoed_in_full(account: Account) -> None:
     script = "#!/bin/bash\necho hi\n"
     made = await account.post(BIDS, account.bid(launch={"startup_script": script}))
-    told = made["launch_specification"]
-    assert (told["startup_script"], told["ssh_keys"], told["volumes"]) == (script, [account.key], [])
+    launch = made["launch_specification"]
+    assert (launch["startup_script"], launch["ssh_keys"], launch["volumes"]) == (script, [account.key], [])
     assert made["limit_price"] == "$64.00"
 
 
@@ -154,7 +154,7 @@ async def test_bids_are_found_by_name_status_and_type(account: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "said"),
+    ("change", "status", "message"),
     [
         ({"limit_price": "$0.01"}, 400, "Limit price below minimum"),
         ({"limit_price": "cheap"}, 422, "amount of dollars"),
@@ -171,9 +171,9 @@ async def test_bids_are_found_by_name_status_and_type(account: Account) -> None:
     ],
 )
 async def test_a_bid_that_can_not_be_is_refused(
-    account: Account, change: dict[str, object], status: int, said: str
+    account: Account, change: dict[str, object], status: int, message: str
 ) -> None:
-    assert said in str(await account.refused(status, "POST", BIDS, json=account.bid(**change)))
+    assert message in str(await account.refused(status, "POST", BIDS, json=account.bid(**change)))
     assert (await account.get(BIDS))["data"] == []
 
 

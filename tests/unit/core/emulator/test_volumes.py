@@ -10,43 +10,43 @@ from testbed.emulator_account import REGION, Account
 VOLUMES = "/v2/volumes"
 
 
-def wanted(account: Account, **more: Any) -> dict[str, Any]:
+def volume_body(account: Account, **more: Any) -> dict[str, Any]:
     usual = {"name": "data", "region": REGION, "disk_interface": "Block", "size_gb": 100}
     return {"project": account.project, **usual, **more}
 
 
-async def made(account: Account, **more: Any) -> str:
-    return str((await account.post(VOLUMES, wanted(account, **more)))["fid"])
+async def create(account: Account, **more: Any) -> str:
+    return str((await account.post(VOLUMES, volume_body(account, **more)))["fid"])
 
 
-async def listed(account: Account, **query: Any) -> dict[str, dict[str, Any]]:
+async def volumes_by_id(account: Account, **query: Any) -> dict[str, dict[str, Any]]:
     return {one["fid"]: one for one in await account.get(VOLUMES, project=account.project, **query)}
 
 
 async def test_a_volume_is_shown_as_it_was_asked_for_in_the_words_of_answers(account: Account) -> None:
-    one = await account.post(VOLUMES, wanted(account))
+    one = await account.post(VOLUMES, volume_body(account))
     assert (one["capacity_gb"], one["interface"], one["deleted_at"]) == (100, "Block", None)
     assert (one["bids"], one["reservations"], one["attachments"]) == ([], [], {})
 
 
 async def test_what_a_bid_is_launched_with_is_attached_until_it_is_over(account: Account) -> None:
-    volume = await made(account)
+    volume = await create(account)
     bid = await account.running(volumes=[volume])
     [instance] = await account.instances(bid)
-    row = (await listed(account))[volume]
+    row = (await volumes_by_id(account))[volume]
     assert (row["bids"], row["attachments"]) == ([bid], {instance["fid"]: instance["name"]})
     assert bid in await account.refused(409, "DELETE", f"{VOLUMES}/{volume}")
     await account.delete(f"/v2/spot/bids/{bid}")
-    row = (await listed(account))[volume]
+    row = (await volumes_by_id(account))[volume]
     assert (row["bids"], row["attachments"]) == ([], {})
     await account.delete(f"{VOLUMES}/{volume}")
-    assert await listed(account) == {}
-    assert (await listed(account, include_deleted="true"))[volume]["deleted_at"] is not None
+    assert await volumes_by_id(account) == {}
+    assert (await volumes_by_id(account, include_deleted="true"))[volume]["deleted_at"] is not None
     assert await account.refused(404, "DELETE", f"{VOLUMES}/{volume}")
 
 
 async def test_volumes_of_a_bid_change_while_it_is_paused(account: Account) -> None:
-    first, second = await made(account), await made(account, name="more")
+    first, second = await create(account), await create(account, name="more")
     bid = await account.running(volumes=[first])
     path = f"/v2/spot/bids/{bid}"
     assert "paused" in await account.refused(400, "PATCH", path, json={"volumes": [first, second]})
@@ -54,7 +54,7 @@ async def test_volumes_of_a_bid_change_while_it_is_paused(account: Account) -> N
     changed = await account.patch(path, {"volumes": [second]})
     assert changed["launch_specification"]["volumes"] == [second]
     await account.patch(path, {"paused": False})
-    rows = await listed(account)
+    rows = await volumes_by_id(account)
     assert (rows[first]["bids"], rows[second]["bids"]) == ([], [bid])
     events = (await account.get(f"{path}/history"))["events"]
     changes = [one["persistent_disk_change"] for one in events if one["persistent_disk_change"]]
@@ -62,13 +62,13 @@ async def test_volumes_of_a_bid_change_while_it_is_paused(account: Account) -> N
 
 
 async def test_the_list_that_is_there_already_may_be_sent_again(account: Account) -> None:
-    volume = await made(account)
+    volume = await create(account)
     bid = await account.running(volumes=[volume])
     await account.patch(f"/v2/spot/bids/{bid}", {"volumes": [volume]})
 
 
 async def test_a_block_volume_is_one_instances_only_and_a_file_share_everybodys(account: Account) -> None:
-    block, share = await made(account), await made(account, name="share", disk_interface="File")
+    block, share = await create(account), await create(account, name="share", disk_interface="File")
     many = account.bid(volumes=[block], instance_quantity=2)
     assert "more than one" in await account.refused(400, "POST", "/v2/spot/bids", json=many)
     await account.place(volumes=[block])
@@ -78,23 +78,23 @@ async def test_a_block_volume_is_one_instances_only_and_a_file_share_everybodys(
 
 
 async def test_a_volume_stays_in_its_region(account: Account) -> None:
-    far = await made(account, region="us-central5-a")
+    far = await create(account, region="us-central5-a")
     assert "us-central5-a" in await account.refused(400, "POST", "/v2/spot/bids", json=account.bid(volumes=[far]))
-    assert list(await listed(account, region="us-central5-a")) == [far]
-    assert await listed(account, region=REGION) == {}
+    assert list(await volumes_by_id(account, region="us-central5-a")) == [far]
+    assert await volumes_by_id(account, region=REGION) == {}
 
 
 async def test_a_volume_is_renamed(account: Account) -> None:
-    volume = await made(account)
+    volume = await create(account)
     assert (await account.patch(f"{VOLUMES}/{volume}", {"name": "other"}))["name"] == "other"
 
 
 async def test_the_same_key_of_idempotency_makes_one_volume_and_shows_it_as_it_is(account: Account) -> None:
-    first = await account.post(VOLUMES, wanted(account), idempotency_key="k")
+    first = await account.post(VOLUMES, volume_body(account), idempotency_key="k")
     bid = await account.place(volumes=[first["fid"]])
-    again = await account.post(VOLUMES, wanted(account), idempotency_key="k")
+    again = await account.post(VOLUMES, volume_body(account), idempotency_key="k")
     assert (again["fid"], again["bids"]) == (first["fid"], [bid])
-    assert len(await listed(account)) == 1
+    assert len(await volumes_by_id(account)) == 1
 
 
 @pytest.mark.parametrize(
@@ -115,5 +115,5 @@ async def test_the_same_key_of_idempotency_makes_one_volume_and_shows_it_as_it_i
     ],
 )
 async def test_a_volume_that_can_not_be_is_refused(account: Account, change: dict[str, Any], status: int) -> None:
-    assert await account.refused(status, "POST", VOLUMES, json=wanted(account, **change))
-    assert await listed(account) == {}
+    assert await account.refused(status, "POST", VOLUMES, json=volume_body(account, **change))
+    assert await volumes_by_id(account) == {}

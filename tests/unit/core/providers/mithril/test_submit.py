@@ -1,4 +1,4 @@
-"""Submits over a network and an API that fail: what is placed, what is said, and what is left behind."""
+"""Submits over a network and an API that fail: what is placed, which error it is, and what is left behind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from testbed.mithril_account import REGION, Lab
+from testbed.mithril_account import REGION, CloudLab
+from testbed.waiting import until
 
 from flow_core.errors import (
     AuthError,
@@ -35,10 +36,10 @@ LOST: list[dict[str, Any]] = [
 @pytest.mark.parametrize("honours", [True, False], ids=["key honoured", "key ignored"])
 @pytest.mark.parametrize("fault", LOST, ids=str)
 async def test_a_bid_whose_answer_is_lost_is_found_and_not_placed_twice(
-    lab: Lab, fault: dict[str, Any], honours: bool
+    lab: CloudLab, fault: dict[str, Any], honours: bool
 ) -> None:
     lab.cloud.control.change_settings(honours_idempotency_key=honours)
-    lab.spoil("POST", BIDS, when="after", **fault)
+    lab.add_fault("POST", BIDS, when="after", **fault)
     task = await lab.submit(**NEW)
     assert [bid.fid for bid in lab.bids] == [task.task_id]
     assert lab.count("POST", BIDS) == 1
@@ -47,16 +48,18 @@ async def test_a_bid_whose_answer_is_lost_is_found_and_not_placed_twice(
 
 
 @pytest.mark.parametrize("fault", [{"cut": "all"}, {"status": 503}], ids=str)
-async def test_a_bid_that_was_not_placed_is_said_to_be_so_and_leaves_no_volume(lab: Lab, fault: dict[str, Any]) -> None:
-    lab.spoil("POST", BIDS, when="before", **fault)
+async def test_a_bid_that_was_not_placed_is_said_to_be_so_and_leaves_no_volume(
+    lab: CloudLab, fault: dict[str, Any]
+) -> None:
+    lab.add_fault("POST", BIDS, when="before", **fault)
     with pytest.raises(Unreachable, match=r"the bid 'lost-\w+' was looked for afterwards, and isn't there"):
         await lab.submit(name="lost", **NEW)
     assert (lab.bids, lab.volumes, lab.count("POST", BIDS)) == ([], [], 1)
 
 
-async def test_where_nobody_answers_afterwards_the_doubt_is_said_and_nothing_is_deleted(lab: Lab) -> None:
-    lab.spoil("POST", BIDS, when="after", cut="all")
-    lab.spoil("GET", BIDS, after=1, status=503, times=None)
+async def test_where_nobody_answers_afterwards_the_doubt_is_said_and_nothing_is_deleted(lab: CloudLab) -> None:
+    lab.add_fault("POST", BIDS, when="after", cut="all")
+    lab.add_fault("GET", BIDS, after=1, status=503, times=None)
     with pytest.raises(
         OutcomeUnknown, match="nobody answered; whether it was done is not known, so look before you try"
     ):
@@ -65,22 +68,21 @@ async def test_where_nobody_answers_afterwards_the_doubt_is_said_and_nothing_is_
     assert lab.count("DELETE") == 0
 
 
-async def test_a_bid_of_somebody_else_by_the_same_name_is_not_taken_for_the_lost_one(lab: Lab) -> None:
+async def test_a_bid_of_somebody_else_by_the_same_name_is_not_taken_for_the_lost_one(lab: CloudLab) -> None:
     submit = {"name": "same", "unique_name": False}
-    lab.spoil("POST", BIDS, cut="all")
+    lab.add_fault("POST", BIDS, cut="all")
     lost = asyncio.create_task(lab.submit(**submit, command="ours"))
-    while not lab.count("POST", BIDS):
-        await asyncio.sleep(0)
-    other = await Lab(lab.cloud).submit(**submit, command="theirs")
+    await until(lambda: lab.count("POST", BIDS))
+    other = await CloudLab(lab.cloud).submit(**submit, command="theirs")
     with pytest.raises(Unreachable):
         await lost
     assert [bid.fid for bid in lab.bids] == [other.task_id]
 
 
-async def test_what_was_submitted_by_a_key_is_not_submitted_again_by_it(lab: Lab) -> None:
+async def test_what_was_submitted_by_a_key_is_not_submitted_again_by_it(lab: CloudLab) -> None:
     lab.cloud.control.change_settings(honours_idempotency_key=False)
     first = await lab.submit(idempotency_key="nightly-7")
-    again = await Lab(lab.cloud).submit(idempotency_key="nightly-7")
+    again = await CloudLab(lab.cloud).submit(idempotency_key="nightly-7")
     assert (again.task_id, len(lab.bids)) == (first.task_id, 1)
 
 
@@ -99,62 +101,63 @@ REFUSALS: list[tuple[int, Any, type[FlowError], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "detail", "error", "said"), REFUSALS, ids=lambda one: str(one)[:30])
+@pytest.mark.parametrize(("status", "detail", "error", "message"), REFUSALS, ids=lambda one: str(one)[:30])
 async def test_a_refused_bid_says_why_and_leaves_nothing_behind(
-    lab: Lab, status: int, detail: Any, error: type[FlowError], said: str
+    lab: CloudLab, status: int, detail: Any, error: type[FlowError], message: str
 ) -> None:
-    lab.spoil("POST", BIDS, status=status, detail=detail)
-    with pytest.raises(error, match=said) as refused:
+    lab.add_fault("POST", BIDS, status=status, detail=detail)
+    with pytest.raises(error, match=message) as refused:
         await lab.submit(**NEW)
     assert (lab.bids, lab.volumes, lab.count("POST", BIDS)) == ([], [], 1)
     assert lab.cloud.api_key not in str(refused.value)
     assert str(refused.value).isprintable()
 
 
-async def test_a_field_that_the_api_refuses_is_named(lab: Lab) -> None:
-    lab.spoil("POST", BIDS, status=422, detail=[{"loc": ["body", "instance_quantity"], "msg": "too many", "type": "x"}])
+async def test_a_field_that_the_api_refuses_is_named(lab: CloudLab) -> None:
+    lab.add_fault(
+        "POST", BIDS, status=422, detail=[{"loc": ["body", "instance_quantity"], "msg": "too many", "type": "x"}]
+    )
     with pytest.raises(ConfigError) as refused:
         await lab.submit()
     assert refused.value.field == "instance_quantity"
 
 
-async def test_a_bid_is_placed_when_the_api_asked_for_a_pause(lab: Lab) -> None:
-    lab.spoil("POST", BIDS, status=429, times=2)
+async def test_a_bid_is_placed_when_the_api_asked_for_a_pause(lab: CloudLab) -> None:
+    lab.add_fault("POST", BIDS, status=429, times=2)
     await lab.submit()
     assert (len(lab.bids), lab.count("POST", BIDS)) == (1, 3)
 
 
-async def test_a_submit_that_is_given_up_deletes_the_volumes_it_had_made(lab: Lab) -> None:
-    lab.spoil("POST", BIDS, delay_s=30)
+async def test_a_submit_that_is_given_up_deletes_the_volumes_it_had_made(lab: CloudLab) -> None:
+    lab.add_fault("POST", BIDS, delay_s=30)
     waiting = asyncio.create_task(lab.submit(**NEW))
-    while not lab.volumes:
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.05)
+    await until(lambda: lab.count("POST", BIDS))
+    assert lab.volumes == ["made-for-it"]
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert lab.volumes == []
 
 
-async def test_a_volume_whose_answer_is_lost_is_found_and_not_made_twice(lab: Lab) -> None:
+async def test_a_volume_whose_answer_is_lost_is_found_and_not_made_twice(lab: CloudLab) -> None:
     lab.cloud.control.change_settings(honours_idempotency_key=False)
-    lab.spoil("POST", "/v2/volumes", when="after", cut="all")
+    lab.add_fault("POST", "/v2/volumes", when="after", cut="all")
     volume = await lab.flow.create_volume(10, "data")
     assert (lab.volumes, volume.name, lab.count("POST", "/v2/volumes")) == (["data"], "data", 1)
 
 
 async def test_a_volume_that_can_not_be_deleted_again_is_said_in_the_log(
-    lab: Lab, caplog: pytest.LogCaptureFixture
+    lab: CloudLab, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lab.spoil("POST", BIDS, status=400)
-    lab.spoil("DELETE", "/v2/volumes/*", status=403, detail="no")
+    lab.add_fault("POST", BIDS, status=400)
+    lab.add_fault("DELETE", "/v2/volumes/*", status=403, detail="no")
     with pytest.raises(ProviderError):
         await lab.submit(**NEW)
     assert lab.volumes == ["made-for-it"]
     assert "made-for-it was made for a task that was not placed, and stays" in caplog.text
 
 
-async def test_names_are_those_of_one_task_at_a_time(lab: Lab) -> None:
+async def test_names_are_those_of_one_task_at_a_time(lab: CloudLab) -> None:
     first = await lab.submit(name="train", unique_name=False)
     with pytest.raises(Conflict, match=f"that of task {first.task_id}; cancel that one"):
         await lab.submit(name="train", unique_name=False)
@@ -163,12 +166,12 @@ async def test_names_are_those_of_one_task_at_a_time(lab: Lab) -> None:
     assert [bid.fid for bid in lab.bids] == [first.task_id, again.task_id]
 
 
-async def test_more_than_the_quota_is_refused_with_what_to_do(lab: Lab) -> None:
+async def test_more_than_the_quota_is_refused_with_what_to_do(lab: CloudLab) -> None:
     with pytest.raises(CapacityError, match="; end something, or ask for a larger quota"):
         await lab.submit(num_instances=65)
 
 
-async def test_a_bid_goes_where_there_is_room_and_waits_where_there_is_none(lab: Lab) -> None:
+async def test_a_bid_goes_where_there_is_room_and_waits_where_there_is_none(lab: CloudLab) -> None:
     await lab.cloud.control.empty_region(REGION)
     task = await lab.submit()
     await lab.until(task, lambda one: one.status == "pending")
@@ -179,7 +182,7 @@ async def test_a_bid_goes_where_there_is_room_and_waits_where_there_is_none(lab:
     await lab.until(task, lambda one: one.is_running)
 
 
-async def test_who_is_outbid_reads_by_how_much_and_runs_again_with_a_higher_limit(lab: Lab) -> None:
+async def test_who_is_outbid_reads_by_how_much_and_runs_again_with_a_higher_limit(lab: CloudLab) -> None:
     task = await lab.running(max_price_per_hour=40)
     bid = lab.bids[0]
     await lab.cloud.control.set_price(bid.instance_type, bid.region, 50_00)
@@ -190,7 +193,7 @@ async def test_who_is_outbid_reads_by_how_much_and_runs_again_with_a_higher_limi
     assert task.record.provider_metadata["limit_price"] == "$60.00"
 
 
-async def test_a_type_that_is_offered_only_in_another_size_is_named(lab: Lab) -> None:
+async def test_a_type_that_is_offered_only_in_another_size_is_named(lab: CloudLab) -> None:
     with pytest.warns(UserWarning, match=r"no instance fits; h100 is offered only as .*h100-80gb\.sxm\.8x"):
         assert await lab.flow.find_instances({"instance_type": "h100"}) == []
     assert {one.gpu_count for one in await lab.flow.find_instances({"instance_type": "8xh100"})} == {8}

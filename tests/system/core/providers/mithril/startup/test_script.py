@@ -47,9 +47,9 @@ class Node:
 
     def keeper(self) -> int | None:
         """The process that runs the command."""
-        found = ["pgrep", "-of", f"bash {self.lib}/keep.sh"]
-        said = subprocess.run(found, capture_output=True, check=False, text=True).stdout
-        return int(said) if said else None
+        command = ["pgrep", "-of", f"bash {self.lib}/keep.sh"]
+        found = subprocess.run(command, capture_output=True, check=False, text=True).stdout
+        return int(found) if found else None
 
     def stop(self) -> int | None:
         if (keeper := self.keeper()) is not None:
@@ -61,9 +61,9 @@ class Node:
 
     def ended(self) -> ExitStatus:
         wait_until((self.lib / "workload-exit").exists)
-        said = (self.lib / "workload-exit").read_text(encoding="utf-8")
+        written = (self.lib / "workload-exit").read_text(encoding="utf-8")
         started = (self.lib / "started-0").read_text() if self.has_started else ""
-        return ExitStatus.of_task([state_of_node(f"STARTED_AT={started}\n{said}")])
+        return ExitStatus.of_task([state_of_node(f"STARTED_AT={started}\n{written}")])
 
     @property
     def has_started(self) -> bool:
@@ -136,13 +136,13 @@ def test_a_machine_that_stops_ends_the_command_without_an_end_and_its_next_boot_
 
 
 def test_what_the_platform_says_of_a_machines_end_stands_in_the_log(node: Node) -> None:
-    told = node.root / "opt/mithril/MITHRIL_SIGNAL.yml"
-    told.parent.mkdir(parents=True)
+    notice = node.root / "opt/mithril/MITHRIL_SIGNAL.yml"
+    notice.parent.mkdir(parents=True)
     node.boot(startup_script(NodeTask("warned", "printf 'no end of line'; while :; do sleep 0.05; done")))
     node.until_logged("no end of line")
-    told.write_text("instance_status: STATUS_PREEMPTING\nbid_status: Preempting\nend_time: 2031-01-01T00:05:00Z\n")
+    notice.write_text("instance_status: STATUS_PREEMPTING\nbid_status: Preempting\nend_time: 2031-01-01T00:05:00Z\n")
     node.until_logged("line\n[flow] preempting: this machine ends at 2031-01-01T00:05:00Z, and with it")
-    told.unlink()
+    notice.unlink()
     node.until_logged("[flow] this machine stays\n")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.api_description import requests_held_against_it
+from testbed.api_description import check_requests
 from testbed.cloud import Cloud
 from testbed.waiting import DEADLINE_S, until
 
@@ -19,15 +19,17 @@ from flow_core import AsyncFlow, TaskConfig
 from flow_core.client.task import AsyncTask
 from flow_core.config import Context
 from flow_core.errors import ConfigError, Conflict, Unsupported
+from flow_core.providers.mithril import deferred_actions
 
 pytestmark = pytest.mark.needs("user-namespaces")
 COUNTING = "n=0; while sleep 0.1; do n=$((n+1)); echo tick $n; done"
 
 
 @pytest.fixture
-async def cloud() -> AsyncIterator[Cloud]:
+async def cloud(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cloud]:
+    monkeypatch.setattr(deferred_actions, "_POLL_S", 0.1)
     one = Cloud(preempt_notice_s=4.0)
-    with requests_held_against_it():
+    with check_requests():
         yield one
     one.close()
 
@@ -110,10 +112,10 @@ async def _listed(flow: AsyncFlow, task_id: str, status: str) -> bool:
 async def test_every_node_knows_its_rank_and_has_a_log(flow: AsyncFlow) -> None:
     task = await submit(flow, 'echo "$RANK of $WORLD_SIZE at $MASTER_ADDR"', num_instances=2)
     await until(lambda: _is(task, "completed"))
-    said = [(await flow.logs(task.task_id, rank=rank)).split() for rank in (0, 1)]
-    assert [words[0] for words in said] == ["0", "1"]
-    assert {words[2] for words in said} == {"2"}
-    assert len({words[4] for words in said}) == 1
+    logs = [(await flow.logs(task.task_id, rank=rank)).split() for rank in (0, 1)]
+    assert [words[0] for words in logs] == ["0", "1"]
+    assert {words[2] for words in logs} == {"2"}
+    assert len({words[4] for words in logs}) == 1
     for node in (0, 1):
         done = await flow.get_remote_operations().run(task.task_id, "echo $RANK", node=node)
         assert done.stdout == b"%d\n" % node
@@ -192,8 +194,8 @@ async def test_the_ssh_command_enters_the_task_as_it_stands(flow: AsyncFlow, tmp
         *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(DEADLINE_S):
-        said, complained = await ssh.communicate(b"echo $WORD; pwd\n")
-    assert said.splitlines()[-2:] == [b"inside", b"/workspace"], complained
+        output, errors = await ssh.communicate(b"echo $WORD; pwd\n")
+    assert output.splitlines()[-2:] == [b"inside", b"/workspace"], errors
 
 
 async def test_a_port_of_a_task_is_reached_by_a_tunnel(flow: AsyncFlow) -> None:

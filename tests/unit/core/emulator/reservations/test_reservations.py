@@ -16,19 +16,19 @@ def at(account: Account, hours: float) -> str:
     return (account.emulator.world.now + hours * HOUR).isoformat()
 
 
-def wanted(account: Account, start: float = 0, end: float = 6, **more: Any) -> dict[str, Any]:
+def reservation_body(account: Account, start: float = 0, end: float = 6, **more: Any) -> dict[str, Any]:
     body = account.bid("reserved", instance_quantity=2, **more)
     del body["limit_price"]
     return {**body, "start_time": at(account, start), "end_time": at(account, end)}
 
 
-async def reserved(account: Account, start: float = 0, end: float = 6, **more: Any) -> str:
-    return str((await account.post(RESERVATION, wanted(account, start, end, **more)))["fid"])
+async def reserve(account: Account, start: float = 0, end: float = 6, **more: Any) -> str:
+    return str((await account.post(RESERVATION, reservation_body(account, start, end, **more)))["fid"])
 
 
 async def active(account: Account, **more: Any) -> tuple[str, list[str]]:
     """One whose instances run, and these."""
-    fid = await reserved(account, **more)
+    fid = await reserve(account, **more)
     await account.emulator.control.advance(2)
     found = await account.get(f"{RESERVATION}/{fid}")
     assert found["status"] == "Active"
@@ -48,14 +48,14 @@ async def test_a_quote_is_what_the_reservation_then_costs(account: Account) -> N
     span = {"start_time": at(account, 0), "end_time": at(account, 6)}
     offers = (await account.get(f"{RESERVATION}/quote", **where(account), **span, quantity=2))["offers"]
     standard = next(one for one in offers if one["key"] == "standard")
-    one = await account.post(RESERVATION, wanted(account))
+    one = await account.post(RESERVATION, reservation_body(account))
     assert (one["unit_price"], one["total_price"]) == (standard["unit_price"], standard["total_price"])
     unit, total = (float(standard[name].removeprefix("$")) for name in ("unit_price", "total_price"))
     assert total == pytest.approx(unit * 6 * 2)
 
 
 async def test_it_begins_at_its_time_and_ends_at_its_time(account: Account) -> None:
-    fid = await reserved(account, 2, 8)
+    fid = await reserve(account, 2, 8)
     seen = []
     for _ in range(4):
         seen.append((await account.get(f"{RESERVATION}/{fid}"))["status"])
@@ -122,7 +122,7 @@ async def test_extended_by_whole_hours_while_there_is_room(account: Account) -> 
 
 async def test_availability_in_its_three_modes(account: Account) -> None:
     whole = account.emulator.world.auctions[H100, REGION].offering.capacity
-    await account.post(RESERVATION, {**wanted(account, 10, 20), "instance_quantity": whole})
+    await account.post(RESERVATION, {**reservation_body(account, 10, 20), "instance_quantity": whole})
     path, place = f"{RESERVATION}/availability", where(account)
     times = {"earliest_start_time": at(account, 1), "latest_end_time": at(account, 30)}
     slots = await account.get(path, **place, mode="slots", **times)
@@ -142,7 +142,7 @@ async def test_availability_in_its_three_modes(account: Account) -> None:
 async def test_listed_in_pages_by_status(account: Account) -> None:
     fids = []
     for number in range(3):
-        fids.append(await reserved(account, 1 + number, 5 + number))
+        fids.append(await reserve(account, 1 + number, 5 + number))
         await account.emulator.control.advance(0.01)
     first = await account.get(RESERVATION, project=account.project, status="Pending", limit=2)
     rest = await account.get(RESERVATION, project=account.project, limit=2, next_cursor=first["next_cursor"])
@@ -151,7 +151,7 @@ async def test_listed_in_pages_by_status(account: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "said"),
+    ("change", "status", "message"),
     [
         ({"end": 2}, 400, "3 hours"),
         ({"end": 15 * 24}, 400, "14 days"),
@@ -164,10 +164,12 @@ async def test_listed_in_pages_by_status(account: Account) -> None:
         ({"instance_quantity": 0}, 422, "greater"),
     ],
 )
-async def test_one_that_can_not_be_is_refused(account: Account, change: dict[str, Any], status: int, said: str) -> None:
+async def test_one_that_can_not_be_is_refused(
+    account: Account, change: dict[str, Any], status: int, message: str
+) -> None:
     span = (change.pop("start", 0), change.pop("end", 6))
-    body = {**wanted(account, *span), **change}
-    assert said in str(await account.refused(status, "POST", RESERVATION, json=body))
+    body = {**reservation_body(account, *span), **change}
+    assert message in str(await account.refused(status, "POST", RESERVATION, json=body))
 
 
 async def test_single_instances_are_paused_and_started_and_get_new_disks(account: Account) -> None:
@@ -175,8 +177,8 @@ async def test_single_instances_are_paused_and_started_and_get_new_disks(account
     path = f"/v2/instances/{one}/refresh-boot-disk"
     [detail] = await account.refused(422, "POST", path)
     assert detail["reason"] == "INSTANCE_RUNNING"
-    told = await account.patch("/v2/instances", {"instances": [one], "status": "STATUS_PAUSED"})
-    assert told == {"instances": {one: "STATUS_STOPPING"}}
+    answer = await account.patch("/v2/instances", {"instances": [one], "status": "STATUS_PAUSED"})
+    assert answer == {"instances": {one: "STATUS_STOPPING"}}
     assert await account.refused(
         409, "PATCH", "/v2/instances", json={"instances": [one, other], "status": "STATUS_RUNNING"}
     )
@@ -205,7 +207,7 @@ async def test_what_is_free_from_the_clients_now_on_is_as_long_as_it_wants_to_re
         datetime.fromisoformat(start),
         datetime.fromisoformat(end),
     )
-    assert await account.post(RESERVATION, {**wanted(account), "start_time": start, "end_time": end})
+    assert await account.post(RESERVATION, {**reservation_body(account), "start_time": start, "end_time": end})
 
 
 async def test_nothing_is_free_in_a_time_that_lies_in_the_past(account: Account) -> None:

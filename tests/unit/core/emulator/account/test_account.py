@@ -6,22 +6,25 @@ import asyncssh
 import httpx
 import pytest
 from testbed.emulator_account import Account
+from testbed.in_process_api import InProcessTransport
 
 from flow_core.emulator.emulator import Emulator
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer fkey_wrong", "Basic abc", "fkey_wrong"])
 async def test_nobody_comes_in_without_the_key(emulator: Emulator, header: str) -> None:
-    async with httpx.AsyncClient(base_url=emulator.url, headers={"Authorization": header} if header else {}) as client:
-        answer = await client.get("/v2/me")
+    transport = InProcessTransport(emulator.app)
+    async with httpx.AsyncClient(base_url=emulator.url, transport=transport) as client:
+        answer = await client.get("/v2/me", headers={"Authorization": header} if header else {})
     assert answer.status_code == 401
     assert isinstance(answer.json()["detail"], str)
 
 
 async def test_each_emulator_has_a_key_of_its_own(account: Account) -> None:
-    async with Emulator(is_live=False) as other:
+    async with Emulator(is_live=False, port=None) as other:
         assert other.api_key != account.emulator.api_key
-        assert (await httpx.AsyncClient().get(f"{other.url}/v2/me")).status_code == 401
+        headers = {"Authorization": f"Bearer {other.api_key}"}
+        assert (await account.http.get("/v2/me", headers=headers)).status_code == 401
 
 
 async def test_the_account_has_a_person_projects_and_teammates(account: Account) -> None:

@@ -79,9 +79,9 @@ async def test_4_a_bid_gains_instances_and_loses_them_when_it_ends(account: Acco
 async def test_5_a_patch_returns_the_whole_bid(account: Account) -> None:
     bid = await account.running()
     for change in ({"limit_price": "$70.00"}, {"paused": True}, {"volumes": []}, {"paused": False}):
-        told = await account.patch(f"/v2/spot/bids/{bid}", change)
-        assert (told["fid"], told["limit_price"]) == (bid, "$70.00")
-        assert told["status"]
+        changed = await account.patch(f"/v2/spot/bids/{bid}", change)
+        assert (changed["fid"], changed["limit_price"]) == (bid, "$70.00")
+        assert changed["status"]
 
 
 async def test_6_volumes_have_all_fields_and_follow_the_launch_specifications(account: Account) -> None:

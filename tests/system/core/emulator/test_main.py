@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @contextmanager
 def emulator(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """The process and what it says first; its temporary files lie in the folder."""
+    """The process and its line of JSON; its temporary files are in the folder."""
     command = [sys.executable, "-m", "flow_core.emulator", "--seconds-between-prices", "0", *arguments]
     environment = {**os.environ, "TMPDIR": str(folder)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -36,19 +36,20 @@ def emulator(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[s
             process.kill()
 
 
-def client(said: dict[str, Any]) -> httpx.Client:
+def client(details: dict[str, Any]) -> httpx.Client:
     return httpx.Client(
-        base_url=said["url"], headers={"Authorization": f"Bearer {said['api_key']}"}, timeout=DEADLINE_S
+        base_url=details["url"], headers={"Authorization": f"Bearer {details['api_key']}"}, timeout=DEADLINE_S
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_one_line_and_ends_at_a_signal_without_a_trace(tmp_path: Path, number: signal.Signals) -> None:
-    with emulator(tmp_path) as (process, said):
-        assert said.keys() == {"url", "api_key", "project", "ssh_port"}
-        with client(said) as http:
-            assert http.get("/v2/projects").json()[0]["fid"] == said["project"]
-            process.send_signal(number)
+def test_it_says_one_line_opens_its_ports_and_ends_at_a_signal_without_a_trace(tmp_path: Path) -> None:
+    with emulator(tmp_path) as (process, details):
+        assert details.keys() == {"url", "api_key", "project", "ssh_port"}
+        with socket.create_connection(("127.0.0.1", details["ssh_port"]), DEADLINE_S) as connection:
+            assert connection.recv(8) == b"SSH-2.0-"  # before there is a machine
+        with client(details) as http:
+            assert http.get("/v2/projects").json()[0]["fid"] == details["project"]
+            process.send_signal(signal.SIGINT)
             assert process.wait(DEADLINE_S) == 0
         assert process.stdout is not None
         assert process.stdout.read() == ""
@@ -71,8 +72,8 @@ def test_a_bid_runs_by_itself_and_ends_with_the_emulator(tmp_path: Path) -> None
     def is_marked() -> bool:
         return any(mark.encode() in line for _, line in command_lines())
 
-    with emulator(tmp_path, "--seconds-to-allocate", "0.2") as (process, said), client(said) as http:
-        project = said["project"]
+    with emulator(tmp_path, "--seconds-to-allocate", "0.2") as (process, details), client(details) as http:
+        project = details["project"]
         bid = place(http, project, f"#!/bin/bash\nexec sleep {mark}\n")
         path = f"/v2/instances?project={project}&status_in=STATUS_RUNNING"
         [row] = wait_until(lambda: http.get(path).json()["data"] or None)
@@ -84,7 +85,7 @@ def test_a_bid_runs_by_itself_and_ends_with_the_emulator(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_ends_with_whoever_started_it_and_its_files_are_gone(tmp_path: Path) -> None:
+def test_it_ends_with_whoever_started_it_and_only_the_files_of_others_stay_in_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "given"
     folder.mkdir()
     read, write = os.pipe()
@@ -93,12 +94,13 @@ def test_it_ends_with_whoever_started_it_and_its_files_are_gone(tmp_path: Path) 
         os.close(read)
         assert process.stdout is not None
         with client(json.loads(process.stdout.readline())) as http:
-            os.write(write, b"what is said is not listened to\n")
+            os.write(write, b"what is written is ignored\n")
             assert http.get("/v2/projects").status_code == 200
             assert any(folder.iterdir())
+            (folder / "mine").write_text("words")
             os.close(write)
             assert process.wait(DEADLINE_S) == 0
-    assert list(folder.iterdir()) == []  # the folder was there before, and stays
+    assert [path.name for path in folder.iterdir()] == ["mine"]
 
 
 def run_emulator(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -106,55 +108,24 @@ def run_emulator(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input="", capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
 
-def test_a_folder_that_holds_anything_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    folder = tmp_path / "thesis"
-    (folder / "machines").mkdir(parents=True)
-    (folder / "machines" / "chapter").write_text("words")
-    refused = run_emulator("--folder", str(folder), "--delete-all")
+def test_a_folder_that_holds_anything_is_refused_in_one_sentence_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "chapter").write_text("words")
+    refused = run_emulator("--folder", str(tmp_path), "--delete-all")
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"the emulator can't start: {folder} is not empty; give --folder an empty folder or a new name\n"
+        f"the emulator can't start: {tmp_path} is not empty; give --folder an empty folder or a new name\n"
     )
-    assert (folder / "machines" / "chapter").read_text() == "words"
+    assert (tmp_path / "chapter").read_text() == "words"
 
 
-def test_a_file_in_place_of_the_folder_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    file = tmp_path / "thesis"
-    file.write_text("words")
-    refused = run_emulator("--folder", str(file))
-    assert refused.stderr == f"the emulator can't start: {file} can't be used: Not a directory\n"
-    assert file.read_text() == "words"
-
-
-def test_a_folder_that_did_not_exist_is_private_and_gone_at_the_end(tmp_path: Path) -> None:
-    folder = tmp_path / "new"
-    ended = run_emulator("--folder", str(folder))
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert not folder.exists()
-
-
-@pytest.mark.parametrize("is_new", [True, False])
-def test_one_that_can_not_start_leaves_the_folder_without_anything_of_its_own(tmp_path: Path, is_new: bool) -> None:
-    folder = tmp_path / "given"
-    if not is_new:
-        folder.mkdir()
+def test_a_port_that_is_taken_is_said_in_one_sentence_and_nothing_stays_in_the_folder(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        failed = run_emulator("--folder", str(folder), "--port", str(taken.getsockname()[1]))
+        port = str(taken.getsockname()[1])
+        failed = run_emulator("--folder", str(tmp_path / "new"), "--port", port)
     assert failed.returncode == 1
-    assert list(tmp_path.rglob("*")) == ([] if is_new else [folder])
-
-
-def test_files_that_others_put_into_the_folder_stay(tmp_path: Path) -> None:
-    folder = tmp_path / "given"
-    command = [sys.executable, "-m", "flow_core.emulator", "--ends-with-stdin", "--folder", str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stdout.readline()
-        (folder / "mine").write_text("words")
-        process.stdin.close()
-        assert process.wait(DEADLINE_S) == 0
-    assert [path.name for path in folder.iterdir()] == ["mine"]
+    assert len(failed.stderr.splitlines()) == 1
+    assert port in failed.stderr
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_where_machines_are_not_isolated_it_says_so_and_goes_on(
@@ -171,24 +142,6 @@ def test_where_machines_are_not_isolated_it_says_so_and_goes_on(
         process.terminate()
         [complaint] = process.stderr.read().splitlines()
     assert complaint.startswith("emulator: its machines share this system's files (FLOW_EMULATOR_NO_NAMESPACE")
-
-
-def test_somebody_can_knock_before_there_is_a_machine(tmp_path: Path) -> None:
-    with (
-        emulator(tmp_path) as (_, said),
-        socket.create_connection(("127.0.0.1", said["ssh_port"]), DEADLINE_S) as knocking,
-    ):
-        assert knocking.recv(8) == b"SSH-2.0-"
-
-
-def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:
-    with emulator(tmp_path) as (_, said):
-        port = said["url"].rpartition(":")[2]
-        command = [sys.executable, "-m", "flow_core.emulator", "--port", port]
-        second = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-    assert second.returncode == 1
-    assert len(second.stderr.splitlines()) == 1
-    assert port in second.stderr
 
 
 @pytest.mark.parametrize("package", ["starlette", "uvicorn"])

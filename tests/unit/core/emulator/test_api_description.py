@@ -36,7 +36,7 @@ PATHS = {
 
 
 @pytest.fixture
-def made_up(tmp_path: Path) -> Description:
+def description(tmp_path: Path) -> Description:
     path = tmp_path / "openapi.json"
     schemas = {"Note": {"type": "string", "nullable": True}}
     path.write_text(json.dumps({"paths": PATHS, "components": {"schemas": schemas}}))
@@ -44,7 +44,7 @@ def made_up(tmp_path: Path) -> Description:
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "complaint"),
     [
         (("GET", "/v2/things", {"project": ["p"], "limit": ["100"], "status_in": ["on,off"]}, None), ""),
         (("GET", "/v2/things", {}, None), "needs project"),
@@ -60,15 +60,17 @@ def made_up(tmp_path: Path) -> Description:
         (("GET", "/v2/users/a", {}, None), ""),
     ],
 )
-def test_a_request_that_is_not_described_is_complained_about(made_up: Description, request_: Any, said: str) -> None:
+def test_a_request_that_is_not_described_is_complained_about(
+    description: Description, request_: Any, complaint: str
+) -> None:
     *where, body = request_
-    complaints = list(made_up.requested(*where, b"" if body is None else json.dumps(body).encode()))
-    assert bool(complaints) is bool(said)
-    assert said in "".join(complaints)
+    complaints = list(description.requested(*where, b"" if body is None else json.dumps(body).encode()))
+    assert bool(complaints) is bool(complaint)
+    assert complaint in "".join(complaints)
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "complaint"),
     [
         (("GET", "/v2/things", 200, [{"fid": "a", "note": None}]), ""),
         (("GET", "/v2/things", 200, [{"note": "n"}]), "'fid' is a required property"),
@@ -80,8 +82,10 @@ def test_a_request_that_is_not_described_is_complained_about(made_up: Descriptio
         (("DELETE", "/v2/things/a", 204, "x"), "has a body"),
     ],
 )
-def test_an_answer_that_is_not_described_is_complained_about(made_up: Description, answer: Any, said: str) -> None:
+def test_an_answer_that_is_not_described_is_complained_about(
+    description: Description, answer: Any, complaint: str
+) -> None:
     *where, body = answer
-    complaints = list(made_up.complaints(*where, b"" if body is None else json.dumps(body).encode()))
-    assert bool(complaints) is bool(said)
-    assert said in "".join(complaints)
+    complaints = list(description.complaints(*where, b"" if body is None else json.dumps(body).encode()))
+    assert bool(complaints) is bool(complaint)
+    assert complaint in "".join(complaints)

@@ -118,7 +118,7 @@ def check(world: World, machines: Machines) -> None:
             assert words == {"STATUS_PAUSED" if bid.status == "Paused" else "STATUS_TERMINATED"}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(MOMENTS)
 @example([[("time", 1)], [("relocate", 0)], [("time", 0), ("time", 2), ("pause", 0)]])  # paused while it is moved
 def test_capacity_and_machines_add_up_once_all_is_quiet(moments: list[list[tuple[str, int]]]) -> None:

@@ -21,7 +21,7 @@ from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.settings import MithrilSettings
 
 
-def said(detail: Any, status: int, **headers: str) -> Fault:
+def refusal(detail: Any, status: int, **headers: str) -> Fault:
     return Fault(status=status, detail=detail, headers={"x-request-id": "req_42", **headers})
 
 
@@ -41,21 +41,21 @@ async def test_a_call_carries_the_key_and_asks_for_nothing_compressed(api: Known
 @pytest.mark.parametrize(
     ("reply", "error", "words"),
     [
-        (said("Not authenticated", 401), AuthError, "MITHRIL_API_KEY"),
-        (said("not your project", 403), AuthError, "not your project"),
-        (said("no such key", 404), NotFound, "no such key"),
-        (said("is in use", 409), Conflict, "is in use"),
-        (said("Name already used", 400), Conflict, "already used"),
-        (said("bad", 400), ProviderError, "bad"),
-        (said("no credit", 402), ProviderError, "no credit"),
-        (said("what?", 422), ConfigError, "what?"),
-        (said([{"loc": ["body", "name"], "msg": "too long", "type": "x"}], 422), ConfigError, "^name: too long"),
-        (said("gone", 301, location="http://elsewhere.example/"), ProviderError, "MITHRIL_API_URL"),
+        (refusal("Not authenticated", 401), AuthError, "MITHRIL_API_KEY"),
+        (refusal("not your project", 403), AuthError, "not your project"),
+        (refusal("no such key", 404), NotFound, "no such key"),
+        (refusal("is in use", 409), Conflict, "is in use"),
+        (refusal("Name already used", 400), Conflict, "already used"),
+        (refusal("bad", 400), ProviderError, "bad"),
+        (refusal("no credit", 402), ProviderError, "no credit"),
+        (refusal("what?", 422), ConfigError, "what?"),
+        (refusal([{"loc": ["body", "name"], "msg": "too long", "type": "x"}], 422), ConfigError, "^name: too long"),
+        (refusal("gone", 301, location="http://elsewhere.example/"), ProviderError, "MITHRIL_API_URL"),
         (Fault(status=500, body=b"<html>"), ProviderError, "500"),
         (Fault(status=418, body=b"\x1b[2J", headers={"x-request-id": "\x1b[1m" + KEY}), ProviderError, "418"),
-        (said(f"the key {KEY} is bad", 403), AuthError, "the key <key> is bad"),
-        (said(["\x1b[2J", {}], 422), ConfigError, "422"),
-        (said([{"loc": [KEY], "msg": {"a": KEY}}], 422), ConfigError, "<key>"),
+        (refusal(f"the key {KEY} is bad", 403), AuthError, "the key <key> is bad"),
+        (refusal(["\x1b[2J", {}], 422), ConfigError, "422"),
+        (refusal([{"loc": [KEY], "msg": {"a": KEY}}], 422), ConfigError, "<key>"),
     ],
 )
 async def test_a_refusal_is_the_error_it_means_and_never_holds_the_key(
@@ -65,8 +65,8 @@ async def test_a_refusal_is_the_error_it_means_and_never_holds_the_key(
     call = getattr(http, method)
     with pytest.raises((error, Unreachable), match=words) as refused:
         await (call(UNKNOWN) if method in ("get", "delete") else call(UNKNOWN, {"a": 1}))
-    told = "".join(traceback.format_exception(refused.value)) + repr(refused.value)
-    assert KEY not in told
+    shown = "".join(traceback.format_exception(refused.value)) + repr(refused.value)
+    assert KEY not in shown
     assert "\x1b" not in str(refused.value)
     assert ("req_42" in str(refused.value)) is (reply.headers.get("x-request-id") == "req_42")
     assert isinstance(refused.value, FlowError)
@@ -79,10 +79,10 @@ async def test_a_refusal_is_the_error_it_means_and_never_holds_the_key(
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
 async def test_reading_is_tried_three_times(api: KnownAccount, http: MithrilHttp, status: int) -> None:
-    api.reply(*[said("busy", status)] * 2)
+    api.reply(*[refusal("busy", status)] * 2)
     assert await http.get("/v2/projects") == api.projects
     assert len(api.calls) == 3
-    api.reply(*[said("busy", status)] * 3)
+    api.reply(*[refusal("busy", status)] * 3)
     with pytest.raises(Unreachable):
         await http.get("/v2/projects")
     assert len(api.calls) == 6
@@ -92,22 +92,22 @@ async def test_reading_is_tried_three_times(api: KnownAccount, http: MithrilHttp
 async def test_a_change_that_fails_is_not_tried_again_and_its_error_says_to_look(
     api: KnownAccount, http: MithrilHttp, method: str
 ) -> None:
-    api.reply(said("oops", 503))
+    api.reply(refusal("oops", 503))
     with pytest.raises(ProviderError, match="look before you try again") as failed:
         await getattr(http, method)(UNKNOWN, {})
     assert not isinstance(failed.value, Unreachable)
     assert len(api.calls) == 1
 
 
-@pytest.mark.parametrize("lost", [said("oops", 503), BROKEN_OFF], ids=["503", "cut"])
+@pytest.mark.parametrize("lost", [refusal("oops", 503), BROKEN_OFF], ids=["503", "cut"])
 async def test_what_a_lost_answer_had_deleted_is_deleted(api: KnownAccount, http: MithrilHttp, lost: Fault) -> None:
-    api.reply(lost, said("no such thing", 404))
+    api.reply(lost, refusal("no such thing", 404))
     await http.delete(UNKNOWN)
     assert api.requests == [f"DELETE {UNKNOWN}"] * 2
-    api.reply(said("slow down", 429, **{"Retry-After": "0"}), said("no such thing", 404))
+    api.reply(refusal("slow down", 429, **{"Retry-After": "0"}), refusal("no such thing", 404))
     with pytest.raises(NotFound):
         await http.delete(UNKNOWN)
-    api.reply(*[said("oops", 503)] * 3)
+    api.reply(*[refusal("oops", 503)] * 3)
     with pytest.raises(ProviderError, match="look before you try again"):
         await http.delete(UNKNOWN)
 
@@ -115,23 +115,23 @@ async def test_what_a_lost_answer_had_deleted_is_deleted(api: KnownAccount, http
 async def test_a_change_that_was_not_taken_for_lack_of_time_is_tried_again(
     api: KnownAccount, http: MithrilHttp
 ) -> None:
-    api.reply(said("slow down", 429, **{"Retry-After": "0"}), Fault(status=201, body=b'{"a": 1}'))
+    api.reply(refusal("slow down", 429, **{"Retry-After": "0"}), Fault(status=201, body=b'{"a": 1}'))
     assert await http.post(UNKNOWN, {"n": "é\udc80"}) == {"a": 1}
     assert [json.loads(one.body) for one in api.calls] == [{"n": "é\udc80"}] * 2
 
 
 async def test_the_api_is_waited_for_as_long_as_it_asks_but_not_for_ever(api: KnownAccount, http: MithrilHttp) -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
-    for asked in ("1", soon):
-        api.reply(said("slow down", 429, **{"Retry-After": asked}))
+    for delay in ("1", soon):
+        api.reply(refusal("slow down", 429, **{"Retry-After": delay}))
         async with asyncio.timeout(DEADLINE_S):
             await http.get("/v2/projects")
     api.calls.clear()
-    api.reply(said("slow down", 429, **{"Retry-After": "3600"}))
+    api.reply(refusal("slow down", 429, **{"Retry-After": "3600"}))
     with pytest.raises(Unreachable, match="3600 s"):
         await http.get("/v2/projects")
     assert len(api.calls) == 1
-    api.reply(said("slow down", 429, **{"Retry-After": "soon"}))
+    api.reply(refusal("slow down", 429, **{"Retry-After": "soon"}))
     assert await http.get("/v2/projects") == api.projects
 
 
@@ -204,7 +204,7 @@ async def test_nothing_that_is_logged_holds_the_key(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     await http.get("/v2/projects")
-    api.reply(said("no", 403))
+    api.reply(refusal("no", 403))
     with pytest.raises(AuthError):
         await http.post(UNKNOWN, {})
     assert KEY not in caplog.text

@@ -1,4 +1,4 @@
-"""An API that fails, lies, stutters or forgets: what people see of it, and what is not lost."""
+"""An API that fails, breaks off or answers nonsense: what the user sees, and what is not lost."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from testbed.mithril_account import Lab
-from testbed.waiting import DEADLINE_S
+from testbed.mithril_account import CloudLab
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.audit import Gate
 from flow_core.config import Context
@@ -22,7 +22,7 @@ from flow_core.providers.mithril.api_response import OutcomeUnknown
 BIDS = "/v2/spot/bids"
 
 
-async def test_a_wrong_key_is_one_sentence_and_the_other_contexts_keep_working(lab: Lab) -> None:
+async def test_a_wrong_key_is_one_sentence_and_the_other_contexts_keep_working(lab: CloudLab) -> None:
     wrong = Context("cloud", "mithril", {**lab.context.settings, "api_key": "fkey_wrong"})
     here = Context("here", "local", {"gpus": "a100:2"})
     async with Fleet([wrong, here], Gate()) as fleet, asyncio.timeout(DEADLINE_S):
@@ -34,20 +34,19 @@ async def test_a_wrong_key_is_one_sentence_and_the_other_contexts_keep_working(l
         assert (local.error, local.age_s is None) == (None, False)
 
 
-async def test_the_last_answer_stays_while_nobody_answers(lab: Lab) -> None:
+async def test_the_last_answer_stays_while_nobody_answers(lab: CloudLab) -> None:
     task = await lab.submit()
     async with Fleet([lab.context], Gate()) as fleet, asyncio.timeout(DEADLINE_S):
         await fleet.first_answers(30)
-        lab.spoil("*", "/v2/*", status=503, times=None)
+        lab.add_fault("*", "/v2/*", status=503, times=None)
         fleet.refresh()
-        while fleet.states[0].error is None:
-            await asyncio.sleep(0.01)
+        await until(lambda: fleet.states[0].error is not None)
         assert [one.task_id for one in fleet.tasks] == [task.task_id]
         assert fleet.states[0].age_s is not None
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "said"),
+    ("fault", "error", "message"),
     [
         ({"status": 401}, AuthError, "does not accept the key"),
         ({"status": 403, "detail": "no"}, AuthError, "does not allow"),
@@ -66,11 +65,11 @@ async def test_the_last_answer_stays_while_nobody_answers(lab: Lab) -> None:
     ids=str,
 )
 async def test_a_list_that_can_not_be_had_says_why(
-    lab: Lab, fault: dict[str, Any], error: type[FlowError], said: str
+    lab: CloudLab, fault: dict[str, Any], error: type[FlowError], message: str
 ) -> None:
     await lab.submit()
-    lab.spoil("GET", BIDS, times=None, **fault)
-    with pytest.raises(error, match=said) as failed:
+    lab.add_fault("GET", BIDS, times=None, **fault)
+    with pytest.raises(error, match=message) as failed:
         await lab.flow.list_tasks()
     assert lab.cloud.api_key not in str(failed.value)
     lab.cloud.faults.clear()
@@ -78,13 +77,13 @@ async def test_a_list_that_can_not_be_had_says_why(
 
 
 async def test_a_row_that_can_not_be_read_is_one_warning_and_the_others_are_listed(
-    lab: Lab, caplog: pytest.LogCaptureFixture
+    lab: CloudLab, caplog: pytest.LogCaptureFixture
 ) -> None:
     task = await lab.submit()
     good = lab.bids[0].as_json()
     odd = {**good, "fid": "bid_odd", "status": "Hibernating", "limit_price": 7, "new": {}, "region": None}
     broken = [{}, {"fid": 3}, {**good, "fid": None}]
-    lab.spoil("GET", BIDS, body=json.dumps({"data": [good, odd, *broken], "next_cursor": None}))
+    lab.add_fault("GET", BIDS, body=json.dumps({"data": [good, odd, *broken], "next_cursor": None}))
     with caplog.at_level(logging.WARNING):
         found = {one.task_id: one.record for one in await lab.flow.list_tasks()}
     assert set(found) == {task.task_id, "bid_odd"}
@@ -94,7 +93,7 @@ async def test_a_row_that_can_not_be_read_is_one_warning_and_the_others_are_list
 
 
 @pytest.mark.parametrize("skew_s", [-86400.0, -30.0, 30.0, 86400.0])
-async def test_a_clock_that_is_wrong_spoils_nothing(lab: Lab, skew_s: float) -> None:
+async def test_a_clock_that_is_wrong_spoils_nothing(lab: CloudLab, skew_s: float) -> None:
     lab.cloud.control.skew(skew_s)
     task = await lab.running()
     (listed,) = await lab.flow.list_tasks()
@@ -106,20 +105,20 @@ async def test_a_clock_that_is_wrong_spoils_nothing(lab: Lab, skew_s: float) -> 
     assert (await task.refresh()).status == "cancelled"
 
 
-async def test_prices_that_nobody_tells_are_unknown_and_the_tasks_are_listed(lab: Lab) -> None:
+async def test_prices_that_nobody_tells_are_unknown_and_the_tasks_are_listed(lab: CloudLab) -> None:
     await lab.running()
-    again = Lab(lab.cloud)
-    lab.spoil("GET", "/v2/spot/availability", status=500, times=None)
-    lab.spoil("GET", "/v2/me*", status=404, times=None)
+    again = CloudLab(lab.cloud)
+    lab.add_fault("GET", "/v2/spot/availability", status=500, times=None)
+    lab.add_fault("GET", "/v2/me*", status=404, times=None)
     (task,) = await again.flow.list_tasks()
     assert (task.record.price_usd_per_hour, task.record.owner) == (None, lab.cloud.world.me.fid)
     await again.flow.close()
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"cut": "all"}], ids=str)
-async def test_a_change_is_never_sent_again(lab: Lab, fault: dict[str, Any]) -> None:
+async def test_a_change_is_never_sent_again(lab: CloudLab, fault: dict[str, Any]) -> None:
     task = await lab.submit()
-    lab.spoil("PATCH", "*", **fault)
+    lab.add_fault("PATCH", "*", **fault)
     with pytest.raises((OutcomeUnknown, Unreachable)):
         await lab.flow.set_limit_price(task.task_id, 99)
     assert lab.count("PATCH") == 1
@@ -128,14 +127,14 @@ async def test_a_change_is_never_sent_again(lab: Lab, fault: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"cut": "all"}], ids=str)
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_cancel_is_sent_until_it_is_answered(lab: Lab, fault: dict[str, Any], when: str) -> None:
+async def test_a_cancel_is_sent_until_it_is_answered(lab: CloudLab, fault: dict[str, Any], when: str) -> None:
     task = await lab.running()
-    lab.spoil("DELETE", f"{BIDS}/*", when=when, times=2, **fault)
+    lab.add_fault("DELETE", f"{BIDS}/*", when=when, times=2, **fault)
     await task.cancel()
     assert (await task.refresh()).status == "cancelled"
 
 
-SPOILT: list[tuple[int, dict[str, Any]]] = [
+ATTACH_FAULTS: list[tuple[int, dict[str, Any]]] = [
     (0, {"status": 500}),
     (0, {"status": 500, "when": "after"}),
     (0, {"cut": "all", "when": "after"}),
@@ -147,13 +146,13 @@ SPOILT: list[tuple[int, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("step", "fault"), SPOILT, ids=str)
+@pytest.mark.parametrize(("step", "fault"), ATTACH_FAULTS, ids=str)
 async def test_a_task_goes_on_whatever_fails_while_a_volume_is_attached(
-    lab: Lab, step: int, fault: dict[str, Any]
+    lab: CloudLab, step: int, fault: dict[str, Any]
 ) -> None:
     task = await lab.running()
     await lab.flow.create_volume(1, "late")
-    lab.spoil("PATCH", f"{BIDS}/*", after=step, **fault)
+    lab.add_fault("PATCH", f"{BIDS}/*", after=step, **fault)
     if step == 2:
         await lab.flow.attach_volume("late", task.task_id)
     else:
@@ -165,20 +164,19 @@ async def test_a_task_goes_on_whatever_fails_while_a_volume_is_attached(
     assert bool(lab.bids[0].launch.volumes) is was_done
 
 
-async def test_an_attach_that_is_given_up_lets_the_task_go_on(lab: Lab) -> None:
+async def test_an_attach_that_is_given_up_lets_the_task_go_on(lab: CloudLab) -> None:
     task = await lab.running()
     await lab.flow.create_volume(1, "late")
-    lab.spoil("PATCH", f"{BIDS}/*", after=1, delay_s=30)
+    lab.add_fault("PATCH", f"{BIDS}/*", after=1, delay_s=30)
     attaching = asyncio.create_task(lab.flow.attach_volume("late", task.task_id))
-    while lab.bids[0].status != "Paused":
-        await asyncio.sleep(0.01)
+    await until(lambda: lab.count("PATCH") == 2)
     attaching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await attaching
     await lab.until(task, lambda one: one.record.billed_usd_per_hour is not None)
 
 
-async def test_a_task_that_was_paused_stays_so_when_a_volume_is_attached(lab: Lab) -> None:
+async def test_a_task_that_was_paused_stays_so_when_a_volume_is_attached(lab: CloudLab) -> None:
     task = await lab.running()
     await lab.flow.create_volume(1, "late")
     await lab.flow.pause_task(task.task_id)
@@ -187,41 +185,41 @@ async def test_a_task_that_was_paused_stays_so_when_a_volume_is_attached(lab: La
     assert [one.name for one in task.record.volumes] == ["late"]
 
 
-async def test_a_reservation_whose_answer_is_lost_is_found_and_not_paid_twice(lab: Lab) -> None:
+async def test_a_reservation_whose_answer_is_lost_is_found_and_not_paid_twice(lab: CloudLab) -> None:
     lab.cloud.control.change_settings(honours_idempotency_key=False)
-    lab.spoil("POST", "/v2/reservation", when="after", cut="all")
+    lab.add_fault("POST", "/v2/reservation", when="after", cut="all")
     held = await lab.flow.reserve("8xh100", 3, name="again")
     assert list(lab.cloud.world.reservations) == [held.reservation_id]
-    lab.spoil("POST", "/v2/reservation", when="after", status=500)
+    lab.add_fault("POST", "/v2/reservation", when="after", status=500)
     second = await lab.flow.reserve("8xh100", 3, name="again")
     assert second.reservation_id != held.reservation_id
     assert lab.count("POST", "/v2/reservation") == 2
 
 
-async def test_nothing_that_is_said_or_shown_holds_the_key(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_that_is_said_or_said_holds_the_key(lab: CloudLab, caplog: pytest.LogCaptureFixture) -> None:
     key = lab.cloud.api_key
-    said = [repr(lab.context), repr(lab.flow.provider), str(vars(lab.flow.provider))]
+    shown = [repr(lab.context), repr(lab.flow.provider), str(vars(lab.flow.provider))]
     with caplog.at_level(logging.INFO):
         for fault in ({"status": 403, "detail": f"bad {key}"}, {"status": 500, "headers": {"x-request-id": key}}):
-            lab.spoil("GET", "/v2/*", times=3, **fault)
+            lab.add_fault("GET", "/v2/*", times=3, **fault)
             with pytest.raises(FlowError) as failed:
                 await lab.flow.list_tasks()
-            said.append(f"{failed.value!r} {failed.value.__cause__!r}")
+            shown.append(f"{failed.value!r} {failed.value.__cause__!r}")
             lab.cloud.faults.clear()
         task = await lab.submit(env={"TOKEN": "hunter2"})
-        said += [repr(task.record), lab.flow.provider.describe_cancel(task.record)]
-    assert key not in caplog.text + "".join(said)
-    assert "hunter2" not in caplog.text + "".join(said[3:])
+        shown += [repr(task.record), lab.flow.provider.describe_cancel(task.record)]
+    assert key not in caplog.text + "".join(shown)
+    assert "hunter2" not in caplog.text + "".join(shown[3:])
 
 
-async def test_a_name_from_the_far_side_is_data(lab: Lab) -> None:
+async def test_a_name_from_the_far_side_is_data(lab: CloudLab) -> None:
     task = await lab.submit()
     lab.bids[0].name = "\x1b[31m[bold]\nx"
     record: TaskRecord = (await task.refresh()).record
     assert record.name == "\x1b[31m[bold]\nx"
 
 
-async def test_what_a_task_has_cost_counts_every_machine_at_its_price(lab: Lab) -> None:
+async def test_what_a_task_has_cost_counts_every_machine_at_its_price(lab: CloudLab) -> None:
     task = await lab.running(num_instances=2)
     price = task.record.price_usd_per_hour
     assert price is not None
@@ -235,7 +233,7 @@ async def test_what_a_task_has_cost_counts_every_machine_at_its_price(lab: Lab) 
     assert (await lab.flow.list_tasks())[0].record.cost_usd is None
 
 
-async def test_an_answer_that_comes_slowly_is_read_to_its_end(lab: Lab) -> None:
-    lab.spoil("GET", "/v2/projects", drip_s=0.002)
+async def test_an_answer_that_comes_slowly_is_read_to_its_end(lab: CloudLab) -> None:
+    lab.add_fault("GET", "/v2/projects", drip_s=0.002)
     assert await lab.flow.list_tasks() == []
     assert len(await lab.flow.list_projects()) == 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from testbed.mithril_account import Lab
+from testbed.mithril_account import CloudLab
 from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import ConfigError, FlowError, NotFound, ProviderError
@@ -23,14 +23,14 @@ NO_IDS: list[Any] = [
 ]
 
 
-def answer(lab: Lab, path: str, rows: list[Any]) -> None:
+def answer(lab: CloudLab, path: str, rows: list[Any]) -> None:
     """What the API says at a path from now on."""
     lab.cloud.faults.clear()
     body = {"data": rows, "next_cursor": None}
-    lab.spoil("GET", path, body=json.dumps(body), times=None)
+    lab.add_fault("GET", path, body=json.dumps(body), times=None)
 
 
-async def volume_rows(lab: Lab) -> list[dict[str, Any]]:
+async def volume_rows(lab: CloudLab) -> list[dict[str, Any]]:
     headers = {"Authorization": f"Bearer {lab.cloud.api_key}"}
     async with httpx.AsyncClient(base_url=lab.cloud.url, headers=headers) as client:
         found: list[dict[str, Any]] = (await client.get(f"/v2/volumes?project={lab.cloud.project}")).json()
@@ -41,7 +41,7 @@ def names_below(folder: Path) -> set[str]:
     return {str(path) for path in folder.rglob("*")}
 
 
-async def test_a_bid_whose_id_can_not_be_one_is_left_out_and_reported(lab: Lab, home: Path) -> None:
+async def test_a_bid_whose_id_can_not_be_one_is_left_out_and_reported(lab: CloudLab, home: Path) -> None:
     task = await lab.submit()
     good, before = lab.bids[0].as_json(), names_below(home)
     for no_id in NO_IDS:
@@ -52,7 +52,9 @@ async def test_a_bid_whose_id_can_not_be_one_is_left_out_and_reported(lab: Lab, 
     assert names_below(home) == before
 
 
-async def test_an_id_that_leads_out_of_the_state_folder_is_neither_read_nor_written_there(lab: Lab, home: Path) -> None:
+async def test_an_id_that_leads_out_of_the_state_folder_is_neither_read_nor_written_there(
+    lab: CloudLab, home: Path
+) -> None:
     await lab.submit()
     good = lab.bids[0].as_json()
     outside = Path(os.environ["FLOW_STATE_DIR"]).parent / "X.json"
@@ -61,13 +63,13 @@ async def test_an_id_that_leads_out_of_the_state_folder_is_neither_read_nor_writ
     with pytest.raises(ProviderError, match=r"nothing that can be read.*X', which can't be one"):
         await lab.flow.list_tasks()
     lab.cloud.faults.clear()
-    lab.spoil("POST", BIDS, body=json.dumps({**good, "fid": "../../../Y"}), when="after")
+    lab.add_fault("POST", BIDS, body=json.dumps({**good, "fid": "../../../Y"}), when="after")
     await lab.submit(name="other")
     assert sorted(path.name for path in outside.parent.glob("*.json")) == ["X.json"]
 
 
 @pytest.mark.parametrize("name", ["*", "@cert-authority *", "a,b,inst_known", "inst_a\n* ssh-ed25519 AAAA", "|1|x", ""])
-async def test_a_machine_whose_id_can_not_be_one_is_left_out_and_reported(lab: Lab, name: str) -> None:
+async def test_a_machine_whose_id_can_not_be_one_is_left_out_and_reported(lab: CloudLab, name: str) -> None:
     task = await lab.running()
     row = next(iter(lab.cloud.world.instances.values())).as_json()
     answer(lab, "/v2/instances", [{**row, "fid": name}])
@@ -82,7 +84,7 @@ async def test_a_machine_whose_id_can_not_be_one_is_left_out_and_reported(lab: L
 @pytest.mark.parametrize(
     "when", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
 )
-async def test_a_date_at_the_end_of_the_calendar_is_unknown_and_costs_no_other_task(lab: Lab, when: str) -> None:
+async def test_a_date_at_the_end_of_the_calendar_is_unknown_and_costs_no_other_task(lab: CloudLab, when: str) -> None:
     first, second = await lab.submit(), await lab.submit()
     rows = [bid.as_json() for bid in lab.bids]
     answer(lab, BIDS, [{**rows[0], "created_at": when, "deactivated_at": when}, rows[1]])
@@ -103,11 +105,11 @@ async def test_a_date_at_the_end_of_the_calendar_is_unknown_and_costs_no_other_t
     ],
 )
 async def test_tasks_of_which_nothing_can_be_read_are_an_error_and_no_empty_list(
-    lab: Lab, path: str, body: str
+    lab: CloudLab, path: str, body: str
 ) -> None:
     await lab.submit()
-    again = Lab(lab.cloud)
-    lab.spoil("GET", path, body=body, times=None)
+    again = CloudLab(lab.cloud)
+    lab.add_fault("GET", path, body=body, times=None)
     with pytest.raises(FlowError):
         await again.flow.list_tasks()
     await again.flow.close()
@@ -123,13 +125,13 @@ async def test_tasks_of_which_nothing_can_be_read_are_an_error_and_no_empty_list
         ("/v2/quotas", lambda lab: lab.flow.quotas()),
     ],
 )
-async def test_a_listing_of_which_nothing_can_be_read_is_an_error(lab: Lab, path: str, listing: Any) -> None:
+async def test_a_listing_of_which_nothing_can_be_read_is_an_error(lab: CloudLab, path: str, listing: Any) -> None:
     answer(lab, path, [{"fid": None, "name": None}])
     with pytest.raises(ProviderError, match="nothing that can be read"):
         await listing(lab)
 
 
-async def test_what_machines_cost_is_what_was_last_read_and_a_note_says_that_it_is_not_known_now(lab: Lab) -> None:
+async def test_what_machines_cost_is_what_was_last_read_and_a_note_says_that_it_is_not_known_now(lab: CloudLab) -> None:
     task = await lab.running()
     price = task.record.billed_usd_per_hour
     lab.flow.provider._session.catalog._offers_at = -10.0  # type: ignore[attr-defined]
@@ -139,7 +141,7 @@ async def test_what_machines_cost_is_what_was_last_read_and_a_note_says_that_it_
     assert "what machines cost now is not known" in unreadable_in(listed)[0]
 
 
-async def test_a_machine_that_can_no_longer_be_read_goes_on_to_be_shown_with_its_cost(lab: Lab) -> None:
+async def test_a_machine_that_can_no_longer_be_read_goes_on_to_be_shown_with_its_cost(lab: CloudLab) -> None:
     task = await lab.running()
     row = next(iter(lab.cloud.world.instances.values())).as_json()
     answer(lab, "/v2/instances", [{**row, "status": None}])
@@ -147,11 +149,11 @@ async def test_a_machine_that_can_no_longer_be_read_goes_on_to_be_shown_with_its
     assert (listed.instances, listed.billed_usd_per_hour) == (task.record.instances, task.record.billed_usd_per_hour)
 
 
-async def test_a_volume_whose_id_leads_to_another_path_is_never_deleted(lab: Lab) -> None:
+async def test_a_volume_whose_id_leads_to_another_path_is_never_deleted(lab: CloudLab) -> None:
     volume = await lab.flow.create_volume(10, "data", region="us-central1-a")
     (row,) = await volume_rows(lab)
     bad = {**row, "fid": "../spot/bids/bid_x", "name": "bad"}
-    lab.spoil("GET", "/v2/volumes", body=json.dumps([bad, row]), times=None)
+    lab.add_fault("GET", "/v2/volumes", body=json.dumps([bad, row]), times=None)
     with pytest.raises(NotFound):
         await lab.flow.delete_volume("bad")
     assert lab.count("DELETE") == 0
@@ -159,35 +161,35 @@ async def test_a_volume_whose_id_leads_to_another_path_is_never_deleted(lab: Lab
     assert lab.count("DELETE", f"/v2/volumes/{volume.volume_id}") == 1
 
 
-async def test_a_page_that_no_address_can_name_ends_the_listing_with_a_sentence(lab: Lab) -> None:
-    lab.spoil("GET", BIDS, body=json.dumps({"data": [], "next_cursor": "\ud800"}), times=None)
+async def test_a_page_that_no_address_can_name_ends_the_listing_with_a_sentence(lab: CloudLab) -> None:
+    lab.add_fault("GET", BIDS, body=json.dumps({"data": [], "next_cursor": "\ud800"}), times=None)
     with pytest.raises(ProviderError, match="names no page"):
         await lab.flow.list_tasks()
 
 
 @pytest.mark.parametrize("quantity", [10**30, -1, 0, float("nan"), "many"], ids=str)
-async def test_a_bid_for_a_number_of_machines_that_nobody_has_is_left_out(lab: Lab, quantity: object) -> None:
+async def test_a_bid_for_a_number_of_machines_that_nobody_has_is_left_out(lab: CloudLab, quantity: object) -> None:
     task = await lab.submit()
     good = lab.bids[0].as_json()
     answer(lab, BIDS, [{**good, "fid": "bid_many", "instance_quantity": quantity}, good])
     assert [one.task_id for one in await lab.flow.list_tasks()] == [task.task_id]
 
 
-async def test_a_cost_of_which_a_part_can_not_be_read_is_unknown(lab: Lab) -> None:
+async def test_a_cost_of_which_a_part_can_not_be_read_is_unknown(lab: CloudLab) -> None:
     task = await lab.running()
-    again = Lab(lab.cloud)
+    again = CloudLab(lab.cloud)
     events = [{"price_cents": 100, "start_time": "2026-01-01T00:00:00Z"}, {"price_cents": None}]
     body = {"instances": [{"instance_fid": "inst_1", "events": events}], "next_cursor": None}
-    lab.spoil("GET", "/v2/instances/pricing/history", body=json.dumps(body), times=None)
+    lab.add_fault("GET", "/v2/instances/pricing/history", body=json.dumps(body), times=None)
     assert (await again.flow.get_task(task.task_id)).record.cost_usd is None
     await again.flow.close()
 
 
-async def test_a_volume_whose_name_holds_a_line_of_its_own_brings_no_other_into_the_script(lab: Lab) -> None:
+async def test_a_volume_whose_name_holds_a_line_of_its_own_brings_no_other_into_the_script(lab: CloudLab) -> None:
     await lab.flow.create_volume(10, "data", region="us-central1-a")
     (row,) = await volume_rows(lab)
     bad = {**row, "name": "data /a\nBlock vol_2 x /etc/evil"}
-    lab.spoil("GET", "/v2/volumes", body=json.dumps([bad]), times=None)
+    lab.add_fault("GET", "/v2/volumes", body=json.dumps([bad]), times=None)
     await lab.submit(volumes=[{"volume_id": row["fid"], "mount_path": "/data"}])
     assert "/etc/evil" not in lab.bids[0].launch.startup_script
     with pytest.raises(ConfigError):

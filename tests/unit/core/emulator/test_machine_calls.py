@@ -1,4 +1,4 @@
-"""What the API side asks of its machines, and when."""
+"""The calls that the API makes to its fleet of machines, and their order."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from flow_core.errors import ProviderError
 
 
 class Machines:
-    """A far side that notes what it is asked. `during_boot` is done while a machine comes up."""
+    """A fleet that records its calls. `preempts_during_boot` is the bid to preempt while its machine boots."""
 
     ssh_port = 2222
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, object]] = []
+        self.calls: list[tuple[str, str, object]] = []
         self.specs: list[NodeSpec] = []
         self.emulator: Emulator | None = None
         self.preempts_during_boot = ""
@@ -33,7 +33,7 @@ class Machines:
         return ""
 
     async def boot(self, spec: NodeSpec) -> int:
-        self.asked.append(("boot", spec.name, None))
+        self.calls.append(("boot", spec.name, None))
         self.specs.append(spec)
         if self.refuses:
             raise ProviderError(self.refuses)
@@ -43,16 +43,16 @@ class Machines:
         return 3000 + len(self.specs)
 
     async def warn(self, instance_fid: str, signal: str | None) -> None:
-        self.asked.append(("warn", self._name(instance_fid), signal))
+        self.calls.append(("warn", self._name(instance_fid), signal))
 
     async def halt(self, instance_fid: str, *, keeps_disk: bool) -> None:
-        self.asked.append(("halt", self._name(instance_fid), keeps_disk))
+        self.calls.append(("halt", self._name(instance_fid), keeps_disk))
 
     async def delete_volume(self, volume_fid: str) -> None:
-        self.asked.append(("forget", volume_fid, None))
+        self.calls.append(("forget", volume_fid, None))
 
     async def close(self) -> None:
-        self.asked.append(("close", "", None))
+        self.calls.append(("close", "", None))
 
     def _name(self, fid: str) -> str:
         return next((spec.name for spec in self.specs if spec.instance_fid == fid), fid)
@@ -69,10 +69,10 @@ async def emulator(machines: Machines) -> AsyncIterator[Emulator]:
         assert list(root.iterdir()) == []
         return machines
 
-    async with Emulator(is_live=False, nodes=build) as one:
+    async with Emulator(is_live=False, port=None, nodes=build) as one:
         machines.emulator = one
         yield one
-    assert machines.asked[-1] == ("close", "", None)
+    assert machines.calls[-1] == ("close", "", None)
 
 
 async def test_a_machine_boots_with_all_that_its_order_says(account: Account, machines: Machines) -> None:
@@ -108,7 +108,7 @@ async def test_pausing_keeps_the_disk_and_cancelling_does_not(account: Account, 
     await account.patch(f"/v2/spot/bids/{bid}", {"paused": False})
     await account.emulator.control.advance(5)
     await account.delete(f"/v2/spot/bids/{bid}")
-    assert machines.asked == [
+    assert machines.calls == [
         ("boot", "train-1", None),
         ("halt", "train-1", True),
         ("boot", "train-1", None),
@@ -119,12 +119,12 @@ async def test_pausing_keeps_the_disk_and_cancelling_does_not(account: Account, 
 async def test_preemption_warns_and_then_halts(account: Account, machines: Machines) -> None:
     bid = await account.running()
     await account.emulator.control.preempt(bid)
-    kind, _, signal = machines.asked[-1]
+    kind, _, signal = machines.calls[-1]
     assert kind == "warn"
     assert "instance_status: STATUS_PREEMPTING\nbid_status: Preempting\nend_time: 2" in str(signal)
     assert [row["ssh_destination"] for row in await account.instances(bid)] == ["localhost:3001"]
     await account.emulator.control.advance(10)
-    assert machines.asked[2:] == [("halt", "train-1", True), ("boot", "train-1", None), ("warn", "train-1", None)]
+    assert machines.calls[2:] == [("halt", "train-1", True), ("boot", "train-1", None), ("warn", "train-1", None)]
 
 
 async def test_who_may_stay_after_all_has_the_warning_taken_away(account: Account, machines: Machines) -> None:
@@ -132,16 +132,16 @@ async def test_who_may_stay_after_all_has_the_warning_taken_away(account: Accoun
     [auction] = [one for one in account.emulator.world.auctions.values() if bid in one.allocated_limits]
     await account.emulator.control.set_price(auction.offering.instance_type, REGION, 9000)
     await account.emulator.control.set_price(auction.offering.instance_type, REGION, 1000)
-    assert machines.asked[-1] == ("warn", "train-1", None)
+    assert machines.calls[-1] == ("warn", "train-1", None)
     await account.emulator.control.advance(60)
-    assert machines.asked[-1] == ("warn", "train-1", None)
+    assert machines.calls[-1] == ("warn", "train-1", None)
 
 
 async def test_relocation_takes_the_disk_along_to_another_address(account: Account, machines: Machines) -> None:
     bid = await account.running()
     await account.emulator.control.relocate(bid)
     await account.emulator.control.advance(5)
-    assert [(kind, detail) for kind, _, detail in machines.asked[-3:]] == [
+    assert [(kind, detail) for kind, _, detail in machines.calls[-3:]] == [
         ("halt", True),
         ("boot", None),
         ("warn", None),
@@ -154,7 +154,7 @@ async def test_a_machine_that_comes_up_too_late_is_halted(account: Account, mach
     bid = await account.place()
     machines.preempts_during_boot = bid
     await account.emulator.control.advance(2.0)
-    assert [kind for kind, _, _ in machines.asked] == ["boot", "warn", "halt"]
+    assert [kind for kind, _, _ in machines.calls] == ["boot", "warn", "halt"]
     assert await account.status(bid) == "Preempting"
 
 
@@ -171,7 +171,7 @@ async def test_the_bytes_of_a_deleted_volume_are_forgotten(account: Account, mac
     body = {"project": account.project, "name": "v", "region": REGION, "disk_interface": "Block", "size_gb": 1}
     volume = (await account.post("/v2/volumes", body))["fid"]
     await account.delete(f"/v2/volumes/{volume}")
-    assert machines.asked == [("forget", volume, None)]
+    assert machines.calls == [("forget", volume, None)]
 
 
 async def test_nothing_is_left_on_disk(machines: Machines, http: httpx.AsyncClient) -> None:
@@ -182,6 +182,6 @@ async def test_nothing_is_left_on_disk(machines: Machines, http: httpx.AsyncClie
         (root / "bytes").write_text("x")
         return Machines()
 
-    async with Emulator(is_live=False, nodes=build):
+    async with Emulator(is_live=False, port=None, nodes=build):
         assert seen[0].is_dir()
     assert not seen[0].exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from testbed.mithril_account import Lab
-from testbed.waiting import DEADLINE_S
+from testbed.mithril_account import CloudLab
+from testbed.waiting import until
 
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, Unsupported
 from flow_core.models.reservation import ReservationQuote
@@ -20,7 +19,7 @@ from flow_core.providers.mithril.reservations import MithrilReservations
 
 
 @pytest.fixture
-def facet(lab: Lab) -> MithrilReservations:
+def facet(lab: CloudLab) -> MithrilReservations:
     found = lab.flow.provider.reservations
     assert isinstance(found, MithrilReservations)
     return found
@@ -30,23 +29,25 @@ def spec(**fields: Any) -> ReservationSpec:
     return ReservationSpec.parse({"instance_type": "8xh100", "duration_hours": 4} | fields)
 
 
-async def held(lab: Lab, facet: MithrilReservations, **fields: Any) -> str:
+async def held(lab: CloudLab, facet: MithrilReservations, **fields: Any) -> str:
     made = await facet.create(spec(**fields))
-    async with asyncio.timeout(DEADLINE_S):
-        while (await facet.get(made.reservation_id)).status != "active":
-            await asyncio.sleep(0.01)
+
+    async def is_active() -> bool:
+        return (await facet.get(made.reservation_id)).status == "active"
+
+    await until(is_active)
     return made.reservation_id
 
 
-async def test_what_it_costs_is_asked_first_and_stands_in_the_call(lab: Lab, facet: MithrilReservations) -> None:
+async def test_what_it_costs_is_asked_first_and_stands_in_the_call(lab: CloudLab, facet: MithrilReservations) -> None:
     quote = await facet.quote(spec(quantity=2))
     assert quote.total_usd == 8 * quote.unit_usd_per_hour
     each, all_of_it = quote.unit_usd_per_hour, quote.total_usd
-    said = facet.describe_create(spec(quantity=2), quote)
-    assert said.endswith(f"for 4 h, ${each}/h and instance, paid in full: ${all_of_it} in all")
+    described = facet.describe_create(spec(quantity=2), quote)
+    assert described.endswith(f"for 4 h, ${each}/h and instance, paid in full: ${all_of_it} in all")
 
 
-async def test_one_that_costs_more_by_now_than_was_shown_is_not_made(lab: Lab, facet: MithrilReservations) -> None:
+async def test_one_that_costs_more_by_now_than_was_shown_is_not_made(lab: CloudLab, facet: MithrilReservations) -> None:
     quote = await facet.quote(spec())
     shown = replace(quote, unit_usd_per_hour=quote.unit_usd_per_hour - Decimal("0.01"))
     with pytest.raises(Conflict, match="ask for the price again"):
@@ -55,13 +56,13 @@ async def test_one_that_costs_more_by_now_than_was_shown_is_not_made(lab: Lab, f
     assert (await facet.create(spec(), quote)).price_total_usd == quote.total_usd
 
 
-async def test_a_client_shows_the_price_before_it_reserves(lab: Lab) -> None:
+async def test_a_client_shows_the_price_before_it_reserves(lab: CloudLab) -> None:
     held = await lab.flow.reserve("8xh100", 4)
     assert held.price_total_usd is not None
     assert lab.count("GET", "/v2/reservation/quote") == 1
 
 
-async def test_it_can_be_extended_paused_and_resumed(lab: Lab, facet: MithrilReservations) -> None:
+async def test_it_can_be_extended_paused_and_resumed(lab: CloudLab, facet: MithrilReservations) -> None:
     reservation_id = await held(lab, facet)
     before = await facet.get(reservation_id)
     assert before.end_time_utc is not None
@@ -80,10 +81,10 @@ async def test_it_can_be_extended_paused_and_resumed(lab: Lab, facet: MithrilRes
         await facet.extend(reservation_id, 1)
 
 
-async def test_an_extension_whose_answer_is_lost_is_not_paid_twice(lab: Lab, facet: MithrilReservations) -> None:
+async def test_an_extension_whose_answer_is_lost_is_not_paid_twice(lab: CloudLab, facet: MithrilReservations) -> None:
     reservation_id = await held(lab, facet)
     before = (await facet.get(reservation_id)).end_time_utc
-    lab.spoil("POST", "/v2/reservation/*/extend", when="after", status=500)
+    lab.add_fault("POST", "/v2/reservation/*/extend", when="after", status=500)
     with pytest.raises(FlowError, match="look before you try again"):
         await facet.extend(reservation_id, 1)
     assert before is not None
@@ -91,7 +92,7 @@ async def test_an_extension_whose_answer_is_lost_is_not_paid_twice(lab: Lab, fac
     assert lab.count("POST", "/v2/reservation/*/extend") == 1
 
 
-async def test_when_it_could_be_had_is_asked_in_three_ways(lab: Lab, facet: MithrilReservations) -> None:
+async def test_when_it_could_be_had_is_asked_in_three_ways(lab: CloudLab, facet: MithrilReservations) -> None:
     now = datetime.now(UTC)
     soon, later = now + timedelta(hours=1), now + timedelta(hours=9)
     slots = await facet.availability({"instance_type": "8xh100", "latest_end_time": later})
@@ -117,18 +118,18 @@ REFUSED: list[tuple[Callable[[MithrilReservations], Awaitable[Any]], type[FlowEr
 ]
 
 
-@pytest.mark.parametrize(("ask", "error", "said"), REFUSED, ids=range(len(REFUSED)))
+@pytest.mark.parametrize(("ask", "error", "message"), REFUSED, ids=range(len(REFUSED)))
 async def test_what_can_not_be_is_refused_before_anything_is_made(
-    lab: Lab, facet: MithrilReservations, ask: Any, error: type[FlowError], said: str
+    lab: CloudLab, facet: MithrilReservations, ask: Any, error: type[FlowError], message: str
 ) -> None:
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         await ask(facet)
     assert lab.count("POST", "/v2/reservation*") == 0
 
 
-async def test_one_is_found_where_the_api_has_no_call_for_it(lab: Lab, facet: MithrilReservations) -> None:
+async def test_one_is_found_where_the_api_has_no_call_for_it(lab: CloudLab, facet: MithrilReservations) -> None:
     reservation_id = await held(lab, facet)
-    lab.spoil("GET", "/v2/reservation/res_*", status=404, times=None)
+    lab.add_fault("GET", "/v2/reservation/res_*", status=404, times=None)
     assert (await facet.get(reservation_id)).status == "active"
     await facet.release(reservation_id)
     assert [one.status for one in await facet.list({"status": "canceled"})] == ["canceled"]
