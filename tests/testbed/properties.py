@@ -12,21 +12,33 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from hypothesis import is_hypothesis_test, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 from hypothesis.database import DirectoryBasedExampleDatabase, ReadOnlyDatabase
 
 STORED = Path(__file__).parents[1] / "stored_examples"
 EXPLORE = "FLOW_TEST_EXPLORE"
 SEED = int(os.environ.get(EXPLORE, "0"))
+MORE = 10 if EXPLORE in os.environ else 1
+"""How many times as many examples `make fuzz` tries."""
 
 T = TypeVar("T")
 
 
 def load_property_settings() -> None:
     stored = DirectoryBasedExampleDatabase(STORED)
-    settings.register_profile("repeat", deadline=None, print_blob=True, database=ReadOnlyDatabase(stored))
-    settings.register_profile("explore", deadline=None, print_blob=True, database=stored)
+    settings.register_profile(
+        "repeat", max_examples=25, deadline=None, print_blob=True, database=ReadOnlyDatabase(stored)
+    )
+    settings.register_profile("explore", max_examples=25 * MORE, deadline=None, print_blob=True, database=stored)
     settings.load_profile("explore" if EXPLORE in os.environ else "repeat")
+
+
+def limit_examples(count: int) -> settings:
+    """A decorator for a property test: so many examples in `make test`, MORE times as many in `make fuzz`.
+
+    All examples share the fixtures of the test.
+    """
+    return settings(max_examples=count * MORE, suppress_health_check=list(HealthCheck))
 
 
 def seed_property_tests(items: Iterable[pytest.Item]) -> None:

@@ -166,7 +166,7 @@ def _make_keys(folder: Path, sshd: Sshd) -> None:
     rsa = ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", ""]
     subprocess.run([*rsa, "-f", folder / "id_rsa"], check=True)
     make_key(folder / "id_locked", passphrase="secret words")
-    pem = ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "secret words", "-f", folder / "id_pem"]
+    pem = ["ssh-keygen", "-q", "-t", "ecdsa", "-m", "PEM", "-N", "secret words", "-f", folder / "id_pem"]
     subprocess.run(pem, check=True)
     make_key(folder / "id_held")
     publics = [f"{folder}/{name}.pub" for name in ("id_rsa", "id_locked", "id_pem", "id_held")]
