@@ -166,6 +166,7 @@ class Sshd:
             "PrintMotd no",
             "AcceptEnv LANG LC_*",  # as most systems have it
             "MaxStartups 100",
+            *([] if self._sets("KexAlgorithms") else ["KexAlgorithms -sntrup*,mlkem*"]),  # they cost ssh 0.07 s a login
             "LogLevel VERBOSE",
             *(["Subsystem sftp internal-sftp"] if self._has_sftp and not self._sets("Subsystem") else []),
             f"SetEnv {' '.join(f'{name}={value}' for name, value in self._env.items())}",

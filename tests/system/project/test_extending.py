@@ -92,7 +92,7 @@ def test_the_copy_passes_the_tests_that_the_page_names(extended: Path) -> None:
         *("-m", "pytest", "-vv", "-p", "no:cacheprovider", "-k", "toy or not test_contract"),
         "tests/system/core/providers/test_contract.py",
         *(f"tests/unit/project/{name}" for name in project),
-        "tests/unit/core/test_surface.py",
+        "tests/unit/core/test_surface.py::test_the_public_names_are_these",
         *(f"tests/unit/tui/{name}" for name in ("test_keymap.py", "test_layout.py", "test_themes.py")),
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -389,10 +389,8 @@ def methods(owner: type, private: frozenset[str] | set[str] = frozenset()) -> li
 
 @pytest.fixture(scope="module")
 def known_types() -> dict[str, Any]:
-    """Every class and alias of the package by its name: modules import many of them for type checkers only.
-
-    Module scope, because libraries start programs when they are imported, which no unit test may do.
-    """
+    """Every class and alias of the package by its name: modules import many of them for type checkers only."""
+    # For the module, because some libraries start programs when they are imported, which no unit test may do.
     known: dict[str, Any] = {}
     for found in pkgutil.walk_packages(flow_core.__path__, "flow_core."):
         if ".local." not in found.name and not found.name.endswith("__main__"):
