@@ -83,15 +83,15 @@ def end(program: subprocess.Popen[str], timeout_s: float = 30) -> tuple[int, str
 
 
 LEAVING = {
-    "with a log open": "",
     "from within a loop": "for line in flow.logs(task.task_id, follow=True): sys.exit(0)",
-    "with a log open in another thread": (
+    "with a log open and a wait in other threads": (
         "def read(): list(flow.logs(task.task_id, follow=True))\n"
-        "threading.Thread(target=read, daemon=True).start()\ntime.sleep(0.2)"
+        "for work in (read, task.wait): threading.Thread(target=work, daemon=True).start()\ntime.sleep(0.2)"
     ),
-    "with another thread waiting": "threading.Thread(target=task.wait, daemon=True).start()\ntime.sleep(0.2)",
-    "with a log in a circle": "circle = [lines]\ncircle.append(circle)\ndel lines, circle",
-    "with a log in a module that goes last": "import builtins\nbuiltins.kept = lines",
+    "with a log in a circle and one in a module that goes last": (
+        "circle = [flow.logs(task.task_id, follow=True)]\nnext(circle[0])\ncircle.append(circle)\ndel circle\n"
+        "import builtins\nbuiltins.kept = lines"
+    ),
     "with calls at exit": "import atexit\natexit.register(lambda: (flow.get_task(task.task_id), flow.close()))",
     "closed by its context": "with flow: pass",
 }
@@ -99,7 +99,7 @@ LEAVING = {
 
 @pytest.mark.parametrize("how", LEAVING)
 def test_a_program_ends_at_once_and_without_a_word(how: str, running: str) -> None:
-    program = start(LEAVING[how] + "\nsay('last')\n", running)
+    program = start("say('last')\n" + LEAVING[how], running)
     assert program.stdout is not None
     program.stdout.readline()
     since = time.monotonic()

@@ -87,15 +87,15 @@ def end(program: subprocess.Popen[str]) -> tuple[int, str]:
     return program.returncode, complained
 
 
+OPEN_LOG = "lines = flow.logs(task.task_id, follow=True); say(next(lines))\n"
 LEAVING = {
     "after a log was read": "say(flow.logs(task.task_id))",
-    "with a log open": "lines = flow.logs(task.task_id, follow=True); say(next(lines))",
-    "with a log open in another thread": (
-        "started = threading.Event()\n"
+    "with two logs and metrics open": (
+        OPEN_LOG + "started = threading.Event()\n"
         "def read(): [started.set() for line in flow.logs(task.task_id, follow=True)]\n"
-        "threading.Thread(target=read, daemon=True).start(); started.wait(30)"
+        "threading.Thread(target=read, daemon=True).start(); started.wait(30)\n"
+        "samples = flow.task_metrics(task.task_id); next(samples)"
     ),
-    "with metrics open": "samples = flow.task_metrics(task.task_id); next(samples)",
 }
 
 
@@ -124,7 +124,7 @@ atexit.register(at_exit)
 @pytest.mark.needs("sshd")
 def test_ctrl_c_prints_one_traceback_also_where_the_answer_was_an_error(lab: Context) -> None:
     ctrl_c = "say('ready')\nfor line in flow.logs(task.task_id, follow=True): say(line)"
-    program = start(lab, RUNNING + LEAVING["with a log open"] + "\n" + ctrl_c)
+    program = start(lab, RUNNING + OPEN_LOG + ctrl_c)
     assert program.stdout is not None
     assert [program.stdout.readline() for _ in range(3)] == ["first\n", "ready\n", "first\n"]
     os.killpg(program.pid, signal.SIGINT)
