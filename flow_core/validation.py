@@ -16,6 +16,8 @@ WHOLE_MAX = 1_000_000
 
 def shown(value: object) -> str:
     """Returns a value as text that is safe to print and short enough to read."""
+    if isinstance(value, str | bytes):
+        value = value[: 2 * _SHOWN_CHARACTERS_MAX]  # it may be of megabytes
     try:
         text = repr(value)
     except ValueError:  # Python refuses to format numbers of thousands of digits

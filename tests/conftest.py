@@ -13,14 +13,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from testbed.local_tasks import end_tasks
 from testbed.properties import load_property_settings, seed_property_tests
 from testbed.pythons import pythons
-from testbed.ssh_servers import end_servers
 from testbed.sshd import find_sshd
 from testbed.waiting import DEADLINE_S, TEST_LIMIT_S
-
-from flow_core import Flow
-from flow_core.config import Context
 
 load_property_settings()
 
@@ -101,11 +98,12 @@ def _has(what: str) -> bool:
     return _PRESENT[what]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     seed_property_tests(items)
+    limit_s = config.getoption("timeout") or TEST_LIMIT_S
     for item in items:
         if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(TEST_LIMIT_S, method="signal"))
+            item.add_marker(pytest.mark.timeout(limit_s, method="signal"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -116,19 +114,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if not _has(what):
                 refuse = pytest.fail if STRICT else pytest.skip
                 refuse(f"this machine has no {what}")
-
-
-def end_tasks(state: Path) -> None:
-    """Ends what a test left running in a state directory."""
-    end_servers(state)
-    names = {folder.parent.name for folder in state.glob("local/*/contexts/*/tasks") if any(folder.iterdir())}
-    for name in names:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("FLOW_STATE_DIR", str(state))
-            with Flow(Context(name, "local")) as flow:
-                for task in flow.list_tasks(limit=100_000):
-                    if not task.is_terminal:
-                        flow.cancel(task.task_id)
 
 
 @pytest.fixture(autouse=True)

@@ -153,10 +153,19 @@ async def start_command(
     marker = f"flow-{secrets.token_hex(12)}"
     # The login shell may be any program and may print anything first. Output after the marker comes from flow's sh.
     script = f"printf '\\036{marker} %s\\036' $$; printf '\\036{marker} %s\\036' $$ >&2\n{command}"
+    mark = f"\x1e{marker} ".encode()
     leftover_group: int | None = None
+    opening: asyncio.Task[Session] | None = None
+    running: RunningCommand | None = None
+
+    async def open_session(connection: asyncssh.SSHClientConnection) -> Session:
+        nonlocal opening
+        opening = asyncio.create_task(_start(connection, script))
+        return await asyncio.shield(opening)
+
     try:
-        async with pool.session(partial(_start, script=script)) as session:
-            running = RunningCommand(settings, session, f"\x1e{marker} ".encode())
+        async with pool.session(open_session) as session:
+            running = RunningCommand(settings, session, mark)
             stdin_task = asyncio.create_task(_write_stdin(running, stdin)) if stdin is not None else None
             with pool.call_before_close(partial(_end_command, pool, running)):
                 try:
@@ -171,8 +180,22 @@ async def start_command(
                         stdin_task.cancel()
                         await asyncio.wait((stdin_task,))
     finally:
+        if running is None and opening is not None:
+            leftover_group = await _end_opened(settings, opening, mark)
         if leftover_group is not None:
             await _kill(pool, leftover_group)
+
+
+async def _end_opened(settings: HostSettings, opening: asyncio.Task[Session], marker: bytes) -> int | None:
+    """Ends the session of a start that was cancelled: the server may have started the command already.
+
+    Returns what `RunningCommand.end` returns.
+    """
+    with suppress(OSError, asyncssh.Error, TimeoutError):
+        async with asyncio.timeout(_END_S):
+            session = await opening
+        return await RunningCommand(settings, session, marker).end()
+    return None
 
 
 async def _write_stdin(running: RunningCommand, stdin: bytes) -> None:

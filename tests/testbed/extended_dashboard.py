@@ -1,4 +1,4 @@
-"""Uses what docs/extending.md adds, in the dashboard of the copy: `python -m testbed.extended_dashboard a-pane`.
+"""Uses what docs/extending.md adds, in the dashboard of the copy: `python -m testbed.extended_dashboard a-pane ...`.
 
 The working directory is the copy. The dashboard shows one context, of the toy provider.
 """
@@ -6,8 +6,9 @@ The working directory is the copy. The dashboard shows one context, of the toy p
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -160,11 +161,14 @@ USES: dict[str, Callable[[], Awaitable[None]]] = {
 }
 
 
-async def _main(section: str) -> None:
+async def _main(sections: Sequence[str]) -> None:
     for package in (flow_core, flow_tui):
         assert Path(str(package.__file__)).is_relative_to(Path.cwd()), package.__file__
-    await USES[section]()
+    state = os.environ["FLOW_STATE_DIR"]
+    for section in sections:
+        os.environ["FLOW_STATE_DIR"] = f"{state}/{section}"  # a state directory has the tasks of one section
+        await USES[section]()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1]))
+    asyncio.run(_main(sys.argv[1:]))

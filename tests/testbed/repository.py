@@ -6,6 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
+from flow_core.upload.file_walk import FileWalk
+from flow_core.upload.work_tree import find_work_tree
+
 _QUIET = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 _AUTHOR = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.com", "-c", "commit.gpgsign=false")
 
@@ -41,6 +44,16 @@ def write(top: Path, files: dict[str, str | bytes]) -> None:
         file = top / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def selection(source: Path, kept: tuple[str, ...] = ()) -> FileWalk:
+    """The walk of an upload; `kept` are the paths that are sent although a rule matches them."""
+    return FileWalk(source.resolve(), find_work_tree(source.resolve()), kept)
+
+
+def selected(source: Path, kept: tuple[str, ...] = ()) -> list[str]:
+    """The paths that an upload would send, in its order."""
+    return [entry.path for entries in selection(source, kept).folders() for entry in entries]
 
 
 def tree(top: Path) -> dict[str, str]:

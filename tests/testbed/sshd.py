@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -52,12 +53,27 @@ class Sshd:
         self._env = {"HOME": str(self.home), **(env or {})}
         self.key = make_key(folder / "id_user")
         self.host_key = make_key(folder / "host_key")
-        self.known_hosts = folder / "known_hosts"
         self.authorized_keys = folder / "authorized_keys"
-        self.authorized_keys.write_text(self.key.with_suffix(".pub").read_text())
         self.port = _free_port()
         self.log = folder / "sshd.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_paused = False
+        self._trust()
+
+    def renew(self) -> None:
+        """Makes it fit for the next test: it runs, its home and its log are empty, and it takes `key` alone."""
+        if self._is_paused:
+            self.stop()
+        if self._process is None:
+            self.start()
+        for path in self.home.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        self.log.write_text("")
+        self._trust()
+
+    def _trust(self) -> None:
+        self.known_hosts = self.folder / "known_hosts"
+        self.authorized_keys.write_text(self.key.with_suffix(".pub").read_text())
         self.know()
 
     def know(self) -> None:
@@ -95,18 +111,19 @@ class Sshd:
         config = self.folder / "sshd_config"
         config.write_text("\n".join((*self.options, *self._defaults())) + "\n")
         with self.log.open("ab") as log:
+            logged = log.tell()
             argv = [*self._namespace(), sshd, "-D", "-e", "-f", config]
             self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log)
-        wait_until(self._answers, explain=self.log.read_text)
+        wait_until(lambda: self._listens(logged), explain=self.log.read_text)
 
     def stop(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Ends the server and every session of it."""
         if self._process is None:
             return
-        self._signal(signal.SIGCONT)
-        self._signal(number)
+        self._signal(signal.SIGCONT, number)
         self._process.wait(DEADLINE_S)
         self._process = None
+        self._is_paused = False
 
     def drop_sessions(self) -> None:
         """Kills who serves the present connections; the server goes on."""
@@ -116,20 +133,21 @@ class Sshd:
     def pause(self) -> None:
         """Nothing answers any more, and nothing is closed either."""
         self._signal(signal.SIGSTOP)
+        self._is_paused = True
 
-    def _signal(self, number: signal.Signals) -> None:
-        for pid in self._family():
-            _kill(pid, number)
+    def _signal(self, *numbers: signal.Signals) -> None:
+        family = self._family()
+        for number in numbers:
+            for pid in family:
+                _kill(pid, number)
 
     def _family(self) -> list[int]:
         """The server and all below it, the server first."""
         if self._process is None:
             return []
-        rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-        parents = {int(pid): int(parent) for pid, parent in (row.split() for row in rows.splitlines())}
         family = [self._process.pid]
         for member in family:
-            family += [pid for pid, parent in parents.items() if parent == member]
+            family += _children(member)
         return family
 
     def _defaults(self) -> tuple[str, ...]:
@@ -148,6 +166,7 @@ class Sshd:
             "PrintMotd no",
             "AcceptEnv LANG LC_*",  # as most systems have it
             "MaxStartups 100",
+            *([] if self._sets("KexAlgorithms") else ["KexAlgorithms -sntrup*,mlkem*"]),  # they cost ssh 0.07 s a login
             "LogLevel VERBOSE",
             *(["Subsystem sftp internal-sftp"] if self._has_sftp and not self._sets("Subsystem") else []),
             f"SetEnv {' '.join(f'{name}={value}' for name, value in self._env.items())}",
@@ -169,12 +188,24 @@ class Sshd:
     def _sets(self, option: str) -> bool:
         return any(line.startswith(f"{option} ") for line in self.options)
 
-    def _answers(self) -> bool:
+    def _listens(self, logged: int) -> bool:
+        """Whether it says so in its log beyond that byte; a connection to find out would cost it a process."""
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text()
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
+        return b"Server listening on" in self.log.read_bytes()[logged:]
+
+
+def _children(pid: int) -> list[int]:
+    if sys.platform == "linux":
+        return [int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in _read(file).split()]
+    rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    return [int(child) for child, parent in (row.split() for row in rows.splitlines()) if int(parent) == pid]
+
+
+def _read(file: Path) -> str:
+    with suppress(OSError):  # of a process that has ended
+        return file.read_text()
+    return ""
 
 
 def _kill(pid: int, number: signal.Signals) -> None:

@@ -16,7 +16,7 @@ DEADLINE_S = 120
 """Generous, so that a busy machine fails no test; a condition that holds costs none of it."""
 
 TEST_LIMIT_S = 5 * DEADLINE_S
-"""A test that takes longer hangs: it fails with the stack of every thread."""
+"""A test that takes longer hangs: it fails with the stack of every thread. `--timeout=60` sets another limit."""
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.05
 

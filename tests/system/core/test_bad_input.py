@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,12 @@ class Subject:
 
     def traces(self) -> set[str]:
         """Every folder that stands for a task, a volume, a reservation or a place in the queue."""
-        passing = ("attempt-", "/ssh")
-        every = self.home.glob("state/local/**/*")
-        found = (path for path in every if not any(part in str(path) for part in passing))
-        return {str(path) for path in found if path.is_dir() or path.parent.name in ("queue", "reservations")}
+        found: set[str] = set()
+        for folder, names, files in os.walk(self.home / "state" / "local"):
+            names[:] = [name for name in names if not name.startswith(("attempt-", "ssh"))]  # these come and go
+            kept = files if os.path.basename(folder) in ("queue", "reservations") else []
+            found.update(f"{folder}/{name}" for name in (*names, *kept))
+        return found
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
+import runpy
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import pytest
 from testbed.places import ROOT
 from testbed.s3_server import S3Server
 from testbed.sshd import Sshd
-from testbed.waiting import DEADLINE_S
 
 from flow_core import Flow
 
@@ -52,20 +50,17 @@ def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flow]:
         yield opened
 
 
-def run(script: Path, folder: Path) -> str:
-    """What a script says, run in a folder of its own on a machine with four pretend GPUs."""
-    environment = {**os.environ, "FLOW_LOCAL_GPUS": "a100:4", "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
-        [sys.executable, str(script)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[Path], str]:
+    """Returns what a script says, run in a folder of its own on a machine with four pretend GPUs."""
+    monkeypatch.setenv("FLOW_LOCAL_GPUS", "a100:4")
+    monkeypatch.chdir(tmp_path)
+
+    def run_script(script: Path) -> str:
+        runpy.run_path(str(script), run_name="__main__")
+        return capfd.readouterr().out
+
+    return run_script
 
 
 def test_each_example_has_a_line_that_it_must_say() -> None:
@@ -73,18 +68,18 @@ def test_each_example_has_a_line_that_it_must_say() -> None:
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
-def test_an_example_runs_and_says_what_it_promises(script: Path, tmp_path: Path) -> None:
-    assert SAID[script.stem] in run(script, tmp_path)
+def test_an_example_runs_and_says_what_it_promises(script: Path, run: Callable[[Path], str]) -> None:
+    assert SAID[script.stem] in run(script)
 
 
-def test_the_python_on_the_page_of_the_sdk_runs_as_it_stands(tmp_path: Path) -> None:
+def test_the_python_on_the_page_of_the_sdk_runs_as_it_stands(tmp_path: Path, run: Callable[[Path], str]) -> None:
     blocks = BLOCK.findall((ROOT / "docs" / "sdk.md").read_text(encoding="utf-8"))
     assert len(blocks) > 8
     (tmp_path / "page.py").write_text("\n".join(blocks), encoding="utf-8")
     for name in ("train.py", "serve.py"):
         (tmp_path / name).write_text("print('step 1')\n", encoding="utf-8")
     (tmp_path / "task.yaml").write_text((ROOT / "docs" / "examples" / "task.yaml").read_text(), encoding="utf-8")
-    run(tmp_path / "page.py", tmp_path)
+    run(tmp_path / "page.py")
 
 
 def test_the_python_on_the_page_of_local_tasks_runs_as_it_stands(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,3 +122,15 @@ def test_the_python_on_the_page_of_hosts_runs_as_it_stands(
         sshd.stop()
     assert (tmp_path / "model.pt").read_text() == "weights"
     assert "TensorBoard: http://127.0.0.1:" in capsys.readouterr().out
+
+
+def test_the_python_in_the_readme_runs_on_a_machine_without_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    monkeypatch.setenv("FLOW_LOCAL_GPUS", "")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(text, "README.md", "exec"), {})
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("hello from ")
+    assert last.endswith(" completed")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from testbed.properties import limit_examples
+from testbed.sentences import is_a_sentence
 from testbed.tables import each
 
 from flow_core.errors import ConfigError
@@ -101,10 +103,22 @@ def test_what_is_written_reads_back_as_the_same(meant: GpuRequest) -> None:
     assert parse_gpu(str(meant)) == meant
 
 
-@given(st.text(max_size=40))
-def test_any_text_is_read_or_refused_in_a_sentence(text: str) -> None:
+@given(
+    st.text(max_size=80)
+    | st.from_regex(r"[0-9 ]{0,3}x? ?[a-zA-Z-]{0,6}[0-9]{0,5}[:x.]?[0-9]{0,6}(gb|x)?", fullmatch=True)
+)
+@example("٣xa100")
+@example("h100x٨")
+@example("gpu:٤٠gb")
+@example("a100:" + "9" * 4000)
+@limit_examples(50)
+def test_any_text_is_read_back_or_refused_in_a_sentence(text: str) -> None:
     try:
-        said = str(parse_gpu(text))
+        meant = parse_gpu(text)
     except ConfigError as error:
-        said = str(error)
-    assert said.isprintable()
+        refused = error
+    else:
+        assert parse_gpu(str(meant)) == meant
+        return
+    assert is_a_sentence(refused)
+    assert str(refused).isprintable()

@@ -8,7 +8,6 @@ import pkgutil
 import re
 import typing
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -366,12 +365,12 @@ def test_a_blocking_method_says_what_its_async_twin_says() -> None:
 
 
 @each("name", sorted(PUBLIC - {"__version__"}))
-def test_every_annotation_is_there_and_can_be_read(name: str) -> None:
+def test_every_annotation_is_there_and_can_be_read(known_types: dict[str, Any], name: str) -> None:
     value = getattr(flow_core, name)
     nouns = {type(getattr(value("local"), noun)) for noun in NOUNS} if value in (Flow, AsyncFlow) else set()
     found = [(name, value)] if inspect.isfunction(value) else methods(value, private={"__init__"})
     for where, function in [*found, *(method for noun in nouns for method in methods(noun))]:
-        hints = typing.get_type_hints(function, localns=known_types())
+        hints = typing.get_type_hints(function, localns=known_types)
         parameters = [one for one in inspect.signature(function).parameters.values() if one.name not in ("self", "cls")]
         assert {one.name for one in parameters} <= set(hints), f"{name}: {where} has a parameter without a type"
         assert "return" in hints, f"{name}: {where} does not say what it returns"
@@ -388,9 +387,10 @@ def methods(owner: type, private: frozenset[str] | set[str] = frozenset()) -> li
     ]
 
 
-@cache
+@pytest.fixture(scope="module")
 def known_types() -> dict[str, Any]:
     """Every class and alias of the package by its name: modules import many of them for type checkers only."""
+    # For the module, because some libraries start programs when they are imported, which no unit test may do.
     known: dict[str, Any] = {}
     for found in pkgutil.walk_packages(flow_core.__path__, "flow_core."):
         if ".local." not in found.name and not found.name.endswith("__main__"):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 
 from testbed.places import ROOT
+from testbed.source_files import FILES, read_source
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DECLARED = {
@@ -21,16 +20,6 @@ DECLARED = {
     )
 } | {re.split(r"[^A-Za-z0-9_.-]", text)[0] for text in PROJECT["optional-dependencies"]["s3"]}
 LICENCES = dict(re.findall(r"^([a-z0-9-]+) {2,}(.+)$", (ROOT / "NOTICE").read_text(encoding="utf-8"), re.MULTILINE))
-
-
-def imported() -> Iterator[str]:
-    for package in ("flow_core", "flow_tui"):
-        for file in (ROOT / package).rglob("*.py"):
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Import):
-                    yield from (alias.name.partition(".")[0] for alias in node.names)
-                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    yield node.module.partition(".")[0]
 
 
 def installed(names: set[str]) -> dict[str, str]:
@@ -52,7 +41,11 @@ def installed(names: set[str]) -> dict[str, str]:
 
 def test_everything_that_is_imported_is_declared() -> None:
     known = packages_distributions()
-    others = {*imported()} - sys.stdlib_module_names - {"flow_core", "flow_tui"}
+    others = (
+        {name.partition(".")[0] for file in FILES for _, name in read_source(file).imports}
+        - sys.stdlib_module_names
+        - {"flow_core", "flow_tui"}
+    )
     owners = {name: {one.lower().replace("_", "-") for one in known.get(name, ())} for name in others}
     assert {name for name, packages in owners.items() if packages and not packages & DECLARED} == set()
 

@@ -51,15 +51,3 @@ def test_the_theme_in_the_docs_is_one_that_loads(tmp_path: Path) -> None:
     assert yaml.safe_load(text)
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
     assert load_themes(tmp_path)[1] == ()
-
-
-def test_the_python_in_the_readme_runs_on_a_machine_without_a_gpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-    monkeypatch.setenv("FLOW_LOCAL_GPUS", "")
-    monkeypatch.chdir(tmp_path)
-    exec(compile(text, "README.md", "exec"), {})
-    first, last = capsys.readouterr().out.splitlines()
-    assert first.startswith("hello from ")
-    assert last.endswith(" completed")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import ast
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
 from testbed.deferred_imports import ENTRIES, REASONS
 from testbed.places import ROOT
+from testbed.source_files import FILES, module_name, read_source
 
 import flow_core
+from flow_core.providers import PROVIDERS
 
-FILES = sorted(file for package in ("flow_core", "flow_tui") for file in (ROOT / package).rglob("*.py"))
 MOST_LINES = 400
 
 # Standard library only, and open to every room.
@@ -108,26 +106,6 @@ WITHOUT_TEXTUAL = (
 )
 
 
-def module_name(file: Path) -> str:
-    parts = file.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def imports(file: Path) -> Iterator[tuple[int, str]]:
-    """(line, dotted name) of everything a file imports, for types too; `from a import b` counts as a.b."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    package = module_name(file) if file.name == "__init__.py" else module_name(file).rpartition(".")[0]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*above, *filter(None, [base])])
-            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
-
-
 def room_of(module: str, rooms: dict[str, str]) -> str | None:
     fitting = [room for room in rooms if module == room or module.startswith(room + ".")]
     return max(fitting, key=len, default=None)
@@ -137,8 +115,8 @@ def within(name: str, allowed: str, package: str) -> bool:
     return any(f"{name}.".startswith(f"{package}.{room}.") for room in allowed.split())
 
 
-def complaints(file: Path) -> Iterator[str]:
-    module = module_name(file)
+def complaints(file: Path, root: Path = ROOT) -> Iterator[str]:
+    module, imported = module_name(file, root), read_source(file, root).imports
     package = module.partition(".")[0]
     rooms = CORE if package == "flow_core" else TUI
     room = room_of(module, rooms)
@@ -152,7 +130,7 @@ def complaints(file: Path) -> Iterator[str]:
         if package == "flow_core" and room not in ("flow_core.agent", "flow_core.identifiers", "flow_core.prompter")
         else ""
     )
-    for line, name in imports(file):
+    for line, name in imported:
         top = name.partition(".")[0]
         if top == package:
             own = name == room or name.startswith(room + ".")
@@ -167,7 +145,7 @@ def complaints(file: Path) -> Iterator[str]:
             yield where % (line, name)
     if module.startswith("flow_core.providers."):
         own_provider = module.split(".")[2]
-        for line, name in imports(file):
+        for line, name in imported:
             parts = name.split(".")
             if parts[:2] == ["flow_core", "providers"] and len(parts) > 2 and parts[2] not in (*CONTRACT, own_provider):
                 yield where % (line, name)
@@ -185,12 +163,12 @@ def test_modules_import_only_what_the_map_allows() -> None:
 
 
 def test_no_file_has_over_400_lines() -> None:
-    lengths = {str(file): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
+    lengths = {str(file): read_source(file).line_count for file in FILES}
     assert {file: length for file, length in lengths.items() if length > MOST_LINES} == {}
 
 
 def test_imports_inside_functions_have_a_reason() -> None:
-    found = {file.relative_to(ROOT) for file in FILES if any(_imports_inside_functions(file))}
+    found = {file.relative_to(ROOT) for file in FILES if read_source(file).has_deferred_imports}
     entries = {file for file in found if any(file.match(entry) for entry in ENTRIES)}
     assert {str(file) for file in found - entries} == REASONS.keys()
 
@@ -199,26 +177,23 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     """Imports for types and those inside functions count too."""
     modules = {module_name(file): file for file in FILES}
     graph = {
-        module: {found for _, name in imports(file) if (found := _module_of(name, modules)) not in (None, module)}
+        module: {
+            found for _, name in read_source(file).imports if (found := _module_of(name, modules)) not in (None, module)
+        }
         for module, file in modules.items()
     }
     TopologicalSorter(graph).prepare()  # raises CycleError with the modules of a circle
 
 
 def test_no_class_name_is_used_twice() -> None:
-    classes = Counter(
-        node.name
-        for file in FILES
-        for node in ast.parse(file.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.ClassDef)
-    )
+    classes = Counter(name for file in FILES for name in read_source(file).classes)
     assert [name for name, times in classes.items() if times > 1] == []
 
 
-def _imports_inside_functions(file: Path) -> Iterator[ast.AST]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from (inner for inner in ast.walk(node) if isinstance(inner, ast.Import | ast.ImportFrom))
+def test_clients_know_no_single_provider() -> None:
+    own = tuple(f"flow_core.providers.{name}" for name in PROVIDERS)
+    clients = [file for file in FILES if module_name(file).startswith(("flow_core.client.", "flow_core.sync."))]
+    assert [(file, name) for file in clients for _, name in read_source(file).imports if name.startswith(own)] == []
 
 
 def _module_of(name: str, modules: dict[str, Path]) -> str | None:
@@ -229,8 +204,7 @@ def _module_of(name: str, modules: dict[str, Path]) -> str | None:
     return parent if parent in modules else None
 
 
-def test_the_map_knows_a_wrong_import_when_it_sees_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+def test_the_map_knows_a_wrong_import_when_it_sees_one(tmp_path: Path) -> None:
     wrong = {
         "flow_core/models/one.py": "from flow_core.client import AsyncFlow",
         "flow_core/logs/two.py": "import rich.text",
@@ -247,4 +221,4 @@ def test_the_map_knows_a_wrong_import_when_it_sees_one(tmp_path: Path, monkeypat
         file = tmp_path / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-        assert list(complaints(file)), path
+        assert list(complaints(file, tmp_path)), path

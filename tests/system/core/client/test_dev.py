@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.places import ROOT
 from testbed.pty_screen import Screen
+from testbed.tables import each
+from testbed.waiting import until
 
-import flow_core
 from flow_core import AsyncDevEnvironment, AsyncFlow, ConfigError, Conflict, DevEnvironment, Flow, TaskStatus
 from flow_core.agent.supervisor.process_table import find_process
 from flow_core.client.dev import dev_name
-
-ROOT = Path(flow_core.__file__).parent.parent
 
 
 @pytest.fixture
@@ -85,7 +84,7 @@ async def test_commands_run_inside_and_answer_with_their_exit_code(
     assert await dev.exec("kill -9 $$") == 137
 
 
-@pytest.mark.parametrize("command", [None, 5, b"x", [5], "", " ", "\0", [], ["\ud800"]], ids=ascii)
+@each("command", [None, 5, b"x", [5], "", " ", "\0", [], ["\ud800"]])
 async def test_what_is_no_command_is_refused_before_anything_starts(
     flow: AsyncFlow, dev: AsyncDevEnvironment, command: Any
 ) -> None:
@@ -161,13 +160,14 @@ async def test_one_that_waits_for_gpus_is_waited_for(flow: AsyncFlow, dev: Async
     holder = await flow.submit("sleep 600", gpu="a100:2")
     await holder.wait_until_started(20)
     starting = asyncio.create_task(dev.start("a100"))
-    deadline = time.monotonic() + 30
-    while not [task for task in await flow.list_tasks(TaskStatus.PENDING) if task.name == dev_name()]:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+    await until(lambda: dev_is_pending(flow))
     assert not starting.done()
     await holder.cancel(force=True)
     assert (await starting).is_running
+
+
+async def dev_is_pending(flow: AsyncFlow) -> bool:
+    return dev_name() in [task.name for task in await flow.list_tasks(TaskStatus.PENDING)]
 
 
 def test_the_blocking_one_does_the_same(
@@ -199,10 +199,7 @@ def test_it_can_be_entered_on_a_terminal(flow: AsyncFlow) -> None:
     with Screen(
         [sys.executable, "-W", "ignore", "-c", script], {"PYTHONPATH": str(ROOT)}, columns=80, rows=24
     ) as screen:
-        deadline = time.monotonic() + 30
-        while screen.is_cooked():
-            assert time.monotonic() < deadline
-            screen.pump(0.05)
+        screen.wait_for(lambda _: not screen.is_cooked())
         screen.send("words", "enter")
         screen.wait_for("got words")
         screen.wait_for("code 5")

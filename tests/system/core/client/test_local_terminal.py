@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testbed.local_tasks import running_task
+from testbed.places import ROOT
 from testbed.pty_screen import Screen
-from testbed.waiting import DEADLINE_S
+from testbed.waiting import DEADLINE_S, wait_until
 
-import flow_core
 from flow_core import Flow, FlowError, NotFound, Task
 from flow_core.agent.supervisor.process_table import find_process
+from flow_core.config import state_dir
 
-ROOT = Path(flow_core.__file__).parent.parent
 SHELL = """\
 import sys
 from flow_core import Flow
@@ -29,13 +30,21 @@ with Flow("local") as flow:
 """
 
 
+@pytest.fixture(scope="module")
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    state = tmp_path_factory.mktemp("shared")
+    with running_task(state, "sleep 600", SHELL="/bin/sh") as task_id:
+        yield state, task_id
+
+
 @pytest.fixture
-def task(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Task]:
-    monkeypatch.chdir(tmp_path)
+def task(_shared: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Task]:
+    """A running task, which the tests of this file share."""
+    state, task_id = _shared
+    monkeypatch.setenv("FLOW_STATE_DIR", str(state))
     monkeypatch.setenv("SHELL", "/bin/sh")
-    monkeypatch.setenv("FLOW_LOCAL_GRACE_S", "1")
     with Flow("local") as flow:
-        yield flow.submit("sleep 600").wait_until_started(20)
+        yield flow.get_task(task_id)
 
 
 def on_terminal(task: Task, command: str = "", record: str = "") -> Screen:
@@ -102,7 +111,10 @@ def test_the_terminal_is_itself_again_when_the_program_is_ended(task: Task, numb
     assert task.refresh().is_running
 
 
-def test_the_terminal_is_itself_again_when_the_task_ends(task: Task) -> None:
+def test_the_terminal_is_itself_again_when_the_task_ends(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOW_LOCAL_GRACE_S", "1")
+    with Flow("local") as flow:
+        task = flow.submit("sleep 600").wait_until_started(20)
     with on_terminal(task) as screen:
         until_raw(screen)
         task.cancel(force=True)
@@ -131,20 +143,16 @@ def test_a_command_has_the_terminal_too(task: Task) -> None:
 
 
 def test_much_output_arrives_whole_and_in_order(task: Task) -> None:
-    with on_terminal(task, "seq 50000") as screen:
+    with on_terminal(task, "seq 20000") as screen:
         screen.wait_for("after the shell", DEADLINE_S)
         assert screen.wait_exit() == 0
         numbers = [int(line) for line in screen.raw.split(b"\n") if line.strip().isdigit()]
-        assert numbers == list(range(1, 50001))
+        assert numbers == list(range(1, 20001))
 
 
-def test_without_a_terminal_a_commands_streams_stay_apart(task: Task) -> None:
-    done = on_pipes(task, "echo out; echo err >&2; exit 3")
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"out\nafter the shell\n", b"err\n")
-
-
-def test_what_is_no_utf8_becomes_replacement_characters_also_at_the_end(task: Task) -> None:
-    done = on_pipes(task, r"printf 'a\303\244b\377c\303'")
+def test_without_a_terminal_streams_stay_apart_and_what_is_no_utf8_is_replaced_also_at_the_end(task: Task) -> None:
+    done = on_pipes(task, r"echo err >&2; printf 'a\303\244b\377c\303'; exit 3")
+    assert (done.returncode, done.stderr) == (0, b"err\n")
     assert done.stdout.decode() == "aäb\ufffdc\ufffdafter the shell\n"
 
 
@@ -153,10 +161,9 @@ def test_megabytes_go_through_a_pipe(task: Task) -> None:
     assert done.stdout == b"x" * 3_000_000 + b"after the shell\n"
 
 
-def test_a_reader_that_leaves_ends_the_command(task: Task) -> None:
-    script = (
-        f"{sys.executable} -W ignore -c '{SHELL}' {task.task_id} 'echo $$ > pid; exec yes' '' 2>/dev/null | head -1"
-    )
+def test_a_reader_that_leaves_ends_the_command(task: Task, tmp_path: Path) -> None:
+    command = f"echo $$ > {tmp_path}/pid; exec yes"
+    script = f"{sys.executable} -W ignore -c '{SHELL}' {task.task_id} '{command}' '' 2>/dev/null | head -1"
     done = subprocess.run(
         ["/bin/sh", "-c", script],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -165,11 +172,8 @@ def test_a_reader_that_leaves_ends_the_command(task: Task) -> None:
         check=False,
     )
     assert done.stdout == b"y\n"
-    pid = int(Path("pid").read_text())
-    deadline = time.monotonic() + 30
-    while (left := find_process(pid)) is not None and not left.is_zombie:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    pid = int((tmp_path / "pid").read_text())
+    wait_until(lambda: (left := find_process(pid)) is None or left.is_zombie)
 
 
 def test_a_shell_needs_a_terminal(task: Task, capfd: pytest.CaptureFixture[str]) -> None:
@@ -183,14 +187,15 @@ def test_a_shell_needs_a_terminal(task: Task, capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr().out == "here\nthere\n"
 
 
-def recorded(home: Path) -> tuple[dict[str, object], list[tuple[float, str, str]]]:
-    (path,) = (home / "state" / "recordings").glob("*.cast")
+def take_recording() -> tuple[dict[str, object], list[tuple[float, str, str]]]:
+    (path,) = (state_dir() / "recordings").glob("*.cast")
     assert path.stat().st_mode & 0o777 == 0o600
     header, *events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    path.unlink()  # the next test records in the same folder
     return header, [(when, kind, text) for when, kind, text in events]
 
 
-def test_a_recorded_shell_can_be_played(task: Task, home: Path) -> None:
+def test_a_recorded_shell_can_be_played(task: Task) -> None:
     with on_terminal(task, record="record") as screen:
         until_raw(screen)
         screen.send("echo $((6*7)) ä", "enter")
@@ -200,7 +205,7 @@ def test_a_recorded_shell_can_be_played(task: Task, home: Path) -> None:
         screen.send("exit", "enter")
         screen.wait_for("recorded in ")
         assert screen.wait_exit() == 0
-    header, events = recorded(home)
+    header, events = take_recording()
     assert (header["version"], header["width"], header["height"]) == (2, 80, 24)
     times = [when for when, _, _ in events]
     assert times == sorted(times)
@@ -209,10 +214,10 @@ def test_a_recorded_shell_can_be_played(task: Task, home: Path) -> None:
     assert {kind for _, kind, _ in events} == {"o", "r"}  # what was typed is not in it
 
 
-def test_a_recorded_command_without_a_terminal_says_where_it_is_kept(task: Task, home: Path) -> None:
+def test_a_recorded_command_without_a_terminal_says_where_it_is_kept(task: Task) -> None:
     done = on_pipes(task, "echo words", "record")
     assert done.stdout.replace(b"\r\n", b"\n") == b"words\nafter the shell\n"
-    header, events = recorded(home)
-    assert f"recorded in {home}/state/recordings/{task.task_id}-".encode() in done.stderr
+    header, events = take_recording()
+    assert f"recorded in {state_dir()}/recordings/{task.task_id}-".encode() in done.stderr
     assert (header["width"], header["height"]) == (80, 24)
     assert "".join(text for _, _, text in events) == "words\r\n"

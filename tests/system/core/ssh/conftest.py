@@ -26,9 +26,18 @@ def make_sshd(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
         sshd.stop()
 
 
+@pytest.fixture(scope="session")
+def _shared_sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    sshd = Sshd(tmp_path_factory.mktemp("sshd"))
+    yield sshd
+    sshd.stop()
+
+
 @pytest.fixture
-def sshd(make_sshd: Callable[..., Sshd]) -> Sshd:
-    return make_sshd()
+def sshd(_shared_sshd: Sshd) -> Sshd:
+    """The server that the tests share. A test may stop it and change its files, but not its options or its own key."""
+    _shared_sshd.renew()
+    return _shared_sshd
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from testbed.command_lines import is_running
 from testbed.sshd import Sshd
-from testbed.waiting import DEADLINE_S, wait_until
+from testbed.waiting import DEADLINE_S, until
 
 from flow_core.errors import Unreachable
 from flow_core.ssh.follow import FilePiece, _OutputSplitter, _ScriptRecord
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.needs("sshd")
 WRITER = """
 import sys, time
 with open(sys.argv[1], "ab", 0) as log:
-    for number in range(3000):
+    for number in range(2000):
         log.write(b"line %d\\n" % number)
         time.sleep(0.001)
 """
@@ -159,7 +160,7 @@ async def test_nothing_is_missing_and_nothing_twice_over_lost_connections_and_a_
     sshd.start()
     process.wait(DEADLINE_S)
     await reading.has(log.stat().st_size)
-    assert await reading.end() == b"".join(b"line %d\n" % number for number in range(3000))
+    assert await reading.end() == b"".join(b"line %d\n" % number for number in range(2000))
     assert not any(piece.note for piece in reading.pieces)
 
 
@@ -173,19 +174,18 @@ async def test_patience_has_an_end(sshd: Sshd, host: SshHost, log: Path) -> None
 
 
 async def test_nobody_is_left_on_the_far_side(sshd: Sshd, host: SshHost, log: Path) -> None:
-    def followers() -> list[str]:
-        rows = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True).stdout
-        return [row for row in rows.splitlines() if f"{log.parent}/a log" in row]
+    def is_followed() -> bool:
+        return is_running(f"{log.parent}/a log")
 
     append(log, b"x")
     async with aclosing(host.follow(str(log))) as pieces:
         await anext(pieces)
-        wait_until(followers)
-    wait_until(lambda: not followers())
+        await until(is_followed)
+    await until(lambda: not is_followed())
     reading = Reading(host, log)
     await reading.has(1)
     sshd.stop()  # without a word to anybody
-    wait_until(lambda: not followers())
+    await until(lambda: not is_followed())
     sshd.start()
     await reading.end()
 

@@ -110,7 +110,7 @@ async def test_a_changed_key_is_refused_whatever_the_config_says_and_whoever_is_
 
 
 async def test_a_key_of_another_kind_than_the_known_one_counts_as_changed(sshd: Sshd, tmp_path: Path) -> None:
-    kind, data, *_ = make_key(tmp_path / "other", kind="rsa").with_suffix(".pub").read_text().split()
+    kind, data, *_ = make_key(tmp_path / "other", kind="ecdsa").with_suffix(".pub").read_text().split()
     sshd.known_hosts.write_text(f"[127.0.0.1]:{sshd.port} {kind} {data}\n")
     with pytest.raises(HostKeyChanged):
         await hello(sshd.config())

@@ -65,7 +65,7 @@ async def test_a_wrong_key_is_named_with_the_user_it_was_tried_for(settings: Hos
 
 
 async def test_keys_are_tried_in_turn_and_missing_ones_passed_over(settings: HostSettings, tmp_path: Path) -> None:
-    other = make_key(tmp_path / "id_other", kind="rsa")
+    other = make_key(tmp_path / "id_other", kind="ecdsa")
     (tmp_path / "id_broken").write_text(
         "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
     )
@@ -114,7 +114,7 @@ async def test_a_locked_key_that_shows_no_public_half_is_unlocked_when_its_turn_
     settings: HostSettings, sshd: Sshd, tmp_path: Path, someone: Any
 ) -> None:
     key = tmp_path / "id_pem"
-    make = ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", SECRET, "-f", key]
+    make = ["ssh-keygen", "-q", "-t", "ecdsa", "-m", "PEM", "-N", SECRET, "-f", key]
     subprocess.run(make, check=True)
     key.with_suffix(".pub").rename(sshd.authorized_keys)
     prompter = someone("wrong", SECRET)

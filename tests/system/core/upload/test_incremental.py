@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
-from testbed.properties import seeded
+from testbed.properties import limit_examples, seeded
 from testbed.repository import Repository, tree, write
 
 from flow_core.errors import ConfigError
@@ -325,5 +325,5 @@ class WhatGitSays(RuleBasedStateMachine):
         assert there == judge
 
 
-WhatGitSays.TestCase.settings = settings(max_examples=12, stateful_step_count=15, deadline=None)
+WhatGitSays.TestCase.settings = settings(limit_examples(5), stateful_step_count=15)
 test_believing_git_leaves_what_comparing_would_leave = WhatGitSays.TestCase

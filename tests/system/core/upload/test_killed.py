@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from testbed.repository import Repository, tree, write
+from testbed.waiting import DEADLINE_S
 
 from flow_core.upload.destination import DestinationEntry, WrittenFile
 from flow_core.upload.folder_upload import upload
@@ -21,58 +20,79 @@ from flow_core.upload.source import SourceEntry
 
 SECOND = 1_000_000_000
 SCRIPT = """
-import asyncio, sys
+import asyncio, os, shutil, signal, sys
 from pathlib import Path
-from flow_core.upload.local_folder import LocalFolder
+from flow_core.upload.file_copy import PART
 from flow_core.upload.folder_upload import upload
-asyncio.run(upload(Path(sys.argv[1]), LocalFolder(Path(sys.argv[2]))))
+from flow_core.upload.local_folder import LocalFolder
+
+source, before, there = map(Path, sys.argv[1:])
+
+def upload_until(step, there):
+    shutil.copytree(before, there)
+    steps = 0
+    def count(event, arguments):
+        nonlocal steps
+        if arguments and arguments[0] == PART and event in ("open", "os.rename"):
+            steps += 1
+            if steps == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(count)
+    asyncio.run(upload(source, LocalFolder(there)))
+    os._exit(0)
+
+step, was_killed = 0, True
+while was_killed:
+    step += 1
+    child = os.fork()
+    if child == 0:
+        upload_until(step, there / str(step))
+    was_killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 """
 
 
-def kill_halfway(source: Path, there: Path, wanted: int) -> None:
-    """Starts an upload in its own process and kills it once so many files have arrived."""
-    with subprocess.Popen([sys.executable, "-c", SCRIPT, str(source), str(there)]) as process:
-        deadline = time.monotonic() + 30
-        while not there.is_dir() or sum(1 for _ in there.iterdir()) < wanted:
-            assert time.monotonic() < deadline
-            assert process.poll() is None, "it was over before it could be killed"
-        process.send_signal(signal.SIGKILL)
+def kill_at_each_step(source: Path, before: Path, there: Path) -> list[Path]:
+    """Uploads to copies of `before`; each upload is killed one step later, and the last one comes to its end.
+
+    A step begins to write a file, or gives a written one its name.
+    """
+    subprocess.run([sys.executable, "-c", SCRIPT, source, before, there], check=True, timeout=DEADLINE_S)
+    return sorted(there.iterdir(), key=lambda path: int(path.name))
 
 
-@pytest.mark.parametrize("wanted", [2, 400])
-async def test_a_killed_upload_leaves_complete_files_and_the_next_one_continues(tmp_path, wanted):
-    source, there = tmp_path / "source", tmp_path / "there"
-    files = {f"{number:04}": f"{number}" * 500 for number in range(3000)}
+async def test_an_upload_killed_at_any_step_leaves_complete_files_and_the_next_one_continues(tmp_path):
+    source = tmp_path / "source"
+    files = {f"{number}": f"{number}" * 500 for number in range(6)}
     write(source, files)
-    write(there, {"theirs": ""})
-    kill_halfway(source, there, wanted)
-    arrived = {name: text for name, text in tree(there).items() if name in files}
-    assert len(arrived) < 3000
-    assert all(files[name] == text for name, text in arrived.items())
-    result = await upload(source, LocalFolder(there))
-    assert result.files_sent == 3000 - len(arrived)
+    write(tmp_path / "before", {"theirs": ""})
+    folders = kill_at_each_step(source, tmp_path / "before", tmp_path / "there")
+    counts = set()
+    for there in folders:
+        arrived = {name: text for name, text in tree(there).items() if name in files}
+        assert all(files[name] == text for name, text in arrived.items())
+        counts.add(len(arrived))
+        assert (await upload(source, LocalFolder(there))).files_sent == len(files) - len(arrived)
+    assert counts == set(range(len(files) + 1))
     for name in files:
         (source / name).unlink()
-    assert (await upload(source, LocalFolder(there))).files_deleted == 3000
-    assert tree(there) == {"theirs": ""}
-    assert not list(there.glob("*.part"))
+    for there in folders:
+        assert (await upload(source, LocalFolder(there))).files_deleted == len(files)
+        assert tree(there) == {"theirs": ""}
+        assert not list(there.glob("*.part"))
 
 
 async def test_after_a_killed_upload_everything_is_compared(tmp_path):
-    repository, there = Repository(tmp_path / "source"), tmp_path / "there"
-    write(repository.path, {f"{number:04}": "old" for number in range(2000)})
+    repository, before = Repository(tmp_path / "source"), tmp_path / "before"
+    write(repository.path, dict.fromkeys("ab", "old"))
     repository.commit()
-    await upload(repository.path, LocalFolder(there))
-    write(repository.path, {f"{number:04}": "a try" for number in range(2000)})
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(repository.path), str(there)])
-    with process:
-        deadline = time.monotonic() + 30
-        while (there / "0000").read_text() == "old":
-            assert time.monotonic() < deadline
-        process.send_signal(signal.SIGKILL)
+    await upload(repository.path, LocalFolder(before))
+    write(repository.path, dict.fromkeys("ab", "a try"))
+    folders = kill_at_each_step(repository.path, before, tmp_path / "there")
+    assert {"old", "a try"} in [{tree(there)[name] for name in "ab"} for there in folders]
     repository.git("checkout", "--", ".")
-    await upload(repository.path, LocalFolder(there))
-    assert set(tree(there).values()) == {"old"}
+    for there in folders:
+        await upload(repository.path, LocalFolder(there))
+        assert {tree(there)[name] for name in "ab"} == {"old"}
 
 
 class Far(LocalFolder):

@@ -1,54 +1,18 @@
-"""Flow, Client and Task in ordinary code, over the real local provider, and the private loop behind them."""
+"""The private loop behind ordinary code: streams, signals and threads."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from testbed.waiting import DEADLINE_S
 
-import flow_core
-from flow_core import Client, Flow, NotFound, Task, TaskStatus
+from flow_core import Flow, NotFound
 from flow_core.sync.loop_thread import iter_sync, run_sync
-
-ROOT = Path(flow_core.__file__).parent.parent
-
-
-@pytest.fixture
-def flow() -> Iterator[Flow]:
-    with Flow("local") as opened:
-        yield opened
-        for task in opened.list_tasks(limit=100):
-            opened.cancel(task.task_id)
-
-
-def test_a_command_is_run_and_read(flow: Flow) -> None:
-    task = flow.submit("echo hello", wait=True)
-    assert isinstance(task, Task)
-    assert task.status is TaskStatus.COMPLETED
-    assert flow.logs(task.task_id) == "hello\n"
-    assert list(flow.logs(task.task_id, follow=True)) == ["hello"]
-    assert task.logs() == "hello\n"
-
-
-def test_the_client_runs_lists_and_cancels() -> None:
-    client = Client("local")
-    task = client.run(["echo", "a b"], wait=True)
-    assert task.logs() == "a b\n"
-    assert [one.task_id for one in client.status()] == [task.task_id]
-    assert client.status(task.task_id)[0].status == "completed"
-    assert client.cancel(task.task_id) is True
-    assert client.volumes() == []
-    with pytest.raises(NotFound):
-        client.cancel("nobody")
 
 
 class Numbers:
@@ -147,24 +111,7 @@ def test_calling_it_from_its_own_loop_raises_instead_of_hanging() -> None:
         run_sync(outer())
 
 
-def test_eight_threads_may_share_one_flow(flow: Flow) -> None:
-    with ThreadPoolExecutor(8) as pool:
+def test_eight_threads_may_share_one_flow() -> None:
+    with Flow("local") as flow, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: len(flow.list_tasks()), range(40)))
     assert answers == [0] * 40
-
-
-def test_a_forked_child_gets_a_loop_of_its_own_and_leaving_is_silent() -> None:
-    script = (
-        "import os\nfrom flow_core import Flow\nflow = Flow('local')\nassert flow.list_tasks() == []\n"
-        "pid = os.fork()\nassert flow.list_tasks() == []\n"
-        "if pid: os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
-    )
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    assert (ended.returncode, ended.stderr) == (0, "")

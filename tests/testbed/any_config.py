@@ -1,24 +1,15 @@
-"""Configs that can be meant: written and read they are the same, and submitted they are a whole task or nothing."""
+"""Configs that can be meant, made by hypothesis."""
 
 from __future__ import annotations
 
-import math
-import os
 import string
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume
 from hypothesis import strategies as st
-from testbed.sentences import is_a_sentence
 
-from flow_core import ConfigError, Flow, FlowError, TaskConfig
-from flow_core.config import Context
-
-BOUNDED = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-FEW = settings(BOUNDED, max_examples=25)
+from flow_core import ConfigError, TaskConfig
 
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=40)
 PLAIN = st.text(string.ascii_letters + string.digits + "-_ é漢", min_size=1, max_size=12).filter(str.strip)
@@ -86,57 +77,3 @@ def config_of(fields: dict[str, Any]) -> TaskConfig:
     except ConfigError:
         assume(False)
         raise
-
-
-@given(CONFIGS)
-@BOUNDED
-def test_a_config_reads_back_from_its_yaml_as_the_same(fields: dict[str, Any]) -> None:
-    config = config_of(fields)
-    assert TaskConfig.from_yaml_text(config.to_yaml()) == config
-    assert TaskConfig.parse(config.to_dict()) == config
-
-
-def test_values_of_every_kind_survive_in_free_tables() -> None:
-    options = {"list": (1, 2.5, None, True), "text": "yes", "day": "2026-01-02", "multi": "a\n b\n"}
-    config = TaskConfig.parse({"command": "x", "provider_options": {"slurm": options}})
-    assert config.provider_options["slurm"] == {**options, "list": [1, 2.5, None, True]}
-    assert TaskConfig.from_yaml_text(config.to_yaml()) == config
-    for value in (b"x", date(2026, 1, 2), {1, 2}, math.nan, math.inf, 10**400, object()):
-        with pytest.raises(ConfigError, match=r"provider_options\.slurm"):
-            TaskConfig.parse({"command": "x", "provider_options": {"slurm": {"key": value}}})
-
-
-@given(CONFIGS.map(lambda fields: fields | {"command": "true", "idempotency_key": None}))
-@FEW
-def test_a_submit_makes_a_whole_task_or_nothing(fields: dict[str, Any]) -> None:
-    config = config_of(fields)
-    context = Context("local", "local", {"gpus": "a100:2"})
-    with Flow(context) as flow:
-        before, known = traces(), len(flow.list_tasks(limit=1000))
-        try:
-            task = flow.run(config)
-        except FlowError as error:
-            refused = error
-        else:
-            assert TaskConfig.parse(dict(task.config)) == config
-            task.cancel(force=True)
-            assert task.wait(20).is_terminal
-            return
-        assert is_a_sentence(refused)
-        assert traces() <= before | FRAME
-        assert len(flow.list_tasks(limit=1000)) == known
-
-
-FRAME = {"tasks", "volumes", "gpus", "queue", "contexts", "local"}
-"""The folders that are there whether or not there is a task."""
-
-
-def traces() -> set[str]:
-    """The names of what stands for tasks, volumes and places in the queue; those of the frame by their last name."""
-    root = Path(os.environ["FLOW_STATE_DIR"]) / "local"
-    folders = [path for path in root.glob("**/*") if path.is_dir() or path.parent.name == "queue"]
-    return {
-        path.name if path.name in FRAME else str(path)
-        for path in folders
-        if not path.name.startswith((".lock", "counter"))
-    }

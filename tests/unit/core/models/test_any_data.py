@@ -1,20 +1,18 @@
-"""Whatever is given for a GPU or a model is read, or refused in a sentence that names the field."""
+"""Whatever is given for a model is read, or refused in a sentence that names the field."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from testbed.properties import limit_examples
 from testbed.sentences import is_a_sentence
 
 from flow_core import ConfigError, TaskConfig
-from flow_core.gpu import parse_gpu
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task_config import MountSpec, Retries, VolumeSpec
-
-BOUNDED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 SCALARS = st.one_of(
     st.none(),
@@ -43,29 +41,9 @@ MOUNT_FIELDS = st.sampled_from([*VolumeSpec.model_fields, *MountSpec.model_field
 NEARLY = st.dictionaries(FIELD_NAMES, NESTED | st.lists(st.dictionaries(MOUNT_FIELDS, NESTED, max_size=4), max_size=3))
 
 
-@given(
-    st.text(max_size=80)
-    | st.from_regex(r"[0-9 ]{0,3}x? ?[a-zA-Z-]{0,6}[0-9]{0,5}[:x.]?[0-9]{0,6}(gb|x)?", fullmatch=True)
-)
-@example("٣xa100")
-@example("h100x٨")
-@example("gpu:٤٠gb")
-@example("a100:" + "9" * 4000)
-@settings(BOUNDED, max_examples=300)
-def test_any_gpu_shorthand_is_read_back_or_refused(text: str) -> None:
-    try:
-        meant = parse_gpu(text)
-    except ConfigError as error:
-        refused = error
-    else:
-        assert parse_gpu(str(meant)) == meant
-        return
-    assert is_a_sentence(refused)
-
-
 @pytest.mark.parametrize("model", [TaskConfig, VolumeSpec, MountSpec, Retries, ReservationSpec])
 @given(fields=NESTED | NEARLY | NEARLY.map(lambda fields: {"command": "true"} | fields))
-@BOUNDED
+@limit_examples(15)
 def test_any_data_is_a_task_or_refused(model: Any, fields: Any) -> None:
     try:
         read = model.parse(fields, source="task.yaml")

@@ -7,16 +7,14 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from testbed.properties import limit_examples
 from testbed.sentences import is_a_sentence
 from testbed.tables import each
 
 from flow_core import ConfigError, TaskConfig
 from flow_core.config_file import load_config
-
-BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-FEW = settings(BOUNDED, max_examples=25)
 
 SOUND = """\
 name: train
@@ -71,13 +69,13 @@ PIECES = st.sampled_from(
             "\x85",
         ),
         *("2026-13-01", "2026-01-01T00:00:00+99:99", "1" * 5000, "0x", "1e999", ".inf", ".nan", "~", "=", "60:60:60.5"),
-        *("name: again\n", "\ufeff", "\ud800", "\U0001f600", "[" * 2000, "{a: " * 500, "- " * 500, "\n  ", "\r\n"),
+        *("name: again\n", "\ufeff", "\ud800", "\U0001f600", "[" * 500, "{a: " * 500, "- " * 500, "\n  ", "\r\n"),
     ]
 )
 
 
 @given(st.text(max_size=200) | st.lists(PIECES | st.text(string.printable, max_size=8), max_size=20).map("".join))
-@BOUNDED
+@limit_examples(25)
 def test_any_text_is_a_task_file_or_refused(text: str) -> None:
     read_or_refused(text)
 
@@ -87,7 +85,7 @@ def test_any_text_is_a_task_file_or_refused(text: str) -> None:
         st.tuples(st.integers(0, len(SOUND)), st.integers(0, 3), PIECES | st.text(max_size=3)), min_size=1, max_size=4
     )
 )
-@BOUNDED
+@limit_examples(25)
 def test_a_task_file_that_was_damaged_is_read_or_refused(edits: list[tuple[int, int, str]]) -> None:
     text = SOUND
     for place, length, piece in edits:
@@ -99,7 +97,7 @@ def test_a_task_file_that_was_damaged_is_read_or_refused(edits: list[tuple[int, 
     st.text(max_size=200)
     | st.lists(PIECES | st.sampled_from(["contexts:\n", "  lab: {provider: local}\n"])).map("".join)
 )
-@FEW
+@limit_examples(10)
 def test_any_text_is_a_config_with_its_problems_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
@@ -176,9 +174,8 @@ DAMAGE = [
 ]
 
 
-@pytest.mark.parametrize(("line", "damaged", "field"), DAMAGE, ids=[damaged.strip() for _, damaged, _ in DAMAGE])
-@given(above=st.integers(0, 5))
-@FEW
+@each(("line", "damaged", "field"), DAMAGE)
+@each("above", [0, 1, 5])
 def test_what_is_wrong_in_a_file_is_said_with_file_line_and_field(
     line: str, damaged: str, field: str, above: int, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from testbed.sshd import Sshd
+from testbed.sshd import Sshd, make_key
 from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import ConfigError
@@ -56,7 +56,8 @@ async def test_paths_with_spaces_and_percents_arrive(sshd: Sshd, tmp_path: Path)
     odd = tmp_path / "50%d of it"
     odd.mkdir()
     settings = await find_settings("far", config=sshd.config())
-    key = sshd.key.rename(odd / "a key")
+    key = make_key(odd / "a key")
+    sshd.authorized_keys.write_text(key.with_suffix(".pub").read_text())
     known = sshd.known_hosts.rename(odd / "known hosts")
     words = await ssh_words(replace(settings, identity_files=(key,), known_hosts=(known,)))
     assert await say(words, "echo there") == "there\n"

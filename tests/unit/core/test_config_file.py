@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from testbed.properties import limit_examples
 
 from flow_core.config import Config, Context, config_path, state_dir
 from flow_core.config_file import load_config
@@ -171,7 +172,7 @@ def test_the_environment_says_where_config_and_state_are(monkeypatch: pytest.Mon
 
 
 @given(st.text(alphabet="abc:{}[]&*!?-#'\"%@`| \n\t01", max_size=60))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@limit_examples(25)
 def test_any_text_yields_a_config(file: Path, text: str) -> None:
     assert loaded(file, text).context("local") == LOCAL
 

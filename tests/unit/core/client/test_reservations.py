@@ -1,4 +1,4 @@
-"""Reservations through the clients: what passes the gate, and what an engine without them answers."""
+"""Reservations through the client: what passes the gate, and what an engine without them answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from flow_core import Client, Flow
 from flow_core.audit import AuditLog, Gate
 from flow_core.client.flow import AsyncFlow
 from flow_core.errors import CapacityError, ConfigError, NotFound, ReadOnly, Unsupported
@@ -102,19 +101,6 @@ async def test_an_engine_without_reservations_has_none(flow: AsyncFlow) -> None:
         await flow.reserve("a100")
     with pytest.raises(Unsupported):
         await flow.cancel_reservation("res_aaaaaaaaaa")
-
-
-def test_the_small_client_reserves_and_says_the_id() -> None:
-    reservation_id = Client("local").reserve("a100:2", duration_hours=1, auto_renew=True)
-    with Flow("local") as flow:
-        (made,) = flow.list_reservations()
-        assert (made.id, made.auto_renew) == (reservation_id, True)
-        task = flow.run("true", instance_type="a100:2", reservation_id=reservation_id).wait(20)
-        assert task.exit_code == 0
-        flow.cancel_reservation(reservation_id)
-        found = flow.get_reservation(reservation_id)
-        assert found is not None
-        assert found.status.is_final
 
 
 @pytest.mark.parametrize(

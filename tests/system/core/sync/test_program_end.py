@@ -7,44 +7,50 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from testbed.cloud import Cloud
+from testbed.places import ROOT
 from testbed.sshd import Sshd
 from testbed.waiting import DEADLINE_S
 from testbed.worlds import hosts_context
 
-import flow_core
 from flow_core import Flow
 from flow_core.config import Context
+from flow_core.models.task_config import TaskConfig
 
-ROOT = Path(flow_core.__file__).parent.parent
 BEGIN = """\
 import os, sys, threading
 from pathlib import Path
 from flow_core import Flow, FlowError
 from flow_core.config import Context
-from flow_core.models.task_config import TaskConfig
 flow = Flow(Context(sys.argv[1], sys.argv[1], eval(sys.argv[2])))
 def say(*words): print(*words, flush=True)
 """
-TASK = """\
-fields = {"command": "echo first; exec sleep 60", "upload_code": False}
-task = flow.run(TaskConfig.parse(fields), wait=True)
-"""
+RUNNING = "task = flow.list_tasks()[0]\n"
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """A host with one running task, which no test ends."""
+    sshd = Sshd(tmp_path_factory.mktemp("far"))
+    sshd.start()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", "FLOW_STATE_DIR"):
+            patch.setenv(name, str(sshd.folder))
+        context = hosts_context(sshd, name="hosts")
+        with Flow(context) as flow:
+            flow.run(TaskConfig(command="echo first; exec sleep 600", upload_code=False), wait=True)
+        yield sshd
+        with Flow(context) as flow:
+            for task in flow.list_tasks():
+                flow.cancel(task.task_id)
+    sshd.stop()
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Context]:
-    sshd = Sshd(tmp_path / "far")
-    sshd.start()
-    context = hosts_context(sshd, name="hosts")
-    yield context
-    with Flow(context) as flow:
-        for task in flow.list_tasks():
-            flow.cancel(task.task_id)
-    sshd.stop()
+def lab(far: Sshd) -> Context:
+    return hosts_context(far, name="hosts")
 
 
 @pytest.fixture
@@ -81,22 +87,22 @@ def end(program: subprocess.Popen[str]) -> tuple[int, str]:
     return program.returncode, complained
 
 
+OPEN_LOG = "lines = flow.logs(task.task_id, follow=True); say(next(lines))\n"
 LEAVING = {
     "after a log was read": "say(flow.logs(task.task_id))",
-    "with a log open": "lines = flow.logs(task.task_id, follow=True); say(next(lines))",
-    "with a log open in another thread": (
-        "started = threading.Event()\n"
+    "with two logs and metrics open": (
+        OPEN_LOG + "started = threading.Event()\n"
         "def read(): [started.set() for line in flow.logs(task.task_id, follow=True)]\n"
-        "threading.Thread(target=read, daemon=True).start(); started.wait(30)"
+        "threading.Thread(target=read, daemon=True).start(); started.wait(30)\n"
+        "samples = flow.task_metrics(task.task_id); next(samples)"
     ),
-    "with metrics open": "samples = flow.task_metrics(task.task_id); next(samples)",
 }
 
 
 @pytest.mark.needs("sshd")
 @pytest.mark.parametrize("how", LEAVING)
 def test_a_program_that_uses_a_host_ends_without_a_word(lab: Context, how: str) -> None:
-    assert end(start(lab, TASK + LEAVING[how])) == (0, "")
+    assert end(start(lab, RUNNING + LEAVING[how])) == (0, "")
 
 
 def test_a_thread_that_asks_while_python_ends_prints_nothing() -> None:
@@ -118,7 +124,7 @@ atexit.register(at_exit)
 @pytest.mark.needs("sshd")
 def test_ctrl_c_prints_one_traceback_also_where_the_answer_was_an_error(lab: Context) -> None:
     ctrl_c = "say('ready')\nfor line in flow.logs(task.task_id, follow=True): say(line)"
-    program = start(lab, TASK + LEAVING["with a log open"] + "\n" + ctrl_c)
+    program = start(lab, RUNNING + OPEN_LOG + ctrl_c)
     assert program.stdout is not None
     assert [program.stdout.readline() for _ in range(3)] == ["first\n", "ready\n", "first\n"]
     os.killpg(program.pid, signal.SIGINT)

@@ -1,0 +1,62 @@
+"""A test that hangs is ended at its limit, with the stack of every thread."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from testbed.places import ROOT
+from testbed.waiting import DEADLINE_S
+
+HUNG = """
+import asyncio, threading
+
+def wait_in_a_thread(ended):
+    ended.wait()
+
+def test_waits_for_ever():
+    ended = threading.Event()
+    threading.Thread(target=wait_in_a_thread, args=(ended,), daemon=True).start()
+    ended.wait()
+
+async def test_awaits_for_ever():
+    await asyncio.to_thread(str)
+    await asyncio.Event().wait()
+
+def test_is_run_all_the_same():
+    pass
+"""
+
+
+def test_a_hung_test_is_ended_with_the_stack_of_its_threads(tmp_path: Path) -> None:
+    file = tmp_path / "test_hung.py"
+    file.write_text(HUNG, encoding="utf-8")
+    said = run_with_our_conftest(file, "--timeout=0.5")
+    assert "2 failed, 1 passed" in said
+    assert len(re.findall(r"^E +Failed: Timeout \(>0\.5s\) from pytest-timeout", said, re.M)) == 2
+    sync, asynchronous = said.split("test_awaits_for_ever", 1)
+    for stack in (sync, asynchronous):
+        assert "+ Timeout +" in stack  # around the stacks of the other threads
+    assert "in wait_in_a_thread" in said
+    assert re.search(r"^>? +ended\.wait\(\)", sync, re.M)
+    assert "self._selector.select" in asynchronous  # where the loop waits; no thread is at the line of the test
+
+
+def run_with_our_conftest(file: Path, *options: str) -> str:
+    """What pytest says about a file elsewhere, with the settings and the conftest of these tests."""
+    command = [sys.executable, "-m", "pytest", "-c", f"{ROOT}/pyproject.toml", f"--rootdir={file.parent}"]
+    plugins = ("pytest_timeout", "pytest_asyncio.plugin", "conftest", "no:cacheprovider")
+    env = os.environ | {"PYTHONPATH": f"{ROOT}/tests:{ROOT}", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    ended = subprocess.run(
+        [*command, *(f"-p{plugin}" for plugin in plugins), *options, file],
+        cwd=file.parent,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    return ended.stdout + ended.stderr
