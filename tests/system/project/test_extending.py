@@ -105,7 +105,7 @@ def test_the_copy_keeps_the_rules_that_the_page_names(extended: Path) -> None:
             "tests/unit/project/test_layers.py",
             "tests/unit/project/test_docs.py",
         ),
-        *("tests/unit/core/test_surface.py", "tests/unit/tui/test_keymap.py", "tests/unit/tui/test_layout.py"),
+        *("tests/unit/core/test_surface.py", "tests/unit/tui/test_keymap.py", "tests/unit/tui/screens/test_layout.py"),
         "tests/unit/tui/test_themes.py",
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from testbed.screen_text import screen_rows
+from testbed.tui.press import press
 from testbed.waiting import until
 from textual._xterm_parser import XTermParser
 from textual.app import App
@@ -65,7 +66,8 @@ class Question:
         return "\n".join(self.rows)
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """Of an action's id, its key."""
+        await press(self.pilot, *keys)
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:

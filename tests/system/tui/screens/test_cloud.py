@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from testbed.screen_text import screen_text
+from testbed.tui.press import press
 from testbed.waiting import DEADLINE_S, until
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -118,7 +119,7 @@ async def opened(
 @pytest.mark.parametrize("size", SIZES, ids=str)
 async def test_instances_show_what_a_gpu_costs_and_where_at_every_size(tmp_path: Path, size: tuple[int, int]) -> None:
     async with opened(tmp_path, size) as seen:
-        await seen.pilot.press("2", "z", *"/h100", "enter")
+        await press(seen.pilot, "app.show_instances", "app.zoom", "instances.filter", *"h100", "enter")
         await seen.shows("8xH100", REGION, "$/GPU-H", "2.20")
         if size[0] >= 80:
             await seen.shows("24H PRICE", "QUOTA", "64")
@@ -139,7 +140,7 @@ async def test_prices_past_and_quotas_are_asked_once_in_a_while_and_only_while_i
     async with opened(tmp_path, (80, 24)) as seen:
         await seen.news()
         assert not seen.calls("GET", "/v2/pricing/history")
-        await seen.pilot.press("2")
+        await press(seen.pilot, "app.show_instances")
         await seen.until(lambda: seen.calls("GET", "/v2/quotas"))
         for _ in range(3):
             await seen.news()
@@ -151,18 +152,18 @@ async def test_prices_past_and_quotas_are_asked_once_in_a_while_and_only_while_i
 async def test_a_market_that_tells_no_prices_leaves_the_table_as_it_is_and_says_so(tmp_path: Path) -> None:
     async with opened(tmp_path) as seen:
         seen.emulator.faults.add(Fault(path="/v2/pricing/history", status=403, detail="not yours", times=None))
-        await seen.pilot.press("2", "z")
+        await press(seen.pilot, "app.show_instances", "app.zoom")
         await seen.shows("8xH100", "64", "cloud: ")
 
 
 async def test_instances_are_sorted_by_the_price_of_a_gpu(tmp_path: Path) -> None:
     async with opened(tmp_path) as seen:
-        await seen.pilot.press("2", "z")
+        await press(seen.pilot, "app.show_instances", "app.zoom")
         await seen.shows("8xH100")
         for _ in range(len(seen.dashboard.pane(InstancesPane).table.shown_columns)):
             if "▴$/GPU-H" in seen.text:
                 break
-            await seen.pilot.press("o")
+            await press(seen.pilot, "instances.sort")
             await seen.pilot.pause()
         prices = [
             row.price_per_hour / row.gpu_count for row in seen.dashboard.pane(InstancesPane).table.rows if row.gpu_count
@@ -173,7 +174,7 @@ async def test_instances_are_sorted_by_the_price_of_a_gpu(tmp_path: Path) -> Non
 
 async def test_enter_on_an_instance_type_submits_there_once_the_sums_were_seen(tmp_path: Path) -> None:
     async with opened(tmp_path) as seen:
-        await seen.pilot.press("2", *"/h100", "enter")
+        await press(seen.pilot, "app.show_instances", "instances.filter", *"h100", "enter")
         await seen.shows("8xH100")
         chosen = next(
             row
@@ -181,7 +182,7 @@ async def test_enter_on_an_instance_type_submits_there_once_the_sums_were_seen(t
             if (row.instance_type, row.region) == (H100, REGION)
         )
         seen.dashboard.pane(InstancesPane).table.move_to(chosen.key)
-        await seen.pilot.press("enter")
+        await press(seen.pilot, "instances.submit_here")
         await seen.until(lambda: isinstance(seen.app.screen, SubmitForm))
         form = seen.app.screen
         assert isinstance(form, SubmitForm)
@@ -191,16 +192,16 @@ async def test_enter_on_an_instance_type_submits_there_once_the_sums_were_seen(t
         await seen.shows(f"market price is ${chosen.price_per_hour:.2f}/h, margin +25%")
         _fill(form, command="nvidia-smi", limit="25")
         await seen.shows("at most $25.00/h", f"market price is ${chosen.price_per_hour:.2f}/h")
-        await seen.pilot.press("ctrl+s")
+        await press(seen.pilot, "form.send")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
         await seen.shows("at most $25.00/h", "POST ", "/v2/spot/bids")
         await seen.pilot.press("enter")
         await seen.until(lambda: seen.app.screen is form)
         await seen.shows("Nothing was submitted")
         assert not seen.calls("POST", "/v2/spot/bids")
-        await seen.pilot.press("ctrl+s")
+        await press(seen.pilot, "form.send")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
-        await seen.pilot.press("y")
+        await press(seen.pilot, "confirm.agree")
         await seen.until(lambda: seen.app.screen is seen.dashboard)
         await seen.until(lambda: seen.app.fleet.tasks)
         (task,) = seen.app.fleet.tasks
@@ -213,7 +214,7 @@ async def test_a_limit_is_asked_for_before_anything_is_sent(tmp_path: Path) -> N
     async with opened(tmp_path) as seen:
         open_submit_form(seen.dashboard.services, {"context": "cloud", "gpu": "8xh100", "command": "true"})
         await seen.until(lambda: isinstance(seen.app.screen, SubmitForm))
-        await seen.pilot.press("ctrl+s")
+        await press(seen.pilot, "form.send")
         await seen.shows("the most that one instance may cost per hour; the market price is", "the market price is $")
         assert not seen.calls("POST", "/v2/spot/bids")
 
@@ -228,7 +229,7 @@ async def test_nothing_is_sent_unasked_to_a_market_that_has_not_answered_yet(tmp
             seen = Seen(emulator, app, dashboard, pilot)
             open_submit_form(dashboard.services, {"context": "cloud", "gpu": "8xh100", "command": "true"})
             await seen.until(lambda: isinstance(app.screen, SubmitForm))
-            await pilot.press("ctrl+s")
+            await press(pilot, "form.send")
             await seen.shows("the most that one instance may cost per hour")
             assert not seen.calls("POST", "/v2/spot/bids")
 
@@ -238,7 +239,7 @@ async def test_several_instances_are_summed_before_they_are_bid_for(tmp_path: Pa
         preset = {"context": "cloud", "gpu": "8xh100", "command": "true", "limit": "30"}
         open_submit_form(seen.dashboard.services, preset | {"rest": '{"num_instances": 2}'})
         await seen.until(lambda: isinstance(seen.app.screen, SubmitForm))
-        await seen.pilot.press("ctrl+s")
+        await press(seen.pilot, "form.send")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
         await seen.shows("$30.00/h each, $60.00/h in all")
 
@@ -260,16 +261,16 @@ async def test_a_command_that_has_ended_still_costs_until_its_machines_are_ended
         task_id = await seen.submit(command="echo done")
         await seen.until(lambda: _has(seen, task_id, lambda task: task.is_still_billed))
         await seen.shows("completed", "!17.60", "$17.60/h")
-        await seen.pilot.press("enter")
+        await press(seen.pilot, "tasks.detail")
         await seen.shows("though its command has ended: ctrl+d ends it")
-        await seen.pilot.press("ctrl+d")
+        await press(seen.pilot, "tasks.cancel")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
         await seen.shows("End the machines of train?", "still cost $17.60/h", "DELETE")
-        await seen.pilot.press("y")
+        await press(seen.pilot, "confirm.agree")
         await seen.until(lambda: _has(seen, task_id, lambda task: not task.is_still_billed))
         await seen.pilot.press("escape")
         await seen.shows("completed", "$0.00/h")
-        await seen.pilot.press("ctrl+d")
+        await press(seen.pilot, "tasks.cancel")
         await seen.until(lambda: "has ended already" in seen.notices())
 
 
@@ -280,13 +281,13 @@ async def test_the_detail_tells_the_bid_its_room_its_cost_and_its_history(
     async with opened(tmp_path, size) as seen:
         task_id = await seen.submit(max_price_per_hour=35.2)
         await seen.becomes(task_id, TaskStatus.RUNNING)
-        await seen.pilot.press("enter")
+        await press(seen.pilot, "tasks.detail")
         await seen.until(lambda: isinstance(seen.app.screen, TaskDetail))
         await seen.shows("$35.20/h", "$17.60/h", "+100%", "Allocated", "History")
-        await seen.pilot.press("left_square_bracket")
+        await press(seen.pilot, "detail.previous_tab")
         await seen.shows("Placed", "limit $35.20/h", "Running")
         before = len(seen.calls("GET", f"/v2/spot/bids/{task_id}/history"))
-        await seen.pilot.press("right_square_bracket")
+        await press(seen.pilot, "detail.next_tab")
         await seen.shows("margin")
         assert before == len(seen.calls("GET", f"/v2/spot/bids/{task_id}/history"))
 
@@ -294,19 +295,19 @@ async def test_the_detail_tells_the_bid_its_room_its_cost_and_its_history(
 async def test_a_limit_is_changed_from_the_detail_once_the_sums_and_the_call_were_seen(tmp_path: Path) -> None:
     async with opened(tmp_path) as seen:
         task_id = await seen.submit(num_instances=2)
-        await seen.pilot.press("enter")
+        await press(seen.pilot, "tasks.detail")
         await seen.until(lambda: isinstance(seen.app.screen, TaskDetail))
-        await seen.pilot.press("e")
+        await press(seen.pilot, "tasks.limit")
         await seen.until(lambda: isinstance(seen.app.screen, LimitForm))
         seen.app.screen.query_one(Input).value = "nothing"
-        await seen.pilot.press("ctrl+s")
+        await press(seen.pilot, "form.send")
         await seen.shows("such as 12.50")
         seen.app.screen.query_one(Input).value = "50"
-        await seen.pilot.press("ctrl+s")
+        await press(seen.pilot, "form.send")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
         await seen.shows("$50.00/h each, $100.00/h in all", f"/v2/spot/bids/{task_id}", "PATCH")
         assert not seen.calls("PATCH", f"/v2/spot/bids/{task_id}")
-        await seen.pilot.press("y")
+        await press(seen.pilot, "confirm.agree")
         await seen.until(lambda: _limit(seen, task_id) == "$50.00")
         await seen.shows("$50.00/h each, $100.00/h in all")
         assert seen.app.fleet.gate.log.recent()[0].verb == "set limit"
@@ -316,10 +317,10 @@ async def test_a_limit_under_the_market_says_that_the_machines_are_lost(tmp_path
     async with opened(tmp_path) as seen:
         task_id = await seen.submit()
         await seen.becomes(task_id, TaskStatus.RUNNING)
-        await seen.pilot.press("e")
+        await press(seen.pilot, "tasks.limit")
         await seen.until(lambda: isinstance(seen.app.screen, LimitForm))
         seen.app.screen.query_one(Input).value = "$8.80"
-        await seen.pilot.press("ctrl+s")
+        await press(seen.pilot, "form.send")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
         await seen.shows("its machines, at once", "no margin: the limit is", "50%")
 
@@ -328,19 +329,19 @@ async def test_a_task_is_paused_and_resumed_behind_a_question(tmp_path: Path) ->
     async with opened(tmp_path) as seen:
         task_id = await seen.submit()
         await seen.becomes(task_id, TaskStatus.RUNNING)
-        await seen.pilot.press("P")
+        await press(seen.pilot, "tasks.resume")
         await seen.until(lambda: "is not paused" in seen.notices())
-        await seen.pilot.press("p")
+        await press(seen.pilot, "tasks.pause")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
         await seen.shows("$17.60/h now", "PATCH")
-        await seen.pilot.press("y")
+        await press(seen.pilot, "confirm.agree")
         await seen.becomes(task_id, TaskStatus.PAUSED)
-        await seen.pilot.press("p")
+        await press(seen.pilot, "tasks.pause")
         await seen.until(lambda: "is paused already" in seen.notices())
-        await seen.pilot.press("P")
+        await press(seen.pilot, "tasks.resume")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
         await seen.shows("at most $40.00/h", "again, for $40.00/h at most")
-        await seen.pilot.press("y")
+        await press(seen.pilot, "confirm.agree")
         await seen.becomes(task_id, TaskStatus.RUNNING)
 
 
@@ -348,21 +349,21 @@ async def test_storage_that_costs_is_made_behind_a_question_and_attached_behind_
     async with opened(tmp_path, contexts=("cloud",)) as seen:
         task_id = await seen.submit()
         await seen.becomes(task_id, TaskStatus.RUNNING)
-        await seen.pilot.press("3", "c")
+        await press(seen.pilot, "app.show_volumes", "volumes.create")
         await seen.until(lambda: isinstance(seen.app.screen, VolumeForm))
         _fill(seen.app.screen, name="data", size_gb="100")
-        await seen.pilot.press("ctrl+s")
+        await press(seen.pilot, "form.send")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
         await seen.shows("100G of storage", "POST")
         assert not seen.calls("POST", "/v2/volumes")
-        await seen.pilot.press("y")
+        await press(seen.pilot, "confirm.agree")
         await seen.until(lambda: seen.app.screen is seen.dashboard and seen.dashboard.pane(VolumesPane).selected)
-        await seen.pilot.press("a")
+        await press(seen.pilot, "volumes.attach")
         await seen.until(lambda: isinstance(seen.app.screen, AttachForm))
-        await seen.pilot.press("ctrl+s")
+        await press(seen.pilot, "form.send")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
         await seen.shows("at most $40.00/h", "the task is paused")
-        await seen.pilot.press("n")
+        await press(seen.pilot, "confirm.refuse")
         await seen.shows("Nothing was attached")
         assert not seen.calls("PATCH", f"/v2/spot/bids/{task_id}")
 
@@ -374,7 +375,7 @@ async def test_where_there_is_no_market_the_keys_of_a_bid_say_so(tmp_path: Path)
         await seen.until(lambda: seen.dashboard.pane(TasksPane).table.rows)
         for verb in ("limit", "pause", "resume"):
             assert "Only cloud tasks can be paused" in str(seen.dashboard.panes.disabled_reason(f"tasks.{verb}"))
-        await seen.pilot.press("e")
+        await press(seen.pilot, "tasks.limit")
         await seen.until(lambda: "Only cloud tasks can be paused" in seen.notices())
         assert seen.app.screen is seen.dashboard
 
@@ -382,7 +383,7 @@ async def test_where_there_is_no_market_the_keys_of_a_bid_say_so(tmp_path: Path)
 async def test_a_wrong_key_is_one_sentence_and_the_other_contexts_go_on(tmp_path: Path) -> None:
     async with opened(tmp_path, api_key="fkey_wrong") as seen:
         await seen.shows("cloud! no answer", "local●")
-        await seen.pilot.press("exclamation_mark")
+        await press(seen.pilot, "app.attend")
         await seen.until(lambda: seen.app.screen is not seen.dashboard)
         await seen.shows("cloud", "key")
         assert "fkey_wrong" not in seen.text

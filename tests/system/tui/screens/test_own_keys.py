@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from testbed.screen_text import front_text, screen_rows, screen_text, unwrapped
+from testbed.tui.press import press
 from testbed.waiting import until
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
@@ -82,9 +83,9 @@ async def test_a_changed_key_stands_in_sentences(tmp_path: Path) -> None:
     async with opened(tmp_path) as pilot:
         await pilot.press("x")
         await shows(pilot, "no task is selected; press ctrl+a to")
-        await pilot.press("3", "y")
+        await press(pilot, "app.show_volumes", "volumes.copy")
         await shows(pilot, "no volume is selected; press v to")
-        await pilot.press("2", "slash", *"nothing-like-it", "enter")
+        await press(pilot, "app.show_instances", "instances.filter", *"nothing-like-it", "enter")
         await shows(pilot, "nothing matches the filter", "f7 clears it")
 
 
@@ -102,7 +103,7 @@ async def test_a_changed_key_stands_in_the_header(tmp_path: Path) -> None:
 
 async def test_a_changed_key_stands_in_the_help_and_the_palette(tmp_path: Path) -> None:
     async with opened(tmp_path) as pilot:
-        await pilot.press("question_mark")
+        await press(pilot, "app.help")
         await until(lambda: isinstance(pilot.app.screen, HelpScreen))
         rows = [str(option.prompt).split() for option in pilot.app.screen.query_one(OptionList).options]
         assert ["x", "cancel"] in rows
@@ -146,7 +147,7 @@ async def test_the_footer_names_the_real_key_that_leaves_a_shell(tmp_path: Path)
 
 async def test_the_help_leaves_out_what_read_only_refuses(tmp_path: Path) -> None:
     async with opened(tmp_path, "", read_only=True) as pilot:
-        await pilot.press("question_mark")
+        await press(pilot, "app.help")
         await until(lambda: isinstance(pilot.app.screen, HelpScreen))
         ids = {option.id for option in pilot.app.screen.query_one(OptionList).options}
         assert ids == {action.id for action in ACTIONS if action.noun in ("app", "tasks") and not action.changes}
@@ -158,7 +159,7 @@ async def test_no_pane_names_a_key_that_read_only_refuses(tmp_path: Path) -> Non
     async with opened(tmp_path, "", read_only=True) as pilot:
         text = await shows(pilot, "no tasks yet", "no volumes yet", "no shell open")
         assert "press" not in text
-        await pilot.press("y")
+        await press(pilot, "tasks.copy")
         await shows(pilot, "no task is selected")
         assert "press" not in screen_text(pilot.app)
 
@@ -166,7 +167,7 @@ async def test_no_pane_names_a_key_that_read_only_refuses(tmp_path: Path) -> Non
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 15)])
 async def test_the_sentence_of_the_selected_line_is_in_view_whole(tmp_path: Path, size: tuple[int, int]) -> None:
     async with opened(tmp_path, "", size=size) as pilot:
-        await pilot.press("question_mark")
+        await press(pilot, "app.help")
         await until(lambda: isinstance(pilot.app.screen, HelpScreen))
         for word in ("quit", "persistent", "zoom"):
             await pilot.press(*word)
