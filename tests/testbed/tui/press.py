@@ -8,11 +8,13 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.pilot import Pilot
 
 from flow_tui.action_table import ACTIONS
 from flow_tui.app import FlowApp
+from flow_tui.key_queue import KeyQueue
 from flow_tui.keymap import Keymap
 from flow_tui.terminal.prefix import PREFIX_KEYS, RELEASE_KEY, Command
 
@@ -25,12 +27,20 @@ async def press(pilot: Pilot[Any], *keys: str | Command) -> None:
     The id of an action, such as "tasks.cancel" or "form.send", stands for its key; a command of the shell pane stands
     for the prefix and the key after it.
     """
-    for is_action, group in groupby(keys, _is_action):
-        if is_action:
+    for is_text, group in groupby(keys, _is_text):
+        if is_text and isinstance(pilot.app, KeyQueue):
+            type_at_once(pilot.app, "".join(group))
+            await pilot.pause()
+        else:
             for key in group:
                 await pilot.press(*_keys_of(pilot.app, key))
-        else:
-            await pilot.press(*group)
+
+
+def type_at_once(app: App[Any], text: str) -> None:
+    """Types as when a slow link brings all keys together."""
+    parser = XTermParser()
+    for event in [*parser.feed(text.replace("\n", "\r")), *parser.feed("")]:
+        app.post_message(event)
 
 
 def key_of(app: App[Any], action_id: str) -> str:
@@ -42,11 +52,11 @@ def key_of(app: App[Any], action_id: str) -> str:
     return keys.keys_of(action_id)[0]
 
 
-def _is_action(key: str | Command) -> bool:
-    return isinstance(key, Command) or ("." in key and len(key) > 1)
+def _is_text(key: str | Command) -> bool:
+    return len(key) == 1 and not isinstance(key, Command)
 
 
 def _keys_of(app: App[Any], key: str | Command) -> tuple[str, ...]:
     if isinstance(key, Command):
         return RELEASE_KEY, next(row.key for row in PREFIX_KEYS if row.command is key)
-    return (key_of(app, key),)
+    return (key_of(app, key) if "." in key else key,)

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from testbed.screen_text import screen_rows
-from testbed.tui.press import press
+from testbed.tui.press import press, type_at_once
 from testbed.waiting import until
-from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
@@ -72,9 +71,7 @@ class Question:
 
     async def type(self, text: str) -> None:
         """All at once, as a terminal would send it."""
-        parser = XTermParser()
-        for event in [*parser.feed(text.replace("\n", "\r")), *parser.feed("")]:
-            self.app.post_message(event)
+        type_at_once(self.app, text)
         await self.pilot.pause()
 
     async def until(self, condition: Callable[[], object]) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from testbed.tui.dashboard import notices, opened
-from testbed.tui.press import key_of
+from testbed.tui.press import key_of, type_at_once
 from testbed.tui.shell_of_task import in_a_shell, opened_task
 from testbed.waiting import until
-from textual._xterm_parser import XTermParser
 
 from flow_core import AsyncFlow
 from flow_core.config_file import load_config
@@ -18,13 +17,6 @@ from flow_tui.terminal.prefix import PREFIX_KEYS, RELEASE_KEY, Command
 from flow_tui.widgets.terminal import TerminalView
 
 KEY_OF_ANOTHER = next(row.key for row in PREFIX_KEYS if row.command is Command.ANOTHER)
-
-
-def type_at_once(app: FlowApp, text: str) -> None:
-    """As one read from a slow link brings it."""
-    parser = XTermParser()
-    for event in [*parser.feed(text), *parser.feed("")]:
-        app.post_message(event)
 
 
 def shown(view: TerminalView | None) -> str:
