@@ -18,7 +18,7 @@ DEADLINE_S = 120
 TEST_LIMIT_S = 5 * DEADLINE_S
 """A test that takes longer hangs: it fails with the stack of every thread."""
 
-_PAUSE_S = 0.01
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.05
 
 
 async def until(
@@ -34,8 +34,9 @@ async def until(
             found = await asyncio.wait_for(found, max(0.01, deadline - time.monotonic()))
         if found:
             return found
-        assert time.monotonic() < deadline, explain()
-        await asyncio.sleep(_PAUSE_S)
+        left_s = deadline - time.monotonic()
+        assert left_s > 0, explain()
+        await asyncio.sleep(_pause_s(within_s - left_s))
 
 
 def wait_until(
@@ -46,9 +47,15 @@ def wait_until(
     """The same for tests without an event loop."""
     deadline = time.monotonic() + within_s
     while not (found := condition()):
-        assert time.monotonic() < deadline, explain()
-        time.sleep(_PAUSE_S)
+        left_s = deadline - time.monotonic()
+        assert left_s > 0, explain()
+        time.sleep(_pause_s(within_s - left_s))
     return found
+
+
+def _pause_s(waited_s: float) -> float:
+    """A tenth of the time waited so far: a long wait costs little CPU time, and a short one is noticed at once."""
+    return min(_LONGEST_PAUSE_S, max(_SHORTEST_PAUSE_S, waited_s / 10))
 
 
 async def until_over(limit_s: float) -> None:
