@@ -27,13 +27,16 @@ async def press(pilot: Pilot[Any], *keys: str | Command) -> None:
     The id of an action, such as "tasks.cancel" or "form.send", stands for its key; a command of the shell pane stands
     for the prefix and the key after it.
     """
-    for is_text, group in groupby(keys, _is_text):
-        if is_text and isinstance(pilot.app, KeyQueue):
+    is_queued = isinstance(pilot.app, KeyQueue)  # else keys that arrive together may go to the wrong widget
+    for kind, group in groupby(keys, _kind):
+        if kind == "text" and is_queued:
             type_at_once(pilot.app, "".join(group))
             await pilot.pause()
+        elif kind == "action":
+            for action in group:
+                await pilot.press(*_keys_of(pilot.app, action))
         else:
-            for key in group:
-                await pilot.press(*_keys_of(pilot.app, key))
+            await pilot.press(*group)
 
 
 def type_at_once(app: App[Any], text: str) -> None:
@@ -52,11 +55,13 @@ def key_of(app: App[Any], action_id: str) -> str:
     return keys.keys_of(action_id)[0]
 
 
-def _is_text(key: str | Command) -> bool:
-    return len(key) == 1 and not isinstance(key, Command)
+def _kind(key: str | Command) -> str:
+    if isinstance(key, Command) or "." in key[1:]:
+        return "action"
+    return "text" if len(key) == 1 else "key"
 
 
-def _keys_of(app: App[Any], key: str | Command) -> tuple[str, ...]:
-    if isinstance(key, Command):
-        return RELEASE_KEY, next(row.key for row in PREFIX_KEYS if row.command is key)
-    return (key_of(app, key) if "." in key else key,)
+def _keys_of(app: App[Any], action: str | Command) -> tuple[str, ...]:
+    if isinstance(action, Command):
+        return RELEASE_KEY, next(row.key for row in PREFIX_KEYS if row.command is action)
+    return (key_of(app, action),)

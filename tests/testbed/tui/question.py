@@ -25,7 +25,11 @@ class Asked(App[None], inherit_bindings=False):
     BINDINGS = [("y", "below", "Below"), ("ctrl+d", "below", "Below"), ("enter", "below", "Below")]
 
     def __init__(self, question: ModalScreen[Any]) -> None:
+        keep_raw_keys()
         super().__init__()
+        for theme in load_themes()[0]:
+            self.register_theme(theme)
+        self.theme = "flow-dark"  # before it starts, or the style sheets are parsed twice
         self.question = question
         self.answers: list[Any] = []
         self.pressed_below = 0
@@ -34,10 +38,6 @@ class Asked(App[None], inherit_bindings=False):
         return variable_defaults()
 
     def on_mount(self) -> None:
-        keep_raw_keys()
-        for theme in load_themes()[0]:
-            self.register_theme(theme)
-        self.theme = "flow-dark"
         self.push_screen(self.question, self.answers.append)
 
     def action_below(self) -> None:

@@ -12,6 +12,7 @@ from testbed.waiting import until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
+from flow_core.config import Config
 from flow_tui.app import FlowApp
 from flow_tui.panes.shell.pane import ShellPane
 from flow_tui.panes.tasks.pane import TasksPane
@@ -19,8 +20,8 @@ from flow_tui.screens.dashboard import DashboardScreen
 
 
 @asynccontextmanager
-async def in_a_shell() -> AsyncIterator[tuple[FlowApp, DashboardScreen, Pilot[None]]]:
-    async with AsyncFlow("local") as flow, opened_task(flow), opened() as (app, dashboard, pilot):
+async def in_a_shell(config: Config | None = None) -> AsyncIterator[tuple[FlowApp, DashboardScreen, Pilot[None]]]:
+    async with AsyncFlow("local") as flow, opened_task(flow), opened(config) as (app, dashboard, pilot):
         await until(lambda: dashboard.pane(TasksPane).selected and dashboard.pane(TasksPane).selected.is_running)
         await press(pilot, "tasks.shell")
         await until(

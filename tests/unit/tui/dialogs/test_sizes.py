@@ -23,7 +23,7 @@ from flow_tui.panes.volumes.volume_form import VolumeForm
 from flow_tui.screens.audit_log import AuditLogScreen
 
 TASK = TaskRecord("local", "task_aaaaaaaaaa", "train", TaskStatus.RUNNING, command="python train.py " * 20)
-TINY = [(1, 1), (2, 1), (1, 40), (3, 3), (200, 1), (20, 5), (0, 0)]
+TINY = [(1, 1), (1, 40), (200, 1), (20, 5), (0, 0)]
 
 
 async def nothing(*_: Any) -> Any:

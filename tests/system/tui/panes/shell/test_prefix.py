@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from testbed.screen_text import screen_rows
 from testbed.tui.press import press
 from testbed.tui.shell_of_task import in_a_shell
 from testbed.waiting import until
 
+from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
 from flow_tui.dialogs.help import HelpScreen
 from flow_tui.panes.shell.confirm_paste import ConfirmPaste
@@ -69,3 +73,13 @@ async def test_the_enter_after_a_paste_keeps_the_question_and_the_text() -> None
         assert isinstance(app.screen, ConfirmPaste)
         await press(pilot, "confirm.agree")
         await until(lambda: "echo second" in "\n".join(view.render_line(y).text for y in range(view.size.height)))
+
+
+async def test_the_footer_names_the_users_own_key_that_leaves_a_shell(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("dashboard: {shell_release: ctrl+g, keys: {tasks.shell: f2}}", encoding="utf-8")
+    async with in_a_shell(load_config(file)) as (app, _, pilot):
+        await until(lambda: "every other key goes to the shell" in screen_rows(app)[-1])
+        assert screen_rows(app)[-1].split()[:2] == ["ctrl+g", "leaves"]
+        await pilot.press("ctrl+g", "escape")
+        await until(lambda: "cancel" in screen_rows(app)[-1])
