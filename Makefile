@@ -43,7 +43,7 @@ soak: $(VENV)/test.stamp
 		FLOW_KILL_ROUNDS=$${FLOW_KILL_ROUNDS:-22} $(PYTHON) -m pytest tests/system -k "random_keys or kills or kill_rounds" $(ARGS)
 
 snapshots: $(VENV)/test.stamp
-	@FLOW_UPDATE_SNAPSHOTS=1 $(PYTHON) -m pytest tests/system/tui/test_snapshots.py $(ARGS)
+	@FLOW_UPDATE_SNAPSHOTS=1 $(PYTHON) -m pytest tests/system/tui/test_screens.py $(ARGS)
 
 bench: $(VENV)/test.stamp
 	@$(PYTHON) tests/bench/run.py $(ARGS)

@@ -47,7 +47,7 @@ class Form(Dialog[Answer | None]):
         Binding("escape", "close", "Close", id="form.close", tooltip="Close; what was typed is kept"),
     ]
 
-    busy: var[bool] = var(False, toggle_class="-busy")
+    busy: var[bool] = var(False)
     problem: var[Problem | None] = var[Problem | None](None)
 
     def __init__(self, heading: str) -> None:
@@ -144,4 +144,5 @@ class Form(Dialog[Answer | None]):
         wrong = self.problem.text if self.problem is not None and self.problem.field is None else ""
         for line in self.query(".form-problem").results(Static):
             line.update(shown(self.SENDING if self.busy else wrong))
+            line.set_class(self.busy, "-busy")  # on this line only: a class of the form styles every field again
             line.set_class(bool(wrong) and not self.busy, "-wrong")

@@ -184,10 +184,9 @@ class PaneDeck:
         if (size, view) == self._arranged:
             return
         self._arranged = (size, view)
-        self._screen.remove_class(*(other for other in SIZES if other != size))
-        self._screen.add_class(size)
-        self._screen.set_class(len(view) == 1, "-single")
-        self._screen.set_class(len(view) == 2, "-strip")
+        sizes = {other: other == size for other in SIZES}
+        # At once, because each change of the classes styles every widget again.
+        self._screen.update_classes({**sizes, "-single": len(view) == 1, "-strip": len(view) == 2})
         for noun, slot in self._slots.items():
             slot.display = noun in view
         self._watch_facets()

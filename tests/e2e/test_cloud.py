@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from testbed.cloud import Cloud
-from testbed.driving import fill, quit_dashboard, status_of
+from testbed.driving import fill, quit_dashboard, status_of, trigger
 from testbed.pty_screen import Screen
 from testbed.waiting import DEADLINE_S
 
@@ -39,17 +39,17 @@ def sees(screen: Screen, *words: str) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not holds(screen.text()):
         assert time.monotonic() < deadline, f"{NAME} is not {words}:\n{screen.framed()}"
-        screen.send("R")
+        trigger(screen, "app.refresh")
         screen.settle(0.3, 0.5)
 
 
-def send(screen: Screen, *keys: str, until: Callable[[str], object]) -> None:
-    """Presses the keys, and says yes when asked whether that may cost something."""
-    screen.send(*keys)
+def send_form(screen: Screen, until: Callable[[str], object]) -> None:
+    """Sends the form, and says yes when asked whether that may cost something."""
+    trigger(screen, "form.send")
     text = screen.wait_for(lambda text: ASKS in text or until(text))
     if ASKS in text:
         screen.settle()
-        screen.send("y")
+        trigger(screen, "confirm.agree")
         screen.wait_for(lambda text: ASKS not in text and until(text))
 
 
@@ -61,13 +61,13 @@ def newest_run(text: str) -> str:
 @pytest.mark.needs("user-namespaces")
 def test_a_task_lives_through_all_that_a_cloud_does_to_it(screen: Screen, cloud: Cloud) -> None:
     screen.wait_for("mithril●")
-    screen.send("2", "/")
+    trigger(screen, "app.show_instances", "instances.filter")
     screen.settle()
     screen.send("h100", "enter", "enter")
     screen.wait_for("New task")
     fill(screen, NAME, COUNTING)
-    send(screen, "ctrl+s", until=lambda text: "New task" not in text and re.search(rf"{NAME} +. pending", text))
-    screen.send("1")
+    send_form(screen, lambda text: "New task" not in text and re.search(rf"{NAME} +. pending", text))
+    trigger(screen, "app.show_tasks")
     sees(screen, "pending")
     cloud.market(capacity=8)
     sees(screen, "● running")
@@ -76,25 +76,25 @@ def test_a_task_lives_through_all_that_a_cloud_does_to_it(screen: Screen, cloud:
     sees(screen, "● running")  # an answer that was under way may still have said that it waits
     screen.settle(1.0, 2.0)
     sees(screen, "● running")
-    screen.send("s")
+    trigger(screen, "tasks.shell")
     screen.wait_for(re.compile(r"(?m)[$#] *┃?$").search)
     screen.settle()
     screen.send("echo $((6*7)) on $(hostname)", "enter")
     screen.wait_for(re.compile(rf"(?m)^\W*42 on {NAME}").search)
     screen.send("ctrl+d", "ctrl+]", "esc")
     screen.wait_for("new task")
-    screen.send("3")
+    trigger(screen, "app.show_volumes")
     screen.settle()
-    screen.send("c")
+    trigger(screen, "volumes.create")
     screen.wait_for("New volume")
     fill(screen, "checkpoints", "20")
-    send(screen, "ctrl+s", until=lambda text: "New volume" not in text and re.search("checkpoints +block", text))
-    screen.send("a")
+    send_form(screen, lambda text: "New volume" not in text and re.search("checkpoints +block", text))
+    trigger(screen, "volumes.attach")
     screen.wait_for("Attach checkpoints")
-    send(screen, "ctrl+s", until=lambda _: cloud.has("/v2/volumes")[0]["bids"])
+    send_form(screen, lambda _: cloud.has("/v2/volumes")[0]["bids"])
     screen.wait_for(lambda text: "Attach checkpoints" not in text)
 
-    screen.send("1")
+    trigger(screen, "app.show_tasks")
     sees(screen, "running")
     second_run = newest_run(screen.wait_for(lambda text: newest_run(text) not in ("", first_run)))
 
@@ -105,9 +105,9 @@ def test_a_task_lives_through_all_that_a_cloud_does_to_it(screen: Screen, cloud:
     sees(screen, "running")
     screen.wait_for(lambda text: newest_run(text) not in ("", first_run, second_run))
 
-    screen.send("ctrl+d")
+    trigger(screen, "tasks.cancel")
     screen.wait_for(f"End {NAME}?")
-    screen.send("y")
+    trigger(screen, "confirm.agree")
     sees(screen, "cancelled")
     quit_dashboard(screen)
     assert [row["status"] for row in cloud.has("/v2/spot/bids")] == ["Terminated"]

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 from testbed.command_lines import command_line
-from testbed.driving import assert_terminal_restored, quit_dashboard, squeezed, status_of
+from testbed.driving import assert_terminal_restored, quit_dashboard, squeezed, status_of, trigger
 from testbed.pty_screen import Screen
 from testbed.waiting import DEADLINE_S
 
-SIZES = [(120, 36), (80, 24), (60, 15)]
+SIZES = [(120, 36), (80, 24), (60, 15), (30, 10)]
 OpenDashboard = Callable[..., Screen]
 
 
@@ -69,75 +69,80 @@ def nothing_left(temporary: Path, home: Path) -> Iterator[None]:
     assert list(home.iterdir()) == []
 
 
-@pytest.mark.parametrize(("columns", "rows"), SIZES)
-def test_it_is_marked_as_a_demo_at_every_size(open_demo: Callable[..., Screen], columns: int, rows: int) -> None:
-    screen = open_demo(columns=columns, rows=rows)
-    assert re.search(r"\bDEMO\b", screen.text().splitlines()[0])
-    screen.resize(30, 10)
-    screen.wait_for(lambda text: re.search(r"\bDEMO\b", text.splitlines()[0]))
-
-
 @pytest.mark.needs("linux")
-def test_it_shows_tasks_in_every_state_and_leaves_nothing(
-    open_demo: Callable[..., Screen], temporary: Path, environment: dict[str, str], state: Path
+def test_it_shows_tasks_in_every_state_at_every_size_and_uses_and_leaves_nothing_of_the_user(
+    open_demo: Callable[..., Screen], temporary: Path, environment: dict[str, str], state: Path, tmp_path: Path
 ) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("contexts: {secret-lab: {provider: nowhere}}\n", encoding="utf-8")
+    settings = {"MITHRIL_API_KEY": "fkey_theirs", "MITHRIL_API_URL": "http://127.0.0.1:9", "MITHRIL_REGION": "nowhere"}
+    theirs = {"FLOW_CONFIG": str(config), "SSH_AUTH_SOCK": str(tmp_path / "agent"), **settings}
     with nothing_left(temporary, Path(environment["HOME"])):
-        screen = open_demo(columns=160, rows=36)
+        screen = open_demo(columns=160, rows=36, **theirs)
+        assert "secret-lab" not in screen.text()
+        children = Path(f"/proc/{screen.pid}/task/{screen.pid}/children").read_text().split()
+        for pid in (screen.pid, *map(int, children)):
+            assert b"fkey_" not in command_line(pid)
         for name, word in (
             *(("train-llama", "running"), ("pretrain-13b", "running"), ("train-vit", "paused")),
             *(("sweep-lr", "pending"), ("prepare-shards", "cancelled")),
+            *(("eval-mmlu", "failed"), ("tokenize-corpus", "completed")),
         ):
             screen.wait_for(status_of(name, word))
-        screen.wait_for(status_of("eval-mmlu", "failed"))
-        screen.wait_for(status_of("tokenize-corpus", "completed"))
+        for columns, rows in SIZES:
+            screen.resize(columns, rows)
+            screen.wait_for(is_marked)
         quit_dashboard(screen)
     assert not state.exists()
 
 
-@pytest.mark.needs("user-namespaces")
-def test_its_log_is_followed_and_a_shell_answers(open_demo: Callable[..., Screen]) -> None:
-    screen = open_demo()
-    screen.wait_for("loss=")
-    screen.send("s")
-    screen.wait_for(re.compile(r"(?m)[$#%] *┃?$").search)
-    screen.settle()
-    screen.send("cat step; hostname", "enter")
-    screen.wait_for(re.compile(r"(?m)^\W*\d+\W*\n\W*train-llama-8b-1").search)
+def is_marked(text: str) -> object:
+    return re.search(r"\bDEMO\b", text.splitlines()[0])
+
+
+@pytest.mark.needs("linux", "user-namespaces")
+def test_its_log_is_followed_a_shell_answers_and_a_hangup_leaves_nothing(
+    open_demo: Callable[..., Screen], temporary: Path, environment: dict[str, str]
+) -> None:
+    with nothing_left(temporary, Path(environment["HOME"])):
+        screen = open_demo()
+        screen.wait_for("loss=")
+        trigger(screen, "tasks.shell")
+        screen.wait_for(re.compile(r"(?m)[$#%] *┃?$").search)
+        screen.settle()
+        screen.send("cat step; hostname", "enter")
+        screen.wait_for(re.compile(r"(?m)^\W*\d+\W*\n\W*train-llama-8b-1").search)
+        end(screen, signal.SIGHUP)
 
 
 @pytest.mark.needs("linux")
-def test_nothing_of_the_user_is_used(open_demo: Callable[..., Screen], environment: dict[str, str]) -> None:
-    home = Path(environment["HOME"])
-    config = home / "config.yaml"
-    config.write_text("contexts: {secret-lab: {provider: nowhere}}\n", encoding="utf-8")
-    settings = {"MITHRIL_API_KEY": "fkey_theirs", "MITHRIL_API_URL": "http://127.0.0.1:9", "MITHRIL_REGION": "nowhere"}
-    screen = open_demo(FLOW_CONFIG=str(config), SSH_AUTH_SOCK=str(home / "agent"), **settings)
-    assert "secret-lab" not in screen.text()
-    children = Path(f"/proc/{screen.pid}/task/{screen.pid}/children").read_text().split()
-    for pid in (screen.pid, *map(int, children)):
-        assert b"fkey_" not in command_line(pid)
+def test_where_machines_are_not_isolated_it_says_so_and_goes_on_until_it_is_terminated(
+    open_demo: Callable[..., Screen], temporary: Path, environment: dict[str, str]
+) -> None:
+    with nothing_left(temporary, Path(environment["HOME"])):
+        screen = open_demo(columns=160, FLOW_EMULATOR_NO_NAMESPACE="1")
+        said = "in this demo, its machines share this system's files"
+        screen.wait_for(lambda text: squeezed(said) in squeezed(text))
+        screen.wait_for(status_of("tokenize-corpus", "completed"))
+        screen.wait_for(status_of("eval-mmlu", "failed"))
+        end(screen, signal.SIGTERM)
 
 
 @pytest.mark.needs("linux")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_a_demo_that_is_ended_from_outside_leaves_nothing(
-    open_demo: Callable[..., Screen], temporary: Path, environment: dict[str, str], number: signal.Signals
+def test_a_demo_that_is_killed_leaves_nothing(
+    open_demo: Callable[..., Screen], temporary: Path, environment: dict[str, str]
 ) -> None:
     with nothing_left(temporary, Path(environment["HOME"])):
         screen = open_demo()
         assert any(b"flow_core.emulator" in line for line in processes(temporary))
-        screen.signal(number)
-        assert screen.wait_exit() == 128 + number
-        if number != signal.SIGKILL:
-            assert_terminal_restored(screen)
+        screen.signal(signal.SIGKILL)
+        assert screen.wait_exit() == 128 + signal.SIGKILL
 
 
-def test_where_machines_are_not_isolated_it_says_so_and_goes_on(open_demo: Callable[..., Screen]) -> None:
-    screen = open_demo(columns=160, FLOW_EMULATOR_NO_NAMESPACE="1")
-    screen.wait_for(lambda text: squeezed("in this demo, its machines share this system's files") in squeezed(text))
-    screen.wait_for(status_of("tokenize-corpus", "completed"))
-    screen.wait_for(status_of("eval-mmlu", "failed"))
-    quit_dashboard(screen)
+def end(screen: Screen, number: signal.Signals) -> None:
+    screen.signal(number)
+    assert screen.wait_exit() == 128 + number
+    assert_terminal_restored(screen)
 
 
 def test_it_says_why_it_can_not_start(environment: dict[str, str], tmp_path: Path) -> None:

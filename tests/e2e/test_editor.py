@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from testbed.driving import assert_terminal_restored, fill, quit_dashboard, status_of, submit
+from testbed.driving import assert_terminal_restored, fill, quit_dashboard, status_of, submit, trigger
 from testbed.editor import FakeEditor
 from testbed.pty_screen import Screen
 
@@ -25,54 +25,45 @@ def editor(tmp_path: Path) -> FakeEditor:
     return FakeEditor(folder)
 
 
-def dashboard(open_dashboard: OpenDashboard, editor: FakeEditor, columns: int = 120, rows: int = 36) -> Screen:
-    return open_dashboard(columns=columns, rows=rows, VISUAL="", EDITOR=shlex.quote(str(editor.path)))
+def dashboard(open_dashboard: OpenDashboard, editor: FakeEditor) -> Screen:
+    return open_dashboard(VISUAL="", EDITOR=shlex.quote(str(editor.path)))
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(120, 36), (80, 24)])
-def test_a_task_written_in_the_editor_is_submitted_and_the_terminal_is_as_before(
-    open_dashboard: OpenDashboard, editor: FakeEditor, columns: int, rows: int
-) -> None:
-    editor.does("write(text.replace('name: typed', 'name: written') + 'env: {GREETING: hello}\\n')")
-    screen = dashboard(open_dashboard, editor, columns, rows)
-    screen.send("ctrl+n")
-    screen.wait_for("New task")
-    fill(screen, "typed", "echo $GREETING from $FLOW_TASK_NAME; sleep 300")
-    screen.send("ctrl+e")
-    screen.wait_for("GREETING=hello")
-    assert screen.raw.count(MOUSE_OFF) >= 1
-    assert screen.raw.rfind(MOUSE_ON) > screen.raw.rfind(MOUSE_OFF)
-    screen.send("ctrl+s")
-    screen.wait_for(lambda text: "New task" not in text)
-    screen.wait_for(status_of("written", "running"))
-    screen.send("l")
-    screen.wait_for("hello from")
-    screen.send("1")
-    quit_dashboard(screen)
-
-
-def test_a_refused_text_is_said_with_its_line_and_the_form_is_as_it_was(
+def test_a_task_written_in_the_editor_is_submitted_once_it_is_no_longer_refused(
     open_dashboard: OpenDashboard, editor: FakeEditor
 ) -> None:
     editor.does("write('command: ls\\nnum_instances: 0\\n')")
     screen = dashboard(open_dashboard, editor)
-    screen.send("ctrl+n")
+    trigger(screen, "app.new_task")
     screen.wait_for("New task")
-    fill(screen, "kept", "echo kept")
-    screen.send("ctrl+e")
+    fill(screen, "typed", "echo $GREETING from $FLOW_TASK_NAME; sleep 300")
+    trigger(screen, "submit.edit")
     text = screen.wait_for("task.yaml:2: num_instances: ")
-    assert "echo kept" in text
+    assert "echo $GREETING" in text
+    assert "name: typed" in editor.seen[0]["text"]
+    editor.does("write('name: written\\ncommand: echo $GREETING from there\\nenv: {GREETING: hello}\\n')")
+    trigger(screen, "submit.edit")
+    screen.wait_for("GREETING=hello")
+    assert screen.raw.count(MOUSE_OFF) >= 2
+    assert screen.raw.rfind(MOUSE_ON) > screen.raw.rfind(MOUSE_OFF)
+    trigger(screen, "form.send")
+    screen.wait_for(lambda text: "New task" not in text)
+    screen.wait_for(status_of("written", "completed"))
+    trigger(screen, "tasks.logs")
+    screen.wait_for("hello from there")
+    trigger(screen, "app.show_tasks")
+    quit_dashboard(screen)
 
 
-def test_while_the_editor_has_the_terminal_nothing_else_is_written_to_it(
-    open_dashboard: OpenDashboard, editor: FakeEditor, tmp_path: Path
+def test_while_the_editor_has_the_terminal_nothing_else_is_written_to_it_and_it_ends_with_the_dashboard(
+    open_dashboard: OpenDashboard, editor: FakeEditor, tmp_path: Path, state: Path
 ) -> None:
     gate = tmp_path / "gate"
     editor.does(f"print('EDITING', flush=True)\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.02)")
     screen = dashboard(open_dashboard, editor)
     submit(screen, "ticking", "while :; do echo tick; sleep 0.1; done")
     screen.wait_for(status_of("ticking", "running"))
-    screen.send("ctrl+e")
+    trigger(screen, "app.write_task")
     screen.wait_for("EDITING")
     assert screen.is_cooked()
     screen.settle()
@@ -85,33 +76,20 @@ def test_while_the_editor_has_the_terminal_nothing_else_is_written_to_it(
     screen.wait_for(lambda text: "EDITING" not in text and "New task" in text and status_of("ticking", "running")(text))
     screen.send("esc")
     screen.wait_for(lambda text: "New task" not in text)
-    quit_dashboard(screen)
 
-
-def test_interrupting_the_editor_leaves_the_dashboard_running(
-    open_dashboard: OpenDashboard, editor: FakeEditor
-) -> None:
     editor.does("print('EDITING', flush=True)\nsignal.pause()")
-    screen = dashboard(open_dashboard, editor)
-    screen.send("ctrl+e")
+    trigger(screen, "app.write_task")
     screen.wait_for("EDITING")
-    screen.send("ctrl+c")
+    screen.send("ctrl+c")  # ends the editor only
     screen.wait_for(lambda _: screen.raw.rfind(MOUSE_ON) > screen.raw.rfind(MOUSE_OFF))
     screen.send("esc")
     screen.wait_for(lambda text: "New task" not in text)
-    quit_dashboard(screen)
 
-
-def test_terminating_the_dashboard_ends_the_editor_and_restores_the_terminal(
-    open_dashboard: OpenDashboard, editor: FakeEditor, state: Path
-) -> None:
-    editor.does("print('EDITING', flush=True)\nsignal.pause()")
-    screen = dashboard(open_dashboard, editor)
-    screen.send("ctrl+e")
+    trigger(screen, "app.write_task")
     screen.wait_for("EDITING")
     screen.signal(signal.SIGTERM)
     assert screen.wait_exit() == 128 + signal.SIGTERM
     assert_terminal_restored(screen)
     with pytest.raises(ProcessLookupError):
-        os.kill(editor.seen[0]["pid"], 0)
+        os.kill(editor.seen[-1]["pid"], 0)
     assert list((state / "edits").iterdir()) == []

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e.test_dashboard import RUNNING, status_of, submit
+from testbed.driving import status_of, submit, trigger
 from testbed.places import ROOT
 from testbed.pty_screen import Screen
 from testbed.waiting import DEADLINE_S
@@ -80,8 +80,8 @@ def press(open_dashboard: Callable[..., Screen], tmp_path: Path) -> Callable[[st
     """Sends what a terminal sends for a key, and answers what the shell of a task received."""
     screen, sink = open_dashboard(), tmp_path / "received"
     submit(screen, "listener", "sleep 300")
-    screen.wait_for(status_of("listener", *RUNNING))
-    screen.send("s")
+    screen.wait_for(status_of("listener", "running"))
+    trigger(screen, "tasks.shell")
     screen.wait_for("ctrl+] leaves")
     screen.settle()
     screen.send(f"exec {sys.executable} {SINK} {sink}", "enter")

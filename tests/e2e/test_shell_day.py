@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from e2e.test_dashboard import RUNNING, status_of, submit
-from testbed.driving import reopen_shell
+from testbed.driving import reopen_shell, status_of, submit, trigger
 from testbed.pty_screen import Screen
 from testbed.ssh_servers import end_servers
 from testbed.sshd import Sshd
+
+from flow_tui.terminal.prefix import Command
 
 LOST = "[connection lost: enter opens it again]"
 
@@ -39,8 +40,8 @@ def test_the_same_day_on_a_machine_over_ssh(
 
 def spend_a_day(screen: Screen, file: Path, lose: Callable[[], object]) -> None:
     submit(screen, "workshop", "sleep 300")
-    screen.wait_for(status_of("workshop", *RUNNING))
-    screen.send("s")
+    screen.wait_for(status_of("workshop", "running"))
+    trigger(screen, "tasks.shell")
     screen.wait_for("ctrl+] leaves")
     screen.settle()
     screen.send("PS1='ready> '; clear", "enter")
@@ -61,12 +62,13 @@ def spend_a_day(screen: Screen, file: Path, lose: Callable[[], object]) -> None:
     screen.wait_for(lambda text: "Load average" not in text)
     screen.send("clear; seq 1 200", "enter")
     screen.wait_for("200")
-    screen.send("ctrl+]", "[", "?", "123", "enter", "V", "y")
+    trigger(screen, Command.COPY_MODE)
+    screen.send("?", "123", "enter", "V", "y")
     screen.wait_for("copied 3 characters")
     screen.wait_for(lambda _: b"\x1b]52;c;MTIz" in screen.raw)
     screen.send("ctrl+]", "esc")
     screen.wait_for("workshop")
-    screen.send("s")
+    trigger(screen, "tasks.shell")
     screen.wait_for("200")
     screen.settle()
     screen.send("exit 3", "enter")

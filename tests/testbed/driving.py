@@ -6,13 +6,41 @@ import re
 from collections.abc import Callable
 
 from testbed.pty_screen import Screen
+from textual.binding import Binding
+
+from flow_tui.action_table import ACTIONS
+from flow_tui.dialogs.confirm import Confirm
+from flow_tui.dialogs.form import Form
+from flow_tui.dialogs.submit.submit_form import SubmitForm
+from flow_tui.key_names import written_key
+from flow_tui.keymap import Keymap
+from flow_tui.terminal.prefix import PREFIX_KEYS, RELEASE_KEY, Command
+
+_KEYMAP = Keymap(ACTIONS)
+_DIALOG_KEYS = {
+    binding.id: binding.key
+    for dialog in (Confirm, Form, SubmitForm)
+    for binding in reversed(list(Binding.make_bindings(dialog.__dict__["BINDINGS"])))  # the first key of each counts
+}
+
+
+def trigger(screen: Screen, *actions: str | Command) -> None:
+    """Sends the default key of each action, by its id, or the prefix and the key of a command of the shell pane."""
+    for action in actions:
+        screen.send(*_keys_of(action))
+
+
+def _keys_of(action: str | Command) -> tuple[str, ...]:
+    if isinstance(action, Command):
+        return written_key(RELEASE_KEY), next(row.key for row in PREFIX_KEYS if row.command is action)
+    return (written_key(_DIALOG_KEYS.get(action) or _KEYMAP.keys_of(action)[0]),)
 
 
 def submit(screen: Screen, name: str, command: str) -> None:
-    screen.send("ctrl+n")
+    trigger(screen, "app.new_task")
     screen.wait_for("New task")
     fill(screen, name, command)
-    screen.send("ctrl+s")
+    trigger(screen, "form.send")
     screen.wait_for(lambda text: "New task" not in text and name in text)
 
 
@@ -51,7 +79,7 @@ def status_of(name: str, *words: str) -> Callable[[str], object]:
 
 
 def quit_dashboard(screen: Screen) -> None:
-    screen.send("q")
+    trigger(screen, "app.quit")
     assert screen.wait_exit() == 0, screen.framed()
     assert_terminal_restored(screen)
 

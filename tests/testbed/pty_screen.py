@@ -38,6 +38,9 @@ KEYS = {
     "pgup": "\x1b[5~",
     "pgdn": "\x1b[6~",
     "ctrl+]": "\x1d",
+    "f4": "\x1bOS",
+    "f8": "\x1b[19~",
+    "f9": "\x1b[20~",
 }
 # What a terminal of today answers when a program asks what it can do.
 ANSWERS = {

@@ -16,12 +16,9 @@ from textual.errors import NoWidget
 from textual.pilot import OutOfBounds, Pilot
 
 from flow_tui.action_table import ACTIONS
+from flow_tui.key_names import written_key
 
 SIZES = ((60, 15), (80, 24), (120, 35), (120, 36), (160, 48), (100, 30), (70, 20), (40, 8), (20, 5), (2, 2), (1, 1))
-_SENT = {"question_mark": "?", "slash": "/", "plus": "+", "minus": "-", "at": "@", "exclamation_mark": "!"}
-_SENT |= {"colon": ":", "left_parenthesis": "(", "right_parenthesis": ")"}
-_SENT |= {"escape": "esc", "pagedown": "pgdn", "pageup": "pgup"}
-_FUNCTION_KEYS = {"f4": "\x1bOS", "f8": "\x1b[19~", "f9": "\x1b[20~"}
 _TEXTS = ("/status:failed\r", "/status:running\r", "/quick\r", "/step 9.*\r", "/(\r", "zz", "local:/x", "7", "a=b")
 _WAYS_OUT = ("esc", "esc", "esc", "q", "enter", "tab", "ctrl+s", "y", "n", "ctrl+c", "backspace")
 _OF_DIALOGS = ("[", "]", "m", "d", "Y", "b", "h", "?", "!", "@", "e", "shift+tab", "f4", "alt+enter")
@@ -33,8 +30,7 @@ _REMEMBERED = 80
 
 def keys_of_the_keymap() -> tuple[str, ...]:
     """Every default key, as a name that a terminal program sends."""
-    names = (key for action in ACTIONS for key in action.keys.split(","))
-    return tuple(sorted({_SENT.get(name, name) for name in names}))
+    return tuple(sorted({written_key(key) for action in ACTIONS for key in action.default_keys}))
 
 
 class RandomUser:
@@ -78,7 +74,7 @@ class RandomUser:
         self.keys_sent += len(keys)
         self.done.append(" ".join(repr(key) for key in keys))
         for key in keys:
-            sent = _FUNCTION_KEYS.get(key) or key_bytes(key).decode()
+            sent = key_bytes(key).decode()
             parser = XTermParser()
             for event in [*parser.feed(sent), *parser.feed("")]:
                 app.post_message(event)

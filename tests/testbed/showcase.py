@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from testbed.fixed_provider import NAME, WHERE, fixed_config
 from testbed.screen_text import screen_text
+from testbed.tui.press import press
 from testbed.waiting import until
 from textual.pilot import Pilot
 
@@ -21,37 +22,38 @@ from flow_tui.screens.dashboard import DashboardScreen
 
 
 class Screen(NamedTuple):
-    """Keys from the dashboard, and text that shows that it is complete."""
+    """Keys and actions from the dashboard, and text that shows that it is complete."""
 
     keys: tuple[str, ...]
     shows: tuple[str, ...]
 
 
+FIND_BID = ("tasks.filter", *"pretrain", "enter")
 SCREENS = {
     "tasks": Screen((), ("tokenize-corpus", "step 61", "35.20")),
-    "instances": Screen(("2",), ("eu-west1-b", "2.20")),
-    "instances-zoomed": Screen(("2", "2"), ("eu-west1-b", "17.60", "▁▁▂")),
-    "volumes": Screen(("3",), ("checkpoints",)),
-    "logs": Screen(("4", "4"), ("step 61", "data loader is slow")),
-    "log-search": Screen(("4", *"/slow", "enter"), ("1 ",)),
-    "shell": Screen(("5",), ("no shell",)),
-    "filtered": Screen((*"/status:failed", "enter"), ("eval-mmlu", "1 of 6")),
-    "nothing-matches": Screen((*"/zzz", "enter"), ("esc",)),
-    "detail": Screen(("d",), ("torchrun", "node-7")),
-    "metrics": Screen(("m",), ("A100", "4242")),
-    "cloud-detail": Screen((*"/pretrain", "enter", "d"), ("Allocated",)),
-    "help": Screen(("question_mark",), ("Keys",)),
-    "new-task": Screen(("ctrl+n",), ("New task",)),
-    "new-task-refused": Screen(("ctrl+n", "ctrl+s"), ("is empty",)),
-    "new-volume": Screen(("3", "c"), ("New volume",)),
-    "end-task": Screen(("ctrl+d",), ("SIGTERM",)),
-    "delete-volume": Screen(("3", "j", "ctrl+d"), ("rm -r",)),
-    "limit": Screen((*"/pretrain", "enter", "e"), ("22.00",)),
-    "copy": Screen(("y",), ("Copy",)),
-    "contexts": Screen(("exclamation_mark",), ("lab", "cloud")),
-    "audit-log": Screen(("at",), ("Audit log",)),
-    "palette": Screen(("ctrl+p", *"sort"), ("sort",)),
-    "notice": Screen((*"/tokenize", "enter", "ctrl+d"), ("has ended",)),
+    "instances": Screen(("app.show_instances",), ("eu-west1-b", "2.20")),
+    "instances-zoomed": Screen(("app.show_instances", "app.show_instances"), ("eu-west1-b", "17.60", "▁▁▂")),
+    "volumes": Screen(("app.show_volumes",), ("checkpoints",)),
+    "logs": Screen(("app.show_logs", "app.show_logs"), ("step 61", "data loader is slow")),
+    "log-search": Screen(("app.show_logs", "logs.search", *"slow", "enter"), ("1 ",)),
+    "shell": Screen(("app.show_shell",), ("no shell",)),
+    "filtered": Screen(("tasks.filter", *"status:failed", "enter"), ("eval-mmlu", "1 of 6")),
+    "nothing-matches": Screen(("tasks.filter", *"zzz", "enter"), ("esc",)),
+    "detail": Screen(("tasks.detail",), ("torchrun", "node-7")),
+    "metrics": Screen(("tasks.metrics",), ("A100", "4242")),
+    "cloud-detail": Screen((*FIND_BID, "tasks.detail"), ("Allocated",)),
+    "help": Screen(("app.help",), ("Keys",)),
+    "new-task": Screen(("app.new_task",), ("New task",)),
+    "new-task-refused": Screen(("app.new_task", "form.send"), ("is empty",)),
+    "new-volume": Screen(("app.show_volumes", "volumes.create"), ("New volume",)),
+    "end-task": Screen(("tasks.cancel",), ("SIGTERM",)),
+    "delete-volume": Screen(("app.show_volumes", "volumes.cursor_down", "volumes.delete"), ("rm -r",)),
+    "limit": Screen((*FIND_BID, "tasks.limit"), ("22.00",)),
+    "copy": Screen(("tasks.copy",), ("Copy",)),
+    "contexts": Screen(("app.attend",), ("lab", "cloud")),
+    "audit-log": Screen(("app.action_log",), ("Audit log",)),
+    "palette": Screen(("app.palette", *"sort"), ("sort",)),
+    "notice": Screen(("tasks.filter", *"tokenize", "enter", "tasks.cancel"), ("has ended",)),
 }
 
 
@@ -64,7 +66,7 @@ class Showcase(NamedTuple):
     async def walk(self) -> AsyncIterator[str]:
         """The name of each screen in turn, while it is shown and complete."""
         for name, screen in SCREENS.items():
-            await self.pilot.press(*screen.keys)
+            await press(self.pilot, *screen.keys)
             await self.shows(name, *screen.shows)
             yield name
             await self._leave()
@@ -85,7 +87,7 @@ class Showcase(NamedTuple):
         while not isinstance(self.app.screen, DashboardScreen):
             await self.pilot.press("escape")
         self.app.clear_notifications()
-        await self.pilot.press(*["escape"] * 3, "g")
+        await press(self.pilot, *["escape"] * 3, "tasks.first")
 
 
 @asynccontextmanager

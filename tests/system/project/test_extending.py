@@ -93,7 +93,7 @@ def test_the_copy_passes_the_tests_that_the_page_names(extended: Path) -> None:
         "tests/system/core/providers/test_contract.py",
         *(f"tests/unit/project/{name}" for name in project),
         "tests/unit/core/test_surface.py::test_the_public_names_are_these",
-        *(f"tests/unit/tui/{name}" for name in ("test_keymap.py", "test_layout.py", "test_themes.py")),
+        *(f"tests/unit/tui/{name}" for name in ("test_keymap.py", "screens/test_layout.py", "test_themes.py")),
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     passed = re.findall(r"test_contract\.py::\S*toy\S* PASSED", ended.stdout)

@@ -24,8 +24,8 @@ from flow_core.errors import FlowError
 from flow_core.fleet import Fleet
 from flow_tui.app import FlowApp
 
-KEYS = int(os.environ.get("FLOW_SOAK_KEYS", "0")) or 1000
-SEEDS = [int(seed) for seed in os.environ.get("FLOW_SOAK_SEEDS", "1,2,3").split(",")]
+KEYS = int(os.environ.get("FLOW_SOAK_KEYS", "0")) or 400
+SEEDS = [int(seed) for seed in os.environ.get("FLOW_SOAK_SEEDS", "1,2").split(",")]
 SIZE = (120, 36)
 LONG_LOG = "i=0; while [ $i -lt 3000 ]; do echo step $i loss 0.$i; i=$((i+1)); done; sleep 600"
 COMMANDS = ("true", "false", "echo short", "for i in 1 2 3 4 5 6; do echo line $i; sleep 0.3; done", "sleep 600")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from testbed.screen_text import screen_rows
+from testbed.tui.press import press, type_at_once
 from testbed.waiting import until
-from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
@@ -25,7 +25,11 @@ class Asked(App[None], inherit_bindings=False):
     BINDINGS = [("y", "below", "Below"), ("ctrl+d", "below", "Below"), ("enter", "below", "Below")]
 
     def __init__(self, question: ModalScreen[Any]) -> None:
+        keep_raw_keys()
         super().__init__()
+        for theme in load_themes()[0]:
+            self.register_theme(theme)
+        self.theme = "flow-dark"  # before it starts, or the style sheets are parsed twice
         self.question = question
         self.answers: list[Any] = []
         self.pressed_below = 0
@@ -34,10 +38,6 @@ class Asked(App[None], inherit_bindings=False):
         return variable_defaults()
 
     def on_mount(self) -> None:
-        keep_raw_keys()
-        for theme in load_themes()[0]:
-            self.register_theme(theme)
-        self.theme = "flow-dark"
         self.push_screen(self.question, self.answers.append)
 
     def action_below(self) -> None:
@@ -65,14 +65,13 @@ class Question:
         return "\n".join(self.rows)
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """Of an action's id, its key."""
+        await press(self.pilot, *keys)
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:
         """All at once, as a terminal would send it."""
-        parser = XTermParser()
-        for event in [*parser.feed(text.replace("\n", "\r")), *parser.feed("")]:
-            self.app.post_message(event)
+        type_at_once(self.app, text)
         await self.pilot.pause()
 
     async def until(self, condition: Callable[[], object]) -> None:

@@ -7,23 +7,23 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from testbed.tui.dashboard import opened
+from testbed.tui.press import press
 from testbed.waiting import until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
+from flow_core.config import Config
 from flow_tui.app import FlowApp
 from flow_tui.panes.shell.pane import ShellPane
 from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.screens.dashboard import DashboardScreen
 
-PREFIX = "ctrl+right_square_bracket"
-
 
 @asynccontextmanager
-async def in_a_shell() -> AsyncIterator[tuple[FlowApp, DashboardScreen, Pilot[None]]]:
-    async with AsyncFlow("local") as flow, opened_task(flow), opened() as (app, dashboard, pilot):
+async def in_a_shell(config: Config | None = None) -> AsyncIterator[tuple[FlowApp, DashboardScreen, Pilot[None]]]:
+    async with AsyncFlow("local") as flow, opened_task(flow), opened(config) as (app, dashboard, pilot):
         await until(lambda: dashboard.pane(TasksPane).selected and dashboard.pane(TasksPane).selected.is_running)
-        await pilot.press("s")
+        await press(pilot, "tasks.shell")
         await until(
             lambda: (
                 dashboard.pane(ShellPane).front

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from testbed.screen_text import screen_text
 from testbed.tui.dashboard import notices, opened
+from testbed.tui.press import press
 from testbed.waiting import until
 
 from flow_core import AsyncFlow, TaskConfig
@@ -54,7 +55,7 @@ async def test_two_contexts_may_hold_the_same_task_id(config: Callable[[str], Co
     async with opened(settings) as (app, dashboard, pilot):
         await until(lambda: len(dashboard.pane(TasksPane).table.rows) == 2)
         assert {task.key for task in app.fleet.tasks} == {("local", task_id), ("lab", task_id)}
-        await pilot.press(*"/context:lab", "enter")
+        await press(pilot, "tasks.filter", *"context:lab", "enter")
         assert [task.context for task in dashboard.pane(TasksPane).table.rows] == ["lab"]
 
 
@@ -67,7 +68,7 @@ async def test_nothing_can_be_changed_while_read_only() -> None:
     await finished()
     async with opened(read_only=True) as (app, dashboard, pilot):
         await until(lambda: dashboard.pane(TasksPane).table.rows)
-        await pilot.press("ctrl+n", "ctrl+d", "s", "r")
+        await press(pilot, "app.new_task", "tasks.cancel", "tasks.shell", "tasks.rerun")
         await pilot.pause()
         assert app.screen is dashboard
         assert "READ-ONLY" in screen_text(app)
@@ -82,9 +83,9 @@ async def test_a_key_that_cannot_act_says_why() -> None:
     await finished()
     async with opened() as (app, dashboard, pilot):
         await until(lambda: dashboard.pane(TasksPane).table.rows)
-        await pilot.press("ctrl+d")
+        await press(pilot, "tasks.cancel")
         await until(lambda: any("has ended already" in notice for notice in notices(app)))
-        await pilot.press("s")
+        await press(pilot, "tasks.shell")
         await until(lambda: any("needs a running task" in notice for notice in notices(app)))
         assert app.screen is dashboard
 
@@ -105,7 +106,7 @@ async def test_the_selected_tasks_log_is_shown_without_asking() -> None:
     await finished("echo other words")
     async with opened() as (app, _dashboard, pilot):
         await until(lambda: "other words" in screen_text(app))
-        await pilot.press("j")
+        await press(pilot, "tasks.cursor_down")
         await until(lambda: "first words" in screen_text(app).split("Log")[-1])
 
 
@@ -119,10 +120,10 @@ async def test_a_broken_config_is_told_and_the_sound_part_is_used(config: Callab
 @pytest.mark.parametrize("size", [(160, 48), (120, 36), (80, 24), (60, 15)])
 async def test_a_digit_brings_its_pane_to_the_front_and_then_to_full_size(size: tuple[int, int]) -> None:
     async with opened(size=size) as (_app, dashboard, pilot):
-        await pilot.press("3")
+        await press(pilot, "app.show_volumes")
         assert dashboard.pane(VolumesPane).display
         assert dashboard.pane(VolumesPane).table.has_focus
-        await pilot.press("3")
+        await press(pilot, "app.show_volumes")
         panes = [dashboard.query_one(f"#{pane.noun}") for pane in PANES]
         assert [pane for pane in panes if pane.display] == [dashboard.pane(VolumesPane)]
         await pilot.press("escape", "escape")
@@ -143,7 +144,7 @@ async def test_help_lists_the_keys_of_the_pane_and_runs_the_chosen_one() -> None
     await finished()
     async with opened() as (app, dashboard, pilot):
         await until(lambda: dashboard.pane(TasksPane).table.rows)
-        await pilot.press("question_mark")
+        await press(pilot, "app.help")
         await until(lambda: isinstance(app.screen, HelpScreen))
         await pilot.press(*"tasks.detail")
         await pilot.press("enter")
@@ -153,20 +154,20 @@ async def test_help_lists_the_keys_of_the_pane_and_runs_the_chosen_one() -> None
 async def test_enter_on_an_instance_type_opens_the_form_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOW_LOCAL_GPUS", "a100:2")
     async with opened() as (app, dashboard, pilot):
-        await pilot.press("2")
+        await press(pilot, "app.show_instances")
         await until(lambda: len(dashboard.pane(InstancesPane).table.rows) == 3)
-        await pilot.press("G", "enter")
+        await press(pilot, "instances.last", "instances.submit_here")
         await until(lambda: isinstance(app.screen, SubmitForm))
         assert app.screen.entered["gpu"] == "2xa100"
 
 
 async def test_what_was_typed_and_not_submitted_is_there_again() -> None:
     async with opened() as (app, _dashboard, pilot):
-        await pilot.press("ctrl+n")
+        await press(pilot, "app.new_task")
         await until(lambda: isinstance(app.screen, SubmitForm) and app.screen.focused)
         await pilot.press(*"half", "escape")
         await until(lambda: not isinstance(app.screen, SubmitForm))
-        await pilot.press("ctrl+n")
+        await press(pilot, "app.new_task")
         await until(lambda: isinstance(app.screen, SubmitForm) and app.screen.focused)
         assert app.screen.entered["name"] == "half"
 
@@ -176,7 +177,7 @@ async def test_a_foreign_name_is_never_markup_nor_terminal_control() -> None:
         await (await flow.submit("printf '[red]x[/] \\033]0;owned\\007 \\033[2J'")).wait()
     async with opened() as (app, _, pilot):
         await until(lambda: "[red]x[/]" in screen_text(app))
-        await pilot.press("d")
+        await press(pilot, "tasks.detail")
         await until(lambda: isinstance(app.screen, TaskDetail))
         assert "[red]x[/]" in screen_text(app)
         assert "\x1b" not in screen_text(app)
@@ -197,9 +198,9 @@ async def test_a_cancel_asks_and_lands_in_the_action_log() -> None:
         task = await flow.submit("sleep 300")
         async with opened() as (app, dashboard, pilot):
             await until(lambda: dashboard.pane(TasksPane).selected and dashboard.pane(TasksPane).selected.is_running)
-            await pilot.press("ctrl+d")
+            await press(pilot, "tasks.cancel")
             await until(lambda: isinstance(app.screen, Confirm))
-            await pilot.press("y")
+            await press(pilot, "confirm.agree")
             await until(lambda: app.fleet.task(task.key) and app.fleet.task(task.key).is_terminal)
             await until(lambda: app.fleet.gate.log.recent()[0].verb == "cancel")
             assert app.fleet.gate.log.recent()[0].result == "ok"
@@ -211,7 +212,7 @@ async def test_the_ssh_command_of_a_running_task_is_copied_once_it_is_chosen() -
         task = await flow.submit("sleep 300")
         async with opened() as (app, dashboard, pilot):
             await until(lambda: dashboard.pane(TasksPane).selected and dashboard.pane(TasksPane).selected.is_running)
-            await pilot.press("y")
+            await press(pilot, "tasks.copy")
             await until(lambda: isinstance(app.screen, Pick))
             await until(lambda: "ssh command" in screen_text(app))
             assert not list(state_dir().glob("local/*/ssh"))
@@ -248,7 +249,7 @@ async def test_the_spec_of_a_task_is_copied_as_yaml() -> None:
     await finished("echo spec-of-mine")
     async with opened() as (app, dashboard, pilot):
         await until(lambda: dashboard.pane(TasksPane).selected)
-        await pilot.press("Y")
+        await press(pilot, "tasks.spec")
         await until(lambda: "copied" in notices(app))
         assert "command: echo spec-of-mine\n" in app.clipboard
 
@@ -256,9 +257,9 @@ async def test_the_spec_of_a_task_is_copied_as_yaml() -> None:
 async def test_an_instance_type_is_asked_for_in_the_form_as_it_is_called(config: Callable[[str], Config]) -> None:
     settings = config("contexts: {lab: {provider: local, gpus: 2xa100}}")
     async with opened(settings, contexts=("lab",)) as (app, dashboard, pilot):
-        await pilot.press("2")
+        await press(pilot, "app.show_instances")
         await until(lambda: dashboard.pane(InstancesPane).selected)
-        await pilot.press("enter")
+        await press(pilot, "instances.submit_here")
         await until(lambda: isinstance(app.screen, SubmitForm))
         assert app.screen.entered["gpu"] == dashboard.pane(InstancesPane).selected.instance_type
         assert app.screen.entered["context"] == "lab"
@@ -270,7 +271,7 @@ async def test_tasks_tell_their_attempt_and_instances_where_there_is_room() -> N
         await flow.run(TaskConfig(name=f"twice-{'x' * 50}", command="true", num_instances=2, retries=3))
     async with opened(size=(160, 48)) as (_, dashboard, pilot):
         await until(lambda: dashboard.pane(TasksPane).table.rows)
-        await pilot.press("z")
+        await press(pilot, "app.zoom")
         await until(lambda: {"instances", "attempt"} <= set(dashboard.pane(TasksPane).table.shown_columns))
     async with opened(size=(60, 15)) as (_, dashboard, _):
         await until(lambda: dashboard.pane(TasksPane).table.rows)

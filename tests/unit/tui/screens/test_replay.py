@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from testbed.screen_text import screen_text
+from testbed.tui.press import press
 from testbed.tui.question import Asked
 from testbed.waiting import until
 
@@ -45,15 +46,15 @@ async def test_a_recording_is_played_paused_and_sought_and_does_nothing_else() -
 
         await pilot.pause()
         await until_shown("one", "playing", "/ 00:40")
-        await pilot.press("space")
+        await press(pilot, "replay.pause")
         await until_shown("paused")
         await pilot.press(*["right"] * 9)
         await until_shown("two", "00:40 / 00:40", "at the end")
-        await pilot.press("left")
+        await press(pilot, "replay.back")
         await until_shown("00:35", "paused")
         assert "two" not in shown(screen)
-        await pilot.press("plus", "plus")
+        await press(pilot, "replay.faster", "replay.faster")
         await until_shown("4x")
         assert app.clipboard == ""
-        await pilot.press("q")
+        await press(pilot, "replay.close")
         assert app.screen is not screen

@@ -245,7 +245,7 @@ def test_a_resize_below_the_text_and_of_an_empty_screen_is_harmless(new_core: Op
     sizes=st.lists(st.tuples(st.integers(2, 60), st.integers(1, 12)), min_size=1, max_size=4),
     chosen=st.integers(0, 39),
 )
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.needs("pyghostty")
 def test_whatever_the_sizes_the_cursor_stays_on_its_line(
     lengths: list[int], sizes: list[tuple[int, int]], chosen: int

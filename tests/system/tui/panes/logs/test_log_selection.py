@@ -1,0 +1,78 @@
+"""Going through the logs of one task: its ranks and its attempts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from testbed.tui.press import press
+from testbed.waiting import until
+from textual.pilot import Pilot
+
+from flow_core import AsyncFlow, TaskConfig
+from flow_core.config_file import load_config
+from flow_core.logs.log_id import LogId
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui.app import FlowApp
+from flow_tui.panes.logs.log_selection import place_of
+from flow_tui.panes.logs.pane import LogsPane
+from flow_tui.panes.tasks.pane import TasksPane
+from flow_tui.screens.dashboard import DashboardScreen
+
+TASK = TaskRecord("local", "task_a", "train", TaskStatus.RUNNING)
+
+
+@asynccontextmanager
+async def logs_of(**fields: Any) -> AsyncIterator[tuple[LogsPane, Pilot[None]]]:
+    """The logs pane in front, with the log of a task that has ended."""
+    async with AsyncFlow("local") as flow:
+        await (await flow.run(TaskConfig.parse({"name": "train", **fields}))).wait(20)
+    app = FlowApp(load_config())
+    async with app.run_test(size=(120, 36)) as pilot:
+        dashboard = app.screen
+        assert isinstance(dashboard, DashboardScreen)
+        await until(lambda: dashboard.pane(TasksPane).selected)
+        await dashboard.panes.all_loaded()
+        pane = dashboard.query_one(LogsPane)
+        await press(pilot, "app.show_logs")
+        await until(lambda: pane.has_focus_within and pane.border_subtitle)
+        yield pane, pilot
+
+
+def first_line(pane: LogsPane) -> str:
+    return pane.view.render_line(0).text.strip()
+
+
+async def test_the_keys_go_through_the_ranks_and_round_again() -> None:
+    async with logs_of(command="echo this is $NODE_RANK", num_instances=3) as (pane, pilot):
+        await until(lambda: first_line(pane) == "this is 0")
+        assert "  rank 0  " in str(pane.border_title)
+        for action, rank in (("next", 1), ("next", 2), ("next", 0), ("previous", 2), ("previous", 1)):
+            await press(pilot, f"logs.{action}_log")
+            await until(lambda rank=rank: first_line(pane) == f"this is {rank}")  # type: ignore[misc]
+            assert f"  rank {rank}  " in str(pane.border_title)
+
+
+async def test_the_newest_attempt_is_shown_first_and_the_older_ones_are_reached() -> None:
+    fields = {"command": 'echo "in $FLOW_TASK_DIR"; exit 1', "retries": {"max_retries": 2, "delay_s": 0.0}}
+    async with logs_of(**fields) as (pane, pilot):
+        await until(lambda: "attempt 3" in str(pane.border_title))
+        for action, attempt in (("previous", 2), ("previous", 1), ("next", 2), ("next", 3)):
+            await press(pilot, f"logs.{action}_log")
+            await until(lambda attempt=attempt: f"  attempt {attempt}  " in str(pane.border_title))  # type: ignore[misc]
+
+
+async def test_a_task_with_one_log_says_so_and_its_border_tells_no_rank() -> None:
+    async with logs_of(command="echo hello") as (pane, pilot):
+        await press(pilot, "logs.next_log")
+        await until(lambda: [one for one in pane.app._notifications if "one log only" in one.message])
+        assert "rank" not in str(pane.border_title)
+
+
+def test_ranks_and_attempts_are_named_only_where_there_are_several() -> None:
+    address = LogId("local", "task_a", 1, 2)
+    assert place_of(TASK, LogId("local", "task_a")) == ""
+    assert place_of(replace(TASK, num_instances=4), address) == "rank 2"
+    assert place_of(replace(TASK, num_instances=4, attempt=1), address) == "rank 2  attempt 2"

@@ -1,0 +1,149 @@
+"""Everything that shows "the selected task" follows the row under the cursor, however the cursor got there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testbed.obedient import Obedient
+from testbed.provider_registry import register
+from testbed.tui.dashboard import opened
+from testbed.tui.press import press
+from testbed.waiting import until
+from textual.pilot import Pilot
+
+from flow_core import AsyncFlow, TaskConfig
+from flow_core.agent.spool import STDOUT, SpoolFiles, SpoolWriter
+from flow_core.config import Config, Context
+from flow_core.logs.log_id import LogId
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui.panes.logs.pane import LogsPane
+from flow_tui.panes.tasks.pane import TasksPane
+from flow_tui.screens.dashboard import DashboardScreen
+from flow_tui.widgets.bar import Bar
+from flow_tui.widgets.table import ResourceTable
+
+
+class Seen:
+    """The dashboard over three tasks: "train" runs, "quick" has failed, "other" has completed."""
+
+    def __init__(self, dashboard: DashboardScreen, pilot: Pilot[None]) -> None:
+        self.dashboard = dashboard
+        self.pilot = pilot
+        self.table = dashboard.pane(TasksPane).table
+
+    @property
+    def selected(self) -> str:
+        return "" if self.table.selected is None else self.table.selected.name
+
+    def shown(self) -> tuple[str, str]:
+        """Whose log the title of the pane names, and the first words of the log in it."""
+        pane = self.dashboard.query_one(LogsPane)
+        title = str(pane.border_title).removeprefix("Log").split()
+        return (title[0] if title else "", pane.view.render_line(0).text.strip())
+
+    async def shows_the_log_of(self, name: str) -> None:
+        assert self.selected == name
+        await until(lambda: self.shown() == (name, f"words of {name}"), explain=self.shown)
+
+
+@asynccontextmanager
+async def three_tasks(size: tuple[int, int] = (120, 36)) -> AsyncIterator[Seen]:
+    async with AsyncFlow("local") as flow:
+        commands = {"train": "sleep 600", "quick": "exit 3", "other": "true"}
+        for name, command in commands.items():
+            config = TaskConfig(name=name, unique_name=False, command=f"echo words of {name}; {command}")
+            task = await flow.run(config)
+            if name != "train":
+                await task.wait(30)
+    async with opened(size=size) as (_, dashboard, pilot):
+        await until(lambda: len(dashboard.pane(TasksPane).table.rows) == 3)
+        await dashboard.panes.all_loaded()
+        yield Seen(dashboard, pilot)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=str)
+async def test_the_log_follows_the_filter(size: tuple[int, int]) -> None:
+    async with three_tasks(size) as seen:
+        await seen.shows_the_log_of("other")
+        await press(seen.pilot, "tasks.filter", *"status:failed", "enter")
+        await until(lambda: len(seen.table.rows) == 1)
+        await seen.shows_the_log_of("quick")
+        await seen.pilot.press("escape")
+        await until(lambda: len(seen.table.rows) == 3)
+        await seen.shows_the_log_of("quick")
+        await press(seen.pilot, "tasks.filter", *"nothing like it", "enter")
+        await until(lambda: seen.shown()[1] == "no task is selected", explain=seen.shown)
+
+
+async def test_the_log_follows_the_cursor_its_click_and_a_sorted_column() -> None:
+    async with three_tasks() as seen:
+        await press(seen.pilot, "tasks.last")
+        await seen.shows_the_log_of("train")
+        await seen.pilot.click(ResourceTable, offset=(4, 2))
+        await seen.pilot.pause()
+        await seen.shows_the_log_of("quick")
+        await seen.pilot.click(ResourceTable, offset=(4, 0))
+        await until(lambda: [row.name for row in seen.table.rows] == ["other", "quick", "train"])
+        await seen.shows_the_log_of("quick")
+        await press(seen.pilot, "tasks.first")
+        await seen.shows_the_log_of("other")
+
+
+async def test_the_log_and_the_keys_follow_when_the_selected_row_vanishes() -> None:
+    async with three_tasks() as seen:
+        await press(seen.pilot, "tasks.last")
+        await seen.shows_the_log_of("train")
+        fleet = seen.dashboard.services.fleet
+        state = fleet.states[0]
+        left = tuple(task for task in state.tasks if task.name == "quick")
+        seen.dashboard.pane(TasksPane).show(left)
+        await seen.shows_the_log_of("quick")
+        footer = seen.dashboard.query_one("#footer", Bar)
+        style = {piece.text: piece.style for piece in footer.left}
+        assert style["s shell"] == "$text-disabled"
+        assert style["l logs"] == "$text"
+
+
+class SlowLogs(Obedient):
+    """A far side whose log of "slow" takes as long as the test says."""
+
+    answers = tuple(TaskRecord("far", name, name, TaskStatus.RUNNING) for name in ("quick", "slow"))
+    folder: Path
+    is_ready: asyncio.Event
+
+    @property
+    def logs(self) -> Any:
+        return self
+
+    async def open(self, address: LogId) -> SpoolFiles:
+        if address.task_id == "slow":
+            await self.is_ready.wait()
+        files = SpoolFiles.at(self.folder / address.task_id)
+        SpoolWriter(files, lambda: time.time_ns() // 1000).append(STDOUT, f"words of {address.task_id}\n".encode())
+        return files
+
+    async def is_complete(self, address: LogId) -> bool:
+        return True
+
+
+async def test_no_other_tasks_log_is_shown_while_a_log_is_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(monkeypatch, "slow", SlowLogs)
+    SlowLogs.folder, SlowLogs.is_ready = tmp_path, asyncio.Event()
+    async with opened(Config(tmp_path / "config.yaml", (Context("far", "slow"),))) as (_, dashboard, pilot):
+        seen = Seen(dashboard, pilot)
+        await until(lambda: len(seen.table.rows) == 2)
+        await dashboard.panes.all_loaded()
+        await seen.shows_the_log_of("quick")
+        await press(pilot, "tasks.last")
+        await until(lambda: seen.shown() == ("slow", "no output yet"), explain=seen.shown)
+        assert dashboard.services.selection.log_files is None
+        SlowLogs.is_ready.set()
+        await seen.shows_the_log_of("slow")
