@@ -38,7 +38,7 @@ Trip = Callable[[Bench, AsyncFlow, TaskRecord], AsyncGenerator[None]]
     [FACETS, ("volumes",)],  # one that is attached to a task may start it anew
     ids=["most", "volumes"],
 )
-async def test_every_facet_works_or_is_said_to_be_missing(bench: Bench, facets: Sequence[str]) -> None:
+async def test_every_facet_works_or_is_reported_as_missing(bench: Bench, facets: Sequence[str]) -> None:
     task = await bench.running("echo hello; sleep 600")
     trips: list[AsyncGenerator[None]] = []
     async with AsyncFlow(bench.world.context) as flow, AsyncExitStack() as stack:

@@ -23,7 +23,7 @@ def traces(lab: Lab) -> set[str]:
 
 
 @pytest.mark.parametrize("which", ["wrong", "odd"])
-async def test_whatever_is_handed_to_a_method_is_refused_in_a_sentence(
+async def test_bad_arguments_of_every_method_are_refused_with_a_sentence(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:
     (tmp_path / "code").mkdir()

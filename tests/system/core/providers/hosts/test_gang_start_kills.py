@@ -231,7 +231,7 @@ async def test_two_tasks_in_opposite_order_both_run(joint: Joint, holder: Holder
     await joint.all_run({"first", "second"})
 
 
-async def test_what_has_half_begun_goes_before_what_was_submitted_before_it(joint: Joint, holder: Holder) -> None:
+async def test_a_task_that_has_started_on_one_machine_goes_before_earlier_tasks(joint: Joint, holder: Holder) -> None:
     async with joint.client("first") as one:
         await after_the_first_start(joint, holder, one, await joint.is_waiting(one))
     async with joint.client("second", is_turned=True, ahead_s=-3600.0) as other:
@@ -240,9 +240,7 @@ async def test_what_has_half_begun_goes_before_what_was_submitted_before_it(join
 
 
 @pytest.mark.parametrize("is_agent_killed", [False, True], ids=["client", "client and agent"])
-async def test_two_tasks_run_of_which_one_was_submitted_on_one_machine_alone(
-    joint: Joint, is_agent_killed: bool
-) -> None:
+async def test_two_tasks_run_if_the_submit_of_one_reached_only_one_machine(joint: Joint, is_agent_killed: bool) -> None:
     with exclusive_lock(Layout(joint.lab.root(1), CONTEXT).volumes_lock):
         async with joint.client("first") as one:
             await until(lambda: joint.has(0))
@@ -256,7 +254,7 @@ async def test_two_tasks_run_of_which_one_was_submitted_on_one_machine_alone(
     await joint.all_run({"first", "second"})
 
 
-async def test_two_tasks_run_whose_clients_are_killed_at_any_moment(joint: Joint) -> None:
+async def test_two_tasks_run_if_their_clients_are_killed_at_random_moments(joint: Joint) -> None:
     """Seeded: how long each client lives after its start, counted in what the machines have written by then."""
     chance, keys = random.Random(8), set()
     for number in range(2 + RANDOM_ROUNDS):

@@ -48,7 +48,9 @@ def swap_agents(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("is_swapped", [False, True], ids=["their own agents", "the other's agent"])
-async def test_they_wait_in_one_line_and_no_gpu_is_had_twice(lab: Lab, newer: OtherVersion, is_swapped: bool) -> None:
+async def test_tasks_of_both_versions_wait_in_one_queue_and_no_gpu_is_used_twice(
+    lab: Lab, newer: OtherVersion, is_swapped: bool
+) -> None:
     if is_swapped:
         swap_agents(lab)
     provider = lab.open()
@@ -72,7 +74,7 @@ async def test_they_wait_in_one_line_and_no_gpu_is_had_twice(lab: Lab, newer: Ot
     await ended(provider, last)
 
 
-async def test_a_call_that_an_agent_does_not_know_is_refused_and_the_others_go_on(
+async def test_an_agent_refuses_a_call_that_it_does_not_know_and_answers_the_others(
     lab: Lab, newer: OtherVersion
 ) -> None:
     older_home, newer_home = agents(lab)

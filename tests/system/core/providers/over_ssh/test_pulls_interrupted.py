@@ -84,7 +84,7 @@ def check(files: SpoolFiles, far: Far) -> None:
     assert sorted(times) == list(times)
 
 
-async def test_a_killed_program_is_followed_by_one_that_goes_on_at_the_byte(
+async def test_after_a_killed_program_the_next_one_continues_at_the_byte(
     far: Far,
     writer: subprocess.Popen[bytes],
     program: StartProgram,
@@ -141,7 +141,7 @@ async def test_two_programs_never_write_anything_twice(
     check(files, far)
 
 
-async def test_a_server_that_goes_away_and_comes_back_costs_no_byte(
+async def test_a_restarted_server_costs_no_byte(
     far: Far, sshd: Sshd, writer: subprocess.Popen[bytes], logs: SpooledLogs
 ) -> None:
     files = await logs.open(TRAIN)
