@@ -1,4 +1,4 @@
-"""The contract: what holds for every provider, tried on each in a world of its own."""
+"""The contract: what every provider must do, tested with each in its own world."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ async def test_tasks_keep_how_they_ended_and_are_listed_last_submitted_first_by_
     found = await bench.provider.list_tasks({TaskStatus.COMPLETED, TaskStatus.FAILED}, limit=2)
     assert [task.task_id for task in found] == order[1:3]
     (listed,) = await bench.provider.list_tasks({TaskStatus.RUNNING})
-    assert replace(listed, cost_usd=None) == replace(running, cost_usd=None)  # which may cost a call by itself
+    assert replace(listed, cost_usd=None) == replace(running, cost_usd=None)  # the list may not know the cost
 
 
 @pytest.mark.facets("logs")
@@ -216,7 +216,7 @@ async def test_a_reader_that_leaves_early_or_is_cancelled_releases_what_it_held(
 
 
 async def test_a_task_that_can_never_run_leaves_nothing_behind(bench: Bench) -> None:
-    await bench.ended(await bench.submit("true"))  # whatever a first submit makes is there
+    await bench.ended(await bench.submit("true"))  # creates what only a first submit creates
     before = bench.world.traces()
     for fields in bench.world.impossible:
         with pytest.raises(FlowError) as refused:
@@ -279,7 +279,7 @@ async def test_a_provider_describes_its_settings(bench: Bench) -> None:
 
 
 async def client(bench: Bench, task: TaskRecord) -> AsyncFlow:
-    """A client of the same context, once the task has a log."""
+    """Returns a client of the same context once the task has a log."""
     flow = AsyncFlow(bench.world.context)
     await bench.until(task, lambda now: now.is_running or now.is_terminal)
     if bench.provider.logs is None:
@@ -295,5 +295,5 @@ async def leave_early(flow: AsyncFlow, task: TaskRecord) -> None:
 
 
 def open_files() -> int:
-    """How many descriptors this process holds."""
+    """Returns the number of open descriptors of this process."""
     return len(os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"))

@@ -51,7 +51,7 @@ async def test_the_next_call_starts_a_killed_agent_again(lab: Lab) -> None:
         lab.kill_agents()
         assert [one.task_id for one in await provider.list_tasks()] == [task.task_id]
         assert unreadable_in(await provider.list_tasks()) == ()
-    # It was killed twice soon after its start, so from now on each question has a process of its own.
+    # It was killed twice soon after its start, so each further call uses a new process.
     lab.kill_agents()
     assert await agent_of(provider).call("task", task_id=task.task_id)
     await until(lambda: not lab.agents())
@@ -70,7 +70,7 @@ async def test_an_idle_agent_ends_and_the_next_call_starts_it_again(lab: Lab, mo
 
 
 async def test_a_cancelled_call_does_not_disturb_other_calls(lab: Lab) -> None:
-    """Each is larger than what SSH sends at once."""
+    """Each call is larger than the window of the channel."""
     agent = agent_of(lab.start())
     await agent.call("facts")
     keys = [str(number) * (3 << 20) for number in range(6)]
@@ -89,7 +89,7 @@ async def test_closing_ends_every_waiting_call(lab: Lab) -> None:
     asked = asyncio.create_task(agent_of(provider).call("facts"))
     await asyncio.sleep(0)
     await provider.close()
-    with suppress(Unreachable):  # it may have had its answer
+    with suppress(Unreachable):  # the answer may have come before
         await asked
     assert not asked.cancelled()
 

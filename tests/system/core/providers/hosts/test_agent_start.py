@@ -1,4 +1,4 @@
-"""What starts the agent on a host: which Python is taken, and what is run from which folder."""
+"""The start of the agent on a host: which Python runs it, and from which folder."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SHELLS = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox",
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.needs(name)) for name in SHELLS])
 def untouched_anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> BareMachine:
-    """The agent has never been there; its sh is one of several."""
+    """A machine without a copy of the agent, with one of several shells."""
     return BareMachine(tmp_path / "far", SHELLS[request.param])
 
 
 @pytest.fixture
 def anywhere(untouched_anywhere: BareMachine) -> BareMachine:
-    """It has a copy of the agent and no Python, as below."""
+    """As above, with a copy of the agent; no machine has a Python yet."""
     return untouched_anywhere.keep_copy()
 
 
@@ -42,7 +42,7 @@ def machine(untouched: BareMachine) -> BareMachine:
 
 @pytest.fixture
 def ready(machine: BareMachine) -> BareMachine:
-    """One that has all that the agent needs."""
+    """A machine with a copy of the agent and a Python."""
     machine.add(machine.bin / "python3")
     return machine
 
@@ -155,7 +155,7 @@ def test_clients_that_connect_first_at_the_same_time_all_start_and_make_one_copy
         assert process.stdin is not None
         process.stdin.write(launcher())
         process.stdin.flush()
-    for process in started:  # all have asked for it before anybody is given it
+    for process in started:  # all request the archive before one receives it
         assert process.stdout is not None
         assert process.stdout.readline() == b"archive\n"
     for process in started:
@@ -239,6 +239,6 @@ def test_processes_of_the_agent_can_not_read_its_requests(ready: BareMachine) ->
 
 
 def replace(path: Path, text: str) -> None:
-    """The file itself is that of other copies too."""
+    """Replaces a file of a copy; the file itself belongs to other copies too."""
     path.unlink()
     path.write_text(text)

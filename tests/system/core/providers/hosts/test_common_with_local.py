@@ -1,4 +1,4 @@
-"""What tasks of hosts have in common with local ones: the machine's capacity, its ports, a terminal, images."""
+"""What tasks over SSH have in common with local ones: the machine's capacity, its ports, a terminal, images."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_local_tasks_and_tasks_over_ssh_share_gpus_ports_and_reservations(
     await running(far, both)
     behind = await here.submit(TaskConfig.parse({"command": "true", "instance_type": "a100"}))
     with pytest.raises(NotFound):
-        await far.get_task(behind.task_id)  # it is no task of theirs
+        await far.get_task(behind.task_id)  # it belongs to a local context
     await far.cancel_task(both.task_id, force=True)
     await until_true(lambda: _is_over(here, behind.task_id))
     kept = await here.reservations.create(ReservationSpec(instance_type="a100:2"))
@@ -131,7 +131,7 @@ async def test_a_submit_that_is_cancelled_half_way_leaves_nothing_on_either_mach
         with pytest.raises(asyncio.CancelledError):
             await going
         assert not list(lab.tasks(0).glob("task_*"))
-    last = await submit(provider, "true", region="two")  # after whoever waited for the same lock
+    last = await submit(provider, "true", region="two")  # after the call that waited for the same lock
     assert (await ended(provider, last)).status is TaskStatus.COMPLETED
     assert [task.task_id for task in await provider.list_tasks()] == [last.task_id]
 

@@ -1,4 +1,4 @@
-"""Machines that fail: servers that are killed, shells that talk, sessions that are scarce, hosts that are down."""
+"""Machines that fail: killed servers, noisy shells, few sessions, hosts that are down."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_a_machine_that_is_down_neither_fails_the_list_nor_holds_it_up(lab
     assert row.status == "unreachable"
     assert (row.instance_type, row.available_quantity) == ("two", 0)
     assert "two" in row.description
-    # What needs no machine but the other one goes on.
+    # The other machine can still be used.
     assert (await submit(provider, "true")).instances == ("one",)
     lab.servers[1].start()
     await until(provider, second, lambda now: now.message == "")
@@ -158,7 +158,7 @@ async def test_a_changed_host_key_is_refused(lab: Lab) -> None:
 
 
 async def test_a_lost_reply_to_a_submit_makes_no_second_task(lab: Lab) -> None:
-    """The server is killed as soon as the machine has begun to make the task; the client only sees a lost link."""
+    """The server is killed once the machine has begun to create the task; the client sees only a lost connection."""
     provider = lab.start()
     await submit(provider, "true")
     tasks = lab.tasks()

@@ -1,4 +1,4 @@
-"""Pruning ended tasks of machines: one rule for all of them, and what is still known afterwards."""
+"""Pruning the ended tasks of machines: one rule for all machines, and what stays known."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ids(tasks: Any) -> list[str]:
 
 
 async def over(provider: HostsProvider, command: str = "true", **fields: Any) -> TaskRecord:
-    """An ended task whose supervisors have left."""
+    """Returns an ended task whose supervisors have exited."""
     task = await ended(provider, await submit(provider, command, **fields))
 
     async def is_left() -> bool:
@@ -51,7 +51,7 @@ async def test_pruning_keeps_the_last_tasks_of_all_machines_together(lab: Lab) -
     assert (plan.kept, plan.refused) == ((), {})
     assert plan.size_bytes > 0
     assert provider.pruning.describe(plan).startswith("on one, two: rm -r ")
-    done = await lab.open().pruning.prune(plan)  # another program, which has not asked the machines for anything yet
+    done = await lab.open().pruning.prune(plan)  # another program, without a call to the machines before
     assert (set(ids(done.pruned)), done.refused) == ({first.task_id, second.task_id}, {})
     assert ids(await provider.list_tasks()) == [third.task_id]
     assert [folders(lab, task) for task in (first, second, third)] == [[False, False], [False, False], [True, False]]
@@ -156,7 +156,7 @@ async def test_a_context_with_that_setting_is_pruned_once_a_day_without_a_prompt
     assert plan is not None
     assert (ids(plan.tasks), ids(plan.kept)) == ([plain.task_id], [maker.task_id])
     assert await lab.open(context).pruning.plan_due() is None
-    for number in (0, 1):  # as a day would
+    for number in (0, 1):  # as after a day
         (lab.tasks(number).parent / "pruning.json").write_text(json.dumps({"version": 1, "looked_at": 0.0}))
     async with AsyncFlow(context) as flow:
         assert [task.task_id for task in await flow.list_tasks()] == [maker.task_id]

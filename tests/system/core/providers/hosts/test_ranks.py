@@ -1,4 +1,4 @@
-"""Tasks on several machines: all start or none, one that fails ends the others, and one record stands for all."""
+"""Tasks on several machines: all ranks start or none, a failed rank ends the others, and one record stands for all."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SEEN = "echo $FLOW_NODE_RANK/$FLOW_NUM_NODES $RANK/$WORLD_SIZE $PET_NODE_RANK/$P
 
 
 def age(lab: Lab, task_id: str) -> None:
-    """As if no client had been there for a long time."""
+    """Makes the machines forget when a client was there last."""
     for number in range(len(lab.servers)):
         (lab.tasks(number) / task_id / "client").unlink(missing_ok=True)
 
 
 async def start_one(provider: HostsProvider, task: TaskRecord) -> None:
-    """As a client would that is killed then."""
+    """Starts the part on machine one only, as a client does that is killed then."""
     agent = next(view.agent for view in provider._tasks.where(task.task_id) if view.agent.name == "one")
     assert await agent.call("take_part", task_id=task.task_id, by="a client", hold_s=20.0)
     await agent.call("start_part", task_id=task.task_id, by="a client")
@@ -113,7 +113,9 @@ async def test_while_a_machine_is_down_the_others_hold_no_gpus_for_it(lab: Lab) 
     lab.servers[1].stop()
     found = await until(provider, task, lambda now: "doesn't answer" in now.message)
     assert found.message.startswith("two doesn't answer since")
-    os.kill(int(holder.provider_metadata["pid"]), signal.SIGKILL)  # its turn has come there, and nobody can say so
+    os.kill(
+        int(holder.provider_metadata["pid"]), signal.SIGKILL
+    )  # now the part there could start, but no client reaches it
     age(lab, task.task_id)
     behind = await submit(provider, "true", instance_type="a100", region="one")
     assert (await ended(provider, behind)).status is TaskStatus.COMPLETED

@@ -1,4 +1,4 @@
-"""Reservations of machines' GPUs: where they are made, who gets them, and what is told of them."""
+"""Reservations of machines' GPUs: where they are made, which tasks use them, and what is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tasks on machines get: a place, GPUs, code, folders, volumes, and an environment of their own."""
+"""What tasks on machines get: a machine, GPUs, code, folders, volumes, and their environment."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ async def test_a_full_disk_is_named_at_once_and_harms_no_existing_task(lab: Lab)
     full = "there is no room on the disk of 'one'"
     async with await SshHost.find("one", config=Path.home() / ".ssh/config") as host:
         await _fill(host)
-        with pytest.raises(ProviderError, match=full):  # the program that keeps tasks can't be kept either
+        with pytest.raises(ProviderError, match=full):  # the copy of the agent doesn't fit either
             await submit(provider, "true")
         await host.run("rm ~/fill")
         task = await ended(provider, await submit(provider, "true"))
@@ -87,5 +87,5 @@ async def test_a_full_disk_is_named_at_once_and_harms_no_existing_task(lab: Lab)
 
 
 async def _fill(host: SshHost) -> None:
-    filled = await host.run("cat /dev/zero >~/fill")  # of the tmpfs that the server has as home
+    filled = await host.run("cat /dev/zero >~/fill")  # the home is a tmpfs
     assert b"No space left" in filled.stderr

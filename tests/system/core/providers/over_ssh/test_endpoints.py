@@ -1,4 +1,4 @@
-"""Endpoints of tasks: whether SSH answers there, and the system's own ssh led into them."""
+"""SSH endpoints of tasks: whether they answer, and the command for the system's own ssh."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.needs("sshd")
 
 
 class Tasks:
-    """Tasks of one host, each told of other GPUs."""
+    """Tasks of one host, each with other visible GPUs."""
 
     def __init__(self, host: SshHost) -> None:
         self.host = host

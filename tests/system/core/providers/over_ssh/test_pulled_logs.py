@@ -1,4 +1,4 @@
-"""Logs that grow on a real OpenSSH server, and their spools here."""
+"""Logs that grow on a real OpenSSH server, and their spools on this machine."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ async def test_a_log_that_continues_on_another_machine_says_so_and_is_read_from_
     await logs.catch_up(TRAIN)
     await logs.aclose()
     far.machine = "second"
-    os.truncate(far.log(), 0)  # on another machine a file may look just like the first one
+    os.truncate(far.log(), 0)  # on another machine the file may have the same inode
     append(far.log(), b"all of this is new\n")
     again = SpooledLogs(far, files.log.parent.parent.parent)
     await again.open(TRAIN)
@@ -323,7 +323,7 @@ async def test_a_refused_prompt_is_shown_again_only_when_the_log_is_opened_again
         with pytest.raises(HostKeyUnknown):
             await until(lambda: logs.is_complete(TRAIN))
         for _ in range(20):
-            await asyncio.sleep(0.05)  # as somebody who follows the log goes on asking
+            await asyncio.sleep(0.05)  # as a client does that follows the log
             with pytest.raises(HostKeyUnknown):
                 await logs.is_complete(TRAIN)
         assert doubter.asked == wanted

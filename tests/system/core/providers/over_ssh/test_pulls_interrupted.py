@@ -1,4 +1,4 @@
-"""Pulls of a growing log that are cut off: by kill -9, by a server that goes away, by another program's turn."""
+"""Interrupted pulls of a growing log: by kill -9, by a server that goes away, by another program that takes over."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_after_a_killed_program_the_next_one_continues_at_the_byte(
     dice = random.Random(8)
     for _ in range(4):
         pulling = await program()
-        enough = size(spool) + dice.randrange(1, 20_000)  # anywhere within a step
+        enough = size(spool) + dice.randrange(1, 20_000)  # at any point of a step
         await until(lambda enough=enough: size(spool) >= enough or writer.poll() is not None)
         await pulling.kill()
     await until(lambda: writer.poll() is not None)
