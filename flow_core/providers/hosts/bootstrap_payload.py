@@ -21,7 +21,9 @@ NO_PYTHON, NOT_THIS_PYTHON = 41, 42
 _AGENT = Path(flow_core.agent.__file__).parent
 _MODULES = ("private_folders", "folder_ownership", "machine", "startup_error")
 # Reads exactly what is its own: the archive, and then the questions, follow on the same stream.
+# Its first line is for people who look at their processes there.
 _LOADER = f"""\
+# The agent of flow: answers a client over SSH, and ends with its connection.
 import json, os, sys, types
 if sys.version_info < (3, 8):
     sys.stderr.write(sys.executable + " is Python " + sys.version.split()[0] + "\\n")
