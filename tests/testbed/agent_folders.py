@@ -23,12 +23,12 @@ _ROOT = "local/machine"
 
 
 def state_of(home: Path) -> Path:
-    """The state folder of a user with this home."""
+    """Returns the state folder of a user with this home."""
     return home / ".local/state/flow"
 
 
 def keep_agent_copy(state: Path) -> None:
-    """Puts a copy of the agent there with its bytecode, as if its user had used flow on that machine before.
+    """Creates a copy of the agent with its bytecode, as an earlier use of flow on that machine leaves it.
 
     Its files are links to files that all these copies share: a test may replace a file, but not write into it.
     """
@@ -38,7 +38,7 @@ def keep_agent_copy(state: Path) -> None:
 
 
 def end_tasks_in(state: Path) -> None:
-    """Ends the tasks of every context there; returns once all are over."""
+    """Ends the tasks of every context of this state folder; returns once all have ended."""
     stores = [TaskStore(Layout(path.parents[1], path.name)) for path in state.glob("local/*/contexts/*")]
     for store in stores:
         for task in _unfinished(store):
@@ -52,7 +52,7 @@ def end_tasks_in(state: Path) -> None:
 
 
 def records_of_agent(state: Path) -> set[str]:
-    """All that an agent keeps below this state folder. Locks and its program stay whatever becomes of a task."""
+    """Returns the paths of all records of an agent. Locks and the agent's copy don't count: no task removes them."""
     found = state.glob("local/*/**/*")
     kept, stays = ("queue", "gpus", "ports", "reservations", "incoming"), ("counter.json", "incoming")
     return {
@@ -63,13 +63,13 @@ def records_of_agent(state: Path) -> set[str]:
 
 
 def _unfinished(store: TaskStore) -> list[str]:
-    """Those that can be ended: not those whose records a test has broken."""
+    """Returns the tasks that can be ended: a test may have broken the records of others."""
     return [task.task_id for task in store.all() if not task.report.is_over and not task.is_broken]
 
 
 @cache
 def _copy_of_agent() -> tempfile.TemporaryDirectory[str]:
-    """A state folder with a copy of the agent; it is removed with this process."""
+    """Returns a state folder with a copy of the agent; it is removed with this process."""
     folder = tempfile.TemporaryDirectory(prefix="flow-agent-")
     provide_copy(Path(folder.name, _ROOT))
     return folder

@@ -1,5 +1,5 @@
-"""A machine without a network, on which what is sent over SSH starts the agent: by a shell of choice, in a home of its
-own, with the Pythons that a test puts there."""
+"""A machine without a network that starts the agent as over SSH: with a given shell, in its own home, with the Pythons
+that a test adds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TOOLS = ("uname", "sleep")
 
 
 class Start(NamedTuple):
-    """How a start ended. `greeting` is empty where there was none."""
+    """The end of one start. `greeting` is empty if there was none."""
 
     code: int
     greeting: dict[str, Any]
@@ -32,7 +32,7 @@ class Start(NamedTuple):
 
 
 class BareMachine:
-    """Has no Python anywhere before `add` puts one there. `/usr`, `/opt` and `/Library` of it lie below `system`."""
+    """Has no Python until `add` creates one. Its `/usr`, `/opt` and `/Library` are below `system`."""
 
     def __init__(self, folder: Path, shell: Sequence[str] = ("sh",)) -> None:
         self.home, self.system, self.bin = folder / "home", folder / "system", folder / "bin"
@@ -58,12 +58,12 @@ class BareMachine:
         return root / "bin"
 
     def keep_copy(self) -> BareMachine:
-        """As if the agent had been here before."""
+        """Creates the copy of the agent that an earlier start would have left."""
         keep_agent_copy(self.state.parent)
         return self
 
     def add(self, path: Path, script: str = "", python: str = sys.executable) -> Path:
-        """An interpreter that notes that it was tried; with `script`, what does something else instead."""
+        """Creates an interpreter that records each run; with `script`, a program that does something else instead."""
         path.parent.mkdir(parents=True, exist_ok=True)
         does = script or f'exec {shlex.quote(python)} "$@"'
         path.write_text(f'#!/bin/sh\necho "$0" >>{shlex.quote(str(self._tried))}\n{does}\n')
@@ -71,24 +71,24 @@ class BareMachine:
         return path
 
     def be(self, system: str) -> None:
-        """What uname says."""
+        """Sets the output of uname."""
         (self.bin / "uname").unlink()
         (self.bin / "uname").write_text(f"#!/bin/sh\necho {system}\n")
         (self.bin / "uname").chmod(0o755)
 
     def tried(self) -> list[str]:
-        """The interpreters in the order in which they were run, each once."""
+        """Returns the interpreters in the order of their first runs."""
         lines = self._tried.read_text().splitlines() if self._tried.exists() else []
         return list(dict.fromkeys(lines))
 
     def start(self, python: str | None = None, known: str | None = None, sent: bytes = b"") -> Start:
-        """Once, with standard input that ends after `sent`, such as the archive."""
+        """Starts the agent once; its standard input ends after `sent`, such as the archive."""
         with self.open(python, known) as process:
             out, err = process.communicate(launcher() + sent, timeout=DEADLINE_S)
         return _read(process.returncode, out, err)
 
     def open(self, python: str | None = None, known: str | None = None) -> subprocess.Popen[bytes]:
-        """Its streams are pipes."""
+        """Starts the agent with pipes as its streams."""
         line = command(python, known).replace("sleep 5 ", "sleep 0.5 ")
         for place in ("usr", "opt", "Library"):
             line = line.replace(f" /{place}/", f" {self.system}/{place}/")

@@ -57,7 +57,7 @@ while server in select.select([0, server], [], [])[0]:
 
 
 class ClientProgram:
-    """One program, until it ends or is killed."""
+    """One running program."""
 
     def __init__(self, pid: int, output: asyncio.StreamReader) -> None:
         self.pid = pid
@@ -68,7 +68,7 @@ class ClientProgram:
         return self._output.at_eof()
 
     async def line(self) -> str:
-        """What it prints next; "" if it has ended."""
+        """Returns the next line that it prints; "" if it has ended."""
         return (await self._output.readline()).decode().strip()
 
     def send(self, signal: Signals) -> None:
@@ -76,14 +76,14 @@ class ClientProgram:
             os.kill(self.pid, signal)
 
     async def kill(self) -> None:
-        """Returns once it is gone; what it has printed is lost."""
+        """Kills the program and waits for its end; unread output is lost."""
         self.send(SIGKILL)
         await self._output.read()
 
 
 @asynccontextmanager
 async def client_program(code: str, *arguments: Any) -> AsyncIterator[ClientProgram]:
-    """Runs the code here, with our environment and the arguments as JSON in sys.argv[1]. In the end it is killed."""
+    """Runs the code in our folder and environment, with the arguments as JSON in sys.argv[1]. Kills it at the end."""
     reader, writer = await asyncio.open_unix_connection(_socket())
     try:
         program = ClientProgram(int(await reader.readline()), reader)
@@ -99,7 +99,7 @@ async def client_program(code: str, *arguments: Any) -> AsyncIterator[ClientProg
 
 @cache
 def _socket() -> str:
-    """Of the process that forks them, which ends with this one."""
+    """Returns the socket of the process that forks the programs; that process ends with this one."""
     folder = tempfile.TemporaryDirectory(prefix="flow-")
     path = str(Path(folder.name, "socket"))
     env = {**os.environ, "PYTHONPATH": str(Path(flow_core.__file__).parents[1])}

@@ -1,4 +1,4 @@
-"""Tasks that are directories on a host, and what a provider would say of them."""
+"""Tasks that are directories on a host, with what a provider reports about them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONTEXT = "lab"
 
 
 class Far:
-    """Tasks with one node on one host, a directory each: places and log sources of a provider."""
+    """Tasks with one node on one host and a directory each: the task locator and the log sources of a provider."""
 
     context = CONTEXT
 

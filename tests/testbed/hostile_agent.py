@@ -1,4 +1,4 @@
-"""The far side of an SSH connection on which whatever is said was chosen by a test."""
+"""The remote side of an SSH connection, whose output a test chooses."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class HostileHost:
 
 
 class HostileProcess:
-    """One process there, as a running command is to its caller."""
+    """One process of the host, with the methods of a running command."""
 
     def __init__(self, host: HostileHost) -> None:
         self._host = host

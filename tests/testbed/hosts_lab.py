@@ -1,4 +1,4 @@
-"""A lab: machines behind SSH servers of their own, and clients of the contexts that list them."""
+"""A lab: machines with one SSH server each, and clients of the contexts that list these machines."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from flow_core.providers.hosts.provider import HostsProvider
 
 
 class Lab:
-    """Machines called one, two, ...; `open` gives another client, as if it were another program."""
+    """Machines named one, two, ...; each `open` returns another client, as another program would have it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -36,7 +36,7 @@ class Lab:
     def start(
         self, count: int = 1, *options: str, gpus: str | None = "a100:2", is_new: bool = False, **server: Any
     ) -> HostsProvider:
-        """`server` is for each of them what `Sshd` takes. The agent has never been on a machine that `is_new`."""
+        """Starts the machines. `server` holds arguments of `Sshd`. With `is_new`, no machine has the agent."""
         self.servers = [Sshd(self._folder / f"far-{number}", *options, **server) for number in range(count)]
         for server in self.servers:
             if not is_new:
@@ -50,7 +50,7 @@ class Lab:
         return self._clients[-1]
 
     def root(self, number: int = 0) -> Path:
-        """Where a machine keeps its records."""
+        """The folder of a machine's records."""
         (found,) = (state_of(self.servers[number].home) / "local").iterdir()
         return found
 
@@ -69,7 +69,7 @@ class Lab:
                 os.kill(pid, signal.SIGKILL)
 
     def supervisor(self, task: TaskRecord, number: int = 0) -> int:
-        """The process that keeps a task, or its part on that machine."""
+        """The process id of the supervisor of a task, or of its part on that machine."""
         supervisor = self.state(task, number).supervisor
         assert supervisor is not None
         return supervisor.pid

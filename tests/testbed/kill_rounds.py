@@ -1,4 +1,4 @@
-"""Rounds in which everything that manages tasks is killed, on whatever machine they run."""
+"""Rounds of kills: of clients, supervisors, tasks, and of what clients need to reach a machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.contract.provider import Provider
 
 RANDOM_ROUNDS = int(os.environ.get("FLOW_KILL_ROUNDS", "0"))
-"""Further rounds, each with kills by chance."""
+"""Number of further rounds with random kills."""
 LINES = 400
 # Holds a lock on its GPU for as long as anything of it lives, and says so where another has it.
 TASK = f"""
@@ -60,7 +60,7 @@ with Flow(Context(*context)) as flow:
 
 
 class Place(NamedTuple):
-    """A machine with two GPUs. `ways` are what a client needs to reach it, each with how it is killed."""
+    """A machine with two GPUs. `ways` holds what a client needs to reach it, and for each a function that kills it."""
 
     context: Context
     provider: Provider
@@ -78,7 +78,7 @@ class _Round:
         self._victims = victims
 
     async def run(self) -> set[str]:
-        """The tasks that its client was told of."""
+        """Returns the tasks whose ids the client has printed."""
         context, command = self._place.context, TASK.format(folder=self._place.folder)
         named = [context.name, context.provider, dict(context.settings)]
         task_ids: set[str] = set()
@@ -90,7 +90,7 @@ class _Round:
         return task_ids
 
     async def _kill(self, victim: str, client: ClientProgram, task_id: str) -> None:
-        """Of tasks it is the one that was submitted last, where the client lived to submit one."""
+        """Kills the victim: of tasks and supervisors those of the last submit, if the client lived to submit a task."""
         if victim == "client":
             client.send(signal.SIGKILL)
         if victim in self._place.ways:
@@ -102,7 +102,7 @@ class _Round:
 
 
 def _rounds_of(place: Place) -> list[_Round]:
-    """Each victim is killed after the first, the second and the third submit, once each."""
+    """Kills each victim once after the first, once after the second and once after the third submit."""
     victims = ["supervisor", "task", "client", *(place.ways or ["nobody"])]
     turned = [victims[number:] + victims[:number] for number in range(len(victims))]
     rounds = [_Round(place, order[0], order[:3]) for order in turned]
@@ -111,7 +111,7 @@ def _rounds_of(place: Place) -> list[_Round]:
 
 
 async def kill_in_rounds(place: Place) -> None:
-    """Asserts that no kill loses a task, a GPU or a line, and that nothing is left behind."""
+    """Asserts that no kill loses a task, a GPU or a line, and that no process is left."""
     task_ids: set[str] = set()
     rounds = _rounds_of(place)
     for one in rounds:
@@ -141,7 +141,7 @@ def is_alive(pid: int) -> bool:
 
 
 async def _process_of(task: TaskFolder, victim: str) -> int | None:
-    """None where it has ended already."""
+    """The process id; None if the process has ended already."""
 
     def found() -> TaskState | None:
         state = TaskState.read(task.state)

@@ -57,7 +57,7 @@ _END = "-- end of the answer"
 
 
 class OtherVersion:
-    """A program of another version, used in the same context as this one. Each call is made by a client of its own."""
+    """A program of another version in the same context. Each call uses a new client."""
 
     def __init__(self, home: Path, changes: Mapping[str, Mapping[str, str]], context: Context) -> None:
         source = Path(flow_core.__file__).parent
@@ -84,7 +84,7 @@ class OtherVersion:
         weakref.finalize(self, _end, self._program)
 
     def __call__(self, expression: str) -> list[str]:
-        """The words of what it prints."""
+        """Returns the words that the expression prints."""
         assert self._program.stdin is not None
         self._program.stdin.write(expression.encode() + b"\n")
         self._program.stdin.flush()

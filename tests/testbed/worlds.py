@@ -1,4 +1,4 @@
-"""One small world a provider, in which the contract is tried. A new provider: one class and one line in WORLDS."""
+"""A small world for each provider, in which the contract tests run. A new provider adds a class and a line here."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from flow_core.providers.contract.provider import Provider
 
 
 class World(Protocol):
-    """Where tasks of one provider run while the contract is tried."""
+    """The place where tasks of one provider run during a contract test."""
 
     context: Context
     facets: frozenset[str]
-    """Those that this provider promises; what it has besides must work too."""
+    """The facets that this provider must have; further facets that it has must work too."""
     impossible: tuple[dict[str, Any], ...]
-    """Fields of tasks that can never run here, for a reason each."""
+    """Fields of tasks that can never run here; each has another reason."""
     refuses: frozenset[str]
-    """What may be asked of the streams of tasks elsewhere, and not here."""
+    """Fields for the streams of tasks that only this provider refuses."""
     scarce: str
-    """An instance type that one task can have at a time; the next one waits."""
+    """An instance type that one task at a time can have; the next task waits."""
     fields: Mapping[str, Any]
-    """What has to be said for a task to work in the folder of the test."""
+    """Fields that make a task run in the folder of the test."""
 
     def traces(self) -> set[str]:
-        """All that stands for a task, a volume, a place in a queue, by whatever name."""
+        """Names of all records of tasks, volumes and places in queues."""
 
     async def close(self) -> None:
-        """Ends all tasks, and what the world itself runs."""
+        """Ends all tasks and what the world itself runs."""
 
 
 class LocalWorld:
@@ -82,7 +82,7 @@ class LocalWorld:
 
 
 class HostsWorld:
-    """Machines with two pretend GPUs each, behind real SSH servers, of which the tests see the files too."""
+    """Machines with two pretend GPUs each, behind real SSH servers; their files are on this machine."""
 
     facets = frozenset(
         {"logs", "instances", "volumes", "shells", "remote", "uploads", "endpoints", "tunnels"}
@@ -124,7 +124,7 @@ class HostsWorld:
     )
 
     def __init__(self, home: Path, machines: int = 1, env: Mapping[str, str] | None = None) -> None:
-        """`env` is what their sessions find in their environment."""
+        """`env` is added to the environment of their sessions."""
         far = home.parent / f"{home.name}-far"
         self.sshds = [Sshd(far / str(number), "MaxSessions 10", env=env) for number in range(machines)]
         for sshd in self.sshds:
@@ -194,7 +194,7 @@ class MithrilWorld:
 
 
 async def cancel_all(context: Context) -> None:
-    """Ends the tasks of a context through a client, where a world knows no shorter way."""
+    """Ends the tasks of a context through a client, for a world that knows no shorter way."""
     provider: Provider = open_provider(context)
     for task in await provider.list_tasks():
         if not task.is_terminal:
@@ -204,7 +204,7 @@ async def cancel_all(context: Context) -> None:
 
 
 def hosts_context(*servers: Sshd, name: str = "lab", gpus: str | None = "a100:2") -> Context:
-    """A context of the machines behind these servers, called one, two, ..., which the user's ssh config knows."""
+    """A context of the machines behind these servers; the user's ssh config names them one, two, ..."""
     config = Path.home() / ".ssh" / "config"
     config.parent.mkdir(mode=0o700, exist_ok=True)
     names = ("one", "two", "three", "four")[: len(servers)]
@@ -225,7 +225,7 @@ WORLDS: dict[str, Callable[[Path], World]] = {
 
 
 class Bench:
-    """An opened provider in its world, and the questions the contract asks."""
+    """A provider opened in its world, with shorthands for the contract tests."""
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -20,8 +20,10 @@ NO_PYTHON, NOT_THIS_PYTHON = 41, 42
 
 _AGENT = Path(flow_core.agent.__file__).parent
 _MODULES = ("private_folders", "folder_ownership", "machine", "startup_error")
-# Reads only its own bytes: the archive and the requests follow on the same stream.
+# Reads only its own bytes: the archive and the requests follow on the same stream. Users see its first line in the
+# list of their processes.
 _LOADER = f"""\
+# The agent of flow: answers a client over SSH, and ends with its connection.
 import json, os, sys, types
 if sys.version_info < (3, 8):
     sys.stderr.write(sys.executable + " is Python " + sys.version.split()[0] + "\\n")

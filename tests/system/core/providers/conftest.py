@@ -1,4 +1,4 @@
-"""Every provider in a world of its own, in turn."""
+"""Each provider in turn, in its own world."""
 
 from __future__ import annotations
 

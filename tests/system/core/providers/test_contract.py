@@ -1,4 +1,4 @@
-"""The contract: what holds for every provider, tried on each in a world of its own."""
+"""The contract: what every provider must do, tested with each in its own world."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_cancelling_twice_and_after_the_end_changes_nothing_more(bench: Be
 
 
 @each("stranger", UNKNOWN)
-async def test_an_id_that_nobody_knows_is_not_found_anywhere(bench: Bench, stranger: str) -> None:
+async def test_an_unknown_id_is_not_found_by_any_call(bench: Bench, stranger: str) -> None:
     provider, context = bench.provider, bench.world.context.name
     address = LogId(context, stranger)
     calls: list[Callable[[], Awaitable[Any]]] = [
@@ -97,11 +97,11 @@ async def test_tasks_keep_how_they_ended_and_are_listed_last_submitted_first_by_
     found = await bench.provider.list_tasks({TaskStatus.COMPLETED, TaskStatus.FAILED}, limit=2)
     assert [task.task_id for task in found] == order[1:3]
     (listed,) = await bench.provider.list_tasks({TaskStatus.RUNNING})
-    assert replace(listed, cost_usd=None) == replace(running, cost_usd=None)  # which may cost a call by itself
+    assert replace(listed, cost_usd=None) == replace(running, cost_usd=None)  # the list may not know the cost
 
 
 @pytest.mark.facets("logs")
-async def test_a_followed_log_ends_with_its_task_and_holds_every_byte(bench: Bench) -> None:
+async def test_a_followed_log_has_every_byte_and_ends_with_its_task(bench: Bench) -> None:
     task = await bench.submit("for n in 1 2 3 4 5; do printf '%s\\0\\377' $n; sleep 0.05; done")
     flow = await client(bench, task)
     (address,) = await flow.log_addresses(task.task_id)
@@ -156,7 +156,7 @@ async def test_what_python_prints_is_seen_while_the_task_runs_unless_env_says_ot
 
 
 @pytest.mark.facets("logs")
-async def test_streams_that_are_merged_are_one_log_and_nobody_is_given_half_of_it(bench: Bench) -> None:
+async def test_merged_streams_are_one_log_that_can_not_be_read_by_stream(bench: Bench) -> None:
     task = await bench.ended(await bench.submit("echo out; echo err >&2", streams="merged"))
     async with AsyncFlow(bench.world.context) as flow:
         assert await flow.logs(task.task_id) == "out\nerr\n"
@@ -165,7 +165,7 @@ async def test_streams_that_are_merged_are_one_log_and_nobody_is_given_half_of_i
 
 
 @each("asked", [{"streams": "separate"}, {"tty": True}])
-async def test_what_a_task_may_ask_of_its_streams_is_done_or_refused(bench: Bench, asked: dict[str, Any]) -> None:
+async def test_stream_settings_are_applied_or_refused(bench: Bench, asked: dict[str, Any]) -> None:
     if not bench.world.refuses & asked.keys():
         assert (await bench.ended(await bench.submit("echo out", **asked))).exit_code == 0
         return
@@ -215,8 +215,8 @@ async def test_a_reader_that_leaves_early_or_is_cancelled_releases_what_it_held(
     await until(lambda: open_files() <= before)
 
 
-async def test_what_can_not_run_leaves_nothing_behind(bench: Bench) -> None:
-    await bench.ended(await bench.submit("true"))  # whatever a first submit makes is there
+async def test_a_task_that_can_never_run_leaves_nothing_behind(bench: Bench) -> None:
+    await bench.ended(await bench.submit("true"))  # creates what only a first submit creates
     before = bench.world.traces()
     for fields in bench.world.impossible:
         with pytest.raises(FlowError) as refused:
@@ -228,7 +228,7 @@ async def test_what_can_not_run_leaves_nothing_behind(bench: Bench) -> None:
     assert bench.provider.volumes is None or await bench.provider.volumes.list() == ()
 
 
-async def test_what_is_shown_of_a_call_never_holds_values_of_the_environment(bench: Bench) -> None:
+async def test_descriptions_of_calls_never_contain_values_of_the_environment(bench: Bench) -> None:
     fields = {"command": "sleep 600", "env": {"API_TOKEN": "hunter2"}, "name": "secretive"}
     config = TaskConfig.parse({**bench.world.fields, **fields})
     assert "hunter2" not in bench.provider.describe_submit(config)
@@ -268,7 +268,7 @@ async def test_another_client_of_the_same_context_sees_the_same_also_once_the_fi
     await other.provider.close()
 
 
-async def test_how_to_set_it_up_can_be_asked(bench: Bench) -> None:
+async def test_a_provider_describes_its_settings(bench: Bench) -> None:
     fields = bench.provider.config_schema.config_fields()
     assert all(field.name and field.description for field in fields)
     assert bench.provider.config_schema.validate_config(bench.world.context.settings) == ()
@@ -279,7 +279,7 @@ async def test_how_to_set_it_up_can_be_asked(bench: Bench) -> None:
 
 
 async def client(bench: Bench, task: TaskRecord) -> AsyncFlow:
-    """A client of the same context, once the task has a log."""
+    """Returns a client of the same context once the task has a log."""
     flow = AsyncFlow(bench.world.context)
     await bench.until(task, lambda now: now.is_running or now.is_terminal)
     if bench.provider.logs is None:
@@ -295,5 +295,5 @@ async def leave_early(flow: AsyncFlow, task: TaskRecord) -> None:
 
 
 def open_files() -> int:
-    """How many descriptors this process holds."""
+    """Returns the number of open descriptors of this process."""
     return len(os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"))

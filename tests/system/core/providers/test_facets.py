@@ -1,4 +1,4 @@
-"""The facets of a provider: one that is there works, of one that is missing the client says so."""
+"""The facets of a provider: each works, or the client reports it as missing."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ FACETS = (
 )
 
 Trip = Callable[[Bench, AsyncFlow, TaskRecord], AsyncGenerator[None]]
-"""Tries one facet with a task. After its only `yield`, the task has been cancelled and has ended."""
+"""Tests one facet with a running task. After its only `yield`, the task has ended."""
 
 
 @pytest.mark.parametrize(
     "facets",
-    [FACETS, ("volumes",)],  # one that is attached to a task may start it anew
+    [FACETS, ("volumes",)],  # attaching a volume may restart the task
     ids=["most", "volumes"],
 )
-async def test_every_facet_works_or_is_said_to_be_missing(bench: Bench, facets: Sequence[str]) -> None:
+async def test_every_facet_works_or_is_reported_as_missing(bench: Bench, facets: Sequence[str]) -> None:
     task = await bench.running("echo hello; sleep 600")
     trips: list[AsyncGenerator[None]] = []
     async with AsyncFlow(bench.world.context) as flow, AsyncExitStack() as stack:
@@ -56,7 +56,7 @@ async def test_every_facet_works_or_is_said_to_be_missing(bench: Bench, facets: 
 
 
 async def answers_without(facet: str, flow: AsyncFlow, task_id: str) -> None:
-    """What the client says of a missing facet: Unsupported with a sentence, or the empty answer it documents."""
+    """Asserts that the client refuses a missing facet with a sentence, or returns its documented empty answer."""
     refused, empty = MISSING[facet]
     for name, arguments in refused.items():
         with pytest.raises(Unsupported, match=f"context '{flow.context.name}'") as refusal:
@@ -113,7 +113,7 @@ async def logs_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> As
         await asyncio.sleep(0.01)
     assert not await logs.is_complete(address)
     yield
-    while not await logs.is_complete(address):  # what comes from afar may have to be fetched first
+    while not await logs.is_complete(address):  # a remote log is fetched first
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
     with pytest.raises(NotFound):
@@ -186,7 +186,7 @@ async def shells_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> 
 
 
 async def a_shell_speaks_the_language_of_the_user(shells: ShellFacet, task: TaskRecord) -> None:
-    for language in ("", "flow_TEST.UTF-8"):  # a server that the first one has started must not be its source
+    for language in ("", "flow_TEST.UTF-8"):  # a server that the first shell started has the other language
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("LC_PAPER", language)
             shell = await shells.open(task.task_id, columns=80, rows=24, command="echo $LC_PAPER")
@@ -245,7 +245,7 @@ async def reservations_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecor
 
 
 async def give_back(facet: ReservationFacet, reservation_id: str) -> None:
-    """Where machines have to be there before they can be given back, once they are."""
+    """Releases a reservation; retries while its machines are still starting."""
     deadline = time.monotonic() + DEADLINE_S
     while True:
         try:
@@ -315,7 +315,7 @@ async def pruning_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
     assert (await flow.plan_pruning(older_than_days=0)).tasks == ()
     yield
     deadline = time.monotonic() + DEADLINE_S
-    while not (plan := await flow.plan_pruning(keep_last=0)).tasks:  # its supervisor may need a moment to leave
+    while not (plan := await flow.plan_pruning(keep_last=0)).tasks:  # its supervisor may still be exiting
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
     assert bench.provider.pruning is not None

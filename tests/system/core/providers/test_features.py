@@ -1,4 +1,4 @@
-"""What a machine does for a task: one list, for this machine and for machines reached over SSH."""
+"""What a machine does for a task: the same for this machine and for machines over SSH."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _PROVIDERS = ["local", pytest.param("hosts", marks=pytest.mark.needs("sshd"))]
 async def place(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Bench]:
-    """A world of this provider, with one machine. Its tasks find the tests' engine and S3 server."""
+    """A world of this provider with one machine. Its tasks can use the tests' engine and S3 server."""
     async with opened(request, tmp_path, monkeypatch, machines=1) as bench:
         yield bench
 
@@ -52,7 +52,7 @@ async def place(
 async def wide_place(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Bench]:
-    """As above, with two machines where the provider has several."""
+    """As above, with two machines if the provider can have several."""
     async with opened(request, tmp_path, monkeypatch, machines=2) as bench:
         yield bench
 

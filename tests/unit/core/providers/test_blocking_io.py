@@ -30,7 +30,7 @@ async def test_work_that_reports_progress_may_take_as_long_as_it_takes() -> None
     assert await run_blocking(work) == "done"
 
 
-async def test_work_that_stands_still_is_given_up() -> None:
+async def test_work_without_progress_is_given_up() -> None:
     is_over = threading.Event()
     try:
         with pytest.raises(Unreachable, match="did not answer"):
@@ -39,6 +39,6 @@ async def test_work_that_stands_still_is_given_up() -> None:
         is_over.set()
 
 
-async def test_what_the_disk_refuses_is_one_sentence() -> None:
+async def test_an_error_of_the_disk_is_one_sentence() -> None:
     with pytest.raises(ProviderError, match=r"can't be used: .*\(/nowhere/file\)"):
         await run_blocking(open, "/nowhere/file")

@@ -34,10 +34,10 @@ def test_details_may_be_missing(code: str) -> None:
     assert isinstance(error_of(Refused(code)), FlowError)
 
 
-def test_of_what_is_new_the_sentence_says_to_update() -> None:
+def test_an_unknown_refusal_says_to_update() -> None:
     assert isinstance(error_of(Refused("unheard_of")), ProviderError)
     assert "update flow" in str(error_of(Refused("unheard_of"), "'gpu1'"))
 
 
-def test_where_it_happened_is_named() -> None:
+def test_the_sentence_names_the_machine() -> None:
     assert str(error_of(Refused("engine_gone", path="/bin/podman"), "'gpu1'")) == "/bin/podman is no longer on 'gpu1'"

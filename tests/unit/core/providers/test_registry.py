@@ -97,7 +97,7 @@ def test_a_provider_may_have_a_context_that_no_file_has(monkeypatch: pytest.Monk
     assert config.default == "local"
 
 
-def test_what_is_unsupported_is_a_field_and_names_it() -> None:
+def test_every_unsupported_field_exists_and_its_refusal_names_it() -> None:
     assert {field.name for field in OF_TASKS} <= set(TaskConfig.model_fields)
     assert {field.name for field in OF_RESERVATIONS} <= set(ReservationSpec.model_fields)
     plain = TaskConfig(command="true")

@@ -1,4 +1,4 @@
-"""A lab: machines behind SSH servers of their own, and clients of the contexts that list them."""
+"""A lab: machines with one SSH server each, and clients of the contexts that list these machines."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def agent_of(provider: HostsProvider) -> AgentClient:
     return provider._tasks.views[0].agent
 
 
-async def test_one_process_answers_everybody_and_ends_with_its_client(lab: Lab) -> None:
+async def test_one_agent_answers_all_calls_of_a_client_and_ends_with_it(lab: Lab) -> None:
     provider = lab.start()
     await asyncio.gather(*(provider.list_tasks() for _ in range(3)), provider.instances.find({}))
     (pid,) = lab.agents()
@@ -44,14 +44,14 @@ async def test_one_process_answers_everybody_and_ends_with_its_client(lab: Lab) 
         await agent_of(provider).call("facts")
 
 
-async def test_an_agent_that_is_killed_is_started_again_for_whoever_asks(lab: Lab) -> None:
+async def test_the_next_call_starts_a_killed_agent_again(lab: Lab) -> None:
     provider = lab.start()
     task = await running(provider, await submit(provider, "sleep 711"))
     for _ in range(2):
         lab.kill_agents()
         assert [one.task_id for one in await provider.list_tasks()] == [task.task_id]
         assert unreadable_in(await provider.list_tasks()) == ()
-    # It was killed twice soon after its start, so from now on each question has a process of its own.
+    # It was killed twice soon after its start, so each further call uses a new process.
     lab.kill_agents()
     assert await agent_of(provider).call("task", task_id=task.task_id)
     await until(lambda: not lab.agents())
@@ -61,7 +61,7 @@ async def test_an_agent_that_is_killed_is_started_again_for_whoever_asks(lab: La
     assert (await ended(provider, task)).status is TaskStatus.CANCELLED
 
 
-async def test_an_agent_that_nobody_asks_ends_and_comes_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idle_agent_ends_and_the_next_call_starts_it_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent_connection, "_IDLE_S", 0.3)
     provider = lab.start()
     await provider.list_tasks()
@@ -69,8 +69,8 @@ async def test_an_agent_that_nobody_asks_ends_and_comes_back(lab: Lab, monkeypat
     assert await agent_of(provider).call("facts")
 
 
-async def test_a_question_that_is_given_up_spoils_no_other(lab: Lab) -> None:
-    """Each is larger than what SSH sends at once."""
+async def test_a_cancelled_call_does_not_disturb_other_calls(lab: Lab) -> None:
+    """Each call is larger than the window of the channel."""
     agent = agent_of(lab.start())
     await agent.call("facts")
     keys = [str(number) * (3 << 20) for number in range(6)]
@@ -84,17 +84,17 @@ async def test_a_question_that_is_given_up_spoils_no_other(lab: Lab) -> None:
     assert len(lab.agents()) == 1
 
 
-async def test_closing_tells_whoever_still_waits(lab: Lab) -> None:
+async def test_closing_ends_every_waiting_call(lab: Lab) -> None:
     provider = lab.start()
     asked = asyncio.create_task(agent_of(provider).call("facts"))
     await asyncio.sleep(0)
     await provider.close()
-    with suppress(Unreachable):  # it may have had its answer
+    with suppress(Unreachable):  # the answer may have come before
         await asked
     assert not asked.cancelled()
 
 
-async def test_a_frame_of_many_megabytes_is_answered_and_a_larger_one_refused(lab: Lab) -> None:
+async def test_a_frame_of_many_megabytes_is_answered_and_one_above_the_limit_is_refused(lab: Lab) -> None:
     agent = agent_of(lab.start())
     assert await agent.call("refuse_pruned_key", key="x" * (20 << 20)) is None
     with pytest.raises(ProviderError, match="'one' can't be asked that: the message is longer than 64 MiB"):
@@ -102,12 +102,12 @@ async def test_a_frame_of_many_megabytes_is_answered_and_a_larger_one_refused(la
     assert await agent.call("facts")
 
 
-async def test_a_call_that_nobody_knows_is_a_sentence(lab: Lab) -> None:
+async def test_an_unknown_call_is_refused_with_a_sentence(lab: Lab) -> None:
     with pytest.raises(ProviderError, match="the agent on 'one' does not know the call dance: it is older than this"):
         await agent_of(lab.start()).call("dance")
 
 
-async def test_a_python_that_is_gone_or_broken_is_searched_again(lab: Lab) -> None:
+async def test_a_known_python_that_is_gone_or_broken_is_searched_for_again(lab: Lab) -> None:
     provider = lab.start()
     await provider.list_tasks()
     (kept,) = (state_dir() / "hosts" / "python").iterdir()
@@ -138,7 +138,7 @@ async def test_a_python_that_hangs_is_forgotten(lab: Lab, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("python", ["/no/such/python", "sh"])
-async def test_a_python_of_the_settings_that_is_none_is_a_sentence(lab: Lab, python: str) -> None:
+async def test_a_python_setting_that_names_no_python_is_refused_with_a_sentence(lab: Lab, python: str) -> None:
     lab.start()
     provider = lab.open(replace(lab.context, settings={**lab.context.settings, "python": python}))
     with pytest.raises(ProviderError, match=r"the python: of 'one' is no Python 3\.8 or newer there; name another"):
@@ -185,7 +185,7 @@ async def test_a_task_has_the_mask_and_the_signals_of_a_login_and_keeps_its_secr
     await provider.cancel_task(task.task_id, force=True)
 
 
-async def test_tasks_of_the_program_before_the_agent_are_told_of(lab: Lab) -> None:
+async def test_a_notice_names_the_folder_of_tasks_of_an_earlier_version(lab: Lab) -> None:
     provider = lab.start()
     host = os.uname().nodename
     old = lab.servers[0].home / ".local/state/flow/hosts" / host
@@ -201,7 +201,7 @@ async def test_tasks_of_the_program_before_the_agent_are_told_of(lab: Lab) -> No
     assert unreadable_in(await provider.list_tasks()) == ()
 
 
-async def test_a_state_folder_that_others_can_write_to_is_a_sentence(lab: Lab) -> None:
+async def test_a_state_folder_that_others_can_write_to_is_refused_with_a_sentence(lab: Lab) -> None:
     provider = lab.start()
     await provider.list_tasks()
     folder = lab.root() / "bin"

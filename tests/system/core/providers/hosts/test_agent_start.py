@@ -1,4 +1,4 @@
-"""What starts the agent on a host: which Python is taken, and what is run from which folder."""
+"""The start of the agent on a host: which Python runs it, and from which folder."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SHELLS = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox",
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.needs(name)) for name in SHELLS])
 def untouched_anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> BareMachine:
-    """The agent has never been there; its sh is one of several."""
+    """A machine without a copy of the agent, with one of several shells."""
     return BareMachine(tmp_path / "far", SHELLS[request.param])
 
 
 @pytest.fixture
 def anywhere(untouched_anywhere: BareMachine) -> BareMachine:
-    """It has a copy of the agent and no Python, as below."""
+    """As above, with a copy of the agent; no machine has a Python yet."""
     return untouched_anywhere.keep_copy()
 
 
@@ -42,12 +42,12 @@ def machine(untouched: BareMachine) -> BareMachine:
 
 @pytest.fixture
 def ready(machine: BareMachine) -> BareMachine:
-    """One that has all that the agent needs."""
+    """A machine with a copy of the agent and a Python."""
     machine.add(machine.bin / "python3")
     return machine
 
 
-def test_any_sh_starts_the_agent_which_ends_with_its_input(untouched_anywhere: BareMachine) -> None:
+def test_every_sh_starts_the_agent_which_ends_with_its_input(untouched_anywhere: BareMachine) -> None:
     machine = untouched_anywhere
     machine.add(machine.bin / "python3")
     first = machine.start(sent=archive().data)
@@ -67,13 +67,13 @@ def test_any_sh_starts_the_agent_which_ends_with_its_input(untouched_anywhere: B
         *("system/opt/python/3.9/bin/python3", "system/usr/local/bin/python3.10", "bin/python3.9", "bin/python"),
     ],
 )
-def test_a_python_is_found_where_gpu_machines_have_one(machine: BareMachine, place: str) -> None:
+def test_a_python_is_found_in_the_usual_places_of_gpu_machines(machine: BareMachine, place: str) -> None:
     found = machine.add(machine.home.parent / place)
     assert machine.start().code == 0
     assert machine.tried() == [str(found)]
 
 
-def test_a_python_that_is_too_old_or_hangs_is_passed_over(anywhere: BareMachine, tmp_path: Path) -> None:
+def test_a_python_that_is_too_old_or_hangs_is_skipped(anywhere: BareMachine, tmp_path: Path) -> None:
     stuck = tmp_path / "stuck"
     old = anywhere.add(anywhere.bin / "python3", "exit 1")
     slow = anywhere.add(anywhere.bin / "python3.12", f"echo $$ >{stuck}; exec sleep 617")
@@ -84,14 +84,14 @@ def test_a_python_that_is_too_old_or_hangs_is_passed_over(anywhere: BareMachine,
     wait_until(lambda: not is_alive(int(stuck.read_text())))
 
 
-def test_without_a_python_it_says_so(anywhere: BareMachine) -> None:
+def test_without_a_python_the_start_fails_with_its_own_exit_code(anywhere: BareMachine) -> None:
     assert anywhere.start().code == NO_PYTHON
     anywhere.add(anywhere.bin / "python3", "exit 1")
     (anywhere.bin / "python").mkdir()
     assert (anywhere.start().code, anywhere.start().said) == (NO_PYTHON, "")
 
 
-def test_the_interpreter_of_the_settings_is_the_only_one_that_is_tried(anywhere: BareMachine) -> None:
+def test_only_the_python_of_the_settings_is_tried(anywhere: BareMachine) -> None:
     anywhere.add(anywhere.bin / "python3")
     mine = anywhere.add(anywhere.home / "my env/bin/python")
     named = anywhere.add(anywhere.bin / "mine")
@@ -114,7 +114,7 @@ def test_the_stub_of_a_mac_is_never_run(machine: BareMachine) -> None:
     assert machine.tried() == [str(brewed)]
 
 
-def test_the_one_that_was_found_before_is_taken_until_it_is_gone(machine: BareMachine) -> None:
+def test_the_python_that_was_found_before_is_used_until_it_is_gone(machine: BareMachine) -> None:
     first = machine.add(machine.bin / "python3")
     known = machine.add(machine.home / "elsewhere/python3")
     assert machine.start(known=str(known)).code == 0
@@ -126,7 +126,9 @@ def test_the_one_that_was_found_before_is_taken_until_it_is_gone(machine: BareMa
 
 @pytest.mark.needs("pythons")
 @pytest.mark.parametrize("version", [one for one in ((2, 7), (3, 6), (3, 7)) if one in pythons()])
-def test_one_that_became_too_old_says_so_itself(untouched: BareMachine, version: tuple[int, int]) -> None:
+def test_a_known_python_that_is_too_old_is_refused_by_the_loader(
+    untouched: BareMachine, version: tuple[int, int]
+) -> None:
     start = untouched.start(known=str(untouched.add(untouched.bin / "old", python=pythons()[version])))
     if version > (3,):  # an older one doesn't even know the options
         assert (start.code, start.said.split(" is ")[1][:10]) == (OLD_PYTHON, f"Python {version[0]}.{version[1]}")
@@ -146,14 +148,14 @@ def test_an_archive_that_was_changed_or_cut_leaves_nothing(untouched: BareMachin
     assert untouched.start(sent=data).code == 0
 
 
-def test_two_who_come_first_at_once_both_start_and_make_one_copy(untouched: BareMachine) -> None:
+def test_clients_that_connect_first_at_the_same_time_all_start_and_make_one_copy(untouched: BareMachine) -> None:
     untouched.add(untouched.bin / "python3")
     started = [untouched.open() for _ in range(3)]
     for process in started:
         assert process.stdin is not None
         process.stdin.write(launcher())
         process.stdin.flush()
-    for process in started:  # all have asked for it before anybody is given it
+    for process in started:  # all request the archive before one receives it
         assert process.stdout is not None
         assert process.stdout.readline() == b"archive\n"
     for process in started:
@@ -167,7 +169,7 @@ def test_two_who_come_first_at_once_both_start_and_make_one_copy(untouched: Bare
 
 
 @pytest.mark.parametrize("spoil", ["empty file", "no sizes", "no folder"])
-def test_a_copy_that_is_not_whole_is_made_anew(ready: BareMachine, spoil: str) -> None:
+def test_an_incomplete_copy_is_made_again(ready: BareMachine, spoil: str) -> None:
     home = ready.programs / archive().name
     if spoil == "empty file":
         replace(home / "flow_core/agent/serve.py", "")
@@ -186,7 +188,7 @@ INSIDE += [f"bin/{archive().name}/flow_core/agent/__pycache__", "contexts"]
 
 
 @pytest.mark.parametrize("inside", INSIDE)
-def test_nothing_is_run_from_a_folder_that_others_can_write_to(ready: BareMachine, inside: str) -> None:
+def test_no_code_is_run_from_a_folder_that_others_can_write_to(ready: BareMachine, inside: str) -> None:
     folder = ready.programs.parent / inside
     folder.mkdir(exist_ok=True)
     plant = ready.programs / archive().name / "flow_core/agent/serve.py"
@@ -202,7 +204,7 @@ def test_nothing_is_run_from_a_folder_that_others_can_write_to(ready: BareMachin
 
 @pytest.mark.needs("root")
 @pytest.mark.parametrize("inside", ["", "bin", f"bin/{archive().name}"])
-def test_nothing_is_run_from_a_folder_of_another_user(ready: BareMachine, inside: str) -> None:
+def test_no_code_is_run_from_a_folder_of_another_user(ready: BareMachine, inside: str) -> None:
     folder = ready.programs.parent / inside
     os.chown(folder, 12345, 12345)
     start = ready.start()
@@ -210,7 +212,7 @@ def test_nothing_is_run_from_a_folder_of_another_user(ready: BareMachine, inside
     assert start.said.startswith(f"{str(folder)!r} belongs to user 12345, not to you; ")
 
 
-def test_a_folder_that_can_not_be_made_is_named(untouched: BareMachine) -> None:
+def test_the_error_names_a_folder_that_can_not_be_created(untouched: BareMachine) -> None:
     untouched.add(untouched.bin / "python3")
     (untouched.home / ".local").write_text("no folder")
     start = untouched.start(sent=archive().data)
@@ -218,7 +220,7 @@ def test_a_folder_that_can_not_be_made_is_named(untouched: BareMachine) -> None:
     assert str(untouched.home / ".local") in start.said
 
 
-def test_frames_that_are_none_end_the_agent_with_a_sentence(ready: BareMachine) -> None:
+def test_invalid_frames_end_the_agent_with_a_sentence(ready: BareMachine) -> None:
     start = ready.start(sent=b"\xff" * 9)
     assert (start.code, start.said) == (1, "what the client sent can't be read: a frame is too long")
     start = ready.start(sent=(2).to_bytes(4, "big") + b"{}")
@@ -226,7 +228,7 @@ def test_frames_that_are_none_end_the_agent_with_a_sentence(ready: BareMachine) 
 
 
 @pytest.mark.needs("linux")
-def test_what_the_agent_starts_can_not_read_its_questions(ready: BareMachine) -> None:
+def test_processes_of_the_agent_can_not_read_its_requests(ready: BareMachine) -> None:
     with ready.open() as process:
         process.stdin.write(launcher())  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
@@ -237,6 +239,6 @@ def test_what_the_agent_starts_can_not_read_its_questions(ready: BareMachine) ->
 
 
 def replace(path: Path, text: str) -> None:
-    """The file itself is that of other copies too."""
+    """Replaces a file of a copy; the file itself belongs to other copies too."""
     path.unlink()
     path.write_text(text)

@@ -1,4 +1,4 @@
-"""Endpoints of tasks: whether SSH answers there, and the system's own ssh led into them."""
+"""SSH endpoints of tasks: whether they answer, and the command for the system's own ssh."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_an_endpoint_names_the_machine_the_user_and_the_key(far: Far, sshd
         await SshEndpoints(far).resolve("train")
 
 
-async def test_the_printed_command_enters_the_task_as_it_stands(far: Far) -> None:
+async def test_the_printed_command_enters_the_task(far: Far) -> None:
     task = far.start()
     command = await SshEndpoints(far).command("train")
     assert command.startswith("ssh -t ")
@@ -58,7 +58,7 @@ async def test_a_machine_is_ready_once_it_lets_us_in(far: Far, sshd: Sshd) -> No
     await until(lambda: endpoints.is_ready("train"))
 
 
-async def test_waiting_does_not_make_another_machine_the_right_one(far: Far, sshd: Sshd) -> None:
+async def test_waiting_accepts_no_changed_host_key(far: Far, sshd: Sshd) -> None:
     far.start()
     sshd.stop()
     sshd.change_host_key()

@@ -1,4 +1,4 @@
-"""Logs that grow on a real OpenSSH server, and their spools here."""
+"""Logs that grow on a real OpenSSH server, and their spools on this machine."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def completed(logs: SpooledLogs, address: LogId = TRAIN) -> None:
     await until(lambda: logs.is_complete(address))
 
 
-async def test_what_stands_there_is_caught_up_with_and_what_comes_is_added(far: Far, logs: SpooledLogs) -> None:
+async def test_a_pull_copies_what_the_log_has_and_then_what_is_added(far: Far, logs: SpooledLogs) -> None:
     far.start()
     append(far.log(), b"one\n\0\xff")
     files = await logs.open(TRAIN)
@@ -58,7 +58,7 @@ async def test_what_stands_there_is_caught_up_with_and_what_comes_is_added(far: 
     assert files.log.read_bytes() == b"one\n\0\xfftwo\nthe end\n"
 
 
-async def test_a_log_that_gets_no_longer_is_complete_once_it_is_caught_up_with(far: Far, logs: SpooledLogs) -> None:
+async def test_a_log_that_has_stopped_growing_is_complete_after_a_catch_up(far: Far, logs: SpooledLogs) -> None:
     far.start()
     append(far.log(), b"all of it\n")
     files = await logs.open(TRAIN)
@@ -99,7 +99,7 @@ async def test_every_byte_is_stamped_with_the_time_it_came(far: Far, logs: Spool
     assert abs(stamp.time_us / 1e6 - files.log.stat().st_mtime) < DEADLINE_S
 
 
-async def test_fifty_megabytes_of_anything_arrive_as_they_are(far: Far, logs: SpooledLogs) -> None:
+async def test_fifty_megabytes_of_random_bytes_arrive_unchanged(far: Far, logs: SpooledLogs) -> None:
     far.start()
     data = random.Random(4).randbytes(50 << 20)
     far.log().write_bytes(data)
@@ -125,7 +125,7 @@ async def test_twenty_logs_grow_at_once(far: Far, logs: SpooledLogs) -> None:
         assert spool.log.read_bytes() == far.log(address.task_id).read_bytes()
 
 
-async def test_a_log_that_has_not_begun_is_empty_and_then_comes(far: Far, logs: SpooledLogs) -> None:
+async def test_a_log_that_does_not_exist_yet_is_empty_and_is_pulled_later(far: Far, logs: SpooledLogs) -> None:
     far.start()
     files = await logs.open(TRAIN)
     await logs.catch_up(TRAIN)
@@ -137,7 +137,7 @@ async def test_a_log_that_has_not_begun_is_empty_and_then_comes(far: Far, logs: 
     await until(lambda: files.log.exists() and files.log.read_bytes() == b"at last\n")
 
 
-async def test_a_log_that_goes_on_on_another_machine_says_so_and_is_read_from_its_start(
+async def test_a_log_that_continues_on_another_machine_says_so_and_is_read_from_its_start(
     far: Far, logs: SpooledLogs
 ) -> None:
     far.start()
@@ -147,7 +147,7 @@ async def test_a_log_that_goes_on_on_another_machine_says_so_and_is_read_from_it
     await logs.catch_up(TRAIN)
     await logs.aclose()
     far.machine = "second"
-    os.truncate(far.log(), 0)  # on another machine a file may look just like the first one
+    os.truncate(far.log(), 0)  # on another machine the file may have the same inode
     append(far.log(), b"all of this is new\n")
     again = SpooledLogs(far, files.log.parent.parent.parent)
     await again.open(TRAIN)
@@ -166,7 +166,7 @@ async def test_a_log_that_never_began_is_complete_with_its_task(far: Far, logs: 
     assert files.log.read_bytes() == b""
 
 
-async def test_logs_nobody_has_are_not_found(far: Far, logs: SpooledLogs, tmp_path: Path) -> None:
+async def test_unknown_logs_are_not_found(far: Far, logs: SpooledLogs, tmp_path: Path) -> None:
     far.start()
     for address in (LogId(CONTEXT, "other"), LogId(CONTEXT, "../train"), LogId("else", "train")):
         for call in (logs.open, logs.catch_up, logs.is_complete):
@@ -210,7 +210,7 @@ async def test_a_file_that_was_cut_short_begins_again_behind_a_line_that_says_so
     assert b"cut short" in said
 
 
-async def test_what_was_lost_while_nobody_looked_is_a_line_that_says_so(far: Far, tmp_path: Path) -> None:
+async def test_a_line_says_that_a_part_of_the_log_was_lost_while_no_client_ran(far: Far, tmp_path: Path) -> None:
     far.start()
     append(far.log(), b"read in time\n")
     logs = SpooledLogs(far, tmp_path / "spools")
@@ -245,7 +245,7 @@ async def test_a_complete_log_is_read_without_its_machine(far: Far, sshd: Sshd, 
     await again.aclose()
 
 
-async def test_a_log_whose_machine_is_gone_stays_readable_and_says_where_it_breaks_off(
+async def test_a_log_whose_machine_is_gone_stays_readable_and_says_where_it_ends(
     far: Far, sshd: Sshd, logs: SpooledLogs
 ) -> None:
     far.start()
@@ -263,7 +263,9 @@ async def test_a_log_whose_machine_is_gone_stays_readable_and_says_where_it_brea
     assert b"gone" in said
 
 
-async def test_nobody_answering_is_said_and_what_is_here_stays(far: Far, sshd: Sshd, logs: SpooledLogs) -> None:
+async def test_an_unreachable_machine_is_an_error_and_the_spool_stays_readable(
+    far: Far, sshd: Sshd, logs: SpooledLogs
+) -> None:
     far.start()
     append(far.log(), b"until here\n")
     files = await logs.open(TRAIN)
@@ -281,7 +283,7 @@ async def test_nobody_answering_is_said_and_what_is_here_stays(far: Far, sshd: S
     await completed(logs)
 
 
-async def test_who_is_not_let_in_hears_so(far: Far, sshd: Sshd, logs: SpooledLogs) -> None:
+async def test_a_refused_login_is_an_error_of_the_log(far: Far, sshd: Sshd, logs: SpooledLogs) -> None:
     far.start()
     append(far.log(), b"for others\n")
     keys = sshd.authorized_keys.read_text()
@@ -296,7 +298,7 @@ async def test_who_is_not_let_in_hears_so(far: Far, sshd: Sshd, logs: SpooledLog
     await until(lambda: files.log.read_bytes() == b"for others\n")
 
 
-async def test_a_person_who_said_no_is_asked_again_only_when_somebody_wants_the_log(
+async def test_a_refused_prompt_is_shown_again_only_when_the_log_is_opened_again(
     far: Far, sshd: Sshd, tmp_path: Path
 ) -> None:
     class Doubter:
@@ -321,7 +323,7 @@ async def test_a_person_who_said_no_is_asked_again_only_when_somebody_wants_the_
         with pytest.raises(HostKeyUnknown):
             await until(lambda: logs.is_complete(TRAIN))
         for _ in range(20):
-            await asyncio.sleep(0.05)  # as somebody who follows the log goes on asking
+            await asyncio.sleep(0.05)  # as a client does that follows the log
             with pytest.raises(HostKeyUnknown):
                 await logs.is_complete(TRAIN)
         assert doubter.asked == wanted
@@ -329,7 +331,7 @@ async def test_a_person_who_said_no_is_asked_again_only_when_somebody_wants_the_
     await pool.close()
 
 
-async def test_a_log_nobody_asks_for_is_let_go_of_until_somebody_does(far: Far, tmp_path: Path) -> None:
+async def test_an_idle_log_is_released_until_it_is_read_again(far: Far, tmp_path: Path) -> None:
     far.start()
     logs = SpooledLogs(far, tmp_path / "spools", idle_s=0.5)
     files = await logs.open(TRAIN)
@@ -342,7 +344,7 @@ async def test_a_log_nobody_asks_for_is_let_go_of_until_somebody_does(far: Far, 
     await logs.aclose()
 
 
-async def test_all_is_let_go_of_with_the_provider(far: Far, pool: HostPool, tmp_path: Path) -> None:
+async def test_closing_releases_everything(far: Far, pool: HostPool, tmp_path: Path) -> None:
     far.start()
     append(far.log(), b"some\n" * 1000)
     await asyncio.to_thread(_descriptors)

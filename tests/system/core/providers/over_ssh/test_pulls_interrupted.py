@@ -1,4 +1,4 @@
-"""Pulls of a growing log that are cut off: by kill -9, by a server that goes away, by another program's turn."""
+"""Interrupted pulls of a growing log: by kill -9, by a server that goes away, by another program that takes over."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def check(files: SpoolFiles, far: Far) -> None:
     assert sorted(times) == list(times)
 
 
-async def test_a_killed_program_is_followed_by_one_that_goes_on_at_the_byte(
+async def test_after_a_killed_program_the_next_one_continues_at_the_byte(
     far: Far,
     writer: subprocess.Popen[bytes],
     program: StartProgram,
@@ -95,7 +95,7 @@ async def test_a_killed_program_is_followed_by_one_that_goes_on_at_the_byte(
     dice = random.Random(8)
     for _ in range(4):
         pulling = await program()
-        enough = size(spool) + dice.randrange(1, 20_000)  # anywhere within a step
+        enough = size(spool) + dice.randrange(1, 20_000)  # at any point of a step
         await until(lambda enough=enough: size(spool) >= enough or writer.poll() is not None)
         await pulling.kill()
     await until(lambda: writer.poll() is not None)
@@ -141,7 +141,7 @@ async def test_two_programs_never_write_anything_twice(
     check(files, far)
 
 
-async def test_a_server_that_goes_away_and_comes_back_costs_no_byte(
+async def test_a_restarted_server_costs_no_byte(
     far: Far, sshd: Sshd, writer: subprocess.Popen[bytes], logs: SpooledLogs
 ) -> None:
     files = await logs.open(TRAIN)

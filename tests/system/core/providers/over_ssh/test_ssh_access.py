@@ -47,7 +47,7 @@ async def test_a_shell_may_be_one_command(far: Far) -> None:
         await shell.close()
 
 
-async def test_the_directory_of_a_task_elsewhere_is_no_path_of_this_machine(far: Far) -> None:
+async def test_the_directory_of_a_remote_task_is_no_path_of_this_machine(far: Far) -> None:
     far.start()
     assert await SshShells(far).directory("train") is None
     with pytest.raises(NotFound):
@@ -62,7 +62,7 @@ async def test_a_command_runs_as_the_task_would_run_it(far: Far) -> None:
     assert (await SshRemote(far).run("train", "kill -TERM $$")).exit_code == 128 + signal.SIGTERM
 
 
-async def test_output_is_handed_over_as_it_comes_and_cut_only_where_it_is_kept(far: Far) -> None:
+async def test_output_is_passed_on_as_it_comes_and_cut_only_in_the_result(far: Far) -> None:
     far.start()
     heard: list[tuple[int, bytes]] = []
 
@@ -76,7 +76,7 @@ async def test_output_is_handed_over_as_it_comes_and_cut_only_where_it_is_kept(f
     assert (await SshRemote(far).run("train", "head -c 17000000 /dev/zero")).is_cut
 
 
-async def test_a_command_that_takes_too_long_or_is_given_up_is_ended(far: Far) -> None:
+async def test_a_command_that_takes_too_long_or_is_cancelled_is_ended(far: Far) -> None:
     task = far.start()
     beat = "while sleep 0.05; do date +%N >beat; done"
     with pytest.raises(Unreachable, match="did not end within 1 s"):
@@ -96,7 +96,7 @@ async def _is_still(path: Path) -> bool:
     return path.read_bytes() == before
 
 
-async def test_tasks_and_nodes_that_are_not_there_are_said_to_be(far: Far) -> None:
+async def test_unknown_tasks_and_nodes_are_refused(far: Far) -> None:
     far.start()
     far.start("done")
     far.ended.add("done")
@@ -141,7 +141,7 @@ async def test_code_arrives_where_the_task_sees_it(far: Far, sshd: Sshd, code: P
     assert not (task / "src" / "train.py").exists()
 
 
-async def test_an_upload_to_nowhere_is_refused(far: Far, code: Path) -> None:
+async def test_an_upload_to_an_impossible_path_is_refused(far: Far, code: Path) -> None:
     far.start()
     far.start("done")
     far.ended.add("done")

@@ -43,7 +43,7 @@ async def say(port: int, text: bytes) -> bytes:
             writer.close()
 
 
-async def test_tunnels_are_known_by_their_task_and_end_with_it(far: Far, tunnels: SshTunnels, port: int) -> None:
+async def test_tunnels_are_listed_by_task_and_end_with_it(far: Far, tunnels: SshTunnels, port: int) -> None:
     far.start("one")
     far.start("two")
     one = await tunnels.open("one", port)
@@ -70,14 +70,14 @@ async def test_a_tunnel_opened_after_the_last_one_closed_is_watched_too(
     await until(lambda: not far.host.forwards)
 
 
-async def test_all_are_closed_with_their_provider(far: Far, tunnels: SshTunnels, port: int) -> None:
+async def test_closing_the_provider_closes_all_tunnels(far: Far, tunnels: SshTunnels, port: int) -> None:
     far.start("one")
     await tunnels.open("one", port)
     await tunnels.close_all()
     assert far.host.forwards == ()
 
 
-async def test_a_port_that_cannot_be_is_refused(far: Far, tunnels: SshTunnels, port: int) -> None:
+async def test_an_impossible_port_is_refused(far: Far, tunnels: SshTunnels, port: int) -> None:
     far.start("one")
     for remote, local, field in ((0, 0, "remote_port"), (70_000, 0, "remote_port"), (port, -1, "local_port")):
         with pytest.raises(ConfigError) as wrong:

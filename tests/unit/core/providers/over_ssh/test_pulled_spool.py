@@ -50,7 +50,7 @@ def records(paths: SpoolPaths) -> list[tuple[int, int]]:
     return list(RECORD.iter_unpack(data))
 
 
-def test_the_size_of_the_spool_says_where_to_go_on(paths: SpoolPaths) -> None:
+def test_the_size_of_the_spool_is_the_offset_to_continue_at(paths: SpoolPaths) -> None:
     with opened(paths) as tail:
         assert (tail.offset, tail.state.inode) == (0, None)
         tail.known_as(7)
@@ -67,7 +67,7 @@ def test_the_size_of_the_spool_says_where_to_go_on(paths: SpoolPaths) -> None:
     assert records(paths)[0][0] == 0
 
 
-def test_words_of_ours_stand_on_a_line_of_their_own(paths: SpoolPaths) -> None:
+def test_our_notices_stand_on_lines_of_their_own(paths: SpoolPaths) -> None:
     with opened(paths) as tail:
         tail.append(b"half a line")
         tail.turn_to(None, "something is missing")
@@ -77,7 +77,7 @@ def test_words_of_ours_stand_on_a_line_of_their_own(paths: SpoolPaths) -> None:
     assert paths.files.log.read_bytes() == b"half a line\n[flow] something is missing\n[flow] again\non it goes"
 
 
-def test_only_one_may_have_it_open(paths: SpoolPaths) -> None:
+def test_only_one_program_may_have_a_spool_open(paths: SpoolPaths) -> None:
     other = PulledSpool(paths)
     with opened(paths):
         assert not other.open()
@@ -92,7 +92,7 @@ def test_only_one_may_have_it_open(paths: SpoolPaths) -> None:
     cut=st.integers(0, 80),
     torn=st.integers(0, 40),
 )
-def test_a_crash_at_any_byte_loses_nothing_and_says_nothing_twice(pieces: list[bytes], cut: int, torn: int) -> None:
+def test_a_crash_at_any_byte_loses_and_repeats_nothing(pieces: list[bytes], cut: int, torn: int) -> None:
     with TemporaryDirectory() as folder:
         paths = make(Path(folder))
         far = b"".join(pieces)
@@ -122,7 +122,7 @@ def _shorten(path: Path, count: int) -> None:
         file.truncate(path.stat().st_size - count)
 
 
-def test_bytes_of_an_older_file_that_a_crash_took_are_said_to_be_lost(paths: SpoolPaths) -> None:
+def test_a_line_says_that_a_crash_lost_bytes_of_an_older_file(paths: SpoolPaths) -> None:
     with opened(paths) as tail:
         tail.append(b"of the old file\n")
         tail.turn_to(9)
@@ -157,7 +157,7 @@ def at_most(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_record_comes_before_its_bytes_and_its_end_in_between_loses_nothing(
+def test_the_sidecar_record_is_written_first_and_a_crash_in_between_loses_nothing(
     paths: SpoolPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, written = os.write, []
@@ -180,7 +180,7 @@ def test_a_record_comes_before_its_bytes_and_its_end_in_between_loses_nothing(
     assert {offset for offset, _ in records(paths)} == {0}
 
 
-def test_a_record_of_somebody_elses_is_not_overwritten(paths: SpoolPaths) -> None:
+def test_a_record_of_another_program_is_not_overwritten(paths: SpoolPaths) -> None:
     for text in ("{", '{"version": 2}', '{"version": 1, "inode": 5}', "[]"):
         paths.state.write_text(text)
         with pytest.raises(ProviderError, match=r"delete .* to fetch it anew"):
@@ -213,7 +213,7 @@ def test_ids_that_differ_in_their_case_and_all_ranks_and_attempts_have_files_of_
     assert len({SpoolPaths.at(folder, LogId("lab", "a", n, m)) for n in range(12) for m in range(12)}) == 144
 
 
-def test_a_position_is_read_as_it_was_written(paths: SpoolPaths) -> None:
+def test_a_pull_state_is_read_as_it_was_written(paths: SpoolPaths) -> None:
     with opened(paths) as tail:
         tail.turn_to(3, "words")
         tail.complete()

@@ -1,4 +1,4 @@
-"""Pruning ended tasks of machines: one rule for all of them, and what is still known afterwards."""
+"""Pruning the ended tasks of machines: one rule for all machines, and what stays known."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ids(tasks: Any) -> list[str]:
 
 
 async def over(provider: HostsProvider, command: str = "true", **fields: Any) -> TaskRecord:
-    """An ended task whose supervisors have left."""
+    """Returns an ended task whose supervisors have exited."""
     task = await ended(provider, await submit(provider, command, **fields))
 
     async def is_left() -> bool:
@@ -43,7 +43,7 @@ def folders(lab: Lab, task: TaskRecord) -> list[bool]:
     return [(lab.tasks(number) / task.task_id).exists() for number in range(len(lab.servers))]
 
 
-async def test_the_last_ones_of_all_machines_together_stay(lab: Lab) -> None:
+async def test_pruning_keeps_the_last_tasks_of_all_machines_together(lab: Lab) -> None:
     provider = lab.start(2)
     first, second, third = [await over(provider, region=region) for region in ("one", "two", "one")]
     plan = await provider.pruning.plan(None, 1)
@@ -51,7 +51,7 @@ async def test_the_last_ones_of_all_machines_together_stay(lab: Lab) -> None:
     assert (plan.kept, plan.refused) == ((), {})
     assert plan.size_bytes > 0
     assert provider.pruning.describe(plan).startswith("on one, two: rm -r ")
-    done = await lab.open().pruning.prune(plan)  # another program, which has not asked the machines for anything yet
+    done = await lab.open().pruning.prune(plan)  # another program, without a call to the machines before
     assert (set(ids(done.pruned)), done.refused) == ({first.task_id, second.task_id}, {})
     assert ids(await provider.list_tasks()) == [third.task_id]
     assert [folders(lab, task) for task in (first, second, third)] == [[False, False], [False, False], [True, False]]
@@ -59,7 +59,7 @@ async def test_the_last_ones_of_all_machines_together_stay(lab: Lab) -> None:
     assert (again.pruned, set(again.refused.values())) == ((), {"it is gone already"})
 
 
-async def test_code_that_came_along_is_not_made_by_the_task_and_what_it_made_keeps_it(lab: Lab, tmp_path: Path) -> None:
+async def test_a_task_with_files_of_its_own_is_kept_and_uploaded_code_is_no_such_file(lab: Lab, tmp_path: Path) -> None:
     provider = lab.start()
     (tmp_path / "code" / "package").mkdir(parents=True)
     (tmp_path / "code" / "package" / "__init__.py").write_text("seen = 1\n")
@@ -78,7 +78,7 @@ async def test_code_that_came_along_is_not_made_by_the_task_and_what_it_made_kee
     assert [folders(lab, task) for task in (plain, maker, changer)] == [[True], [False], [True]]
 
 
-async def test_what_is_not_over_never_goes(lab: Lab) -> None:
+async def test_a_task_that_has_not_ended_is_never_pruned(lab: Lab) -> None:
     provider = lab.start()
     task = await running(provider, await submit(provider, "sleep 600"))
     assert (await provider.pruning.plan(0, None)).tasks == ()
@@ -88,7 +88,7 @@ async def test_what_is_not_over_never_goes(lab: Lab) -> None:
         await provider.pruning.plan(None, None, ("task_aaaaaaaaaa",))
 
 
-async def test_a_machine_that_is_down_keeps_what_it_has(lab: Lab) -> None:
+async def test_tasks_of_a_machine_that_is_down_are_not_pruned(lab: Lab) -> None:
     provider = lab.start(2)
     here, there = [await over(provider, region=region) for region in ("one", "two")]
     both = await over(provider, **TWO)
@@ -114,7 +114,7 @@ async def test_a_machine_that_is_down_keeps_what_it_has(lab: Lab) -> None:
     assert [folders(lab, task) for task in (there, both)] == [[False, False], [False, False]]
 
 
-async def test_a_task_of_two_machines_goes_as_a_whole_or_stays(lab: Lab) -> None:
+async def test_a_task_on_two_machines_is_pruned_on_both_or_kept_on_both(lab: Lab) -> None:
     provider = lab.start(2)
     task = await over(provider, '[ "$RANK" = 0 ] || echo x >made', **TWO)
     plan = await provider.pruning.plan(0, None)
@@ -126,7 +126,7 @@ async def test_a_task_of_two_machines_goes_as_a_whole_or_stays(lab: Lab) -> None
     assert folders(lab, task) == [False, False]
 
 
-async def test_what_is_left_of_a_task_whose_other_part_was_lost_can_be_pruned(lab: Lab) -> None:
+async def test_a_task_whose_other_part_was_lost_can_be_pruned(lab: Lab) -> None:
     provider = lab.start(2)
     task = await over(provider, **TWO)
     shutil.rmtree(lab.tasks(1) / task.task_id)
@@ -137,7 +137,7 @@ async def test_what_is_left_of_a_task_whose_other_part_was_lost_can_be_pruned(la
     assert await fresh.list_tasks() == ()
 
 
-async def test_the_key_of_a_pruned_task_stays_known_whichever_machine_had_it(lab: Lab) -> None:
+async def test_the_idempotency_key_of_a_pruned_task_stays_known_on_every_machine(lab: Lab) -> None:
     provider = lab.start(2)
     task = await over(provider, region="two", idempotency_key="nightly-7")
     assert ids((await provider.pruning.prune(await provider.pruning.plan(0, None))).pruned) == [task.task_id]
@@ -147,7 +147,7 @@ async def test_the_key_of_a_pruned_task_stays_known_whichever_machine_had_it(lab
             await submit(lab.open(), "true", region=region, idempotency_key="nightly-7")
 
 
-async def test_a_context_that_says_so_is_pruned_without_asking_once_a_day(lab: Lab) -> None:
+async def test_a_context_with_that_setting_is_pruned_once_a_day_without_a_prompt(lab: Lab) -> None:
     provider = lab.start(2)
     plain = await over(provider, region="one")
     maker = await over(provider, "echo x >made", region="two")
@@ -156,7 +156,7 @@ async def test_a_context_that_says_so_is_pruned_without_asking_once_a_day(lab: L
     assert plan is not None
     assert (ids(plan.tasks), ids(plan.kept)) == ([plain.task_id], [maker.task_id])
     assert await lab.open(context).pruning.plan_due() is None
-    for number in (0, 1):  # as a day would
+    for number in (0, 1):  # as after a day
         (lab.tasks(number).parent / "pruning.json").write_text(json.dumps({"version": 1, "looked_at": 0.0}))
     async with AsyncFlow(context) as flow:
         assert [task.task_id for task in await flow.list_tasks()] == [maker.task_id]
@@ -164,7 +164,7 @@ async def test_a_context_that_says_so_is_pruned_without_asking_once_a_day(lab: L
     assert folders(lab, maker) == [False, True]
 
 
-async def test_a_submit_that_could_not_go_to_both_machines_leaves_its_key_free(lab: Lab) -> None:
+async def test_a_submit_that_one_machine_refused_leaves_its_idempotency_key_free(lab: Lab) -> None:
     provider = lab.start(2)
     fields = {**TWO, "ports": [18473], "idempotency_key": "once"}
     holder = await running(provider, await submit(provider, "sleep 600", region="two", ports=[18473]))

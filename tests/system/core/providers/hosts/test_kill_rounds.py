@@ -1,4 +1,4 @@
-"""Whatever is killed, and in whatever order: no task is lost, no GPU is used twice, and nothing is left behind."""
+"""Kills in any order lose no task, let no GPU be used twice, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flow_core.agent.layout import Layout
 
 
 def kill_server(lab: Lab) -> None:
-    """It and every session of it."""
+    """Kills the server with all its sessions."""
     lab.servers[0].stop(signal.SIGKILL)
     lab.servers[0].start()
 

@@ -1,4 +1,4 @@
-"""Reservations of machines' GPUs: where they are made, who gets them, and what is told of them."""
+"""Reservations of machines' GPUs: where they are made, which tasks use them, and what is reported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def reserve(provider: HostsProvider, gpu: str = "a100:2", **fields: Any) -
     return await provider.reservations.create(ReservationSpec(instance_type=gpu, **fields))
 
 
-async def test_it_lies_on_the_machine_that_is_named_else_on_the_one_with_most_room(lab: Lab) -> None:
+async def test_a_reservation_is_made_on_the_named_machine_or_the_one_with_most_free_gpus(lab: Lab) -> None:
     provider = lab.start(2)
     named = await reserve(provider, "a100", region="two", name="mine")
     assert (named.region, named.status, named.instance_type) == ("two", ReservationStatus.ACTIVE, "1xa100")
@@ -50,7 +50,7 @@ async def test_it_lies_on_the_machine_that_is_named_else_on_the_one_with_most_ro
     assert await provider.reservations.list({"status": "active"}) == ()
 
 
-async def test_it_is_said_when_gpus_can_be_had(lab: Lab) -> None:
+async def test_availability_says_when_gpus_are_free(lab: Lab) -> None:
     provider = lab.start(2)
     slots = await provider.reservations.availability({"instance_type": "a100:2"})
     assert [slot["quantity"] for slot in slots] == [1, 1]
@@ -85,7 +85,7 @@ async def test_a_task_goes_to_the_machine_of_the_reservation_that_it_names(lab: 
         await submit(provider, "true", **fields)
 
 
-async def test_a_reservation_and_a_volume_on_two_machines_can_not_both_be_had(lab: Lab) -> None:
+async def test_a_task_can_not_have_a_reservation_and_a_volume_on_two_machines(lab: Lab) -> None:
     provider = lab.start(2)
     made = await reserve(provider, "a100", region="two")
     await provider.volumes.create(1, "data", "file", "one")
@@ -101,7 +101,7 @@ async def test_a_reservation_and_a_volume_on_two_machines_can_not_both_be_had(la
     assert await provider.list_tasks() == ()
 
 
-async def test_a_task_that_wants_any_reservation_goes_where_one_of_this_user_is_large_enough(lab: Lab) -> None:
+async def test_a_task_that_wants_any_reservation_goes_to_one_of_its_user_that_is_large_enough(lab: Lab) -> None:
     provider = lab.start(3)
     await reserve(provider, "a100", region="one")
     large = await reserve(provider, region="three")
@@ -116,7 +116,7 @@ async def test_a_task_that_wants_any_reservation_goes_where_one_of_this_user_is_
         await submit(provider, "true", instance_type="a100:2", allocation_mode="reserved")
 
 
-async def test_who_may_use_a_reservation_is_not_sent_where_the_task_does_not_fit(lab: Lab) -> None:
+async def test_a_task_that_may_use_a_reservation_does_not_go_where_it_does_not_fit(lab: Lab) -> None:
     lab.start(2)
     hosts = [{**lab.context.settings["hosts"][0]}, {**lab.context.settings["hosts"][1], "gpus": "h100:1"}]
     provider = lab.open(Context("lab", "hosts", {"hosts": hosts}))
@@ -129,7 +129,7 @@ async def test_who_may_use_a_reservation_is_not_sent_where_the_task_does_not_fit
     assert (task.instances, task.status) == (("two",), TaskStatus.COMPLETED)
 
 
-async def test_what_may_be_on_a_machine_that_is_down_is_not_called_unknown(lab: Lab) -> None:
+async def test_a_missing_object_is_unreachable_rather_than_unknown_while_a_machine_is_down(lab: Lab) -> None:
     provider = lab.start(2)
     made = await reserve(provider, region="two")
     volume = await provider.volumes.create(1, "data", "file", "two")
@@ -143,7 +143,7 @@ async def test_what_may_be_on_a_machine_that_is_down_is_not_called_unknown(lab: 
     lab.servers[1].start()
 
 
-async def test_a_machine_by_two_names_has_its_reservations_once(lab: Lab) -> None:
+async def test_reservations_of_a_machine_with_two_names_are_listed_once(lab: Lab) -> None:
     lab.start()
     server: Sshd = lab.servers[0]
     context = hosts_context(server, server)

@@ -1,4 +1,4 @@
-"""The table of bad input, tried on machines: what is refused says so in a sentence, and nothing is left over there."""
+"""The table of bad input with a provider of machines: every refusal is a sentence and leaves nothing on the machine."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ pytestmark = pytest.mark.needs("sshd")
 
 
 def traces(lab: Lab) -> set[str]:
-    """All but what is written while something is asked."""
+    """Returns all files but those that a call may write."""
     found = (path for path in lab.root().glob("*/**/*") if not {"lock", "attempt-0", "__pycache__"} & set(path.parts))
     return {str(path) for path in found if path.name != "incoming"}
 
 
 @pytest.mark.parametrize("which", ["wrong", "odd"])
-async def test_whatever_is_handed_to_a_method_is_refused_in_a_sentence(
+async def test_bad_arguments_of_every_method_are_refused_with_a_sentence(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "file").touch()
-    monkeypatch.chdir(tmp_path / "code")  # some of the calls upload the folder that they are made from
+    monkeypatch.chdir(tmp_path / "code")  # some calls upload the working folder
     provider = lab.start()
     volume = await provider.volumes.create(1, "a-volume", "file", None)
     task = await running(provider, await submit(provider, "sleep 671"))

@@ -1,4 +1,4 @@
-"""What tasks of hosts have in common with local ones: the machine's capacity, its ports, a terminal, images."""
+"""What tasks over SSH have in common with local ones: the machine's capacity, its ports, a terminal, images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from flow_core.providers.local.provider import LocalProvider
 pytestmark = pytest.mark.needs("sshd")
 
 
-async def test_local_tasks_and_those_from_elsewhere_share_gpus_ports_and_reservations(
+async def test_local_tasks_and_tasks_over_ssh_share_gpus_ports_and_reservations(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far = lab.start()
@@ -41,7 +41,7 @@ async def test_local_tasks_and_those_from_elsewhere_share_gpus_ports_and_reserva
     await running(far, both)
     behind = await here.submit(TaskConfig.parse({"command": "true", "instance_type": "a100"}))
     with pytest.raises(NotFound):
-        await far.get_task(behind.task_id)  # it is no task of theirs
+        await far.get_task(behind.task_id)  # it belongs to a local context
     await far.cancel_task(both.task_id, force=True)
     await until_true(lambda: _is_over(here, behind.task_id))
     kept = await here.reservations.create(ReservationSpec(instance_type="a100:2"))
@@ -54,7 +54,7 @@ async def test_local_tasks_and_those_from_elsewhere_share_gpus_ports_and_reserva
     await here.close()
 
 
-async def test_a_port_is_promised_to_one_task_of_a_machine_and_never_one_that_is_listened_on(lab: Lab) -> None:
+async def test_a_port_goes_to_one_task_of_a_machine_and_only_if_nothing_listens_on_it(lab: Lab) -> None:
     provider = lab.start()
     port = free_port()
     first = await running(provider, await submit(provider, "sleep 600", ports=[port]))
@@ -74,7 +74,7 @@ async def test_a_task_may_have_a_terminal(lab: Lab) -> None:
     assert lab.log(task) == b"out\nerr\n"
 
 
-async def test_a_relative_working_dir_is_one_of_what_goes_along(
+async def test_a_relative_working_dir_is_a_folder_of_the_uploaded_code(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider = lab.start()
@@ -90,7 +90,7 @@ async def test_a_relative_working_dir_is_one_of_what_goes_along(
     assert find_code(TaskConfig.parse({"command": "true", "working_dir": "~/there"})) is None
 
 
-async def test_no_volume_is_given_to_a_task_of_two_machines(lab: Lab) -> None:
+async def test_a_task_on_two_machines_can_not_have_a_volume(lab: Lab) -> None:
     provider = lab.start(2)
     await provider.volumes.create(1, "data", "file", "one")
     mounts = [{"source": "volume://data", "target": "/d"}]
@@ -98,7 +98,7 @@ async def test_no_volume_is_given_to_a_task_of_two_machines(lab: Lab) -> None:
         await submit(provider, "true", num_instances=2, data_mounts=mounts)
 
 
-async def test_what_no_image_can_mean_is_said_before_anything_is_sent(lab: Lab, tmp_path: Path) -> None:
+async def test_settings_that_fit_no_image_are_refused_before_anything_is_sent(lab: Lab, tmp_path: Path) -> None:
     lab.start()
     with pytest.raises(ConfigError, match=r"^working_dir: 'here' must be a path inside the image, starting with /$"):
         await submit(lab.open(), "true", image="ubuntu", working_dir="here")
@@ -107,7 +107,7 @@ async def test_what_no_image_can_mean_is_said_before_anything_is_sent(lab: Lab, 
         await submit(odd, "true", image="ubuntu")
 
 
-async def test_a_machine_without_an_engine_is_named(lab: Lab, tmp_path: Path) -> None:
+async def test_the_refusal_names_a_machine_without_a_container_engine(lab: Lab, tmp_path: Path) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("sh", "bash", "uname", "cat", "sleep", "kill", "python3"):
@@ -121,7 +121,7 @@ async def test_a_machine_without_an_engine_is_named(lab: Lab, tmp_path: Path) ->
     assert await provider.list_tasks() == ()
 
 
-async def test_a_submit_that_is_given_up_half_way_leaves_nothing_on_either_machine(lab: Lab) -> None:
+async def test_a_submit_that_is_cancelled_half_way_leaves_nothing_on_either_machine(lab: Lab) -> None:
     provider = lab.start(2)
     await provider.list_tasks()
     with exclusive_lock(lab.root(1) / "contexts" / CONTEXT / "volumes" / ".lock"):
@@ -131,7 +131,7 @@ async def test_a_submit_that_is_given_up_half_way_leaves_nothing_on_either_machi
         with pytest.raises(asyncio.CancelledError):
             await going
         assert not list(lab.tasks(0).glob("task_*"))
-    last = await submit(provider, "true", region="two")  # after whoever waited for the same lock
+    last = await submit(provider, "true", region="two")  # after the call that waited for the same lock
     assert (await ended(provider, last)).status is TaskStatus.COMPLETED
     assert [task.task_id for task in await provider.list_tasks()] == [last.task_id]
 

@@ -1,4 +1,4 @@
-"""Clients of tasks on several machines are killed at every step: no GPU stays held, and every task runs to its end."""
+"""Clients are killed at every step of a start on several machines: no GPU stays held, and every task ends well."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ import json, sys, time
 from flow_core import Flow
 from flow_core.config import Context
 from flow_core.providers.hosts import gang_start
-gang_start.HOLD_S = 5.0  # a quarter of what it is, since most tests wait until it is over
+gang_start.HOLD_S = 5.0  # a quarter of the usual time, since most tests wait for its end
 settings, command, key, ahead_s = json.loads(sys.argv[1])
 now = time.time
-time.time = lambda: now() + ahead_s  # as if the clock of the client's machine were wrong
+time.time = lambda: now() + ahead_s  # a wrong clock of the client's machine
 fields = {"instance_type": "a100", "num_instances": 2, "upload_code": False, "idempotency_key": key}
 with Flow(Context("lab", "hosts", settings)) as flow:
     print(flow.submit(command, **fields).task_id, flush=True)
@@ -55,7 +55,7 @@ with Flow(Context("lab", "hosts", settings)) as flow:
 
 
 class Joint:
-    """Two machines with a GPU each, and tasks that want both."""
+    """Two machines with a GPU each, and tasks that need both."""
 
     def __init__(self, lab: Lab, provider: HostsProvider, shared: Path) -> None:
         self.lab = lab
@@ -65,7 +65,7 @@ class Joint:
     def client(
         self, key: str, *, is_turned: bool = False, ahead_s: float = 0.0
     ) -> AbstractAsyncContextManager[ClientProgram]:
-        """One that lists the machines the other way round, if it `is_turned`; its clock is `ahead_s`."""
+        """Starts a client. With `is_turned` it lists the machines in reverse order; its clock is `ahead_s` ahead."""
         hosts = self.lab.context.settings["hosts"]
         settings = {"hosts": hosts[::-1] if is_turned else hosts}
         return client_program(CLIENT, settings, self.command, key, ahead_s)
@@ -74,7 +74,7 @@ class Joint:
         return Layout(self.lab.root(number), CONTEXT).task(task_id)
 
     def has(self, number: int) -> bool:
-        """Whether the machine has a task that wants both."""
+        """Returns whether the machine has a part of a task."""
         specs = (read_json(path) or {} for path in self.lab.tasks(number).glob("task_*/spec.json"))
         return any(spec.get("part") for spec in specs)
 
@@ -87,7 +87,7 @@ class Joint:
         os.kill(supervisor.pid, sent)
 
     async def is_waiting(self, client: ClientProgram) -> str:
-        """The client's task, once both parts wait."""
+        """Returns the client's task once both parts wait."""
         task_id = await client.line()
         await until(lambda: all(self.state(task_id, number).supervisor for number in (0, 1)))
         return task_id
@@ -96,7 +96,7 @@ class Joint:
         await until(lambda: self.state(task_id, number).held_by)
 
     async def writes(self, count: int) -> None:
-        """Returns once files of tasks have come or changed that often, or nothing has for a while."""
+        """Returns after so many new or changed files of tasks, or after a while without any."""
         before, left = self._stamps(), count
         with suppress(TimeoutError):
             async with asyncio.timeout(4.0):
@@ -115,7 +115,7 @@ class Joint:
         return found
 
     async def all_run(self, keys: set[str]) -> None:
-        """One new client: it submits again what may not have been submitted, and then every task ends well."""
+        """Repeats every submit with a new client; asserts that every task then ends well."""
         fields = {"instance_type": "a100", "num_instances": 2, "upload_code": False}
         async with AsyncFlow(self.lab.context) as flow:
             for key in sorted(keys):
@@ -127,7 +127,7 @@ class Joint:
         assert not any((server.home / "used-twice").exists() for server in self.lab.servers)
 
     async def _ends(self, provider: Provider) -> list[TaskRecord]:
-        """Watched as the dashboard does."""
+        """Returns the tasks on both machines once all have ended. Lists them repeatedly, as the dashboard does."""
         found: list[TaskRecord] = []
 
         async def are_over() -> bool:
@@ -143,7 +143,7 @@ class Joint:
 
 
 class Holder:
-    """A task that has the GPU of machine two, so that all others wait."""
+    """A task that holds the GPU of machine two, so that all others wait."""
 
     def __init__(self, provider: HostsProvider, task: TaskRecord) -> None:
         self._provider = provider
@@ -199,7 +199,7 @@ async def after_both_starts(joint: Joint, holder: Holder, client: ClientProgram,
 async def _while_the_start_is_locked(
     joint: Joint, holder: Holder, client: ClientProgram, task_id: str, locked_number: int
 ) -> None:
-    """Kills the client once both are taken, and all that can start has."""
+    """Kills the client once both GPUs are held and every part that can start has started."""
     joint.signal_supervisor(task_id, 1, signal.SIGSTOP)
     await holder.end()
     await joint.is_held(task_id, 0)
@@ -209,8 +209,8 @@ async def _while_the_start_is_locked(
         await joint.is_held(task_id, 1)
         if locked_number == 1:
             await until(lambda: joint.state(task_id, 0).status == "running")
-        client.send(signal.SIGSTOP)  # it does nothing more, and its connections stay
-        joint.lab.servers[locked_number].drop_sessions()  # the agent there too, before it does what it was asked
+        client.send(signal.SIGSTOP)  # its connections stay open
+        joint.lab.servers[locked_number].drop_sessions()  # kills the agent too, before it handles the request
         await client.kill()
 
 
@@ -231,7 +231,7 @@ async def test_two_tasks_in_opposite_order_both_run(joint: Joint, holder: Holder
     await joint.all_run({"first", "second"})
 
 
-async def test_what_has_half_begun_goes_before_what_was_submitted_before_it(joint: Joint, holder: Holder) -> None:
+async def test_a_task_that_has_started_on_one_machine_goes_before_earlier_tasks(joint: Joint, holder: Holder) -> None:
     async with joint.client("first") as one:
         await after_the_first_start(joint, holder, one, await joint.is_waiting(one))
     async with joint.client("second", is_turned=True, ahead_s=-3600.0) as other:
@@ -240,9 +240,7 @@ async def test_what_has_half_begun_goes_before_what_was_submitted_before_it(join
 
 
 @pytest.mark.parametrize("is_agent_killed", [False, True], ids=["client", "client and agent"])
-async def test_two_tasks_run_of_which_one_was_submitted_on_one_machine_alone(
-    joint: Joint, is_agent_killed: bool
-) -> None:
+async def test_two_tasks_run_if_the_submit_of_one_reached_only_one_machine(joint: Joint, is_agent_killed: bool) -> None:
     with exclusive_lock(Layout(joint.lab.root(1), CONTEXT).volumes_lock):
         async with joint.client("first") as one:
             await until(lambda: joint.has(0))
@@ -256,8 +254,8 @@ async def test_two_tasks_run_of_which_one_was_submitted_on_one_machine_alone(
     await joint.all_run({"first", "second"})
 
 
-async def test_two_tasks_run_whose_clients_are_killed_at_any_moment(joint: Joint) -> None:
-    """Seeded: how long each client lives after its start, counted in what the machines have written by then."""
+async def test_two_tasks_run_if_their_clients_are_killed_at_random_moments(joint: Joint) -> None:
+    """The seed decides after how many written files each client is killed."""
     chance, keys = random.Random(8), set()
     for number in range(2 + RANDOM_ROUNDS):
         async with AsyncExitStack() as stack:

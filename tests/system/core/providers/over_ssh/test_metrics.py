@@ -24,7 +24,7 @@ pytestmark = pytest.mark.needs("sshd")
 
 
 class Tasks:
-    """Tasks of one host, each told of other GPUs."""
+    """Tasks of one host, each with other visible GPUs."""
 
     def __init__(self, host: SshHost) -> None:
         self.host = host
@@ -104,7 +104,7 @@ async def test_unknown_tasks_and_machines_are_refused(metrics: SshMetrics) -> No
             await anext(asked)
 
 
-async def test_all_who_look_at_a_host_share_one_channel_which_ends_with_the_last(
+async def test_all_readers_of_a_host_share_one_channel_which_ends_with_the_last_reader(
     metrics: SshMetrics, smi: FakeSmi
 ) -> None:
     async with aclosing(metrics.of_task("first")) as one, aclosing(metrics.of_task("second")) as two:
@@ -121,7 +121,7 @@ async def test_all_who_look_at_a_host_share_one_channel_which_ends_with_the_last
             await asyncio.sleep(0.01)
 
 
-async def test_it_ends_with_the_task(metrics: SshMetrics) -> None:
+async def test_metrics_of_a_task_end_with_it(metrics: SshMetrics) -> None:
     tasks = metrics._locator
     assert isinstance(tasks, Tasks)
     async with aclosing(metrics.of_task("first")) as samples:
@@ -131,7 +131,9 @@ async def test_it_ends_with_the_task(metrics: SshMetrics) -> None:
             assert len([sample async for sample in samples]) <= 1
 
 
-async def test_a_server_that_dies_is_told_and_the_next_look_finds_the_new_one(metrics: SshMetrics, sshd: Sshd) -> None:
+async def test_a_killed_server_is_an_error_and_the_next_read_reaches_the_new_server(
+    metrics: SshMetrics, sshd: Sshd
+) -> None:
     async with aclosing(metrics.of_instance("far")) as samples:
         await anext(samples)
         sshd.stop()

@@ -1,4 +1,4 @@
-"""Machines that fail: servers that are killed, shells that talk, sessions that are scarce, hosts that are down."""
+"""Machines that fail: killed servers, noisy shells, few sessions, hosts that are down."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from flow_core.providers.hosts.provider import HostsProvider
 pytestmark = pytest.mark.needs("sshd")
 
 
-async def test_a_server_that_is_killed_while_a_log_is_followed_costs_no_line_and_repeats_none(lab: Lab) -> None:
+async def test_a_followed_log_loses_and_repeats_no_line_if_the_server_is_killed(lab: Lab) -> None:
     provider = lab.start()
     task = await submit(provider, "for n in $(seq 80); do echo line $n; sleep 0.02; done")
     async with AsyncFlow(lab.context) as flow:
@@ -38,7 +38,7 @@ async def test_a_server_that_is_killed_while_a_log_is_followed_costs_no_line_and
     assert (await ended(provider, task)).exit_code == 0
 
 
-async def test_a_task_goes_on_when_server_and_client_are_gone(lab: Lab) -> None:
+async def test_a_task_goes_on_without_server_and_client(lab: Lab) -> None:
     provider = lab.start()
     task = await running(provider, await submit(provider, "until [ -e ~/go ]; do sleep 0.02; done; exit 4"))
     await provider.close()
@@ -67,7 +67,7 @@ async def test_a_machine_that_is_down_neither_fails_the_list_nor_holds_it_up(lab
     assert row.status == "unreachable"
     assert (row.instance_type, row.available_quantity) == ("two", 0)
     assert "two" in row.description
-    # What needs no machine but the other one goes on.
+    # The other machine can still be used.
     assert (await submit(provider, "true")).instances == ("one",)
     lab.servers[1].start()
     await until(provider, second, lambda now: now.message == "")
@@ -77,7 +77,7 @@ async def _row(provider: HostsProvider, name: str) -> AvailableInstance:
     return next(row for row in await provider.instances.find({}) if row.allocation_id == name)
 
 
-async def test_where_no_machine_answers_that_is_the_answer(lab: Lab) -> None:
+async def test_if_no_machine_answers_the_list_fails(lab: Lab) -> None:
     provider = lab.start(2)
     await submit(provider, "true")
     for server in lab.servers:
@@ -95,7 +95,7 @@ async def _until_refused(provider: HostsProvider) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_one_session_at_a_time_is_enough(lab: Lab) -> None:
+async def test_a_server_that_allows_one_session_at_a_time_is_enough(lab: Lab) -> None:
     provider = lab.start(1, "MaxSessions 1")
     task = await submit(provider, "for n in 1 2 3 4 5; do echo $n; sleep 0.1; done")
     async with AsyncFlow(lab.context) as flow:
@@ -110,7 +110,7 @@ async def _lines(flow: AsyncFlow, task_id: str) -> list[str]:
     return [line async for line in await flow.logs(task_id, follow=True)]
 
 
-async def test_a_login_shell_that_talks_and_takes_its_time_is_not_listened_to(lab: Lab) -> None:
+async def test_output_of_a_slow_login_shell_is_ignored(lab: Lab) -> None:
     provider = lab.start()
     noise = "printf '.\\nE task\\n\\033[2J\\377'; echo err >&2; sleep 0.3\n"
     for name in (".bashrc", ".profile", ".zshenv", ".bash_profile"):
@@ -134,7 +134,7 @@ async def test_two_clients_who_race_for_one_gpu_never_have_it_together(lab: Lab)
     assert len(await second.list_tasks()) == 8
 
 
-async def test_an_unknown_machine_is_refused_with_the_way_to_accept_it(lab: Lab) -> None:
+async def test_an_unknown_host_key_is_refused_with_the_way_to_accept_it(lab: Lab) -> None:
     lab.start()
     lab.servers[0].known_hosts.write_text("")
     provider = lab.open()
@@ -147,7 +147,7 @@ async def test_an_unknown_machine_is_refused_with_the_way_to_accept_it(lab: Lab)
     assert (await provider.instances.find({}))[0].status == "available"
 
 
-async def test_a_machine_with_another_key_is_refused_whatever_happens(lab: Lab) -> None:
+async def test_a_changed_host_key_is_refused(lab: Lab) -> None:
     lab.start()
     lab.servers[0].stop()
     lab.servers[0].change_host_key()
@@ -157,8 +157,8 @@ async def test_a_machine_with_another_key_is_refused_whatever_happens(lab: Lab) 
     lab.servers[0].know()
 
 
-async def test_a_reply_that_is_lost_after_the_start_makes_no_second_task(lab: Lab) -> None:
-    """The server is killed as soon as the machine has begun to make the task; the client only sees a lost link."""
+async def test_a_lost_reply_to_a_submit_makes_no_second_task(lab: Lab) -> None:
+    """The server is killed once the machine has begun to create the task; the client sees only a lost connection."""
     provider = lab.start()
     await submit(provider, "true")
     tasks = lab.tasks()
@@ -178,7 +178,7 @@ async def test_a_reply_that_is_lost_after_the_start_makes_no_second_task(lab: La
     assert len(await lab.open().list_tasks()) == 2
 
 
-async def test_a_supervisor_that_is_killed_is_noticed_by_whoever_looks(lab: Lab) -> None:
+async def test_a_client_notices_a_killed_supervisor(lab: Lab) -> None:
     provider = lab.start()
     task = await running(provider, await submit(provider, "trap '' TERM; while :; do sleep 1; done"))
     os.kill(lab.supervisor(task), signal.SIGKILL)
@@ -194,7 +194,7 @@ async def test_a_supervisor_that_is_killed_is_noticed_by_whoever_looks(lab: Lab)
     [{"hostname": "a" * 64 + ".example"}, {"identity_file": "~nosuchuser/k"}],
     ids=["long label", "unknown home"],
 )
-async def test_a_machine_whose_settings_lead_nowhere_fails_alone(lab: Lab, settings: dict[str, str]) -> None:
+async def test_a_machine_with_unusable_settings_fails_alone(lab: Lab, settings: dict[str, str]) -> None:
     lab.start()
     hosts = [*lab.context.settings["hosts"], {"name": "two", **settings}]
     provider = lab.open(Context("lab", "hosts", {"hosts": hosts}))
@@ -213,7 +213,7 @@ async def test_a_machine_whose_settings_lead_nowhere_fails_alone(lab: Lab, setti
     ],
     ids=["context", "machine", "machine with a key"],
 )
-async def test_a_login_without_a_person_has_the_time_that_is_set_for_it(lab: Lab, settings: dict[str, object]) -> None:
+async def test_a_login_without_prompts_ends_after_its_login_timeout(lab: Lab, settings: dict[str, object]) -> None:
     lab.start()
     server = lab.servers[0]
     async with strict_sshd(server.folder, server.host_key, "time") as there:
@@ -227,7 +227,7 @@ async def test_a_login_without_a_person_has_the_time_that_is_set_for_it(lab: Lab
             await provider.list_tasks()
 
 
-async def test_what_a_context_sets_for_a_machine_reaches_its_proxy_command(lab: Lab) -> None:
+async def test_the_settings_of_a_machine_reach_its_proxy_command(lab: Lab) -> None:
     lab.start()
     server = lab.servers[0]
     config = Path.home() / ".ssh/config"

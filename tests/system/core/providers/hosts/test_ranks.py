@@ -1,4 +1,4 @@
-"""Tasks on several machines: all start or none, one that fails ends the others, and one record stands for all."""
+"""Tasks on several machines: all ranks start or none, a failed rank ends the others, and one record stands for all."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ SEEN = "echo $FLOW_NODE_RANK/$FLOW_NUM_NODES $RANK/$WORLD_SIZE $PET_NODE_RANK/$P
 
 
 def age(lab: Lab, task_id: str) -> None:
-    """As if no client had been there for a long time."""
+    """Makes the machines forget when a client was there last."""
     for number in range(len(lab.servers)):
         (lab.tasks(number) / task_id / "client").unlink(missing_ok=True)
 
 
 async def start_one(provider: HostsProvider, task: TaskRecord) -> None:
-    """As a client would that is killed then."""
+    """Starts the part on machine one only, as a client does that is killed then."""
     agent = next(view.agent for view in provider._tasks.where(task.task_id) if view.agent.name == "one")
     assert await agent.call("take_part", task_id=task.task_id, by="a client", hold_s=20.0)
     await agent.call("start_part", task_id=task.task_id, by="a client")
 
 
-async def test_each_rank_runs_on_a_machine_of_its_own_and_is_told_of_the_others(lab: Lab) -> None:
+async def test_each_rank_runs_on_its_own_machine_with_the_addresses_of_all(lab: Lab) -> None:
     provider = lab.start(2)
     task = await submit(provider, f"{SEEN} $CUDA_VISIBLE_DEVICES; sleep 0.2", num_instances=2, instance_type="a100")
     assert task.num_instances == 2
@@ -77,7 +77,7 @@ async def test_a_rank_whose_supervisor_is_killed_ends_the_others(lab: Lab) -> No
     assert "lost: its supervisor was killed" in found.message
 
 
-async def test_it_waits_until_all_machines_are_free_holds_nothing_and_says_why(lab: Lab) -> None:
+async def test_it_waits_until_all_machines_are_free_and_says_why_and_holds_no_gpus(lab: Lab) -> None:
     provider = lab.start(2)
     holder = await running(provider, await submit(provider, "sleep 644", instance_type="a100:2", region="two"))
     task = await submit(provider, "sleep 645", num_instances=2, instance_type="a100:2")
@@ -88,7 +88,7 @@ async def test_it_waits_until_all_machines_are_free_holds_nothing_and_says_why(l
     assert (await running(provider, task)).instances
 
 
-async def test_without_a_client_it_waits_for_one_and_holds_nobody_up(lab: Lab) -> None:
+async def test_without_a_client_it_waits_for_one_and_blocks_no_other_task(lab: Lab) -> None:
     provider = lab.start(2, gpus="a100:1")
     holder = await running(provider, await submit(provider, "sleep 646", instance_type="a100", region="two"))
     task = await submit(provider, "true", num_instances=2, instance_type="a100")
@@ -105,7 +105,7 @@ async def test_without_a_client_it_waits_for_one_and_holds_nobody_up(lab: Lab) -
     assert (await ended(both, task)).status is TaskStatus.COMPLETED
 
 
-async def test_while_a_machine_is_down_the_others_hold_nothing_for_it(lab: Lab) -> None:
+async def test_while_a_machine_is_down_the_others_hold_no_gpus_for_it(lab: Lab) -> None:
     provider = lab.start(2, gpus="a100:1")
     holder = await running(provider, await submit(provider, "sleep 647", instance_type="a100", region="two"))
     task = await submit(provider, "true", num_instances=2, instance_type="a100")
@@ -113,7 +113,9 @@ async def test_while_a_machine_is_down_the_others_hold_nothing_for_it(lab: Lab) 
     lab.servers[1].stop()
     found = await until(provider, task, lambda now: "doesn't answer" in now.message)
     assert found.message.startswith("two doesn't answer since")
-    os.kill(int(holder.provider_metadata["pid"]), signal.SIGKILL)  # its turn has come there, and nobody can say so
+    os.kill(
+        int(holder.provider_metadata["pid"]), signal.SIGKILL
+    )  # now the part there could start, but no client reaches it
     age(lab, task.task_id)
     behind = await submit(provider, "true", instance_type="a100", region="one")
     assert (await ended(provider, behind)).status is TaskStatus.COMPLETED
@@ -130,7 +132,7 @@ async def test_a_part_that_has_ended_is_not_waited_for(lab: Lab) -> None:
     assert (await provider.get_task(task.task_id)).status is TaskStatus.RUNNING
 
 
-async def test_whoever_waits_for_a_task_has_those_before_it_run_too(lab: Lab, tmp_path: Path) -> None:
+async def test_a_client_that_waits_for_a_task_also_starts_the_tasks_before_it(lab: Lab, tmp_path: Path) -> None:
     provider = lab.start(2, gpus="a100:1")
     holder = await running(provider, await submit(provider, "sleep 650", instance_type="a100", region="two"))
     meets = f"touch {tmp_path}/$RANK; until [ -e {tmp_path}/$((1 - RANK)) ]; do sleep 0.05; done"
@@ -143,7 +145,7 @@ async def test_whoever_waits_for_a_task_has_those_before_it_run_too(lab: Lab, tm
     assert (await ended(other, behind)).status is TaskStatus.COMPLETED
 
 
-async def test_two_who_want_all_machines_at_once_both_run(lab: Lab) -> None:
+async def test_two_tasks_that_want_all_machines_at_the_same_time_both_run(lab: Lab) -> None:
     provider = lab.start(2, gpus="a100:1")
     other = lab.open()
     tasks = await asyncio.gather(
@@ -167,7 +169,7 @@ async def test_a_submit_that_one_machine_refuses_leaves_nothing_and_can_be_tried
     assert (await ended(provider, await submit(provider, "true", **wish))).status is TaskStatus.COMPLETED
 
 
-async def test_one_machine_by_two_names_is_not_two(lab: Lab) -> None:
+async def test_one_machine_with_two_names_counts_once(lab: Lab) -> None:
     provider = lab.start(1)
     (listed,) = lab.context.settings["hosts"]
     with (Path.home() / ".ssh/config").open("a") as config:
@@ -180,7 +182,7 @@ async def test_one_machine_by_two_names_is_not_two(lab: Lab) -> None:
     assert [one.task_id for one in await twice.list_tasks()] == [task.task_id]
 
 
-async def test_what_several_machines_do_not_do_is_refused(lab: Lab) -> None:
+async def test_fields_that_several_machines_do_not_support_are_refused(lab: Lab) -> None:
     provider = lab.start(2)
     refused: list[dict[str, Any]] = [
         {"retries": 2},

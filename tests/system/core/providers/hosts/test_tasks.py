@@ -1,4 +1,4 @@
-"""What tasks on machines get: a place, GPUs, code, folders, volumes, and an environment of their own."""
+"""What tasks on machines get: a machine, GPUs, code, folders, volumes, and their environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flow_core.models.task import TaskStatus
 pytestmark = pytest.mark.needs("sshd")
 
 
-async def test_a_task_goes_where_most_is_free_and_else_where_the_line_is_shortest(lab: Lab) -> None:
+async def test_a_task_goes_to_the_machine_with_most_free_gpus_or_the_shortest_queue(lab: Lab) -> None:
     provider = lab.start(2)
     first = await running(provider, await submit(provider, "sleep 651", instance_type="a100", region="one"))
     second = await submit(provider, "sleep 652", instance_type="a100:2")
@@ -41,7 +41,7 @@ async def test_the_name_of_a_machine_is_an_instance_type_that_means_all_of_it(la
     assert lab.log(task) == b"0,1\n"
 
 
-async def test_what_no_machine_can_give_is_refused_with_what_they_have(lab: Lab) -> None:
+async def test_a_request_above_every_machine_is_refused_with_what_the_machines_have(lab: Lab) -> None:
     provider = lab.start(2)
     with pytest.raises(CapacityError, match=r"a100:4 can't be had here: one has 2 x a100, .* CPUs.*; two has"):
         await submit(provider, "true", instance_type="a100:4")
@@ -49,7 +49,7 @@ async def test_what_no_machine_can_give_is_refused_with_what_they_have(lab: Lab)
         await submit(provider, "true", region="three")
 
 
-async def test_real_gpus_are_found_and_one_that_somebody_works_on_counts_as_taken(lab: Lab, tmp_path: Path) -> None:
+async def test_real_gpus_are_found_and_a_gpu_in_use_is_not_free(lab: Lab, tmp_path: Path) -> None:
     driver = NvidiaSmi(tmp_path / "driver")
     driver.works_on((SECOND, os.getpid(), "/usr/bin/python3"))
     provider = lab.start(gpus=None, env={"PATH": driver.path})
@@ -70,7 +70,7 @@ async def test_real_gpus_are_found_and_one_that_somebody_works_on_counts_as_take
     assert (await ended(provider, waiting)).status is TaskStatus.COMPLETED
 
 
-async def test_a_driver_that_says_nothing_of_use_is_no_machine_that_is_down(lab: Lab, tmp_path: Path) -> None:
+async def test_a_machine_with_a_broken_gpu_driver_stays_available(lab: Lab, tmp_path: Path) -> None:
     driver = NvidiaSmi(tmp_path / "driver")
     (driver.folder / "gpus").write_text("No devices were found\n\x1b[31m, , ,\nE volume x\n.\n")
     provider = lab.start(gpus=None, env={"PATH": driver.path})
@@ -101,7 +101,7 @@ async def test_the_folder_a_task_is_submitted_from_goes_with_it(
     assert list((lab.tasks().parent / "incoming").iterdir()) == []
 
 
-async def test_nobodys_whole_home_goes_with_a_task(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_home_directory_is_never_uploaded_with_a_task(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = lab.start()
     (Path.home() / "diary").write_text("mine")
     monkeypatch.chdir(Path.home())
@@ -109,7 +109,7 @@ async def test_nobodys_whole_home_goes_with_a_task(lab: Lab, monkeypatch: pytest
     assert lab.log(task) == b""
 
 
-async def test_a_task_works_in_the_folder_that_was_said(lab: Lab) -> None:
+async def test_a_task_runs_in_its_working_dir(lab: Lab) -> None:
     provider = lab.start()
     (lab.servers[0].home / "it's here").mkdir()
     task = await ended(provider, await submit(provider, "pwd", working_dir="~/it's here"))
@@ -117,7 +117,7 @@ async def test_a_task_works_in_the_folder_that_was_said(lab: Lab) -> None:
     assert task.provider_metadata["working_dir"] == f"{lab.servers[0].home}/it's here"
 
 
-async def test_names_that_the_shells_on_the_way_use_themselves_arrive_too(lab: Lab) -> None:
+async def test_variables_that_the_shells_on_the_way_use_themselves_reach_the_task(lab: Lab) -> None:
     provider = lab.start()
     names = ["flow_task", "flow_visible", "flow_command", "flow_enter", "RANDOM", "OPTIND"]
     shown = [sys.executable, "-c", f"import os; print(*map(os.environ.get, {names!r}), os.environ['FLOW_TASK_DIR'])"]
@@ -129,7 +129,7 @@ async def test_names_that_the_shells_on_the_way_use_themselves_arrive_too(lab: L
         assert folder == str(lab.tasks() / task.task_id)
 
 
-async def test_the_environment_arrives_whatever_it_holds(lab: Lab) -> None:
+async def test_any_value_in_the_environment_reaches_the_task(lab: Lab) -> None:
     provider = lab.start()
     odd = 'it\'s "$HOME" `id` \\ \n two\tlines é \x01'
     command = 'printf %s "$ODD"; printf %s "$PATH" >&2'
@@ -141,7 +141,7 @@ async def test_the_environment_arrives_whatever_it_holds(lab: Lab) -> None:
     assert lab.log(listed) == b"[a b][it's][*]"
 
 
-async def test_volumes_lie_on_a_machine_and_draw_tasks_there(lab: Lab) -> None:
+async def test_a_task_runs_on_the_machine_of_its_volume(lab: Lab) -> None:
     provider = lab.start(2)
     volume = await provider.volumes.create(5, "data-set", "block", "two")
     assert volume.region == "two"
@@ -229,7 +229,7 @@ async def test_the_command_that_is_shown_enters_the_task(lab: Lab) -> None:
     assert said.returncode == 6
 
 
-async def test_another_user_of_the_same_machines_need_not_call_them_the_same(lab: Lab) -> None:
+async def test_a_task_is_found_by_its_id_and_an_unknown_id_is_not_found(lab: Lab) -> None:
     provider = lab.start()
     task = await submit(provider, "echo found", name="there")
     async with AsyncFlow(lab.context) as flow:
@@ -246,7 +246,7 @@ async def test_a_machine_is_found_by_a_part_of_what_it_has(lab: Lab) -> None:
         assert await instances.find({"instance_type": wanted}) == (), wanted
 
 
-async def test_files_are_put_into_a_task_and_got_from_it_also_after_its_end(lab: Lab, tmp_path: Path) -> None:
+async def test_files_are_copied_to_a_task_and_from_it_also_after_its_end(lab: Lab, tmp_path: Path) -> None:
     provider = lab.start(1)
     (tmp_path / "in.txt").write_text("there and back\n", encoding="utf-8")
     task = await running(provider, await submit(provider, "sleep 661"))
@@ -259,7 +259,9 @@ async def test_files_are_put_into_a_task_and_got_from_it_also_after_its_end(lab:
         await provider.uploads.get_file(task.task_id, "nothing", tmp_path / "none")
 
 
-async def test_a_task_and_a_command_in_it_get_what_the_config_sends(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_task_and_a_command_in_it_get_the_variables_that_the_ssh_config_sends(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     provider = lab.start(1, "AcceptEnv LC_* FLOW_TEST_*")
     config = Path.home() / ".ssh/config"
     config.write_text(f"{config.read_text()}  SetEnv FLOW_TEST_SET=set\n")

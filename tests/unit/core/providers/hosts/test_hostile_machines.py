@@ -222,14 +222,14 @@ def test_anything_in_a_reservation_is_at_most_one_unreadable_reservation(name: s
 
 @given(st.sampled_from(EndedTask._fields), st.sampled_from(HOSTILE))
 @BOUNDED
-def test_anything_in_a_pruning_keeps_no_other_machine_from_it(name: str, value: Any) -> None:
+def test_anything_in_a_pruning_stops_no_other_machine(name: str, value: Any) -> None:
     row = ENDED._asdict() | {name: value}
     answers = {"plan_pruning": {"tasks": [row], "kept": [row], "refused": []}, "prune": {"removed": [row]}}
     look(answers)
 
 
 @pytest.mark.parametrize("answer", [[], {"tasks": 5}, {"tasks": [{}]}], ids=str)
-async def test_a_plan_to_prune_leaves_out_a_machine_that_can_not_tell(answer: Any) -> None:
+async def test_a_pruning_plan_leaves_out_a_machine_with_an_invalid_answer(answer: Any) -> None:
     over = TASK._replace(status="completed", completed_at=1.7e9)
     world = World(HostileHost(ok(SOUND | {"changes": CHANGES | {"tasks": [over._asdict()]}, "plan_pruning": answer})))
     good = world.provider._tasks.views[0].agent._pool
@@ -261,7 +261,7 @@ ANSWERS: list[Any] = [
 
 
 @each("answer", ANSWERS, ids=lambda answer: str(answer)[:20])
-def test_an_answer_that_is_none_is_an_error_of_that_machine_and_not_an_empty_list(answer: list[Any]) -> None:
+def test_an_invalid_answer_is_an_error_of_that_machine_and_not_an_empty_list(answer: list[Any]) -> None:
     (sentence,) = look(changes=answer, task=answer, facts=answer, volumes=answer)["unreadable"]
     assert sentence.startswith("m1: ")
     assert sentence.isprintable()
@@ -279,7 +279,7 @@ GARBAGE = {
 
 
 @each("said", GARBAGE.values(), ids=GARBAGE)
-def test_frames_that_are_none_are_an_error_of_that_machine(said: bytes) -> None:
+def test_invalid_frames_are_an_error_of_that_machine(said: bytes) -> None:
     (sentence,) = look(changes=said)["unreadable"]
     assert sentence.startswith("m1: 'm1' did not answer as an agent does: ")
 
@@ -296,7 +296,7 @@ STARTS = {
 
 
 @each("first", STARTS.values(), ids=STARTS)
-def test_a_start_that_is_none_is_an_error_of_that_machine(first: bytes) -> None:
+def test_an_invalid_start_is_an_error_of_that_machine(first: bytes) -> None:
     (sentence,) = look(first=first)["unreadable"]
     assert sentence.startswith("m1: 'm1' did not answer as an agent does: ")
 
@@ -360,7 +360,7 @@ def test_a_call_that_an_agent_does_not_know_says_what_to_do() -> None:
     assert "the agent on 'm1' does not know the call changes: it is older than this flow; close every flow" in sentence
 
 
-async def test_where_no_machine_can_be_read_that_is_the_answer_and_it_recovers() -> None:
+async def test_if_no_machine_can_be_read_the_list_fails_until_one_recovers() -> None:
     side = HostileHost(ok(SOUND) | {"changes": ["ok", []]})
     provider = HostsProvider(Context("lab", "hosts", {"hosts": ["m1"]}))
     (view,) = provider._tasks.views
@@ -376,7 +376,7 @@ async def test_where_no_machine_can_be_read_that_is_the_answer_and_it_recovers()
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "x" * (MOST_BYTES + 1)], ids=["nan", "inf", "too long"])
-async def test_what_can_not_be_sent_is_refused_before_and_spoils_nothing(value: Any) -> None:
+async def test_a_message_that_can_not_be_sent_is_refused_and_harms_no_later_one(value: Any) -> None:
     world = World(HostileHost(ok(SOUND)))
     agent = world.provider._tasks.views[1].agent
     try:
@@ -387,7 +387,7 @@ async def test_what_can_not_be_sent_is_refused_before_and_spoils_nothing(value: 
         await world.provider.close()
 
 
-async def test_an_agent_that_ends_at_every_question_is_one_machine_that_does_not_answer() -> None:
+async def test_an_agent_that_ends_at_every_call_counts_as_unreachable() -> None:
     world = World(HostileHost(ok(SOUND) | {"facts": b""}))
     agent = world.provider._tasks.views[1].agent
     try:

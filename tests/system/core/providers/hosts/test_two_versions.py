@@ -1,4 +1,4 @@
-"""Two versions of this program, one of which knows more, share a host: by its records, and by the agent's protocol."""
+"""Two versions of this program share a host: its records, and the protocol of the agent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.needs("sshd")
 
 @pytest.fixture
 async def newer(lab: Lab, tmp_path: Path) -> OtherVersion:
-    """Its agent lies on the host, beside ours."""
+    """The newer version; its agent is on the host beside ours."""
     await lab.start().list_tasks()
     made = OtherVersion(tmp_path / "newer", MORE_WORDS, lab.context)
     assert made.statuses() == {}
@@ -29,7 +29,7 @@ async def newer(lab: Lab, tmp_path: Path) -> OtherVersion:
 
 
 def agents(lab: Lab) -> tuple[Path, Path]:
-    """Ours and the newer one."""
+    """Returns the copy of our agent and that of the newer one."""
     found = sorted(lab.root().glob("bin/agent-*"), key=lambda home: '"count"' in calls_of(home))
     assert ['"count"' in calls_of(home) for home in found] == [False, True]
     return found[0], found[1]
@@ -40,7 +40,7 @@ def calls_of(home: Path) -> str:
 
 
 def swap_agents(lab: Lab) -> None:
-    """From now on each version meets the agent of the other."""
+    """Makes each version use the agent of the other."""
     ours, theirs = agents(lab)
     aside = ours.rename(ours.with_name("aside"))
     theirs.rename(ours)
@@ -48,7 +48,9 @@ def swap_agents(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("is_swapped", [False, True], ids=["their own agents", "the other's agent"])
-async def test_they_wait_in_one_line_and_no_gpu_is_had_twice(lab: Lab, newer: OtherVersion, is_swapped: bool) -> None:
+async def test_tasks_of_both_versions_wait_in_one_queue_and_no_gpu_is_used_twice(
+    lab: Lab, newer: OtherVersion, is_swapped: bool
+) -> None:
     if is_swapped:
         swap_agents(lab)
     provider = lab.open()
@@ -72,7 +74,7 @@ async def test_they_wait_in_one_line_and_no_gpu_is_had_twice(lab: Lab, newer: Ot
     await ended(provider, last)
 
 
-async def test_a_call_that_an_agent_does_not_know_is_refused_and_the_others_go_on(
+async def test_an_agent_refuses_a_call_that_it_does_not_know_and_answers_the_others(
     lab: Lab, newer: OtherVersion
 ) -> None:
     older_home, newer_home = agents(lab)
@@ -87,7 +89,7 @@ async def test_a_call_that_an_agent_does_not_know_is_refused_and_the_others_go_o
 
 
 def ask(home: Path, root: Path, questions: list[list[Any]]) -> list[list[Any]]:
-    """What that agent greets with, and its answers in the order of the questions."""
+    """Returns the greeting of that agent and its answers in the order of the requests."""
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.serve import main; main()"
     argv = [sys.executable, "-I", "-S", "-c", code, str(home), str(root)]
     said = subprocess.run(

@@ -27,7 +27,7 @@ KNOWN = pytest.mark.needs("root", "namespaces")
         pytest.param({"shell": "/bin/dash"}, "", id="dash", marks=[KNOWN, pytest.mark.needs("dash")]),
     ],
 )
-async def test_a_task_gets_its_code_and_runs_on_a_machine_that_is_unusual(
+async def test_a_task_gets_its_code_and_runs_on_an_unusual_machine(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: dict[str, Any], noise: str
 ) -> None:
     provider = lab.start(1, **server)
@@ -69,12 +69,12 @@ async def test_a_machine_that_runs_no_commands_says_why_in_a_sentence(
 
 
 @KNOWN
-async def test_a_full_disk_is_named_at_once_and_costs_no_task_that_there_is(lab: Lab) -> None:
+async def test_a_full_disk_is_named_at_once_and_harms_no_existing_task(lab: Lab) -> None:
     provider = lab.start(1, home_kb=6000)
     full = "there is no room on the disk of 'one'"
     async with await SshHost.find("one", config=Path.home() / ".ssh/config") as host:
         await _fill(host)
-        with pytest.raises(ProviderError, match=full):  # the program that keeps tasks can't be kept either
+        with pytest.raises(ProviderError, match=full):  # the copy of the agent doesn't fit either
             await submit(provider, "true")
         await host.run("rm ~/fill")
         task = await ended(provider, await submit(provider, "true"))
@@ -87,5 +87,5 @@ async def test_a_full_disk_is_named_at_once_and_costs_no_task_that_there_is(lab:
 
 
 async def _fill(host: SshHost) -> None:
-    filled = await host.run("cat /dev/zero >~/fill")  # of the tmpfs that the server has as home
+    filled = await host.run("cat /dev/zero >~/fill")  # the home is a tmpfs
     assert b"No space left" in filled.stderr
