@@ -16,6 +16,7 @@ import pytest
 from testbed.fake_smi import FakeSmi
 from testbed.waiting import DEADLINE_S, wait_until
 
+from flow_core.agent.supervisor.process_table import list_processes
 from flow_core.metrics.parser import FrameParser
 from flow_core.metrics.stream import sampling_script
 from flow_core.models.metrics import MachineSample
@@ -80,7 +81,10 @@ def group(leader: int) -> list[str]:
 
 
 def until_gone(leader: int) -> None:
-    wait_until(lambda: not group(leader), explain=lambda: group(leader))
+    def is_gone() -> bool:
+        return all(one.group != leader or one.is_zombie for one in list_processes().values())
+
+    wait_until(is_gone, explain=lambda: group(leader))
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there is one here")
@@ -180,10 +184,7 @@ def test_it_ends_nobody_else_where_it_leads_no_group(smi: FakeSmi, tmp_path: Pat
         assert process.stdout is not None
         assert process.stdout.readline().startswith(b"1 ")
         process.stdin.close()
-        deadline = time.monotonic() + DEADLINE_S
-        while any("sleep 1000" not in one for one in group(process.pid)[1:]):
-            assert time.monotonic() < deadline, group(process.pid)
-            time.sleep(0.02)
+        wait_until(lambda: not any("sleep 1000" not in one for one in group(process.pid)[1:]))
         assert any("sleep 1000" in one for one in group(process.pid))
         os.killpg(process.pid, signal.SIGKILL)
 
