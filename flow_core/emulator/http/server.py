@@ -72,7 +72,7 @@ class HttpServer:
 
 def transport_of(scope: Scope) -> asyncio.Transport | None:
     """The connection of a request; None for one that the app was given without the network."""
-    transport: asyncio.Transport | None = scope["state"].get("transport")
+    transport: asyncio.Transport | None = scope.get("state", {}).get("transport")
     return transport
 
 
