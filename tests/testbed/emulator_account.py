@@ -1,26 +1,25 @@
-"""A user of the emulator with one project and one SSH key, whose calls are checked."""
+"""A user of the emulator with one project and one SSH key; each answer is checked."""
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 from testbed.api_description import published
+from testbed.cloud import NO_TLS
 from testbed.in_process_api import InProcessTransport
 
 from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.faults import Fault
 
 H100, REGION = "it_5ECSoHQjLBzrp5YM", "us-central1-a"
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reading certificates that plain HTTP doesn't need takes 25 ms
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKfLHbVm1GLYFVoS6r0R9vSH8qPUpqVkbyxgkTvxjz9f me@here"
 
 
 class Account:
-    """Somebody who uses the API with one project and one SSH key."""
+    """A user of the API with one project and one SSH key."""
 
     def __init__(self, emulator: Emulator, http: httpx.AsyncClient) -> None:
         self.emulator = emulator
@@ -51,7 +50,7 @@ class Account:
         return answer.json()["detail"]
 
     def bid(self, name: str = "train", **more: Any) -> dict[str, Any]:
-        """A bid's request, which is allocated at today's prices."""
+        """The body of a bid that is allocated at the usual prices."""
         launch = {"volumes": more.pop("volumes", []), "ssh_keys": [self.key], **more.pop("launch", {})}
         usual = {"region": REGION, "instance_type": H100, "limit_price": "$64.00", "instance_quantity": 1}
         return {"project": self.project, "name": name, "launch_specification": launch, **usual, **more}
@@ -60,7 +59,7 @@ class Account:
         return str((await self.post("/v2/spot/bids", self.bid(name, **more)))["fid"])
 
     async def running(self, name: str = "train", **more: Any) -> str:
-        """A bid whose instances run."""
+        """Places a bid and waits until its instances run."""
         bid = await self.place(name, **more)
         await self.emulator.control.advance(2.0)
         assert {one["status"] for one in await self.instances(bid)} == {"STATUS_RUNNING"}
@@ -81,7 +80,7 @@ class Account:
 
 @asynccontextmanager
 async def checked_client(emulator: Emulator, *, has_socket: bool) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the API that holds every answer against the description, where there is one."""
+    """Opens a client of the API that checks every answer against the description, where there is one."""
     description, complaints = published(), list[str]()
 
     async def check(answer: httpx.Response) -> None:
@@ -102,7 +101,7 @@ async def checked_client(emulator: Emulator, *, has_socket: bool) -> AsyncIterat
 
 
 def injected_fault(**rule: object) -> Fault:
-    """A fault whose answers aren't held against the description."""
+    """A fault whose answers aren't checked against the description."""
     return Fault.model_validate({"headers": {"x-injected": "yes"}, **rule})
 
 

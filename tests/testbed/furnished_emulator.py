@@ -1,4 +1,4 @@
-"""An emulator with some of everything, for a fuzzer that would else find nothing there."""
+"""Fills an emulator with one or two of each thing, so that a fuzzer finds something."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Words = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Furnishing:
-    """What names something that is there, by its place in a request; for some operations something else."""
+    """Values that name existing things, by place in a request; `words_of` replaces them for some operations."""
 
     words: Words
     words_of: dict[str, Words]
@@ -64,7 +64,7 @@ class _Furnisher:
         )
 
     async def _things(self) -> Words:
-        """One of each."""
+        """Creates one of each."""
         key = self._key = await self._ssh_key()
         there = {**self._usual, "region": REGION, "instance_type": H100}
         api_key = {"name": "fuzzed", "expires_at": self._in(days=1)}
@@ -130,7 +130,7 @@ class _Furnisher:
         return str(answer.json()["fid"])
 
     async def _instances(self, reservation: str) -> list[str]:
-        """Those of a reservation, as soon as they run."""
+        """Waits until the instances of a reservation run."""
         query = {"project": self._usual["project"], "reservation_fid_in": reservation, "status_in": "STATUS_RUNNING"}
         async with asyncio.timeout(DEADLINE_S):
             while not (rows := (await self._http.get("/v2/instances", params=query)).json()["data"]):
@@ -143,7 +143,7 @@ def _everywhere(name: str, value: str) -> Words:
 
 
 def _path(place: str) -> str:
-    """Where the thing is deleted that stands at this place."""
+    """The path that deletes the thing named at this place of a request."""
     folders = {
         "key_fid": "api-keys",
         "bid_fid": "spot/bids",

@@ -1,4 +1,4 @@
-"""Accounts of the emulator: one that tests fill by hand, and one whose bids are allocated at once."""
+"""Accounts of the emulator: one that tests fill by hand, and one that allocates bids at once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 from testbed.api_description import check_requests, published
+from testbed.cloud import NO_TLS
 from testbed.in_process_api import answered_in_process
 from testbed.waiting import until
 
@@ -32,14 +33,14 @@ UNKNOWN = "/v2/x"  # a path that the API does not have
 
 
 def public_key(seed: str, kind: str = "ssh-ed25519", comment: str = "me@here") -> str:
-    """A key shaped as real ones are, of bytes that the seed decides."""
+    """A key in the usual format; the seed decides its bytes."""
     words = (kind.encode(), seed.encode().ljust(32, b"."))
     blob = b"".join(len(word).to_bytes(4, "big") + word for word in words)
     return f"{kind} {base64.b64encode(blob).decode()} {comment}"
 
 
 class KnownAccount:
-    """An account of the emulator with one project, no SSH keys, and the API key that tests know."""
+    """An account with one project, without SSH keys, and with a known API key."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.url = emulator.url
@@ -86,7 +87,7 @@ class KnownAccount:
 
 @asynccontextmanager
 async def known_account(emulator: Emulator) -> AsyncIterator[KnownAccount]:
-    """Holds every request against the description at the end, where there is one."""
+    """Checks every request against the description at the end, where there is one."""
     yield KnownAccount(emulator)
     if (description := published()) is not None:
         calls = [one for one in emulator.calls if one.path != UNKNOWN]
@@ -99,7 +100,7 @@ def _user(id: str, fid: str, name: str, projects: tuple[str, ...]) -> UserRow:
 
 
 class CloudLab:
-    """An account of the emulated cloud, without machines, whose prices stand still, and a client of it."""
+    """An account of the emulated cloud, without machines and with fixed prices, and a client."""
 
     def __init__(self, cloud: Emulator) -> None:
         self.cloud = cloud
@@ -112,11 +113,11 @@ class CloudLab:
         return await self.flow.run(TaskConfig.parse(usual | fields))
 
     async def place_copies(self, count: int) -> list[str]:
-        """Places as many bids like the last one, as another program would. Returns their ids."""
+        """Places copies of the last bid without the client. Returns their ids."""
         placed = [call.body for call in self.cloud.calls if (call.method, call.path) == ("POST", BIDS)]
         body = json.loads(placed[-1])
         headers = {"Authorization": f"Bearer {self.cloud.api_key}"}
-        async with httpx.AsyncClient(base_url=self.cloud.url, headers=headers) as http:
+        async with httpx.AsyncClient(base_url=self.cloud.url, headers=headers, verify=NO_TLS) as http:
             answers = [await http.post(BIDS, json=body | {"name": f"copy-{number}"}) for number in range(count)]
         return [str(one.raise_for_status().json()["fid"]) for one in answers]
 
@@ -131,7 +132,7 @@ class CloudLab:
         return task
 
     def add_fault(self, method: str, path: str, *, after: int = 0, **fault: Any) -> None:
-        """`after` so many requests that go well. Nothing waits between two tries."""
+        """Adds a fault that begins after `after` requests. The client doesn't wait before it tries again."""
         if after:
             self.cloud.faults.add(Fault(method=method, path=path, times=after))
         if fault.get("status"):
@@ -143,18 +144,18 @@ class CloudLab:
 
     @property
     def bids(self) -> list[BidRow]:
-        """As they stand there."""
+        """The bids of the account."""
         return list(self.cloud.world.bids.values())
 
     @property
     def volumes(self) -> list[str]:
-        """The names of those that stand there."""
+        """The names of the volumes of the account."""
         return [one.name for one in self.cloud.world.volumes.values() if one.deleted_at is None]
 
 
 @asynccontextmanager
 async def open_lab() -> AsyncIterator[CloudLab]:
-    """Without a socket; holds every request against the description, where there is one."""
+    """Opens an account without a socket. Checks every request against the description, where there is one."""
     quick = Settings(seconds_to_allocate=0.02, starting_s=0.02, stopping_s=0.02, preempt_notice_s=0.2)
     async with Emulator(quick, port=None) as cloud, answered_in_process(cloud):
         lab = CloudLab(cloud)

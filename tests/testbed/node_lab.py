@@ -1,4 +1,4 @@
-"""Machines of an emulator, and the system's own ssh to enter them."""
+"""Emulated machines, entered with the ssh program of the system."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CommandResult(NamedTuple):
 
 
 class MachineLab:
-    """One fleet and one client's key."""
+    """One fleet and one client with a key."""
 
     def __init__(self, folder: Path, programs: Path) -> None:
         self.folder = folder
@@ -77,7 +77,7 @@ def volume(name: str, interface: str, fid: str) -> MachineVolume:
 
 
 def processes_with(mark: str) -> list[int]:
-    """Of this whole system, those whose command line or environment holds the mark."""
+    """The processes of this system with the mark in their command line or environment."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:

@@ -72,7 +72,7 @@ class HttpServer:
 
 def transport_of(scope: Scope) -> asyncio.Transport | None:
     """Returns the connection of a request; None if the app was called without the network."""
-    transport: asyncio.Transport | None = scope["state"].get("transport")
+    transport: asyncio.Transport | None = scope.get("state", {}).get("transport")
     return transport
 
 

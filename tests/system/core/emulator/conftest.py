@@ -1,4 +1,4 @@
-"""An emulator whose clock is moved by hand, and a client that holds every answer against the description."""
+"""An emulator with a stopped clock, and a client that checks every answer against the description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fuzzer for described APIs finds nothing that the description and the allowed deviations don't say."""
+"""A fuzzer for OpenAPI finds nothing that differs from the description and the allowed deviations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bids whose machines really run, entered over SSH at the addresses that the API tells (section 6, point 8)."""
+"""Machines of bids, entered over SSH at the addresses that the API returns (section 6, point 8)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def client(account: Account) -> MachineClient:
     return MachineClient(account, asyncssh.import_private_key(made["private_key"]))
 
 
-async def test_the_script_of_a_bid_has_run_where_its_address_leads(client: MachineClient) -> None:
+async def test_the_script_of_a_bid_has_run_at_its_ssh_address(client: MachineClient) -> None:
     bid = await client.account.place(launch={"startup_script": SCRIPT}, instance_quantity=2)
     for row in await client.running(bid):
         assert await client.logged(row["ssh_destination"], "began") == f"{row['name']} began\n"
@@ -85,7 +85,7 @@ async def test_the_script_of_a_bid_has_run_where_its_address_leads(client: Machi
     assert (await client.run(port, "hostname")).startswith("train-")
 
 
-async def test_a_preempted_machine_hears_of_it_and_comes_back_with_its_disk(client: MachineClient) -> None:
+async def test_a_preempted_machine_is_warned_and_returns_with_its_disk(client: MachineClient) -> None:
     bid = await client.account.place(launch={"startup_script": SCRIPT})
     [row] = await client.running(bid)
     await client.logged(row["ssh_destination"], "began")
@@ -111,7 +111,7 @@ async def test_a_volume_keeps_its_bytes_from_one_bid_to_the_next(client: Machine
         await client.account.delete(f"/v2/spot/bids/{bid}")
 
 
-async def test_nobody_is_let_in_after_the_bid_is_over(client: MachineClient) -> None:
+async def test_login_fails_after_the_end_of_the_bid(client: MachineClient) -> None:
     bid = await client.account.place()
     [row] = await client.running(bid)
     await client.run(row["ssh_destination"], "true")
@@ -120,7 +120,7 @@ async def test_nobody_is_let_in_after_the_bid_is_over(client: MachineClient) -> 
         await client.run(row["ssh_destination"], "true")
 
 
-async def test_only_the_keys_of_the_bid_open_it(client: MachineClient, http: httpx.AsyncClient) -> None:
+async def test_login_needs_a_key_of_the_bid(client: MachineClient, http: httpx.AsyncClient) -> None:
     bid = await client.account.place()
     [row] = await client.running(bid)
     stranger = MachineClient(client.account, asyncssh.generate_private_key("ssh-ed25519"))

@@ -42,7 +42,7 @@ def client(details: dict[str, Any]) -> httpx.Client:
     )
 
 
-def test_it_says_one_line_opens_its_ports_and_ends_at_a_signal_without_a_trace(tmp_path: Path) -> None:
+def test_it_prints_one_line_opens_its_ports_and_leaves_nothing_after_a_signal(tmp_path: Path) -> None:
     with emulator(tmp_path) as (process, details):
         assert details.keys() == {"url", "api_key", "project", "ssh_port"}
         with socket.create_connection(("127.0.0.1", details["ssh_port"]), DEADLINE_S) as connection:
@@ -85,7 +85,7 @@ def test_a_bid_runs_by_itself_and_ends_with_the_emulator(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_ends_with_whoever_started_it_and_only_the_files_of_others_stay_in_its_folder(tmp_path: Path) -> None:
+def test_it_ends_with_its_parent_and_only_files_of_others_stay_in_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "given"
     folder.mkdir()
     read, write = os.pipe()
@@ -108,7 +108,7 @@ def run_emulator(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input="", capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
 
-def test_a_folder_that_holds_anything_is_refused_in_one_sentence_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused_in_one_sentence_and_left_unchanged(tmp_path: Path) -> None:
     (tmp_path / "chapter").write_text("words")
     refused = run_emulator("--folder", str(tmp_path), "--delete-all")
     assert refused.returncode == 1
@@ -118,7 +118,7 @@ def test_a_folder_that_holds_anything_is_refused_in_one_sentence_and_left_as_it_
     assert (tmp_path / "chapter").read_text() == "words"
 
 
-def test_a_port_that_is_taken_is_said_in_one_sentence_and_nothing_stays_in_the_folder(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_sentence_and_nothing_stays_in_the_folder(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         failed = run_emulator("--folder", str(tmp_path / "new"), "--port", port)
@@ -128,9 +128,7 @@ def test_a_port_that_is_taken_is_said_in_one_sentence_and_nothing_stays_in_the_f
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_where_machines_are_not_isolated_it_says_so_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_isolation_it_prints_a_warning_and_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOW_EMULATOR_NO_NAMESPACE", "1")
     command = [sys.executable, "-m", "flow_core.emulator"]
     pipe = subprocess.PIPE
@@ -145,7 +143,7 @@ def test_where_machines_are_not_isolated_it_says_so_and_goes_on(
 
 
 @pytest.mark.parametrize("package", ["starlette", "uvicorn"])
-def test_without_its_extra_it_says_in_one_sentence_what_to_install(tmp_path: Path, package: str) -> None:
+def test_without_its_extra_one_sentence_says_what_to_install(tmp_path: Path, package: str) -> None:
     missing = f"raise ModuleNotFoundError('No module named {package}', name={package!r})\n"
     (tmp_path / f"{package}.py").write_text(missing, encoding="utf-8")
     command = [sys.executable, "-m", "flow_core.emulator"]

@@ -1,4 +1,4 @@
-"""An emulator without a socket whose clock is moved by hand, and a client that checks every answer."""
+"""An emulator with a stopped clock and without a socket, and a client that checks every answer."""
 
 from __future__ import annotations
 

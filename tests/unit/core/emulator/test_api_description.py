@@ -1,4 +1,4 @@
-"""What is held against the published description finds what that doesn't allow."""
+"""The check against the published description finds every deviation."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.settings import Settings
 
 
-async def test_what_is_due_is_done_in_order_and_not_twice() -> None:
+async def test_due_actions_run_in_order_and_once() -> None:
     clock, done = WorldClock(is_live=False), []
 
     def later(delay_s: float, word: str) -> Timer:

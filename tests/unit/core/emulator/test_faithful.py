@@ -1,4 +1,4 @@
-"""What the facts about the API say that a faithful emulator must do (their section 6), point by point."""
+"""What a faithful emulator must do, point by point (section 6 of the facts about the API)."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ async def test_2_every_reading_call_answers_in_its_shape(account: Account, path:
 
 
 @pytest.mark.parametrize("name", ["train", "bid_none", "a b", "flow-task-1a2b3c"])
-async def test_2_a_name_that_is_asked_for_as_an_id_is_not_found(account: Account, name: str) -> None:
+async def test_2_a_name_given_as_an_id_is_not_found(account: Account, name: str) -> None:
     await account.place("train")
     assert await account.refused(404, "GET", f"/v2/spot/bids/{name}")
     rows = (await account.get("/v2/spot/bids", name=name, project=account.project))["data"]
     assert len(rows) == (name == "train")
 
 
-async def test_3_a_key_is_made_here_when_none_is_sent(account: Account) -> None:
+async def test_3_the_server_makes_an_ssh_key_if_none_is_sent(account: Account) -> None:
     made = await account.post("/v2/ssh-keys", {"project": account.project, "name": "flow-auto-me-1234"})
     assert made["private_key"].startswith("-----BEGIN RSA PRIVATE KEY-----")
     assert made["public_key"].startswith("ssh-rsa ")
 
 
-async def test_3_a_key_of_idempotency_is_honoured_also_when_the_body_differs(account: Account) -> None:
+async def test_3_an_idempotency_key_is_honoured_even_if_the_body_differs(account: Account) -> None:
     first = await account.post("/v2/spot/bids", account.bid(limit_price="$60.00"), idempotency_key="flow-1")
     again = await account.post("/v2/spot/bids", account.bid(limit_price="$61.00"), idempotency_key="flow-1")
     assert again == first
@@ -93,7 +93,7 @@ async def test_6_volumes_have_all_fields_and_follow_the_launch_specifications(ac
     assert row["bids"] == [bid]
 
 
-async def test_7_what_is_called_undocumented_is_there(account: Account) -> None:
+async def test_7_undocumented_calls_of_clients_are_answered(account: Account) -> None:
     me = await account.get("/v2/me")
     regions = {one["name"]: one for one in await account.get("/marketplace/v1/regions")}
     assert {one["region"] for one in await account.get("/v2/spot/availability")} <= regions.keys()

@@ -12,13 +12,13 @@ BIDS = "/v2/spot/bids"
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 409, 422, 429, 500, 502, 503])
-async def test_a_status_is_answered_as_often_as_it_was_asked_for(account: Account, status: int) -> None:
+async def test_a_fault_answers_with_its_status_as_often_as_it_says(account: Account, status: int) -> None:
     account.emulator.faults.add(injected_fault(method="GET", path="/v2/spot/*", status=status, times=2))
     got = [(await account.http.get(BIDS)).status_code for _ in range(3)]
     assert got == [status, status, 200]
 
 
-async def test_a_busy_server_says_when_to_come_back(account: Account) -> None:
+async def test_a_busy_server_sends_retry_after(account: Account) -> None:
     account.emulator.faults.add(
         injected_fault(status=429, headers={"Retry-After": "7", "x-injected": "yes"}, detail="Slow")
     )
@@ -39,7 +39,7 @@ async def test_a_clock_that_is_wrong_is_wrong_everywhere(account: Account) -> No
 
 
 @pytest.mark.parametrize("days", [400, -400, 40_000])
-async def test_a_clock_that_is_wrong_by_years_keeps_nobody_out(account: Account, days: int) -> None:
+async def test_a_clock_that_is_wrong_by_years_locks_nobody_out(account: Account, days: int) -> None:
     account.emulator.control.skew(days * 86400)
     assert (await account.http.get("/v2/me")).status_code == 200
 
@@ -70,7 +70,7 @@ async def test_everything_can_be_done_over_http(account: Account) -> None:
 
 
 @pytest.mark.parametrize("rule", [{"statsu": 500}, {"status": 20}, {"times": 0}, {"delay_s": -1}])
-async def test_a_rule_that_can_not_be_is_refused(account: Account, rule: dict[str, object]) -> None:
+async def test_an_invalid_fault_is_refused(account: Account, rule: dict[str, object]) -> None:
     assert await account.refused(422, "POST", "/_emulator/faults", json=rule)
 
 
@@ -79,7 +79,7 @@ async def test_the_control_endpoint_needs_the_key_too(account: Account) -> None:
     assert (await account.http.get("/_emulator/faults", headers=headers)).status_code == 401
 
 
-async def test_what_was_asked_is_kept_for_tests_to_count(account: Account) -> None:
+async def test_requests_are_recorded(account: Account) -> None:
     account.emulator.calls.clear()
     await account.get(BIDS, limit=5)
     assert [(one.method, one.path, one.query, one.status) for one in account.emulator.calls] == [
@@ -95,7 +95,7 @@ async def test_a_fault_may_answer_with_bytes_that_are_no_text(account: Account) 
 @pytest.mark.parametrize(
     "headers", [{"Content-Length": "5"}, {"transfer-encoding": "chunked"}, {"a b": "c"}, {"x": "a\r\nb: c"}, {"x": "é"}]
 )
-async def test_a_fault_can_not_break_the_framing_of_http(account: Account, headers: dict[str, str]) -> None:
+async def test_a_fault_cannot_break_the_framing_of_http(account: Account, headers: dict[str, str]) -> None:
     assert await account.refused(422, "POST", "/_emulator/faults", json={"headers": headers})
 
 

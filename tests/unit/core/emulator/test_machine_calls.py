@@ -75,7 +75,7 @@ async def emulator(machines: Machines) -> AsyncIterator[Emulator]:
     assert machines.calls[-1] == ("close", "", None)
 
 
-async def test_a_machine_boots_with_all_that_its_order_says(account: Account, machines: Machines) -> None:
+async def test_a_machine_boots_with_every_field_of_its_order(account: Account, machines: Machines) -> None:
     volume = await account.post(
         "/v2/volumes",
         {"project": account.project, "name": "v", "region": REGION, "disk_interface": "File", "size_gb": 7},
@@ -127,7 +127,7 @@ async def test_preemption_warns_and_then_halts(account: Account, machines: Machi
     assert machines.calls[2:] == [("halt", "train-1", True), ("boot", "train-1", None), ("warn", "train-1", None)]
 
 
-async def test_who_may_stay_after_all_has_the_warning_taken_away(account: Account, machines: Machines) -> None:
+async def test_the_warning_is_withdrawn_when_the_preemption_is_cancelled(account: Account, machines: Machines) -> None:
     bid = await account.running()
     [auction] = [one for one in account.emulator.world.auctions.values() if bid in one.allocated_limits]
     await account.emulator.control.set_price(auction.offering.instance_type, REGION, 9000)
@@ -167,7 +167,7 @@ async def test_a_machine_that_does_not_start_is_an_instance_in_error(account: Ac
     assert [row["status"] for row in await account.instances(bid)] == ["STATUS_TERMINATED"]
 
 
-async def test_the_bytes_of_a_deleted_volume_are_forgotten(account: Account, machines: Machines) -> None:
+async def test_the_files_of_a_deleted_volume_are_deleted(account: Account, machines: Machines) -> None:
     body = {"project": account.project, "name": "v", "region": REGION, "disk_interface": "Block", "size_gb": 1}
     volume = (await account.post("/v2/volumes", body))["fid"]
     await account.delete(f"/v2/volumes/{volume}")

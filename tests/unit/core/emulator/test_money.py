@@ -23,5 +23,5 @@ def test_an_amount_is_read_with_or_without_its_sign(text: str, amount: int) -> N
 
 
 @each("text", ["", "$", "-1", "$-1", "1e3", "1,000", "nan", "$1.", ".5", "$1 2", "١٢", "9" * 12])
-def test_what_is_no_amount_is_none(text: str) -> None:
+def test_an_invalid_amount_is_none(text: str) -> None:
     assert parse_cents(text) is None

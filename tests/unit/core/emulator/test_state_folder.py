@@ -9,7 +9,7 @@ import pytest
 from flow_core.emulator.state_folder import EmulatorFolder, FolderRefused
 
 
-def test_a_folder_that_holds_anything_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused_and_left_unchanged(tmp_path: Path) -> None:
     (tmp_path / "machines").mkdir()
     (tmp_path / "machines/chapter").write_text("words")
     folder = EmulatorFolder(tmp_path, delete_all=True)
@@ -19,7 +19,7 @@ def test_a_folder_that_holds_anything_is_refused_and_left_as_it_is(tmp_path: Pat
     assert (tmp_path / "machines/chapter").read_text() == "words"
 
 
-def test_a_file_in_place_of_the_folder_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_refused_and_left_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "thesis"
     file.write_text("words")
     folder = EmulatorFolder(file)
@@ -59,7 +59,7 @@ def test_a_folder_that_was_there_before_stays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_all_is_deleted_on_demand(tmp_path: Path) -> None:
+def test_with_delete_all_the_whole_folder_is_deleted(tmp_path: Path) -> None:
     path = tmp_path / "given"
     path.mkdir()
     folder = EmulatorFolder(path, delete_all=True)

@@ -23,13 +23,13 @@ async def volumes_by_id(account: Account, **query: Any) -> dict[str, dict[str, A
     return {one["fid"]: one for one in await account.get(VOLUMES, project=account.project, **query)}
 
 
-async def test_a_volume_is_shown_as_it_was_asked_for_in_the_words_of_answers(account: Account) -> None:
+async def test_a_new_volume_is_shown_with_the_field_names_of_responses(account: Account) -> None:
     one = await account.post(VOLUMES, volume_body(account))
     assert (one["capacity_gb"], one["interface"], one["deleted_at"]) == (100, "Block", None)
     assert (one["bids"], one["reservations"], one["attachments"]) == ([], [], {})
 
 
-async def test_what_a_bid_is_launched_with_is_attached_until_it_is_over(account: Account) -> None:
+async def test_the_volumes_of_a_bid_are_attached_until_it_ends(account: Account) -> None:
     volume = await create(account)
     bid = await account.running(volumes=[volume])
     [instance] = await account.instances(bid)
@@ -61,13 +61,13 @@ async def test_volumes_of_a_bid_change_while_it_is_paused(account: Account) -> N
     assert changes == [{"attached": second, "removed": None}, {"attached": None, "removed": first}]
 
 
-async def test_the_list_that_is_there_already_may_be_sent_again(account: Account) -> None:
+async def test_the_current_list_of_volumes_may_be_sent_again(account: Account) -> None:
     volume = await create(account)
     bid = await account.running(volumes=[volume])
     await account.patch(f"/v2/spot/bids/{bid}", {"volumes": [volume]})
 
 
-async def test_a_block_volume_is_one_instances_only_and_a_file_share_everybodys(account: Account) -> None:
+async def test_a_block_volume_serves_one_instance_and_a_file_share_any_number(account: Account) -> None:
     block, share = await create(account), await create(account, name="share", disk_interface="File")
     many = account.bid(volumes=[block], instance_quantity=2)
     assert "more than one" in await account.refused(400, "POST", "/v2/spot/bids", json=many)
@@ -89,7 +89,7 @@ async def test_a_volume_is_renamed(account: Account) -> None:
     assert (await account.patch(f"{VOLUMES}/{volume}", {"name": "other"}))["name"] == "other"
 
 
-async def test_the_same_key_of_idempotency_makes_one_volume_and_shows_it_as_it_is(account: Account) -> None:
+async def test_the_same_idempotency_key_creates_one_volume_and_shows_its_current_state(account: Account) -> None:
     first = await account.post(VOLUMES, volume_body(account), idempotency_key="k")
     bid = await account.place(volumes=[first["fid"]])
     again = await account.post(VOLUMES, volume_body(account), idempotency_key="k")
@@ -114,6 +114,6 @@ async def test_the_same_key_of_idempotency_makes_one_volume_and_shows_it_as_it_i
         ({"project": "proj_else"}, 404),
     ],
 )
-async def test_a_volume_that_can_not_be_is_refused(account: Account, change: dict[str, Any], status: int) -> None:
+async def test_an_impossible_volume_is_refused(account: Account, change: dict[str, Any], status: int) -> None:
     assert await account.refused(status, "POST", VOLUMES, json=volume_body(account, **change))
     assert await volumes_by_id(account) == {}

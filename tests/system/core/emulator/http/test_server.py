@@ -1,4 +1,4 @@
-"""Connections: how many are served, what is no HTTP, and how they end."""
+"""Connections: their number, invalid HTTP, and how they end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_every_answer_has_a_request_id_of_its_own(account: Account) -> Non
     assert b"x-request-id" in await raw(account.emulator, b"NONSENSE\r\n\r\n")
 
 
-async def test_what_is_no_http_is_refused_and_hung_up_on(emulator: Emulator) -> None:
+async def test_bytes_that_are_not_http_are_refused_and_the_connection_is_closed(emulator: Emulator) -> None:
     assert b" 400 " in (await raw(emulator, b"\x16\x03\x01 nonsense\r\n\r\n")).splitlines()[0]
 
 
@@ -55,7 +55,7 @@ async def test_many_clients_are_served_at_the_same_time(account: Account) -> Non
     assert len(answers) == 60
 
 
-async def test_more_connections_than_it_takes_are_told_so(emulator: Emulator) -> None:
+async def test_too_many_connections_are_refused_with_503(emulator: Emulator) -> None:
     port = urlsplit(emulator.url).port
     idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(256)]
     assert b" 503 " in (await raw(emulator, request(emulator, "/v2/me"))).splitlines()[0]
@@ -87,7 +87,7 @@ async def test_nothing_answers_once_it_is_closed() -> None:
             await client.get(one.url)
 
 
-async def test_a_mistake_of_ours_cuts_the_client_off_and_is_raised_at_the_end() -> None:
+async def test_a_bug_of_the_emulator_cuts_the_connection_and_is_raised_at_the_end() -> None:
     async def ask() -> None:
         async with Emulator(is_live=False) as one, httpx.AsyncClient() as client:
             one.world.me = None  # type: ignore[assignment]

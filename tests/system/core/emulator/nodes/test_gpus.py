@@ -78,7 +78,7 @@ async def test_a_query_has_a_header_and_units_unless_they_are_left_out(lab: Mach
     assert re.fullmatch(r"NVIDIA H100 80GB HBM3, 0, 0, \d+, 700\.00, Disabled, \[N/A\]\n", bare.out)
 
 
-async def test_what_it_does_not_know_is_refused_as_by_the_real_one(lab: MachineLab) -> None:
+async def test_unknown_fields_devices_and_options_are_refused_as_by_the_real_program(lab: MachineLab) -> None:
     port = await boot(lab)
     wrong = await lab.ssh(port, "nvidia-smi --query-gpu=index,height --format=csv")
     assert (wrong.code, wrong.out.strip()) == (2, 'Field "height" is not a valid field to query.')
@@ -136,7 +136,7 @@ async def test_the_figures_change_while_a_program_runs(lab: MachineLab) -> None:
     await until(changed, explain=lambda: seen)
 
 
-async def test_a_rank_and_a_program_with_visible_devices_are_on_their_own_gpus(lab: MachineLab) -> None:
+async def test_a_rank_and_a_program_with_visible_devices_use_their_own_gpus(lab: MachineLab) -> None:
     rank = "LOCAL_RANK=5 LOCAL_WORLD_SIZE=8 bash -c 'exec -a rank sleep 1000' &"
     alone = "LOCAL_RANK=0 LOCAL_WORLD_SIZE=1 CUDA_VISIBLE_DEVICES=2,3 bash -c 'exec -a two sleep 1000' &"
     port = await boot(lab, f"{rank}\n{alone}\nCUDA_VISIBLE_DEVICES= exec -a none sleep 1000")
@@ -148,7 +148,7 @@ async def test_a_rank_and_a_program_with_visible_devices_are_on_their_own_gpus(l
     assert [row == ["0"] for row in used] == [True, True, False, False, True, False, True, True]
 
 
-async def test_of_what_is_typed_in_a_shell_only_python_is_on_the_gpus(lab: MachineLab) -> None:
+async def test_of_programs_started_in_a_shell_only_python_uses_the_gpus(lab: MachineLab) -> None:
     port = await boot(lab)
     command = "(exec -a vim sleep 1000) & (exec -a python3 sleep 1000) & echo; wait"
     session = await asyncio.create_subprocess_exec(*lab.client(), "-p", str(port), "x@127.0.0.1", command)
@@ -197,7 +197,7 @@ def test_a_program_of_the_host_is_never_overwritten_by_a_machines_own(tmp_path: 
     assert (tmp_path / "nvidia-smi").read_text() == nvidia_smi()
 
 
-async def test_where_machines_are_not_isolated_only_programs_of_this_one_are_shown(shared: MachineLab) -> None:
+async def test_without_isolation_only_the_programs_of_this_machine_are_shown(shared: MachineLab) -> None:
     script = f"# flow-startup v1\n{TRAINING}"
     port = await boot(shared, script)
     idle = await boot(shared, fid="inst_two")

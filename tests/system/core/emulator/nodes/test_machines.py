@@ -1,4 +1,4 @@
-"""Machines of their own: what a startup script does there, and what it can't do to the host."""
+"""Isolated machines: what a startup script does there, and what it can't do to the host."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from testbed.waiting import DEADLINE_S, until
 pytestmark = pytest.mark.needs("user-namespaces", "ssh", "ssh-keygen")
 
 
-async def test_the_startup_script_runs_as_root_and_its_words_land_in_its_log(lab: MachineLab) -> None:
+async def test_the_startup_script_runs_as_root_and_its_output_is_in_its_log(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec("id -un; id -u; pwd; echo $HOME; echo oh >&2; hostname"))
     done = "grep train /var/log/foundry/startup_script.log && cat /var/log/foundry/startup_script.log"
     assert (await lab.until(port, done)).split() == ["train-0", "root", "0", "/", "/root", "oh", "train-0"]
     assert (await lab.ssh(port, "head -1 /var/lib/foundry/startup_script.sh")).out == "#!/bin/bash\n"
 
 
-async def test_a_machine_answers_over_ssh_with_what_its_script_left(lab: MachineLab) -> None:
+async def test_ssh_shows_the_files_that_the_startup_script_wrote(lab: MachineLab) -> None:
     script = "mkdir -p /var/lib/flow; printf 'EXIT_CODE=3\\nEXITED_AT=now\\n' > /var/lib/flow/workload-exit"
     port = await lab.machines.boot(lab.spec(script))
     assert await lab.until(port, "cat /var/lib/flow/workload-exit") == "EXIT_CODE=3\nEXITED_AT=now\n"
@@ -31,7 +31,7 @@ async def test_a_machine_answers_over_ssh_with_what_its_script_left(lab: Machine
     assert done == (7, "in", "err\n")
 
 
-async def test_what_a_script_writes_stays_on_its_machine(lab: MachineLab) -> None:
+async def test_files_of_a_script_stay_on_its_machine(lab: MachineLab) -> None:
     mark = f"flow-{lab.folder.name}"
     places = ("/etc", "/var/log/flow", "/var/lib", "/root", "/opt", "/tmp", "/home/ubuntu", "/usr/local/bin", "/")
     script = "\n".join(f"echo mine > {place}/{mark}" for place in places)
@@ -115,7 +115,7 @@ async def test_a_halt_ends_every_process_and_every_session(lab: MachineLab) -> N
     await lab.machines.halt("inst_one", keeps_disk=False)
 
 
-async def test_volumes_are_there_by_name_or_by_id_and_outlive_the_machine(lab: MachineLab) -> None:
+async def test_volumes_are_mounted_by_name_or_id_and_outlive_the_machine(lab: MachineLab) -> None:
     file, block = volume("shared-data", "File", "vol_f"), volume("scratch", "Block", "vol_b")
     bind = "mkdir -p /data && mount --bind /dev/disk/by-id/virtio-vol_b /data && echo 2 > /data/two"
     port = await lab.machines.boot(
@@ -179,7 +179,7 @@ async def test_the_hosts_file_ends_with_the_first_machine_of_the_order(lab: Mach
     assert rows == ["10.4.0.12 train-2", "10.4.0.11 train-1", "10.4.0.10 train-0", "train-1"]
 
 
-async def test_a_warning_is_a_file_on_the_machine_that_can_be_taken_back(lab: MachineLab) -> None:
+async def test_a_warning_is_a_file_on_the_machine_that_can_be_withdrawn(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     await lab.machines.warn("inst_one", "bid_status: Preempting\n")
     assert (await lab.ssh(port, "cat /opt/mithril/MITHRIL_SIGNAL.yml")).out == "bid_status: Preempting\n"
@@ -188,7 +188,7 @@ async def test_a_warning_is_a_file_on_the_machine_that_can_be_taken_back(lab: Ma
     await lab.machines.warn("inst_unknown", "text")
 
 
-async def test_a_warning_never_lands_outside_where_a_link_leads(lab: MachineLab) -> None:
+async def test_a_warning_is_never_written_through_a_link_to_outside(lab: MachineLab) -> None:
     outside = lab.folder / "outside"
     outside.mkdir()
     port = await lab.machines.boot(lab.spec())
@@ -210,7 +210,7 @@ async def test_sudo_runs_the_command_and_docker_is_not_there(lab: MachineLab) ->
         assert "not found" in done.err
 
 
-async def test_a_machine_whose_first_process_dies_takes_its_sessions_along(lab: MachineLab) -> None:
+async def test_the_sessions_of_a_machine_end_with_its_first_process(lab: MachineLab) -> None:
     mark = f"mark-{token_hex(8)}"
     port = await lab.machines.boot(lab.spec(f"MARK={mark} exec sleep 1000"))
     await until(lambda: len(processes_with(mark)) == 1)
@@ -224,7 +224,7 @@ async def test_a_machine_whose_first_process_dies_takes_its_sessions_along(lab: 
 
 
 @pytest.mark.parametrize("isolated", [True, False])
-async def test_a_killed_emulator_leaves_nothing_running(tmp_path: Path, programs: Path, isolated: bool) -> None:
+async def test_a_killed_emulator_leaves_no_process(tmp_path: Path, programs: Path, isolated: bool) -> None:
     mark = f"mark-{token_hex(8)}"
     script = f"#!/bin/bash\n# flow-startup v1\nMARK={mark} setsid nohup sleep 1000 &\nMARK={mark} exec sleep 1001\n"
     env = {**os.environ, **({} if isolated else {"FLOW_EMULATOR_NO_NAMESPACE": "1"})}

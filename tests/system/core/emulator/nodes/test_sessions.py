@@ -74,7 +74,7 @@ async def test_a_shell_has_a_terminal_that_follows_the_window_and_keys_signal(la
     assert await asyncio.to_thread(visit) == 5
 
 
-async def test_a_shell_that_is_left_hangs_up_on_its_programs(lab: MachineLab) -> None:
+async def test_closing_a_shell_hangs_up_its_programs(lab: MachineLab) -> None:
     mark = f"mark-{token_hex(8)}"
     port = await lab.machines.boot(lab.spec())
     argv = [*lab.client(), "-p", str(port), "ubuntu@127.0.0.1"]
@@ -95,14 +95,14 @@ async def test_a_command_says_which_signal_ended_it(lab: MachineLab) -> None:
     assert (await lab.ssh(port, "no-such-program")).code == 127
 
 
-async def test_much_goes_through_unharmed_both_ways(lab: MachineLab) -> None:
+async def test_two_megabytes_pass_unchanged_in_both_directions(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     text = "0123456789abcdef" * (1 << 17)
     done = await lab.ssh(port, "cat", typed=text)
     assert done.out == text
 
 
-async def test_a_client_that_takes_nothing_holds_the_command_back(lab: MachineLab) -> None:
+async def test_a_client_that_reads_nothing_blocks_the_command(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     command = "for i in {1..3000}; do head -c 100000 /dev/zero; echo $i > /tmp/count; done"
     argv = [*lab.client(), "-p", str(port), "ubuntu@127.0.0.1", command]
@@ -135,7 +135,7 @@ async def _until_it_stays(look: Callable[[], object]) -> str:
     return seen[-1]
 
 
-async def test_a_command_whose_output_nobody_wants_any_more_ends(lab: MachineLab) -> None:
+async def test_a_command_ends_when_its_client_closes_the_output(lab: MachineLab) -> None:
     port = await lab.machines.boot(lab.spec())
     argv = [*lab.client(), "-p", str(port), "ubuntu@127.0.0.1", "yes"]
     read, write = os.pipe()
@@ -164,7 +164,7 @@ async def test_files_go_both_ways_and_land_where_the_script_sees_them(lab: Machi
     assert "/home/ubuntu" in (await lab.run(*sftp, typed="pwd\nmkdir x\nls /workspace/in\n")).out
 
 
-async def test_without_a_file_server_of_the_system_ours_serves(
+async def test_without_an_sftp_server_of_the_system_the_emulator_serves_files(
     lab: MachineLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flow_core.emulator.nodes.exec_spec._SFTP_SERVERS", ())

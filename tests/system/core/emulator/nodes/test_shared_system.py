@@ -26,7 +26,7 @@ async def test_our_own_script_runs_below_its_root(shared: MachineLab) -> None:
 @pytest.mark.parametrize(
     "script", ["touch {mark}", "\n# flow-startup v1\ntouch {mark}", "# flow-startup v12\ntouch {mark}"]
 )
-async def test_somebody_elses_script_is_refused_with_a_sentence(shared: MachineLab, script: str) -> None:
+async def test_a_foreign_script_is_refused_with_a_sentence(shared: MachineLab, script: str) -> None:
     mark = shared.folder / "mark"
     port = await shared.machines.boot(shared.spec(script.format(mark=mark)))
     log = (await shared.ssh(port, "cat $FLOW_NODE_ROOT/var/log/foundry/startup_script.log")).out
@@ -79,7 +79,7 @@ async def test_volumes_are_links(shared: MachineLab) -> None:
 
 
 @pytest.mark.needs("root", "namespaces")
-async def test_what_a_script_mounts_is_seen_by_its_machine_alone(shared: MachineLab) -> None:
+async def test_mounts_of_a_script_are_visible_on_its_machine_only(shared: MachineLab) -> None:
     bind = "mkdir -p $R/data; mount --bind $R/dev/disk/by-id/virtio-vol_b $R/data; touch $R/data/file $R/run/done"
     spec = shared.spec(f"{OURS}{bind}", volumes=(volume("scratch", "Block", "vol_b"),))
     port = await shared.machines.boot(spec)

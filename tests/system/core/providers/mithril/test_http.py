@@ -29,7 +29,7 @@ BROKEN_OFF = Fault(status=200, body=b"{}", cut="within")
 NEVER = Fault(delay_s=600)
 
 
-async def test_a_call_carries_the_key_and_asks_for_nothing_compressed(api: KnownAccount, http: MithrilHttp) -> None:
+async def test_a_call_carries_the_key_and_refuses_compression(api: KnownAccount, http: MithrilHttp) -> None:
     assert await http.get("/v2/ssh-keys", project="proj_one") == []
     (seen,) = api.calls
     assert seen.headers["authorization"] == f"Bearer {KEY}"
@@ -58,7 +58,7 @@ async def test_a_call_carries_the_key_and_asks_for_nothing_compressed(api: Known
         (refusal([{"loc": [KEY], "msg": {"a": KEY}}], 422), ConfigError, "<key>"),
     ],
 )
-async def test_a_refusal_is_the_error_it_means_and_never_holds_the_key(
+async def test_a_refusal_becomes_its_error_class_and_never_contains_the_key(
     api: KnownAccount, http: MithrilHttp, method: str, reply: Fault, error: type[Exception], words: str
 ) -> None:
     api.reply(*[reply] * 3)
@@ -78,7 +78,7 @@ async def test_a_refusal_is_the_error_it_means_and_never_holds_the_key(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
-async def test_reading_is_tried_three_times(api: KnownAccount, http: MithrilHttp, status: int) -> None:
+async def test_a_get_is_tried_three_times(api: KnownAccount, http: MithrilHttp, status: int) -> None:
     api.reply(*[refusal("busy", status)] * 2)
     assert await http.get("/v2/projects") == api.projects
     assert len(api.calls) == 3
@@ -89,7 +89,7 @@ async def test_reading_is_tried_three_times(api: KnownAccount, http: MithrilHttp
 
 
 @pytest.mark.parametrize("method", ["post", "patch"])
-async def test_a_change_that_fails_is_not_tried_again_and_its_error_says_to_look(
+async def test_a_failed_change_is_not_retried_and_its_error_says_to_look_first(
     api: KnownAccount, http: MithrilHttp, method: str
 ) -> None:
     api.reply(refusal("oops", 503))
@@ -100,7 +100,9 @@ async def test_a_change_that_fails_is_not_tried_again_and_its_error_says_to_look
 
 
 @pytest.mark.parametrize("lost", [refusal("oops", 503), BROKEN_OFF], ids=["503", "cut"])
-async def test_what_a_lost_answer_had_deleted_is_deleted(api: KnownAccount, http: MithrilHttp, lost: Fault) -> None:
+async def test_a_404_after_a_lost_response_to_a_delete_is_success(
+    api: KnownAccount, http: MithrilHttp, lost: Fault
+) -> None:
     api.reply(lost, refusal("no such thing", 404))
     await http.delete(UNKNOWN)
     assert api.requests == [f"DELETE {UNKNOWN}"] * 2
@@ -112,9 +114,7 @@ async def test_what_a_lost_answer_had_deleted_is_deleted(api: KnownAccount, http
         await http.delete(UNKNOWN)
 
 
-async def test_a_change_that_was_not_taken_for_lack_of_time_is_tried_again(
-    api: KnownAccount, http: MithrilHttp
-) -> None:
+async def test_a_change_refused_by_a_rate_limit_is_retried(api: KnownAccount, http: MithrilHttp) -> None:
     api.reply(refusal("slow down", 429, **{"Retry-After": "0"}), Fault(status=201, body=b'{"a": 1}'))
     assert await http.post(UNKNOWN, {"n": "é\udc80"}) == {"a": 1}
     assert [json.loads(one.body) for one in api.calls] == [{"n": "é\udc80"}] * 2
@@ -146,7 +146,7 @@ async def test_an_api_that_does_not_answer_is_unreachable_in_time(api: KnownAcco
     await http.close()
 
 
-async def test_an_answer_that_comes_byte_by_byte_is_not_waited_for_either(api: KnownAccount) -> None:
+async def test_a_response_that_arrives_byte_by_byte_is_given_up_in_time_too(api: KnownAccount) -> None:
     http = MithrilHttp(MithrilSettings(KEY, api.url), pause_s=0.01, read_s=5, whole_s=0.5)
     api.reply(Fault(body=b" " * 1000, drip_s=0.05))
     async with asyncio.timeout(DEADLINE_S):  # all the bytes would take 50 s
@@ -165,7 +165,7 @@ async def test_a_call_can_be_given_up_at_once(api: KnownAccount, http: MithrilHt
             await call
 
 
-async def test_an_answer_that_is_broken_off_is_asked_for_again(api: KnownAccount, http: MithrilHttp) -> None:
+async def test_a_get_whose_response_breaks_off_is_retried(api: KnownAccount, http: MithrilHttp) -> None:
     api.reply(Fault(status=200, body=b"[", cut="within"))
     assert await http.get("/v2/projects") == api.projects
     api.reply(Fault(status=200, body=b"[", cut="within"))
@@ -174,7 +174,7 @@ async def test_an_answer_that_is_broken_off_is_asked_for_again(api: KnownAccount
     assert api.requests.count(f"POST {UNKNOWN}") == 1
 
 
-async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+async def test_a_proxy_of_the_environment_is_not_used_for_loopback(
     api: KnownAccount, http: MithrilHttp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
@@ -182,7 +182,7 @@ async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
     assert await http.get("/v2/projects") == api.projects
 
 
-async def test_nobody_there_is_unreachable() -> None:
+async def test_a_refused_connection_is_unreachable() -> None:
     http = MithrilHttp(MithrilSettings(KEY, "http://127.0.0.1:9"), pause_s=0.01)
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9 can't be reached") as failed:
         await http.get("/v2/projects")
@@ -199,7 +199,7 @@ async def test_nonsense_is_an_error_of_the_provider(api: KnownAccount, http: Mit
     assert await http.get("/v2/projects") == api.projects, "and the next call works"
 
 
-async def test_nothing_that_is_logged_holds_the_key(
+async def test_the_log_never_contains_the_key(
     api: KnownAccount, http: MithrilHttp, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -211,6 +211,6 @@ async def test_nothing_that_is_logged_holds_the_key(
     assert KEY not in repr(http.settings)
 
 
-async def test_an_address_that_can_not_be_is_refused(http: MithrilHttp) -> None:
+async def test_an_impossible_address_is_refused(http: MithrilHttp) -> None:
     with pytest.raises(ConfigError):
         await http.get("/v2/" + "x" * 100_000)

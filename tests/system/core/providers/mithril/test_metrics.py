@@ -1,4 +1,4 @@
-"""How busy the machines of cloud tasks are, measured on emulated machines that have GPUs."""
+"""Metrics of cloud tasks, measured on emulated machines with GPUs."""
 
 from __future__ import annotations
 

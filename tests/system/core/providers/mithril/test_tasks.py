@@ -1,4 +1,4 @@
-"""Tasks on machines of the cloud that really boot: their logs, ends, ranks, code, volumes, and ways in."""
+"""Tasks on booted machines of the cloud: logs, exit status, ranks, code, volumes and access."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def _said(lines: list[str], words: str) -> bool:
     return any(line.startswith(words) for line in lines)
 
 
-async def test_what_a_task_wrote_can_be_read_after_its_machines_are_gone(cloud: Cloud, flow: AsyncFlow) -> None:
+async def test_the_log_of_a_task_can_be_read_after_its_machines_are_gone(cloud: Cloud, flow: AsyncFlow) -> None:
     task = await submit(flow, "for n in $(seq 5000); do echo line $n; done; exit 3")
     await until(lambda: _is(task, "failed"))
     assert task.record.message.startswith("failed, still billing $")
@@ -100,7 +100,7 @@ async def _is_free(task: AsyncTask) -> bool:
     return (await task.refresh()).record.billed_usd_per_hour is None
 
 
-async def test_a_list_learns_of_an_end_by_itself(flow: AsyncFlow) -> None:
+async def test_a_list_shows_the_end_of_a_task_without_asking_for_the_task(flow: AsyncFlow) -> None:
     task = await submit(flow, "true")
     await until(lambda: _listed(flow, task.task_id, "completed"))
 
@@ -218,7 +218,7 @@ async def _has_line(flow: AsyncFlow, task_id: str) -> bool:
     return (await flow.logs(task_id)).endswith("\n")
 
 
-async def test_metrics_are_those_of_a_tasks_machine_and_of_no_offer(flow: AsyncFlow) -> None:
+async def test_metrics_exist_for_the_machine_of_a_task_but_not_for_an_offer(flow: AsyncFlow) -> None:
     task = await running(await submit(flow, "sleep 1000"))
     async with aclosing(flow.task_metrics(task.task_id)) as samples:  # type: ignore[type-var]
         assert (await anext(samples)).cpu_count is not None
@@ -227,7 +227,7 @@ async def test_metrics_are_those_of_a_tasks_machine_and_of_no_offer(flow: AsyncF
         await anext(flow.instance_metrics(offers[0].allocation_id))
 
 
-async def test_a_dev_vm_is_started_once_and_worked_in(
+async def test_a_dev_vm_is_started_once_and_runs_commands(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

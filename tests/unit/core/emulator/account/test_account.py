@@ -1,4 +1,4 @@
-"""Who is let in, who they are, and their keys."""
+"""API keys, users and SSH keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flow_core.emulator.emulator import Emulator
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer fkey_wrong", "Basic abc", "fkey_wrong"])
-async def test_nobody_comes_in_without_the_key(emulator: Emulator, header: str) -> None:
+async def test_a_call_without_the_key_is_refused(emulator: Emulator, header: str) -> None:
     transport = InProcessTransport(emulator.app)
     async with httpx.AsyncClient(base_url=emulator.url, transport=transport) as client:
         answer = await client.get("/v2/me", headers={"Authorization": header} if header else {})
@@ -58,7 +58,7 @@ async def test_a_key_that_a_bid_uses_stays(account: Account) -> None:
     assert await account.refused(404, "DELETE", f"/v2/ssh-keys/{account.key}")
 
 
-async def test_what_is_no_public_key_and_a_name_that_is_taken_are_refused(account: Account) -> None:
+async def test_an_invalid_public_key_and_a_name_in_use_are_refused(account: Account) -> None:
     wrong = {"project": account.project, "name": "other", "public_key": "not a key"}
     assert "public key" in await account.refused(400, "POST", "/v2/ssh-keys", json=wrong)
     taken = {"project": account.project, "name": "mine"}
@@ -71,7 +71,7 @@ async def test_only_admins_make_a_key_required(account: Account) -> None:
     assert await account.refused(403, "PATCH", f"/v2/ssh-keys/{account.key}", json={"required": False})
 
 
-async def test_an_api_key_opens_until_it_is_revoked_or_has_expired(account: Account) -> None:
+async def test_an_api_key_works_until_it_is_revoked_or_expires(account: Account) -> None:
     async def status(secret: str) -> int:
         return (await account.http.get("/v2/me", headers={"Authorization": f"Bearer {secret}"})).status_code
 

@@ -39,7 +39,7 @@ async def test_a_body_that_is_no_object_is_invalid(account: Account, body: bytes
     assert detail[0]["type"].startswith(kind)
 
 
-async def test_pages_follow_each_other_to_the_last_row_whatever_comes_meanwhile(account: Account) -> None:
+async def test_pages_lead_to_the_last_row_although_new_rows_arrive_meanwhile(account: Account) -> None:
     async def page(cursor: str | None) -> tuple[list[str], str | None]:
         query = {"limit": "3"} | ({"next_cursor": cursor} if cursor else {})
         answer = await account.get("/v2/spot/bids", **query)
@@ -70,7 +70,7 @@ async def test_rows_come_in_the_order_that_is_asked_for(account: Account, word: 
 @pytest.mark.parametrize(
     "query", [{"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"next_cursor": "?"}, {"status": "Odd"}]
 )
-async def test_a_query_that_can_not_be_is_invalid(account: Account, query: dict[str, str]) -> None:
+async def test_an_invalid_query_is_refused(account: Account, query: dict[str, str]) -> None:
     [detail] = await account.refused(422, "GET", "/v2/spot/bids", params=query)
     assert detail["loc"] == ["query", *query]
 
@@ -83,7 +83,7 @@ async def test_arrays_may_be_joined_by_commas_or_repeated(account: Account, form
     assert {one["bid"] for one in rows} == set(bids[:2])
 
 
-async def test_the_same_key_of_idempotency_makes_one_bid_only(account: Account) -> None:
+async def test_the_same_idempotency_key_creates_one_bid(account: Account) -> None:
     made = [await account.post("/v2/spot/bids", account.bid(), idempotency_key="k") for _ in range(2)]
     assert made[0]["fid"] == made[1]["fid"]
     assert (await account.post("/v2/spot/bids", account.bid(), idempotency_key="other"))["fid"] != made[0]["fid"]

@@ -1,17 +1,17 @@
-"""Types, prices and their past, histories of instances, scripts and clusters."""
+"""Instance types, prices and their history, histories of instances, scripts and clusters."""
 
 from __future__ import annotations
 
 from testbed.emulator_account import H100, REGION, Account
 
 
-async def test_whatever_is_offered_has_a_known_type(account: Account) -> None:
+async def test_every_offer_has_a_known_type(account: Account) -> None:
     types = {one["fid"] for one in await account.get("/v2/instance-types")}
     assert {one["instance_type"] for one in await account.get("/v2/spot/availability")} <= types
     assert types >= {one["fid"] for one in await account.get("/v2/reservation/instance-types")}
 
 
-async def test_todays_price_is_the_auctions_and_of_nothing_where_nothing_is_offered(account: Account) -> None:
+async def test_the_current_price_is_that_of_the_auction_and_empty_where_there_is_none(account: Account) -> None:
     await account.running(limit_price="$33.00")
     auctions = await account.get("/v2/spot/availability")
     [auction] = [one for one in auctions if (one["instance_type"], one["region"]) == (H100, REGION)]

@@ -1,4 +1,4 @@
-"""Whatever happens to bids in whatever order, also at once: nothing is lost and nothing is left on."""
+"""Any actions on bids in any order, also at the same time: capacity and machines add up afterwards."""
 
 from __future__ import annotations
 

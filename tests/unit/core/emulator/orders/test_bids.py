@@ -1,4 +1,4 @@
-"""Bids and their instances, from the first second to the last."""
+"""Bids and their instances from placement to end."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_raising_the_limit_above_the_price_is_enough_to_be_allocated(accou
     assert [one["lowest_allocated_price"] for one in auction if one["region"] == REGION] == ["$30.00"]
 
 
-async def test_who_is_outbid_is_warned_and_then_open_again_until_the_price_falls(account: Account) -> None:
+async def test_an_outbid_bid_is_warned_and_then_open_until_the_price_falls(account: Account) -> None:
     bid = await account.running()
     await account.emulator.control.set_price(H100, REGION, 7000)
     assert await account.status(bid) == "Preempting"
@@ -65,7 +65,7 @@ async def test_who_is_outbid_is_warned_and_then_open_again_until_the_price_falls
     assert [(one["fid"], one["status"]) for one in await account.instances(bid)] == [(row["fid"], "STATUS_RUNNING")]
 
 
-async def test_a_price_that_falls_within_the_notice_lets_everything_run_on(account: Account) -> None:
+async def test_a_price_that_falls_during_the_notice_cancels_the_preemption(account: Account) -> None:
     bid = await account.running()
     await account.emulator.control.set_price(H100, REGION, 7000)
     await account.emulator.control.advance(1)
@@ -116,7 +116,7 @@ async def test_a_relocated_bid_says_so_only_in_its_detailed_status(account: Acco
     assert len(addresses | {one["private_ip"] for one in rows}) == 4
 
 
-async def test_the_history_tells_what_happened_in_order(account: Account) -> None:
+async def test_the_history_lists_events_in_order(account: Account) -> None:
     bid = await account.running()
     await account.patch(f"{BIDS}/{bid}", {"limit_price": "$70.00"})
     await account.emulator.control.preempt(bid)
@@ -170,7 +170,7 @@ async def test_bids_are_found_by_name_status_and_type(account: Account) -> None:
         ({"launch": {"image_version": "imgver_none"}}, 404, "imgver_none"),
     ],
 )
-async def test_a_bid_that_can_not_be_is_refused(
+async def test_an_impossible_bid_is_refused(
     account: Account, change: dict[str, object], status: int, message: str
 ) -> None:
     assert message in str(await account.refused(status, "POST", BIDS, json=account.bid(**change)))

@@ -1,4 +1,4 @@
-"""Reservations, from the quote to what came back of the money."""
+"""Reservations from the quote to the refund."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_paused_and_resumed(account: Account) -> None:
     assert [one["event_type"] for one in usage["reservation_events"]] == ["Started", "Paused"]
 
 
-async def test_what_is_given_back_is_gone_and_credited(account: Account) -> None:
+async def test_instances_given_back_are_ended_and_credited(account: Account) -> None:
     fid, instances = await active(account)
     path = f"{RESERVATION}/{fid}/terminate-instances"
     body = {"instances": instances[:1], "reduce_capacity": True}
@@ -164,7 +164,7 @@ async def test_listed_in_pages_by_status(account: Account) -> None:
         ({"instance_quantity": 0}, 422, "greater"),
     ],
 )
-async def test_one_that_can_not_be_is_refused(
+async def test_an_impossible_reservation_is_refused(
     account: Account, change: dict[str, Any], status: int, message: str
 ) -> None:
     span = (change.pop("start", 0), change.pop("end", 6))
@@ -192,14 +192,14 @@ async def test_single_instances_are_paused_and_started_and_get_new_disks(account
     assert (await account.get(f"/v2/instances/{one}/status"))["status"] == "STATUS_RUNNING"
 
 
-async def test_instances_of_a_bid_are_not_touched_one_by_one(account: Account) -> None:
+async def test_instances_of_a_bid_cannot_be_changed_one_by_one(account: Account) -> None:
     [row] = await account.instances(await account.running())
     body = {"instances": [row["fid"]], "status": "STATUS_PAUSED"}
     assert await account.refused(501, "PATCH", "/v2/instances", json=body)
     assert await account.refused(501, "POST", f"/v2/instances/{row['fid']}/refresh-boot-disk")
 
 
-async def test_what_is_free_from_the_clients_now_on_is_as_long_as_it_wants_to_reserve(account: Account) -> None:
+async def test_a_slot_from_the_clients_present_on_has_the_requested_length(account: Account) -> None:
     start, end = at(account, -1 / 60), at(account, 6 - 1 / 60)  # the client's clock, or its request, is a minute behind
     times = {"mode": "slots", "earliest_start_time": start, "latest_end_time": end}
     (slot, *_) = await account.get(f"{RESERVATION}/availability", **where(account), **times)

@@ -1,4 +1,4 @@
-"""Accounts of an emulator without a socket: one that tests fill by hand, and one whose bids are allocated at once."""
+"""Accounts of an emulator without a socket: one that tests fill by hand, and one that allocates bids at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any value in any place of any answer: no exception but FlowError, no file elsewhere, and no other row is lost."""
+"""Any value in any place of any answer: no exception but FlowError, no file elsewhere, no other row lost."""
 
 from __future__ import annotations
 

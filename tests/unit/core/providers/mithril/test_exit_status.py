@@ -16,6 +16,6 @@ def test_any_text_of_a_machine_is_an_end_or_none(text: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["EXIT_CODE=\u00b2", "ATTEMPT=999999999", "STARTED_AT=9999-12-31T23:59:59-23:59"])
-def test_a_number_or_time_of_a_machine_that_can_not_be_one_is_unknown(line: str) -> None:
+def test_an_impossible_number_or_time_from_a_machine_is_unknown(line: str) -> None:
     end = state_of_node(line)
     assert (end.exit_code, end.started_at, end.attempt <= 1000) == (None, None, True)

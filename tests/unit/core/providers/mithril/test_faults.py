@@ -34,7 +34,7 @@ async def test_a_wrong_key_is_one_sentence_and_the_other_contexts_keep_working(l
         assert (local.error, local.age_s is None) == (None, False)
 
 
-async def test_the_last_answer_stays_while_nobody_answers(lab: CloudLab) -> None:
+async def test_the_last_answer_stays_while_the_api_fails(lab: CloudLab) -> None:
     task = await lab.submit()
     async with Fleet([lab.context], Gate()) as fleet, asyncio.timeout(DEADLINE_S):
         await fleet.first_answers(30)
@@ -64,7 +64,7 @@ async def test_the_last_answer_stays_while_nobody_answers(lab: CloudLab) -> None
     ],
     ids=str,
 )
-async def test_a_list_that_can_not_be_had_says_why(
+async def test_a_list_that_fails_gives_the_reason(
     lab: CloudLab, fault: dict[str, Any], error: type[FlowError], message: str
 ) -> None:
     await lab.submit()
@@ -76,7 +76,7 @@ async def test_a_list_that_can_not_be_had_says_why(
     assert len(await lab.flow.list_tasks()) == 1
 
 
-async def test_a_row_that_can_not_be_read_is_one_warning_and_the_others_are_listed(
+async def test_an_unreadable_row_is_one_warning_and_the_other_rows_are_listed(
     lab: CloudLab, caplog: pytest.LogCaptureFixture
 ) -> None:
     task = await lab.submit()
@@ -105,7 +105,7 @@ async def test_a_clock_that_is_wrong_spoils_nothing(lab: CloudLab, skew_s: float
     assert (await task.refresh()).status == "cancelled"
 
 
-async def test_prices_that_nobody_tells_are_unknown_and_the_tasks_are_listed(lab: CloudLab) -> None:
+async def test_tasks_are_listed_without_prices_if_the_api_fails_to_give_them(lab: CloudLab) -> None:
     await lab.running()
     again = CloudLab(lab.cloud)
     lab.add_fault("GET", "/v2/spot/availability", status=500, times=None)
@@ -147,7 +147,7 @@ ATTACH_FAULTS: list[tuple[int, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("step", "fault"), ATTACH_FAULTS, ids=str)
-async def test_a_task_goes_on_whatever_fails_while_a_volume_is_attached(
+async def test_a_task_resumes_whatever_fails_while_a_volume_is_attached(
     lab: CloudLab, step: int, fault: dict[str, Any]
 ) -> None:
     task = await lab.running()
@@ -164,7 +164,7 @@ async def test_a_task_goes_on_whatever_fails_while_a_volume_is_attached(
     assert bool(lab.bids[0].launch.volumes) is was_done
 
 
-async def test_an_attach_that_is_given_up_lets_the_task_go_on(lab: CloudLab) -> None:
+async def test_a_cancelled_attach_resumes_the_task(lab: CloudLab) -> None:
     task = await lab.running()
     await lab.flow.create_volume(1, "late")
     lab.add_fault("PATCH", f"{BIDS}/*", after=1, delay_s=30)
@@ -176,7 +176,7 @@ async def test_an_attach_that_is_given_up_lets_the_task_go_on(lab: CloudLab) -> 
     await lab.until(task, lambda one: one.record.billed_usd_per_hour is not None)
 
 
-async def test_a_task_that_was_paused_stays_so_when_a_volume_is_attached(lab: CloudLab) -> None:
+async def test_a_paused_task_stays_paused_when_a_volume_is_attached(lab: CloudLab) -> None:
     task = await lab.running()
     await lab.flow.create_volume(1, "late")
     await lab.flow.pause_task(task.task_id)
@@ -185,7 +185,7 @@ async def test_a_task_that_was_paused_stays_so_when_a_volume_is_attached(lab: Cl
     assert [one.name for one in task.record.volumes] == ["late"]
 
 
-async def test_a_reservation_whose_answer_is_lost_is_found_and_not_paid_twice(lab: CloudLab) -> None:
+async def test_a_reservation_whose_response_is_lost_is_found_and_not_paid_twice(lab: CloudLab) -> None:
     lab.cloud.control.change_settings(honours_idempotency_key=False)
     lab.add_fault("POST", "/v2/reservation", when="after", cut="all")
     held = await lab.flow.reserve("8xh100", 3, name="again")
@@ -196,7 +196,7 @@ async def test_a_reservation_whose_answer_is_lost_is_found_and_not_paid_twice(la
     assert lab.count("POST", "/v2/reservation") == 2
 
 
-async def test_nothing_that_is_said_or_said_holds_the_key(lab: CloudLab, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_error_or_record_contains_the_key(lab: CloudLab, caplog: pytest.LogCaptureFixture) -> None:
     key = lab.cloud.api_key
     shown = [repr(lab.context), repr(lab.flow.provider), str(vars(lab.flow.provider))]
     with caplog.at_level(logging.INFO):
@@ -212,14 +212,14 @@ async def test_nothing_that_is_said_or_said_holds_the_key(lab: CloudLab, caplog:
     assert "hunter2" not in caplog.text + "".join(shown[3:])
 
 
-async def test_a_name_from_the_far_side_is_data(lab: CloudLab) -> None:
+async def test_control_characters_in_the_name_of_a_task_are_kept_as_data(lab: CloudLab) -> None:
     task = await lab.submit()
     lab.bids[0].name = "\x1b[31m[bold]\nx"
     record: TaskRecord = (await task.refresh()).record
     assert record.name == "\x1b[31m[bold]\nx"
 
 
-async def test_what_a_task_has_cost_counts_every_machine_at_its_price(lab: CloudLab) -> None:
+async def test_the_cost_of_a_task_counts_every_machine_at_its_price(lab: CloudLab) -> None:
     task = await lab.running(num_instances=2)
     price = task.record.price_usd_per_hour
     assert price is not None

@@ -1,4 +1,4 @@
-"""Answers that no API should give: a bad row costs that row alone, and nothing is written outside the state folder."""
+"""Hostile answers: a bad row hides only itself, and no file is written outside the state folder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from testbed.cloud import NO_TLS
 from testbed.mithril_account import CloudLab
 from testbed.waiting import DEADLINE_S
 
@@ -32,7 +33,7 @@ def answer(lab: CloudLab, path: str, rows: list[Any]) -> None:
 
 async def volume_rows(lab: CloudLab) -> list[dict[str, Any]]:
     headers = {"Authorization": f"Bearer {lab.cloud.api_key}"}
-    async with httpx.AsyncClient(base_url=lab.cloud.url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=lab.cloud.url, headers=headers, verify=NO_TLS) as client:
         found: list[dict[str, Any]] = (await client.get(f"/v2/volumes?project={lab.cloud.project}")).json()
         return found
 
@@ -41,7 +42,7 @@ def names_below(folder: Path) -> set[str]:
     return {str(path) for path in folder.rglob("*")}
 
 
-async def test_a_bid_whose_id_can_not_be_one_is_left_out_and_reported(lab: CloudLab, home: Path) -> None:
+async def test_a_bid_with_an_invalid_id_is_left_out_and_reported(lab: CloudLab, home: Path) -> None:
     task = await lab.submit()
     good, before = lab.bids[0].as_json(), names_below(home)
     for no_id in NO_IDS:
@@ -52,9 +53,7 @@ async def test_a_bid_whose_id_can_not_be_one_is_left_out_and_reported(lab: Cloud
     assert names_below(home) == before
 
 
-async def test_an_id_that_leads_out_of_the_state_folder_is_neither_read_nor_written_there(
-    lab: CloudLab, home: Path
-) -> None:
+async def test_an_id_with_a_path_out_of_the_state_folder_is_neither_read_nor_written(lab: CloudLab, home: Path) -> None:
     await lab.submit()
     good = lab.bids[0].as_json()
     outside = Path(os.environ["FLOW_STATE_DIR"]).parent / "X.json"
@@ -69,7 +68,7 @@ async def test_an_id_that_leads_out_of_the_state_folder_is_neither_read_nor_writ
 
 
 @pytest.mark.parametrize("name", ["*", "@cert-authority *", "a,b,inst_known", "inst_a\n* ssh-ed25519 AAAA", "|1|x", ""])
-async def test_a_machine_whose_id_can_not_be_one_is_left_out_and_reported(lab: CloudLab, name: str) -> None:
+async def test_a_machine_with_an_invalid_id_is_left_out_and_reported(lab: CloudLab, name: str) -> None:
     task = await lab.running()
     row = next(iter(lab.cloud.world.instances.values())).as_json()
     answer(lab, "/v2/instances", [{**row, "fid": name}])
@@ -104,7 +103,7 @@ async def test_a_date_at_the_end_of_the_calendar_is_unknown_and_costs_no_other_t
         ("/v2/projects", '[{"fid":null}]'),
     ],
 )
-async def test_tasks_of_which_nothing_can_be_read_are_an_error_and_no_empty_list(
+async def test_a_list_of_unreadable_tasks_is_an_error_and_not_an_empty_list(
     lab: CloudLab, path: str, body: str
 ) -> None:
     await lab.submit()
@@ -125,13 +124,13 @@ async def test_tasks_of_which_nothing_can_be_read_are_an_error_and_no_empty_list
         ("/v2/quotas", lambda lab: lab.flow.quotas()),
     ],
 )
-async def test_a_listing_of_which_nothing_can_be_read_is_an_error(lab: CloudLab, path: str, listing: Any) -> None:
+async def test_a_listing_without_a_readable_row_is_an_error(lab: CloudLab, path: str, listing: Any) -> None:
     answer(lab, path, [{"fid": None, "name": None}])
     with pytest.raises(ProviderError, match="nothing that can be read"):
         await listing(lab)
 
 
-async def test_what_machines_cost_is_what_was_last_read_and_a_note_says_that_it_is_not_known_now(lab: CloudLab) -> None:
+async def test_the_last_known_price_is_shown_with_a_note_if_the_current_one_is_unreadable(lab: CloudLab) -> None:
     task = await lab.running()
     price = task.record.billed_usd_per_hour
     lab.flow.provider._session.catalog._offers_at = -10.0  # type: ignore[attr-defined]
@@ -141,7 +140,7 @@ async def test_what_machines_cost_is_what_was_last_read_and_a_note_says_that_it_
     assert "what machines cost now is not known" in unreadable_in(listed)[0]
 
 
-async def test_a_machine_that_can_no_longer_be_read_goes_on_to_be_shown_with_its_cost(lab: CloudLab) -> None:
+async def test_a_machine_whose_row_becomes_unreadable_is_still_shown_with_its_cost(lab: CloudLab) -> None:
     task = await lab.running()
     row = next(iter(lab.cloud.world.instances.values())).as_json()
     answer(lab, "/v2/instances", [{**row, "status": None}])
@@ -161,21 +160,21 @@ async def test_a_volume_whose_id_leads_to_another_path_is_never_deleted(lab: Clo
     assert lab.count("DELETE", f"/v2/volumes/{volume.volume_id}") == 1
 
 
-async def test_a_page_that_no_address_can_name_ends_the_listing_with_a_sentence(lab: CloudLab) -> None:
+async def test_an_invalid_cursor_ends_the_listing_with_an_error(lab: CloudLab) -> None:
     lab.add_fault("GET", BIDS, body=json.dumps({"data": [], "next_cursor": "\ud800"}), times=None)
     with pytest.raises(ProviderError, match="names no page"):
         await lab.flow.list_tasks()
 
 
 @pytest.mark.parametrize("quantity", [10**30, -1, 0, float("nan"), "many"], ids=str)
-async def test_a_bid_for_a_number_of_machines_that_nobody_has_is_left_out(lab: CloudLab, quantity: object) -> None:
+async def test_a_bid_for_an_impossible_number_of_machines_is_left_out(lab: CloudLab, quantity: object) -> None:
     task = await lab.submit()
     good = lab.bids[0].as_json()
     answer(lab, BIDS, [{**good, "fid": "bid_many", "instance_quantity": quantity}, good])
     assert [one.task_id for one in await lab.flow.list_tasks()] == [task.task_id]
 
 
-async def test_a_cost_of_which_a_part_can_not_be_read_is_unknown(lab: CloudLab) -> None:
+async def test_a_cost_is_unknown_if_a_part_of_it_is_unreadable(lab: CloudLab) -> None:
     task = await lab.running()
     again = CloudLab(lab.cloud)
     events = [{"price_cents": 100, "start_time": "2026-01-01T00:00:00Z"}, {"price_cents": None}]
@@ -185,7 +184,7 @@ async def test_a_cost_of_which_a_part_can_not_be_read_is_unknown(lab: CloudLab) 
     await again.flow.close()
 
 
-async def test_a_volume_whose_name_holds_a_line_of_its_own_brings_no_other_into_the_script(lab: CloudLab) -> None:
+async def test_a_line_break_in_the_name_of_a_volume_adds_no_volume_to_the_script(lab: CloudLab) -> None:
     await lab.flow.create_volume(10, "data", region="us-central1-a")
     (row,) = await volume_rows(lab)
     bad = {**row, "name": "data /a\nBlock vol_2 x /etc/evil"}

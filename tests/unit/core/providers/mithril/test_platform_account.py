@@ -1,4 +1,4 @@
-"""Keys, projects and people over the API."""
+"""SSH keys, projects and users over the API."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_project_is_chosen_by_its_id_or_its_exact_name(
     assert refused.value.field == "MITHRIL_PROJECT"
 
 
-async def test_which_of_several_projects_must_be_said(
+async def test_one_of_several_projects_must_be_named(
     api: KnownAccount, platform: MithrilPlatform, open_platform: Callable[..., MithrilPlatform]
 ) -> None:
     api.add_project("proj_two", "lab")
@@ -106,7 +106,7 @@ async def test_a_key_is_registered_found_and_deleted(api: KnownAccount, platform
         "x" * 100_000,
     ],
 )
-async def test_what_is_no_public_key_is_neither_sent_nor_repeated(
+async def test_an_invalid_public_key_is_neither_sent_nor_repeated(
     api: KnownAccount, platform: MithrilPlatform, text: str
 ) -> None:
     with pytest.raises(ConfigError, match="public_key: ") as refused:
@@ -116,9 +116,7 @@ async def test_what_is_no_public_key_is_neither_sent_nor_repeated(
 
 
 @pytest.mark.parametrize("key_id", ["", "..", "../bids/bid_1", "a/b", "a?b", "\x1b[2J", "x" * 1000, "sshkey_none"])
-async def test_an_id_that_is_not_there_or_could_not_be_is_just_not_there(
-    api: KnownAccount, platform: MithrilPlatform, key_id: str
-) -> None:
+async def test_an_unknown_or_invalid_id_is_not_found(api: KnownAccount, platform: MithrilPlatform, key_id: str) -> None:
     assert await platform.ssh_keys.delete(key_id) is False
     assert await platform.identity.user(key_id) is None
     assert all(one.path in ("/v2/ssh-keys/sshkey_none", "/v2/users/sshkey_none") for one in api.calls)
@@ -144,7 +142,7 @@ async def test_the_first_usual_key_becomes_the_default_once(
     assert api.requests.count("POST /v2/ssh-keys") == 1
 
 
-async def test_a_key_that_is_there_and_here_is_the_default_whatever_it_is_called(
+async def test_a_key_of_the_project_that_is_also_local_is_the_default_whatever_its_name(
     api: KnownAccount, platform: MithrilPlatform, ssh: Path
 ) -> None:
     (ssh / "id_ed25519.pub").write_text(public_key("a"))
@@ -153,7 +151,7 @@ async def test_a_key_that_is_there_and_here_is_the_default_whatever_it_is_called
     assert await platform.ssh_keys.ensure_default() == "sshkey_b"
 
 
-async def test_the_default_of_another_machine_is_left_alone(
+async def test_the_default_key_of_another_machine_is_not_changed(
     api: KnownAccount, platform: MithrilPlatform, ssh: Path
 ) -> None:
     (ssh / "id_rsa.pub").write_text(public_key("a"))
@@ -164,7 +162,7 @@ async def test_the_default_of_another_machine_is_left_alone(
 
 
 @pytest.mark.parametrize("body", [b"null", b"{}", b"[1]", b'{"data": 3}', b'[{"name": "no id"}]', b'[{"fid": 7}]'])
-async def test_an_answer_of_another_shape_is_an_error(
+async def test_a_response_of_another_shape_is_an_error(
     api: KnownAccount, platform: MithrilPlatform, body: bytes
 ) -> None:
     for call in (platform.ssh_keys.list, platform.identity.projects):

@@ -34,7 +34,7 @@ def _key_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_key_is_not_set")
-async def test_without_an_api_key_there_are_none_and_a_sentence_says_what_to_set(home: Path) -> None:
+async def test_without_an_api_key_there_are_no_platform_keys_and_the_error_names_the_variable(home: Path) -> None:
     (home / ".ssh").mkdir()
     (home / ".ssh" / "id_rsa.pub").write_text(public_key("a"))
     async with AsyncFlow("local") as flow:
@@ -101,7 +101,7 @@ async def test_every_change_of_a_key_passes_the_gate_and_its_log_holds_no_secret
 
 
 @pytest.mark.usefixtures("key_is_set")
-async def test_a_key_that_is_not_accepted_is_said_and_not_taken_for_none(
+async def test_a_rejected_api_key_is_an_error_and_not_the_same_as_none(
     api: KnownAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MITHRIL_API_KEY", "fkey_other")

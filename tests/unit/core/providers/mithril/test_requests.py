@@ -1,4 +1,4 @@
-"""What a script asks of the cloud in few words: refused with what to write, or done as it was meant."""
+"""Short requests of scripts: refused with a suggestion, or completed from defaults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_a_task_without_a_type_is_refused_with_what_to_write_and_what_it_c
     assert lab.bids == []
 
 
-async def test_what_is_offered_only_in_other_sizes_is_refused_with_their_names(lab: CloudLab) -> None:
+async def test_a_gpu_offered_only_in_other_sizes_is_refused_with_their_names(lab: CloudLab) -> None:
     with pytest.raises(ConfigError, match=r"h100 is offered only as 8xh100; did you mean 8xh100\?"):
         await lab.flow.submit("true", gpu="h100")
     with pytest.raises(ConfigError, match=r"a100 is offered only as 1xa100.*; did you mean 1xa100\?"):
@@ -80,7 +80,7 @@ async def test_the_default_key_is_the_one_kept_from_a_launch(lab: CloudLab, home
     assert await lab.flow.ensure_default_ssh_key() == kept
 
 
-async def test_who_submitted_a_task_can_be_looked_up(lab: CloudLab) -> None:
+async def test_the_owner_of_a_task_can_be_looked_up(lab: CloudLab) -> None:
     task = await lab.submit()
     user = await lab.flow.get_user(task.created_by)
     assert user is not None
@@ -89,7 +89,7 @@ async def test_who_submitted_a_task_can_be_looked_up(lab: CloudLab) -> None:
     assert await (await task.refresh()).get_user() == user
 
 
-async def test_a_reservation_that_nobody_knows_is_none(lab: CloudLab) -> None:
+async def test_an_unknown_reservation_is_none(lab: CloudLab) -> None:
     assert await lab.flow.get_reservation("res_none") is None
 
 
@@ -107,7 +107,7 @@ async def test_a_mount_that_is_pending_when_its_task_is_cancelled_says_nothing(
     assert "mounting" not in caplog.text
 
 
-async def test_streams_that_can_not_be_told_apart_are_refused_with_the_reason(lab: CloudLab) -> None:
+async def test_a_log_of_one_stream_is_refused_since_the_cloud_keeps_one_log_for_both(lab: CloudLab) -> None:
     task = await lab.submit()
     for streams in ({"stderr": True}, {"stream": "stderr"}, {"source": "stdout"}):
         with pytest.raises(Unsupported, match="keeps what a task writes to stdout and stderr in one log"):

@@ -1,4 +1,4 @@
-"""Reservations: what they cost is known before, and what the cloud can do with them besides the contract."""
+"""Reservations: their quotes, and what the cloud can do with them beyond the contract."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ async def held(lab: CloudLab, facet: MithrilReservations, **fields: Any) -> str:
     return made.reservation_id
 
 
-async def test_what_it_costs_is_asked_first_and_stands_in_the_call(lab: CloudLab, facet: MithrilReservations) -> None:
+async def test_the_quote_comes_first_and_is_part_of_the_described_call(
+    lab: CloudLab, facet: MithrilReservations
+) -> None:
     quote = await facet.quote(spec(quantity=2))
     assert quote.total_usd == 8 * quote.unit_usd_per_hour
     each, all_of_it = quote.unit_usd_per_hour, quote.total_usd
@@ -47,7 +49,9 @@ async def test_what_it_costs_is_asked_first_and_stands_in_the_call(lab: CloudLab
     assert described.endswith(f"for 4 h, ${each}/h and instance, paid in full: ${all_of_it} in all")
 
 
-async def test_one_that_costs_more_by_now_than_was_shown_is_not_made(lab: CloudLab, facet: MithrilReservations) -> None:
+async def test_a_reservation_that_costs_more_than_its_quote_is_not_created(
+    lab: CloudLab, facet: MithrilReservations
+) -> None:
     quote = await facet.quote(spec())
     shown = replace(quote, unit_usd_per_hour=quote.unit_usd_per_hour - Decimal("0.01"))
     with pytest.raises(Conflict, match="ask for the price again"):
@@ -81,7 +85,7 @@ async def test_it_can_be_extended_paused_and_resumed(lab: CloudLab, facet: Mithr
         await facet.extend(reservation_id, 1)
 
 
-async def test_an_extension_whose_answer_is_lost_is_not_paid_twice(lab: CloudLab, facet: MithrilReservations) -> None:
+async def test_an_extension_whose_response_is_lost_is_not_paid_twice(lab: CloudLab, facet: MithrilReservations) -> None:
     reservation_id = await held(lab, facet)
     before = (await facet.get(reservation_id)).end_time_utc
     lab.add_fault("POST", "/v2/reservation/*/extend", when="after", status=500)
@@ -92,7 +96,7 @@ async def test_an_extension_whose_answer_is_lost_is_not_paid_twice(lab: CloudLab
     assert lab.count("POST", "/v2/reservation/*/extend") == 1
 
 
-async def test_when_it_could_be_had_is_asked_in_three_ways(lab: CloudLab, facet: MithrilReservations) -> None:
+async def test_availability_is_read_in_three_modes(lab: CloudLab, facet: MithrilReservations) -> None:
     now = datetime.now(UTC)
     soon, later = now + timedelta(hours=1), now + timedelta(hours=9)
     slots = await facet.availability({"instance_type": "8xh100", "latest_end_time": later})
@@ -119,7 +123,7 @@ REFUSED: list[tuple[Callable[[MithrilReservations], Awaitable[Any]], type[FlowEr
 
 
 @pytest.mark.parametrize(("ask", "error", "message"), REFUSED, ids=range(len(REFUSED)))
-async def test_what_can_not_be_is_refused_before_anything_is_made(
+async def test_an_impossible_request_is_refused_before_anything_is_created(
     lab: CloudLab, facet: MithrilReservations, ask: Any, error: type[FlowError], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -127,7 +131,9 @@ async def test_what_can_not_be_is_refused_before_anything_is_made(
     assert lab.count("POST", "/v2/reservation*") == 0
 
 
-async def test_one_is_found_where_the_api_has_no_call_for_it(lab: CloudLab, facet: MithrilReservations) -> None:
+async def test_a_reservation_is_found_in_the_list_if_the_api_has_no_call_for_one(
+    lab: CloudLab, facet: MithrilReservations
+) -> None:
     reservation_id = await held(lab, facet)
     lab.add_fault("GET", "/v2/reservation/res_*", status=404, times=None)
     assert (await facet.get(reservation_id)).status == "active"

@@ -1,4 +1,4 @@
-"""What the API's words, money and rows mean."""
+"""Statuses, money and rows of the API."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ JSON = st.recursive(
         ("Allocated", ["STATUS_RUNNING", "STATUS_PREEMPTING"], PREEMPTING),
     ],
 )
-def test_the_words_of_a_bid_and_its_instances_are_one_status(
+def test_the_statuses_of_a_bid_and_its_instances_give_one_status(
     bid: str, instances: list[str], status: TaskStatus
 ) -> None:
     assert status_of(bid, instances) is status
@@ -82,7 +82,7 @@ def test_the_words_of_a_bid_and_its_instances_are_one_status(
         *((value, None) for value in (None, "", "$", "free", True, [], {}, "NaN", "inf", float("nan"), "1e99")),
     ],
 )
-def test_money_is_read_however_it_is_written(value: Any, usd: str | None) -> None:
+def test_money_is_read_in_every_notation(value: Any, usd: str | None) -> None:
     assert dollars(value) == (None if usd is None else Decimal(usd))
 
 
@@ -120,7 +120,7 @@ def test_any_row_is_a_bid_or_a_provider_error(status: Any, launch: Any, price: A
             continue
 
 
-def test_one_row_that_can_not_be_read_is_a_warning_and_not_the_end_of_the_list(
+def test_one_unreadable_row_is_a_warning_and_the_rest_is_listed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     rows: list[dict[str, Any]] = [{"fid": "bid_1", "status": "Open"}, {"status": "Open"}, {"fid": "bid_3", "status": 5}]
@@ -144,7 +144,7 @@ def instance(name: str, status: str = "STATUS_RUNNING") -> BidInstance:
     return BidInstance.of({"fid": f"inst_{name}", "name": name, "status": status, "bid": "bid_1"})
 
 
-def test_nodes_stand_in_the_order_of_their_numbers_and_the_gone_ones_only_when_there_are_no_others() -> None:
+def test_nodes_are_sorted_by_number_and_ended_ones_are_shown_only_if_there_are_no_others() -> None:
     bid = Bid.of({"fid": "bid_1", "status": "Allocated", "instance_quantity": 2})
     nodes = [instance("t-10"), instance("t-2"), instance("t-1", "STATUS_PREEMPTED")]
     snapshot = BidSnapshot.of(bid, nodes)
@@ -156,7 +156,7 @@ def test_nodes_stand_in_the_order_of_their_numbers_and_the_gone_ones_only_when_t
     assert gone.billed == 0
 
 
-def test_a_task_has_ended_when_all_its_nodes_have_or_one_badly() -> None:
+def test_a_task_has_ended_when_all_nodes_have_ended_or_one_has_failed() -> None:
     late, early = "2026-01-01T00:00:09Z", "2026-01-01T00:00:05Z"
     runs = state_of_node(f"STARTED_AT={early}")
     good = state_of_node(f"STARTED_AT={early}\nEXIT_CODE=0\nEXITED_AT={early}")
@@ -168,7 +168,7 @@ def test_a_task_has_ended_when_all_its_nodes_have_or_one_badly() -> None:
     assert ExitStatus.of_task([good, bad]).exit_code == 3
 
 
-def test_a_task_that_goes_on_on_another_machine_has_begun_when_it_first_did() -> None:
+def test_a_task_that_moves_to_another_machine_keeps_its_start_time() -> None:
     late, early = moment("2026-01-01T00:00:09Z"), moment("2026-01-01T00:00:05Z")
     assert ExitStatus().following(ExitStatus(started_at=early)).started_at == early
     assert ExitStatus(started_at=late).following(ExitStatus(started_at=early)).started_at == early
@@ -193,7 +193,7 @@ H100 = InstanceType("it_1", "h100-80gb.sxm.8x", "h100", 8, 80, 192, 1800, "SXM5"
         *((text, False) for text in ("cpu", "it_2")),
     ],
 )
-def test_a_shorthand_means_a_type_that_is_all_it_says(text: str, is_meant: bool) -> None:
+def test_a_shorthand_matches_a_type_with_all_its_parts(text: str, is_meant: bool) -> None:
     assert H100.is_asked_for(text) is is_meant
 
 

@@ -1,4 +1,4 @@
-"""What the environment says of the Mithril API."""
+"""Settings of the Mithril API from the environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_without_a_key_there_is_no_platform(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings_from_environment() is None
 
 
-def test_a_key_alone_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_api_key_alone_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MITHRIL_API_KEY", "fkey_secret\n")
     found = settings_from_environment()
     assert found == MithrilSettings("fkey_secret", "https://api.mithril.ai", None)
@@ -58,9 +58,7 @@ def test_an_address_may_be_elsewhere(monkeypatch: pytest.MonkeyPatch, url: str) 
         "https://api.ex\x1bample",
     ],
 )
-def test_an_address_that_would_give_the_key_away_or_is_none_is_refused(
-    monkeypatch: pytest.MonkeyPatch, url: str
-) -> None:
+def test_an_address_that_is_invalid_or_exposes_the_key_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("MITHRIL_API_KEY", "k")
     monkeypatch.setenv("MITHRIL_API_URL", url)
     with pytest.raises(ConfigError) as refused:
@@ -70,7 +68,7 @@ def test_an_address_that_would_give_the_key_away_or_is_none_is_refused(
 
 
 @pytest.mark.parametrize("key", ["two words", "k\x00", "ключ", "x" * 1000, "a\nb"])
-def test_what_no_key_can_be_is_refused_without_being_repeated(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_an_invalid_key_is_refused_without_being_repeated(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     if "\x00" in key:
         key = "k\x7f"  # an environment can't hold NUL
     monkeypatch.setenv("MITHRIL_API_KEY", key)
@@ -86,6 +84,6 @@ async def test_a_context_sets_how_long_a_login_to_a_machine_and_its_jump_hosts_m
 
 
 @each("seconds", [0, -1, True, "soon", float("nan"), float("inf"), 1e9])
-def test_a_time_that_no_login_can_have_is_named(seconds: object) -> None:
+def test_an_invalid_login_timeout_is_named(seconds: object) -> None:
     (problem,) = MithrilConfigSchema().validate_config({"api_key": "k", "login_timeout_s": seconds})
     assert problem == "login_timeout_s: must be a number of seconds above 0 and at most 86400"

@@ -35,7 +35,7 @@ LOST: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("honours", [True, False], ids=["key honoured", "key ignored"])
 @pytest.mark.parametrize("fault", LOST, ids=str)
-async def test_a_bid_whose_answer_is_lost_is_found_and_not_placed_twice(
+async def test_a_bid_whose_response_is_lost_is_found_and_not_placed_twice(
     lab: CloudLab, fault: dict[str, Any], honours: bool
 ) -> None:
     lab.cloud.control.change_settings(honours_idempotency_key=honours)
@@ -48,16 +48,14 @@ async def test_a_bid_whose_answer_is_lost_is_found_and_not_placed_twice(
 
 
 @pytest.mark.parametrize("fault", [{"cut": "all"}, {"status": 503}], ids=str)
-async def test_a_bid_that_was_not_placed_is_said_to_be_so_and_leaves_no_volume(
-    lab: CloudLab, fault: dict[str, Any]
-) -> None:
+async def test_a_bid_that_was_not_placed_is_reported_and_leaves_no_volume(lab: CloudLab, fault: dict[str, Any]) -> None:
     lab.add_fault("POST", BIDS, when="before", **fault)
     with pytest.raises(Unreachable, match=r"the bid 'lost-\w+' was looked for afterwards, and isn't there"):
         await lab.submit(name="lost", **NEW)
     assert (lab.bids, lab.volumes, lab.count("POST", BIDS)) == ([], [], 1)
 
 
-async def test_where_nobody_answers_afterwards_the_doubt_is_said_and_nothing_is_deleted(lab: CloudLab) -> None:
+async def test_an_unknown_outcome_is_reported_and_nothing_is_deleted(lab: CloudLab) -> None:
     lab.add_fault("POST", BIDS, when="after", cut="all")
     lab.add_fault("GET", BIDS, after=1, status=503, times=None)
     with pytest.raises(
@@ -68,7 +66,7 @@ async def test_where_nobody_answers_afterwards_the_doubt_is_said_and_nothing_is_
     assert lab.count("DELETE") == 0
 
 
-async def test_a_bid_of_somebody_else_by_the_same_name_is_not_taken_for_the_lost_one(lab: CloudLab) -> None:
+async def test_a_bid_of_another_user_with_the_same_name_is_not_mistaken_for_the_lost_one(lab: CloudLab) -> None:
     submit = {"name": "same", "unique_name": False}
     lab.add_fault("POST", BIDS, cut="all")
     lost = asyncio.create_task(lab.submit(**submit, command="ours"))
@@ -79,7 +77,7 @@ async def test_a_bid_of_somebody_else_by_the_same_name_is_not_taken_for_the_lost
     assert [bid.fid for bid in lab.bids] == [other.task_id]
 
 
-async def test_what_was_submitted_by_a_key_is_not_submitted_again_by_it(lab: CloudLab) -> None:
+async def test_the_same_idempotency_key_submits_one_task(lab: CloudLab) -> None:
     lab.cloud.control.change_settings(honours_idempotency_key=False)
     first = await lab.submit(idempotency_key="nightly-7")
     again = await CloudLab(lab.cloud).submit(idempotency_key="nightly-7")
@@ -128,7 +126,7 @@ async def test_a_bid_is_placed_when_the_api_asked_for_a_pause(lab: CloudLab) -> 
     assert (len(lab.bids), lab.count("POST", BIDS)) == (1, 3)
 
 
-async def test_a_submit_that_is_given_up_deletes_the_volumes_it_had_made(lab: CloudLab) -> None:
+async def test_a_cancelled_submit_deletes_the_volumes_that_it_created(lab: CloudLab) -> None:
     lab.add_fault("POST", BIDS, delay_s=30)
     waiting = asyncio.create_task(lab.submit(**NEW))
     await until(lambda: lab.count("POST", BIDS))
@@ -139,14 +137,14 @@ async def test_a_submit_that_is_given_up_deletes_the_volumes_it_had_made(lab: Cl
     assert lab.volumes == []
 
 
-async def test_a_volume_whose_answer_is_lost_is_found_and_not_made_twice(lab: CloudLab) -> None:
+async def test_a_volume_whose_response_is_lost_is_found_and_not_created_twice(lab: CloudLab) -> None:
     lab.cloud.control.change_settings(honours_idempotency_key=False)
     lab.add_fault("POST", "/v2/volumes", when="after", cut="all")
     volume = await lab.flow.create_volume(10, "data")
     assert (lab.volumes, volume.name, lab.count("POST", "/v2/volumes")) == (["data"], "data", 1)
 
 
-async def test_a_volume_that_can_not_be_deleted_again_is_said_in_the_log(
+async def test_a_volume_that_cannot_be_deleted_after_a_failed_submit_is_logged(
     lab: CloudLab, caplog: pytest.LogCaptureFixture
 ) -> None:
     lab.add_fault("POST", BIDS, status=400)
@@ -157,7 +155,7 @@ async def test_a_volume_that_can_not_be_deleted_again_is_said_in_the_log(
     assert "made-for-it was made for a task that was not placed, and stays" in caplog.text
 
 
-async def test_names_are_those_of_one_task_at_a_time(lab: CloudLab) -> None:
+async def test_a_name_belongs_to_one_living_task(lab: CloudLab) -> None:
     first = await lab.submit(name="train", unique_name=False)
     with pytest.raises(Conflict, match=f"that of task {first.task_id}; cancel that one"):
         await lab.submit(name="train", unique_name=False)
@@ -171,7 +169,7 @@ async def test_more_than_the_quota_is_refused_with_what_to_do(lab: CloudLab) -> 
         await lab.submit(num_instances=65)
 
 
-async def test_a_bid_goes_where_there_is_room_and_waits_where_there_is_none(lab: CloudLab) -> None:
+async def test_a_bid_in_a_full_region_waits_for_capacity(lab: CloudLab) -> None:
     await lab.cloud.control.empty_region(REGION)
     task = await lab.submit()
     await lab.until(task, lambda one: one.status == "pending")
@@ -182,7 +180,7 @@ async def test_a_bid_goes_where_there_is_room_and_waits_where_there_is_none(lab:
     await lab.until(task, lambda one: one.is_running)
 
 
-async def test_who_is_outbid_reads_by_how_much_and_runs_again_with_a_higher_limit(lab: CloudLab) -> None:
+async def test_an_outbid_task_shows_by_how_much_and_runs_again_with_a_higher_limit(lab: CloudLab) -> None:
     task = await lab.running(max_price_per_hour=40)
     bid = lab.bids[0]
     await lab.cloud.control.set_price(bid.instance_type, bid.region, 50_00)

@@ -1,4 +1,4 @@
-"""Startup scripts, really run: by bash, on a node that is only a folder."""
+"""Startup scripts, run by bash on a node that is only a folder."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
     one.stop()
 
 
-def test_the_command_runs_in_its_directory_with_its_environment_and_its_end_is_written_down(node: Node) -> None:
+def test_the_command_runs_in_its_directory_with_its_environment_and_its_exit_status_is_recorded(node: Node) -> None:
     task = NodeTask(
         "train", 'echo "$WORD $FLOW_TASK_NAME $GPU_COUNT"; pwd; echo wrong >&2; exit 7', env={"WORD": "a 'b'\nc"}
     )
@@ -107,14 +107,14 @@ def test_a_list_is_run_word_by_word(node: Node) -> None:
     assert (node.ended().exit_code, node.log()) == (0, "a b|$HOME|'||")
 
 
-def test_it_is_tried_again_until_it_ends_well(node: Node) -> None:
+def test_a_failing_command_is_retried_until_it_succeeds(node: Node) -> None:
     task = NodeTask("again", "echo x >>tries; [ $(wc -l <tries) = 3 ]", attempts=5, delay_s=0.05, delay_factor=2.0)
     node.boot(startup_script(task))
     end = node.ended()
     assert (end.exit_code, end.attempt) == (0, 2)
 
 
-def test_a_command_whose_time_is_up_is_ended_with_all_that_it_started(node: Node) -> None:
+def test_a_command_past_its_time_limit_is_ended_with_all_its_processes(node: Node) -> None:
     node.boot(startup_script(NodeTask("long", "sleep 1000 & echo $! >child; sleep 1000", limit_s=1)))
     end = node.ended()
     assert (end.exit_code, end.reason) == (143, "timeout")
@@ -122,7 +122,7 @@ def test_a_command_whose_time_is_up_is_ended_with_all_that_it_started(node: Node
     wait_until(lambda: not _lives(child))
 
 
-def test_a_machine_that_stops_ends_the_command_without_an_end_and_its_next_boot_goes_on_with_it(node: Node) -> None:
+def test_a_machine_that_stops_ends_the_command_without_an_exit_status_and_its_next_boot_restarts_it(node: Node) -> None:
     command = "trap 'echo told; exit 1' TERM; echo begun; printf part; while :; do sleep 0.05; done"
     node.boot(startup_script(NodeTask("steady", command)))
     node.until_logged("part")
@@ -135,7 +135,7 @@ def test_a_machine_that_stops_ends_the_command_without_an_end_and_its_next_boot_
     node.until_logged("told\n[flow] the machine has started again, and the command with it\nbegun\npart")
 
 
-def test_what_the_platform_says_of_a_machines_end_stands_in_the_log(node: Node) -> None:
+def test_the_platforms_notice_of_a_machines_end_is_in_the_log(node: Node) -> None:
     notice = node.root / "opt/mithril/MITHRIL_SIGNAL.yml"
     notice.parent.mkdir(parents=True)
     node.boot(startup_script(NodeTask("warned", "printf 'no end of line'; while :; do sleep 0.05; done")))
@@ -156,7 +156,7 @@ def test_code_is_unpacked_before_the_command_runs(node: Node) -> None:
     assert (node.ended().exit_code, node.log()) == (0, "hey\n")
 
 
-def test_code_that_does_not_come_is_the_end_of_it(node: Node) -> None:
+def test_code_that_does_not_arrive_ends_the_task(node: Node) -> None:
     node.boot(startup_script(NodeTask("code", "echo ran", code_wait_s=1)))
     end = node.ended()
     assert (end.exit_code, end.reason) == (125, "the code did not arrive within 1 s")
@@ -177,7 +177,7 @@ def test_volumes_are_found_by_name_and_by_id(node: Node) -> None:
     assert (node.ended().exit_code, node.log()) == (0, "1\n2\n")
 
 
-def test_a_volume_that_is_not_there_is_the_end_of_it(node: Node) -> None:
+def test_a_missing_volume_ends_the_task(node: Node) -> None:
     task = NodeTask("volumes", "echo ran", volumes=(NodeVolume("Block", "vol_none", "lost", "/data"),))
     node.boot(startup_script(task))
     assert node.ended().reason == "volume lost could not be mounted at /data"
@@ -199,7 +199,7 @@ def test_a_node_that_finds_another_number_of_nodes_says_so(node: Node) -> None:
     assert node.ended().reason == "/etc/hosts names 1 nodes, the task has 2"
 
 
-def test_whoever_enters_has_the_environment_and_the_directory_of_the_task(node: Node) -> None:
+def test_a_shell_in_the_task_has_its_environment_and_directory(node: Node) -> None:
     node.boot(startup_script(NodeTask("enter", "true", env={"SECRET": "s p"})))
     node.ended()
     entered = subprocess.run(
@@ -223,13 +223,13 @@ def test_a_long_script_is_packed_and_still_runs(node: Node) -> None:
     assert command_of(text).startswith("echo short\n# a comment")
 
 
-def test_a_damaged_one_runs_nothing(node: Node) -> None:
+def test_a_damaged_script_runs_nothing(node: Node) -> None:
     text = startup_script(NodeTask("long", "echo short\n" + "# a comment that says nothing much\n" * 200))
     assert node.boot(text.replace("\nsum=", "\nsum=0")).returncode != 0
     assert not node.has_started
 
 
-def test_one_that_can_not_be_packed_either_is_refused_by_field() -> None:
+def test_a_script_too_long_even_when_packed_is_refused_by_field() -> None:
     noise = base64.b64encode(os.urandom(20_000)).decode()
     with pytest.raises(ConfigError) as refused:
         startup_script(NodeTask("huge", f"echo {noise}"))
