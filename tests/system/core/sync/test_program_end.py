@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from testbed.cloud import Cloud
@@ -35,17 +36,23 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """A host with one running task, which no test ends."""
     sshd = Sshd(tmp_path_factory.mktemp("far"))
     sshd.start()
+    with open_flow(sshd) as flow:
+        flow.run(TaskConfig(command="echo first; exec sleep 600", upload_code=False), wait=True)
+    yield sshd
+    with open_flow(sshd) as flow:
+        for task in flow.list_tasks():
+            flow.cancel(task.task_id)
+    sshd.stop()
+
+
+@contextmanager
+def open_flow(sshd: Sshd) -> Iterator[Flow]:
+    """The host from a home of its own: a fixture of the module sees that of no test."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("HOME", "FLOW_STATE_DIR"):
             patch.setenv(name, str(sshd.folder))
-        context = hosts_context(sshd, name="hosts")
-        with Flow(context) as flow:
-            flow.run(TaskConfig(command="echo first; exec sleep 600", upload_code=False), wait=True)
-        yield sshd
-        with Flow(context) as flow:
-            for task in flow.list_tasks():
-                flow.cancel(task.task_id)
-    sshd.stop()
+        with Flow(hosts_context(sshd, name="hosts")) as flow:
+            yield flow
 
 
 @pytest.fixture
