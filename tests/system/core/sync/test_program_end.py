@@ -108,7 +108,7 @@ LEAVING = {
 
 @pytest.mark.needs("sshd")
 @pytest.mark.parametrize("how", LEAVING)
-def test_a_program_that_uses_a_host_ends_without_a_word(lab: Context, how: str) -> None:
+def test_a_program_that_uses_a_host_prints_nothing_at_its_end(lab: Context, how: str) -> None:
     assert end(start(lab, RUNNING + LEAVING[how])) == (0, "")
 
 
@@ -141,7 +141,7 @@ def test_ctrl_c_prints_one_traceback_also_where_the_answer_was_an_error(lab: Con
     assert complained.endswith("KeyboardInterrupt\n")
 
 
-def test_cancelled_work_that_ends_with_an_error_is_nobodys_complaint() -> None:
+def test_an_error_of_cancelled_work_is_not_printed() -> None:
     script = """\
 import asyncio, gc, os, signal
 from flow_core.sync.loop_thread import run_sync
