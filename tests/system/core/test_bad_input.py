@@ -155,14 +155,14 @@ def test_a_context_that_is_not_there_is_refused(kind: Any, context: Any) -> None
     [None, 5, b"x", *(text for text in ODD_TEXTS if not text.isidentifier())],
     ids=lambda value: ascii(value)[:30],
 )
-def test_a_context_is_called_what_can_stand_in_a_path(name: Any) -> None:
+def test_a_context_name_must_fit_in_a_path(name: Any) -> None:
     with pytest.raises(ConfigError, match="up to 64 letters") as refused:
         Context(name, "local")
     assert is_a_sentence(refused.value)
 
 
 @each("provider", ["nimbus", "", "\x1b[31m", "x" * 1_000_000], ids=lambda value: ascii(value)[:30])
-def test_a_provider_that_nobody_wrote_is_a_sentence(provider: str) -> None:
+def test_an_unknown_provider_is_refused_in_one_sentence(provider: str) -> None:
     for kind in (Flow, Client):
         asked: Any = kind(Context("x", provider))
         with pytest.raises(ConfigError, match="known are: local") as refused:
@@ -201,9 +201,7 @@ UNKNOWN = [
 
 @each(("name", "arguments"), UNKNOWN)
 @each("owner", [AsyncFlow, Flow])
-async def test_an_id_that_nobody_knows_is_not_found(
-    owner: type, name: str, arguments: dict[str, Any], subject: Subject
-) -> None:
+async def test_an_unknown_id_is_not_found(owner: type, name: str, arguments: dict[str, Any], subject: Subject) -> None:
     before, asked = subject.traces(), subject.owner(owner)
     with pytest.raises(NotFound) as refused:
         await ask(asked, name, {key: subject.good.get(value, value) for key, value in arguments.items()})
@@ -211,7 +209,7 @@ async def test_an_id_that_nobody_knows_is_not_found(
     assert subject.traces() == before
 
 
-async def test_the_action_log_can_be_read_after_all_of_this(subject: Subject) -> None:
+async def test_the_audit_log_can_be_read_after_odd_values(subject: Subject) -> None:
     async with AsyncFlow("local") as flow:
         for odd in ODD_TEXTS:
             with pytest.raises(FlowError):
@@ -242,7 +240,9 @@ def test_single_commands_refuse_arguments_by_name(name: str, value: Any, subject
         flow.get_remote_operations().run(subject.task_id, "true", **{name: value})
 
 
-def test_a_folder_that_is_gone_is_a_sentence(subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deleted_working_directory_is_an_error_in_one_sentence(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)

@@ -29,14 +29,14 @@ def no_file(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     return request.param, path
 
 
-def test_what_is_no_file_is_refused_at_once_and_named(no_file: tuple[str, Path]) -> None:
+def test_something_else_than_a_file_is_refused_at_once_and_named(no_file: tuple[str, Path]) -> None:
     kind, path = no_file
     with pytest.raises(OSError, match="No such device" if kind == "socket" else f"it is a {kind}, not a file"):
         read_regular_file(path)
 
 
 @each("kind", ["folder", "pipe"])
-def test_what_is_in_the_place_of_a_log_is_said_in_one_sentence(kind: str) -> None:
+def test_a_log_that_is_no_file_is_an_error_in_one_sentence(kind: str) -> None:
     with Flow() as flow:
         task = flow.submit("echo done")
         task.wait()

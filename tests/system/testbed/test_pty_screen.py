@@ -55,7 +55,7 @@ def test_waiting_ends_early_when_the_program_has_ended() -> None:
         screen.wait_for("there", timeout_s=DEADLINE_S)
 
 
-def test_a_signal_is_told_as_shells_tell_it() -> None:
+def test_a_signal_is_the_exit_code_that_shells_use() -> None:
     with Screen(["sleep", "60"]) as screen:
         screen.signal(signal.SIGTERM)
         assert screen.wait_exit() == 128 + signal.SIGTERM

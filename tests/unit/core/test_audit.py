@@ -35,7 +35,7 @@ def log(tmp_path: Path) -> AuditLog:
     return AuditLog(tmp_path / "state" / "actions.jsonl")
 
 
-async def test_a_change_is_made_and_written_down(log: AuditLog, tmp_path: Path) -> None:
+async def test_a_change_is_made_and_logged(log: AuditLog, tmp_path: Path) -> None:
     gate = Gate(log=log)
     assert await gate.apply(CHANGE, Deed()) == "answer"
     (action,) = log.recent()
@@ -55,7 +55,7 @@ async def test_read_only_does_nothing_and_says_what_was_not_done(log: AuditLog) 
     assert log.recent() == ()
 
 
-async def test_a_target_of_somebody_elses_is_shown_without_its_control_characters(log: AuditLog) -> None:
+async def test_a_target_is_shown_without_control_characters(log: AuditLog) -> None:
     change = Change("delete volume", "local", "\x1b[31m" + "x" * 5000, "rm")
     with pytest.raises(ReadOnly) as refused:
         await Gate(read_only=True, log=log).apply(change, nothing)
@@ -67,7 +67,7 @@ async def nothing() -> None:
     """What a change does here."""
 
 
-async def test_one_long_command_does_not_push_the_others_out_of_sight(log: AuditLog) -> None:
+async def test_one_long_command_hides_no_other_entry(log: AuditLog) -> None:
     gate = Gate(log=log)
     for call in ("first", "x" * 1_000_000, "last"):
         await gate.apply(Change("submit", "local", "train", call), nothing)
@@ -77,13 +77,13 @@ async def test_one_long_command_does_not_push_the_others_out_of_sight(log: Audit
     assert long.call.endswith("… (1,000,000 characters)")
 
 
-async def test_a_refusal_is_written_down_in_its_own_words(log: AuditLog) -> None:
+async def test_an_error_is_logged_with_its_message(log: AuditLog) -> None:
     with pytest.raises(Conflict):
         await Gate(log=log).apply(CHANGE, Deed(Conflict("held by t-2")))
     assert log.recent()[0].result == "held by t-2"
 
 
-async def test_a_change_that_was_interrupted_is_written_down_as_such(log: AuditLog) -> None:
+async def test_an_interrupted_change_is_logged_as_interrupted(log: AuditLog) -> None:
     started = asyncio.Event()
 
     async def endless() -> None:
@@ -98,7 +98,7 @@ async def test_a_change_that_was_interrupted_is_written_down_as_such(log: AuditL
     assert log.recent()[0].result == "interrupted"
 
 
-async def test_a_log_that_takes_no_line_stops_the_change_before_it_is_made(tmp_path: Path) -> None:
+async def test_a_log_that_can_not_be_written_stops_the_change_before_it_is_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     deed = Deed()
     with pytest.raises(FlowError, match="cancel t-1 was not done: the audit log can't be written: "):

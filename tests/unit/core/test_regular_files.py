@@ -29,12 +29,12 @@ def test_a_file_is_read_up_to_its_limit_and_no_further(tmp_path: Path) -> None:
 
 
 @each("text", ["[" * 100_000, '{"a":' * 100_000, "NaN", "[1e999]", "-Infinity", "9" * 400, "9" * 5000, "\ufeff1", ""])
-def test_json_that_nothing_can_be_done_with_is_a_value_error(text: str) -> None:
+def test_unusable_json_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_json(text)
 
 
-def test_json_of_ours_is_read_as_it_was_written() -> None:
+def test_valid_json_is_read_unchanged() -> None:
     assert parse_json(b'{"a": [1.5, -3, 1800000000000000, true, null]}') == {
         "a": [1.5, -3, 1_800_000_000_000_000, True, None]
     }
@@ -59,7 +59,7 @@ def test_a_config_of_20_mb_is_refused_before_it_is_parsed(tmp_path: Path) -> Non
     assert [str(problem) for problem in config.problems] == [f"{file}: can't be read: it is larger than 256 KB"]
 
 
-def test_a_task_file_that_is_none_is_refused_in_one_sentence(tmp_path: Path) -> None:
+def test_a_pipe_as_a_task_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
     pipe = tmp_path / "task.yaml"
     os.mkfifo(pipe)
     with pytest.raises(ConfigError, match="is not a file: it is a pipe"):

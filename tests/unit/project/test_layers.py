@@ -204,7 +204,7 @@ def _module_of(name: str, modules: dict[str, Path]) -> str | None:
     return parent if parent in modules else None
 
 
-def test_the_map_knows_a_wrong_import_when_it_sees_one(tmp_path: Path) -> None:
+def test_a_wrong_import_is_found(tmp_path: Path) -> None:
     wrong = {
         "flow_core/models/one.py": "from flow_core.client import AsyncFlow",
         "flow_core/logs/two.py": "import rich.text",

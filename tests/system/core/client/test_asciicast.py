@@ -10,7 +10,7 @@ from testbed.places import ROOT
 from testbed.waiting import DEADLINE_S
 
 
-def test_a_disk_that_is_full_is_a_sentence(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_in_one_sentence(tmp_path: Path) -> None:
     limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))"
     script = f"""{limit}
 from pathlib import Path

@@ -40,7 +40,7 @@ async def vms(flow: AsyncFlow) -> list[str]:
     return [task.task_id for task in tasks if task.name.startswith(dev_name())]
 
 
-async def test_it_is_started_once_and_found_again(flow: AsyncFlow, dev: AsyncDevEnvironment) -> None:
+async def test_a_vm_is_started_once_and_found_again(flow: AsyncFlow, dev: AsyncDevEnvironment) -> None:
     vm = await dev.start()
     assert (vm.name, vm.status) == (dev_name(), TaskStatus.RUNNING)
     assert (await dev.start()).task_id == vm.task_id
@@ -51,7 +51,7 @@ async def test_it_is_started_once_and_found_again(flow: AsyncFlow, dev: AsyncDev
     assert await vms(flow) == [vm.task_id]
 
 
-async def test_another_one_can_be_forced(flow: AsyncFlow, dev: AsyncDevEnvironment) -> None:
+async def test_a_second_vm_can_be_forced(flow: AsyncFlow, dev: AsyncDevEnvironment) -> None:
     first = await dev.start()
     second = await dev.start(force_new=True)
     assert second.task_id != first.task_id
@@ -61,9 +61,7 @@ async def test_another_one_can_be_forced(flow: AsyncFlow, dev: AsyncDevEnvironme
     assert sorted(await vms(flow)) == sorted([first.task_id, second.task_id])
 
 
-async def test_one_of_another_kind_is_not_passed_off_as_what_was_asked_for(
-    flow: AsyncFlow, dev: AsyncDevEnvironment
-) -> None:
+async def test_a_vm_of_another_instance_type_or_image_is_a_conflict(flow: AsyncFlow, dev: AsyncDevEnvironment) -> None:
     vm = await dev.start("a100")
     assert (await flow.dev_context().start("1xa100")).task_id == vm.task_id
     with pytest.raises(Conflict, match=r"has instance type a100, not a100:2; stop it first, or .* force_new"):
@@ -85,7 +83,7 @@ async def test_commands_run_inside_and_answer_with_their_exit_code(
 
 
 @each("command", [None, 5, b"x", [5], "", " ", "\0", [], ["\ud800"]])
-async def test_what_is_no_command_is_refused_before_anything_starts(
+async def test_an_invalid_command_is_refused_before_anything_starts(
     flow: AsyncFlow, dev: AsyncDevEnvironment, command: Any
 ) -> None:
     with pytest.raises(ConfigError, match="command: "):
@@ -95,7 +93,7 @@ async def test_what_is_no_command_is_refused_before_anything_starts(
     assert await flow.list_tasks(limit=10) == []
 
 
-async def test_a_reset_ends_everything_and_begins_anew_where_it_was(
+async def test_a_reset_ends_everything_and_starts_again_in_the_same_folder(
     flow: AsyncFlow, dev: AsyncDevEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vm = await dev.start("a100")
@@ -112,7 +110,7 @@ async def test_a_reset_ends_everything_and_begins_anew_where_it_was(
     assert await vms(flow) == [again.task_id]
 
 
-async def test_it_is_stopped_once(flow: AsyncFlow, dev: AsyncDevEnvironment) -> None:
+async def test_a_vm_is_stopped_once(flow: AsyncFlow, dev: AsyncDevEnvironment) -> None:
     assert await dev.stop() is False
     vm = await dev.start()
     assert await flow.dev_context().stop() is True
@@ -121,7 +119,7 @@ async def test_it_is_stopped_once(flow: AsyncFlow, dev: AsyncDevEnvironment) -> 
     assert (await dev.ensure_started()).task_id != vm.task_id
 
 
-async def test_its_status_is_told(dev: AsyncDevEnvironment) -> None:
+async def test_the_status_describes_the_vm(dev: AsyncDevEnvironment) -> None:
     assert await dev.status() == {"vm": None, "active_containers": 0, "containers": []}
     vm = await dev.start()
     told = await dev.status()
@@ -130,7 +128,7 @@ async def test_its_status_is_told(dev: AsyncDevEnvironment) -> None:
 
 
 @pytest.mark.parametrize(("auto_stop", "status"), [(True, TaskStatus.CANCELLED), (False, TaskStatus.RUNNING)])
-async def test_leaving_stops_it_only_when_asked_also_after_an_error(
+async def test_leaving_the_context_stops_the_vm_only_with_auto_stop(
     flow: AsyncFlow, auto_stop: bool, status: TaskStatus
 ) -> None:
     async with flow.dev_context(auto_stop=auto_stop) as dev:
@@ -147,7 +145,7 @@ async def work_in(dev: AsyncDevEnvironment) -> None:
         raise ZeroDivisionError
 
 
-async def test_one_that_ended_by_itself_is_started_anew(dev: AsyncDevEnvironment) -> None:
+async def test_a_vm_that_has_ended_is_started_again(dev: AsyncDevEnvironment) -> None:
     vm = await dev.start()
     await vm.cancel(force=True)
     await vm.wait(20)
@@ -156,7 +154,7 @@ async def test_one_that_ended_by_itself_is_started_anew(dev: AsyncDevEnvironment
     assert again.is_running
 
 
-async def test_one_that_waits_for_gpus_is_waited_for(flow: AsyncFlow, dev: AsyncDevEnvironment) -> None:
+async def test_start_waits_for_a_vm_that_waits_for_gpus(flow: AsyncFlow, dev: AsyncDevEnvironment) -> None:
     holder = await flow.submit("sleep 600", gpu="a100:2")
     await holder.wait_until_started(20)
     starting = asyncio.create_task(dev.start("a100"))
@@ -170,7 +168,7 @@ async def dev_is_pending(flow: AsyncFlow) -> bool:
     return dev_name() in [task.name for task in await flow.list_tasks(TaskStatus.PENDING)]
 
 
-def test_the_blocking_one_does_the_same(
+def test_the_blocking_dev_environment_does_the_same(
     flow: AsyncFlow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with Flow("local") as plain, plain.dev_context(auto_stop=True) as dev:
@@ -187,7 +185,7 @@ def test_the_blocking_one_does_the_same(
     assert capfd.readouterr().out.endswith("connected\n")
 
 
-def test_it_can_be_entered_on_a_terminal(flow: AsyncFlow) -> None:
+def test_the_vm_can_be_entered_on_a_terminal(flow: AsyncFlow) -> None:
     script = (
         "from flow_core import Flow\n"
         "with Flow('local') as flow, flow.dev_context(auto_stop=True) as dev:\n"

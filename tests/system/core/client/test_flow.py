@@ -22,7 +22,7 @@ async def flow() -> AsyncIterator[AsyncFlow]:
         yield opened
 
 
-async def test_a_command_is_run_to_its_end_and_its_words_are_read(flow: AsyncFlow) -> None:
+async def test_a_command_runs_to_its_end_and_its_logs_are_read(flow: AsyncFlow) -> None:
     task = await flow.submit("echo out; echo err >&2; exit 3")
     await task.wait(DEADLINE_S)
     assert (task.status, task.exit_code) == (TaskStatus.FAILED, 3)
@@ -67,13 +67,13 @@ async def test_tasks_are_listed_last_first_by_status_and_up_to_a_limit(flow: Asy
         await flow.list_tasks(status="gone")  # type: ignore[arg-type]
 
 
-async def test_a_machine_that_nothing_prepares_has_no_startup_log(flow: AsyncFlow) -> None:
+async def test_a_local_task_has_no_startup_log(flow: AsyncFlow) -> None:
     for source in ("startup", "host"):
         with pytest.raises(Unsupported, match="there is no startup log here; tasks run on this machine as it is"):
             await flow.logs((await flow.submit("true")).task_id, source=source)
 
 
-async def test_every_change_is_in_the_action_log(flow: AsyncFlow) -> None:
+async def test_every_change_is_in_the_audit_log(flow: AsyncFlow) -> None:
     task = await flow.submit("sleep 600")
     await task.cancel(force=True)
     await flow.create_volume(1, name="data")

@@ -62,7 +62,7 @@ def until_raw(screen: Screen) -> None:
     screen.wait_for(lambda text: not screen.is_cooked() and text.strip())
 
 
-def test_keys_go_in_words_come_out_and_the_size_follows(task: Task) -> None:
+def test_keys_output_and_the_window_size_are_passed_on(task: Task) -> None:
     with on_terminal(task) as screen:
         until_raw(screen)
         screen.send("echo $((6*7)) in $(pwd)", "enter")
@@ -82,7 +82,7 @@ def test_keys_go_in_words_come_out_and_the_size_follows(task: Task) -> None:
     assert task.refresh().is_running
 
 
-def test_ctrl_c_is_a_key_for_the_far_side(task: Task) -> None:
+def test_ctrl_c_is_sent_to_the_remote_side(task: Task) -> None:
     with on_terminal(task) as screen:
         until_raw(screen)
         screen.send("sleep 600", "enter")
@@ -100,7 +100,7 @@ def test_ctrl_c_is_a_key_for_the_far_side(task: Task) -> None:
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
     ids=lambda value: str(value),
 )
-def test_the_terminal_is_itself_again_when_the_program_is_ended(task: Task, number: int, code: int) -> None:
+def test_the_terminal_is_restored_when_a_signal_ends_the_program(task: Task, number: int, code: int) -> None:
     with on_terminal(task) as screen:
         until_raw(screen)
         screen.send("echo $((6*7))", "enter")
@@ -111,7 +111,7 @@ def test_the_terminal_is_itself_again_when_the_program_is_ended(task: Task, numb
     assert task.refresh().is_running
 
 
-def test_the_terminal_is_itself_again_when_the_task_ends(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_terminal_is_restored_when_the_task_ends(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOW_LOCAL_GRACE_S", "1")
     with Flow("local") as flow:
         task = flow.submit("sleep 600").wait_until_started(20)
@@ -129,7 +129,7 @@ def test_signals_work_in_a_shell_whatever_the_program_that_opens_it_ignores(task
     assert (int(done.stdout.split()[1], 16) & 0b111, done.returncode) == (0, 0)
 
 
-def test_a_command_has_the_terminal_too(task: Task) -> None:
+def test_a_command_runs_on_the_terminal_too(task: Task) -> None:
     with on_terminal(
         task, "stty size; test -t 0 && test -t 1 && echo on a terminal; read word; echo got $word"
     ) as screen:
@@ -150,7 +150,7 @@ def test_much_output_arrives_whole_and_in_order(task: Task) -> None:
         assert numbers == list(range(1, 20001))
 
 
-def test_without_a_terminal_streams_stay_apart_and_what_is_no_utf8_is_replaced_also_at_the_end(task: Task) -> None:
+def test_without_a_terminal_streams_stay_apart_and_invalid_utf8_is_replaced(task: Task) -> None:
     done = on_pipes(task, r"echo err >&2; printf 'a\303\244b\377c\303'; exit 3")
     assert (done.returncode, done.stderr) == (0, b"err\n")
     assert done.stdout.decode() == "aäb\ufffdc\ufffdafter the shell\n"
@@ -214,7 +214,7 @@ def test_a_recorded_shell_can_be_played(task: Task) -> None:
     assert {kind for _, kind, _ in events} == {"o", "r"}  # what was typed is not in it
 
 
-def test_a_recorded_command_without_a_terminal_says_where_it_is_kept(task: Task) -> None:
+def test_a_recorded_command_without_a_terminal_names_the_recording(task: Task) -> None:
     done = on_pipes(task, "echo words", "record")
     assert done.stdout.replace(b"\r\n", b"\n") == b"words\nafter the shell\n"
     header, events = take_recording()

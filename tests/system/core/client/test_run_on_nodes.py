@@ -78,7 +78,7 @@ async def test_cancelling_ends_the_command_on_every_node(flow: AsyncFlow, pair: 
     assert gone.stdout == b""
 
 
-async def test_what_a_chatty_node_said_first_is_let_go(flow: AsyncFlow, pair: AsyncTask) -> None:
+async def test_the_first_output_of_a_node_that_writes_much_is_dropped(flow: AsyncFlow, pair: AsyncTask) -> None:
     run = NodeResult(0)
     line = "head -c 1000000 /dev/zero | tr '\\0' x; echo end"
     await run_on_nodes(flow.get_remote_operations(), pair.task_id, line, [run], _nothing, timeout_s=DEADLINE_S)

@@ -34,7 +34,7 @@ def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flow]:
         yield opened
 
 
-def test_waiting_too_long_says_so_and_the_task_goes_on(flow: Flow) -> None:
+def test_a_wait_that_times_out_says_so_and_the_task_continues(flow: Flow) -> None:
     task = flow.run("sleep 600", wait=True)
     for call in (lambda: task.wait(0), lambda: task.wait(timeout=0), lambda: task.wait_for_status("failed", timeout=0)):
         with pytest.raises(TimeoutError, match=rf"task {task.task_id} is still running after 0 s; it goes on") as late:
@@ -45,7 +45,7 @@ def test_waiting_too_long_says_so_and_the_task_goes_on(flow: Flow) -> None:
     assert task.refresh().is_running
 
 
-def test_a_status_is_waited_for_until_it_can_never_come(flow: Flow) -> None:
+def test_waiting_for_a_status_ends_when_it_can_never_come(flow: Flow) -> None:
     task = flow.submit("read x < go.fifo" if os.mkfifo("go.fifo") is None else "")
     assert task.wait_for_status(TaskStatus.RUNNING, DEADLINE_S).is_running
     Path("go.fifo").write_text("go\n", encoding="utf-8")
@@ -85,7 +85,7 @@ def test_the_config_of_a_task_is_what_it_was_submitted_with(flow: Flow) -> None:
     assert flow.get_task(task.task_id).config == config
 
 
-def test_a_machine_of_a_task_is_described(flow: Flow) -> None:
+def test_the_instances_of_a_task_are_described(flow: Flow) -> None:
     task = flow.run("sleep 600", num_instances=2, wait=True)
     first, second = task.get_instances()
     assert (first.node, second.node, first.status, first.task_id) == (0, 1, InstanceStatus.RUNNING, task.task_id)
@@ -95,7 +95,7 @@ def test_a_machine_of_a_task_is_described(flow: Flow) -> None:
     assert [one.status for one in task.wait(DEADLINE_S).get_instances()] == [InstanceStatus.TERMINATED] * 2
 
 
-def test_the_ssh_command_of_a_task_stands_at_its_handle(flow: Flow) -> None:
+def test_a_handle_has_the_ssh_command_of_its_task(flow: Flow) -> None:
     task = flow.run("sleep 600", wait=True)
     assert task.ssh_command == task.shell_command == flow_core.Client().ssh(task.task_id)
     assert task.refresh().host == "127.0.0.1"
@@ -109,7 +109,7 @@ def test_a_command_inside_a_task_gives_its_exit_code(flow: Flow) -> None:
     assert task.shell("true") == 0
 
 
-def test_files_are_put_into_a_task_and_got_from_it_also_after_its_end(flow: Flow, tmp_path: Path) -> None:
+def test_files_are_copied_into_a_task_and_out_of_it_also_after_its_end(flow: Flow, tmp_path: Path) -> None:
     home, away = tmp_path / "work", tmp_path / "away"
     home.mkdir()
     away.mkdir()
@@ -136,7 +136,7 @@ def test_files_are_put_into_a_task_and_got_from_it_also_after_its_end(flow: Flow
     assert sorted(os.listdir(away)) == ["b", "c", "in.sh", "out.txt"]
 
 
-def test_files_of_a_task_whose_folder_is_gone_are_gone(flow: Flow, tmp_path: Path) -> None:
+def test_files_of_a_task_whose_folder_was_deleted_are_a_conflict(flow: Flow, tmp_path: Path) -> None:
     home = tmp_path / "work"
     home.mkdir()
     task = flow.run("true", working_dir=home).wait(DEADLINE_S)
@@ -177,7 +177,7 @@ def test_data_is_mounted_by_a_table_or_by_the_name_of_a_volume(flow: Flow, tmp_p
     assert task.logs() == "/volumes/datasets\n"
 
 
-def test_a_dry_run_submits_nothing_and_says_what_would_be_done(flow: Flow) -> None:
+def test_a_dry_run_submits_nothing_and_describes_the_submission(flow: Flow) -> None:
     task = flow.run("echo hello", instance_type="a100", dry_run=True)
     said = "dry run, nothing was submitted; this would be done: "
     assert (task.task_id, task.message.startswith(said)) == ("dry-run", True)
@@ -218,7 +218,7 @@ def test_a_client_is_not_made_with_a_key_or_a_provider(argument: str, said: str)
         Flow(auto_init=True).close()
 
 
-def test_what_a_client_answers_can_be_written_as_json(flow: Flow) -> None:
+def test_results_of_a_client_can_be_written_as_json(flow: Flow) -> None:
     flow.create_volume(1, name="datasets")
     flow.reserve("a100")
     task = flow.run("sleep 600", wait=True)

@@ -31,7 +31,7 @@ async def say(words: list[str], *command: str) -> str:
     return done.stdout
 
 
-async def test_a_host_that_ssh_does_not_know_is_spelled_out_with_its_key_and_its_trust(sshd: Sshd) -> None:
+async def test_the_command_line_of_an_unknown_host_names_its_key_and_known_hosts(sshd: Sshd) -> None:
     settings = await find_settings("far", config=sshd.config("HostKeyAlias instance-7", "IdentitiesOnly yes"))
     kind, data, *_ = sshd.host_key.with_suffix(".pub").read_text().split()
     sshd.known_hosts.write_text(f"instance-7 {kind} {data}\n")
@@ -43,7 +43,7 @@ async def test_a_host_that_ssh_does_not_know_is_spelled_out_with_its_key_and_its
         await say([words[0], "-o", "BatchMode=yes", *words[1:]], "true")
 
 
-async def test_jump_hosts_are_on_the_way(make_sshd: Callable[..., Sshd]) -> None:
+async def test_jump_hosts_are_used(make_sshd: Callable[..., Sshd]) -> None:
     inner, outer = make_sshd(), make_sshd()
     jump = await find_settings("jump", config=outer.config(name="jump"))
     settings = replace(await find_settings("far", config=inner.config()), hops=(jump,))
@@ -52,7 +52,7 @@ async def test_jump_hosts_are_on_the_way(make_sshd: Callable[..., Sshd]) -> None
     assert "Accepted publickey" in outer.log.read_text()
 
 
-async def test_paths_with_spaces_and_percents_arrive(sshd: Sshd, tmp_path: Path) -> None:
+async def test_paths_with_spaces_and_percent_signs_are_quoted(sshd: Sshd, tmp_path: Path) -> None:
     odd = tmp_path / "50%d of it"
     odd.mkdir()
     settings = await find_settings("far", config=sshd.config())
@@ -104,6 +104,6 @@ def _ssh_of_the_account() -> Path:
     return folder
 
 
-def test_a_path_that_ssh_cannot_be_told_is_refused() -> None:
+def test_a_path_that_ssh_cannot_read_is_refused() -> None:
     with pytest.raises(ConfigError, match="quotes"):
         build_explicit_ssh_argv(HostSettings("far", "127.0.0.1", "me", known_hosts=(Path('/tmp/a"b'),)))

@@ -47,25 +47,25 @@ async def until_running(text: str) -> None:
     await until(lambda: is_running(text))
 
 
-async def test_a_command_says_what_it_has_to_say_and_how_it_ended(host: SshHost) -> None:
+async def test_a_command_has_its_output_and_exit_code(host: SshHost) -> None:
     outcome = await host.run("cat; echo wrong >&2; exit 3", stdin=b"to be read\0")
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (3, b"to be read\0", b"wrong\n")
     assert (outcome.signal, outcome.is_cut) == (None, False)
 
 
-async def test_a_command_that_is_killed_says_by_what(host: SshHost) -> None:
+async def test_a_killed_command_has_the_name_of_the_signal(host: SshHost) -> None:
     outcome = await host.run("kill -TERM $$")
     assert (outcome.exit_code, outcome.signal) == (143, "TERM")
 
 
-async def test_what_does_not_read_its_input_ends_all_the_same(host: SshHost) -> None:
+async def test_a_command_that_does_not_read_its_input_ends(host: SshHost) -> None:
     assert (await host.run("exit 5", stdin=b"x" * 5_000_000)).exit_code == 5
 
 
 @pytest.mark.parametrize(
     "line", ["printf %s 'a b'", "printf '%s' \"it's\"", "printf '%s' 'back\\slash'", "printf a\nprintf b"]
 )
-async def test_a_line_arrives_as_it_stands(host: SshHost, line: str) -> None:
+async def test_a_command_line_arrives_unchanged(host: SshHost, line: str) -> None:
     here = subprocess.run(["sh", "-c", line], capture_output=True, check=True).stdout
     assert (await host.run(line)).stdout == here
 
@@ -77,7 +77,7 @@ def test_a_word_is_one_word_for_sh() -> None:
         )
 
 
-async def test_what_is_left_in_the_background_is_not_waited_for(host: SshHost, tmp_path: Path) -> None:
+async def test_background_processes_are_not_waited_for(host: SshHost, tmp_path: Path) -> None:
     background = f"until [ -e {tmp_path}/go ]; do sleep 0.01; done; touch {tmp_path}/late"
     outcome = await host.run(f"({background}) & echo done")
     assert outcome.stdout == b"done\n"
@@ -105,14 +105,14 @@ async def test_cancelling_kills_the_command_and_the_connection_stays(host: SshHo
     assert host.connection_count == 1
 
 
-async def test_a_command_that_nobody_read_a_word_of_is_killed_too(host: SshHost) -> None:
+async def test_a_command_whose_output_was_not_read_is_killed_too(host: SshHost) -> None:
     command = endless()
     async with host.start(command):
         await until_running(command)
     await until(lambda: not is_running(command))
 
 
-async def test_an_output_without_end_stays_in_bounds(host: SshHost) -> None:
+async def test_a_huge_output_is_cut(host: SshHost) -> None:
     outcome = await host.run("head -c 20000000 /dev/zero")
     assert (len(outcome.stdout), outcome.is_cut) == (16 << 20, True)
 
@@ -175,7 +175,7 @@ async def test_a_server_that_allows_no_session_says_so(make_sshd: Callable[..., 
             await host.run("true")
 
 
-async def test_a_login_shell_that_chatters_is_not_part_of_the_output(make_sshd: Callable[..., Sshd]) -> None:
+async def test_the_output_of_start_up_files_is_not_part_of_the_output(make_sshd: Callable[..., Sshd]) -> None:
     sshd = make_sshd()
     (sshd.home / ".bashrc").write_text("echo garbage; printf '\\036flow-'; echo more >&2\n")
     banner = sshd.folder / "banner"
@@ -191,7 +191,7 @@ async def test_a_login_shell_that_chatters_is_not_part_of_the_output(make_sshd: 
         assert (outcome.stdout, outcome.stderr) == (b"out\n", b"err\n")
 
 
-async def test_an_account_that_runs_something_else_says_what_it_said(make_sshd: Callable[..., Sshd]) -> None:
+async def test_the_error_of_a_forced_command_quotes_its_output(make_sshd: Callable[..., Sshd]) -> None:
     sshd = make_sshd('ForceCommand echo "This account is not available."; exit 1')
     async with await SshHost.find("far", config=sshd.config()) as host:
         with pytest.raises(ProviderError, match="This account is not available"):
@@ -212,7 +212,7 @@ async def test_a_terminal_has_the_size_and_kind_that_were_asked_for(host: SshHos
     await shell.close()
 
 
-async def test_a_terminal_is_told_a_new_size_and_hung_up_on(host: SshHost) -> None:
+async def test_a_terminal_gets_its_new_size_and_a_hangup_at_the_end(host: SshHost) -> None:
     mark = endless()
     command = f"trap 'stty size' WINCH; echo up; while :; do sleep 0.01; done; : {mark}"
     shell = await host.open_shell(columns=80, rows=24, command=command)
@@ -245,7 +245,7 @@ async def test_a_flood_waits_until_it_is_read(host: SshHost, tmp_path: Path) -> 
     await shell.close()
 
 
-async def test_nothing_is_left_behind(sshd: Sshd, tmp_path: Path) -> None:
+async def test_no_tasks_and_descriptors_are_left(sshd: Sshd, tmp_path: Path) -> None:
     async def everything() -> None:
         async with await SshHost.find("far", config=sshd.config()) as host:
             forward = await host.forward(sshd.port)

@@ -68,9 +68,7 @@ async def test_a_range_is_read_without_the_rest(host: SshHost, far: Path) -> Non
     assert await host.files.read(f"{far}/file", 2_000_000, 10) == b""
 
 
-async def test_a_file_that_stands_there_is_replaced_in_one_step_or_not_at_all(
-    host: SshHost, far: Path, tmp_path: Path
-) -> None:
+async def test_an_existing_file_is_replaced_in_one_step_or_not_at_all(host: SshHost, far: Path, tmp_path: Path) -> None:
     (far / "file").write_bytes(b"old")
     source = tmp_path / "new"
     source.write_bytes(b"new")
@@ -85,7 +83,7 @@ async def test_a_file_that_stands_there_is_replaced_in_one_step_or_not_at_all(
     assert content(far) == {"file": b"new"}
 
 
-async def test_what_is_missing_or_forbidden_is_said(host: SshHost, far: Path, tmp_path: Path) -> None:
+async def test_missing_files_and_permissions_are_named(host: SshHost, far: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"no '.*/nothing' on 'far'"):
         await host.files.download(f"{far}/nothing", tmp_path / "down")
     assert not (tmp_path / "down").exists()
@@ -155,7 +153,7 @@ async def test_two_uploads_to_one_folder_do_not_run_at_once(host: SshHost, tree:
     assert (await upload(tree, host.folder(str(far)))).files_sent > 0
 
 
-async def test_the_lock_of_an_upload_that_was_killed_binds_nobody(host: SshHost, tree: Path, far: Path) -> None:
+async def test_the_lock_of_a_killed_upload_is_ignored(host: SshHost, tree: Path, far: Path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()
     (far / ".flow-sync.lock").write_text(f"{dead.pid} {os.uname().nodename}\n")

@@ -76,7 +76,7 @@ def append(log: Path, data: bytes) -> None:
         file.write(data)
 
 
-async def test_what_stands_there_and_what_is_added(host: SshHost, log: Path) -> None:
+async def test_the_existing_text_is_followed_by_what_is_added(host: SshHost, log: Path) -> None:
     append(log, b"old\n\0\xff\x1e half")
     reading = Reading(host, log)
     await reading.has(10)
@@ -88,7 +88,7 @@ async def test_what_stands_there_and_what_is_added(host: SshHost, log: Path) -> 
     assert {piece.inode for piece in reading.pieces} == {log.stat().st_ino}
 
 
-async def test_it_goes_on_from_any_byte(host: SshHost, log: Path) -> None:
+async def test_a_file_is_followed_from_any_offset(host: SshHost, log: Path) -> None:
     append(log, bytes(range(256)) * 1000)
     for offset in (0, 1, 255_999, 256_000):
         assert await Reading(host, log, offset).end() == log.read_bytes()[offset:]
@@ -127,7 +127,7 @@ async def test_a_file_that_is_cut_short_begins_again(host: SshHost, log: Path) -
     assert [(piece.note, piece.offset) for piece in reading.pieces if piece.note] == [("truncated", 0)]
 
 
-async def test_one_that_was_cut_short_or_rotated_while_nobody_looked(host: SshHost, log: Path) -> None:
+async def test_a_file_that_was_truncated_or_rotated_between_two_reads_is_noticed(host: SshHost, log: Path) -> None:
     append(log, b"0123456789")
     inode = log.stat().st_ino
     log.write_bytes(b"short")
@@ -164,7 +164,7 @@ async def test_nothing_is_missing_and_nothing_twice_over_lost_connections_and_a_
     assert not any(piece.note for piece in reading.pieces)
 
 
-async def test_patience_has_an_end(sshd: Sshd, host: SshHost, log: Path) -> None:
+async def test_a_follower_gives_up_after_the_reconnect_timeout(sshd: Sshd, host: SshHost, log: Path) -> None:
     append(log, b"x")
     async with aclosing(host.follow(str(log), reconnect_timeout_s=0.2)) as pieces:
         assert (await anext(pieces)).data == b"x"
@@ -173,7 +173,7 @@ async def test_patience_has_an_end(sshd: Sshd, host: SshHost, log: Path) -> None
             await anext(pieces)
 
 
-async def test_nobody_is_left_on_the_far_side(sshd: Sshd, host: SshHost, log: Path) -> None:
+async def test_no_process_is_left_on_the_host(sshd: Sshd, host: SshHost, log: Path) -> None:
     def is_followed() -> bool:
         return is_running(f"{log.parent}/a log")
 
@@ -194,9 +194,7 @@ NASTY = st.sampled_from([b"\x1e", b"\x1ezz", b"\x1ezzmark", b"mark S 1 2\n"])
 
 
 @given(st.lists(st.binary(max_size=40) | NASTY), st.data())
-def test_bytes_and_lines_of_the_script_are_told_apart_however_they_are_cut(
-    parts: list[bytes], data: st.DataObject
-) -> None:
+def test_data_and_records_of_the_script_are_split_at_any_boundary(parts: list[bytes], data: st.DataObject) -> None:
     marker = b"\x1ezzmark "
     stream = b"".join(part + marker + b"S 7 %d\n" % number for number, part in enumerate(parts)) + marker + b"E\n"
     told, out, records = _OutputSplitter(marker), b"", []

@@ -68,7 +68,7 @@ async def test_a_port_leads_to_one_of_the_host_and_survives_a_lost_connection(ss
             await asyncio.open_connection("127.0.0.1", forward.local_port)
 
 
-async def test_nobody_behind_the_port_is_a_closed_connection(sshd: Sshd, host: SshHost) -> None:
+async def test_a_forward_to_a_port_without_a_listener_closes_the_connection(sshd: Sshd, host: SshHost) -> None:
     async with shouting() as port:
         pass
     forward = await host.forward(port)
@@ -133,7 +133,7 @@ async def test_a_port_that_is_taken_is_a_conflict(host: SshHost) -> None:
             await host.forward(80, port)
 
 
-async def test_a_port_of_the_host_leads_back_and_is_opened_anew(sshd: Sshd, host: SshHost) -> None:
+async def test_a_remote_forward_is_opened_again_after_a_lost_connection(sshd: Sshd, host: SshHost) -> None:
     async with shouting() as port:
         forward = await host.forward_remote(port)
         assert await say(forward.remote_port, b"hello") == b"HELLO"

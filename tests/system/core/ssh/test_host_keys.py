@@ -37,11 +37,11 @@ def system_ssh(config: Path, name: str = "far") -> subprocess.CompletedProcess[s
     return subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
 
-async def test_a_known_host_is_entered(sshd: Sshd) -> None:
+async def test_a_known_host_is_accepted(sshd: Sshd) -> None:
     assert await hello(sshd.config()) == b"hello\n"
 
 
-async def test_a_host_nobody_knows_is_refused_with_its_fingerprint_and_the_command_that_accepts_it(sshd: Sshd) -> None:
+async def test_an_unknown_host_is_refused_with_its_fingerprint_and_the_command_that_accepts_it(sshd: Sshd) -> None:
     sshd.known_hosts.write_text("")
     with pytest.raises(HostKeyUnknown, match="ssh far") as refusal:
         await hello(sshd.config())
@@ -50,7 +50,7 @@ async def test_a_host_nobody_knows_is_refused_with_its_fingerprint_and_the_comma
     assert sshd.known_hosts.read_text() == ""
 
 
-async def test_a_yes_is_written_down_as_openssh_itself_reads_it(sshd: Sshd, someone: Any) -> None:
+async def test_an_accepted_key_is_stored_as_openssh_reads_it(sshd: Sshd, someone: Any) -> None:
     sshd.known_hosts.unlink()
     prompter = someone()
     assert await hello(sshd.config(), prompter) == b"hello\n"
@@ -62,16 +62,14 @@ async def test_a_yes_is_written_down_as_openssh_itself_reads_it(sshd: Sshd, some
     assert await hello(sshd.config()) == b"hello\n"
 
 
-async def test_a_no_is_no(sshd: Sshd, someone: Any) -> None:
+async def test_a_rejected_key_is_not_stored(sshd: Sshd, someone: Any) -> None:
     sshd.known_hosts.write_text("")
     with pytest.raises(HostKeyUnknown):
         await hello(sshd.config(), someone(trusts=False))
     assert sshd.known_hosts.read_text() == ""
 
 
-async def test_a_yes_is_added_below_a_last_line_without_an_end_and_hashed_where_the_config_says_so(
-    sshd: Sshd, someone: Any
-) -> None:
+async def test_an_accepted_key_is_added_on_a_line_of_its_own_and_hashed_if_configured(sshd: Sshd, someone: Any) -> None:
     sshd.known_hosts.write_text("# mine")
     assert await hello(sshd.config("HashKnownHosts yes"), someone()) == b"hello\n"
     first, second = sshd.known_hosts.read_text().splitlines()
@@ -87,7 +85,7 @@ async def test_a_hashed_name_is_found(sshd: Sshd) -> None:
 
 
 @pytest.mark.parametrize("strictness", ["ask", "no", "accept-new", "yes"])
-async def test_a_changed_key_is_refused_whatever_the_config_says_and_whoever_is_there(
+async def test_a_changed_key_is_refused_with_every_strictness_and_with_a_prompter(
     sshd: Sshd, someone: Any, strictness: str
 ) -> None:
     had = fingerprint(sshd.host_key.with_suffix(".pub"))
@@ -124,7 +122,7 @@ async def test_a_revoked_key_is_refused(sshd: Sshd, someone: Any) -> None:
         await hello(sshd.config(), someone())
 
 
-async def test_an_authority_vouches_for_a_host(make_sshd: Callable[..., Sshd], tmp_path: Path) -> None:
+async def test_a_certificate_authority_signs_the_key_of_a_host(make_sshd: Callable[..., Sshd], tmp_path: Path) -> None:
     authority = make_key(tmp_path / "authority")
     sshd = make_sshd(f"HostCertificate {tmp_path}/sshd0/host_key-cert.pub")
     sign = ["ssh-keygen", "-q", "-s", authority, "-I", "test", "-h", "-n", "127.0.0.1"]
@@ -139,13 +137,13 @@ async def test_an_authority_vouches_for_a_host(make_sshd: Callable[..., Sshd], t
         await hello(sshd.config())
 
 
-async def test_lines_that_nobody_can_read_hide_nothing(sshd: Sshd) -> None:
+async def test_unreadable_lines_hide_no_other_line(sshd: Sshd) -> None:
     good = sshd.known_hosts.read_text()
     sshd.known_hosts.write_bytes(b"@what is this\nalone\n|1|bad|worse ssh-rsa A\n\xff\xfe \x00\n" + good.encode())
     assert await hello(sshd.config()) == b"hello\n"
 
 
-async def test_an_instance_is_known_by_its_id_wherever_it_is(sshd: Sshd, tmp_path: Path) -> None:
+async def test_an_instance_is_known_by_its_id_at_any_address(sshd: Sshd, tmp_path: Path) -> None:
     ours = tmp_path / "state" / "known_hosts"
     settings = replace(
         await find_settings("far", config=sshd.config()),
@@ -169,7 +167,7 @@ async def test_an_instance_is_known_by_its_id_wherever_it_is(sshd: Sshd, tmp_pat
 @pytest.mark.parametrize(
     "name", ["*", "a,b", "@cert-authority *", "a b", "in?t", "!inst", "in|st", "#inst", "inst\nevil", "in\x1bst", ""]
 )
-async def test_a_name_that_known_hosts_would_read_otherwise_is_never_written(
+async def test_a_name_with_a_special_meaning_in_known_hosts_is_never_written(
     sshd: Sshd, tmp_path: Path, name: str
 ) -> None:
     file = tmp_path / "known"
@@ -183,7 +181,7 @@ async def test_a_name_that_known_hosts_would_read_otherwise_is_never_written(
     assert not file.exists()
 
 
-async def test_without_a_file_to_write_to_a_yes_holds_for_the_connection(sshd: Sshd, someone: Any) -> None:
+async def test_without_a_known_hosts_file_an_accepted_key_holds_for_the_connection(sshd: Sshd, someone: Any) -> None:
     sshd.known_hosts = Path("/dev/null")
     assert await hello(sshd.config(), someone()) == b"hello\n"
 
@@ -198,13 +196,13 @@ def behind(make_sshd: Callable[..., Sshd]) -> tuple[Sshd, Sshd, Path]:
     return jump, far, config
 
 
-async def test_a_jump_host_is_passed_through(behind: tuple[Sshd, Sshd, Path]) -> None:
+async def test_a_host_is_reached_through_a_jump_host(behind: tuple[Sshd, Sshd, Path]) -> None:
     jump, _far, config = behind
     assert await hello(config) == b"hello\n"
     assert "Accepted publickey" in jump.log.read_text()
 
 
-async def test_the_key_of_a_jump_host_is_looked_at_as_closely(behind: tuple[Sshd, Sshd, Path], someone: Any) -> None:
+async def test_the_key_of_a_jump_host_is_verified_too(behind: tuple[Sshd, Sshd, Path], someone: Any) -> None:
     jump, far, config = behind
     jump.known_hosts.write_text("")
     far.known_hosts.write_text("")
@@ -221,7 +219,7 @@ async def test_the_key_of_a_jump_host_is_looked_at_as_closely(behind: tuple[Sshd
         await hello(config, prompter)
 
 
-async def test_a_proxy_command_leads_there(sshd: Sshd, tmp_path: Path) -> None:
+async def test_a_host_is_reached_through_a_proxy_command(sshd: Sshd, tmp_path: Path) -> None:
     config = sshd.config(f"ProxyCommand ssh -F {tmp_path}/hop -W %h:%p hop", name="far")
     (tmp_path / "hop").write_text(sshd.config(name="hop").read_text())
     assert await hello(config) == b"hello\n"

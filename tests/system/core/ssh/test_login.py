@@ -73,12 +73,12 @@ async def test_keys_are_tried_in_turn_and_missing_ones_passed_over(settings: Hos
     assert await hello(replace(settings, identity_files=files)) == b"hello\n"
 
 
-async def test_an_agent_opens_the_door(settings: HostSettings, sshd: Sshd, agent: Path) -> None:
+async def test_a_key_in_the_agent_is_used(settings: HostSettings, sshd: Sshd, agent: Path) -> None:
     add(agent, sshd.key)
     assert await hello(replace(settings, identity_files=(), agent=agent)) == b"hello\n"
 
 
-async def test_an_agent_shows_only_what_the_config_names_where_it_says_so(
+async def test_identities_only_limits_the_keys_of_the_agent(
     settings: HostSettings, sshd: Sshd, agent: Path, tmp_path: Path
 ) -> None:
     add(agent, sshd.key)
@@ -88,7 +88,7 @@ async def test_an_agent_shows_only_what_the_config_names_where_it_says_so(
         await hello(settings)
 
 
-async def test_an_agent_that_is_gone_is_no_reason_to_fail(settings: HostSettings, tmp_path: Path) -> None:
+async def test_a_missing_agent_is_no_error(settings: HostSettings, tmp_path: Path) -> None:
     assert await hello(replace(settings, agent=tmp_path / "nobody")) == b"hello\n"
 
 
@@ -97,7 +97,7 @@ def held(agent: Path) -> str:
     return listed.stdout.decode()
 
 
-async def test_a_key_that_was_unlocked_is_added_to_the_agent_where_the_config_says_so(
+async def test_an_unlocked_key_is_added_to_the_agent_if_configured(
     sshd: Sshd, locked: Path, agent: Path, someone: Any
 ) -> None:
     lines = (f"IdentityFile {locked}", f"IdentityAgent {agent}")
@@ -110,7 +110,7 @@ async def test_a_key_that_was_unlocked_is_added_to_the_agent_where_the_config_sa
     assert await hello(adding) == b"hello\n"
 
 
-async def test_a_locked_key_that_shows_no_public_half_is_unlocked_when_its_turn_comes(
+async def test_a_locked_key_without_a_public_half_is_unlocked_when_it_is_tried(
     settings: HostSettings, sshd: Sshd, tmp_path: Path, someone: Any
 ) -> None:
     key = tmp_path / "id_pem"
@@ -122,7 +122,7 @@ async def test_a_locked_key_that_shows_no_public_half_is_unlocked_when_its_turn_
     assert [(asked.kind, asked.attempt) for asked in prompter.questions] == [("passphrase", 1), ("passphrase", 2)]
 
 
-async def test_the_agent_is_forwarded_where_the_config_says_so_and_only_there(
+async def test_the_agent_is_forwarded_only_if_configured(
     sshd: Sshd, agent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(agent, sshd.key)
@@ -135,7 +135,7 @@ async def test_the_agent_is_forwarded_where_the_config_says_so_and_only_there(
         assert (await host.run(line)).stdout == b"none\n"
 
 
-async def test_a_passphrase_is_asked_again_until_it_fits_and_only_once_a_host(
+async def test_a_wrong_passphrase_is_asked_again_and_a_right_one_only_once(
     settings: HostSettings, locked: Path, someone: Any
 ) -> None:
     prompter = someone("wrong", SECRET)
@@ -161,12 +161,12 @@ async def test_three_wrong_passphrases_are_enough_and_none_is_repeated(
         chain = chain.__cause__ or chain.__context__
 
 
-async def test_without_a_person_a_locked_key_is_named(settings: HostSettings, locked: Path) -> None:
+async def test_without_a_prompter_a_locked_key_is_named(settings: HostSettings, locked: Path) -> None:
     with pytest.raises(AuthError, match=r"id_locked stayed locked.*ssh-add"):
         await hello(replace(settings, identity_files=(locked,)))
 
 
-async def test_no_passphrase_is_asked_for_a_key_that_the_host_does_not_take(
+async def test_no_passphrase_is_asked_for_a_key_that_the_host_rejects(
     settings: HostSettings, sshd: Sshd, tmp_path: Path, someone: Any
 ) -> None:
     unwanted = make_key(tmp_path / "id_unwanted", passphrase=SECRET)
@@ -176,7 +176,7 @@ async def test_no_passphrase_is_asked_for_a_key_that_the_host_does_not_take(
     assert prompter.questions == []
 
 
-async def test_thinking_about_a_passphrase_does_not_count_against_the_deadline(
+async def test_the_time_of_a_passphrase_prompt_does_not_count_against_the_connect_timeout(
     settings: HostSettings, locked: Path, someone: Any
 ) -> None:
     class Slow(someone):  # type: ignore[misc]
@@ -204,13 +204,13 @@ async def test_a_password_is_asked_three_times(strict: HostSettings, someone: An
 
 
 @pytest.mark.parametrize("strict", ["password", "code"], indirect=True)
-async def test_what_only_a_person_can_give_is_said_where_there_is_none(strict: HostSettings) -> None:
+async def test_without_a_prompter_a_password_login_says_what_to_do(strict: HostSettings) -> None:
     with pytest.raises(AuthError, match="connect from the dashboard to enter it"):
         await hello(strict)
 
 
 @pytest.mark.parametrize("strict", ["code"], indirect=True)
-async def test_a_second_factor_is_asked_in_the_words_of_the_host(strict: HostSettings, someone: Any) -> None:
+async def test_a_second_factor_is_asked_with_the_text_of_the_host(strict: HostSettings, someone: Any) -> None:
     prompter = someone(SECRET, "123456")
     assert await hello(strict, prompter) == b"hello\n"
     assert [(asked.prompt.splitlines()[-1], asked.is_secret) for asked in prompter.questions] == [
@@ -219,18 +219,18 @@ async def test_a_second_factor_is_asked_in_the_words_of_the_host(strict: HostSet
     ]
 
 
-async def test_a_port_where_nobody_listens(settings: HostSettings, sshd: Sshd) -> None:
+async def test_a_closed_port_is_unreachable(settings: HostSettings, sshd: Sshd) -> None:
     sshd.stop()
     with pytest.raises(Unreachable, match="refused the connection"):
         await hello(settings)
 
 
-async def test_a_host_that_no_one_has_heard_of() -> None:
+async def test_an_unknown_host_name_is_not_found() -> None:
     with pytest.raises(NotFound, match="no host 'nowhere'"):
         await hello(HostSettings("nowhere", "nowhere.invalid", "me"))
 
 
-async def test_a_port_that_speaks_something_else(sshd: Sshd) -> None:
+async def test_a_port_of_another_protocol_is_an_error(sshd: Sshd) -> None:
     async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
@@ -243,7 +243,7 @@ async def test_a_port_that_speaks_something_else(sshd: Sshd) -> None:
     assert "'web'" in str(refusal.value)
 
 
-async def test_a_port_that_says_nothing_is_given_up_in_time(sshd: Sshd) -> None:
+async def test_a_silent_port_is_unreachable_after_the_connect_timeout(sshd: Sshd) -> None:
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -256,7 +256,7 @@ async def test_a_port_that_says_nothing_is_given_up_in_time(sshd: Sshd) -> None:
             await hello(settings)
 
 
-async def test_nor_does_it_count_against_the_deadline_of_the_command_that_waits_for_it(
+async def test_the_time_of_a_passphrase_prompt_does_not_count_against_the_command_timeout(
     settings: HostSettings, locked: Path, someone: Any
 ) -> None:
     class Slow(someone):  # type: ignore[misc]

@@ -98,7 +98,7 @@ LEAVING = {
 
 
 @pytest.mark.parametrize("how", LEAVING)
-def test_a_program_ends_at_once_and_without_a_word(how: str, running: str) -> None:
+def test_a_program_ends_at_once_and_prints_nothing(how: str, running: str) -> None:
     program = start("say('last')\n" + LEAVING[how], running)
     assert program.stdout is not None
     program.stdout.readline()
@@ -108,7 +108,7 @@ def test_a_program_ends_at_once_and_without_a_word(how: str, running: str) -> No
     assert time.monotonic() - since < 4.5  # to settle what is open may take 5
 
 
-def test_what_is_asked_after_the_end_is_refused_in_a_sentence(running: str) -> None:
+def test_a_call_while_python_ends_is_refused_in_one_sentence(running: str) -> None:
     asked_late = """
 class Late:
     def __del__(self):
@@ -213,7 +213,7 @@ def ask_from_elsewhere(context: str, task_id: str) -> str:
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
-def test_other_processes_may_ask_too(running: str, flow: Flow, method: str) -> None:
+def test_other_processes_may_call_too(running: str, flow: Flow, method: str) -> None:
     assert flow.get_task(running).is_running
     with multiprocessing.get_context(method).Pool(2 if method == "fork" else 1) as pool:
         answers = [pool.apply_async(ask_from_elsewhere, ("local", running)) for _ in range(4)]
@@ -247,7 +247,7 @@ def test_a_flow_made_in_one_thread_is_used_in_another() -> None:
     closer.join()
 
 
-def test_hundreds_of_calls_leave_nothing_behind(running: str, flow: Flow) -> None:
+def test_hundreds_of_calls_leak_nothing(running: str, flow: Flow) -> None:
     task = flow.get_task(running)
 
     def round_of_calls() -> None:
@@ -320,7 +320,7 @@ def test_an_iterator_that_is_forgotten_on_the_loop_itself_is_closed_too() -> Non
     assert closed.wait(5)
 
 
-def test_what_is_answered_can_be_kept_in_a_file(flow: Flow) -> None:
+def test_results_can_be_pickled(flow: Flow) -> None:
     task = flow.submit("true").wait(20)
     assert isinstance(task, Task)
     volume = flow.create_volume(1)

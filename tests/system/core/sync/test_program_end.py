@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from testbed.cloud import Cloud
@@ -35,17 +36,23 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """A host with one running task, which no test ends."""
     sshd = Sshd(tmp_path_factory.mktemp("far"))
     sshd.start()
+    with open_flow(sshd) as flow:
+        flow.run(TaskConfig(command="echo first; exec sleep 600", upload_code=False), wait=True)
+    yield sshd
+    with open_flow(sshd) as flow:
+        for task in flow.list_tasks():
+            flow.cancel(task.task_id)
+    sshd.stop()
+
+
+@contextmanager
+def open_flow(sshd: Sshd) -> Iterator[Flow]:
+    """The host from a home of its own: a fixture of the module sees that of no test."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("HOME", "FLOW_STATE_DIR"):
             patch.setenv(name, str(sshd.folder))
-        context = hosts_context(sshd, name="hosts")
-        with Flow(context) as flow:
-            flow.run(TaskConfig(command="echo first; exec sleep 600", upload_code=False), wait=True)
-        yield sshd
-        with Flow(context) as flow:
-            for task in flow.list_tasks():
-                flow.cancel(task.task_id)
-    sshd.stop()
+        with Flow(hosts_context(sshd, name="hosts")) as flow:
+            yield flow
 
 
 @pytest.fixture
@@ -101,7 +108,7 @@ LEAVING = {
 
 @pytest.mark.needs("sshd")
 @pytest.mark.parametrize("how", LEAVING)
-def test_a_program_that_uses_a_host_ends_without_a_word(lab: Context, how: str) -> None:
+def test_a_program_that_uses_a_host_prints_nothing_at_its_end(lab: Context, how: str) -> None:
     assert end(start(lab, RUNNING + LEAVING[how])) == (0, "")
 
 
@@ -134,7 +141,7 @@ def test_ctrl_c_prints_one_traceback_also_where_the_answer_was_an_error(lab: Con
     assert complained.endswith("KeyboardInterrupt\n")
 
 
-def test_cancelled_work_that_ends_with_an_error_is_nobodys_complaint() -> None:
+def test_an_error_of_cancelled_work_is_not_printed() -> None:
     script = """\
 import asyncio, gc, os, signal
 from flow_core.sync.loop_thread import run_sync

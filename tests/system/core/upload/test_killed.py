@@ -41,13 +41,14 @@ def upload_until(step, there):
     asyncio.run(upload(source, LocalFolder(there)))
     os._exit(0)
 
-step, was_killed = 0, True
-while was_killed:
+step, code = 0, -signal.SIGKILL
+while code == -signal.SIGKILL:
     step += 1
     child = os.fork()
     if child == 0:
         upload_until(step, there / str(step))
-    was_killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+assert code == 0
 """
 
 

@@ -18,7 +18,7 @@ async def flow() -> AsyncIterator[AsyncFlow]:
         yield opened
 
 
-async def test_an_id_that_nobody_knows_is_not_found(flow: AsyncFlow) -> None:
+async def test_an_unknown_id_is_not_found(flow: AsyncFlow) -> None:
     for call in (flow.status, flow.cancel, flow.get_task, flow.logs):
         with pytest.raises(NotFound):
             await call("no-such-task")
@@ -31,7 +31,7 @@ async def test_an_unknown_stream_is_refused_by_name(flow: AsyncFlow) -> None:
         await flow.logs("any", source="stdoot")
 
 
-async def test_read_only_changes_nothing_but_looks() -> None:
+async def test_a_read_only_client_changes_nothing_but_can_list() -> None:
     async with AsyncFlow("local", gate=Gate(read_only=True)) as flow:
         with pytest.raises(ReadOnly):
             await flow.submit("true")
@@ -46,6 +46,6 @@ def test_a_context_that_is_not_configured_is_refused_at_once() -> None:
         AsyncFlow("mars")
 
 
-async def test_a_provider_that_nobody_wrote_is_a_sentence() -> None:
+async def test_an_unknown_provider_is_refused_in_one_sentence() -> None:
     with pytest.raises(ConfigError, match="wants provider 'nimbus'"):
         await AsyncFlow(Context("x", "nimbus")).list_tasks()

@@ -123,7 +123,7 @@ async def test_instances_are_found_by_any_way_to_write_them(
     assert [one.instance_type for one in await flow.find_instances(requirements)] == types
 
 
-async def test_a_type_that_exists_in_other_sizes_is_not_passed_over_in_silence(flow: AsyncFlow) -> None:
+async def test_a_type_that_exists_only_in_other_sizes_is_a_warning(flow: AsyncFlow) -> None:
     for wanted in ({"instance_type": "8xa100"}, {"gpu_type": "a100", "gpu_count": 8}):
         with pytest.warns(UserWarning, match="no instance fits; .*a100 is offered only as 1xa100, 2xa100"):
             assert await flow.find_instances(wanted) == []  # type: ignore[arg-type]

@@ -29,13 +29,13 @@ def is_read(fields: Any) -> bool:
     return True
 
 
-def test_the_file_in_the_docs_is_the_schema_of_today() -> None:
+def test_the_file_in_the_docs_is_the_current_schema() -> None:
     written = json.loads((DOCS / "task.schema.json").read_text(encoding="utf-8"))
     assert written == task_schema(), "python -m flow_core.models.schema > docs/task.schema.json"
     jsonschema.Draft202012Validator.check_schema(written)
 
 
-def test_every_field_has_words_for_whoever_completes_it() -> None:
+def test_every_field_has_a_description() -> None:
     assert list(DESCRIPTIONS) == list(TaskConfig.model_fields)
 
 

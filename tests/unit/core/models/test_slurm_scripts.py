@@ -44,7 +44,7 @@ def test_other_commands_are_left_alone(command: str, tmp_path: Path, monkeypatch
     assert explain_slurm_script(command) is None
 
 
-def test_a_script_that_cannot_be_read_or_is_a_folder_is_left_to_whoever_runs_it(tmp_path: Path) -> None:
+def test_an_unreadable_script_or_a_folder_is_not_explained(tmp_path: Path) -> None:
     assert explain_slurm_script(str(tmp_path)) is None
     (tmp_path / "binary").write_bytes(b"\x7fELF\xff\xfe#SBATCH")
     assert explain_slurm_script(str(tmp_path / "binary")) is None

@@ -62,7 +62,7 @@ def test_what_is_wrong_is_named_by_its_field(fields: Any, field: str | None, wor
 
 
 @each(("old", "new"), [("gpu", "instance_type"), ("environment", "env"), ("timeout", "max_run_time_hours")])
-def test_an_old_name_is_told_the_new_one(old: str, new: str) -> None:
+def test_the_error_of_a_retired_field_names_the_new_one(old: str, new: str) -> None:
     with pytest.raises(ConfigError, match=f"'{old}' is now called '{new}'"):
         TaskConfig.parse({"command": "x", old: "1"})
 
@@ -150,7 +150,7 @@ def test_two_mounts_may_not_lie_in_each_other() -> None:
     assert len(TaskConfig.parse({"command": "x", "data_mounts": mounts}).data_mounts) == 2
 
 
-def test_no_limit_on_time_can_be_said_as_zero() -> None:
+def test_a_zero_time_limit_means_no_limit() -> None:
     assert TaskConfig.parse({"command": "x", "max_run_time_hours": 0}).max_run_time_hours is None
 
 
@@ -159,20 +159,20 @@ def test_a_list_of_words_becomes_one_shell_line() -> None:
     assert TaskConfig(command="echo $HOME").command_line == "echo $HOME"
 
 
-def test_a_volume_is_found_where_it_was_promised() -> None:
+def test_a_volume_has_a_default_mount_path() -> None:
     assert VolumeSpec(name="data").target == "/volumes/data"
     assert VolumeSpec(volume_id="vol-1").target == "/volumes/vol-1"
     assert VolumeSpec(name="data", mount_path="/d").target == "/d"
 
 
-def test_a_config_can_not_be_changed_and_survives_being_written_down() -> None:
+def test_a_config_is_frozen_and_reads_back_from_its_dict() -> None:
     config = TaskConfig(command="x", volumes=[VolumeSpec(name="abc")], data_mounts=[MountSpec(source="a", target="/a")])
     with pytest.raises(ValidationError, match="frozen"):
         config.name = "other"
     assert TaskConfig.parse(config.model_dump()) == config
 
 
-def test_what_was_said_is_said_again_where_leaving_it_out_would_mean_something_else() -> None:
+def test_a_value_whose_absence_means_something_else_is_written() -> None:
     config = TaskConfig.parse(
         {
             "command": "x",

@@ -142,13 +142,13 @@ MERGES = "m0: &m0 {k: v}\n" + "".join(f"m{n}: &m{n} {{<<: [*m{n - 1}, *m{n - 1}]
     ],
     ids=lambda text: ascii(text)[:30],
 )
-def test_a_file_that_means_no_good_is_refused_at_once(text: str, said: str) -> None:
+def test_a_malicious_file_is_refused_at_once(text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as refused:
         TaskConfig.from_yaml_text(text, "task.yaml")
     assert is_a_sentence(refused.value)
 
 
-def test_what_several_places_share_may_be_written_once() -> None:
+def test_aliases_and_merge_keys_are_read() -> None:
     text = "command: x\nprovider_options:\n  slurm: &s {qos: high}\n  other: {<<: *s, more: 1}\n  third: *s\n"
     options = TaskConfig.from_yaml_text(text).provider_options
     assert options == {"slurm": {"qos": "high"}, "other": {"qos": "high", "more": 1}, "third": {"qos": "high"}}
@@ -190,7 +190,7 @@ def test_what_is_wrong_in_a_file_is_said_with_file_line_and_field(
     assert str(refused.value).startswith(f"{path}:{above + number + 1}: {field}: ")
 
 
-def test_a_pipe_is_no_task_file_and_nobody_waits_for_its_writer(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "task.yaml")
     with pytest.raises(ConfigError, match="is not a file"):
         TaskConfig.from_yaml(tmp_path / "task.yaml")

@@ -30,7 +30,7 @@ async def test_without_ssh_a_config_is_not_guessed_at_and_its_defaults_serve_whe
 
 
 @pytest.mark.parametrize("name", ["", "-oProxyCommand=touch x", "a b", "a;b", "a\nb", "$(x)", "'"])
-async def test_what_is_no_name_of_a_host_never_reaches_ssh(name: str) -> None:
+async def test_an_invalid_host_name_never_reaches_ssh(name: str) -> None:
     with pytest.raises(ConfigError, match="host"):
         await find_settings(name)
 
@@ -49,7 +49,7 @@ def test_jumps_as_ssh_writes_them() -> None:
 
 
 @given(st.text(max_size=200))
-def test_whatever_is_printed_is_read_or_refused(text: str) -> None:
+def test_any_output_of_ssh_is_parsed_or_refused(text: str) -> None:
     try:
         found, _ = parse_settings(read_options(text), "x", {})
     except ConfigError:
@@ -57,7 +57,7 @@ def test_whatever_is_printed_is_read_or_refused(text: str) -> None:
     assert found.alias == "x"
 
 
-def test_an_address_is_written_as_people_write_it() -> None:
+def test_an_address_shows_its_port_only_if_unusual() -> None:
     assert HostSettings("a", "fe80::1", "me", 22).address == "[fe80::1]"
     assert HostSettings("a", "host", "me", 2222).address == "host:2222"
     assert HostSettings("a", "Host", "me", 2222).key_name == "[host]:2222"

@@ -100,7 +100,7 @@ async def test_it_works_where_a_loop_already_runs() -> None:
     assert run_sync(answer()) == 42
 
 
-def test_calling_it_from_its_own_loop_raises_instead_of_hanging() -> None:
+def test_a_call_from_the_private_loop_itself_raises_instead_of_hanging() -> None:
     async def inner() -> int:
         return 1
 
