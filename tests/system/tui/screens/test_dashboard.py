@@ -58,84 +58,42 @@ async def test_nothing_can_be_changed_while_read_only() -> None:
         await until(lambda: any("read-only" in notice for notice in notices(app)))
 
 
-async def test_a_key_that_cannot_act_says_why() -> None:
-    await finished()
+async def test_of_an_ended_task_the_yaml_is_copied_help_opens_its_detail_and_what_can_not_be_done_says_why() -> None:
+    await finished("printf '[red]x[/] \\033]0;owned\\007 \\033[2J'")
     async with opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.pane(TasksPane).table.rows)
+        await until(lambda: dashboard.pane(TasksPane).selected)
         await press(pilot, "tasks.cancel")
         await until(lambda: any("has ended already" in notice for notice in notices(app)))
         await press(pilot, "tasks.shell")
         await until(lambda: any("needs a running task" in notice for notice in notices(app)))
         assert app.screen is dashboard
+        await press(pilot, "tasks.spec")
+        await until(lambda: "copied" in notices(app))
+        assert "\ncommand: printf '[red]x[/] \\033]0;owned" in app.clipboard
+        await press(pilot, "app.help")
+        await until(lambda: isinstance(app.screen, HelpScreen))
+        await press(pilot, *"tasks.detail", "enter")
+        await until(lambda: isinstance(app.screen, TaskDetail))
+        await until(lambda: "[red]x[/]" in screen_text(app))
+        assert "\x1b" not in screen_text(app)  # the name, the command and the log are never markup nor control
 
 
-async def test_the_cursor_stays_on_its_task_when_another_is_submitted() -> None:
-    first = await finished()
-    async with opened() as (app, dashboard, _pilot):
-        await until(lambda: dashboard.pane(TasksPane).table.rows)
+async def test_the_log_of_the_selected_task_is_shown_and_the_cursor_stays_when_another_is_submitted() -> None:
+    await finished("echo first words")
+    second = await finished("echo other words")
+    async with opened() as (app, dashboard, pilot):
+        await until(lambda: "other words" in screen_text(app))
         await finished()
         app.fleet.refresh()
-        await until(lambda: len(dashboard.pane(TasksPane).table.rows) == 2)
+        await until(lambda: len(dashboard.pane(TasksPane).table.rows) == 3)
         assert dashboard.pane(TasksPane).selected is not None
-        assert dashboard.pane(TasksPane).selected.task_id == first
-
-
-async def test_the_selected_tasks_log_is_shown_without_asking() -> None:
-    await finished("echo first words")
-    await finished("echo other words")
-    async with opened() as (app, _dashboard, pilot):
-        await until(lambda: "other words" in screen_text(app))
+        assert dashboard.pane(TasksPane).selected.task_id == second
         await press(pilot, "tasks.cursor_down")
         await until(lambda: "first words" in screen_text(app).split("Log")[-1])
 
 
-async def test_every_size_survives_being_resized_to_every_other() -> None:
-    await finished("seq 1 500")
-    async with opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.pane(TasksPane).table.rows)
-        for size in [(60, 15), (160, 48), (20, 5), (80, 24), (3, 1), (200, 60), (120, 36)]:
-            await pilot.resize_terminal(*size)
-            await pilot.pause()
-        await until(lambda: "NAME" in screen_text(app))
-
-
-async def test_help_lists_the_keys_of_the_pane_and_runs_the_chosen_one() -> None:
-    await finished()
-    async with opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.pane(TasksPane).table.rows)
-        await press(pilot, "app.help")
-        await until(lambda: isinstance(app.screen, HelpScreen))
-        await pilot.press(*"tasks.detail")
-        await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, TaskDetail))
-
-
-async def test_a_foreign_name_is_never_markup_nor_terminal_control() -> None:
-    async with AsyncFlow("local") as flow:
-        await (await flow.submit("printf '[red]x[/] \\033]0;owned\\007 \\033[2J'")).wait()
-    async with opened() as (app, _, pilot):
-        await until(lambda: "[red]x[/]" in screen_text(app))
-        await press(pilot, "tasks.detail")
-        await until(lambda: isinstance(app.screen, TaskDetail))
-        assert "[red]x[/]" in screen_text(app)
-        assert "\x1b" not in screen_text(app)
-
-
-async def test_a_cancel_asks_and_lands_in_the_action_log() -> None:
-    async with AsyncFlow("local") as flow:
-        task = await flow.submit("sleep 300")
-        async with opened() as (app, dashboard, pilot):
-            await until(lambda: dashboard.pane(TasksPane).selected and dashboard.pane(TasksPane).selected.is_running)
-            await press(pilot, "tasks.cancel")
-            await until(lambda: isinstance(app.screen, Confirm))
-            await press(pilot, "confirm.agree")
-            await until(lambda: app.fleet.task(task.key) and app.fleet.task(task.key).is_terminal)
-            await until(lambda: app.fleet.gate.log.recent()[0].verb == "cancel")
-            assert app.fleet.gate.log.recent()[0].result == "ok"
-
-
 @pytest.mark.needs("ssh")
-async def test_the_ssh_command_of_a_running_task_is_copied_once_it_is_chosen() -> None:
+async def test_the_ssh_command_of_a_running_task_is_copied_once_it_is_chosen_and_its_end_is_logged() -> None:
     async with AsyncFlow("local") as flow:
         task = await flow.submit("sleep 300")
         async with opened() as (app, dashboard, pilot):
@@ -147,7 +105,22 @@ async def test_the_ssh_command_of_a_running_task_is_copied_once_it_is_chosen() -
             await pilot.press("end", "enter")
             await until(lambda: "copied" in notices(app))
             assert app.clipboard == await flow.ssh_command(task.task_id)
-        await flow.cancel(task.task_id)
+            await press(pilot, "tasks.cancel")
+            await until(lambda: isinstance(app.screen, Confirm))
+            await press(pilot, "confirm.agree")
+            await until(lambda: app.fleet.task(task.key) and app.fleet.task(task.key).is_terminal)
+            await until(lambda: app.fleet.gate.log.recent()[0].verb == "cancel")
+            assert app.fleet.gate.log.recent()[0].result == "ok"
+
+
+async def test_every_size_survives_being_resized_to_every_other() -> None:
+    await finished("seq 1 500")
+    async with opened() as (app, dashboard, pilot):
+        await until(lambda: dashboard.pane(TasksPane).table.rows)
+        for size in [(60, 15), (160, 48), (20, 5), (80, 24), (3, 1), (200, 60), (120, 36)]:
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+        await until(lambda: "NAME" in screen_text(app))
 
 
 async def test_the_users_own_keys_replace_ours(config: Callable[[str], Config]) -> None:
@@ -171,15 +144,6 @@ async def test_a_shell_asked_for_before_the_panes_are_there_opens_once_they_are(
             dashboard.action_act("tasks.shell")
             await until(lambda: dashboard.pane(ShellPane).has_live_shells)
             await dashboard.pane(ShellPane).close()
-
-
-async def test_the_spec_of_a_task_is_copied_as_yaml() -> None:
-    await finished("echo spec-of-mine")
-    async with opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.pane(TasksPane).selected)
-        await press(pilot, "tasks.spec")
-        await until(lambda: "copied" in notices(app))
-        assert "command: echo spec-of-mine\n" in app.clipboard
 
 
 async def test_tasks_tell_their_attempt_and_instances_where_there_is_room() -> None:
