@@ -42,12 +42,6 @@ def open_dashboard(environment: dict[str, str]) -> Iterator[OpenDashboard]:
 
 
 @pytest.fixture
-def run_environment(environment: dict[str, str]) -> dict[str, str]:
-    """For programs that are started without a terminal."""
-    return dict(os.environ) | environment
-
-
-@pytest.fixture
 def sshd(tmp_path: Path) -> Iterator[Sshd]:
     server = Sshd(tmp_path / "sshd")
     server.start()

@@ -19,7 +19,7 @@ class SshPlace(Provider):
     """One running task, named after its host, as long as that answers. `config` is an ssh config, `host` a name of it,
     or `settings` say all."""
 
-    poll = PollIntervals(busy_s=0.1, idle_s=0.1)
+    poll = PollIntervals(busy_s=0.3, idle_s=0.3)
 
     def __init__(self, context: Context, prompter: Prompter | None) -> None:
         self.context = context

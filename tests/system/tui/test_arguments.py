@@ -1,4 +1,4 @@
-"""The command line: what it takes, what it refuses, and in which words."""
+"""The command line of the real program: where it refuses to start, and in which words."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 from testbed.pty_screen import Screen
-from testbed.tables import each
 from testbed.waiting import DEADLINE_S
 
 import flow_core
-from flow_tui.arguments import Arguments, one_line, parse_arguments
 
 ROOT = Path(flow_core.__file__).parent.parent
 COMMAND = (sys.executable, "-m", "flow_tui")
@@ -44,43 +42,6 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "config.yaml"
     path.write_text(CONTEXTS, encoding="utf-8")
     return path
-
-
-def test_everything_that_can_be_said_is_read() -> None:
-    said = parse_arguments(
-        ["--context", "lab", "--read-only", "--theme", "x", "--config", "f.yaml", "--context=b", "--context", "lab"]
-    )
-    assert said == Arguments(("lab", "b"), True, "x", Path("f.yaml"))
-    assert parse_arguments([]) == Arguments()
-
-
-def test_help_and_version_answer_without_a_terminal() -> None:
-    shown = ran("--help")
-    assert (shown.returncode, shown.stderr) == (0, "")
-    for option in ("--context", "--read-only", "--theme", "--config", "--version", "--help"):
-        assert option in shown.stdout
-    assert ran("-h").stdout == shown.stdout
-    version = ran("--version")
-    assert (version.returncode, version.stdout) == (0, f"flow-tui {flow_core.__version__}\n")
-
-
-@each(
-    ("arguments", "said"),
-    [
-        (("--nonsense",), "--nonsense"),
-        (("surplus",), "surplus"),
-        (("--context",), "--context"),
-        (("--read-only=yes",), "--read-only"),
-        (("--read",), "--read"),
-        (("a\x1b[31mb\nc",), "a\N{REPLACEMENT CHARACTER}[31mb\N{REPLACEMENT CHARACTER}c"),
-    ],
-)
-def test_what_can_not_be_read_is_one_line_and_exit_code_2(arguments: tuple[str, ...], said: str) -> None:
-    ended = ran(*arguments)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("flow-tui: ")
-    assert said in ended.stderr
-    assert ended.stderr.count("\n") == 1
 
 
 def test_without_a_terminal_it_says_so_in_one_line() -> None:
@@ -134,7 +95,3 @@ def test_refusing_writes_nothing_to_the_state_directory() -> None:
     ran()
     ran("--nonsense")
     assert not Path(os.environ["FLOW_STATE_DIR"]).exists()
-
-
-def test_one_line_keeps_text_and_drops_control() -> None:
-    assert one_line("Grüße 漢\t\x9b1m") == "Grüße 漢\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}1m"

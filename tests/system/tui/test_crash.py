@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 from testbed.pty_screen import Screen
-from testbed.tables import each
 from testbed.waiting import DEADLINE_S
 
 from flow_tui import crash_report
-from flow_tui.redact import HIDDEN, redact
+from flow_tui.redact import HIDDEN
 
 SECRET = "sk-secret-123"
 PROGRAM = """
@@ -199,66 +198,6 @@ def test_a_terminal_that_goes_away_ends_the_app_without_a_report(small: list[str
     assert reports() == []
 
 
-def fault(text: str) -> Exception:
-    try:
-        raise ValueError(text)
-    except ValueError as error:
-        return error
-
-
-def test_only_the_newest_reports_are_kept() -> None:
-    paths = [crash_report.write_report(fault(f"number {n}")) for n in range(crash_report.KEPT + 5)]
-    assert reports() == paths[5:]
-
-
-def test_what_led_to_a_fault_is_in_the_report() -> None:
-    try:
-        try:
-            raise KeyError("first")
-        except KeyError as error:
-            raise ExceptionGroup("both", [fault("second"), fault("third")]) from error
-    except ExceptionGroup as group:
-        text = crash_report.describe(group)
-    assert re.findall("first|second|third", text) == ["second", "third", "first"]
-    assert "caused by:\nKeyError: 'first'" in text
-
-
-def test_a_fault_without_bottom_makes_a_short_report() -> None:
-    def deeper(depth: int) -> int:
-        return deeper(depth + 1) + 1
-
-    try:
-        deeper(0)
-    except RecursionError as error:
-        lines = crash_report.describe(error).splitlines()
-    assert len(lines) < 100
-    assert any("more ..." in line for line in lines)
-
-
-def test_an_error_that_can_not_be_printed_is_still_reported() -> None:
-    class Broken(Exception):
-        def __str__(self) -> str:
-            raise RuntimeError(SECRET)
-
-    text = crash_report.describe(Broken())
-    assert "Broken" in text
-    assert SECRET not in text
-
-
-def test_a_message_can_not_drive_the_terminal_that_shows_the_report() -> None:
-    assert "\x1b" not in crash_report.describe(fault("\x1b]0;title\x07"))
-
-
-def test_a_state_directory_that_takes_no_file_is_said_in_the_sentence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / "file"))
-    crash_report.report_crash(fault("x"))
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "no report could be written: Not a directory" in line
-
-
 def test_a_fault_before_the_app_is_loaded_needs_no_textual(environment: dict[str, str]) -> None:
     script = "from flow_tui import crash_report as c; import sys; c.install(); print('textual' in sys.modules); {}['x']"
     ended = subprocess.run(
@@ -269,64 +208,14 @@ def test_a_fault_before_the_app_is_loaded_needs_no_textual(environment: dict[str
     assert len(ended.stderr.splitlines()) == 1
 
 
-@each(
-    ("text", "hidden"),
-    [
-        ("bad key sk-secret-123", "sk-secret-123"),
-        ("fkey_abc123", "fkey_abc123"),
-        ("ghp_0123456789abcdef is wrong", "ghp_0123456789abcdef"),
-        ("hf_abcdefgh", "hf_abcdefgh"),
-        ("AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"),
-        ("eyJhbGciOi.eyJzdWIiOi.c2ln", "eyJzdWIiOi"),
-        ("Authorization: Bearer abc.def", "abc.def"),
-        ("{'api_key': 'shorty'}", "shorty"),
-        ("password=hunter2 for bob", "hunter2"),
-        ('"client_secret": "two words"', "two words"),
-        ("https://bob:hunter2@host/x", "hunter2"),
-        ("https://tokenonly@host/x", "tokenonly"),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----", "abc"),
-        ("-----BEGIN RSA PRIVATE KEY-----\nabc", "abc"),
-        ("input_value={'x': 'hunter2'}, input_type=dict", "hunter2"),
-        ("got 9f86d081884c7d659a2feaa0c55ad015", "9f86d081884c7d659a2feaa0c55ad015"),
-        ("cookie: a=b", "a=b"),
-    ],
-)
-def test_what_looks_like_a_secret_is_hidden(text: str, hidden: str) -> None:
-    assert hidden not in redact(text)
-    assert HIDDEN in redact(text)
-
-
-@each(
-    "text",
-    [
-        "KeyError: 'region'",
-        "AuthError: you are not logged in",
-        "no task is called train-llama-7b in context lab",
-        "/home/someone/projects/flow/2024/config.yaml can't be read",
-        "expected str instance, int found",
-        "http://127.0.0.1:8080/v2/instances",
-    ],
-)
-def test_what_is_no_secret_stays_readable(text: str) -> None:
-    assert redact(text) == text
-
-
-def test_values_of_secret_looking_variables_are_hidden_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", "plainword")
-    monkeypatch.setenv("LONGER_TOKEN", "plainword-and-more")
-    monkeypatch.setenv("SHORT_KEY", "1")
-    assert redact("1 plainword-and-more, plainword") == f"1 {HIDDEN}, {HIDDEN}"
-
-
 def test_redacting_a_huge_text_takes_no_time() -> None:
-    for text in ("a" * 300_000, "a1" * 150_000, "key" * 100_000, "-----BEGIN " * 30_000, "token " * 50_000):
-        script = f"import sys; from flow_tui.redact import redact; redact({text[:20]!r} * {len(text) // 20})"
-        subprocess.run(
-            [sys.executable, "-c", script],
-            check=True,
-            timeout=DEADLINE_S,
-            cwd=Path(crash_report.__file__).parent.parent,
-        )
+    script = """
+from flow_tui.redact import redact
+for text in ("a" * 300_000, "a1" * 150_000, "key" * 100_000, "-----BEGIN " * 30_000, "token " * 50_000):
+    redact(text)
+"""
+    root = Path(crash_report.__file__).parent.parent
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=DEADLINE_S, cwd=root)
 
 
 def test_output_that_can_no_longer_be_written_does_not_change_the_exit_code(environment: dict[str, str]) -> None:

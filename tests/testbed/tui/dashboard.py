@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 from testbed.waiting import until
 from textual.pilot import Pilot
 
@@ -31,3 +33,15 @@ async def opened(
 
 def notices(app: FlowApp) -> list[str]:
     return [notice.message for notice in app._notifications]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Callable[[str], Config]:
+    """Reads a config file with this text."""
+
+    def write(text: str) -> Config:
+        file = tmp_path / "config.yaml"
+        file.write_text(text, encoding="utf-8")
+        return load_config(file)
+
+    return write

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from testbed.screen_text import screen_text
+from testbed.tui.dashboard import config as config
 from testbed.tui.dashboard import notices, opened
 from testbed.tui.press import press
 from testbed.waiting import until
@@ -15,31 +15,15 @@ from testbed.waiting import until
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.config import Config, state_dir
 from flow_core.config_file import load_config
-from flow_core.gpu import parse_gpu
-from flow_core.models.instance import AvailableInstance
 from flow_tui.app import FlowApp
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.dialogs.help import HelpScreen
 from flow_tui.dialogs.pick import Pick
-from flow_tui.dialogs.submit.submit_form import SubmitForm
-from flow_tui.panes.instances.pane import InstancesPane
-from flow_tui.panes.registry import PANES
 from flow_tui.panes.shell.pane import ShellPane
 from flow_tui.panes.tasks.detail import TaskDetail
 from flow_tui.panes.tasks.pane import TasksPane
-from flow_tui.panes.volumes.pane import VolumesPane
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.widgets.bar import Bar
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Callable[[str], Config]:
-    def write(text: str) -> Config:
-        file = tmp_path / "config.yaml"
-        file.write_text(text, encoding="utf-8")
-        return load_config(file)
-
-    return write
 
 
 async def finished(command: str = "true", context: str = "local", config: Config | None = None) -> str:
@@ -59,11 +43,6 @@ async def test_two_contexts_may_hold_the_same_task_id(config: Callable[[str], Co
         assert [task.context for task in dashboard.pane(TasksPane).table.rows] == ["lab"]
 
 
-async def test_the_first_run_says_what_to_press() -> None:
-    async with opened() as (app, _, _pilot):
-        await until(lambda: "ctrl+n" in screen_text(app))
-
-
 async def test_nothing_can_be_changed_while_read_only() -> None:
     await finished()
     async with opened(read_only=True) as (app, dashboard, pilot):
@@ -79,135 +58,42 @@ async def test_nothing_can_be_changed_while_read_only() -> None:
         await until(lambda: any("read-only" in notice for notice in notices(app)))
 
 
-async def test_a_key_that_cannot_act_says_why() -> None:
-    await finished()
+async def test_of_an_ended_task_the_yaml_is_copied_help_opens_its_detail_and_what_can_not_be_done_says_why() -> None:
+    await finished("printf '[red]x[/] \\033]0;owned\\007 \\033[2J'")
     async with opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.pane(TasksPane).table.rows)
+        await until(lambda: dashboard.pane(TasksPane).selected)
         await press(pilot, "tasks.cancel")
         await until(lambda: any("has ended already" in notice for notice in notices(app)))
         await press(pilot, "tasks.shell")
         await until(lambda: any("needs a running task" in notice for notice in notices(app)))
         assert app.screen is dashboard
+        await press(pilot, "tasks.spec")
+        await until(lambda: "copied" in notices(app))
+        assert "\ncommand: printf '[red]x[/] \\033]0;owned" in app.clipboard
+        await press(pilot, "app.help")
+        await until(lambda: isinstance(app.screen, HelpScreen))
+        await press(pilot, *"tasks.detail", "enter")
+        await until(lambda: isinstance(app.screen, TaskDetail))
+        await until(lambda: "[red]x[/]" in screen_text(app))
+        assert "\x1b" not in screen_text(app)  # the name, the command and the log are never markup nor control
 
 
-async def test_the_cursor_stays_on_its_task_when_another_is_submitted() -> None:
-    first = await finished()
-    async with opened() as (app, dashboard, _pilot):
-        await until(lambda: dashboard.pane(TasksPane).table.rows)
+async def test_the_log_of_the_selected_task_is_shown_and_the_cursor_stays_when_another_is_submitted() -> None:
+    await finished("echo first words")
+    second = await finished("echo other words")
+    async with opened() as (app, dashboard, pilot):
+        await until(lambda: "other words" in screen_text(app))
         await finished()
         app.fleet.refresh()
-        await until(lambda: len(dashboard.pane(TasksPane).table.rows) == 2)
+        await until(lambda: len(dashboard.pane(TasksPane).table.rows) == 3)
         assert dashboard.pane(TasksPane).selected is not None
-        assert dashboard.pane(TasksPane).selected.task_id == first
-
-
-async def test_the_selected_tasks_log_is_shown_without_asking() -> None:
-    await finished("echo first words")
-    await finished("echo other words")
-    async with opened() as (app, _dashboard, pilot):
-        await until(lambda: "other words" in screen_text(app))
+        assert dashboard.pane(TasksPane).selected.task_id == second
         await press(pilot, "tasks.cursor_down")
         await until(lambda: "first words" in screen_text(app).split("Log")[-1])
 
 
-async def test_a_broken_config_is_told_and_the_sound_part_is_used(config: Callable[[str], Config]) -> None:
-    settings = config("contexts:\n  lab: {provider: local}\n  bad: {provider: nowhere}\n")
-    async with opened(settings) as (app, _, _pilot):
-        assert app.fleet.names == ("local", "lab")
-        await until(lambda: any("nowhere" in notice and ":3:" in notice for notice in notices(app)))
-
-
-@pytest.mark.parametrize("size", [(160, 48), (120, 36), (80, 24), (60, 15)])
-async def test_a_digit_brings_its_pane_to_the_front_and_then_to_full_size(size: tuple[int, int]) -> None:
-    async with opened(size=size) as (_app, dashboard, pilot):
-        await press(pilot, "app.show_volumes")
-        assert dashboard.pane(VolumesPane).display
-        assert dashboard.pane(VolumesPane).table.has_focus
-        await press(pilot, "app.show_volumes")
-        panes = [dashboard.query_one(f"#{pane.noun}") for pane in PANES]
-        assert [pane for pane in panes if pane.display] == [dashboard.pane(VolumesPane)]
-        await pilot.press("escape", "escape")
-        assert dashboard.pane(TasksPane).table.has_focus
-
-
-async def test_every_size_survives_being_resized_to_every_other() -> None:
-    await finished("seq 1 500")
-    async with opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.pane(TasksPane).table.rows)
-        for size in [(60, 15), (160, 48), (20, 5), (80, 24), (3, 1), (200, 60), (120, 36)]:
-            await pilot.resize_terminal(*size)
-            await pilot.pause()
-        await until(lambda: "NAME" in screen_text(app))
-
-
-async def test_help_lists_the_keys_of_the_pane_and_runs_the_chosen_one() -> None:
-    await finished()
-    async with opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.pane(TasksPane).table.rows)
-        await press(pilot, "app.help")
-        await until(lambda: isinstance(app.screen, HelpScreen))
-        await pilot.press(*"tasks.detail")
-        await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, TaskDetail))
-
-
-async def test_enter_on_an_instance_type_opens_the_form_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLOW_LOCAL_GPUS", "a100:2")
-    async with opened() as (app, dashboard, pilot):
-        await press(pilot, "app.show_instances")
-        await until(lambda: len(dashboard.pane(InstancesPane).table.rows) == 3)
-        await press(pilot, "instances.last", "instances.submit_here")
-        await until(lambda: isinstance(app.screen, SubmitForm))
-        assert app.screen.entered["gpu"] == "2xa100"
-
-
-async def test_what_was_typed_and_not_submitted_is_there_again() -> None:
-    async with opened() as (app, _dashboard, pilot):
-        await press(pilot, "app.new_task")
-        await until(lambda: isinstance(app.screen, SubmitForm) and app.screen.focused)
-        await pilot.press(*"half", "escape")
-        await until(lambda: not isinstance(app.screen, SubmitForm))
-        await press(pilot, "app.new_task")
-        await until(lambda: isinstance(app.screen, SubmitForm) and app.screen.focused)
-        assert app.screen.entered["name"] == "half"
-
-
-async def test_a_foreign_name_is_never_markup_nor_terminal_control() -> None:
-    async with AsyncFlow("local") as flow:
-        await (await flow.submit("printf '[red]x[/] \\033]0;owned\\007 \\033[2J'")).wait()
-    async with opened() as (app, _, pilot):
-        await until(lambda: "[red]x[/]" in screen_text(app))
-        await press(pilot, "tasks.detail")
-        await until(lambda: isinstance(app.screen, TaskDetail))
-        assert "[red]x[/]" in screen_text(app)
-        assert "\x1b" not in screen_text(app)
-
-
-async def test_ctrl_c_leaves_only_when_pressed_twice() -> None:
-    app = FlowApp(load_config())
-    async with app.run_test() as pilot:
-        await pilot.press("ctrl+c")
-        await until(lambda: any("again" in notice for notice in notices(app)))
-        assert app.is_running
-        await pilot.press("ctrl+c")
-        await until(lambda: not app.is_running)
-
-
-async def test_a_cancel_asks_and_lands_in_the_action_log() -> None:
-    async with AsyncFlow("local") as flow:
-        task = await flow.submit("sleep 300")
-        async with opened() as (app, dashboard, pilot):
-            await until(lambda: dashboard.pane(TasksPane).selected and dashboard.pane(TasksPane).selected.is_running)
-            await press(pilot, "tasks.cancel")
-            await until(lambda: isinstance(app.screen, Confirm))
-            await press(pilot, "confirm.agree")
-            await until(lambda: app.fleet.task(task.key) and app.fleet.task(task.key).is_terminal)
-            await until(lambda: app.fleet.gate.log.recent()[0].verb == "cancel")
-            assert app.fleet.gate.log.recent()[0].result == "ok"
-
-
 @pytest.mark.needs("ssh")
-async def test_the_ssh_command_of_a_running_task_is_copied_once_it_is_chosen() -> None:
+async def test_the_ssh_command_of_a_running_task_is_copied_once_it_is_chosen_and_its_end_is_logged() -> None:
     async with AsyncFlow("local") as flow:
         task = await flow.submit("sleep 300")
         async with opened() as (app, dashboard, pilot):
@@ -219,7 +105,22 @@ async def test_the_ssh_command_of_a_running_task_is_copied_once_it_is_chosen() -
             await pilot.press("end", "enter")
             await until(lambda: "copied" in notices(app))
             assert app.clipboard == await flow.ssh_command(task.task_id)
-        await flow.cancel(task.task_id)
+            await press(pilot, "tasks.cancel")
+            await until(lambda: isinstance(app.screen, Confirm))
+            await press(pilot, "confirm.agree")
+            await until(lambda: app.fleet.task(task.key) and app.fleet.task(task.key).is_terminal)
+            await until(lambda: app.fleet.gate.log.recent()[0].verb == "cancel")
+            assert app.fleet.gate.log.recent()[0].result == "ok"
+
+
+async def test_every_size_survives_being_resized_to_every_other() -> None:
+    await finished("seq 1 500")
+    async with opened() as (app, dashboard, pilot):
+        await until(lambda: dashboard.pane(TasksPane).table.rows)
+        for size in [(60, 15), (160, 48), (20, 5), (80, 24), (3, 1), (200, 60), (120, 36)]:
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+        await until(lambda: "NAME" in screen_text(app))
 
 
 async def test_the_users_own_keys_replace_ours(config: Callable[[str], Config]) -> None:
@@ -245,27 +146,6 @@ async def test_a_shell_asked_for_before_the_panes_are_there_opens_once_they_are(
             await dashboard.pane(ShellPane).close()
 
 
-async def test_the_spec_of_a_task_is_copied_as_yaml() -> None:
-    await finished("echo spec-of-mine")
-    async with opened() as (app, dashboard, pilot):
-        await until(lambda: dashboard.pane(TasksPane).selected)
-        await press(pilot, "tasks.spec")
-        await until(lambda: "copied" in notices(app))
-        assert "command: echo spec-of-mine\n" in app.clipboard
-
-
-async def test_an_instance_type_is_asked_for_in_the_form_as_it_is_called(config: Callable[[str], Config]) -> None:
-    settings = config("contexts: {lab: {provider: local, gpus: 2xa100}}")
-    async with opened(settings, contexts=("lab",)) as (app, dashboard, pilot):
-        await press(pilot, "app.show_instances")
-        await until(lambda: dashboard.pane(InstancesPane).selected)
-        await press(pilot, "instances.submit_here")
-        await until(lambda: isinstance(app.screen, SubmitForm))
-        assert app.screen.entered["gpu"] == dashboard.pane(InstancesPane).selected.instance_type
-        assert app.screen.entered["context"] == "lab"
-        assert parse_gpu(app.screen.entered["gpu"])
-
-
 async def test_tasks_tell_their_attempt_and_instances_where_there_is_room() -> None:
     async with AsyncFlow("local") as flow:
         await flow.run(TaskConfig(name=f"twice-{'x' * 50}", command="true", num_instances=2, retries=3))
@@ -276,14 +156,3 @@ async def test_tasks_tell_their_attempt_and_instances_where_there_is_room() -> N
     async with opened(size=(60, 15)) as (_, dashboard, _):
         await until(lambda: dashboard.pane(TasksPane).table.rows)
         assert not {"instances", "attempt"} & set(dashboard.pane(TasksPane).table.shown_columns)
-
-
-async def test_enter_on_a_machine_that_is_down_says_why() -> None:
-    down = AvailableInstance(
-        "local", "gpu2", "2xa100", "gpu2", 0.0, status="unreachable", description="gpu2 refused the connection [/]"
-    )
-    async with opened() as (app, dashboard, _pilot):
-        dashboard.pane(InstancesPane).show([down])
-        dashboard.action_act("instances.submit_here")
-        await until(lambda: "gpu2 refused the connection [/]" in notices(app))
-        assert app.screen is dashboard

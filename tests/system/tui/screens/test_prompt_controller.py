@@ -96,7 +96,7 @@ class Desk:
         return self.app.screen
 
     async def type(self, text: str) -> None:
-        await self.pilot.press(*("space" if char == " " else char for char in text), "enter")
+        await press(self.pilot, *text, "enter")
 
     def state(self, name: str = "lab") -> ContextState:
         return next(state for state in self.app.fleet.states if state.context.name == name)

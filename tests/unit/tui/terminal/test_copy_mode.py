@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -169,10 +170,13 @@ def test_rows_keep_their_numbers_while_output_goes_on(new_core: OpenCore) -> Non
     assert mode.text == "line 7"
 
 
-def test_rows_keep_their_numbers_while_the_oldest_are_forgotten(new_core: OpenCore) -> None:
+def test_rows_keep_their_numbers_while_the_oldest_are_forgotten(
+    new_core: OpenCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"flow_tui.terminal.{os.environ['FLOW_TERMINAL_CORE']}_core.SCROLLBACK_BYTES", 2_000_000)
     core = new_core(80, 4)
     flood = b"".join(b"%06d %s\r\n" % (number, b"x" * 60) for number in range(2000))
-    core.feed(flood * 3 + b"needle\r\n")
+    core.feed(flood + b"needle\r\n")
     core.dirty_rows()
     mode = pressed(core, "?", *"needle", "enter", "v")
     for _ in range(40):

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from testbed.screen_text import screen_text
 from testbed.tui.press import press
 from testbed.waiting import until
@@ -21,10 +20,9 @@ from flow_tui.screens.dashboard import DashboardScreen
 S3 = {"data_mounts": [{"source": "s3://corpus/data", "target": "/data"}]}
 
 
-@pytest.mark.parametrize("size", [(60, 15), (120, 36)], ids=str)
-async def test_keys_of_this_machine_are_sent_once_the_user_has_agreed(tmp_path: Path, size: tuple[int, int]) -> None:
+async def test_keys_of_this_machine_are_sent_once_the_user_has_agreed(tmp_path: Path) -> None:
     app = FlowApp(lab(tmp_path, send_credentials=True))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(60, 15)) as pilot:
         form = await opened_form(app, rest=json.dumps(S3))
         await press(pilot, "form.send")
         await until(lambda: isinstance(app.screen, Confirm))
@@ -39,9 +37,8 @@ async def test_keys_of_this_machine_are_sent_once_the_user_has_agreed(tmp_path: 
         await until(lambda: "gpu1" in squeezed(app) and "Nothing was submitted" not in squeezed(app))
 
 
-@pytest.mark.parametrize("settings", [{}, {"send_credentials": False}], ids=str)
-async def test_where_no_key_goes_along_nothing_is_asked(tmp_path: Path, settings: dict[str, Any]) -> None:
-    app = FlowApp(lab(tmp_path, **settings))
+async def test_where_no_key_goes_along_nothing_is_asked(tmp_path: Path) -> None:
+    app = FlowApp(lab(tmp_path))
     async with app.run_test(size=(120, 36)) as pilot:
         form = await opened_form(app, rest=json.dumps(S3))
         await press(pilot, "form.send")

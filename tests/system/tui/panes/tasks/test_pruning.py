@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 from testbed.screen_text import screen_text
 from testbed.tui.press import press
 from testbed.waiting import until
@@ -18,6 +17,7 @@ from flow_core.config import state_dir
 from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
 from flow_tui.dialogs.confirm import Confirm
+from flow_tui.dialogs.field import Field
 from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.panes.tasks.pruning_form import PruningForm
 
@@ -48,7 +48,7 @@ async def shows(app: FlowApp, *texts: str) -> None:
     )
 
 
-async def test_it_says_what_goes_asks_and_only_then_removes_it() -> None:
+async def test_it_says_what_goes_asks_and_only_then_removes_it_and_a_task_with_files_when_it_is_named() -> None:
     first, second = await ended("true", "first-one"), await ended("true", "second-one")
     made = await ended("echo x > $FLOW_TASK_DIR/out.pt", "with-weights")
     async with opened(3) as (app, pilot):
@@ -75,37 +75,38 @@ async def test_it_says_what_goes_asks_and_only_then_removes_it() -> None:
         await press(pilot, "confirm.agree")
         await until(lambda: [task.task_id for task in app.fleet.tasks] == [made.task_id])
         await until(lambda: any(one.message.startswith("pruned 2 tasks, ") for one in app._notifications))
-    action = AuditLog().recent()[0]
-    assert (action.verb, action.target) == ("prune", f"{first.task_id} {second.task_id}")
+        action = AuditLog().recent()[0]
+        assert (action.verb, action.target) == ("prune", f"{first.task_id} {second.task_id}")
+        await prune_by_name(app, pilot, made)
 
 
-async def test_a_task_with_files_that_it_made_goes_when_it_is_named() -> None:
-    made = await ended("echo x > $FLOW_TASK_DIR/out.pt", "with-weights")
-    async with opened(1) as (app, pilot):
-        await press(pilot, "tasks.prune")
-        await until(lambda: isinstance(app.screen, PruningForm))
-        await press(pilot, "backspace", "backspace", "0", "form.send")
-        await shows(app, "These hold files that they made. Name those that may go:", made.task_id, "out.pt")
-        await press(pilot, "tab", "tab", *"no-such", "form.send")
-        await shows(app, "no task is called no-such")
-        await press(pilot, *["backspace"] * 7, *"with-weights", "form.send")
-        await until(lambda: isinstance(app.screen, Confirm))
-        await shows(app, "You named 1 task with files", "the files that the named ones made")
-        await press(pilot, "confirm.agree")
-        await until(lambda: not app.fleet.tasks)
+async def prune_by_name(app: FlowApp, pilot: Pilot[None], made: Task) -> None:
+    """Removes the only task, which holds files that it made."""
+    await press(pilot, "tasks.prune")
+    await until(lambda: isinstance(app.screen, PruningForm))
+    await press(pilot, "backspace", "backspace", "0", "form.send")
+    await shows(app, "These hold files that they made. Name those that may go:", made.task_id, "out.pt")
+    await press(pilot, "tab", "tab", *"no-such", "form.send")
+    await shows(app, "no task is called no-such")
+    await press(pilot, *["backspace"] * 7, *"with-weights", "form.send")
+    await until(lambda: isinstance(app.screen, Confirm))
+    await shows(app, "You named 1 task with files", "the files that the named ones made")
+    await press(pilot, "confirm.agree")
+    await until(lambda: not app.fleet.tasks)
     await until(lambda: not [*state_dir().glob("local/*/contexts/local/tasks/*")])
 
 
-@pytest.mark.parametrize(
-    ("days", "keep", "said"), [("soon", "", "such as 30"), ("", "-1", "such as 100"), ("", "", "give an age")]
-)
-async def test_what_can_not_be_meant_is_said_under_its_field(ask: Any, days: str, keep: str, said: str) -> None:
+async def test_what_can_not_be_meant_is_said_under_its_field(ask: Any) -> None:
     async def plan(*_: Any) -> Any:
         raise AssertionError("nothing is asked for")
 
-    async with ask(PruningForm(("local",), plan, {"days": days, "keep": keep})) as question:
-        await question.press("form.send")
-        await question.shows(said)
+    async with ask(PruningForm(("local",), plan, {"days": "", "keep": ""})) as question:
+        fields = {field.key: field for field in question.app.screen.query(Field)}
+        for days, keep, said in (("soon", "", "such as 30"), ("", "-1", "such as 100"), ("", "", "give an age")):
+            fields["days"].fill(days)
+            fields["keep"].fill(keep)
+            await question.press("form.send")
+            await question.shows(said)
         await question.press("escape")
         assert question.answers == [None]
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,11 +12,9 @@ import pytest
 from testbed.bare_services import KEYS
 from testbed.tables import each
 
-from flow_core.audit import AuditEntry
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_tui.panes.tasks.detail import TaskDetail
 from flow_tui.panes.tasks.facts import facts_of
-from flow_tui.screens.audit_log import AuditLogScreen
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PENDING = TaskRecord("local", "task_1", "llama", TaskStatus.PENDING, command="python train.py", created_at=START)
@@ -33,21 +28,11 @@ KILLED = replace(
 )
 
 
-@pytest.fixture
-def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    before = os.environ.get("TZ")
-    monkeypatch.setenv("TZ", "JST-9")
-    time.tzset()
-    yield
-    monkeypatch.setenv("TZ", before) if before is not None else monkeypatch.delenv("TZ")
-    time.tzset()
-
-
 def facts(task: TaskRecord, minutes: float = 5) -> dict[str, str]:
     return {row.label: row.value for row in facts_of(task, KEYS, START + timedelta(minutes=minutes))}
 
 
-@pytest.mark.usefixtures("_in_tokyo")
+@pytest.mark.usefixtures("in_tokyo")
 def test_times_are_in_the_zone_of_whoever_reads() -> None:
     known = facts(KILLED)
     assert known["submitted"] == "2026-03-01 21:00:00 JST"
@@ -223,46 +208,6 @@ async def test_the_end_can_be_reached_and_the_keys_stay_in_view(ask: Any, size: 
         await question.press("reader.bottom")
         await question.shows("nothing is billed here")
         assert "esc d close" in question.text
-
-
-def action(number: int, result: str = "ok", call: str = "kill -TERM 123") -> AuditEntry:
-    return AuditEntry(f"2026-03-01T12:{number:02}:00+00:00", "ann", "local", "cancel", f"task_{number}", call, result)
-
-
-@pytest.mark.usefixtures("_in_tokyo")
-async def test_the_action_log_says_who_did_what_and_how_it_ended(ask: Any) -> None:
-    async with ask(AuditLogScreen([action(2), action(1, result="no such task")])) as question:
-        assert "2026-03-01 21:02:00  ann  local  cancel  task_2  ok" in question.text
-        assert question.text.index("task_2") < question.text.index("task_1  no such task")
-        assert question.text.count("kill -TERM 123") == 2
-
-
-async def test_the_action_log_scrolls_and_a_long_call_is_all_there(ask: Any) -> None:
-    actions = [action(n) for n in range(59, 0, -1)] + [action(0, call="scancel " + "1234 " * 40 + "end")]
-    async with ask(AuditLogScreen(actions), size=(60, 15)) as question:
-        assert "task_59" in question.text
-        await question.press("reader.down", "reader.up", "pagedown", "pageup")
-        assert "task_59" in question.text
-        await question.press("reader.bottom")
-        await question.shows("1234 end")
-        assert "esc close" in question.text
-
-
-@pytest.mark.parametrize("key", ["escape", "q", "@"])
-async def test_the_action_log_closes(ask: Any, key: str) -> None:
-    async with ask(AuditLogScreen([])) as question:
-        assert "Nothing has been changed yet." in question.text
-        await question.press(key)
-        assert question.answers == [None]
-
-
-async def test_a_mangled_action_does_no_harm(ask: Any) -> None:
-    nasty = "[red]x[/\x1b[2J"
-    async with ask(
-        AuditLogScreen([AuditEntry(nasty, nasty, nasty, nasty, nasty, nasty, nasty)]), (120, 36)
-    ) as question:
-        assert question.text.count("[red]x[/␛[2J") == 7
-        assert "\x1b" not in question.text
 
 
 def test_an_attempt_is_told_of_those_that_were_asked_for() -> None:
