@@ -110,11 +110,10 @@ class ContainerTask:
         if self._check_at is None or time.monotonic() < self._check_at:
             return
         self._check_at = None
-        table = list_processes()
         for pid, rank in running.items():
             name = container_name(self._writer.task.task_id, self._writer.state.attempt, rank)
-            is_watched = any(has_argument(other, f"\0-n\0{name}\0") for other in table)
-            if not is_watched and self._has_started(name):
+            # Two rounds: a container may start between the two checks of one round.
+            if all(not _is_watched(name) and self._has_started(name) for _ in range(2)):
                 os.kill(pid, signal.SIGKILL)  # a child that was not reaped yet, so the pid is not reused
 
     def end(self, children: Sequence[ProcessIdentity], pause: Callable[[float], None]) -> None:
@@ -158,6 +157,11 @@ class ContainerTask:
 
     def _report_unresponsive(self, why: str) -> None:
         self._writer.set_message(f"{self._engine.name} does not say whether the container still runs: {why}")
+
+
+def _is_watched(name: str) -> bool:
+    """Returns whether podman's monitor of this container is alive."""
+    return any(has_argument(pid, f"\0-n\0{name}\0") for pid in list_processes())
 
 
 def qualify_image(image: str) -> str:

@@ -145,3 +145,27 @@ async def test_a_cancel_waits_for_an_engine_that_does_not_answer_unless_it_is_fo
     await machine.provider.cancel_task(task.task_id, force=True)
     assert (await machine.ended(task)).status is TaskStatus.CANCELLED
     await machine.until(lambda: machine.members(task) == [], "the end of its supervisor")
+
+
+# The second attempt starts only after the check for a killed monitor, which its own answer then holds up.
+_SLOW_PODMAN = """#!/bin/sh
+case "$*" in
+  run*-1-0*) sleep 3 ;;
+  "container inspect"*-1-0) until [ "$({podman} "$@" 2>/dev/null)" = "running 0" ]; do sleep 0.1; done ;;
+esac
+exec {podman} "$@"
+"""
+
+
+@pytest.mark.parametrize("module_engine", [pytest.param("podman", marks=pytest.mark.needs("podman"))], indirect=True)
+async def test_an_attempt_that_starts_slowly_is_not_taken_for_one_whose_monitor_was_killed(
+    machine, engine, tmp_path, monkeypatch
+):
+    program = tmp_path / "bin" / "podman"
+    program.parent.mkdir()
+    program.write_text(_SLOW_PODMAN.format(podman=shutil.which("podman")))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    line = "[ -e failed ] && exec sleep 1; touch failed; exit 1"
+    end = await machine.ended(await machine.submit(line, image=IMAGE, retries={"max_retries": 1, "delay_s": 0}))
+    assert (end.status, end.attempt) == (TaskStatus.COMPLETED, 1), end.message
