@@ -55,8 +55,10 @@ async def answered_in_process(emulator: Emulator) -> AsyncIterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", answer)
-        yield
-    await transport.aclose()
+        try:
+            yield
+        finally:
+            await transport.aclose()
 
 
 class _Exchange:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from testbed.cloud import NO_TLS
 from testbed.emulator_account import Account
 from testbed.waiting import DEADLINE_S
 
 from flow_core.emulator.emulator import Emulator
+from flow_core.emulator.http.server import HttpServer, transport_of
 
 
 async def raw(emulator: Emulator, data: bytes) -> bytes:
@@ -80,7 +85,7 @@ async def test_it_listens_on_loopback_only(emulator: Emulator) -> None:
 
 
 async def test_nothing_answers_once_it_is_closed() -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=NO_TLS) as client:
         async with Emulator() as one:
             assert (await client.get(one.url)).status_code == 404
         with pytest.raises(httpx.TransportError):
@@ -89,10 +94,27 @@ async def test_nothing_answers_once_it_is_closed() -> None:
 
 async def test_a_bug_of_the_emulator_cuts_the_connection_and_is_raised_at_the_end() -> None:
     async def ask() -> None:
-        async with Emulator(is_live=False) as one, httpx.AsyncClient() as client:
+        async with Emulator(is_live=False) as one, httpx.AsyncClient(verify=NO_TLS) as client:
             one.world.me = None  # type: ignore[assignment]
             with pytest.raises(httpx.RemoteProtocolError):
                 await client.get(f"{one.url}/v2/me", headers={"Authorization": f"Bearer {one.api_key}"})
 
     with pytest.raises(AttributeError):
         await ask()
+
+
+async def test_a_small_response_is_sent_at_once_and_not_after_an_acknowledgement() -> None:
+    options: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        transport = transport_of(scope)
+        assert transport is not None
+        options.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        await Response("ok")(scope, receive, send)
+
+    server = HttpServer(app)
+    url = await server.open(0)
+    async with httpx.AsyncClient(verify=NO_TLS) as client:
+        assert (await client.get(url)).text == "ok"
+    await server.close()
+    assert [bool(option) for option in options] == [True]
