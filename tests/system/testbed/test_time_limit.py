@@ -34,9 +34,9 @@ def test_is_run_all_the_same():
 def test_a_hung_test_is_ended_with_the_stack_of_its_threads(tmp_path: Path) -> None:
     file = tmp_path / "test_hung.py"
     file.write_text(HUNG, encoding="utf-8")
-    said = run_with_our_conftest(file, "--timeout=0.5")
+    said = run_with_our_conftest(file, "--timeout=2")
     assert "2 failed, 1 passed" in said
-    assert len(re.findall(r"^E +Failed: Timeout \(>0\.5s\) from pytest-timeout", said, re.M)) == 2
+    assert len(re.findall(r"^E +Failed: Timeout \(>2\.0s\) from pytest-timeout", said, re.M)) == 2
     sync, asynchronous = said.split("test_awaits_for_ever", 1)
     for stack in (sync, asynchronous):
         assert "+ Timeout +" in stack  # around the stacks of the other threads
