@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from flow_core.config import Context
 from flow_core.errors import ProviderError
-from flow_core.providers.contract.listing import unreadable_in
+from flow_core.providers.contract.listing import find_unreadable
 
 if TYPE_CHECKING:
     from flow_core.models.instance import AvailableInstance
@@ -99,7 +99,7 @@ def merge_answer(
 
     If the answer is incomplete, keeps the earlier rows that it lacks. Raises ProviderError if nothing could be read.
     """
-    notes = unreadable_in(answer)
+    notes = find_unreadable(answer)
     if notes and not answer:
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         raise ProviderError(f"no {noun} could be read: {notes[0]}{more}")

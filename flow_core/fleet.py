@@ -161,7 +161,7 @@ class Fleet:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
-    async def first_answers(self, timeout_s: float) -> bool:
+    async def wait_for_first_answers(self, timeout_s: float) -> bool:
         """Returns whether every context has answered or failed within `timeout_s`."""
         changed = asyncio.Event()
         forget = self.subscribe(lambda _: changed.set())

@@ -14,7 +14,7 @@ _PATH_BYTES_MAX = 4095
 WHOLE_MAX = 1_000_000
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """Returns a value as text that is safe to print and short enough to read."""
     if isinstance(value, str | bytes):
         value = value[: 2 * _SHOWN_CHARACTERS_MAX]  # it may be of megabytes
@@ -78,14 +78,16 @@ def path(name: str, value: Any) -> str:
     if not isinstance(found, str):
         raise ConfigError(f"{name}: must be a path, not {type(value).__name__}", field=name)
     if not found.strip() or "\0" in found:
-        raise ConfigError(f"{name}: {shown(found)} is no path", field=name)
+        raise ConfigError(f"{name}: {format_value(found)} is no path", field=name)
     try:
         is_too_long = len(os.fsencode(found)) > _PATH_BYTES_MAX
     except UnicodeEncodeError:
-        raise ConfigError(f"{name}: {shown(found)} holds half a character (a lone surrogate)", field=name) from None
+        raise ConfigError(
+            f"{name}: {format_value(found)} holds half a character (a lone surrogate)", field=name
+        ) from None
     if is_too_long:
         raise ConfigError(
-            f"{name}: {shown(found)} is longer than {_PATH_BYTES_MAX} bytes, which no path is", field=name
+            f"{name}: {format_value(found)} is longer than {_PATH_BYTES_MAX} bytes, which no path is", field=name
         )
     return found
 
@@ -93,7 +95,9 @@ def path(name: str, value: Any) -> str:
 def whole(name: str, value: Any, least: int = 0, most: int = WHOLE_MAX) -> int:
     """Returns a whole number within bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ConfigError(f"{name}: must be a whole number from {least} to {most}, not {shown(value)}", field=name)
+        raise ConfigError(
+            f"{name}: must be a whole number from {least} to {most}, not {format_value(value)}", field=name
+        )
     return value
 
 
@@ -107,26 +111,26 @@ def seconds(name: str, value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise ConfigError(f"{name}: must be a number of seconds, not {shown(value)}", field=name)
+        raise ConfigError(f"{name}: must be a number of seconds, not {format_value(value)}", field=name)
     return float(value)
 
 
 def optional_flag(name: str, value: Any) -> bool | None:
     """Returns None, True or False."""
     if value is not None and not isinstance(value, bool):
-        raise ConfigError(f"{name}: must be true, false or not given, not {shown(value)}", field=name)
+        raise ConfigError(f"{name}: must be true, false or not given, not {format_value(value)}", field=name)
     return value
 
 
 def one_of(name: str, value: Any, known: Collection[str]) -> str:
     """Returns one of the known words."""
     if not isinstance(value, str) or value not in known:
-        raise ConfigError(f"{name}: {shown(value)} is none of {', '.join(known)}", field=name)
+        raise ConfigError(f"{name}: {format_value(value)} is none of {', '.join(known)}", field=name)
     return value
 
 
 def table(name: str, value: Any) -> dict[str, Any]:
     """Returns a table whose keys are printable text."""
     if not isinstance(value, dict) or not all(isinstance(key, str) and key.isprintable() for key in value):
-        raise ConfigError(f"{name}: must be a table of names and values, not {shown(value)}", field=name)
+        raise ConfigError(f"{name}: must be a table of names and values, not {format_value(value)}", field=name)
     return value

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from flow_core.errors import ConfigError, FlowError
-from flow_tui.arguments import PROGRAM, Arguments, one_line, parse_arguments
-from flow_tui.colour_depth import colour_depth
+from flow_tui.arguments import PROGRAM, Arguments, make_printable, parse_arguments
+from flow_tui.colour_depth import detect_colour_depth
 
 if TYPE_CHECKING:
     from flow_core.config import Config
@@ -40,7 +40,7 @@ def run(argv: Sequence[str]) -> int:
         _check_terminal()
         return _exit_code(_run_demo(arguments) if arguments.demo else _run_app(arguments, _load_config(arguments)))
     except FlowError as error:
-        print(f"{PROGRAM}: {one_line(str(error))}", file=sys.stderr)
+        print(f"{PROGRAM}: {make_printable(str(error))}", file=sys.stderr)
         return _EXIT_NOT_STARTED
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
@@ -87,7 +87,7 @@ def _open_app(arguments: Arguments, config: Config) -> FlowApp:
     os.environ.setdefault("TEXTUAL_FPS", _FRAMES_PER_SECOND)  # Textual reads it only while it is imported
     for name in _KEY_LOGS:
         os.environ.pop(name, None)
-    depth = colour_depth(os.environ)
+    depth = detect_colour_depth(os.environ)
     os.environ[_COLOUR_SYSTEM] = depth.value  # Textual reads this, too, only while it is imported
     from flow_tui.app import FlowApp
 

@@ -50,7 +50,7 @@ class Action(Generic[TargetT]):
         return tuple(self.keys.split(","))
 
 
-def lazy(find: Callable[[], AsyncRun[TargetT]]) -> AsyncRun[TargetT]:
+def load_lazily(find: Callable[[], AsyncRun[TargetT]]) -> AsyncRun[TargetT]:
     """Returns a `run` that finds its code when it runs. With `LazyModule`, a table of actions loads no dialog."""
 
     async def run(target: TargetT) -> None:
@@ -59,7 +59,7 @@ def lazy(find: Callable[[], AsyncRun[TargetT]]) -> AsyncRun[TargetT]:
     return run
 
 
-def bindings_of(actions: Sequence[Action[Any]]) -> list[Binding]:
+def make_bindings(actions: Sequence[Action[Any]]) -> list[Binding]:
     """Returns the key bindings of a pane. The dashboard carries them out."""
     return [
         Binding(action.keys, f"screen.act('{action.id}')", action.label, id=action.id, tooltip=action.tooltip)

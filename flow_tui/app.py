@@ -16,7 +16,7 @@ from flow_core.config import Config
 from flow_core.fleet import Fleet
 from flow_tui.action_table import ACTIONS
 from flow_tui.colour_depth import ColourDepth
-from flow_tui.colour_reduction import line_filters
+from flow_tui.colour_reduction import make_line_filters
 from flow_tui.crash import CrashGuard
 from flow_tui.key_queue import KeyQueue
 from flow_tui.keymap import Keymap
@@ -24,7 +24,7 @@ from flow_tui.notices import Notices
 from flow_tui.own_settings import read_own_settings
 from flow_tui.prompts import PromptQueue
 from flow_tui.screens.dashboard import DashboardScreen
-from flow_tui.themes import fitting_variables, load_themes
+from flow_tui.themes import complete_variables, load_themes
 from flow_tui.widgets.raw_keys import keep_raw_keys
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         keep_raw_keys()
         self._is_demo = is_demo
         super().__init__()
-        self._colour_filters = line_filters(colours, self._theme_background)
+        self._colour_filters = make_line_filters(colours, self._theme_background)
         self._interrupted_at = -_SECOND_PRESS_S
         themes, theme_problems = load_themes(config.path.parent / "themes")
         for loaded in themes:
@@ -88,7 +88,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         self.fleet = Fleet(chosen, Gate(read_only=read_only or own_settings.read_only), self.prompts)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        return fitting_variables(self.current_theme)
+        return complete_variables(self.current_theme)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return (*super().get_line_filters(), *self._colour_filters)
@@ -110,7 +110,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
     async def on_mount(self) -> None:
         self._unsubscribe_start = self.fleet.subscribe(self._on_first_answer)
         await self.fleet.__aenter__()
-        await self.fleet.first_answers(_FIRST_ANSWERS_S)
+        await self.fleet.wait_for_first_answers(_FIRST_ANSWERS_S)
         for problem in self.problems[:_PROBLEMS_SHOWN]:
             self.notify(problem, severity="warning", timeout=_PROBLEM_S, markup=False)
         if (more := len(self.problems) - _PROBLEMS_SHOWN) > 0:

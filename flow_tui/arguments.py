@@ -32,14 +32,14 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     return Arguments(tuple(dict.fromkeys(parsed.context)), parsed.read_only, parsed.theme, parsed.config, parsed.demo)
 
 
-def one_line(text: str) -> str:
+def make_printable(text: str) -> str:
     """Returns the text without line breaks and control characters, so that foreign text can't control the terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{PROGRAM}: {one_line(message)}; {PROGRAM} --help lists what there is\n")
+        self.exit(2, f"{PROGRAM}: {make_printable(message)}; {PROGRAM} --help lists what there is\n")
 
 
 def _make_parser() -> _Parser:

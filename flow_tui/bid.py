@@ -23,7 +23,7 @@ class BidPrices(NamedTuple):
     market: Decimal | None
 
 
-def bid_of(task: TaskRecord) -> BidPrices:
+def get_bid_prices(task: TaskRecord) -> BidPrices:
     return (
         BidPrices(None, None)
         if task.bid is None
@@ -39,7 +39,7 @@ def parse_usd(text: str, field: str = "limit_usd_per_hour") -> Decimal:
     return Decimal(found[1])
 
 
-def margin(limit: Decimal | None, market: Decimal | None) -> str:
+def format_margin(limit: Decimal | None, market: Decimal | None) -> str:
     """Returns how far the market price may rise before the task loses its machines: "+31%"; "" if unknown."""
     if limit is None or not market:
         return ""
@@ -49,15 +49,15 @@ def margin(limit: Decimal | None, market: Decimal | None) -> str:
     return f"+{share:.0f}%" if limit > market else "none: the next price rise stops this task"
 
 
-def proposed_limit(market: Decimal) -> Decimal:
+def propose_limit(market: Decimal) -> Decimal:
     """Returns a limit that leaves a margin above the market price, rounded up to whole cents."""
     return (market * (1 + _PROPOSED_MARGIN)).quantize(Decimal("0.01"), ROUND_UP)
 
 
-def bid_line(limit: Decimal, instances: int, market: Decimal | None) -> str:
+def describe_limit(limit: Decimal, instances: int, market: Decimal | None) -> str:
     """Describes a limit in one line, with the highest total cost and the margin."""
     most = f"at most {format.sums(limit, instances)}"
-    room = margin(limit, market)
+    room = format_margin(limit, market)
     if market is None or not room:
         return most
     shown = f"no margin{room.removeprefix('none')}" if room.startswith("none") else f"margin {room}"

@@ -14,7 +14,7 @@ class ColourDepth(Enum):
     PALETTE_16 = "standard"
 
 
-def colour_depth(environ: Mapping[str, str]) -> ColourDepth:
+def detect_colour_depth(environ: Mapping[str, str]) -> ColourDepth:
     """Detects the colour depth from the environment. TEXTUAL_COLOR_SYSTEM, which Textual documents, comes first."""
     chosen = environ.get("TEXTUAL_COLOR_SYSTEM", "").lower()
     if chosen in {depth.value for depth in ColourDepth}:

@@ -32,14 +32,14 @@ class Rgb(NamedTuple):
     blue: int
 
 
-def line_filters(depth: ColourDepth, background: Callable[[], Color]) -> tuple[LineFilter, ...]:
+def make_line_filters(depth: ColourDepth, background: Callable[[], Color]) -> tuple[LineFilter, ...]:
     """Returns the filters to apply after Textual's own. `background` returns the background of the theme."""
     if depth is ColourDepth.PALETTE_256:
         return (Palette256(),)
     return (Monochrome16(background),) if depth is ColourDepth.PALETTE_16 else ()
 
 
-def contrast(one: Rgb, other: Rgb) -> float:
+def contrast_ratio(one: Rgb, other: Rgb) -> float:
     """Returns the contrast ratio of two colours by WCAG 2, from 1 to 21."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
@@ -71,11 +71,11 @@ class Monochrome16(LineFilter):
 @lru_cache(maxsize=4096)
 def _reduce_to_palette(style: Style, behind: Rgb) -> Style:
     front, back = _to_rgb(style.color), _to_rgb(style.bgcolor)
-    number_behind = nearest(back or behind)
+    number_behind = find_nearest(back or behind)
     colour = None
     if front is not None:
-        min_contrast = min(contrast(front, back or behind), _READABLE)
-        colour = RichColor.from_ansi(nearest_readable(front, number_behind, min_contrast))
+        min_contrast = min(contrast_ratio(front, back or behind), _READABLE)
+        colour = RichColor.from_ansi(find_nearest_readable(front, number_behind, min_contrast))
     return style + Style(color=colour, bgcolor=None if back is None else RichColor.from_ansi(number_behind))
 
 
@@ -89,24 +89,24 @@ def _remove_colours(style: Style, behind: Rgb) -> Style:
 
 
 @lru_cache(maxsize=4096)
-def nearest(colour: Rgb) -> int:
+def find_nearest(colour: Rgb) -> int:
     """Returns the number of the most similar colour of the palette."""
     lab = _to_lab(colour)
-    return min(palette(), key=lambda number: _lab_distance(lab, number))
+    return min(xterm_palette(), key=lambda number: _lab_distance(lab, number))
 
 
 @lru_cache(maxsize=4096)
-def nearest_readable(colour: Rgb, behind: int, min_contrast: float) -> int:
+def find_nearest_readable(colour: Rgb, behind: int, min_contrast: float) -> int:
     """Returns the nearest number with `min_contrast` to the colour `behind`, or the one with the most contrast."""
-    lab, back = _to_lab(colour), palette()[behind]
-    fitting = [number for number, rgb in palette().items() if contrast(rgb, back) >= min_contrast]
+    lab, back = _to_lab(colour), xterm_palette()[behind]
+    fitting = [number for number, rgb in xterm_palette().items() if contrast_ratio(rgb, back) >= min_contrast]
     if not fitting:
-        return max(palette(), key=lambda number: contrast(palette()[number], back))
+        return max(xterm_palette(), key=lambda number: contrast_ratio(xterm_palette()[number], back))
     return min(fitting, key=lambda number: _lab_distance(lab, number))
 
 
 @cache
-def palette() -> dict[int, Rgb]:
+def xterm_palette() -> dict[int, Rgb]:
     """Returns the colours of xterm's numbers from 16 on: a cube of 6 levels, and a ramp of greys."""
     cube = [Rgb(red, green, blue) for red in _LEVELS for green in _LEVELS for blue in _LEVELS]
     greys = [Rgb(level, level, level) for level in range(8, 248, 10)]
@@ -125,7 +125,7 @@ def _to_lab(colour: Rgb) -> tuple[float, float, float]:
 
 
 def _lab_distance(lab: tuple[float, float, float], number: int) -> float:
-    return sum((one - other) ** 2 for one, other in zip(lab, _to_lab(palette()[number]), strict=True))
+    return sum((one - other) ** 2 for one, other in zip(lab, _to_lab(xterm_palette()[number]), strict=True))
 
 
 def _luminance(colour: Rgb) -> float:

@@ -50,13 +50,13 @@ def parse_keys(text: str) -> tuple[str, ...] | None:
     return keys if len(keys) == len(found) else None
 
 
-def short_key(key: str) -> str:
+def format_short_key(key: str) -> str:
     """Formats a key for the footer and the help: "ctrl+d" -> "^d", "question_mark" -> "?"."""
-    written = written_key(key)
+    written = spell_key(key)
     return f"^{written.removeprefix('ctrl+')}" if written.startswith("ctrl+") else written
 
 
-def written_key(key: str) -> str:
+def spell_key(key: str) -> str:
     """Formats a key for a sentence: "ctrl+right_square_bracket" -> "ctrl+]", "escape" -> "esc"."""
     head, plus, name = key.rpartition("+")
     return f"{head}{plus}{_SHORT.get(name) or _SYMBOLS.get(name, name)}"

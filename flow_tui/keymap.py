@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from flow_tui.actions import Action
-from flow_tui.key_names import short_key, written_key
+from flow_tui.key_names import format_short_key, spell_key
 
 _NO_KEYS: Mapping[str, Sequence[str]] = MappingProxyType({})
 
@@ -36,11 +36,11 @@ class Keymap:
 
     def short(self, action_id: str) -> str:
         """Returns the first key as the footer and the palette show it: "^n", "?"."""
-        return short_key(self.keys_of(action_id)[0])
+        return format_short_key(self.keys_of(action_id)[0])
 
     def written(self, action_id: str) -> str:
         """Returns the first key as a sentence shows it: "ctrl+n", "?"."""
-        return written_key(self.keys_of(action_id)[0])
+        return spell_key(self.keys_of(action_id)[0])
 
 
 def find_clash(actions: Sequence[Action[Any]], own: Mapping[str, Sequence[str]]) -> tuple[str, str, str] | None:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from flow_core.config import Config
 from flow_core.errors import ConfigError, printable
 from flow_tui.action_table import ACTIONS
-from flow_tui.key_names import parse_key, parse_keys, written_key
+from flow_tui.key_names import parse_key, parse_keys, spell_key
 from flow_tui.keymap import find_clash
 from flow_tui.terminal.prefix import RELEASE_KEY
 from flow_tui.themes import DEFAULT
@@ -77,7 +77,7 @@ class _SettingsReader:
             return RELEASE_KEY
         key = parse_key(value) if isinstance(value, str) else None
         if key is None:
-            default = written_key(RELEASE_KEY)
+            default = spell_key(RELEASE_KEY)
             self.complain(
                 "shell_release", f"{printable(repr(value))} is no key; write one such as ctrl+g. Using {default}."
             )
@@ -94,7 +94,7 @@ class _SettingsReader:
         own = {action_id: keys for action_id, keys in read.items() if keys}
         while clash := find_clash(ACTIONS, own):
             action_id, other_id, key = clash
-            self.complain(f"keys.{action_id}", f"{written_key(key)} is already the key of {other_id}")
+            self.complain(f"keys.{action_id}", f"{spell_key(key)} is already the key of {other_id}")
             del own[action_id]
         return own
 

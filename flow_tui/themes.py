@@ -14,7 +14,7 @@ from textual.theme import Theme
 
 from flow_core.agent.bounded_read import read_regular_file
 from flow_core.errors import ConfigError
-from flow_tui.colour_reduction import Rgb, contrast
+from flow_tui.colour_reduction import Rgb, contrast_ratio
 
 COLOURS = (
     "primary",
@@ -50,7 +50,7 @@ def load_themes(user_dir: Path | None = None) -> tuple[tuple[Theme, ...], tuple[
         except ConfigError as problem:
             problems.append(problem)
             continue
-        themes[theme.name] = _complete_theme(replace(theme, variables=fitting_variables(theme)))
+        themes[theme.name] = _complete_theme(replace(theme, variables=complete_variables(theme)))
     return tuple(themes.values()), tuple(problems)
 
 
@@ -60,7 +60,7 @@ def variable_defaults(*, dark: bool = True) -> dict[str, str]:
     return next(dict(theme.variables) for theme in _load_shipped() if theme.name == name)
 
 
-def fitting_variables(theme: Theme) -> dict[str, str]:
+def complete_variables(theme: Theme) -> dict[str, str]:
     """Returns a theme's own variables, and defaults for the others, adapted to the brightness of its surfaces."""
     missing = {name: value for name, value in variable_defaults(dark=theme.dark).items() if name not in theme.variables}
     if not missing:
@@ -74,7 +74,7 @@ def _complete_theme(theme: Theme) -> Theme:
     """Sets the colours of cursor text and scroll bars, because the ones that Textual derives may be unreadable."""
     generated = theme.to_color_system().generate()
     cursor = Rgb(*Color.parse(generated["block-cursor-background"]).rgb)
-    text = max(("#000000", "#ffffff"), key=lambda candidate: contrast(Rgb(*Color.parse(candidate).rgb), cursor))
+    text = max(("#000000", "#ffffff"), key=lambda candidate: contrast_ratio(Rgb(*Color.parse(candidate).rgb), cursor))
     own = {"block-cursor-foreground": text, "scrollbar": theme.variables["frame"]}
     own |= dict.fromkeys(("scrollbar-hover", "scrollbar-active"), generated["primary"])
     behind = ("scrollbar-background", "scrollbar-background-hover", "scrollbar-background-active")
@@ -89,7 +89,7 @@ def _add_contrast(name: str, value: str, behind: Sequence[Rgb], dark: bool) -> s
     colour, end = Color.parse(value), Color.parse("white" if dark else "black")
     for step in range(_STEPS + 1):
         moved = colour.blend(end, step / _STEPS)
-        if all(contrast(Rgb(*moved.rgb), surface) >= min_contrast for surface in behind):
+        if all(contrast_ratio(Rgb(*moved.rgb), surface) >= min_contrast for surface in behind):
             return moved.hex
     return end.hex
 

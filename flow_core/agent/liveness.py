@@ -20,11 +20,11 @@ def is_unfinished(task: TaskFolder) -> bool:
     try:
         state, _ = TaskState.read_known(task.state)
     except MalformedRecord:
-        return may_live(task)
+        return may_be_alive(task)
     return state is not None and not state.is_over
 
 
-def may_live(task: TaskFolder) -> bool:
+def may_be_alive(task: TaskFolder) -> bool:
     """Returns whether a process of a task with a broken record may be alive. May scan all processes.
 
     A task with an image counts as alive: the engine starts its processes, so they can't be found.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from flow_core.agent.capacity.port_records import promise_path, read_promise
+from flow_core.agent.capacity.port_records import port_record_path, read_port_record
 from flow_core.agent.layout import Layout, TaskFolder, find_task_folder, iter_tasks
 from flow_core.agent.port_owner import find_listener
 from flow_core.agent.private_folders import make_private_folder
@@ -32,14 +32,14 @@ def reserve_ports(task: TaskFolder, ports: Sequence[int], progress: Callable[[],
         if listener := find_listener(port):
             raise Refused(PORT_IN_USE, port=port, listener=listener)
     for port in ports:
-        make_private_folder(promise_path(task.root, port).parent)
+        make_private_folder(port_record_path(task.root, port).parent)
         data = {"task": task.name_in_records, "submitter": ProcessIdentity.current()._asdict()}
-        write_json(promise_path(task.root, port), data)
+        write_json(port_record_path(task.root, port), data)
 
 
 def _find_holder(root: Path, port: int, progress: Callable[[], None]) -> dict[str, str | None] | None:
     """Returns the unfinished task that the port is reserved for. A task without a status is still being submitted."""
-    data, problem = read_promise(root, port)
+    data, problem = read_port_record(root, port)
     task = find_task_folder(root, data.get("task"))
     if task is None:
         return _find_holder_by_spec(root, port, progress) if problem else None

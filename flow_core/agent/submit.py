@@ -23,7 +23,7 @@ from flow_core.agent.ports import reserve_ports
 from flow_core.agent.pruning.idempotency_keys import find_key
 from flow_core.agent.records import MalformedRecord, sync_folder, write_json
 from flow_core.agent.refusals import Refused
-from flow_core.agent.s3.staging import make_placeholders, s3_mounts
+from flow_core.agent.s3.staging import make_placeholders, select_s3_mounts
 from flow_core.agent.spec import ContainerPlan, StoredSpec
 from flow_core.agent.staged_code import is_withdrawn, take_incoming
 from flow_core.agent.submit_request import SubmitRequest, VolumeRequest
@@ -221,7 +221,7 @@ class _Submission:
             position = queue.take_position(root)
             self._spec = self._spec._replace(seq=position.seq, created_at=position.created_at)
             # a task that must fetch something first joins the queue later
-            if self._spec.container is None and not s3_mounts(mounts):
+            if self._spec.container is None and not select_s3_mounts(mounts):
                 queue.dequeue(task)
                 queue.enqueue(task, self._spec)
         self._spec.write(TaskFolder(self._staging).spec)

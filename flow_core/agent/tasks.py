@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from flow_core.agent import cancel
 from flow_core.agent.ids import is_task_id
 from flow_core.agent.layout import Layout, TaskFolder
-from flow_core.agent.liveness import may_live
+from flow_core.agent.liveness import may_be_alive
 from flow_core.agent.mount_records import find_volumes, read_mounts
 from flow_core.agent.records import MalformedRecord, NewerRecord, UnreadableRecord
 from flow_core.agent.refusals import Refused
@@ -256,7 +256,7 @@ def _find_broken_status(folder: TaskFolder, *, is_newer: bool) -> str:
         state = None
     if state is not None and state.is_final:
         return state.status
-    if not is_newer and not may_live(folder):
+    if not is_newer and not may_be_alive(folder):
         return "failed"
     if state is not None:
         return state.status

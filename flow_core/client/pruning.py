@@ -55,7 +55,9 @@ def parse_days(value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= DAYS_MAX:
-        message = f"older_than_days: must be a number of days from 0 to {DAYS_MAX}, not {validation.shown(value)}"
+        message = (
+            f"older_than_days: must be a number of days from 0 to {DAYS_MAX}, not {validation.format_value(value)}"
+        )
         raise ConfigError(message, field="older_than_days")
     return float(value)
 
@@ -63,7 +65,7 @@ def parse_days(value: Any) -> float | None:
 def parse_ids(value: Any) -> tuple[str, ...]:
     """Returns the ids of tasks. Raises ConfigError."""
     if isinstance(value, str) or not isinstance(value, Collection):
-        raise ConfigError(f"task_ids: must be a list of ids, not {validation.shown(value)}", field="task_ids")
+        raise ConfigError(f"task_ids: must be a list of ids, not {validation.format_value(value)}", field="task_ids")
     return tuple(validation.text("task_ids", one) for one in value)
 
 
@@ -72,7 +74,9 @@ def check_plan(value: Any, context: str) -> PruningPlan:
     from flow_core.models.pruning import PruningPlan  # lazy import: few scripts prune
 
     if not isinstance(value, PruningPlan):
-        raise ConfigError(f"plan: must be what plan_pruning returned, not {validation.shown(value)}", field="plan")
+        raise ConfigError(
+            f"plan: must be what plan_pruning returned, not {validation.format_value(value)}", field="plan"
+        )
     if value.context != context:
         raise ConfigError(f"plan: is for context {value.context!r}, and this is {context!r}", field="plan")
     return value

@@ -251,7 +251,9 @@ def _parse_statuses(status: TaskStatus | Sequence[TaskStatus] | None) -> Collect
         return frozenset({TaskStatus(status)} if isinstance(status, str) else {TaskStatus(one) for one in status})
     except (ValueError, TypeError):
         known = ", ".join(TaskStatus)
-        raise ConfigError(f"{validation.shown(status)} is no status; there are: {known}", field="status") from None
+        raise ConfigError(
+            f"{validation.format_value(status)} is no status; there are: {known}", field="status"
+        ) from None
 
 
 def _parse_usd(value: Any) -> Decimal:

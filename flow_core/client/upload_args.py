@@ -31,7 +31,7 @@ def parse_target_dir(target_dir: object) -> str:
     target = validation.path("target_dir", target_dir)
     if not target.isprintable():
         raise ConfigError(
-            f"target_dir: {validation.shown(target)} must not hold control characters", field="target_dir"
+            f"target_dir: {validation.format_value(target)} must not hold control characters", field="target_dir"
         )
     if os.path.normpath(target) in ("/", "//"):
         raise ConfigError(

@@ -26,11 +26,11 @@ class UserRow:
     project_ids: tuple[str, ...]
     deactivated_at: datetime | None = None
 
-    def as_me(self) -> dict[str, Any]:
+    def as_me_json(self) -> dict[str, Any]:
         names = ("id", "fid", "email", "user_name", "organization_id", "organization_role")
         return {name: getattr(self, name) for name in names}
 
-    def as_teammate(self) -> dict[str, Any]:
+    def as_teammate_json(self) -> dict[str, Any]:
         names = ("id", "fid", "user_name", "email", "organization_role")
         return {
             **{name: getattr(self, name) for name in names},

@@ -45,12 +45,12 @@ async def get_cpu_offers(world: World, request: Request) -> Response:
 @routes.get("/users/{user}/teammates")
 async def get_teammates(world: World, request: Request) -> Response:
     _find_user(world, request.path_params["user"])
-    return json_response([user.as_teammate() for user in world.users])
+    return json_response([user.as_teammate_json() for user in world.users])
 
 
 @routes.get("/v2/users/{user}")
 async def get_user(world: World, request: Request) -> Response:
-    return json_response(_find_user(world, request.path_params["user"]).as_me())
+    return json_response(_find_user(world, request.path_params["user"]).as_me_json())
 
 
 @routes.get("/v2/organizations/{organization}/quotas")

@@ -86,7 +86,7 @@ async def update_volume(world: World, request: Request) -> Response:
 @routes.delete("/v2/volumes/{volume_fid}")
 async def delete_volume(world: World, request: Request) -> Response:
     volume = _find_volume(world, request.path_params["volume_fid"])
-    user = next((one for one in world.living_orders() if volume.fid in one.launch.volumes), None)
+    user = next((one for one in world.active_orders() if volume.fid in one.launch.volumes), None)
     if user is not None:
         raise ApiError(409, f"Volume is in use by {user.fid} and cannot be deleted")
     volume.deleted_at = world.now
@@ -101,7 +101,7 @@ def _find_volume(world: World, fid: str) -> VolumeRow:
 
 def _as_json(world: World, volume: VolumeRow) -> dict[str, Any]:
     """Returns the JSON of a volume. `attachments` maps the ids of the instances that have it to their names."""
-    orders = [order for order in world.living_orders() if volume.fid in order.launch.volumes]
+    orders = [order for order in world.active_orders() if volume.fid in order.launch.volumes]
     instances = [world.instances[fid] for order in orders for fid in order.instances]
     return {
         "fid": volume.fid,

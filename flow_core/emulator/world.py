@@ -68,7 +68,7 @@ class World:
     def now(self) -> datetime:
         return self.clock.now()
 
-    def living_orders(self) -> Iterator[Order]:
+    def active_orders(self) -> Iterator[Order]:
         """Yields every bid and reservation that has not ended."""
         every: Iterator[Order] = chain(self.bids.values(), self.reservations.values())
         return (order for order in every if order.deactivated_at is None)

@@ -49,12 +49,12 @@ _TOKEN = re.compile(
 _Cells = list[tuple[str, TextStyle]]
 
 
-def plain(text: str) -> str:
+def to_plain_text(text: str) -> str:
     """Returns one line as a terminal would show it, without colours."""
-    return "".join(run for run, _ in styled(text))
+    return "".join(run for run, _ in to_styled_runs(text))
 
 
-def styled(text: str) -> list[tuple[str, TextStyle]]:
+def to_styled_runs(text: str) -> list[tuple[str, TextStyle]]:
     """Returns one line as a terminal would show it, in runs of equal style."""
     if not is_unsafe(text):
         return [(text, PLAIN)] if text else []

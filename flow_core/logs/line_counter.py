@@ -77,20 +77,20 @@ class LineCounter:
     def lines(self, first: int, count: int) -> list[NumberedLine]:
         """Returns at most `count` lines from number `first` on."""
         found: list[NumberedLine] = []
-        offset = self.start_of(first)
+        offset = self.find_line_start(first)
         while len(found) < count and offset is not None and offset < self._scanned:
             number = first + len(found)
             block = self._read(offset, BLOCK)
             rows = self._split(block, number, offset, count - len(found))
             if not rows:
-                following = self.start_of(number + 1)
+                following = self.find_line_start(number + 1)
                 end = self._scanned if following is None else following - 1
                 rows = [NumberedLine(number, offset, block[: self._line_limit], end - offset)]
             found += rows
             offset = rows[-1].offset + rows[-1].length + 1
         return found
 
-    def start_of(self, number: int) -> int | None:
+    def find_line_start(self, number: int) -> int | None:
         """Returns the offset at which a line starts; None after the last scanned newline."""
         if number <= 0:
             return 0 if number == 0 and self._scanned else None

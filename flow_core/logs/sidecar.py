@@ -73,7 +73,7 @@ class SidecarIndex:
         number = self._index_at(offset)
         return None if number < 0 else self._record(number)
 
-    def time_of(self, offset: int) -> datetime | None:
+    def find_time(self, offset: int) -> datetime | None:
         """Returns the read time of the byte at `offset`, in UTC; None without a record or with an invalid time."""
         stamp = self.stamp_at(offset)
         try:
@@ -81,7 +81,7 @@ class SidecarIndex:
         except (ValueError, OverflowError, OSError):
             return None
 
-    def stream_of(self, offset: int) -> int:
+    def find_stream(self, offset: int) -> int:
         """Returns the stream of the byte at `offset`; stdout without a record."""
         stamp = self.stamp_at(offset)
         return STDOUT if stamp is None else stamp.stream
@@ -99,7 +99,7 @@ class SidecarIndex:
                 return
             start, number, stream = max(start, stop), other, 1 - stream
 
-    def next_of(self, stream: int, offset: int) -> int | None:
+    def find_next(self, stream: int, offset: int) -> int | None:
         """Returns the first offset from `offset` on whose byte is of `stream`; None if there is none yet."""
         number = self._index_at(offset)
         if (STDOUT if number < 0 else self._record(number).stream) == stream:
@@ -109,7 +109,7 @@ class SidecarIndex:
             found = self._find_record(stream, found + 1)
         return None if found is None else self._record(found).offset
 
-    def previous_of(self, stream: int, offset: int) -> int | None:
+    def find_previous(self, stream: int, offset: int) -> int | None:
         """Returns the end of the last byte of `stream` before `offset`; None if there is none."""
         number = self._index_at(offset - 1)
         found = self._last_of(stream, number)

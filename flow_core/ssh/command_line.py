@@ -12,7 +12,7 @@ from flow_core.ssh.settings import HostSettings, account_home, home
 from flow_core.ssh.ssh_config import SshConfigOverrides, find_settings
 
 
-async def ssh_words(settings: HostSettings) -> list[str]:
+async def build_ssh_words(settings: HostSettings) -> list[str]:
     """Returns the words of an ssh command; a remote command may follow.
 
     Uses the host's alias if the user's ssh resolves it to the same settings, and explicit options otherwise. Raises

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
-from flow_tui.dialogs.dialog import Dialog, Fact, label_width, shown
+from flow_tui.dialogs.dialog import Dialog, Fact, measure_labels, to_safe_content
 from flow_tui.dialogs.field import LineInput
 
 
@@ -54,14 +54,14 @@ class Confirm(Dialog[bool]):
 
     def body(self) -> Iterable[Widget]:
         for fact in self._facts:
-            yield Static(shown(fact), classes="confirm-fact")
-        width = label_width(f"{label}:" for _, label, _ in self._sections)
+            yield Static(to_safe_content(fact), classes="confirm-fact")
+        width = measure_labels(f"{label}:" for _, label, _ in self._sections)
         for kind, label, text in self._sections:
             yield Fact(f"{label}:", text, width=width, classes=kind)
 
     def foot(self) -> Iterable[Widget]:
         if self._word:
-            ask = Content.assemble("Type ", shown(self._word, "bold $warning"), " and press enter:")
+            ask = Content.assemble("Type ", to_safe_content(self._word, "bold $warning"), " and press enter:")
             yield Static(ask, classes="confirm-ask")
             yield self._line
             yield self._problem
@@ -103,5 +103,5 @@ class Confirm(Dialog[bool]):
         if event.value.strip() == self._word:
             self.finish(True)
             return
-        self._problem.update(Content.assemble("That is not ", shown(self._word), "; nothing was done."))
+        self._problem.update(Content.assemble("That is not ", to_safe_content(self._word), "; nothing was done."))
         self._problem.add_class("-wrong")

@@ -24,7 +24,7 @@ Hints = Sequence[tuple[str, str]]
 """(key, its effect), in the order in which they are shown."""
 
 
-def shown(text: str, style: str = "") -> Content:
+def to_safe_content(text: str, style: str = "") -> Content:
     """Makes foreign text of any number of lines safe to draw: without markup and control characters."""
     lines = "\n".join(escape_controls(line.replace("\t", "    ")) for line in text.splitlines())
     return Content.styled(lines, style) if style else Content(lines)
@@ -67,7 +67,7 @@ class Dialog(Modal[Answer], Generic[Answer]):
         return ()
 
 
-def label_width(labels: Iterable[str]) -> int:
+def measure_labels(labels: Iterable[str]) -> int:
     """Returns the width of a column of labels with the gap after it. A label that is too long wraps in its column."""
     return min(max((cell_len(label) for label in labels), default=0), _LONGEST_LABEL) + _LABEL_GAP
 
@@ -79,11 +79,11 @@ class Fact(Horizontal):
         super().__init__(classes=f"fact {classes}")
         self._label = label
         self._value = value
-        self._width = max(width, label_width([label]), _LABEL_WIDTH)
-        self._shown = Static(shown(value), classes="fact-value")
+        self._width = max(width, measure_labels([label]), _LABEL_WIDTH)
+        self._shown = Static(to_safe_content(value), classes="fact-value")
 
     def compose(self) -> ComposeResult:
-        label = Static(shown(self._label), classes="fact-label")
+        label = Static(to_safe_content(self._label), classes="fact-label")
         label.styles.width = self._width
         yield label
         yield self._shown
@@ -91,7 +91,7 @@ class Fact(Horizontal):
     def change(self, value: str) -> None:
         if value != self._value:
             self._value = value
-            self._shown.update(shown(value))
+            self._shown.update(to_safe_content(value))
 
 
 class Reader(Dialog[Answer], Generic[Answer]):

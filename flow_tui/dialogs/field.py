@@ -18,7 +18,7 @@ from textual.widgets import Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
 from flow_core.logs.escape import escape_controls
-from flow_tui.dialogs.dialog import shown
+from flow_tui.dialogs.dialog import to_safe_content
 from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.raw_keys import raw_sequence
 from flow_tui.widgets.rows_list import RowsList
@@ -110,9 +110,9 @@ class ChoiceInput(Widget, can_focus=True):
 
     def render(self) -> RenderResult:
         if len(self._words) < 2:
-            return shown(self.entered or "none")
+            return to_safe_content(self.entered or "none")
         place = f"  {self.index + 1} of {len(self._words)}"
-        return Content.assemble("‹ ", shown(self.entered, "bold"), " ›", (place, "$muted"))
+        return Content.assemble("‹ ", to_safe_content(self.entered, "bold"), " ›", (place, "$muted"))
 
     def action_turn(self, step: int) -> None:
         if self._words:
@@ -141,7 +141,9 @@ class PickList(RowsList):
 
     def __init__(self, rows: Sequence[tuple[str, str]], *, classes: str = "") -> None:
         """Creates the list. `rows` are (key, text)."""
-        super().__init__(*(Option(shown(text)) for _, text in rows), markup=False, compact=True, classes=classes)
+        super().__init__(
+            *(Option(to_safe_content(text)) for _, text in rows), markup=False, compact=True, classes=classes
+        )
         self._keys = tuple(key for key, _ in rows)
         if self._keys:
             self.highlighted = 0
@@ -187,7 +189,7 @@ class Field(Vertical):
     def complain(self, text: str) -> None:
         """Shows an error message until the user changes the value."""
         self._refused = self.entered
-        self._complaint.update(shown(text))
+        self._complaint.update(to_safe_content(text))
         self.add_class("-wrong")
         self.control.focus()
         self.call_after_refresh(self.scroll_visible, animate=False)

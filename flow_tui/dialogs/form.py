@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from flow_core.errors import FlowError
-from flow_tui.dialogs.dialog import Dialog, Hints, shown
+from flow_tui.dialogs.dialog import Dialog, Hints, to_safe_content
 from flow_tui.dialogs.field import Field, name_alt_enter
 
 Answer = TypeVar("Answer")
@@ -143,6 +143,6 @@ class Form(Dialog[Answer | None]):
     def _draw_foot(self) -> None:
         wrong = self.problem.text if self.problem is not None and self.problem.field is None else ""
         for line in self.query(".form-problem").results(Static):
-            line.update(shown(self.SENDING if self.busy else wrong))
+            line.update(to_safe_content(self.SENDING if self.busy else wrong))
             line.set_class(self.busy, "-busy")  # on this line only: a class of the form styles every field again
             line.set_class(bool(wrong) and not self.busy, "-wrong")

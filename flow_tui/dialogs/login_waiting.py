@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from flow_core.prompter import LoginProgress
-from flow_tui.dialogs.dialog import Dialog, Fact, shown
+from flow_tui.dialogs.dialog import Dialog, Fact, to_safe_content
 
 
 class LoginWaiting(Dialog[str | None]):
@@ -28,7 +28,9 @@ class LoginWaiting(Dialog[str | None]):
 
     def body(self) -> Iterable[Widget]:
         wait = self._wait
-        yield Static(shown(f"Waiting for {wait.host} {wait.what}. Approve the login if another device asks you to.\n"))
+        yield Static(
+            to_safe_content(f"Waiting for {wait.host} {wait.what}. Approve the login if another device asks you to.\n")
+        )
         if wait.banner:
             yield Fact("It shows:", wait.banner)
         if wait.context:

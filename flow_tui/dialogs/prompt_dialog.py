@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
 from flow_core.prompter import HostKeyPrompt, SecretPrompt
-from flow_tui.dialogs.dialog import Dialog, Fact, shown
+from flow_tui.dialogs.dialog import Dialog, Fact, to_safe_content
 from flow_tui.dialogs.field import LineInput
 
 _YES = "yes"
@@ -104,7 +104,7 @@ class HostKeyDialog(PromptDialog):
         advice = (
             f"First connection to {key.host}. Compare the fingerprint; if it isn't the one you expect, someone may be"
         )
-        yield Static(shown(f"{advice} intercepting the connection.\n"))
+        yield Static(to_safe_content(f"{advice} intercepting the connection.\n"))
         yield Fact("Fingerprint:", key.fingerprint, classes="-asked")
         yield Fact("Kind of key:", key.key_type)
         yield Fact("Seen at:", key.seen_at)
@@ -121,7 +121,9 @@ class HostKeyDialog(PromptDialog):
         elif answer.startswith(_HASH):
             self._complain(Content("That is another fingerprint: this is not the host you expect."))
         else:
-            self._complain(Content.assemble("That is not yes: ", shown(answer or "nothing"), "; esc refuses the key."))
+            self._complain(
+                Content.assemble("That is not yes: ", to_safe_content(answer or "nothing"), "; esc refuses the key.")
+            )
 
 
 class SecretDialog(PromptDialog):
@@ -143,7 +145,7 @@ class SecretDialog(PromptDialog):
         if self._question.kind == "code":
             yield Fact("It says:", prompt)  # the host's own words, which may imitate ours
         else:
-            yield Static(shown(prompt))
+            yield Static(to_safe_content(prompt))
         if self._question.banner:
             yield Fact("It shows:", self._question.banner)
         if self._question.context:

@@ -10,13 +10,13 @@ from flow_tui.services import Services
 _STALE_S = 10.0
 
 
-def age_of(fleet: Fleet, task: TaskRecord) -> float | None:
+def get_stale_age_s(fleet: Fleet, task: TaskRecord) -> float | None:
     """Returns the seconds since an outdated task was read; None if it is up to date or only one answer is late."""
     age_s = fleet.row_age_s(task)
     return None if age_s is None or age_s < _STALE_S else age_s
 
 
-def unread(services: Services, noun: str) -> str:
+def describe_unread(services: Services, noun: str) -> str:
     """Describes which rows of this kind are missing or outdated; "" if none are."""
     states = services.fleet.states
     silent = [escape_controls(state.context.name) for state in states if state.error is not None]

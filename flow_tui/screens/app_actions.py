@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flow_tui.actions import Action, LazyModule, lazy
+from flow_tui.actions import Action, LazyModule, load_lazily
 from flow_tui.panes.registry import PANES
 from flow_tui.services import Services
 
@@ -60,7 +60,7 @@ APP_ACTIONS: tuple[Action[Services], ...] = (
         "question_mark",
         "help",
         "The keys of this pane, searchable",
-        lazy(lambda: key_help.show_keys),
+        load_lazily(lambda: key_help.show_keys),
         in_footer=True,
     ),
     AppAction(
@@ -139,7 +139,7 @@ APP_ACTIONS: tuple[Action[Services], ...] = (
         "The audit log: each change with its exact call, user, time and result",
         lambda services: audit_log.open_audit_log(services),
     ),
-    AppAction("app.recordings", "f8", "recordings", "Play a recorded shell", lazy(lambda: recordings.play)),
+    AppAction("app.recordings", "f8", "recordings", "Play a recorded shell", load_lazily(lambda: recordings.play)),
     AppAction("app.next_theme", "f9", "theme", "The next theme", _show_next_theme),
     AppAction(
         "app.quit",

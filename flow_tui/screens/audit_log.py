@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from flow_core.audit import AuditEntry
-from flow_tui.dialogs.dialog import Reader, shown
+from flow_tui.dialogs.dialog import Reader, to_safe_content
 from flow_tui.services import Services
 
 
@@ -45,14 +45,14 @@ def _render_entry(action: AuditEntry) -> Content:
     head = Content("  ").join(
         [
             Content.styled(_format_time(action.time), "$muted"),
-            shown(action.user),
-            shown(action.context),
-            shown(action.verb, "bold"),
-            shown(action.target, "bold"),
-            shown(action.result, "$success" if done else "$error"),
+            to_safe_content(action.user),
+            to_safe_content(action.context),
+            to_safe_content(action.verb, "bold"),
+            to_safe_content(action.target, "bold"),
+            to_safe_content(action.result, "$success" if done else "$error"),
         ]
     )
-    return Content.assemble(head, "\n  ", shown(action.call.replace("\n", "\n  "), "$muted"))
+    return Content.assemble(head, "\n  ", to_safe_content(action.call.replace("\n", "\n  "), "$muted"))
 
 
 def _format_time(time: str) -> str:
@@ -60,4 +60,4 @@ def _format_time(time: str) -> str:
     try:
         return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError):
-        return str(shown(time))
+        return str(to_safe_content(time))

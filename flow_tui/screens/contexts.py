@@ -13,7 +13,7 @@ from textual.widgets import Static
 from flow_core.context_state import ContextState
 from flow_core.fleet import Fleet
 from flow_tui import format
-from flow_tui.dialogs.dialog import Reader, shown
+from flow_tui.dialogs.dialog import Reader, to_safe_content
 
 if TYPE_CHECKING:
     from flow_tui.notices import PastNotice
@@ -69,7 +69,7 @@ class ContextsScreen(Reader[None]):
 
     def _show(self, _: frozenset[str]) -> None:
         parts = [_render_context(state) for state in self._fleet.states]
-        parts += _render_section("Configuration", [shown(problem) for problem in self._problems])
+        parts += _render_section("Configuration", [to_safe_content(problem) for problem in self._problems])
         parts += _render_section("Warnings and errors", [_render_notice(notice) for notice in self._warnings()])
         self._text.update(Content("\n\n").join(parts))
 
@@ -84,7 +84,7 @@ def _render_section(heading: str, lines: Sequence[Content]) -> list[Content]:
 
 def _render_notice(notice: PastNotice) -> Content:
     style = "$text-error" if notice.severity == "error" else ""
-    return Content.assemble((_format_time(notice), "$muted"), "  ", shown(notice.text, style))
+    return Content.assemble((_format_time(notice), "$muted"), "  ", to_safe_content(notice.text, style))
 
 
 def _format_time(notice: PastNotice) -> str:
@@ -92,7 +92,7 @@ def _format_time(notice: PastNotice) -> str:
 
 
 def _render_context(state: ContextState) -> Content:
-    head = [shown(state.context.name, "bold"), shown(state.context.provider, "$muted")]
+    head = [to_safe_content(state.context.name, "bold"), to_safe_content(state.context.provider, "$muted")]
     if state.error is not None:
         age = f"last read {format.duration(state.age_s)} ago" if state.age_s is not None else "unreachable"
         head.append(Content.styled(age, "$error"))
@@ -101,7 +101,9 @@ def _render_context(state: ContextState) -> Content:
     else:
         how = "connected" if state.answered_at is not None else "connecting…"
         head.append(Content.styled(how, "$success"))
-    return Content("\n").join([Content("  ").join(head), *(shown(reason) for reason in _list_problems(state))])
+    return Content("\n").join(
+        [Content("  ").join(head), *(to_safe_content(reason) for reason in _list_problems(state))]
+    )
 
 
 def _list_problems(state: ContextState) -> list[str]:

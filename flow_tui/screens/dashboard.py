@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from flow_core.context_state import TASKS
 from flow_core.fleet import Fleet
-from flow_tui.actions import bindings_of
+from flow_tui.actions import make_bindings
 from flow_tui.keymap import Keymap
 from flow_tui.prompts import PromptQueue
 from flow_tui.screens import status_bar
@@ -34,7 +34,7 @@ _REST_S = 0.3
 class DashboardScreen(Screen[None]):
     """All panes of one fleet. `problems` are those of the config; `release_key` is the key that leaves a shell."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(APP_ACTIONS)]
+    BINDINGS: ClassVar[list[BindingType]] = [*make_bindings(APP_ACTIONS)]
 
     def __init__(
         self,

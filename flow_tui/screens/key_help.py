@@ -6,7 +6,7 @@ from typing import Any
 
 from flow_tui.actions import Action
 from flow_tui.dialogs.help import HelpEntry, HelpScreen
-from flow_tui.key_names import short_key
+from flow_tui.key_names import format_short_key
 from flow_tui.services import Services
 
 
@@ -21,6 +21,6 @@ async def show_keys(services: Services) -> None:
 
 
 def _make_entry(services: Services, action: Action[Any]) -> HelpEntry:
-    keys = " ".join(map(short_key, services.keys.keys_of(action.id)))
+    keys = " ".join(map(format_short_key, services.keys.keys_of(action.id)))
     reason = services.workspace.disabled_reason(action.id)
     return HelpEntry(keys, action.label, action.tooltip, action.id, reason)

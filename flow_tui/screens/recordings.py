@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flow_core.config import state_dir
 from flow_tui.dialogs.pick import Pick, PickOption
-from flow_tui.key_names import written_key
+from flow_tui.key_names import spell_key
 from flow_tui.screens.replay import open_replay
 from flow_tui.services import Services
 from flow_tui.terminal.cast import cast_title
@@ -20,7 +20,7 @@ async def play(services: Services) -> None:
     """Lists the recordings, and plays the one that the user chooses."""
     found = await recordings()
     if not found:
-        key = written_key(services.release_key)
+        key = spell_key(services.release_key)
         services.notify(f"nothing is recorded yet; {key} r in a shell starts a recording")
         return
     chosen = await services.ask(Pick("Recordings", found))

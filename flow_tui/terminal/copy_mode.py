@@ -13,10 +13,10 @@ from flow_tui.terminal.text_range import (
     CellPosition,
     TextRange,
     end_of_row,
+    extract_text,
     last_line,
     next_word,
     previous_word,
-    text_of,
     top_line,
     word_end,
 )
@@ -138,7 +138,7 @@ class CopyMode:
 
     def take_marked(self) -> str | None:
         """Returns the selected text; None if nothing is selected, or more than MAX_TEXT."""
-        text = text_of(self._core, self.selection) if self.selection is not None else None
+        text = extract_text(self._core, self.selection) if self.selection is not None else None
         if text is None:
             self.notice = "that is more than a clipboard takes"
         return text

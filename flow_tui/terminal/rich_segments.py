@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flow_tui.terminal.core import Run
 
 
-def segments_of(row: tuple[Run, ...], base: Style) -> list[Segment]:
+def to_segments(row: tuple[Run, ...], base: Style) -> list[Segment]:
     """Returns one segment for each run. `base` gives the default colours."""
     return [Segment(run.text, style_over(base, run.style)) for run in row]
 

@@ -176,7 +176,7 @@ class ShellSession:
             return Ending(None, reason)
 
 
-def not_opened(reason: str) -> list[str]:
+def describe_open_failure(reason: str) -> list[str]:
     """Returns the lines that show why no shell was opened, and which key tries again."""
     return [*_in_brackets(reason), "[enter tries again]"]
 

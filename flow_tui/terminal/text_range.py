@@ -50,7 +50,7 @@ def end_of_row(core: TerminalCore, number: int) -> int:
     return max(0, cell_len(text.rstrip()) - 1)
 
 
-def text_of(core: TerminalCore, text_range: TextRange) -> str | None:
+def extract_text(core: TerminalCore, text_range: TextRange) -> str | None:
     """Returns the text of a range: joins wrapped rows, strips trailing blanks. None if it is longer than MAX_TEXT."""
     start, end = text_range
     parts: list[str] = []
@@ -114,7 +114,7 @@ def line_text(core: TerminalCore, first: int, last: int) -> LineText:
     return LineText("".join(characters), positions)
 
 
-def ranges_of(line: LineText, pattern: re.Pattern[str]) -> list[TextRange]:
+def find_ranges(line: LineText, pattern: re.Pattern[str]) -> list[TextRange]:
     """Finds all matches of the pattern in a line, except empty matches."""
     return [
         TextRange(line.positions[found.start()], line.positions[found.end() - 1])
@@ -125,7 +125,7 @@ def ranges_of(line: LineText, pattern: re.Pattern[str]) -> list[TextRange]:
 
 def word_at(core: TerminalCore, position: CellPosition) -> TextRange:
     """Finds the word that a double click selects; between words, the single cell."""
-    for word in ranges_of(line_text(core, *line_rows(core, position.line)), _CLICK_WORD):
+    for word in find_ranges(line_text(core, *line_rows(core, position.line)), _CLICK_WORD):
         if word.start <= position <= _extend_to_wide_end(core, word.end):
             return TextRange(word.start, _extend_to_wide_end(core, word.end))
     return TextRange(position, position)
@@ -147,7 +147,7 @@ def next_word(core: TerminalCore, position: CellPosition) -> CellPosition:
     """Finds the start of the next word (`w` in vi), or else the last cell of the row's text."""
     number = position.line
     for text_row in range(number, min(number + _SCANNED_ROWS, last_line(core) + 1)):
-        for word in ranges_of(line_text(core, text_row, text_row), _VI_WORD):
+        for word in find_ranges(line_text(core, text_row, text_row), _VI_WORD):
             if word.start > position:
                 return word.start
     return CellPosition(position.line, end_of_row(core, position.line))
@@ -156,7 +156,7 @@ def next_word(core: TerminalCore, position: CellPosition) -> CellPosition:
 def word_end(core: TerminalCore, position: CellPosition) -> CellPosition:
     """Finds the end of this or the next word (`e` in vi)."""
     for number in range(position.line, min(position.line + _SCANNED_ROWS, last_line(core) + 1)):
-        for word in ranges_of(line_text(core, number, number), _VI_WORD):
+        for word in find_ranges(line_text(core, number, number), _VI_WORD):
             if word.end > position:
                 return word.end
     return CellPosition(position.line, end_of_row(core, position.line))
@@ -165,7 +165,7 @@ def word_end(core: TerminalCore, position: CellPosition) -> CellPosition:
 def previous_word(core: TerminalCore, position: CellPosition) -> CellPosition:
     """Finds the start of this or the previous word (`b` in vi)."""
     for number in range(position.line, max(position.line - _SCANNED_ROWS, core.first_line - 1), -1):
-        for word in reversed(ranges_of(line_text(core, number, number), _VI_WORD)):
+        for word in reversed(find_ranges(line_text(core, number, number), _VI_WORD)):
             if word.start < position:
                 return word.start
     return CellPosition(position.line, 0)

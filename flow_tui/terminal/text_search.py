@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterator
 
 from flow_tui.terminal.core import TerminalCore
-from flow_tui.terminal.text_range import LINE_ROWS, CellPosition, TextRange, last_line, line_rows, line_text, ranges_of
+from flow_tui.terminal.text_range import (
+    LINE_ROWS,
+    CellPosition,
+    TextRange,
+    find_ranges,
+    last_line,
+    line_rows,
+    line_text,
+)
 
 _BLOCK_ROWS = 1000
 
@@ -26,16 +34,16 @@ def matches_in(core: TerminalCore, pattern: re.Pattern[str], first: int, last: i
     """Finds all matches in the wrapped lines that contain these rows."""
     found: list[TextRange] = []
     for start, end in _candidate_lines(core, line_rows(core, first)[0], last, pattern):
-        found += ranges_of(line_text(core, start, end), pattern)
+        found += find_ranges(line_text(core, start, end), pattern)
     return found
 
 
 def _find_after(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition) -> Iterator[TextRange]:
     first, line = core.first_line, line_rows(core, origin.line)[0]
     for start, end in _candidate_lines(core, line, last_line(core), pattern):
-        yield from (match for match in ranges_of(line_text(core, start, end), pattern) if match.start > origin)
+        yield from (match for match in find_ranges(line_text(core, start, end), pattern) if match.start > origin)
     for start, end in _candidate_lines(core, first, line + LINE_ROWS, pattern):
-        yield from ranges_of(line_text(core, start, end), pattern)
+        yield from find_ranges(line_text(core, start, end), pattern)
 
 
 def _find_before(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition) -> Iterator[TextRange]:
@@ -45,7 +53,7 @@ def _find_before(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosit
         while upper >= lower:
             begin = line_rows(core, max(lower, upper - _BLOCK_ROWS))[0]
             for start, end in reversed(list(_candidate_lines(core, begin, upper, pattern))):
-                ranges = ranges_of(line_text(core, start, end), pattern)
+                ranges = find_ranges(line_text(core, start, end), pattern)
                 yield from (match for match in reversed(ranges) if not is_here or match.start < origin)
             upper = begin - 1
 

@@ -8,7 +8,7 @@ from typing import Generic
 from rich.cells import cell_len
 from textual.cache import FIFOCache
 
-from flow_tui.widgets.columns import Cell, Column, Placed, RowT, parts_of, place
+from flow_tui.widgets.columns import Cell, Column, Placed, RowT, place, to_cells
 
 _ROWS_KEPT = 1024
 _NOTHING = frozenset({"", "-"})
@@ -69,7 +69,7 @@ class ColumnFit(Generic[RowT]):
         cached = self._cells.get(key)
         if cached is not None and (cached[0] is row or cached[0] == row):
             return cached[1]
-        cells = [parts_of(column.render(row)) for column in self._columns]
+        cells = [to_cells(column.render(row)) for column in self._columns]
         self._cells[key] = (row, cells)
         return cells
 

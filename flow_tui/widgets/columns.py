@@ -75,7 +75,7 @@ def place(
     return tuple(Placed(column, widths[column.key]) for column in shown)
 
 
-def parts_of(cells: Cells) -> list[Cell]:
+def to_cells(cells: Cells) -> list[Cell]:
     """Makes the cells printable, and drops those without text."""
     parts = [Cell(cells)] if isinstance(cells, str) else [cells] if isinstance(cells, Cell) else list(cells)
     return [Cell(escape_controls(part.text), part.style) for part in parts if part.text]
@@ -83,7 +83,7 @@ def parts_of(cells: Cells) -> list[Cell]:
 
 def fit(cells: Cells, width: int, align: str) -> list[Cell]:
     """Cuts the cells with an ellipsis or pads them to exactly `width` terminal cells."""
-    parts = parts_of(cells)
+    parts = to_cells(cells)
     used = sum(cell_len(part.text) for part in parts)
     if used > width:
         return _cut(parts, width)

@@ -12,7 +12,7 @@ from flow_tui.action_table import ACTIONS
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.dialogs.form import Form
 from flow_tui.dialogs.submit.submit_form import SubmitForm
-from flow_tui.key_names import written_key
+from flow_tui.key_names import spell_key
 from flow_tui.keymap import Keymap
 from flow_tui.terminal.prefix import PREFIX_KEYS, RELEASE_KEY, Command
 
@@ -32,8 +32,8 @@ def trigger(screen: Screen, *actions: str | Command) -> None:
 
 def _keys_of(action: str | Command) -> tuple[str, ...]:
     if isinstance(action, Command):
-        return written_key(RELEASE_KEY), next(row.key for row in PREFIX_KEYS if row.command is action)
-    return (written_key(_DIALOG_KEYS.get(action) or _KEYMAP.keys_of(action)[0]),)
+        return spell_key(RELEASE_KEY), next(row.key for row in PREFIX_KEYS if row.command is action)
+    return (spell_key(_DIALOG_KEYS.get(action) or _KEYMAP.keys_of(action)[0]),)
 
 
 def submit(screen: Screen, name: str, command: str) -> None:

@@ -238,7 +238,7 @@ class FixedProvider(Provider):
     def describe_submit(self, config: Any) -> str:
         return f"POST /v2/spot/bids {config.name}"
 
-    def discloses(self, config: Any) -> str:
+    def describe_disclosure(self, config: Any) -> str:
         return ""
 
     def describe_cancel(self, task: TaskRecord) -> str:

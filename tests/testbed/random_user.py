@@ -16,7 +16,7 @@ from textual.errors import NoWidget
 from textual.pilot import OutOfBounds, Pilot
 
 from flow_tui.action_table import ACTIONS
-from flow_tui.key_names import written_key
+from flow_tui.key_names import spell_key
 
 SIZES = ((60, 15), (80, 24), (120, 35), (120, 36), (160, 48), (100, 30), (70, 20), (40, 8), (20, 5), (2, 2), (1, 1))
 _TEXTS = ("/status:failed\r", "/status:running\r", "/quick\r", "/step 9.*\r", "/(\r", "zz", "local:/x", "7", "a=b")
@@ -30,7 +30,7 @@ _REMEMBERED = 80
 
 def keys_of_the_keymap() -> tuple[str, ...]:
     """Every default key, as a name that a terminal program sends."""
-    return tuple(sorted({written_key(key) for action in ACTIONS for key in action.default_keys}))
+    return tuple(sorted({spell_key(key) for action in ACTIONS for key in action.default_keys}))
 
 
 class RandomUser:

@@ -17,7 +17,7 @@ VARIABLE = "FLOW_TASK_GPUS"
 _CACHE_S = 5.0
 
 
-def orphan_mark(task: TaskFolder, gpu_ids: Iterable[str]) -> str:
+def make_orphan_mark(task: TaskFolder, gpu_ids: Iterable[str]) -> str:
     """Returns the value of the variable for the processes of a task."""
     return f"{','.join(gpu_ids)}@{task.path}"
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from flow_core.agent.capacity import leases, reservation_records
 from flow_core.agent.gpus import find_busy_gpus
 from flow_core.agent.layout import TaskFolder, find_task_folder, iter_tasks
-from flow_core.agent.liveness import may_live
+from flow_core.agent.liveness import may_be_alive
 from flow_core.agent.locks import exclusive_lock, move_aside, uses_links
 from flow_core.agent.multi_machine import has_client
 from flow_core.agent.record_fields import Fields, check_timestamp
@@ -61,7 +61,7 @@ class QueueTicket(NamedTuple):
         try:
             state, _ = TaskState.read_known(self.task.state)
         except MalformedRecord:
-            return may_live(self.task)
+            return may_be_alive(self.task)
         if state is None:
             return self.submitter is not None and self.submitter.is_alive
         return state.status == "pending" and state.supervisor is not None and state.supervisor.is_alive

@@ -18,19 +18,19 @@ STAGING = ".staging-"
 _REMOVE = 'rm -rf -- "$@" &'  # the shell exits immediately, so that no process waits for rm
 
 
-def s3_mounts(mounts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def select_s3_mounts(mounts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns the mounts whose data must be downloaded before the task starts."""
     return [mount for mount in mounts if mount.get("s3")]
 
 
 def read_s3_mounts(task: TaskFolder) -> list[dict[str, Any]]:
     """Returns the mounts of a task whose data must be downloaded. Raises MalformedRecord."""
-    return s3_mounts((read_json(task.mounts) or {}).get("mounts", []))
+    return select_s3_mounts((read_json(task.mounts) or {}).get("mounts", []))
 
 
 def make_placeholders(task: TaskFolder, mounts: Iterable[dict[str, Any]]) -> None:
     """Creates an empty entry for each download, so that the supervisor can try the mounts before the download."""
-    for mount in s3_mounts(mounts):
+    for mount in select_s3_mounts(mounts):
         place = task.copies / Path(mount["source"]).name
         make_private_folder(place.parent)
         if os.path.isfile(mount["target"]) and not mount["s3"].endswith("/"):

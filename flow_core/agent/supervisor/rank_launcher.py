@@ -96,7 +96,7 @@ class RankLauncher:
         env = {**DEFAULT_ENVIRONMENT, **(TERMINAL_ENVIRONMENT if spec.tty else {}), **rank_variables, **spec.env}
         env.update(FLOW_TASK_ID=self._writer.task.task_id, FLOW_TASK_NAME=spec.name)
         if rank_gpus:
-            env[orphan_gpus.VARIABLE] = orphan_gpus.orphan_mark(self._writer.task, rank_gpus)
+            env[orphan_gpus.VARIABLE] = orphan_gpus.make_orphan_mark(self._writer.task, rank_gpus)
             env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus.visible[gpu_id] for gpu_id in rank_gpus)
         elif gpus.hide:
             env["CUDA_VISIBLE_DEVICES"] = ""

@@ -9,7 +9,7 @@ from typing import Any
 from flow_core.agent.locks import exclusive_lock
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import MalformedRecord, read_known
-from flow_core.agent.s3.staging import s3_mounts
+from flow_core.agent.s3.staging import select_s3_mounts
 from flow_core.agent.supervisor.namespace import Mount, can_mount
 from flow_core.agent.supervisor.process_launch import LaunchError
 from flow_core.agent.supervisor.task_state import TaskStateWriter
@@ -88,7 +88,7 @@ class TaskMounts:
 
     @property
     def _copies(self) -> list[dict[str, Any]]:
-        return s3_mounts(self._entries)
+        return select_s3_mounts(self._entries)
 
     def _expose(self, mount: dict[str, Any], link: Path) -> str:
         """Creates the link of a mount; returns the path at which the task finds it."""

@@ -14,12 +14,12 @@ routes = Routes()
 
 @routes.get("/v2/me")
 async def get_me(world: World, request: Request) -> Response:
-    return json_response(world.me.as_me())
+    return json_response(world.me.as_me_json())
 
 
 @routes.get("/v2/me/teammates")
 async def get_teammates(world: World, request: Request) -> Response:
-    return json_response([user.as_teammate() for user in world.users])
+    return json_response([user.as_teammate_json() for user in world.users])
 
 
 @routes.get("/v2/projects")

@@ -54,6 +54,6 @@ def _count_used(world: World, project: str, product: str, instance_type: str | N
         return sum(one.size_gb for one in volumes if one.project == project and one.deleted_at is None)
     return sum(
         order.quantity
-        for order in world.living_orders()
+        for order in world.active_orders()
         if (order.project, order.instance_type, order.product) == (project, instance_type, product)
     )

@@ -65,7 +65,7 @@ async def update_key(world: World, request: Request) -> Response:
 @routes.delete("/v2/ssh-keys/{ssh_key_fid}")
 async def delete_key(world: World, request: Request) -> Response:
     key = find_row(world.ssh_keys, request.path_params["ssh_key_fid"], "SSH key")
-    if any(key.fid in order.launch.ssh_keys for order in world.living_orders()):
+    if any(key.fid in order.launch.ssh_keys for order in world.active_orders()):
         raise ApiError(409, "SSH key is used by an active bid or reservation and cannot be deleted")
     del world.ssh_keys[key.fid]
     return no_content()

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flow_core.emulator.faults import Fault, Faults
-from flow_core.emulator.http.request_log import CONTROL_PREFIX, path_of
+from flow_core.emulator.http.request_log import CONTROL_PREFIX, get_path
 from flow_core.emulator.http.server import cut_connection
 
 _WITHOUT_BODY = (204, 304)
@@ -23,7 +23,7 @@ class FaultMiddleware:
         self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = path_of(scope)
+        path = get_path(scope)
         fault = None if path.startswith(CONTROL_PREFIX) else self._faults.take(scope["method"], path)
         if fault is None:
             await self._app(scope, receive, send)

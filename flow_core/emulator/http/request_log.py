@@ -13,7 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flow_core.emulator.http.server import transport_of
+from flow_core.emulator.http.server import find_transport
 
 CONTROL_PREFIX = "/_emulator/"
 _KEPT = 10_000
@@ -69,7 +69,7 @@ class RequestLog:
             pass  # no client waits for a response
         except Exception as error:
             self.failures.append(error)
-            if (transport := transport_of(scope)) is not None:
+            if (transport := find_transport(scope)) is not None:
                 transport.abort()
             raise
 
@@ -80,7 +80,7 @@ class RequestLog:
         headers.setdefault("x-request-id", call.request_id)
 
 
-def path_of(scope: Scope) -> str:
+def get_path(scope: Scope) -> str:
     """Returns the path as the client sent it."""
     raw: bytes = scope["raw_path"]
     return raw.decode("ascii")
@@ -89,4 +89,4 @@ def path_of(scope: Scope) -> str:
 def _parse_call(scope: Scope, request_id: str) -> ApiCall:
     query = parse_qs(scope["query_string"].decode("ascii", "replace"), keep_blank_values=True)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    return ApiCall(scope["method"], path_of(scope), query, headers, request_id)
+    return ApiCall(scope["method"], get_path(scope), query, headers, request_id)

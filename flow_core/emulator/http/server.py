@@ -70,7 +70,7 @@ class HttpServer:
         await asyncio.sleep(0)  # asyncio closes an aborted socket in the next round of its loop
 
 
-def transport_of(scope: Scope) -> asyncio.Transport | None:
+def find_transport(scope: Scope) -> asyncio.Transport | None:
     """Returns the connection of a request; None if the app was called without the network."""
     transport: asyncio.Transport | None = scope.get("state", {}).get("transport")
     return transport
@@ -78,7 +78,7 @@ def transport_of(scope: Scope) -> asyncio.Transport | None:
 
 async def cut_connection(scope: Scope, receive: Receive) -> None:
     """Ends the connection after the bytes that were already sent. Returns when it has ended."""
-    transport = transport_of(scope)
+    transport = find_transport(scope)
     if transport is None:
         return
     transport.close()

@@ -74,7 +74,7 @@ def write_shims(folder: Path, *, has_gpus: bool) -> None:
         _write(folder / name, text, 0o755)
 
 
-def hosts(spec: NodeSpec) -> str:
+def build_hosts_file(spec: NodeSpec) -> str:
     """Returns /etc/hosts. A machine finds its rank by counting the private addresses from the bottom, the first one."""
     rows = [f"{address} {name}" for address, name in zip(spec.private_ips, host_names(spec), strict=True)]
     return "\n".join(["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback", *reversed(rows), ""])
@@ -89,7 +89,7 @@ def host_names(spec: NodeSpec) -> list[str]:
     return [own if other == spec.index else name for other, name in enumerate(names)]
 
 
-def give_to(owner: int, *roots: Path) -> None:
+def change_owner(owner: int, *roots: Path) -> None:
     """Makes everything below the roots the owner's; doesn't follow links."""
     for root in roots:
         os.chown(root, owner, owner, follow_symlinks=False)
@@ -117,7 +117,13 @@ def _make_settings(etc: Path, spec: NodeSpec) -> None:
     for entry in entries(Path("/etc")):
         if entry.name not in _NOT_COPIED:
             _copy_or_link(entry, etc / entry.name)
-    for name, text in {"passwd": _PASSWD, "group": _GROUP, "hosts": hosts(spec), "fstab": "", "motd": ""}.items():
+    for name, text in {
+        "passwd": _PASSWD,
+        "group": _GROUP,
+        "hosts": build_hosts_file(spec),
+        "fstab": "",
+        "motd": "",
+    }.items():
         _write(etc / name, text)
     _write(etc / "hostname", f"{host_names(spec)[spec.index]}\n")
     _write(etc / "machine-id", hashlib.sha256(spec.instance_fid.encode()).hexdigest()[:32] + "\n")

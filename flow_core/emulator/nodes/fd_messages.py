@@ -21,13 +21,13 @@ class Message(NamedTuple):
     fds: list[int]
 
 
-def packed(body: dict[str, Any], fds: int = 0) -> bytes:
+def pack(body: dict[str, Any], fds: int = 0) -> bytes:
     """Returns the bytes of a message with this number of descriptors; they are sent with its first byte."""
     data = json.dumps(body).encode()
     return _HEAD.pack(len(data), fds) + data
 
 
-class Inbox:
+class MessageReader:
     """The bytes and descriptors received up to now."""
 
     def __init__(self) -> None:

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple, Protocol
 
 import asyncssh
 
-from flow_core.emulator.nodes.disk import SCRIPT, SCRIPT_LOG, SIGNAL, erase, give_to, host_names, hosts, make_disk
+from flow_core.emulator.nodes.disk import (
+    SCRIPT,
+    SCRIPT_LOG,
+    SIGNAL,
+    build_hosts_file,
+    change_owner,
+    erase,
+    host_names,
+    make_disk,
+)
 from flow_core.emulator.nodes.exec_spec import SpawnRequestBuilder
 from flow_core.emulator.nodes.machine_protocol import NodeSpec
 from flow_core.emulator.nodes.pid1.isolate import NOBODY
@@ -131,7 +140,7 @@ class EmulatedMachine:
         if settings.not_isolated:
             link_volumes(spec.volumes, settings.volumes, self._disk)
         elif os.geteuid() == 0:
-            give_to(NOBODY, *([self._disk] if is_first else []))
+            change_owner(NOBODY, *([self._disk] if is_first else []))
             for folder in kept:
                 os.chown(folder, NOBODY, NOBODY)
         return is_first
@@ -156,7 +165,7 @@ class EmulatedMachine:
 
     async def _start_again(self, spec: NodeSpec) -> None:
         """Repeats the boot of a system: updates /etc/hosts, mounts fstab, starts enabled services."""
-        await self._run_command(_PUT, "/etc/hosts", hosts(spec))
+        await self._run_command(_PUT, "/etc/hosts", build_hosts_file(spec))
         if not self.requests.prefix:
             await self._run_command('[ ! -s "$1" ] || mount -a', "/etc/fstab")
             await self._run_command('"$1" start-enabled', "/usr/local/bin/systemctl")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flow_core.emulator.nodes.fd_messages import Inbox, Message, packed
+from flow_core.emulator.nodes.fd_messages import Message, MessageReader, pack
 from flow_core.errors import ProviderError
 
 _READY_S = 20.0
@@ -54,7 +54,7 @@ class Pid1Client:
     def __init__(self, process: asyncio.subprocess.Process, end: socket.socket) -> None:
         self._process = process
         self._end = end
-        self._inbox = Inbox()
+        self._inbox = MessageReader()
         self._last = 0
         self._sending = asyncio.Lock()
         self._answers: dict[int, asyncio.Future[Message]] = {}
@@ -144,7 +144,7 @@ class Pid1Client:
     async def _send(self, body: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
         """Sends a message. Raises OSError."""
         async with self._sending:
-            data = packed(dict(body), len(fds))
+            data = pack(dict(body), len(fds))
             while True:
                 try:
                     sent = socket.send_fds(self._end, [data], fds)

@@ -72,5 +72,5 @@ def check_volumes(
             continue
         if quantity > 1:
             raise ApiError(400, f"Block volume {fid} can't be attached to more than one instance")
-        if any(fid in one.launch.volumes and one.fid != order_fid for one in world.living_orders()):
+        if any(fid in one.launch.volumes and one.fid != order_fid for one in world.active_orders()):
             raise ApiError(409, f"Block volume {fid} is in use by another bid or reservation")

@@ -31,6 +31,6 @@ class Listing(tuple[T, ...]):
         return listing
 
 
-def unreadable_in(rows: Iterable[object]) -> tuple[str, ...]:
+def find_unreadable(rows: Iterable[object]) -> tuple[str, ...]:
     """Returns the notes about what a provider could not read; empty for a plain tuple."""
     return rows.unreadable if isinstance(rows, Listing) else ()

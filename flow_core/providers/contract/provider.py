@@ -89,7 +89,7 @@ class Provider(Protocol):
         Makes no request.
         """
 
-    def discloses(self, config: TaskConfig) -> str:
+    def describe_disclosure(self, config: TaskConfig) -> str:
         """Describes the secrets of this machine that `submit` would send; "" if there are none. Makes no request.
 
         Raises ConfigError.

@@ -13,7 +13,7 @@ from flow_core.agent.refusals import Refused
 from flow_core.config import state_dir
 from flow_core.errors import FlowError, Unreachable
 from flow_core.providers.hosts.machines import Machine
-from flow_core.providers.over_agent.refusals import error_of
+from flow_core.providers.over_agent.refusals import to_error
 
 if TYPE_CHECKING:
     from flow_core.providers.hosts.agent_connection import AgentLink
@@ -90,7 +90,7 @@ class AgentClient:
         """
         if refused.details.get("context") == OVER_SSH:
             refused.details = {**refused.details, "context": self._context}
-        return error_of(refused, repr(self.name))
+        return to_error(refused, repr(self.name))
 
     async def close(self) -> None:
         """Closes the connection to the agent. Calling it again is safe."""

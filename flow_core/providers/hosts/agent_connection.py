@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import FlowError, Unreachable
 from flow_core.providers.contract.blocking_io import run_blocking
-from flow_core.providers.hosts.agent_session import Lost, Session, Stalled, started
+from flow_core.providers.hosts.agent_session import Lost, Session, Stalled, start_session
 from flow_core.providers.hosts.bootstrap_payload import archive
 from flow_core.providers.hosts.start_failures import PythonUnusable
 
@@ -122,7 +122,7 @@ class AgentLink:
     async def _run_session(self, host: SshHost, python: str | None, ready: asyncio.Future[Session]) -> None:
         """Runs one process, from its start until it is lost, left, or idle for `_IDLE_S`."""
         try:
-            async with started(self._name, host, self._python.setting, python) as session:
+            async with start_session(self._name, host, self._python.setting, python) as session:
                 started_at = time.monotonic()
                 ready.set_result(session)
                 await self._wait_for_end(session)

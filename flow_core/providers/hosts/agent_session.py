@@ -14,7 +14,7 @@ from flow_core.agent.refusals import Refused
 from flow_core.errors import ProviderError, Unreachable, printable
 from flow_core.providers.hosts.bootstrap_payload import archive, command, launcher
 from flow_core.providers.hosts.launcher import READY, WANTED
-from flow_core.providers.hosts.start_failures import said_by, start_error
+from flow_core.providers.hosts.start_failures import find_last_line, start_error
 from flow_core.ssh.full_disk import is_full
 
 if TYPE_CHECKING:
@@ -114,12 +114,12 @@ class Session:
             self._ended.set()
             self._fail_calls(self._lost_error())
 
-    async def speak(self) -> None:
+    async def write_requests(self) -> None:
         """Writes the queued requests one after another, each completely, even if its caller was cancelled."""
         while True:
             await self._running.write(await self._unsent.get())
 
-    async def hear(self) -> None:
+    async def read_stderr(self) -> None:
         """Reads standard error, and keeps the end of it."""
         with suppress(Unreachable):
             while piece := await self._running.read(2):
@@ -183,7 +183,7 @@ class Session:
         result = self._running.result
         if result is None or result.exit_code in _KILLED_CODES:
             return Lost(f"the agent on {self._name!r} was ended while it was started; try again")
-        return start_error(self._name, result.exit_code, said_by(self._stderr), is_ready=is_ready)
+        return start_error(self._name, result.exit_code, find_last_line(self._stderr), is_ready=is_ready)
 
     async def _wait_for_stderr(self, limit_s: float) -> None:
         """Waits for the end of standard error, at most `limit_s`: another process may keep it open."""
@@ -201,7 +201,7 @@ class Session:
             pending_call.fail(error)
 
     def _lost_error(self) -> Lost:
-        output = said_by(self._stderr)
+        output = find_last_line(self._stderr)
         return Lost(f"the agent on {self._name!r} has ended" + (f": {output}" if output else ""))
 
     def _invalid_response_error(self, why: str) -> ProviderError:
@@ -257,14 +257,16 @@ def _parse_result(name: str, message: list[Any]) -> Any:
 
 
 @asynccontextmanager
-async def started(name: str, host: SshHost, python: str | None, found_python: str | None) -> AsyncIterator[Session]:
+async def start_session(
+    name: str, host: SshHost, python: str | None, found_python: str | None
+) -> AsyncIterator[Session]:
     """Starts an agent and yields a session after its greeting. On exit, waits up to 2 s for the agent to end."""
     async with host.start(command(python, found_python)) as running:
         session = Session(name, running)
-        workers = [asyncio.create_task(session.hear())]
+        workers = [asyncio.create_task(session.read_stderr())]
         try:
             await session.launch()
-            workers += [asyncio.create_task(session.speak()), asyncio.create_task(session.listen())]
+            workers += [asyncio.create_task(session.write_requests()), asyncio.create_task(session.listen())]
             try:
                 yield session
             finally:

@@ -24,7 +24,7 @@ def find_code(config: TaskConfig) -> Path | None:
     """
     if not config.upload_code or config.upload_strategy == "none":
         return None
-    if config.code_root is None and config.image is None and directory_of(config).startswith(("/", "~")):
+    if config.code_root is None and config.image is None and resolve_working_dir(config).startswith(("/", "~")):
         return None
     try:
         folder = Path(os.path.expanduser(config.code_root or ".")).absolute()
@@ -43,7 +43,7 @@ def find_code(config: TaskConfig) -> Path | None:
     return folder
 
 
-def directory_of(config: TaskConfig) -> str:
+def resolve_working_dir(config: TaskConfig) -> str:
     """Returns the working directory: a path on the machine, or one relative to the task's own folder.
 
     With an image, it is a path inside the image.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_core.providers.contract.config_schema import ConfigField
-from flow_core.providers.hosts.machines import problems_of
+from flow_core.providers.hosts.machines import find_problems
 from flow_core.providers.hosts.s3_credentials import SEND_CREDENTIALS
 from flow_core.providers.over_agent.pruning_setting import PRUNE_FIELD
 from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
@@ -30,4 +30,4 @@ class HostsConfigSchema:
         return _FIELDS
 
     def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        return problems_of(settings)
+        return find_problems(settings)

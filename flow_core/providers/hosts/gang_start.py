@@ -41,7 +41,7 @@ class JointStarts:
         self._reported: dict[str, tuple[float, int]] = {}
         self._reports: set[asyncio.Task[None]] = set()
 
-    def see_to(self, task_ids: Iterable[str]) -> None:
+    def start_ready_tasks(self, task_ids: Iterable[str]) -> None:
         """Starts the tasks that can start now, in the background."""
         for task_id in task_ids:
             views = self._find_hosts(task_id)
@@ -100,7 +100,7 @@ async def _start_parts(task_id: str, views: Sequence[HostState]) -> None:
         return
     for view in views:
         with suppress(FlowError):  # the next poll reads it
-            await view.look_at(task_id)
+            await view.fetch_task(task_id)
 
 
 def _find_waiting(parts: Sequence[tuple[HostState, TaskReport]]) -> list[HostState] | None:

@@ -11,7 +11,7 @@ from flow_core.errors import FlowError, ProviderError
 from flow_core.gpu_matching import Gpu
 from flow_core.providers.hosts.agent_client import AgentClient, call_all
 
-LOOK_S = 8.0
+READ_WAIT_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,9 @@ async def read_all_hosts(
 
     A response that can't be parsed counts as an error.
     """
-    answers, silent = await call_all(hosts, "facts", lambda agent: {"gpus": pretend_ids(agent)}, wait_s=LOOK_S)
+    answers, silent = await call_all(
+        hosts, "facts", lambda agent: {"gpus": declared_gpu_ids(agent)}, wait_s=READ_WAIT_S
+    )
     infos: dict[AgentClient, HostInfo] = {}
     for agent, answer in answers.items():
         try:
@@ -62,7 +64,7 @@ async def read_all_hosts(
     return infos, silent
 
 
-def pretend_ids(agent: AgentClient) -> list[str]:
+def declared_gpu_ids(agent: AgentClient) -> list[str]:
     return [gpu.gpu_id for gpu in agent.machine.pretend]
 
 

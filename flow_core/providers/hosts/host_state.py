@@ -14,10 +14,10 @@ from flow_core.agent.tasks import NO_TASK
 from flow_core.errors import FlowError, ProviderError, Unreachable
 from flow_core.models.task import TaskRecord
 from flow_core.providers.hosts.agent_client import AgentClient
-from flow_core.providers.hosts.reports import earlier_in, host_record, read_changes, read_reports
+from flow_core.providers.hosts.reports import parse_earlier_note, read_changes, read_reports, to_host_record
 from flow_core.ssh.settings import HostSettings
 
-PATIENCE_S = 4.0
+RESPONSE_WAIT_S = 4.0
 _PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 15.0
 
@@ -47,7 +47,7 @@ class HostState:
     def is_silent(self) -> bool:
         """Whether the last poll failed or takes too long; then the machine is not worth waiting for."""
         is_polling = self._poll is not None and not self._poll.done()
-        return self.error is not None or (is_polling and time.monotonic() - self._polled_at > PATIENCE_S)
+        return self.error is not None or (is_polling and time.monotonic() - self._polled_at > RESPONSE_WAIT_S)
 
     @property
     def age_s(self) -> float:
@@ -66,7 +66,7 @@ class HostState:
             self._poll = asyncio.create_task(self._run_poll())
         return self._poll
 
-    async def look_at(self, task_id: str) -> bool:
+    async def fetch_task(self, task_id: str) -> bool:
         """Reads one task; returns False if it doesn't exist. Raises the errors of `AgentClient.call`."""
         try:
             report = await self.agent.call_raw("task", task_id=task_id)
@@ -105,7 +105,7 @@ class HostState:
         report = self.reports[task_id]
         cached = self._records.get(task_id)
         if cached is None or cached[0] is not report:
-            record = host_record(report, self._context, self.agent.name, self.agent.region, self._ssh_settings)
+            record = to_host_record(report, self._context, self.agent.name, self.agent.region, self._ssh_settings)
             cached = self._records[task_id] = (report, record)
         if not self.is_silent or cached[1].is_terminal:
             return cached[1]
@@ -135,7 +135,7 @@ class HostState:
             return
         try:
             scan_number, is_all, reports, removed = read_changes(changes)
-            earlier = earlier_in(changes)
+            earlier = parse_earlier_note(changes)
         except ValueError as error:
             raise ProviderError(f"{self.agent.name!r} did not tell of its tasks as it should: {error}") from error
         await self._record_response()  # sets the address that the records of its tasks need

@@ -13,7 +13,7 @@ from flow_core.errors import AuthError, FlowError, NotFound, Unreachable, printa
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.gang_start import JointStarts
-from flow_core.providers.hosts.host_state import PATIENCE_S, HostState
+from flow_core.providers.hosts.host_state import RESPONSE_WAIT_S, HostState
 from flow_core.providers.hosts.merge_ranks import TaskPart, merge_parts
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class HostTasks:
         task_ids = dict.fromkeys(task_id for view in self.views for task_id in view.reports)
         records = [self.record(task_id) for task_id in task_ids]  # before the next await, which may change the reports
         await self._end_incomplete_tasks(task_ids)
-        self._joint_starts.see_to(task_ids)
+        self._joint_starts.start_ready_tasks(task_ids)
         return sorted(records, key=_sort_key, reverse=True)
 
     def unreadable(self) -> list[str]:
@@ -60,9 +60,11 @@ class HostTasks:
         if record.status is TaskStatus.PENDING and time.time() - _sort_key(record)[0] > _BEHIND_S:
             for view in self.views:  # tasks before it may run on several machines, and wait for a client
                 view.look()
-            self._joint_starts.see_to(dict.fromkeys(other_id for view in self.views for other_id in view.reports))
+            self._joint_starts.start_ready_tasks(
+                dict.fromkeys(other_id for view in self.views for other_id in view.reports)
+            )
         else:
-            self._joint_starts.see_to((task_id,))
+            self._joint_starts.start_ready_tasks((task_id,))
         return record
 
     async def names(self, task_ids: Iterable[str]) -> list[str]:
@@ -109,7 +111,7 @@ class HostTasks:
         )
         errors = [answer for answer in answers.values() if isinstance(answer, FlowError)]
         if polled and len(errors) == len(polled):
-            raise most_actionable(errors)
+            raise choose_error(errors)
         if found := self.where(task_id):
             return found
         if errors:
@@ -122,7 +124,7 @@ class HostTasks:
         found = {view.reports[task_id].part: view for view in reversed(self.views) if task_id in view.reports}
         return tuple(found[rank] for rank in sorted(found))
 
-    def view_of(self, agent: AgentClient) -> HostState:
+    def find_state(self, agent: AgentClient) -> HostState:
         """Returns the state of a machine."""
         return next(view for view in self.views if view.agent is agent)
 
@@ -154,11 +156,11 @@ class HostTasks:
         await asyncio.gather(*(_cancel_part(view, task_id) for view, task_id in remaining))
 
     async def _poll_all(self) -> None:
-        """Polls all machines. Waits up to `PATIENCE_S`, and longer until one has responded or all have failed."""
+        """Polls all machines. Waits up to `RESPONSE_WAIT_S`, and longer until one has responded or all have failed."""
         polls = {view: poll for view in self.views if (poll := view.look()) is not None}
         expected = [poll for view, poll in polls.items() if not view.is_silent]
         if expected:
-            await asyncio.wait(expected, timeout=PATIENCE_S)
+            await asyncio.wait(expected, timeout=RESPONSE_WAIT_S)
         pending = {poll for poll in polls.values() if not poll.done()}
         while pending and all(view.error is not None or not view.has_answered for view in self.views):
             _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -166,7 +168,7 @@ class HostTasks:
     def _raise_if_all_failed(self) -> None:
         errors = [view.error for view in self.views if view.error is not None]
         if len(errors) == len(self.views):
-            raise most_actionable(errors)
+            raise choose_error(errors)
 
     def _not_found(self, task_id: str) -> NotFound:
         return NotFound(f"no task {printable(repr(task_id[:70]))} in context {self._context!r}")
@@ -182,7 +184,7 @@ def select_records(
 
 async def _fetch_or_error(view: HostState, task_id: str) -> bool | FlowError:
     try:
-        return await view.look_at(task_id)
+        return await view.fetch_task(task_id)
     except FlowError as error:
         return error
 
@@ -192,7 +194,7 @@ async def _cancel_part(view: HostState, task_id: str) -> None:
         await view.agent.call("cancel", task_id=task_id)
 
 
-def most_actionable(errors: Sequence[FlowError]) -> FlowError:
+def choose_error(errors: Sequence[FlowError]) -> FlowError:
     """Returns the error on which the user can act, rather than one of a machine that doesn't respond."""
     if len(errors) == 1:
         return errors[0]
@@ -202,12 +204,12 @@ def most_actionable(errors: Sequence[FlowError]) -> FlowError:
     return Unreachable(f"none of the {len(errors)} machines can be reached; the first: {errors[0]}")
 
 
-def not_found(
+def not_found_error(
     subject: str, context: str, answers: Collection[AgentClient], silent: Mapping[AgentClient, FlowError]
 ) -> NotFound | Unreachable:
     """Returns NotFound if every machine responded, Unreachable otherwise."""
     if not answers:
-        return Unreachable(str(most_actionable(list(silent.values()))))
+        return Unreachable(str(choose_error(list(silent.values()))))
     if silent:
         names = ", ".join(agent.name for agent in silent)
         return Unreachable(f"{subject} is on no machine of context {context!r} that answers; unreachable: {names}")

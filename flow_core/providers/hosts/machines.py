@@ -11,8 +11,8 @@ from flow_core.errors import ConfigError, FlowError, printable
 from flow_core.gpu_matching import Gpu, parse_declared_gpus
 from flow_core.providers.contract.config_schema import SettingProblem, UsableSettings, drop_invalid
 from flow_core.providers.hosts.s3_credentials import SEND_CREDENTIALS, sends_credentials
-from flow_core.providers.over_agent.pruning_setting import PRUNE_AFTER_DAYS, prune_after_days_of
-from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, login_timeout_of
+from flow_core.providers.over_agent.pruning_setting import PRUNE_AFTER_DAYS, parse_prune_after_days
+from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, parse_login_timeout
 
 SETTINGS = ("hosts", "region", LOGIN_TIMEOUT, "python", "s3_python", SEND_CREDENTIALS, "container", PRUNE_AFTER_DAYS)
 _TEXT_FIELDS = ("name", "hostname", "user", "identity_file", "gpus", "region", "python", "s3_python")
@@ -50,7 +50,7 @@ class Machine:
         return expand_home(self.identity_file, "identity_file") if self.identity_file else None
 
 
-def machines_of(settings: Mapping[str, Any]) -> tuple[Machine, ...]:
+def parse_machines(settings: Mapping[str, Any]) -> tuple[Machine, ...]:
     """Parses the machines of the settings, in the order of the list. Raises ConfigError."""
     listed = settings.get("hosts")
     if isinstance(listed, str):
@@ -71,7 +71,7 @@ def usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
     machines, problems = _select_valid_machines(settings.get("hosts"))
     if problems and not machines:
         return UsableSettings(None, problems)
-    rest = drop_invalid({**settings, "hosts": machines} if problems else settings, login_timeout_of)
+    rest = drop_invalid({**settings, "hosts": machines} if problems else settings, parse_login_timeout)
     return UsableSettings(rest.settings, (*problems, *rest.problems))
 
 
@@ -90,22 +90,22 @@ def _select_valid_machines(listed: Any) -> tuple[list[Any], tuple[SettingProblem
     return valid, tuple(problems)
 
 
-def problems_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
+def find_problems(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Returns a sentence for each setting that can't be used."""
     problems = [f"{name}: is no setting of a context of hosts" for name in settings if name not in SETTINGS]
     listed = settings.get("hosts")
     lists: list[Any] = [[entry] for entry in listed] if isinstance(listed, list | tuple) and listed else [listed]
     for entry in lists:
         try:
-            machines_of({"hosts": entry})
+            parse_machines({"hosts": entry})
         except FlowError as error:
             problems.append(str(error))
     if len(lists) > 1 and not problems:
         try:
-            machines_of(settings)
+            parse_machines(settings)
         except FlowError as error:
             problems.append(str(error))
-    for check in (login_timeout_of, sends_credentials, prune_after_days_of, _check_engine):
+    for check in (parse_login_timeout, sends_credentials, parse_prune_after_days, _check_engine):
         try:
             check(settings)
         except ConfigError as error:
@@ -148,7 +148,7 @@ def _parse_machine(entry: Any, for_all: Mapping[str, str]) -> Machine:
         port=entry.get("port"),
         identity_file=entry.get("identity_file"),
         gpus=",".join(map(str, gpus)) if isinstance(gpus, list | tuple) else gpus,
-        login_timeout_s=login_timeout_of(entry),
+        login_timeout_s=parse_login_timeout(entry),
         **{name: entry.get(name, for_all.get(name)) for name in _FOR_ALL},
     )
     if machine.gpus is not None and not machine.pretend:

@@ -11,7 +11,7 @@ from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_matching import Gpu, describe_gpus
 from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.host_info import HostInfo
-from flow_core.providers.over_agent.submit_requests import gpus_for, no_gpus
+from flow_core.providers.over_agent.submit_requests import build_gpu_request_part, build_no_gpu_part
 
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
@@ -37,8 +37,8 @@ class Candidate:
     def gpus(self) -> dict[str, Any]:
         """The part about GPUs of the agent's submit request."""
         if not self.count:
-            return no_gpus(self.instance_type, self.info.gpus)
-        return gpus_for(self.count, self.model, self.candidates)
+            return build_no_gpu_part(self.instance_type, self.info.gpus)
+        return build_gpu_request_part(self.count, self.model, self.candidates)
 
     @property
     def free(self) -> int:

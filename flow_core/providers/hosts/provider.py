@@ -14,14 +14,14 @@ from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.host_state import HostState
 from flow_core.providers.hosts.host_tasks import HostTasks, select_records
 from flow_core.providers.hosts.instances import HostInstances
-from flow_core.providers.hosts.machines import machines_of
+from flow_core.providers.hosts.machines import parse_machines
 from flow_core.providers.hosts.rendezvous import gather_all
-from flow_core.providers.hosts.s3_credentials import disclosure, sends_credentials
+from flow_core.providers.hosts.s3_credentials import describe_disclosure, sends_credentials
 from flow_core.providers.hosts.task_locator import HostLogSources, HostTaskLocator
 from flow_core.providers.hosts.volumes import HostVolumes
-from flow_core.providers.over_agent.pruning_setting import prune_after_days_of
+from flow_core.providers.over_agent.pruning_setting import parse_prune_after_days
 from flow_core.providers.over_ssh.host_pool import HostPool
-from flow_core.providers.over_ssh.login_limit import login_timeout_of
+from flow_core.providers.over_ssh.login_limit import parse_login_timeout
 from flow_core.providers.over_ssh.ssh_access import SshAccess
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ class HostsProvider(SshAccess, Provider):
 
     def __init__(self, context: Context, prompter: Prompter | None = None) -> None:
         self._context, self._settings = context.name, context.settings
-        self._prune_after_days = prune_after_days_of(context.settings)
+        self._prune_after_days = parse_prune_after_days(context.settings)
         sends_credentials(context.settings)
-        self._pool = HostPool(prompter, login_timeout_of(context.settings))
-        hosts = [AgentClient(machine, self._pool, context.name) for machine in machines_of(context.settings)]
+        self._pool = HostPool(prompter, parse_login_timeout(context.settings))
+        hosts = [AgentClient(machine, self._pool, context.name) for machine in parse_machines(context.settings)]
         self._tasks = HostTasks(context.name, [HostState(context.name, agent) for agent in hosts])
         self._locator = HostTaskLocator(context.name, self._tasks)
 
@@ -118,11 +118,11 @@ class HostsProvider(SshAccess, Provider):
     def describe_submit(self, config: TaskConfig) -> str:
         hosts = [view.agent.name for view in self._tasks.views]
         host = hosts[0] if len(hosts) == 1 else f"<one of {', '.join(hosts)}>"
-        disclosed = self.discloses(config)
+        disclosed = self.describe_disclosure(config)
         return f"ssh {host} sh -c {shlex.quote(config.command_line)}" + (f"  (with {disclosed})" if disclosed else "")
 
-    def discloses(self, config: TaskConfig) -> str:
-        return disclosure(config, self._settings)
+    def describe_disclosure(self, config: TaskConfig) -> str:
+        return describe_disclosure(config, self._settings)
 
     def describe_cancel(self, task: TaskRecord) -> str:
         host = task.instances[0] if task.instances else "the machine"

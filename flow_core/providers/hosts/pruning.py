@@ -15,8 +15,8 @@ from flow_core.errors import Conflict, FlowError, ProviderError, Unreachable
 from flow_core.models.pruning import PrunableTask, PruningPlan, PruningResult
 from flow_core.models.task import TaskRecord
 from flow_core.providers.hosts.host_state import HostState
-from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable
-from flow_core.providers.over_agent.pruned_tasks import prunable, sentence, sentences
+from flow_core.providers.hosts.host_tasks import HostTasks, choose_error
+from flow_core.providers.over_agent.pruned_tasks import explain_refusal, explain_refusals, to_prunable_tasks
 
 _DAY_S = 24 * 3600.0
 _POLL_S, _ANSWER_S = 600.0, 60.0
@@ -47,7 +47,7 @@ class HostPruning:
         plan, refusals = await self._merge_plans(among, frozenset(task_ids))
         for refusal in refusals:
             if refusal.task_id in task_ids:
-                raise Conflict(f"task {refusal.task_id} can't be pruned: {sentence(refusal)}")
+                raise Conflict(f"task {refusal.task_id} can't be pruned: {explain_refusal(refusal)}")
         return plan
 
     async def prune(self, plan: PruningPlan) -> PruningResult:
@@ -65,8 +65,8 @@ class HostPruning:
             else:
                 removed += answer[0]
                 view.forget(task.task_id for task in answer[0])
-                refused |= sentences(answer[1])
-        pruned = tuple(task for task in prunable(_merge_parts(removed)) if task.task_id not in refused)
+                refused |= explain_refusals(answer[1])
+        pruned = tuple(task for task in to_prunable_tasks(_merge_parts(removed)) if task.task_id not in refused)
         return PruningResult(self._context, pruned, refused)
 
     async def plan_due(self) -> PruningPlan | None:
@@ -96,15 +96,15 @@ class HostPruning:
         answers = await _call_each(by_host, lambda view: _request_plan(view, by_host[view], named_ids))
         silent = {view: answer for view, answer in answers.items() if isinstance(answer, FlowError)}
         if silent and (len(silent) == len(by_host) or any(not named_ids.isdisjoint(by_host[view]) for view in silent)):
-            raise most_actionable(list(silent.values()))
+            raise choose_error(list(silent.values()))
         plans = [answer for answer in answers.values() if not isinstance(answer, FlowError)]
         refusals = [refusal for _, _, refused in plans for refusal in refused if refusal.code != selection.GONE]
-        refused = sentences(refusals)
+        refused = explain_refusals(refusals)
         kept = _merge_parts(task for _, kept, _ in plans for task in kept)
         kept_ids = {task.task_id for task in kept}
         unknown = {task_id for view in silent for task_id in by_host[view]}
-        kept_tasks = tuple(task for task in prunable(kept) if task.task_id not in {*refused, *unknown})
-        tasks = prunable(_merge_parts(task for tasks, _, _ in plans for task in tasks))
+        kept_tasks = tuple(task for task in to_prunable_tasks(kept) if task.task_id not in {*refused, *unknown})
+        tasks = to_prunable_tasks(_merge_parts(task for tasks, _, _ in plans for task in tasks))
         prunable_tasks = tuple(task for task in tasks if task.task_id not in {*refused, *unknown, *kept_ids})
         return PruningPlan(self._context, _sort_by_end(prunable_tasks), _sort_by_end(kept_tasks), refused), refusals
 

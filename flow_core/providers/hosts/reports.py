@@ -11,7 +11,7 @@ from flow_core.agent.record_fields import LAST_TIMESTAMP, Fields
 from flow_core.agent.task_report import TaskReport
 from flow_core.errors import printable
 from flow_core.models.task import TaskRecord
-from flow_core.providers.over_agent.task_conversion import record_of
+from flow_core.providers.over_agent.task_conversion import to_record
 from flow_core.ssh.settings import HostSettings
 
 
@@ -43,7 +43,7 @@ def read_changes(changes: Any) -> tuple[int, bool, dict[str, TaskReport], tuple[
     return fields.whole("look", least=1), fields.flag("is_all"), reports, fields.texts("gone")
 
 
-def earlier_in(changes: Any) -> str:
+def parse_earlier_note(changes: Any) -> str:
     """Returns the advice about tasks that an earlier program left there; "" if there are none. Raises ValueError."""
     earlier = Fields(Fields(changes).table("earlier"))
     count, folder = earlier.whole("count", 0), earlier.text("folder", "")
@@ -55,9 +55,9 @@ def earlier_in(changes: Any) -> str:
     )
 
 
-def host_record(report: TaskReport, context: str, machine: str, region: str, settings: HostSettings) -> TaskRecord:
+def to_host_record(report: TaskReport, context: str, machine: str, region: str, settings: HostSettings) -> TaskRecord:
     """Converts a report to a record. `machine` is the user's name for the machine, `settings` its SSH address."""
-    record = record_of(_convert_times(report), context, region)
+    record = to_record(_convert_times(report), context, region)
     details = {"host": machine, "rank": report.part, "pid": None, **record.provider_metadata}
     if report.is_broken:
         return replace(record, instances=(machine,), provider_metadata=details)

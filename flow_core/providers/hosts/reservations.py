@@ -23,15 +23,15 @@ from flow_core.providers.contract.listing import Listing
 from flow_core.providers.contract.supported_fields import check_supported
 from flow_core.providers.hosts.agent_client import AgentClient, call_all
 from flow_core.providers.hosts.host_info import HostInfo, read_all_hosts
-from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable, not_found
+from flow_core.providers.hosts.host_tasks import HostTasks, choose_error, not_found_error
 from flow_core.providers.over_agent.reservation_conversion import (
     UNSUPPORTED,
     OpeningQuery,
-    make_wish,
+    build_reservation_request,
     matches,
     parse_filters,
     parse_gpus,
-    reservation_of,
+    to_reservation,
 )
 
 if TYPE_CHECKING:
@@ -57,13 +57,15 @@ class HostReservations:
         request = parse_gpus(spec.instance_type)
         infos, silent = await read_all_hosts(self._select_hosts(spec.region))
         if not infos:
-            raise most_actionable(list(silent.values()))
+            raise choose_error(list(silent.values()))
         refusals: list[FlowError] = []
         for agent, info in _sort_by_free_gpus(infos):
             fitting = tuple(gpu for gpu in info.gpus if gpu.fits(request))
             if len(fitting) < request.count * spec.quantity:
                 continue
-            reservation_request = make_wish(spec, request, fitting)._replace(reservation_id=new_id("res"))
+            reservation_request = build_reservation_request(spec, request, fitting)._replace(
+                reservation_id=new_id("res")
+            )
             try:
                 return self._parse(agent, await agent.call("make_reservation", wish=reservation_request._asdict()))
             except CapacityError as error:
@@ -76,7 +78,7 @@ class HostReservations:
             raise refusals[0]
         raise CapacityError(f"{spec.quantity} x {spec.instance_type} is more than any reachable machine has")
 
-    async def of_user(self) -> list[tuple[AgentClient, frozenset[str]]]:
+    async def list_reserved_gpus(self) -> list[tuple[AgentClient, frozenset[str]]]:
         """Returns the current user's active reservations on each reachable machine, with their GPUs."""
         answers, _ = await call_all([view.agent for view in self._tasks.views], "reservations")
         reserved = []
@@ -94,7 +96,7 @@ class HostReservations:
         allowed = parse_filters(params)
         answers, silent = await call_all([view.agent for view in self._tasks.views], "reservations")
         if not answers:
-            raise most_actionable(list(silent.values()))
+            raise choose_error(list(silent.values()))
         unreadable = [
             f"{agent.name}: {why}" for agent, why in silent.items() if not isinstance(why, Unreachable | AuthError)
         ]
@@ -129,7 +131,7 @@ class HostReservations:
             lambda agent: {"gpus": fitting[agent], "start": query.start, "end": query.end},
         )
         if not infos:
-            raise most_actionable(list(silent.values()) or [Unreachable("no machine answers")])
+            raise choose_error(list(silent.values()) or [Unreachable("no machine answers")])
         slots = [slot for answer in answers.values() for slot in query.slots(_parse_openings(answer))]
         return tuple(sorted(slots, key=lambda slot: (slot["start_time"], -slot["quantity"])))
 
@@ -156,7 +158,7 @@ class HostReservations:
             raise ProviderError(f"what {agent.name!r} says of a reservation can't be read: {error}") from error
 
     def _to_reservation(self, agent: AgentClient, report: ReservationReport) -> Reservation:
-        return replace(reservation_of(report, agent.name), context=self._context)
+        return replace(to_reservation(report, agent.name), context=self._context)
 
     async def home(self, reservation_id: str) -> AgentClient:
         """Returns the machine of a reservation. Raises NotFound, Unreachable."""
@@ -165,7 +167,7 @@ class HostReservations:
             rows = answer if isinstance(answer, list) else []
             if any(isinstance(row, dict) and row.get("reservation_id") == reservation_id for row in rows):
                 return agent
-        raise not_found(f"reservation {printable(repr(reservation_id[:40]))}", self._context, answers, silent)
+        raise not_found_error(f"reservation {printable(repr(reservation_id[:40]))}", self._context, answers, silent)
 
     def _select_hosts(self, region: str | None) -> Sequence[AgentClient]:
         """Returns the machines of the region. Raises ConfigError if there is none."""

@@ -33,14 +33,14 @@ def sends_credentials(settings: Mapping[str, Any]) -> bool:
     return value
 
 
-def disclosure(config: TaskConfig, settings: Mapping[str, Any]) -> str:
+def describe_disclosure(config: TaskConfig, settings: Mapping[str, Any]) -> str:
     """Returns what leaves this machine with the task, for the confirmation; "" if nothing does. Raises ConfigError."""
     if not _are_sent(config, settings):
         return ""
     return "the keys for S3 of this machine, in a file for your eyes only that is removed once the data is there"
 
 
-async def credentials_of(config: TaskConfig, settings: Mapping[str, Any]) -> dict[str, str] | None:
+async def find_credentials(config: TaskConfig, settings: Mapping[str, Any]) -> dict[str, str] | None:
     """Returns the credentials that boto3 would find on this machine; None if they aren't sent or the task has its own.
 
     Raises ConfigError if they are to be sent and there are none.

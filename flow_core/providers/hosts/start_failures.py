@@ -41,7 +41,7 @@ def start_error(name: str, code: int, output: str, *, is_ready: bool) -> Provide
     return PythonUnusable(f"the Python of {name!r} could not start the agent and ended with {ending}")
 
 
-def said_by(output: bytes | bytearray) -> str:
+def find_last_line(output: bytes | bytearray) -> str:
     """Returns the last line of the output; of a traceback, the error."""
     lines = output.decode("utf-8", "replace").strip().splitlines()
     return lines[-1].strip()[-_LINE_CHARACTERS:] if lines else ""

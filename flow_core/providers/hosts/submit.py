@@ -15,15 +15,15 @@ from flow_core.agent.submit import CODE_GONE
 from flow_core.errors import Conflict, FlowError, NotFound, Unreachable, printable
 from flow_core.providers.contract.request_checks import task_name
 from flow_core.providers.hosts.agent_client import call_all
-from flow_core.providers.hosts.code_upload import directory_of, find_code, send_code
+from flow_core.providers.hosts.code_upload import find_code, resolve_working_dir, send_code
 from flow_core.providers.hosts.host_info import read_all_hosts
-from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable
+from flow_core.providers.hosts.host_tasks import HostTasks, choose_error
 from flow_core.providers.hosts.placement import Candidate, rank_candidates
 from flow_core.providers.hosts.rendezvous import choose_machines, gather_all, plan_rendezvous
-from flow_core.providers.hosts.s3_credentials import credentials_of
+from flow_core.providers.hosts.s3_credentials import find_credentials
 from flow_core.providers.hosts.supported_fields import check_several, check_task
 from flow_core.providers.over_agent.container_request_checks import check_image
-from flow_core.providers.over_agent.submit_requests import request_of, volume_name
+from flow_core.providers.over_agent.submit_requests import build_request, volume_name
 
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
@@ -81,7 +81,7 @@ class HostSubmission:
                 for candidate, node in zip(chosen, nodes, strict=True)
             )
             for candidate, answer in zip(chosen, answers, strict=True):
-                await self._tasks.view_of(candidate.agent).take(answer)
+                await self._tasks.find_state(candidate.agent).take(answer)
             _check_same_task(answers, self._config.idempotency_key)
         except (FlowError, asyncio.CancelledError) as error:
             await self._withdraw(chosen, task_id, error)
@@ -90,15 +90,15 @@ class HostSubmission:
 
     async def _build_request(self, task_id: str) -> dict[str, Any]:
         """Builds the part of the request that is the same for all machines."""
-        request = request_of(self._config, self._name, task_id)
+        request = build_request(self._config, self._name, task_id)
         request |= {
             "engine": None if self._config.image is None else self._settings.get("container"),
             "ranks": 1,  # each rank is a separate part on its machine
             "streams": "merged",
-            "submitted_at": next_moment(),
-            "working_dir": directory_of(self._config),
+            "submitted_at": next_submit_time(),
+            "working_dir": resolve_working_dir(self._config),
             "own_folder": True,
-            "credentials": await credentials_of(self._config, self._settings),
+            "credentials": await find_credentials(self._config, self._settings),
         }
         return request
 
@@ -131,7 +131,7 @@ class HostSubmission:
         hosts = [agent for agent in names.values() if not machine_names or agent.name in machine_names]
         infos, silent = await read_all_hosts(hosts)
         if not infos:
-            raise most_actionable(list(silent.values()))
+            raise choose_error(list(silent.values()))
         candidates = rank_candidates(self._config, infos, silent, names)
         return choose_machines(self._config, await self._prefer_reserved(candidates))
 
@@ -141,7 +141,7 @@ class HostSubmission:
         is_free_to_choose = config.reservation_id is None and config.allocation_mode != "spot"
         if not is_free_to_choose or config.num_instances > 1 or not candidates[0].count:
             return candidates
-        reserved = await self._reservations.of_user()
+        reserved = await self._reservations.list_reserved_gpus()
         return sorted(
             candidates,
             key=lambda candidate: not any(agent is candidate.agent and candidate.has(gpus) for agent, gpus in reserved),
@@ -229,7 +229,7 @@ def _check_same_task(answers: Sequence[Any], key: str | None) -> None:
         )
 
 
-def next_moment() -> float:
+def next_submit_time() -> float:
     """Returns the current time, later than all before: the order of submits."""
     global _last_moment
     _last_moment = max(time.time(), _last_moment + 1e-6)

@@ -19,8 +19,8 @@ from flow_core.providers.contract.request_checks import check_new_volume, volume
 from flow_core.providers.contract.volume_errors import block_volume_in_use
 from flow_core.providers.hosts.agent_client import AgentClient, call_all
 from flow_core.providers.hosts.host_info import read_all_hosts
-from flow_core.providers.hosts.host_tasks import HostTasks, most_actionable, not_found
-from flow_core.providers.over_agent.volume_conversion import volume_of
+from flow_core.providers.hosts.host_tasks import HostTasks, choose_error, not_found_error
+from flow_core.providers.over_agent.volume_conversion import to_volume
 
 
 class HostVolumes:
@@ -49,7 +49,7 @@ class HostVolumes:
         hosts = [view.agent for view in self._tasks.views]
         answers, silent = await call_all(hosts, "volumes")
         if not answers:
-            raise most_actionable(list(silent.values()))
+            raise choose_error(list(silent.values()))
         listings = [_parse_volumes(self._context, agent, answer) for agent, answer in answers.items()]
         rows = {volume.volume_id: volume for volume in chain(*listings)}  # a machine with two names counts once
         newest_first = sorted(rows.values(), key=lambda volume: (volume.created_at, volume.volume_id), reverse=True)
@@ -102,7 +102,7 @@ class HostVolumes:
         for volume in chain(*(_parse_volumes(self._context, agent, answer) for agent, answer in answers.items())):
             if id_or_name in (volume.volume_id, volume.name):
                 return volume
-        raise not_found(f"volume {printable(repr(id_or_name[:70]))}", self._context, answers, silent)
+        raise not_found_error(f"volume {printable(repr(id_or_name[:70]))}", self._context, answers, silent)
 
     def _find_host(self, volume: Volume) -> AgentClient:
         return next(view.agent for view in self._tasks.views if view.agent.name == volume.region)
@@ -117,7 +117,7 @@ class HostVolumes:
             return hosts[0]
         infos, silent = await read_all_hosts(hosts)
         if not infos:
-            raise most_actionable(list(silent.values()))
+            raise choose_error(list(silent.values()))
         return max(infos, key=lambda agent: infos[agent].free_disk_gb or 0)
 
 
@@ -139,4 +139,4 @@ def _parse_volumes(context: str, agent: AgentClient, answer: Any) -> Listing[Vol
 
 def _parse_volume(context: str, agent: AgentClient, row: Any) -> Volume:
     """Parses a volume. Raises ValueError."""
-    return replace(volume_of(agent_volumes.StoredVolume.parse(row), context), region=agent.name)
+    return replace(to_volume(agent_volumes.StoredVolume.parse(row), context), region=agent.name)

@@ -22,9 +22,11 @@ def _open(context: Context, prompter: Prompter | None) -> Provider:
 
 def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
     """Drops an invalid `prune_after_days`, so that a mistyped setting prunes nothing."""
-    from flow_core.providers.over_agent.pruning_setting import prune_after_days_of  # deferred: only a config needs it
+    from flow_core.providers.over_agent.pruning_setting import (
+        parse_prune_after_days,  # deferred: only a config needs it
+    )
 
-    return drop_invalid(settings, prune_after_days_of)
+    return drop_invalid(settings, parse_prune_after_days)
 
 
 PROVIDER = ProviderType(_open, _usable_settings, has_own_context=lambda: True)

@@ -7,9 +7,9 @@ from typing import Any
 
 from flow_core.errors import FlowError
 from flow_core.providers.contract.config_schema import ConfigField
-from flow_core.providers.local.capacity.gpus import gpus_here
+from flow_core.providers.local.capacity.gpus import find_gpus
 from flow_core.providers.over_agent.container_request_checks import check_engine
-from flow_core.providers.over_agent.pruning_setting import PRUNE_FIELD, prune_after_days_of
+from flow_core.providers.over_agent.pruning_setting import PRUNE_FIELD, parse_prune_after_days
 
 _FIELDS = (
     ConfigField("region", "how this machine is called", default="its host name"),
@@ -29,9 +29,9 @@ class LocalConfigSchema:
         names = {field.name for field in _FIELDS}
         problems = [f"{name}: is no setting of a local context" for name in settings if name not in names]
         checks = (
-            lambda: gpus_here(settings.get("gpus")),
+            lambda: find_gpus(settings.get("gpus")),
             lambda: check_engine(settings.get("container")),
-            lambda: prune_after_days_of(settings),
+            lambda: parse_prune_after_days(settings),
         )
         for check in checks:
             try:

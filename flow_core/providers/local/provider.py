@@ -20,11 +20,11 @@ from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.local.capacity.instances import LocalInstances
 from flow_core.providers.local.capacity.reservations import LocalReservations
 from flow_core.providers.local.logs import LocalLogs
-from flow_core.providers.local.sshd.address import with_ssh
+from flow_core.providers.local.sshd.address import add_ssh_address
 from flow_core.providers.local.tasks import LocalTasks
 from flow_core.providers.local.volumes import LocalVolumes
 from flow_core.providers.over_agent.in_process_agent import call_agent
-from flow_core.providers.over_agent.pruning_setting import prune_after_days_of
+from flow_core.providers.over_agent.pruning_setting import parse_prune_after_days
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord, TaskStatus
@@ -61,7 +61,7 @@ class LocalProvider(Provider):
         except OSError as error:
             raise ProviderError(f"the state directory can't be used: {error.strerror}") from error
         self._root = layout.root
-        self._layout, self._prune_after_days = layout, prune_after_days_of(context.settings)
+        self._layout, self._prune_after_days = layout, parse_prune_after_days(context.settings)
         self._tasks = LocalTasks(layout, self._region)
         self._volumes = VolumeStore(layout, self._region, self._tasks)
 
@@ -167,7 +167,7 @@ class LocalProvider(Provider):
         is_process = config.image is None
         return shlex.join(build_argv(config.command) if is_process else describe_container(config, self._settings))
 
-    def discloses(self, config: TaskConfig) -> str:
+    def describe_disclosure(self, config: TaskConfig) -> str:
         return ""
 
     def describe_cancel(self, task: TaskRecord) -> str:
@@ -188,8 +188,8 @@ class LocalProvider(Provider):
             await tunnels.close_all()
 
     def _load_records(self) -> tuple[TaskRecord, ...]:
-        return with_ssh(self._tasks.records(), self._root)
+        return add_ssh_address(self._tasks.records(), self._root)
 
     def _load_record(self, task_id: str) -> TaskRecord:
-        (record,) = with_ssh((self._tasks.record(task_id),), self._root)
+        (record,) = add_ssh_address((self._tasks.record(task_id),), self._root)
         return record

@@ -16,7 +16,7 @@ from flow_core.errors import Conflict, NotFound, printable
 from flow_core.models.pruning import PruningPlan, PruningResult
 from flow_core.providers.contract.blocking_io import report_progress
 from flow_core.providers.over_agent.in_process_agent import call_agent
-from flow_core.providers.over_agent.pruned_tasks import prunable, sentence, sentences
+from flow_core.providers.over_agent.pruned_tasks import explain_refusal, explain_refusals, to_prunable_tasks
 
 _DAY_S = 24 * 3600.0
 _POLL_S = 600.0
@@ -61,9 +61,14 @@ class LocalPruning:
             if refusal.task_id in task_ids and refusal.code == selection.GONE:
                 raise self._not_found(refusal.task_id)
             if refusal.task_id in task_ids:
-                raise Conflict(f"task {refusal.task_id} can't be pruned: {sentence(refusal)}")
+                raise Conflict(f"task {refusal.task_id} can't be pruned: {explain_refusal(refusal)}")
         name = self._layout.context
-        return PruningPlan(name, prunable(selected.tasks), prunable(selected.kept), sentences(selected.refused))
+        return PruningPlan(
+            name,
+            to_prunable_tasks(selected.tasks),
+            to_prunable_tasks(selected.kept),
+            explain_refusals(selected.refused),
+        )
 
     def _make_due_plan(self, after_days: float) -> PruningPlan | None:
         return self._make_plan(after_days, None, frozenset()) if claim_daily_pruning(self._layout) else None
@@ -72,7 +77,9 @@ class LocalPruning:
         with_made_files = {task.task_id for task in plan.tasks if task.made_files}
         task_ids = [task.task_id for task in plan.tasks if is_task_id(task.task_id)]
         removal = remove_tasks(self._layout, task_ids, with_made_files, report_progress)
-        return PruningResult(self._layout.context, prunable(removal.removed), sentences(removal.refused))
+        return PruningResult(
+            self._layout.context, to_prunable_tasks(removal.removed), explain_refusals(removal.refused)
+        )
 
     def _not_found(self, task_id: str) -> NotFound:
         return NotFound(f"no task {printable(repr(task_id[:40]))} in context {self._layout.context!r}")

@@ -14,10 +14,10 @@ from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_matching import Gpu, choose_gpus
 from flow_core.providers.contract.blocking_io import report_progress
 from flow_core.providers.contract.request_checks import task_name
-from flow_core.providers.local.capacity.gpus import gpus_here
+from flow_core.providers.local.capacity.gpus import find_gpus
 from flow_core.providers.local.supported_fields import check_task
 from flow_core.providers.over_agent.container_request_checks import check_image
-from flow_core.providers.over_agent.submit_requests import gpus_for, no_gpus, request_of
+from flow_core.providers.over_agent.submit_requests import build_gpu_request_part, build_no_gpu_part, build_request
 
 if TYPE_CHECKING:
     from flow_core.agent.volumes import VolumeStore
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 def submit_task(config: TaskConfig, volumes: VolumeStore, settings: Mapping[str, Any]) -> str:
     """Submits a task and returns its id. Does blocking I/O. Raises ConfigError, Unsupported, CapacityError, Refused."""
     check_task(config)
-    request = request_for(config, settings)
+    request = build_submit_request(config, settings)
     return submit(volumes.layout, request, volumes.tasks, volumes, report_progress)
 
 
-def request_for(config: TaskConfig, settings: Mapping[str, Any]) -> dict[str, Any]:
+def build_submit_request(config: TaskConfig, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Builds the submit request for the agent. Raises ConfigError, CapacityError."""
     engine = settings.get("container")
     if config.image is not None:
         check_image(config, engine)
     return {
-        **request_of(config, task_name(config), new_id("task")),
+        **build_request(config, task_name(config), new_id("task")),
         "engine": None if config.image is None else engine,
         "streams": config.streams or "separate",
         "gpus": _choose_gpus(config, settings.get("gpus")),
@@ -47,7 +47,7 @@ def request_for(config: TaskConfig, settings: Mapping[str, Any]) -> dict[str, An
 
 def _choose_gpus(config: TaskConfig, setting: Any) -> dict[str, Any]:
     """Chooses the GPUs of the first instance type that this machine can provide at all."""
-    machine_gpus, types = gpus_here(setting), config.instance_types
+    machine_gpus, types = find_gpus(setting), config.instance_types
     if config.min_gpu_memory_gb is not None:
         return _choose_gpus_for(GpuRequest(min_memory_gb=config.min_gpu_memory_gb), machine_gpus, config.num_instances)
     for number, instance_type in enumerate(types or ("cpu",), start=1):
@@ -63,6 +63,6 @@ def _choose_gpus_for(request: GpuRequest, machine_gpus: Sequence[Gpu], ranks: in
     if not request.needs_gpu:
         if request.cpus and request.cpus > (os.cpu_count() or request.cpus):
             raise CapacityError(f"{request} can't be had on this machine; it has {os.cpu_count()} CPUs")
-        return no_gpus(str(request), machine_gpus)
+        return build_no_gpu_part(str(request), machine_gpus)
     fitting = choose_gpus(machine_gpus, request, ranks)
-    return gpus_for(request.count, request.model or fitting[0].short_model, fitting)
+    return build_gpu_request_part(request.count, request.model or fitting[0].short_model, fitting)

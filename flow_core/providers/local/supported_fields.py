@@ -39,7 +39,7 @@ def check_task(config: TaskConfig) -> None:
     """Checks a config against this machine. Raises Unsupported, ConfigError or CapacityError that names the field."""
     check_supported(config, UNSUPPORTED)
     check_argument_sizes(config)
-    cpus, memory_gb = os.cpu_count(), memory_here_gb()
+    cpus, memory_gb = os.cpu_count(), read_memory_gb()
     if config.min_cpus and cpus and config.min_cpus > cpus:
         raise CapacityError(
             f"min_cpus: {config.min_cpus} CPUs can't be had on this machine; it has {cpus}", field="min_cpus"
@@ -51,7 +51,7 @@ def check_task(config: TaskConfig) -> None:
         )
 
 
-def memory_here_gb() -> int | None:
+def read_memory_gb() -> int | None:
     """Returns the memory of the whole machine; None if the system doesn't report it."""
     size = memory_bytes()
     return None if size is None else round(size / 2**30)

@@ -7,7 +7,7 @@ from flow_core.agent.task_report import TaskReport
 from flow_core.agent.tasks import StoredTask, TaskStore
 from flow_core.models.task import TaskRecord
 from flow_core.providers.contract.blocking_io import report_progress
-from flow_core.providers.over_agent.task_conversion import record_of
+from flow_core.providers.over_agent.task_conversion import to_record
 
 
 class LocalTasks(TaskStore):
@@ -33,4 +33,4 @@ class LocalTasks(TaskStore):
         cached = self._records.get(task.task_id)
         if cached is not None and cached[0] is task.report:
             return cached
-        return task.report, record_of(task.report, self._layout.context, self._region)
+        return task.report, to_record(task.report, self._layout.context, self._region)

@@ -9,7 +9,7 @@ from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.contract.request_checks import check_new_volume, volume_spec
 from flow_core.providers.over_agent.in_process_agent import call_agent
-from flow_core.providers.over_agent.volume_conversion import volume_of
+from flow_core.providers.over_agent.volume_conversion import to_volume
 
 
 class LocalVolumes:
@@ -49,8 +49,8 @@ class LocalVolumes:
 
     def _create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
         with self._store.lock():
-            return volume_of(self._store.make(size_gb, name, interface, region), self._context)
+            return to_volume(self._store.make(size_gb, name, interface, region), self._context)
 
     def _list(self) -> Listing[Volume]:
         rows, unreadable = self._store.listing()
-        return Listing.of((volume_of(row, self._context) for row in rows), unreadable)
+        return Listing.of((to_volume(row, self._context) for row in rows), unreadable)

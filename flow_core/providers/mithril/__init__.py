@@ -25,9 +25,9 @@ def _open(context: Context, prompter: Prompter | None) -> Provider:
 
 
 def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
-    from flow_core.providers.over_ssh.login_limit import login_timeout_of  # deferred: only a config needs it
+    from flow_core.providers.over_ssh.login_limit import parse_login_timeout  # deferred: only a config needs it
 
-    return drop_invalid(settings, login_timeout_of)
+    return drop_invalid(settings, parse_login_timeout)
 
 
 def _has_key() -> bool:

@@ -84,7 +84,7 @@ class ApiResponse(NamedTuple):
             raise ValueError("nested without end") from error
 
 
-def value_of(answer: ApiResponse, call: str, is_change: bool, hide: Callable[[str], str]) -> Any:
+def parse_value(answer: ApiResponse, call: str, is_change: bool, hide: Callable[[str], str]) -> Any:
     """Returns the JSON of a successful response. Raises the error of any other response.
 
     `call` is the method and path; `hide` removes secrets from foreign text. Raises AuthError, NotFound, Conflict,

@@ -53,7 +53,7 @@ class MithrilSession:
         self.launch_keys = LaunchKeys(self.ssh_keys, self.folder, settings.ssh_keys, settings.ssh_key_file)
         self.pool = HostPool(prompter, settings.login_timeout_s)
         self.machines = MithrilMachines(self.pool, self.folder, settings.ssh_key_file)
-        self.exits = ExitStatusCache(self.folder)
+        self.exit_statuses = ExitStatusCache(self.folder)
         self.specs = SubmittedSpecs(self.folder)
         self._keys: Mapping[str, str] = {}
         self._keys_at = -_KEYS_KEPT_S
@@ -78,6 +78,6 @@ class MithrilSession:
 
     async def close(self) -> None:
         """Closes all connections. Calling it again is safe."""
-        await self.exits.close()
+        await self.exit_statuses.close()
         await self.pool.close()
         await self.http.close()

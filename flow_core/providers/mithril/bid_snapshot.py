@@ -10,9 +10,9 @@ from flow_core.models.task import TaskBid, TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.mithril.bids import Bid, BidInstance
 from flow_core.providers.mithril.catalog import InstanceType, Offer
 from flow_core.providers.mithril.exit_status import ExitStatus
-from flow_core.providers.mithril.money import written
+from flow_core.providers.mithril.money import format_usd
 from flow_core.providers.mithril.node_ssh import USER, Destination
-from flow_core.providers.mithril.startup.script import is_ours
+from flow_core.providers.mithril.startup.script import is_flow_script
 from flow_core.providers.mithril.submitted_specs import SubmittedSpec
 
 _GONE = frozenset({"STATUS_TERMINATED", "STATUS_PREEMPTED", "STATUS_REPLACED"})
@@ -83,14 +83,14 @@ def task_record(
 ) -> TaskRecord:
     """Builds the record of a task. `offer` is the current market for the bid's type and region; None if unknown."""
     bid, nodes = snapshot.bid, snapshot.nodes
-    status = status_of(bid.status, [node.status for node in nodes])
+    status = merge_status(bid.status, [node.status for node in nodes])
     if exit_status is not None and exit_status.is_over:
         status = TaskStatus.FAILED if exit_status.exit_code else TaskStatus.COMPLETED
     elif (
         status is TaskStatus.RUNNING
         and exit_status is not None
         and exit_status.started_at is None
-        and is_ours(bid.startup_script)
+        and is_flow_script(bid.startup_script)
     ):
         status = TaskStatus.PENDING
     exit_status = exit_status or ExitStatus()
@@ -130,8 +130,8 @@ def task_record(
             "created_by": bid.created_by,
             "instance_status": nodes[0].status if nodes else None,
             "instance_type_id": bid.type_id,
-            "limit_price": None if bid.limit_usd is None else written(bid.limit_usd),
-            "market_price": None if price is None else written(price),
+            "limit_price": None if bid.limit_usd is None else format_usd(bid.limit_usd),
+            "market_price": None if price is None else format_usd(price),
         },
     )
 
@@ -142,11 +142,11 @@ def _describe_state(
     """Returns the sentence about the state of the task."""
     if exit_status.is_over:
         ending = {"": "", "timeout": ": its time was up"}.get(exit_status.reason, f": {exit_status.reason}")
-        cost = f", still billing {written(billed)}/h until it is cancelled" if billed else ""
+        cost = f", still billing {format_usd(billed)}/h until it is cancelled" if billed else ""
         return f"{status.value}{ending}{cost}" if ending or cost else ""
     limit = snapshot.bid.limit_usd
     if status is TaskStatus.PENDING and limit is not None and price is not None and price > limit:
-        return f"outbid: the market is at {written(price)}, the limit is {written(limit)} an hour and instance"
+        return f"outbid: the market is at {format_usd(price)}, the limit is {format_usd(limit)} an hour and instance"
     if status is TaskStatus.PENDING and snapshot.bid.status == "Open":
         return "waits to be allocated"
     if status is TaskStatus.PENDING and snapshot.is_reachable:
@@ -167,7 +167,7 @@ def _list_mounts(bid: Bid, spec: SubmittedSpec) -> tuple[VolumeMount, ...]:
     return tuple(by_id.get(volume_id, VolumeMount(volume_id, volume_id, "")) for volume_id in bid.volume_ids)
 
 
-def status_of(bid: str, instances: Sequence[str]) -> TaskStatus:
+def merge_status(bid: str, instances: Sequence[str]) -> TaskStatus:
     """Returns the status of a task, from the API's status of its bid and of its instances.
 
     The task of an open bid is pending, regardless of its last instances. Otherwise the status of the instances counts,

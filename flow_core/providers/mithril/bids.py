@@ -15,8 +15,8 @@ from flow_core.identifiers import is_bid_id, is_cloud_id
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril import response_fields
-from flow_core.providers.mithril.money import dollars
-from flow_core.providers.mithril.startup.script import command_of
+from flow_core.providers.mithril.money import parse_usd
+from flow_core.providers.mithril.startup.script import parse_command
 
 _log = logging.getLogger("flow.mithril")
 T = TypeVar("T")
@@ -60,19 +60,19 @@ class Bid:
             response_fields.identifier(row, check=is_bid_id),
             response_fields.label(row, "name"),
             escape_controls(response_fields.text(row, "status")[:_STATUS_CHARACTERS]),
-            moment(row.get("created_at")),
-            moment(row.get("deactivated_at")),
-            dollars(row.get("limit_price")),
+            parse_time(row.get("created_at")),
+            parse_time(row.get("deactivated_at")),
+            parse_usd(row.get("limit_price")),
             _parse_quantity(row.get("instance_quantity")),
             response_fields.word(row, "instance_type"),
             response_fields.word(row, "region"),
             response_fields.word(row, "project"),
             response_fields.word(row, "created_by"),
-            ids_in(row.get("instances")),
-            ids_in(launch.get("volumes")),
-            ids_in(launch.get("ssh_keys")),
+            parse_ids(row.get("instances")),
+            parse_ids(launch.get("volumes")),
+            parse_ids(launch.get("ssh_keys")),
             script,
-            command_of(script),
+            parse_command(script),
         )
 
 
@@ -96,7 +96,7 @@ class BidInstance:
             response_fields.label(row, "name"),
             escape_controls(response_fields.text(row, "status")[:_STATUS_CHARACTERS]),
             response_fields.word(row, "bid", "reservation"),
-            moment(row.get("created_at")),
+            parse_time(row.get("created_at")),
             response_fields.word(row, "ssh_destination"),
             response_fields.word(row, "private_ip"),
         )
@@ -109,7 +109,7 @@ class BidInstance:
         return (int(number[:9]) if number.isdecimal() else 1 << 30, age)
 
 
-def readable(
+def parse_rows(
     rows: Iterable[Any], read: Callable[[dict[str, Any]], T], noun: str, *, may_be_none: bool = False
 ) -> Listing[T]:
     """Returns the rows of a list that can be read. The others become one note, and one warning in the log.
@@ -145,7 +145,7 @@ def _warn(sentence: str) -> None:
     _log.warning("%s", sentence)
 
 
-def moment(value: Any) -> datetime | None:
+def parse_time(value: Any) -> datetime | None:
     """Parses an ISO time, and converts it to UTC; None for anything else."""
     try:
         parsed = datetime.fromisoformat(value) if isinstance(value, str) else None
@@ -166,7 +166,7 @@ def _parse_quantity(value: Any) -> int:
     return value
 
 
-def ids_in(value: Any) -> tuple[str, ...]:
+def parse_ids(value: Any) -> tuple[str, ...]:
     """Returns the ids of a list, whose entries are ids or tables with an id."""
     entries = value if isinstance(value, list) else []
     names = [entry.get("fid") if isinstance(entry, dict) else entry for entry in entries]

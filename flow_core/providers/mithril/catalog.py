@@ -13,9 +13,9 @@ from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril import response_fields
-from flow_core.providers.mithril.bids import readable
+from flow_core.providers.mithril.bids import parse_rows
 from flow_core.providers.mithril.http import MithrilHttp
-from flow_core.providers.mithril.money import dollars
+from flow_core.providers.mithril.money import parse_usd
 
 _TYPES_KEPT_S = 3600.0
 _OFFERS_KEPT_S = 5.0
@@ -63,7 +63,7 @@ class InstanceType:
         is_usual = _FAMILY_MEMORY_GB.get(self.gpu_type, self.gpu_memory_gb) == self.gpu_memory_gb
         return f"{self.gpu_count}x{self.gpu_type}" + ("" if is_usual else f"-{self.gpu_memory_gb}gb")
 
-    def is_asked_for(self, text: str) -> bool:
+    def matches_text(self, text: str) -> bool:
         """Returns whether a shorthand, a name or an id means this type. Raises ConfigError."""
         return (
             text in (self.type_id, self.name)
@@ -78,7 +78,7 @@ class InstanceType:
             return False
         return request.model is None or self._matches_model(request.model)
 
-    def is_of_model(self, request: GpuRequest) -> bool:
+    def matches_model(self, request: GpuRequest) -> bool:
         """Returns whether it has the requested GPU model, in any number."""
         return request.model is not None and bool(self.gpu_count) and self._matches_model(request.model)
 
@@ -121,7 +121,7 @@ class Catalog:
         """Returns the types by id."""
         if time.monotonic() - self._types_at >= _TYPES_KEPT_S:
             rows = response_fields.rows(await self._http.get("/v2/instance-types"), "instance types")
-            listed = readable(rows, InstanceType.of, "instance types")
+            listed = parse_rows(rows, InstanceType.of, "instance types")
             self._types = {listed_type.type_id: listed_type for listed_type in listed}
             self._types_at = time.monotonic()
         return self._types
@@ -136,7 +136,7 @@ class Catalog:
         if time.monotonic() - self._offers_at >= _OFFERS_KEPT_S:
             types = await self.types()
             rows = response_fields.rows(await self._http.get("/v2/spot/availability"), "auctions")
-            offers = readable(rows, lambda row: _parse_offer(row, types), "auctions")
+            offers = parse_rows(rows, lambda row: _parse_offer(row, types), "auctions")
             cheapest_first = sorted(offers, key=lambda offer: (offer.price_usd, offer.type.gpu_count, offer.region))
             self._offers = Listing.of(cheapest_first, offers.unreadable)
             self._offers_at = time.monotonic()
@@ -146,7 +146,7 @@ class Catalog:
 def _parse_offer(row: dict[str, Any], types: dict[str, InstanceType]) -> Offer:
     """Parses an offer. Raises ProviderError."""
     kind = types.get(response_fields.text(row, "instance_type"))
-    price = dollars(row.get("last_instance_price"))
+    price = parse_usd(row.get("last_instance_price"))
     if kind is None or price is None:
         raise ProviderError(f"auction {response_fields.word(row, 'fid')} is of a type or at a price that isn't known")
     return Offer(

@@ -7,7 +7,7 @@ from typing import Any
 
 from flow_core.errors import AuthError, FlowError
 from flow_core.providers.contract.config_schema import ConfigField
-from flow_core.providers.mithril.settings import DEFAULT_URL, ENVIRONMENT, settings_of
+from flow_core.providers.mithril.settings import DEFAULT_URL, ENVIRONMENT, read_settings
 from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
 
 _DESCRIPTIONS = {
@@ -47,7 +47,7 @@ class MithrilConfigSchema:
     def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         problems = [f"{name}: is no setting of a mithril context" for name in settings if name not in _DESCRIPTIONS]
         try:
-            settings_of(settings)
+            read_settings(settings)
         except AuthError:
             pass  # the key may come from the environment
         except FlowError as error:

@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from flow_core.errors import FlowError, ProviderError
-from flow_core.providers.mithril.bids import Bid, moment
+from flow_core.providers.mithril.bids import Bid, parse_time
 from flow_core.providers.mithril.http import MithrilHttp
-from flow_core.providers.mithril.money import dollars_of_cents
+from flow_core.providers.mithril.money import parse_cents
 from flow_core.providers.mithril.pagination import read_all_pages
 
 _PATH = "/v2/instances/pricing/history"
@@ -53,8 +53,8 @@ def _compute_costs(rows: list[Any], until: datetime) -> Iterator[Decimal]:
         if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
             raise ProviderError("the prices of a machine can't be read")
         for event in events:
-            price, start = dollars_of_cents(event.get("price_cents")), moment(event.get("start_time"))
+            price, start = parse_cents(event.get("price_cents")), parse_time(event.get("start_time"))
             if price is None or start is None:
                 raise ProviderError("a price of a machine, or its time, can't be read")
-            seconds = ((moment(event.get("end_time")) or until) - start).total_seconds()
+            seconds = ((parse_time(event.get("end_time")) or until) - start).total_seconds()
             yield price * Decimal(max(0.0, seconds)) / _HOUR_S

@@ -16,7 +16,7 @@ from flow_core.agent.records import MalformedRecord, read_json, write_json
 from flow_core.agent.state import TaskState
 from flow_core.errors import FlowError
 from flow_core.providers.contract.blocking_io import run_blocking
-from flow_core.providers.mithril.bids import moment
+from flow_core.providers.mithril.bids import parse_time
 
 if TYPE_CHECKING:
     from flow_core.ssh.host import SshHost
@@ -32,7 +32,7 @@ _INTERVAL_S = 0.3
 _READS_MAX = 8
 _LONGEST_PAUSE_S = 60.0
 _CLOSE_S = 2.0
-Reach = Callable[[int], Awaitable["SshHost"]]
+NodeConnector = Callable[[int], Awaitable["SshHost"]]
 """Connects to the machine of a node, by its number."""
 _REASON_SHOWN = 300
 _ATTEMPTS_MAX = 1000  # each has a log; limits what a machine with invalid data can cause
@@ -101,11 +101,11 @@ class ExitStatusCache:
             self._cached = await run_blocking(self._load, new) | self._cached
         return self._cached
 
-    def look_later(self, bid_id: str, nodes: int, connect: Reach) -> None:
+    def read_in_background(self, bid_id: str, nodes: int, connect: NodeConnector) -> None:
         """Reads the status in the background, unless a read is running, was done recently, or the status is final."""
         self._start_reading_if_due(bid_id, nodes, connect, _BACKGROUND_INTERVAL_S)
 
-    def _start_reading_if_due(self, bid_id: str, nodes: int, connect: Reach, min_interval_s: float) -> None:
+    def _start_reading_if_due(self, bid_id: str, nodes: int, connect: NodeConnector, min_interval_s: float) -> None:
         """Starts to read the status, unless a read is running, was done recently, or the status is final."""
         status, failures = self._cached.get(bid_id), self._failures.get(bid_id, 0)
         pause_s = min(min_interval_s * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
@@ -116,7 +116,7 @@ class ExitStatusCache:
         self._reading[bid_id] = reading
         reading.add_done_callback(lambda _: self._reading.pop(bid_id, None))
 
-    async def look(self, bid_id: str, nodes: int, connect: Reach, timeout_s: float) -> ExitStatus | None:
+    async def look(self, bid_id: str, nodes: int, connect: NodeConnector, timeout_s: float) -> ExitStatus | None:
         """Reads the current status; returns the last known one if a machine doesn't respond within `timeout_s`."""
         self._start_reading_if_due(bid_id, nodes, connect, _INTERVAL_S)
         if (reading := self._reading.get(bid_id)) is not None:
@@ -131,7 +131,7 @@ class ExitStatusCache:
         if reading:
             await asyncio.wait(reading, timeout=_CLOSE_S)
 
-    async def _read(self, bid_id: str, nodes: int, connect: Reach) -> None:
+    async def _read(self, bid_id: str, nodes: int, connect: NodeConnector) -> None:
         try:
             async with self._slots, asyncio.timeout(_READ_S):
                 status = ExitStatus.of_task(
@@ -144,9 +144,9 @@ class ExitStatusCache:
         finally:
             self._read_at[bid_id] = time.monotonic()
 
-    async def _read_node(self, connect: Reach, node: int) -> TaskState:
+    async def _read_node(self, connect: NodeConnector, node: int) -> TaskState:
         result = await (await connect(node)).run(_READ, timeout_s=_READ_S)
-        return state_of_node(result.stdout.decode("utf-8", "replace"))
+        return parse_node_state(result.stdout.decode("utf-8", "replace"))
 
     async def _record(self, bid_id: str, status: ExitStatus) -> None:
         previous = self._cached.get(bid_id)
@@ -175,11 +175,11 @@ class ExitStatusCache:
 def _parse(data: dict[str, Any]) -> ExitStatus:
     if not isinstance(data["exit_code"], int | None) or not isinstance(data["attempt"], int):
         raise TypeError
-    started_at, ended_at = moment(data.get("started_at")), moment(data.get("ended_at"))
+    started_at, ended_at = parse_time(data.get("started_at")), parse_time(data.get("ended_at"))
     return ExitStatus(data["attempt"], started_at, data["exit_code"], ended_at, str(data.get("reason", "")))
 
 
-def state_of_node(text: str) -> TaskState:
+def parse_node_state(text: str) -> TaskState:
     """Parses the lines of a node, `workload-exit` among them; missing or invalid lines are unknown.
 
     The message is why it ended: "timeout", or why it never began.
@@ -199,7 +199,7 @@ def state_of_node(text: str) -> TaskState:
 
 
 def _parse_seconds(text: str | None) -> float | None:
-    parsed = moment(text)
+    parsed = parse_time(text)
     return None if parsed is None else parsed.timestamp()
 
 

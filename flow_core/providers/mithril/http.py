@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.errors import ConfigError, ProviderError, Unreachable
 from flow_core.logs.escape import escape_controls
-from flow_core.providers.mithril.api_response import ApiResponse, ResponseLost, value_of
+from flow_core.providers.mithril.api_response import ApiResponse, ResponseLost, parse_value
 from flow_core.providers.mithril.settings import MithrilSettings
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class MithrilHttp:
                 answer = await self._send_with_retries(request)
         except TimeoutError as error:
             raise self._lost_error(request, "did not answer", "in time") from error
-        return value_of(answer, f"{method} {path}", method != "GET", self._hide)
+        return parse_value(answer, f"{method} {path}", method != "GET", self._hide)
 
     async def _send_with_retries(self, request: _Request) -> ApiResponse:
         """Sends the request, with retries. Returns the first response that needs no retry, or the last one."""

@@ -10,7 +10,7 @@ from flow_core.errors import FlowError, NotFound
 from flow_core.identifiers import is_cloud_id
 from flow_core.models.identity import Project, SshKey, User
 from flow_core.providers.mithril import response_fields
-from flow_core.providers.mithril.bids import readable
+from flow_core.providers.mithril.bids import parse_rows
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.projects import MithrilProjects
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
@@ -48,14 +48,14 @@ class MithrilIdentity:
         teammates = response_fields.rows(await self._http.get("/v2/me/teammates"), "teammates")
         teammates = [row for row in teammates if isinstance(row, dict)]
         if user_id == "me":
-            return readable(teammates, _parse_user, "teammates")
+            return parse_rows(teammates, _parse_user, "teammates")
         me = response_fields.table(await self._http.get("/v2/me"), "a user")
         if user_id not in _read_ids(me):
             project_ids = next((_read_project_ids(row) for row in teammates if user_id in _read_ids(row)), set())
             teammates = [
                 row for row in teammates if user_id not in _read_ids(row) and project_ids & _read_project_ids(row)
             ]
-        return readable(teammates, _parse_user, "teammates")
+        return parse_rows(teammates, _parse_user, "teammates")
 
     async def own_keys(self, project_id: str | None = None) -> tuple[SshKey, ...]:
         return await self._keys.list(project_id)

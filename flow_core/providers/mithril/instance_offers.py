@@ -9,7 +9,7 @@ from flow_core.gpu import parse_gpu
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril.catalog import Catalog, Offer
-from flow_core.providers.mithril.offer_choice import sizes_of
+from flow_core.providers.mithril.offer_choice import find_sizes
 
 _PACKS = (8, 4, 2)
 _DEFAULT_MODEL = "a100"
@@ -27,7 +27,7 @@ class MithrilInstances:
         offers = await self._catalog.offers()
         rest = requirements.copy()
         instance_type = rest.pop("instance_type", None)
-        matching = (offer for offer in offers if not instance_type or offer.type.is_asked_for(instance_type))
+        matching = (offer for offer in offers if not instance_type or offer.type.matches_text(instance_type))
         available = (_to_available_instance(self._context, offer) for offer in matching)
         return Listing.of((offer for offer in available if offer.fits(rest)), offers.unreadable)
 
@@ -41,7 +41,7 @@ class MithrilInstances:
         default_type = f"{pack}x{gpu_type or _DEFAULT_MODEL}"
         offers = await self._catalog.offers()
         try:
-            sizes = sizes_of(offers, parse_gpu(gpu_type or _DEFAULT_MODEL))
+            sizes = find_sizes(offers, parse_gpu(gpu_type or _DEFAULT_MODEL))
         except ConfigError as error:
             return default_type, gpu_count // pack, str(error)
         if not sizes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flow_core.errors import ConfigError
 from flow_core.models.identity import SshKey
-from flow_core.providers.mithril.private_keys import public_half
+from flow_core.providers.mithril.private_keys import read_public_key
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys, is_same
 
 _SHOWN_MAX = 12
@@ -42,7 +42,7 @@ class LaunchKeys:
 
     async def _choose_own_key(self, project_keys: tuple[SshKey, ...]) -> str:
         if self._key_file is not None:
-            public_key = await asyncio.to_thread(public_half, self._key_file)
+            public_key = await asyncio.to_thread(read_public_key, self._key_file)
             if public_key is not None:
                 key_id = next((key.key_id for key in project_keys if is_same(key, public_key)), None)
                 return key_id or (await self._keys.create(f"flow-{self._key_file.stem}", str(public_key))).key_id

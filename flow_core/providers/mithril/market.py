@@ -11,8 +11,8 @@ from flow_core.errors import ConfigError, Conflict, ProviderError
 from flow_core.logs.escape import escape_controls
 from flow_core.models.market import PriceSeries, Quota, TaskEvent
 from flow_core.providers.mithril import response_fields
-from flow_core.providers.mithril.bids import BIDS, Bid, moment, readable
-from flow_core.providers.mithril.money import dollars, written
+from flow_core.providers.mithril.bids import BIDS, Bid, parse_rows, parse_time
+from flow_core.providers.mithril.money import format_usd, parse_usd
 from flow_core.providers.mithril.tasks import MithrilTasks
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class MithrilMarket:
             start_time=start.isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
         rows = response_fields.rows(answer.get("series") if isinstance(answer, dict) else answer, "prices")
-        listed = readable(rows, _parse_series, "prices")
+        listed = parse_rows(rows, _parse_series, "prices")
         names = {type_id: kind.name for type_id, kind in types.items()}
         return tuple(
             PriceSeries(
@@ -54,17 +54,17 @@ class MithrilMarket:
         types = await self._session.catalog.types()
         rows = response_fields.rows(await self._session.http.get("/v2/quotas", project=project), "quotas")
         names = {type_id: kind.name for type_id, kind in types.items()}
-        return readable(rows, lambda row: _parse_quota(row, names), "quotas")
+        return parse_rows(rows, lambda row: _parse_quota(row, names), "quotas")
 
     async def history(self, task_id: str) -> tuple[TaskEvent, ...]:
         bid = (await self._tasks.snapshot(task_id)).bid
         http = self._session.http
         answer = response_fields.table(await http.get(f"{BIDS}/{bid.bid_id}/history"), "a history")
-        events = list(readable(response_fields.rows(answer.get("events"), "events"), _parse_bid_event, "events"))
+        events = list(parse_rows(response_fields.rows(answer.get("events"), "events"), _parse_bid_event, "events"))
         answer = await http.get("/v2/instances/status/history", project=bid.project_id, bid_fid=bid.bid_id, limit=100)
         nodes = response_fields.rows(answer.get("instances") if isinstance(answer, dict) else answer, "histories")
         for node in nodes:
-            events += readable(_read_event_rows(node), _parse_node_event, "events", may_be_none=True)
+            events += parse_rows(_read_event_rows(node), _parse_node_event, "events", may_be_none=True)
         return tuple(sorted(events, key=lambda event: event.at))
 
     async def set_limit(self, task_id: str, limit_usd_per_hour: Decimal) -> None:
@@ -73,7 +73,7 @@ class MithrilMarket:
                 f"limit_usd_per_hour: must be above 0 and at most {_LIMIT_USD_MAX}, not {limit_usd_per_hour}",
                 field="limit_usd_per_hour",
             )
-        await self._patch(await self._find_active_bid(task_id), {"limit_price": written(limit_usd_per_hour)})
+        await self._patch(await self._find_active_bid(task_id), {"limit_price": format_usd(limit_usd_per_hour)})
 
     async def pause(self, task_id: str) -> None:
         bid = await self._find_active_bid(task_id)
@@ -111,15 +111,15 @@ class MithrilMarket:
 
 
 def _format_cost(usd: Decimal, instances: int) -> str:
-    total = f" each, {written(usd * instances)}/h in all" if instances > 1 else ""
-    return f"{written(usd)}/h{total}"
+    total = f" each, {format_usd(usd * instances)}/h in all" if instances > 1 else ""
+    return f"{format_usd(usd)}/h{total}"
 
 
 def _parse_series(row: dict[str, Any]) -> PriceSeries:
     pairs = [
         (at, price)
         for when, cost in zip(_as_list(row.get("timestamps")), _as_list(row.get("spot_prices")), strict=False)
-        if (at := moment(when)) is not None and (price := dollars(cost)) is not None
+        if (at := parse_time(when)) is not None and (price := parse_usd(cost)) is not None
     ]
     pairs.sort()
     return PriceSeries(
@@ -147,10 +147,10 @@ def _parse_quota(row: dict[str, Any], names: dict[str, str]) -> Quota:
 
 
 def _parse_bid_event(row: dict[str, Any]) -> TaskEvent:
-    limit = dollars(row.get("limit_price"))
+    limit = parse_usd(row.get("limit_price"))
     change = row.get("persistent_disk_change")
     disks = [f"{word} {value}" for word, value in change.items() if value] if isinstance(change, dict) else []
-    details = [*([] if limit is None else [f"limit {written(limit)}/h"]), *disks]
+    details = [*([] if limit is None else [f"limit {format_usd(limit)}/h"]), *disks]
     return TaskEvent(
         _parse_time(row), escape_controls(response_fields.text(row, "event_type")), escape_controls(", ".join(details))
     )
@@ -168,7 +168,7 @@ def _parse_node_event(row: dict[str, Any]) -> TaskEvent:
 
 
 def _parse_time(row: dict[str, Any]) -> datetime:
-    when = moment(row.get("timestamp"))
+    when = parse_time(row.get("timestamp"))
     if when is None:
         raise ProviderError("an event has no time")
     return when

@@ -9,7 +9,7 @@ _CENT = Decimal("0.01")
 _USD_MAX = Decimal(10) ** 9
 
 
-def dollars(value: Any) -> Decimal | None:
+def parse_usd(value: Any) -> Decimal | None:
     """Parses "$12.50", "12.5" or 12.5 as USD; None for null and for invalid prices."""
     text = str(value).strip().removeprefix("$").replace(",", "") if isinstance(value, str | int | float) else ""
     try:
@@ -19,17 +19,17 @@ def dollars(value: Any) -> Decimal | None:
     return amount if not isinstance(value, bool) and amount.is_finite() and 0 <= amount < _USD_MAX else None
 
 
-def dollars_of_cents(value: Any) -> Decimal | None:
+def parse_cents(value: Any) -> Decimal | None:
     """Parses a field in cents; returns USD."""
-    amount = dollars(value)
+    amount = parse_usd(value)
     return None if amount is None else amount / 100
 
 
-def written(amount: Decimal) -> str:
+def format_usd(amount: Decimal) -> str:
     """Formats an amount for the API and for the user: "$12.50"."""
     return f"${amount.quantize(_CENT)}"
 
 
-def in_cents(amount: Decimal) -> int:
+def to_cents(amount: Decimal) -> int:
     """Converts USD to whole cents, rounded up."""
     return int((amount * 100).to_integral_value(ROUND_CEILING))

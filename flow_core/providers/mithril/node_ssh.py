@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flow_core.errors import Conflict
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.mithril.bids import BidInstance
-from flow_core.providers.mithril.private_keys import agent_of_user, private_keys
+from flow_core.providers.mithril.private_keys import find_agent_socket, private_keys
 from flow_core.ssh.settings import LOCALE_VARIABLES, HostSettings
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class MithrilMachines:
             port=destination.port,
             identity_files=keys,
             identities_only=bool(keys),
-            agent=agent_of_user(),
+            agent=find_agent_socket(),
             known_hosts=(self._folder / "known_hosts",),
             host_key_alias=node.instance_id,
             strictness="accept-new",

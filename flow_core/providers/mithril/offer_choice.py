@@ -9,7 +9,7 @@ from decimal import Decimal
 from flow_core.errors import CapacityError, ConfigError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.providers.mithril.catalog import Offer
-from flow_core.providers.mithril.money import written
+from flow_core.providers.mithril.money import format_usd
 
 _SHOWN_MAX = 12
 
@@ -51,24 +51,24 @@ def choose_offer(offers: Sequence[Offer], query: OfferQuery) -> Offer:
     if not query.types:
         return _choose_by_memory(in_region, query)
     for text in query.types:
-        if matching := [offer for offer in in_region if offer.type.is_asked_for(text)]:
+        if matching := [offer for offer in in_region if offer.type.matches_text(text)]:
             return _choose_best(_select_large_enough(matching, query))
     raise ConfigError(f"instance_type: {_explain_not_offered(offers, in_region, query)}", field="instance_type")
 
 
-def sizes_of(offers: Iterable[Offer], request: GpuRequest) -> dict[int, str]:
+def find_sizes(offers: Iterable[Offer], request: GpuRequest) -> dict[int, str]:
     """Returns the sizes in which a GPU model is offered, smallest first.
 
     Each is a shorthand, by its number of GPUs.
     """
-    sizes = {offer.type.gpu_count: offer.type.short_name for offer in offers if offer.type.is_of_model(request)}
+    sizes = {offer.type.gpu_count: offer.type.short_name for offer in offers if offer.type.matches_model(request)}
     return dict(sorted(sizes.items()))
 
 
 def _missing_type_error(offers: Sequence[Offer], query: OfferQuery) -> ConfigError:
     """Returns the error for a task without a type. Flow chooses none itself, since prices differ a hundredfold."""
     best = _choose_best(_select_large_enough([offer for offer in offers if offer.type.gpu_count] or offers, query))
-    cost = f"{written(best.price_usd)} an hour now in {best.region}"
+    cost = f"{format_usd(best.price_usd)} an hour now in {best.region}"
     return ConfigError(
         f'instance_type: is missing; the cheapest that fits is instance_type="{best.type.short_name}", for {cost}',
         field="instance_type",
@@ -78,10 +78,10 @@ def _missing_type_error(offers: Sequence[Offer], query: OfferQuery) -> ConfigErr
 def _explain_not_offered(all_offers: Sequence[Offer], in_region: Sequence[Offer], query: OfferQuery) -> str:
     """Explains why the first type can't be provided, and names the most similar types."""
     text = query.types[0]
-    if elsewhere := [offer.region for offer in all_offers if offer.type.is_asked_for(text)]:
+    if elsewhere := [offer.region for offer in all_offers if offer.type.matches_text(text)]:
         return f"{text!r} is not offered{query.where}, but in {_join(iter(elsewhere))}; choose another type or region"
     request = parse_gpu(text)
-    if sizes := list(sizes_of(in_region, request).values()) or list(sizes_of(all_offers, request).values()):
+    if sizes := list(find_sizes(in_region, request).values()) or list(find_sizes(all_offers, request).values()):
         return f"{request.model} is offered only as {', '.join(sizes)}; did you mean {sizes[0]}?"
     return f"{text!r} is not offered{query.where}; there are: {_list_type_names(in_region)}"
 
@@ -95,8 +95,8 @@ def _choose_by_memory(offers: Sequence[Offer], query: OfferQuery) -> Offer:
     affordable = [offer for offer in fitting if query.most_usd is None or offer.price_usd <= query.most_usd]
     if not affordable and query.most_usd is not None:
         raise CapacityError(
-            f"nothing with {min_gb} GB a GPU costs {written(query.most_usd)} an hour or less now; "
-            f"the cheapest is {fitting[0].type.name} at {written(fitting[0].price_usd)}"
+            f"nothing with {min_gb} GB a GPU costs {format_usd(query.most_usd)} an hour or less now; "
+            f"the cheapest is {fitting[0].type.name} at {format_usd(fitting[0].price_usd)}"
         )
     return _choose_best(affordable)
 

@@ -18,7 +18,7 @@ def private_keys(folder: Path, public_keys: Mapping[str, str], key_file: Path | 
     Does blocking I/O.
     """
     paths = [] if key_file is None else [key_file]
-    paths += [path for key_id in public_keys if (path := path_of(folder, key_id)).is_file()]
+    paths += [path for key_id in public_keys if (path := key_path(folder, key_id)).is_file()]
     accepted = [key for text in public_keys.values() if (key := _try_parse(text)) is not None]
     for name, key in local_public_keys().items():
         path = (Path.home() / ".ssh" / name).with_suffix("")
@@ -30,12 +30,12 @@ def private_keys(folder: Path, public_keys: Mapping[str, str], key_file: Path | 
 _PUBLIC_KEY_BYTES_MAX = 64 << 10
 
 
-def path_of(folder: Path, key_id: str) -> Path:
+def key_path(folder: Path, key_id: str) -> Path:
     """Returns the path of the private key of a key that the API created."""
     return folder / "keys" / key_id
 
 
-def kept_ids(folder: Path) -> frozenset[str]:
+def find_stored_ids(folder: Path) -> frozenset[str]:
     """Returns the ids of the keys whose private keys are stored there. Does blocking I/O."""
     try:
         return frozenset(path.name for path in (folder / "keys").iterdir() if path.is_file())
@@ -43,9 +43,9 @@ def kept_ids(folder: Path) -> frozenset[str]:
         return frozenset()
 
 
-def keep(folder: Path, key_id: str, private_key: str) -> Path:
+def store_key(folder: Path, key_id: str, private_key: str) -> Path:
     """Writes the private key for this user alone, completely or not at all. Does blocking I/O. Raises OSError."""
-    path = path_of(folder, key_id)
+    path = key_path(folder, key_id)
     make_private_folder(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -57,13 +57,13 @@ def keep(folder: Path, key_id: str, private_key: str) -> Path:
     return path
 
 
-def agent_of_user() -> Path | None:
+def find_agent_socket() -> Path | None:
     """Returns the socket of the user's SSH agent; None without an agent."""
     path = os.environ.get("SSH_AUTH_SOCK")
     return Path(path) if path else None
 
 
-def public_half(private_key: Path) -> PublicKey | None:
+def read_public_key(private_key: Path) -> PublicKey | None:
     """Returns the public key in the .pub file beside a private key; None if there is none. Does blocking I/O."""
     try:
         return _try_parse(

@@ -8,7 +8,7 @@ from flow_core.errors import ConfigError
 from flow_core.logs.escape import escape_controls
 from flow_core.models.identity import Project
 from flow_core.providers.mithril import response_fields
-from flow_core.providers.mithril.bids import readable
+from flow_core.providers.mithril.bids import parse_rows
 from flow_core.providers.mithril.http import MithrilHttp
 
 _SHOWN_MAX = 12
@@ -24,7 +24,7 @@ class MithrilProjects:
     async def all(self) -> tuple[Project, ...]:
         """Returns the projects that the key may use."""
         rows = response_fields.rows(await self._http.get("/v2/projects"), "projects")
-        return readable(rows, _parse_project, "projects")
+        return parse_rows(rows, _parse_project, "projects")
 
     async def chosen_id(self) -> str:
         """Returns the id of the project in MITHRIL_PROJECT (an id or a name); without it, of the only project.

@@ -17,7 +17,7 @@ from flow_core.providers.mithril.deferred_actions import DeferredActions
 from flow_core.providers.mithril.instance_offers import MithrilInstances
 from flow_core.providers.mithril.market import MithrilMarket
 from flow_core.providers.mithril.reservations import MithrilReservations
-from flow_core.providers.mithril.settings import settings_of
+from flow_core.providers.mithril.settings import read_settings
 from flow_core.providers.mithril.task_locator import MithrilLogSources, MithrilTaskLocator
 from flow_core.providers.mithril.tasks import MithrilTasks
 from flow_core.providers.mithril.volumes import MithrilVolumes
@@ -48,7 +48,7 @@ class MithrilProvider(SshAccess, Provider):
     poll = PollIntervals(busy_s=4.0, idle_s=15.0)
 
     def __init__(self, context: Context, prompter: Prompter | None = None) -> None:
-        self._session = session = MithrilSession(context.name, settings_of(context.settings), prompter)
+        self._session = session = MithrilSession(context.name, read_settings(context.settings), prompter)
         self._tasks = MithrilTasks(session)
         self._locator = MithrilTaskLocator(session, self._tasks)
         self._deferred = DeferredActions(self._locator)
@@ -138,7 +138,7 @@ class MithrilProvider(SshAccess, Provider):
         )
         return f"POST {self._session.settings.url}/v2/spot/bids: {request}"
 
-    def discloses(self, config: TaskConfig) -> str:
+    def describe_disclosure(self, config: TaskConfig) -> str:
         return ""
 
     def describe_cancel(self, task: TaskRecord) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 from flow_core.logs.escape import escape_controls
 from flow_core.models.reservation import Reservation, ReservationStatus
 from flow_core.providers.mithril import response_fields
-from flow_core.providers.mithril.bids import ids_in, moment
+from flow_core.providers.mithril.bids import parse_ids, parse_time
 from flow_core.providers.mithril.catalog import InstanceType
-from flow_core.providers.mithril.money import dollars
+from flow_core.providers.mithril.money import parse_usd
 
 RESERVATIONS = "/v2/reservation"
 _STATUS = {
@@ -36,20 +36,20 @@ def reservation_of(context: str, row: dict[str, Any], types: Mapping[str, Instan
         status=_STATUS.get(response_fields.text(row, "status").lower(), ReservationStatus.PENDING),
         instance_type=types[type_id].name if type_id in types else type_id,
         quantity=response_fields.number(row, "instance_quantity") or 1,
-        start_time_utc=moment(row.get("start_time")) or datetime.fromtimestamp(0, UTC),
-        end_time_utc=moment(row.get("end_time")),
+        start_time_utc=parse_time(row.get("start_time")) or datetime.fromtimestamp(0, UTC),
+        end_time_utc=parse_time(row.get("end_time")),
         name=response_fields.label(row, "name"),
         region=response_fields.word(row, "region"),
-        price_total_usd=dollars(row.get("total_price")),
-        instances=ids_in(row.get("instances")),
+        price_total_usd=parse_usd(row.get("total_price")),
+        instances=parse_ids(row.get("instances")),
         provider_metadata={
             "status": row.get("status"),
             "unit_price": row.get("unit_price"),
-            "instances": list(ids_in(row.get("instances"))),
+            "instances": list(parse_ids(row.get("instances"))),
         },
     )
 
 
-def stamp(when: datetime) -> str:
+def format_time(when: datetime) -> str:
     """Formats a time for the API."""
     return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

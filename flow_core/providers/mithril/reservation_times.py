@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import ConfigError, ProviderError
 from flow_core.models.reservation import ReservationQuote
 from flow_core.providers.mithril import response_fields
-from flow_core.providers.mithril.bids import moment, readable
+from flow_core.providers.mithril.bids import parse_rows, parse_time
 from flow_core.providers.mithril.catalog import InstanceType
-from flow_core.providers.mithril.money import dollars
+from flow_core.providers.mithril.money import parse_usd
 from flow_core.providers.mithril.offer_choice import OfferQuery, choose_offer
-from flow_core.providers.mithril.reservation_rows import RESERVATIONS, stamp
+from flow_core.providers.mithril.reservation_rows import RESERVATIONS, format_time
 
 if TYPE_CHECKING:
     from flow_core.providers.mithril.api_session import MithrilSession
@@ -50,10 +50,14 @@ class ReservationTimes:
         start = _parse_time("earliest_start_time", params, datetime.now(UTC))
         end = _parse_time("latest_end_time", params, start + _DEFAULT_SPAN)
         rows = await self._query(
-            instance_type, params.get("region"), "slots", earliest_start_time=stamp(start), latest_end_time=stamp(end)
+            instance_type,
+            params.get("region"),
+            "slots",
+            earliest_start_time=format_time(start),
+            latest_end_time=format_time(end),
         )
         min_quantity = params.get("quantity") or 1
-        slots = readable(response_fields.rows(rows, "slots"), _parse_slot, "slots")
+        slots = parse_rows(response_fields.rows(rows, "slots"), _parse_slot, "slots")
         return tuple(
             sorted(
                 (slot for slot in slots if slot["quantity"] >= min_quantity), key=lambda slot: str(slot["start_time"])
@@ -64,7 +68,7 @@ class ReservationTimes:
         self, instance_type: str, start: datetime, end: datetime, quantity: int = 1, region: str | None = None
     ) -> bool:
         """Returns whether `quantity` instances could be reserved for the whole time."""
-        times = {"start_time": stamp(start), "end_time": stamp(end)}
+        times = {"start_time": format_time(start), "end_time": format_time(end)}
         answer = await self._query(instance_type, region, "check", quantity=quantity, **times)
         return response_fields.table(answer, "an availability").get("available") is True
 
@@ -72,7 +76,9 @@ class ReservationTimes:
         self, instance_type: str, start: datetime, quantity: int = 1, region: str | None = None
     ) -> datetime | None:
         """Returns the latest end of a reservation of `quantity` instances from `start`; None if there is none."""
-        answer = await self._query(instance_type, region, "latest_end_time", quantity=quantity, start_time=stamp(start))
+        answer = await self._query(
+            instance_type, region, "latest_end_time", quantity=quantity, start_time=format_time(start)
+        )
         return _parse_end(answer, "latest_end_time")
 
     async def latest_extension(self, reservation_id: str) -> datetime | None:
@@ -89,13 +95,13 @@ class ReservationTimes:
             project=await self._session.projects.chosen_id(),
             instance_type=kind.type_id,
             region=region,
-            start_time=stamp(start),
-            end_time=stamp(end),
+            start_time=format_time(start),
+            end_time=format_time(end),
             quantity=quantity,
         )
         rows = response_fields.rows(response_fields.table(answer, "a quote").get("offers"), "offers")
         for row in (offer for offer in rows if isinstance(offer, dict) and offer.get("key") == OFFER):
-            unit, total = dollars(row.get("unit_price")), dollars(row.get("total_price"))
+            unit, total = parse_usd(row.get("unit_price")), parse_usd(row.get("total_price"))
             if unit is not None and total is not None:
                 return ReservationQuote(unit, total)
         raise ProviderError(f"the Mithril API quotes no {OFFER} price for {kind.name} in {region}")
@@ -113,22 +119,26 @@ class ReservationTimes:
 
 
 def _parse_slot(row: dict[str, Any]) -> dict[str, Any]:
-    start, end = moment(row.get("start_time")), moment(row.get("end_time"))
+    start, end = parse_time(row.get("start_time")), parse_time(row.get("end_time"))
     if start is None or end is None:
         raise ProviderError("a slot has no start or no end")
-    return {"start_time": stamp(start), "end_time": stamp(end), "quantity": response_fields.number(row, "quantity")}
+    return {
+        "start_time": format_time(start),
+        "end_time": format_time(end),
+        "quantity": response_fields.number(row, "quantity"),
+    }
 
 
 def _parse_end(answer: Any, name: str) -> datetime | None:
     fields = response_fields.table(answer, "an availability")
-    return moment(fields.get(name)) if fields.get("available") is True else None
+    return parse_time(fields.get(name)) if fields.get("available") is True else None
 
 
 def _parse_time(name: str, params: Mapping[str, Any], default: datetime) -> datetime:
     value = params.get(name)
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
-    time = default if value is None else moment(value)
+    time = default if value is None else parse_time(value)
     if time is None:
         raise ConfigError(f"{name}: must be an ISO 8601 time or a datetime", field=name)
     return time

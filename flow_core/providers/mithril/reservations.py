@@ -14,12 +14,12 @@ from flow_core.models.reservation import Reservation, ReservationQuote
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.contract.supported_fields import UnsupportedField, check_supported
 from flow_core.providers.mithril import response_fields
-from flow_core.providers.mithril.bids import readable
+from flow_core.providers.mithril.bids import parse_rows
 from flow_core.providers.mithril.catalog import InstanceType
 from flow_core.providers.mithril.idempotent_create import create_once
-from flow_core.providers.mithril.money import in_cents, written
+from flow_core.providers.mithril.money import format_usd, to_cents
 from flow_core.providers.mithril.pagination import read_all_pages
-from flow_core.providers.mithril.reservation_rows import RESERVATIONS, reservation_of, stamp
+from flow_core.providers.mithril.reservation_rows import RESERVATIONS, format_time, reservation_of
 from flow_core.providers.mithril.reservation_times import OFFER, ReservationTimes
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class MithrilReservations:
             "project": spec.project_id or await self._session.projects.chosen_id(),
             "instance_type": kind.type_id,
             "region": region,
-            "start_time": stamp(start),
-            "end_time": stamp(end),
+            "start_time": format_time(start),
+            "end_time": format_time(end),
             "instance_quantity": spec.quantity,
             "name": name,
             "launch_specification": {
@@ -96,7 +96,7 @@ class MithrilReservations:
         rows = await read_all_pages(self._session.http, RESERVATIONS, "reservations", query)
         types = await self._session.catalog.types()
         context = self._session.context
-        listed = readable(rows, lambda row: reservation_of(context, row, types), "reservations")
+        listed = parse_rows(rows, lambda row: reservation_of(context, row, types), "reservations")
         filters = {name: str(value).lower() for name, value in params.items() if value is not None}
         matching = (
             reservation
@@ -144,7 +144,7 @@ class MithrilReservations:
             raise Conflict(
                 f"reservation {escape_controls(current.name or current.reservation_id)} has ended; it can't be extended"
             )
-        body = {"end_time": stamp(current.end_time_utc + timedelta(hours=hours)), **_make_price_limit(quote)}
+        body = {"end_time": format_time(current.end_time_utc + timedelta(hours=hours)), **_make_price_limit(quote)}
         return await self._parse(await self._session.http.post(f"{RESERVATIONS}/{reservation_id}/extend", body))
 
     async def pause(self, reservation_id: str) -> Reservation:
@@ -161,8 +161,8 @@ class MithrilReservations:
     def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
         start = "now" if spec.start_time_utc is None else spec.start_time_utc.isoformat(timespec="minutes")
         request = f"{spec.quantity} x {spec.instance_type} from {start} for {spec.duration_hours} h"
-        price = "" if quote is None else f": {written(quote.total_usd)} in all"
-        unit_price = "" if quote is None else f", {written(quote.unit_usd_per_hour)}/h and instance"
+        price = "" if quote is None else f": {format_usd(quote.total_usd)} in all"
+        unit_price = "" if quote is None else f", {format_usd(quote.unit_usd_per_hour)}/h and instance"
         return f"POST {self._session.settings.url}{RESERVATIONS}: {request}{unit_price}, paid in full{price}"
 
     def describe_release(self, reservation_id: str) -> str:
@@ -197,10 +197,10 @@ def _compute_span(spec: ReservationSpec) -> tuple[datetime, datetime]:
 def _make_price_limit(quote: ReservationQuote | None) -> dict[str, Any]:
     if quote is None:
         return {}
-    return {"price_specification": {"offer_key": OFFER, "max_unit_price": in_cents(quote.unit_usd_per_hour)}}
+    return {"price_specification": {"offer_key": OFFER, "max_unit_price": to_cents(quote.unit_usd_per_hour)}}
 
 
 def _is_type(reservation: Reservation, instance_type: str | None, types: Mapping[str, InstanceType]) -> bool:
     if instance_type is None or instance_type == reservation.instance_type:
         return True
-    return any(kind.name == reservation.instance_type and kind.is_asked_for(instance_type) for kind in types.values())
+    return any(kind.name == reservation.instance_type and kind.matches_text(instance_type) for kind in types.values())

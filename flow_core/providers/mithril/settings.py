@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flow_core.errors import AuthError, ConfigError
-from flow_core.providers.over_ssh.login_limit import login_timeout_of
+from flow_core.providers.over_ssh.login_limit import parse_login_timeout
 
 DEFAULT_URL = "https://api.mithril.ai"
 _KEY = re.compile(r"[!-~]{1,512}")
@@ -48,7 +48,7 @@ ENVIRONMENT = {
 """The settings of a context, and the variable that replaces each if it is missing."""
 
 
-def settings_of(context: Mapping[str, Any]) -> MithrilSettings:
+def read_settings(context: Mapping[str, Any]) -> MithrilSettings:
     """Reads the settings of a context; missing ones come from the environment.
 
     Raises ConfigError, and AuthError without a key.
@@ -80,7 +80,7 @@ def _read_settings(context: Mapping[str, Any]) -> MithrilSettings | None:
         _parse_names(context.get("ssh_keys") or os.environ.get(ENVIRONMENT["ssh_keys"], "")),
         Path(os.path.expanduser(key_file)) if key_file else None,
         values["instance_type"] or None,
-        login_timeout_of(context),
+        parse_login_timeout(context),
     )
 
 

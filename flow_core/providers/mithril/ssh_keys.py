@@ -12,9 +12,9 @@ from flow_core.identifiers import is_cloud_id
 from flow_core.models.identity import SshKey
 from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.mithril import response_fields
-from flow_core.providers.mithril.bids import readable
+from flow_core.providers.mithril.bids import parse_rows
 from flow_core.providers.mithril.http import MithrilHttp
-from flow_core.providers.mithril.private_keys import keep, kept_ids
+from flow_core.providers.mithril.private_keys import find_stored_ids, store_key
 from flow_core.providers.mithril.projects import MithrilProjects
 from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
 
@@ -32,7 +32,7 @@ class MithrilSshKeys:
 
     async def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
         project = project_id or await self._projects.chosen_id()
-        return readable(
+        return parse_rows(
             response_fields.rows(await self._http.get(_PATH, project=project), "ssh keys"), _parse_key, "SSH keys"
         )
 
@@ -46,7 +46,7 @@ class MithrilSshKeys:
         body = {"project": await self._projects.chosen_id(), "name": name}
         row = response_fields.table(await self._http.post(_PATH, body), "an SSH key")
         key_id, private_key = response_fields.identifier(row), response_fields.text(row, "private_key")
-        await run_blocking(keep, self._folder, key_id, private_key)
+        await run_blocking(store_key, self._folder, key_id, private_key)
         return key_id
 
     async def delete(self, key_id: str) -> bool:
@@ -64,7 +64,7 @@ class MithrilSshKeys:
         Without such a key, registers the first key of ~/.ssh as `flow-default`.
         """
         local = await asyncio.to_thread(local_public_keys)
-        stored_ids = await asyncio.to_thread(kept_ids, self._folder)
+        stored_ids = await asyncio.to_thread(find_stored_ids, self._folder)
         if not local and not stored_ids:
             return None
         project_keys = await self.list()

@@ -12,10 +12,10 @@ from flow_core.errors import Conflict
 from flow_core.models.task import VolumeMount
 from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.api_response import OutcomeUnknown
-from flow_core.providers.mithril.bids import BIDS, Bid, readable
+from flow_core.providers.mithril.bids import BIDS, Bid, parse_rows
 from flow_core.providers.mithril.catalog import Offer
 from flow_core.providers.mithril.idempotent_create import create_once
-from flow_core.providers.mithril.money import written
+from flow_core.providers.mithril.money import format_usd
 from flow_core.providers.mithril.offer_choice import OfferQuery, choose_offer
 from flow_core.providers.mithril.startup_content import Launch, Mount
 from flow_core.providers.mithril.submitted_specs import SubmittedSpec
@@ -46,7 +46,7 @@ class MithrilSubmission:
         """
         config, specs = self._config, self._session.specs
         check_task(config)
-        if config.idempotency_key and (earlier := await specs.submitted_as(config.idempotency_key)) is not None:
+        if config.idempotency_key and (earlier := await specs.find_by_key(config.idempotency_key)) is not None:
             return earlier
         volumes = TaskVolumes(self._volumes, config)
         offer = choose_offer(await self._session.catalog.offers(), await self._make_query(volumes))
@@ -62,7 +62,7 @@ class MithrilSubmission:
         except OutcomeUnknown:
             raise  # the bid may exist, with these volumes
         except BaseException:
-            await volumes.unmake()
+            await volumes.delete_created()
             raise
         self.code_to_send = launch.code_to_send
         await specs.keep(bid.bid_id, self._make_spec(mounts))
@@ -93,7 +93,7 @@ class MithrilSubmission:
             "project": await self._session.projects.chosen_id(),
             "region": offer.region,
             "instance_type": offer.type.type_id,
-            "limit_price": written(limit_usd(self._config, offer)),
+            "limit_price": format_usd(limit_usd(self._config, offer)),
             "instance_quantity": self._config.num_instances,
             "name": launch.name,
             "launch_specification": {
@@ -150,7 +150,7 @@ class BidSubmitter:
         """Returns an active bid with this name; with `script`, only one that was placed with that script."""
         project = await self._session.projects.chosen_id()
         rows = response_fields.rows(await self._session.http.get(BIDS, project=project, name=name), "bids")
-        for bid in readable(rows, Bid.of, "bids"):
+        for bid in parse_rows(rows, Bid.of, "bids"):
             is_other = bool(script and bid.startup_script) and bid.startup_script != script
             if bid.name == name and bid.status != "Terminated" and not is_other:
                 return bid

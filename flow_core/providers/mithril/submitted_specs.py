@@ -44,7 +44,7 @@ class SubmittedSpecs:
             self._cached |= await run_blocking(self._read, new)
         return self._cached
 
-    async def submitted_as(self, key: str) -> str | None:
+    async def find_by_key(self, key: str) -> str | None:
         """Returns the bid that was placed with this idempotency key from this machine; None if there is none."""
         return await run_blocking(self._find_by_key, key)
 

@@ -71,7 +71,7 @@ class TaskVolumes:
         """Returns all volumes; creates missing ones."""
         return [(await self._create_if_missing(volume), target) for volume, target in self._requested]
 
-    async def unmake(self) -> None:
+    async def delete_created(self) -> None:
         """Deletes the volumes that `make` created. Logs a warning for a volume that can't be deleted."""
         while self._created:
             volume = self._created.pop()

@@ -15,13 +15,13 @@ from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bid_snapshot import BidSnapshot, task_record
-from flow_core.providers.mithril.bids import BIDS, Bid, BidInstance, readable
+from flow_core.providers.mithril.bids import BIDS, Bid, BidInstance, parse_rows
 from flow_core.providers.mithril.pagination import read_all_pages
 
 if TYPE_CHECKING:
     from flow_core.models.volume import Volume
     from flow_core.providers.mithril.api_session import MithrilSession
-    from flow_core.providers.mithril.exit_status import ExitStatus, Reach
+    from flow_core.providers.mithril.exit_status import ExitStatus, NodeConnector
     from flow_core.ssh.host import SshHost
 
 _INSTANCES = "/v2/instances"
@@ -48,7 +48,7 @@ class MithrilTasks:
         snapshots = [BidSnapshot.of(bid, nodes.get(bid.bid_id, ())) for bid in bids]
         for snapshot in snapshots:
             self._store(snapshot)
-        cached = await self._session.exits.known([bid.bid_id for bid in bids])
+        cached = await self._session.exit_statuses.known([bid.bid_id for bid in bids])
         exit_statuses = [cached.get(bid.bid_id) for bid in bids]
         self._read_exits_in_background(snapshots, exit_statuses)
         records = await self._build_records(snapshots, exit_statuses)
@@ -67,7 +67,7 @@ class MithrilTasks:
         Reads it from the machines if they are running, for a few seconds at most. Otherwise returns the last known
         status.
         """
-        bid, cache = snapshot.bid, self._session.exits
+        bid, cache = snapshot.bid, self._session.exit_statuses
         cached = (await cache.known([bid.bid_id])).get(bid.bid_id)
         if not snapshot.is_reachable:
             return cached
@@ -119,7 +119,7 @@ class MithrilTasks:
         self.forget(task_id)
         await self._session.specs.keep(task_id, replace(spec, mounts=mounts))
 
-    def _make_connector(self, snapshot: BidSnapshot) -> Reach:
+    def _make_connector(self, snapshot: BidSnapshot) -> NodeConnector:
         async def host(node: int) -> SshHost:
             keys = await self._session.public_keys(snapshot.bid.key_ids)
             return await self._session.machines.host(snapshot.nodes, node, keys)
@@ -133,7 +133,7 @@ class MithrilTasks:
         for snapshot, exit_status in zip(snapshots, exit_statuses, strict=True):
             if snapshot.is_reachable and not (exit_status is not None and exit_status.is_over):
                 bid = snapshot.bid
-                self._session.exits.look_later(bid.bid_id, bid.quantity, self._make_connector(snapshot))
+                self._session.exit_statuses.read_in_background(bid.bid_id, bid.quantity, self._make_connector(snapshot))
 
     async def _build_records(
         self, snapshots: Sequence[BidSnapshot], exit_statuses: Sequence[ExitStatus | None]
@@ -160,7 +160,7 @@ class MithrilTasks:
         rows = await read_all_pages(http, BIDS, "bids", params, most_rows=max_rows)
         if (max_rows is None or len(rows) < max_rows) and not any(map(_is_over, rows)):
             rows += await read_all_pages(http, BIDS, "bids", params | {"status": "Terminated"}, most_rows=max_rows)
-        listed = readable(rows, self._parse_bid, "bids")
+        listed = parse_rows(rows, self._parse_bid, "bids")
         return Listing.of(sorted({bid.bid_id: bid for bid in listed}.values(), key=_sort_key), listed.unreadable)
 
     def _parse_bid(self, row: dict[str, Any]) -> Bid:
@@ -181,7 +181,7 @@ class MithrilTasks:
             rows = await read_all_pages(
                 self._session.http, _INSTANCES, "instances", {"project": project, "bid_fid_in": ids}
             )
-            listed = readable(rows, BidInstance.of, "instances", may_be_none=True)
+            listed = parse_rows(rows, BidInstance.of, "instances", may_be_none=True)
             notes += listed.unreadable
             for instance in listed:
                 nodes.setdefault(instance.order_id, []).append(instance)

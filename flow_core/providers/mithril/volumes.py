@@ -15,7 +15,7 @@ from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.contract.volume_errors import block_volume_in_use, volume_not_deleted
 from flow_core.providers.mithril import response_fields
-from flow_core.providers.mithril.bids import BIDS, ids_in, moment, readable
+from flow_core.providers.mithril.bids import BIDS, parse_ids, parse_rows, parse_time
 from flow_core.providers.mithril.idempotent_create import create_once
 from flow_core.providers.mithril.tasks import MithrilTasks
 
@@ -75,7 +75,7 @@ class MithrilVolumes:
         project = await self._session.projects.chosen_id()
         rows = response_fields.rows(await self._session.http.get(_PATH, project=project), "volumes")
         existing = (row for row in rows if not (isinstance(row, dict) and row.get("deleted_at")))
-        listed = readable(existing, lambda row: _parse_volume(self._session.context, row), "volumes")
+        listed = parse_rows(existing, lambda row: _parse_volume(self._session.context, row), "volumes")
         newest_first = sorted(
             listed, key=lambda volume: volume.created_at.timestamp() if volume.created_at else 0.0, reverse=True
         )
@@ -182,7 +182,7 @@ def plain_name(volume: Volume) -> str:
 
 def _parse_volume(context: str, row: dict[str, Any]) -> Volume:
     """Parses a volume. Raises ProviderError."""
-    holders = [holder for name in ("bids", "reservations") for holder in ids_in(row.get(name))]
+    holders = [holder for name in ("bids", "reservations") for holder in parse_ids(row.get(name))]
     return Volume(
         context=context,
         volume_id=response_fields.identifier(row),
@@ -191,6 +191,6 @@ def _parse_volume(context: str, row: dict[str, Any]) -> Volume:
         interface="file" if response_fields.optional(row, "interface", "disk_interface").lower() == "file" else "block",
         region=response_fields.word(row, "region"),
         attached_to=tuple(holders),
-        created_at=moment(row.get("created_at")),
+        created_at=parse_time(row.get("created_at")),
         status="attached" if holders else "available",
     )

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def check_image(config: TaskConfig, engine: Any) -> None:
     """Checks the image, the working directory and the engine without a request to the machine. Raises ConfigError."""
-    image_of(config)
-    directory_in_image(config)
+    parse_image(config)
+    parse_working_dir(config)
     check_engine(engine)
 
 
@@ -26,7 +26,7 @@ def check_engine(engine: Any) -> None:
         raise ConfigError(f"container: {printable(repr(engine))} is neither podman nor docker", field="container")
 
 
-def image_of(config: TaskConfig) -> str:
+def parse_image(config: TaskConfig) -> str:
     """Returns the name of the image. Raises ConfigError if it is not valid."""
     image = str(config.image)
     if not is_image_reference(image):
@@ -36,7 +36,7 @@ def image_of(config: TaskConfig) -> str:
     return image
 
 
-def directory_in_image(config: TaskConfig) -> str:
+def parse_working_dir(config: TaskConfig) -> str:
     """Returns the working directory inside the image. Raises ConfigError unless it is an absolute path."""
     path = config.working_dir or WORKSPACE
     if not path.startswith("/") or "\0" in path:

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 
 from flow_core.agent.refusals import Refused
 from flow_core.providers.contract.blocking_io import run_blocking
-from flow_core.providers.over_agent.refusals import error_of
+from flow_core.providers.over_agent.refusals import to_error
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -18,4 +18,4 @@ async def call_agent(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
     try:
         return await run_blocking(work, *args, **kwargs)
     except Refused as refused:
-        raise error_of(refused) from None
+        raise to_error(refused) from None

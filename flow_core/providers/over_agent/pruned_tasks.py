@@ -12,7 +12,7 @@ from flow_core.models.pruning import PrunableTask
 from flow_core.models.task import TaskStatus
 
 
-def prunable(tasks: Iterable[EndedTask]) -> tuple[PrunableTask, ...]:
+def to_prunable_tasks(tasks: Iterable[EndedTask]) -> tuple[PrunableTask, ...]:
     """Converts tasks that can be pruned to models."""
     return tuple(
         PrunableTask(
@@ -27,12 +27,12 @@ def prunable(tasks: Iterable[EndedTask]) -> tuple[PrunableTask, ...]:
     )
 
 
-def sentences(refusals: Iterable[PruningRefusal]) -> dict[str, str]:
+def explain_refusals(refusals: Iterable[PruningRefusal]) -> dict[str, str]:
     """Returns the reason why each task can't be pruned, by task id."""
-    return {refusal.task_id: sentence(refusal) for refusal in refusals}
+    return {refusal.task_id: explain_refusal(refusal) for refusal in refusals}
 
 
-def sentence(refusal: PruningRefusal) -> str:
+def explain_refusal(refusal: PruningRefusal) -> str:
     """Returns the reason why a task can't be pruned."""
     detail = printable(refusal.detail)
     reasons = {

@@ -15,7 +15,7 @@ PRUNE_FIELD = ConfigField(
 )
 
 
-def prune_after_days_of(settings: Mapping[str, Any]) -> float | None:
+def parse_prune_after_days(settings: Mapping[str, Any]) -> float | None:
     """Reads the setting; None if the context does not have it. Raises ConfigError."""
     days = settings.get(PRUNE_AFTER_DAYS)
     if days is None:

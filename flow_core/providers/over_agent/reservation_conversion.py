@@ -73,7 +73,7 @@ def parse_gpus(instance_type: object) -> GpuRequest:
     return request
 
 
-def make_wish(spec: ReservationSpec, request: GpuRequest, fitting: Sequence[Gpu]) -> ReservationRequest:
+def build_reservation_request(spec: ReservationSpec, request: GpuRequest, fitting: Sequence[Gpu]) -> ReservationRequest:
     """Builds the request for the agent. `fitting` are the GPUs that may be reserved; any of them will do."""
     return ReservationRequest(
         name=spec.name or "",
@@ -87,7 +87,7 @@ def make_wish(spec: ReservationSpec, request: GpuRequest, fitting: Sequence[Gpu]
     )
 
 
-def reservation_of(report: ReservationReport, region: str) -> Reservation:
+def to_reservation(report: ReservationReport, region: str) -> Reservation:
     """Converts a report of the agent to a Reservation."""
     details = {"gpus": report.gpus, "owner": report.owner, "created_at": report.created_at}
     return Reservation(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flow_core.models.task_config import MountSpec, TaskConfig, VolumeSpec
 
 
-def request_of(config: TaskConfig, name: str, task_id: str) -> dict[str, Any]:
+def build_request(config: TaskConfig, name: str, task_id: str) -> dict[str, Any]:
     """Builds the submit request as JSON data, without the GPUs and the machine's settings, which the caller adds."""
     return {
         "task_id": task_id,
@@ -37,7 +37,7 @@ def request_of(config: TaskConfig, name: str, task_id: str) -> dict[str, Any]:
     }
 
 
-def gpus_for(count: int, model: str, candidates: Sequence[Gpu]) -> dict[str, Any]:
+def build_gpu_request_part(count: int, model: str, candidates: Sequence[Gpu]) -> dict[str, Any]:
     """Builds the part of the request about GPUs: `count` of `candidates`, the suitable GPUs of one machine."""
     return {
         "wanted": f"{count}x{model}",
@@ -50,7 +50,7 @@ def gpus_for(count: int, model: str, candidates: Sequence[Gpu]) -> dict[str, Any
     }
 
 
-def no_gpus(instance_type: str, gpus: Sequence[Gpu]) -> dict[str, Any]:
+def build_no_gpu_part(instance_type: str, gpus: Sequence[Gpu]) -> dict[str, Any]:
     """Builds the part of the request about GPUs for a task without any; hides the machine's GPUs from it."""
     return {"wanted": instance_type, "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in gpus)}
 

@@ -10,7 +10,7 @@ from flow_core.agent.task_report import TaskReport
 from flow_core.models.task import MainProcess, TaskRecord, TaskStatus, VolumeMount
 
 
-def record_of(report: TaskReport, context: str, region: str) -> TaskRecord:
+def to_record(report: TaskReport, context: str, region: str) -> TaskRecord:
     """Converts the report of a task. `region` is the region of its machine."""
     status = TaskStatus(report.status)
     volumes = tuple(VolumeMount(*volume) for volume in report.volumes)

@@ -7,7 +7,7 @@ from flow_core.agent.record_fields import utc_datetime
 from flow_core.models.volume import Volume
 
 
-def volume_of(report: volumes.StoredVolume, context: str) -> Volume:
+def to_volume(report: volumes.StoredVolume, context: str) -> Volume:
     """Converts the report of a volume."""
     return Volume(
         context=context,

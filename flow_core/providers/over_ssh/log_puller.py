@@ -56,7 +56,7 @@ class LogPuller:
         self.touch()
 
     @property
-    def is_going_on(self) -> bool:
+    def is_pulling(self) -> bool:
         """True while the log is pulled. Raises the exception of a pull that failed by a bug."""
         if self.has_failed and self._task is not None:
             self._task.result()
@@ -75,7 +75,7 @@ class LogPuller:
         if self._task is not None:
             self._idle_timer = asyncio.get_running_loop().call_later(self._idle_s, self._task.cancel)
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Retries now instead of after the pause."""
         self._retry_requested.set()
 
@@ -132,7 +132,7 @@ class LogPuller:
         if file is None:
             is_over = await self._is_over()
             if is_over and spool.state.inode is not None:
-                await thread.run(spool.turn_to, None, _GONE)
+                await thread.run(spool.start_new_file, None, _GONE)
             return is_over
         if file.machine != spool.state.machine:
             await thread.run(_change_machine, spool, file.machine)
@@ -195,13 +195,13 @@ class LogPuller:
 
 def _change_machine(spool: PulledSpool, machine: str) -> None:
     if spool.state.inode is not None:
-        spool.turn_to(None, _MOVED)
+        spool.start_new_file(None, _MOVED)
     spool.move_to(machine)
 
 
 def _append_piece(spool: PulledSpool, piece: FilePiece) -> None:
     if piece.note:
-        spool.turn_to(piece.inode or None, _NOTES.get(piece.note, ""))
+        spool.start_new_file(piece.inode or None, _NOTES.get(piece.note, ""))
     elif piece.inode and spool.state.inode != piece.inode:
-        spool.known_as(piece.inode)
+        spool.set_inode(piece.inode)
     spool.append(piece.data)

@@ -50,7 +50,7 @@ async def catch_up(puller: LogPuller, file: LogFile | None) -> None:
 
     Raises the puller's error, if it has one, and Unreachable after 20 s without data.
     """
-    puller.hurry()
+    puller.retry_now()
     spool = await run_blocking(_read_spool, puller.paths)
     timeout = _QuietTimeout(puller)
     while not spool.state.is_complete:

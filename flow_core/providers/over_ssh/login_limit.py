@@ -12,7 +12,7 @@ LOGIN_TIMEOUT_MEANING = "seconds that a login may take in a script, where no use
 _DAY_S = 86400.0
 
 
-def login_timeout_of(settings: Mapping[str, Any]) -> float | None:
+def parse_login_timeout(settings: Mapping[str, Any]) -> float | None:
     """Reads the setting; None if the context does not have it. Raises ConfigError."""
     seconds = settings.get(LOGIN_TIMEOUT)
     if seconds is None:

@@ -49,7 +49,7 @@ class SpooledLogs:
     async def open(self, address: LogId) -> SpoolFiles:
         """Opens the spool. Makes a request only if nothing of the log was read before, to check that the log exists."""
         if (puller := await self._ensure_puller(address)) is not None:
-            puller.hurry()
+            puller.retry_now()
         return SpoolPaths.at(self._folder, address).files
 
     async def catch_up(self, address: LogId) -> None:
@@ -105,7 +105,7 @@ class SpooledLogs:
 
     def _find_running_puller(self, address: LogId) -> LogPuller | None:
         puller = self._pullers.get(address)
-        return puller if puller is not None and puller.is_going_on else None
+        return puller if puller is not None and puller.is_pulling else None
 
     def _start(self, address: LogId, paths: SpoolPaths) -> LogPuller:
         if self._is_closed:

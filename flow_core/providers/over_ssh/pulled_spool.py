@@ -59,7 +59,7 @@ class PulledSpool:
             self._stamped_us = now_us
         self._write(data)
 
-    def turn_to(self, inode: int | None, words: str = "") -> None:
+    def start_new_file(self, inode: int | None, words: str = "") -> None:
         """Starts a new remote file: the bytes from here on are of that file.
 
         Appends `words` as a note for the reader.
@@ -70,7 +70,7 @@ class PulledSpool:
         self._store_state(self.state._replace(inode=inode, base=base, words=words))
         self.append(words.encode())
 
-    def known_as(self, inode: int) -> None:
+    def set_inode(self, inode: int) -> None:
         """Stores the inode of the file that the bytes so far are from."""
         self._store_state(self.state._replace(inode=inode))
 
@@ -117,7 +117,7 @@ class PulledSpool:
         words = self.state.words.encode()
         missing = self.state.base - self.size
         if missing > len(words):
-            self.turn_to(self.state.inode, _LOST)
+            self.start_new_file(self.state.inode, _LOST)
         elif missing > 0:
             self.append(words[-missing:])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.agent.bounded_read import parse_json
 from flow_core.errors import ConfigError, FlowError
 from flow_tui import format
-from flow_tui.bid import bid_line, parse_usd
+from flow_tui.bid import describe_limit, parse_usd
 from flow_tui.dialogs.confirm import Confirm
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class CostConfirmation:
             limit = parse_usd(entered.get("limit", ""))
         except ConfigError:
             return "" if market is None else f"the market price is {format.hourly(market)}"
-        return bid_line(limit, _count_instances(entered.get("rest", "")), market)
+        return describe_limit(limit, _count_instances(entered.get("rest", "")), market)
 
     async def confirm(self, context: str, config: TaskConfig) -> None:
         """Shows the cost and the call, and returns once the user agrees. Raises FlowError if the user refuses."""
@@ -60,7 +60,7 @@ class CostConfirmation:
             f"Submit {config.name}?",
             [f"{context}  {config.num_instances} x {what}  {config.region or 'any region'}"],
             call=self._services.fleet.flow(context).provider.describe_submit(config),
-            costs=bid_line(Decimal(str(config.max_price_per_hour)), config.num_instances, market)
+            costs=describe_limit(Decimal(str(config.max_price_per_hour)), config.num_instances, market)
             + ". You pay the market price until you end the task, also after its command has ended.",
             agree="Submit the task",
         )

@@ -21,7 +21,7 @@ class DisclosureConfirmation:
     async def confirm(self, context: str, config: TaskConfig) -> None:
         """Shows what would be sent, and returns once the user agrees. Raises FlowError if the user refuses."""
         provider = self._services.fleet.flow(context).provider
-        if not (sent := provider.discloses(config)):
+        if not (sent := provider.describe_disclosure(config)):
             return
         question = Confirm(
             f"Submit {config.name}?",

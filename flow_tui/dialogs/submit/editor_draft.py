@@ -12,7 +12,13 @@ from textual.app import App
 
 from flow_core.errors import ConfigError
 from flow_tui.dialogs.submit.editor import edit
-from flow_tui.dialogs.submit.task_text import SOURCE, ignored_fields, in_context, read_task_text, task_text
+from flow_tui.dialogs.submit.task_text import (
+    SOURCE,
+    describe_ignored_fields,
+    format_task,
+    read_task_text,
+    replace_context,
+)
 
 _SCHEMA = "task.schema.json"
 _RETURNED_AT_ONCE_S = 0.4  # less time than a user needs to read a text
@@ -48,7 +54,7 @@ class TaskFile:
         except ConfigError as error:
             raise ConfigError(f"{error}; {_FORM_UNCHANGED}") from None
         self.refused, self._accepted = None, (edited.text, filling)
-        if warning := await asyncio.to_thread(ignored_fields, edited.text):
+        if warning := await asyncio.to_thread(describe_ignored_fields, edited.text):
             app.notify(warning, severity="warning", markup=False)
         return filling
 
@@ -61,5 +67,7 @@ class TaskFile:
             accepted, filling = self._accepted  # the form may not show its empty fields
             is_unchanged = filling.items() <= {**dict.fromkeys(filling, ""), **entered}.items()
             earlier = accepted if is_unchanged else None
-        text = task_text(entered, _SCHEMA) if earlier is None else in_context(earlier, entered.get("context", ""))
+        text = (
+            format_task(entered, _SCHEMA) if earlier is None else replace_context(earlier, entered.get("context", ""))
+        )
         return text, schema

@@ -19,14 +19,14 @@ _IN_HOURS = {"m": 1 / 60, "min": 1 / 60, "h": 1.0, "d": 24.0}
 _CHOOSE_AN_INSTANCE = {"instance_type", "min_gpu_memory_gb"}
 
 
-def task_config(entered: Mapping[str, str]) -> TaskConfig:
+def parse_task_config(entered: Mapping[str, str]) -> TaskConfig:
     """Returns the config that the fields describe. Raises ConfigError. The first call loads pydantic: up to 0.3 s."""
     from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic, and most users never submit
 
     return TaskConfig.parse(_to_config_fields(entered))
 
 
-def typed_fields(entered: Mapping[str, str]) -> dict[str, Any]:
+def collect_typed_fields(entered: Mapping[str, str]) -> dict[str, Any]:
     """Returns the fields for the user to correct. Invalid values stay as typed.
 
     If `rest` is no table or repeats a field, its text goes into `also`, which TaskConfig rejects.

@@ -12,12 +12,12 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from flow_core.errors import ConfigError, FlowError
-from flow_tui.dialogs.dialog import Hints, shown
+from flow_tui.dialogs.dialog import Hints, to_safe_content
 from flow_tui.dialogs.field import ChoiceInput, Field, LineInput, LinesInput
 from flow_tui.dialogs.form import Form, Problem
 from flow_tui.dialogs.submit.cost_confirmation import CostConfirmation
 from flow_tui.dialogs.submit.disclosure_confirmation import DisclosureConfirmation
-from flow_tui.dialogs.submit.form_to_config import task_config
+from flow_tui.dialogs.submit.form_to_config import parse_task_config
 
 if TYPE_CHECKING:
     from flow_core.client.task import AsyncTask
@@ -138,7 +138,7 @@ class SubmitForm(Form["AsyncTask"]):
     def _show_bid_cost(self) -> None:
         if self._cost is not None and (entered := self.entered):
             sums = self._cost.sums(entered)
-            self._sums.update(shown(sums))
+            self._sums.update(to_safe_content(sums))
             self._sums.display = bool(sums)
 
     async def confirm(self, entered: Mapping[str, str]) -> None:
@@ -211,7 +211,7 @@ def _make_rare_field(key: str, value: str) -> Field:
 def _make_config(entered: Mapping[str, str], for_slurm: bool) -> TaskConfig:
     from flow_core.models.task_sources import explain_slurm_script, explain_task_file  # deferred: loads pydantic
 
-    config = task_config(entered)
+    config = parse_task_config(entered)
     if isinstance(config.command, str) and (refusal := explain_task_file(config.command)) is not None:
         raise ConfigError(f"{refusal}; ctrl+e opens this form as YAML", field="command")
     if not for_slurm and isinstance(config.command, str) and (reason := explain_slurm_script(config.command)):

@@ -18,7 +18,7 @@ _GENERATED_NAME = "flow-task"
 _SEVERAL_LINES = {"command", "env"}
 
 
-def entered_of(fields: Mapping[str, Any]) -> dict[str, str]:
+def to_form_values(fields: Mapping[str, Any]) -> dict[str, str]:
     """Returns the values of the form for the fields of a TaskConfig, as `TaskConfig.to_dict` returns them.
 
     `task_config` makes the same config from them. Fields that the form can't express go into `rest` unchanged.
@@ -38,7 +38,7 @@ def entered_of(fields: Mapping[str, Any]) -> dict[str, str]:
     return entered | {"rest": json.dumps(rest) if rest else ""}
 
 
-def preset_of(task: TaskRecord) -> dict[str, str]:
+def make_preset(task: TaskRecord) -> dict[str, str]:
     """Returns the values of the form to run a task again. Omits a generated name, so that a new one is generated."""
     fields = dict(task.config)
     fields.pop("idempotency_key", None)  # a submit with it would return the old task
@@ -49,7 +49,7 @@ def preset_of(task: TaskRecord) -> dict[str, str]:
     fields["instance_type"] = fields.get("instance_type") or task.instance_type or "cpu"
     if not fields.get("unique_name", True):
         fields["name"] = task.name
-    return entered_of(fields) | {"context": task.context}
+    return to_form_values(fields) | {"context": task.context}
 
 
 def _take_name(rest: dict[str, Any]) -> str:

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from flow_core.errors import ConfigError
 from flow_core.logs.escape import escape_controls
-from flow_tui.dialogs.submit.form_to_config import task_config, typed_fields
-from flow_tui.dialogs.submit.submit_preset import entered_of
+from flow_tui.dialogs.submit.form_to_config import collect_typed_fields, parse_task_config
+from flow_tui.dialogs.submit.submit_preset import to_form_values
 
 SOURCE = "task.yaml"
 _LONGEST = 1 << 20
 _WIDTH = 76  # 80 columns with the comment marks
 
 
-def task_text(entered: Mapping[str, str], schema: str) -> str:
+def format_task(entered: Mapping[str, str], schema: str) -> str:
     """Returns YAML of the config, below explaining comments. `schema` is the path of a JSON Schema for editors.
 
     If the values are no valid config yet, returns them as typed, with the error. The text contains the values of `env`.
@@ -24,16 +24,16 @@ def task_text(entered: Mapping[str, str], schema: str) -> str:
     from flow_core.models.yaml_file import dump_yaml  # deferred: loads pydantic and yaml, as the calls below do
 
     try:
-        body, complaint = task_config(entered).to_yaml(), ""
+        body, complaint = parse_task_config(entered).to_yaml(), ""
     except ConfigError as error:
-        body, complaint = dump_yaml(typed_fields(entered)), str(error)
+        body, complaint = dump_yaml(collect_typed_fields(entered)), str(error)
     about = _explain(entered.get("context", ""), complaint)
     # All comments are above the task, because editors continue a comment on the line below it.
     above = [f"yaml-language-server: $schema={schema}", *_explain_fields(schema), *about]
     return f"{_format_comments(above)}\n{body}"
 
 
-def in_context(text: str, context: str) -> str:
+def replace_context(text: str, context: str) -> str:
     """Returns an earlier text with the form's current context in its comment."""
     return re.sub(r"^# Context: [^;\n]*;", lambda _: f"# {_format_context(context)}", text, count=1, flags=re.MULTILINE)
 
@@ -44,10 +44,10 @@ def read_task_text(text: str) -> dict[str, str]:
 
     if len(text) > _LONGEST:
         raise ConfigError(f"is larger than {_LONGEST >> 20} MB, which no task is", source=SOURCE)
-    return entered_of(TaskConfig.from_yaml_text(text, SOURCE).to_dict())
+    return to_form_values(TaskConfig.from_yaml_text(text, SOURCE).to_dict())
 
 
-def ignored_fields(text: str) -> str:
+def describe_ignored_fields(text: str) -> str:
     """Describes the fields of a valid text that have no effect here; empty if there are none."""
     from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic
     from flow_core.models.yaml_file import parse_table

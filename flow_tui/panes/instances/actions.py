@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from flow_tui.actions import Action, LazyModule
-from flow_tui.bid import proposed_limit
+from flow_tui.bid import propose_limit
 from flow_tui.panes.table_actions import filter_action, move_actions, sort_actions
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def _submit_here(pane: InstancesTable) -> None:
     if instance is not None:
         preset = {"context": instance.context, "gpu": instance.instance_type}
         if pane.services.fleet.has_market(instance.context):
-            limit = proposed_limit(Decimal(str(instance.price_per_hour)))
+            limit = propose_limit(Decimal(str(instance.price_per_hour)))
             preset |= {"region": instance.region, "limit": str(limit) if limit else ""}
         open_form.open_submit_form(pane.services, preset)
 

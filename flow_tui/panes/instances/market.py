@@ -32,17 +32,17 @@ class MarketSummary:
         return self.left.get(instance.instance_type, self.left.get(""))
 
 
-def market_of(series: Iterable[PriceSeries], quotas: Iterable[Quota], now: datetime) -> MarketSummary:
+def summarize_market(series: Iterable[PriceSeries], quotas: Iterable[Quota], now: datetime) -> MarketSummary:
     """Summarizes a market. Of several quotas for one type, the lowest counts."""
     left: dict[str, int] = {}
     for quota in quotas:
         if quota.product.lower() == "spot" and quota.unit.lower() == "instances":
             left[quota.instance_type] = min(quota.left, left.get(quota.instance_type, quota.left))
-    sparks = {(history.instance_type, history.region): price_spark(sampled(history, now)) for history in series}
+    sparks = {(history.instance_type, history.region): draw_prices(sample_prices(history, now)) for history in series}
     return MarketSummary(sparks, left)
 
 
-def sampled(series: PriceSeries, now: datetime) -> list[float | None]:
+def sample_prices(series: PriceSeries, now: datetime) -> list[float | None]:
     """Returns the price at the end of each of `CELLS` equal spans of the last day; None before the first price."""
     span = timedelta(hours=HOURS) / CELLS
     prices: list[float | None] = []
@@ -52,7 +52,7 @@ def sampled(series: PriceSeries, now: datetime) -> list[float | None]:
     return prices
 
 
-def price_spark(prices: Sequence[float | None]) -> str:
+def draw_prices(prices: Sequence[float | None]) -> str:
     """Draws the prices, scaled from the lowest to the highest, to show the changes. A flat price is a low line."""
     known = [price for price in prices if price is not None]
     if not known:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from textual.widget import Widget
 
 from flow_core.errors import FlowError
-from flow_tui.panes.instances.market import HOURS, MarketSummary, market_of
+from flow_tui.panes.instances.market import HOURS, MarketSummary, summarize_market
 from flow_tui.widgets.workers import start_worker
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ class MarketWatch:
         quotas = await self._request(name, flow.quotas)
         if name in self._problems:
             self._due[name] = time.monotonic() + _RETRY_S
-        now, before = market_of(series or (), quotas or (), datetime.now(UTC)), self._markets.get(name, MarketSummary())
+        now, before = (
+            summarize_market(series or (), quotas or (), datetime.now(UTC)),
+            self._markets.get(name, MarketSummary()),
+        )
         self._markets[name] = MarketSummary(
             before.sparks if series is None else now.sparks, before.left if quotas is None else now.left
         )

@@ -10,8 +10,8 @@ from textual.binding import BindingType
 
 from flow_core.models.instance import AvailableInstance
 from flow_tui import format
-from flow_tui.actions import bindings_of
-from flow_tui.panes.freshness import unread
+from flow_tui.actions import make_bindings
+from flow_tui.panes.freshness import describe_unread
 from flow_tui.panes.instances.actions import ACTIONS
 from flow_tui.panes.instances.market import CELLS, MarketSummary
 from flow_tui.panes.instances.market_watch import MarketWatch
@@ -64,7 +64,7 @@ class InstancesPane(TablePane[AvailableInstance]):
     NOUN = "instances"
     TITLE = "GPUs"
     OPENS = "instances.submit_here"
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(ACTIONS)]
+    BINDINGS: ClassVar[list[BindingType]] = [*make_bindings(ACTIONS)]
     SORTS = {
         "type": lambda instance: instance.instance_type,
         "gpu": lambda instance: (instance.gpu_type or "~", instance.gpu_count),
@@ -84,7 +84,7 @@ class InstancesPane(TablePane[AvailableInstance]):
 
     def show_fleet(self) -> None:
         if self.services.fleet.has_read("instances"):
-            self.show(self.services.fleet.instances, problem=unread(self.services, "instances"))
+            self.show(self.services.fleet.instances, problem=describe_unread(self.services, "instances"))
 
     def tick(self) -> None:
         super().tick()

@@ -74,7 +74,7 @@ class LogSelection:
             selection.log_files = None
             self._show(None, None, None, "")
             return
-        flow, place = self._services.fleet.flow(task.context), place_of(task, address)
+        flow, place = self._services.fleet.flow(task.context), describe_log(task, address)
         # A host may answer late: meanwhile, the pane must not show the log of another task.
         clearing = self._owner.set_timer(_CLEAR_AFTER_S, partial(self._show, task, None, None, place))
         try:
@@ -87,7 +87,7 @@ class LogSelection:
             self._show(task, selection.log_files, lambda: flow.is_log_complete(address), place)
 
 
-def place_of(task: TaskRecord, address: LogId) -> str:
+def describe_log(task: TaskRecord, address: LogId) -> str:
     """Describes which of a task's logs this is; "" if there is only one. Attempts are counted from 1."""
     rank = f"rank {address.rank}" if task.num_instances > 1 else ""
     attempt = f"attempt {address.attempt + 1}" if task.attempt else ""

@@ -18,7 +18,7 @@ from flow_core.logs.escape import escape_controls
 from flow_core.logs.follow import IsComplete
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
-from flow_tui.actions import bindings_of
+from flow_tui.actions import make_bindings
 from flow_tui.panes.logs.actions import ACTIONS
 from flow_tui.panes.logs.log_selection import LogSelection
 from flow_tui.panes.pane import Pane
@@ -32,7 +32,7 @@ class LogsPane(Pane, inherit_bindings=False):
     """The log of the selected task, or of the task that `show` gets."""
 
     NOUN = "logs"
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(ACTIONS)]
+    BINDINGS: ClassVar[list[BindingType]] = [*make_bindings(ACTIONS)]
 
     DEFAULT_CSS = """
     LogsPane { height: 1fr; border: round $frame; border-title-color: $muted; }

@@ -6,7 +6,7 @@ from functools import partial
 
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.dialogs.help import HelpEntry, HelpScreen
-from flow_tui.key_names import written_key
+from flow_tui.key_names import spell_key
 from flow_tui.panes.shell.confirm_paste import ConfirmPaste
 from flow_tui.panes.shell.tab import ShellTab
 from flow_tui.services import Services
@@ -18,7 +18,7 @@ _END_S = 20.0
 
 async def pick_key(services: Services) -> str | None:
     """Lists the keys after the prefix key. Returns the command or the id of the action that the user chose."""
-    key = written_key(services.release_key)
+    key = spell_key(services.release_key)
     rows = [(row.key, row.label, row.tooltip, row.command.value) for row in PREFIX_KEYS]
     rows.append((key, "send", f"Send {key} to the shell", Command.SEND.value))
     rows.append(("esc", "leave", "Leave the pane; the shell stays open", Command.LEAVE.value))

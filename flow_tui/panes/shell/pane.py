@@ -16,7 +16,7 @@ from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_tui.actions import LazyModule
 from flow_tui.key_hold import KeyHold
-from flow_tui.key_names import written_key
+from flow_tui.key_names import spell_key
 from flow_tui.panes.pane import Pane
 from flow_tui.panes.shell.labels import show_labels
 from flow_tui.panes.shell.tab import OpenShell, ShellTab, hang_up
@@ -91,7 +91,7 @@ class ShellPane(Pane):
         """The key that the shell does not get, and where all other keys go."""
         if self.front is None or not self.front.keys_go_to:
             return None
-        leave = Piece(f"{written_key(self._release_key)} leaves", "bold $accent")
+        leave = Piece(f"{spell_key(self._release_key)} leaves", "bold $accent")
         return leave, Piece(self.front.keys_go_to, "$muted")
 
     async def may_quit(self) -> bool:
@@ -283,7 +283,7 @@ class ShellPane(Pane):
         if self._front is not None and self._front.is_persistent:
             await self._close_front_tab()
         else:
-            key = written_key(self._release_key)
+            key = spell_key(self._release_key)
             self.services.notify(f"This shell is not persistent: leaving it would end it. {key} t opens one that is.")
 
     async def _close_front(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.actions import Action, LazyModule, lazy
+from flow_tui.actions import Action, LazyModule, load_lazily
 from flow_tui.panes.table_actions import filter_action, move_actions, none_selected, sort_actions
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "A",
         "run on all nodes",
         "Run one command on every node of this task",
-        lazy(lambda: task_actions.run_on_all_nodes),
+        load_lazily(lambda: task_actions.run_on_all_nodes),
         _for_task(_check_running("a command")),
         changes=True,
     ),
@@ -154,7 +154,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "ctrl+d",
         "cancel",
         "End this task; asks first",
-        lazy(lambda: task_actions.cancel),
+        load_lazily(lambda: task_actions.cancel),
         _for_task(_check_not_ended),
         in_footer=True,
         changes=True,
@@ -164,7 +164,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "X",
         "prune",
         "Remove ended tasks, by age or number; shows what would go first",
-        lazy(lambda: pruning_actions.prune),
+        load_lazily(lambda: pruning_actions.prune),
         _check_prunable,
         changes=True,
     ),
@@ -173,7 +173,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "e",
         "price limit",
         "Change the most that an instance of it may cost; asks first",
-        lazy(lambda: bid_actions.change_limit),
+        load_lazily(lambda: bid_actions.change_limit),
         _with_bid(),
         changes=True,
     ),
@@ -182,7 +182,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "p",
         "pause",
         "Give its machines back and keep its place; asks first",
-        lazy(lambda: bid_actions.pause),
+        load_lazily(lambda: bid_actions.pause),
         _with_bid(_check_not_paused),
         changes=True,
     ),
@@ -191,7 +191,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "P",
         "resume",
         "Bid again for machines of a paused task; asks first",
-        lazy(lambda: bid_actions.resume),
+        load_lazily(lambda: bid_actions.resume),
         _with_bid(_check_paused),
         changes=True,
     ),
@@ -200,7 +200,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "y",
         "copy",
         "Copy its id, name, command, YAML, log path or ssh command",
-        lazy(lambda: task_actions.copy),
+        load_lazily(lambda: task_actions.copy),
         _for_task(),
         in_footer=True,
     ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.bid import bid_line, bid_of
+from flow_tui.bid import describe_limit, get_bid_prices
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.limit_form import LimitForm
@@ -27,13 +27,13 @@ async def change_limit(pane: TasksTable) -> None:
     limit = await services.ask(LimitForm(task))
     if limit is None:
         return
-    bid = bid_of(task)
+    bid = get_bid_prices(task)
     before = "unknown" if bid.limit is None else format.sums(bid.limit, task.num_instances)
     question = Confirm(
         f"Change the price limit of {task.name}?",
         [f"now: {before}"],
         call=market.describe_set_limit(task, limit),
-        costs=bid_line(limit, task.num_instances, bid.market),
+        costs=describe_limit(limit, task.num_instances, bid.market),
         loses="its machines, at once" if bid.market is not None and limit < bid.market else "",
         keeps="everything else of the task",
         agree="Change the price limit",
@@ -68,8 +68,8 @@ async def resume(pane: TasksTable) -> None:
     market = _find_market(services, task)
     if task is None or market is None:
         return
-    bid = bid_of(task)
-    cost = "at most its price limit" if bid.limit is None else bid_line(bid.limit, task.num_instances, bid.market)
+    bid = get_bid_prices(task)
+    cost = "at most its price limit" if bid.limit is None else describe_limit(bid.limit, task.num_instances, bid.market)
     question = Confirm(
         f"Resume {task.name}?",
         [f"{task.context}  {task.status.value}  {format.gpus(task)}"],

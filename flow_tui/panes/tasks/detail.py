@@ -15,9 +15,9 @@ from textual.widgets import Static
 
 from flow_core.logs.escape import escape_controls
 from flow_core.models.task import TaskRecord
-from flow_tui.dialogs.dialog import Fact, Reader, label_width
+from flow_tui.dialogs.dialog import Fact, Reader, measure_labels
 from flow_tui.keymap import Keymap
-from flow_tui.panes.tasks.facts import FactRow, facts_of
+from flow_tui.panes.tasks.facts import FactRow, collect_facts
 from flow_tui.panes.tasks.history import Ask, HistoryView
 from flow_tui.panes.tasks.metrics_view import Look, MetricsView
 from flow_tui.panes.tasks.task_yaml import task_yaml
@@ -87,7 +87,7 @@ class TaskDetail(Reader[str | None]):
         self._history = None if ask is None else HistoryView(ask)
         self._facts = Vertical(classes="facts")
         self._tab = "Metrics" if metrics and look is not None else "Overview"
-        self.set_reactive(TaskDetail.rows, facts_of(task, keys))
+        self.set_reactive(TaskDetail.rows, collect_facts(task, keys))
 
     @property
     def task_key(self) -> tuple[str, str]:
@@ -120,7 +120,7 @@ class TaskDetail(Reader[str | None]):
             if self._history is not None and task.status is not self._record.status:
                 self._history.look_again()
             self._record = task
-            self.rows = facts_of(task, self._keys)
+            self.rows = collect_facts(task, self._keys)
             if self._view is not None and task.is_terminal:
                 self._view.end()
 
@@ -174,7 +174,7 @@ class TaskDetail(Reader[str | None]):
         self.frame.border_title = Content("  ").join([Content(name), *words]) + Content(node)
 
     def _tick(self) -> None:
-        self.rows = facts_of(self._record, self._keys)
+        self.rows = collect_facts(self._record, self._keys)
 
     async def watch_rows(self, before: tuple[FactRow, ...], rows: tuple[FactRow, ...]) -> None:
         if not self.is_mounted:
@@ -198,7 +198,7 @@ def _make_bindings(keys: Keymap) -> BindingsMap:
 
 
 def _make_widgets(rows: Sequence[FactRow]) -> Iterable[Widget]:
-    width = label_width(row.label for row in rows)
+    width = measure_labels(row.label for row in rows)
     for section, members in groupby(rows, key=lambda row: row.section):
         yield Static(Content(section), classes="facts-section")
         for row in members:

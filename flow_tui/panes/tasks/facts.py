@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
-from flow_tui.bid import PRICES, bid_of, margin
+from flow_tui.bid import PRICES, format_margin, get_bid_prices
 from flow_tui.keymap import Keymap
 from flow_tui.redact import HIDDEN, redact
 
@@ -37,7 +37,7 @@ class FactRow(NamedTuple):
     value: str
 
 
-def facts_of(task: TaskRecord, keys: Keymap, now: datetime | None = None) -> tuple[FactRow, ...]:
+def collect_facts(task: TaskRecord, keys: Keymap, now: datetime | None = None) -> tuple[FactRow, ...]:
     """Collects the facts in the order in which they are shown."""
     moment = now or datetime.now(UTC)
     sections: dict[str, Iterator[tuple[str, str]]] = {
@@ -59,7 +59,7 @@ def facts_of(task: TaskRecord, keys: Keymap, now: datetime | None = None) -> tup
     )
 
 
-def masked(name: str, value: str, *, is_field: bool = False) -> str:
+def mask(name: str, value: str, *, is_field: bool = False) -> str:
     """Hides the value if its name denotes a secret; otherwise redacts it.
 
     `is_field` is for the program's own fields, some of which contain identifiers; users choose the other names.
@@ -111,7 +111,7 @@ def _task_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
     if task.num_instances > 1:
         yield "instances", f"{task.num_instances}, ranks 0 to {task.num_instances - 1}"
     yield "machines", ", ".join(task.instances)
-    yield "image", masked("image", str(task.config.get("image") or ""), is_field=True)
+    yield "image", mask("image", str(task.config.get("image") or ""), is_field=True)
     yield "reservation", str(task.config.get("reservation_id") or "")
     yield from _table_facts({key: value for key, value in task.config.items() if key not in _OWN_SECTION})
 
@@ -126,19 +126,19 @@ def _mount_facts(mounts: object) -> Iterator[tuple[str, str]]:
 def _environment_facts(env: object) -> Iterator[tuple[str, str]]:
     if isinstance(env, Mapping):
         for name, value in env.items():
-            yield str(name), masked(str(name), str(value)) or "(empty)"
+            yield str(name), mask(str(name), str(value)) or "(empty)"
 
 
 def _bid_facts(task: TaskRecord, keys: Keymap) -> Iterator[tuple[str, str]]:
     """Yields the facts of the task's bid and its margin; none without a market."""
-    bid = bid_of(task)
+    bid = get_bid_prices(task)
     if bid.limit is None:
         return
     yield "bid", task.bid.status if task.bid is not None else ""
     yield "price limit", format.sums(bid.limit, task.num_instances)
     if bid.market is not None:
         yield "market price", format.sums(bid.market, task.num_instances)
-        yield "margin", margin(bid.limit, bid.market)
+        yield "margin", format_margin(bid.limit, bid.market)
     billed = format.hourly(task.billed_usd_per_hour or 0)
     ended = f", though its command has ended: {keys.written('tasks.cancel')} ends it"
     yield "now", billed + (ended if task.is_still_billed else "")
@@ -146,7 +146,7 @@ def _bid_facts(task: TaskRecord, keys: Keymap) -> Iterator[tuple[str, str]]:
 
 def _cost_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
     if task.price_usd_per_hour is None:
-        yield "price", "not known now" if bid_of(task).limit is not None else "nothing is billed here"
+        yield "price", "not known now" if get_bid_prices(task).limit is not None else "nothing is billed here"
         return
     yield "price", f"${task.price_usd_per_hour:.2f} an hour" + (" each" if task.num_instances > 1 else "")
     if task.cost_usd is not None:
@@ -158,7 +158,7 @@ def _table_facts(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in table.items():
         if value not in (None, "", [], {}, ()):
             text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-            yield str(name), masked(str(name), text, is_field=True)
+            yield str(name), mask(str(name), text, is_field=True)
 
 
 def _shorten(text: str) -> str:

@@ -13,8 +13,8 @@ from textual.widgets import Input, Static
 from flow_core.errors import ConfigError
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.bid import bid_line, bid_of, parse_usd
-from flow_tui.dialogs.dialog import Fact, shown
+from flow_tui.bid import describe_limit, get_bid_prices, parse_usd
+from flow_tui.dialogs.dialog import Fact, to_safe_content
 from flow_tui.dialogs.field import Field, LineInput
 from flow_tui.dialogs.form import Form
 
@@ -29,7 +29,7 @@ class LimitForm(Form[Decimal]):
     def __init__(self, task: TaskRecord) -> None:
         super().__init__(f"Price limit of {task.name}")
         self._record = task
-        self._bid = bid_of(task)
+        self._bid = get_bid_prices(task)
         self._sums = Static(classes="form-sums")
 
     def fields(self) -> Iterable[Field]:
@@ -53,7 +53,7 @@ class LimitForm(Form[Decimal]):
     def _show_bid_cost(self) -> None:
         try:
             limit = parse_usd(self.entered.get("limit", ""))
-            self._sums.update(shown(bid_line(limit, self._record.num_instances, self._bid.market)))
+            self._sums.update(to_safe_content(describe_limit(limit, self._record.num_instances, self._bid.market)))
         except ConfigError:
             self._sums.update("")
         self._sums.display = True

@@ -59,7 +59,7 @@ class MetricsHistory:
         return tuple(self._busy.get(_key(gpu), ()))
 
 
-def lines_of(history: MetricsHistory, task_id: str, width: int) -> list[Content]:
+def render_lines(history: MetricsHistory, task_id: str, width: int) -> list[Content]:
     """Returns lines of at most `width` cells, which is 40 at least. Highlights the processes of `task_id`."""
     sample = history.latest
     if sample is None:
@@ -72,14 +72,14 @@ def lines_of(history: MetricsHistory, task_id: str, width: int) -> list[Content]
     return [line.truncate(width, ellipsis=True) for line in lines]
 
 
-def wrapped(problem: str, width: int) -> Iterator[Content]:
+def wrap_text(problem: str, width: int) -> Iterator[Content]:
     """Yields a foreign text wrapped into lines, to show it completely."""
     for line in textwrap.wrap(escape_controls(problem), width):
         yield Content.styled(line, _WARNING)
 
 
 def _gpu_lines(sample: MachineSample, history: MetricsHistory, width: int) -> Iterator[Content]:
-    yield from wrapped(sample.gpu_problem, width)
+    yield from wrap_text(sample.gpu_problem, width)
     if not sample.gpus:
         if not sample.gpu_problem:
             yield Content("no GPU for this task" if sample.has_driver else "no NVIDIA driver here")

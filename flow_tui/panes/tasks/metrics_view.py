@@ -16,7 +16,7 @@ from textual.worker import Worker
 from flow_core.errors import Conflict, FlowError, Unreachable
 from flow_core.models.metrics import MachineSample
 from flow_core.models.task import TaskRecord
-from flow_tui.panes.tasks.metrics_text import MetricsHistory, lines_of, wrapped
+from flow_tui.panes.tasks.metrics_text import MetricsHistory, render_lines, wrap_text
 
 Look = Callable[[int], AsyncGenerator[MachineSample, None]]
 """Takes the number of a node and yields samples of its machine."""
@@ -78,8 +78,8 @@ class MetricsView(Widget):
 
     def _lines(self, width: int) -> list[Content]:
         width = max(40, width)
-        lines = [] if self.problem and self.history.latest is None else lines_of(self.history, self._task_id, width)
-        return [*wrapped(self.problem, width), *lines]
+        lines = [] if self.problem and self.history.latest is None else render_lines(self.history, self._task_id, width)
+        return [*wrap_text(self.problem, width), *lines]
 
     @work(group="sample", exclusive=True)
     async def _sample(self, node: int) -> None:

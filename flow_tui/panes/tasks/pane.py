@@ -10,8 +10,8 @@ from textual.binding import BindingType
 
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.actions import bindings_of
-from flow_tui.panes.freshness import age_of, unread
+from flow_tui.actions import make_bindings
+from flow_tui.panes.freshness import describe_unread, get_stale_age_s
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.actions import ACTIONS
 from flow_tui.services import Services
@@ -45,7 +45,7 @@ class TasksPane(TablePane[TaskRecord]):
     NOUN = "tasks"
     TITLE = "Tasks"
     OPENS = "tasks.detail"
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(ACTIONS)]
+    BINDINGS: ClassVar[list[BindingType]] = [*make_bindings(ACTIONS)]
     SORTS = {
         "name": lambda task: task.name,
         "context": lambda task: task.context,
@@ -59,7 +59,7 @@ class TasksPane(TablePane[TaskRecord]):
     def __init__(self, services: Services, *, id: str | None = None) -> None:
         self._has_prices = False
         super().__init__(services, id=id)
-        self.table.is_stale = lambda task: age_of(services.fleet, task) is not None
+        self.table.is_stale = lambda task: get_stale_age_s(services.fleet, task) is not None
         services.selection.serve_requests(self._move_to_requested)
 
     def show_fleet(self) -> None:
@@ -68,7 +68,7 @@ class TasksPane(TablePane[TaskRecord]):
         if not fleet.has_read("tasks"):
             return
         is_stale = all(state.error for state in fleet.states)
-        self.show(fleet.tasks, stale=is_stale, problem=unread(self.services, "tasks"))
+        self.show(fleet.tasks, stale=is_stale, problem=describe_unread(self.services, "tasks"))
         selection = self.services.selection
         if selection.requested is not None and self.table.move_to(selection.requested):
             selection.requested = None
@@ -100,7 +100,7 @@ class TasksPane(TablePane[TaskRecord]):
 
     def _reason(self, task: TaskRecord) -> Sequence[Cell]:
         reason = Cell(format.note(task), "muted")
-        age_s = age_of(self.services.fleet, task)
+        age_s = get_stale_age_s(self.services.fleet, task)
         return (reason,) if age_s is None else (Cell(f"read {format.duration(age_s)} ago  ", "warning"), reason)
 
     def empty_text(self) -> str:

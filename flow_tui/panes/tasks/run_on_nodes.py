@@ -16,7 +16,7 @@ from textual.worker import Worker
 
 from flow_core.client.run_on_nodes import NodeResult
 from flow_core.errors import FlowError
-from flow_core.logs.ansi import plain
+from flow_core.logs.ansi import to_plain_text
 from flow_tui import format
 from flow_tui.dialogs.dialog import Dialog
 from flow_tui.dialogs.field import LineInput
@@ -134,7 +134,7 @@ class RunOnNodes(Dialog[None]):
 def _render_result(run: NodeResult) -> Content:
     """Renders the output as a terminal would show each line, without control of the user's terminal."""
     lines = run.output.decode("utf-8", "replace").removesuffix("\n").split("\n")
-    text = "\n".join(plain(line) for line in lines[-_MOST_LINES:])
+    text = "\n".join(to_plain_text(line) for line in lines[-_MOST_LINES:])
     parts = [Content.styled(f"node {run.node}  ", "bold"), _render_end(run)]
     if run.cut_bytes or len(lines) > _MOST_LINES:
         parts.append(Content.styled(f"  the last {min(len(lines), _MOST_LINES)} lines", "$muted"))
@@ -146,7 +146,7 @@ def _render_result(run: NodeResult) -> Content:
 def _render_end(run: NodeResult) -> Content:
     took = format.duration(run.took_s)
     if run.problem:
-        return Content.styled(plain(run.problem), "$error")
+        return Content.styled(to_plain_text(run.problem), "$error")
     if run.exit_code is not None:
         return Content.styled(f"exit {run.exit_code}  {took}", "$error" if run.exit_code else "$success")
     if run.is_over:

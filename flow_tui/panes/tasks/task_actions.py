@@ -13,7 +13,7 @@ from flow_tui import format
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.dialogs.submit.open_form import open_submit_form
-from flow_tui.dialogs.submit.submit_preset import preset_of
+from flow_tui.dialogs.submit.submit_preset import make_preset
 from flow_tui.panes.shell.opening import ShellOpening
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.detail import TaskDetail
@@ -86,7 +86,7 @@ def open_shell(pane: TasksTable, *, is_persistent: bool) -> None:
 
 def rerun(pane: TasksTable) -> None:
     if pane.selected is not None:
-        open_submit_form(pane.services, preset_of(pane.selected))
+        open_submit_form(pane.services, make_preset(pane.selected))
 
 
 async def run_on_all_nodes(pane: TasksTable) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_core.models.task import TaskRecord
-from flow_tui.panes.tasks.facts import masked
+from flow_tui.panes.tasks.facts import mask
 from flow_tui.redact import HIDDEN
 
 _UNCHANGED = {"name", "command"}
@@ -30,4 +30,4 @@ def _hide_secrets(name: str, value: Any, *, is_field: bool = True) -> Any:
         return {key: _hide_secrets(str(key), inner, is_field=within) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_hide_secrets(name, inner, is_field=is_field) for inner in value]
-    return masked(name, value, is_field=is_field) if isinstance(value, str) else value
+    return mask(name, value, is_field=is_field) if isinstance(value, str) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flow_tui.actions import Action, LazyModule, lazy
+from flow_tui.actions import Action, LazyModule, load_lazily
 from flow_tui.panes.table_actions import filter_action, move_actions, none_selected, sort_actions
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ else:
 Check = Callable[["VolumesTable", "Volume"], str | None]
 
 
-def users_of(volume: Volume, name_of: Callable[[tuple[str, str]], str | None]) -> str:
+def describe_users(volume: Volume, name_of: Callable[[tuple[str, str]], str | None]) -> str:
     """Returns the tasks that use a volume. `name_of` returns a task's name by (context, id); None if it is unknown."""
     return ", ".join(name_of((volume.context, task_id)) or task_id for task_id in volume.attached_to)
 
@@ -49,7 +49,7 @@ def _check_unused(pane: VolumesTable, volume: Volume) -> str | None:
     if not volume.attached_to:
         return None
     fleet = pane.services.fleet
-    users = users_of(volume, lambda key: task.name if (task := fleet.task(key)) is not None else None)
+    users = describe_users(volume, lambda key: task.name if (task := fleet.task(key)) is not None else None)
     return f"{volume.name} is in use by {users}; end that first"
 
 
@@ -76,7 +76,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "c",
         "create",
         "Create a volume",
-        lazy(lambda: volume_actions.create),
+        load_lazily(lambda: volume_actions.create),
         in_footer=True,
         changes=True,
     ),
@@ -85,7 +85,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "a",
         "attach",
         "Attach this volume to a task",
-        lazy(lambda: volume_actions.attach),
+        load_lazily(lambda: volume_actions.attach),
         _for_volume(_check_open_task),
         in_footer=True,
         changes=True,
@@ -95,7 +95,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "ctrl+d",
         "delete",
         "Destroy this volume and its data; asks first",
-        lazy(lambda: volume_actions.delete),
+        load_lazily(lambda: volume_actions.delete),
         _for_volume(_check_unused),
         in_footer=True,
         changes=True,

@@ -9,10 +9,10 @@ from textual.binding import BindingType
 
 from flow_core.models.volume import Volume
 from flow_tui import format
-from flow_tui.actions import bindings_of
-from flow_tui.panes.freshness import unread
+from flow_tui.actions import make_bindings
+from flow_tui.panes.freshness import describe_unread
 from flow_tui.panes.table_pane import TablePane
-from flow_tui.panes.volumes.actions import ACTIONS, users_of
+from flow_tui.panes.volumes.actions import ACTIONS, describe_users
 from flow_tui.services import Services
 from flow_tui.widgets.columns import Cell, Column
 
@@ -23,7 +23,7 @@ class VolumesPane(TablePane[Volume]):
     NOUN = "volumes"
     TITLE = "Volumes"
     OPENS = "volumes.users"
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(ACTIONS)]
+    BINDINGS: ClassVar[list[BindingType]] = [*make_bindings(ACTIONS)]
     SORTS = {
         "name": lambda volume: volume.name,
         "context": lambda volume: volume.context,
@@ -43,7 +43,7 @@ class VolumesPane(TablePane[Volume]):
             self._task_names = names
             self.table.redraw_rows()
         if fleet.has_read("volumes"):
-            self.show(fleet.volumes, problem=unread(self.services, "volumes"))
+            self.show(fleet.volumes, problem=describe_unread(self.services, "volumes"))
 
     def columns(self) -> Sequence[Column[Volume]]:
         return (
@@ -70,8 +70,8 @@ class VolumesPane(TablePane[Volume]):
             "id": row.volume_id.lower(),
             "type": row.interface,
             "context": row.context.lower(),
-            "users": users_of(row, self._task_names.get).lower(),
+            "users": describe_users(row, self._task_names.get).lower(),
         }
 
     def _users_cell(self, volume: Volume) -> Cell:
-        return Cell(users_of(volume, self._task_names.get)) if volume.attached_to else Cell("free", "muted")
+        return Cell(describe_users(volume, self._task_names.get)) if volume.attached_to else Cell("free", "muted")

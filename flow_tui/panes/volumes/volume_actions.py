@@ -8,7 +8,7 @@ from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_tui import format
-from flow_tui.bid import bid_line, bid_of
+from flow_tui.bid import describe_limit, get_bid_prices
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.volumes.attach_form import AttachForm
@@ -89,12 +89,12 @@ async def _confirm_attach(services: Services, volume: Volume, task: TaskRecord, 
     volumes = services.fleet.flow(volume.context).provider.volumes
     if volumes is None or not services.fleet.has_market(volume.context):
         return
-    bid = bid_of(task)
+    bid = get_bid_prices(task)
     question = Confirm(
         f"Attach {volume.name} to {task.name}?",
         [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
         call=volumes.describe_attach(volume.volume_id, task.task_id, path),
-        costs="" if bid.limit is None else bid_line(bid.limit, task.num_instances, bid.market),
+        costs="" if bid.limit is None else describe_limit(bid.limit, task.num_instances, bid.market),
         loses="what runs on its machines: the task is paused, and bids again",
         keeps="its log and the data on its volumes",
         agree="Attach the volume",

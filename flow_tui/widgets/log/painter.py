@@ -13,7 +13,7 @@ from flow_core.agent.spool import STDERR, SpoolFiles
 from flow_core.logs.reader import LogLine
 from flow_core.logs.sidecar import select_streams
 from flow_tui.widgets.log.query import LogQuery, MatchSpans
-from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, decode, rows_of
+from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, decode, lay_out_line
 from flow_tui.widgets.log.window import LogWindow
 
 _KEPT = 2048
@@ -87,7 +87,7 @@ class LogPainter:
         spans = (query.spans_of(text.text) if query else None) or ()
         key = (self._cache_key(line), found, spans)
         if (rows := self._rows.get(key)) is None:
-            rows = self._rows[key] = rows_of(text, self._layout, self._styles, spans, is_found=found)
+            rows = self._rows[key] = lay_out_line(text, self._layout, self._styles, spans, is_found=found)
         return rows
 
     def _decode_line(self, line: LogLine) -> LogText:
@@ -97,9 +97,9 @@ class LogPainter:
             runs, shown = decode(
                 select_streams(line.data, line.data_offset, stamps, None if stream is None else (stream,))
             )
-            is_stderr = (stamps.stream_of(line.offset) if stream is None else stream) == STDERR
+            is_stderr = (stamps.find_stream(line.offset) if stream is None else stream) == STDERR
             note = f" … {line.length:,} bytes in all" if line.is_cut and line.data_offset == line.offset else ""
-            text = self._texts[key] = LogText(runs, shown, is_stderr, stamps.time_of(line.offset), note)
+            text = self._texts[key] = LogText(runs, shown, is_stderr, stamps.find_time(line.offset), note)
         return text
 
     def _cache_key(self, line: LogLine) -> _TextKey:

@@ -60,7 +60,7 @@ class LogQuery:
             if match is None or (is_wrapped and wrapped_now):
                 return None, True
             is_wrapped = is_wrapped or wrapped_now
-            if stream is None or stamps.stream_of(match.offset) == stream:
+            if stream is None or stamps.find_stream(match.offset) == stream:
                 return match, is_wrapped
             position = match.offset + forward
 

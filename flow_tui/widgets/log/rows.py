@@ -11,7 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from flow_core.logs.ansi import TextStyle, styled
+from flow_core.logs.ansi import TextStyle, to_styled_runs
 from flow_tui.terminal.rich_segments import style_over
 
 TIME_CELLS = 13
@@ -80,11 +80,11 @@ class LogRow:
 
 def decode(data: bytes) -> tuple[tuple[tuple[str, TextStyle], ...], str]:
     """Decodes a line to harmless styled runs and text. Invalid UTF-8 becomes replacement characters."""
-    runs = tuple(styled(data.decode("utf-8", "replace")))
+    runs = tuple(to_styled_runs(data.decode("utf-8", "replace")))
     return runs, "".join(run for run, _ in runs)
 
 
-def rows_of(
+def lay_out_line(
     line: LogText, layout: LogLayout, styles: LogStyles, matches: Sequence[tuple[int, int]], *, is_found: bool = False
 ) -> list[LogRow]:
     """Lays out a line: one row, or as many as wrapping needs. `is_found`: it has the current match of the search."""

@@ -119,7 +119,7 @@ class LogWindow:
     def _line_from(self, offset: int) -> LogLine | None:
         """Returns the first line from `offset` on with bytes of the visible stream."""
         if self.stream is not None:
-            found = self.stamps.next_of(self.stream, offset)
+            found = self.stamps.find_next(self.stream, offset)
             if found is None or found >= self.reader.size:
                 return None
             offset = max(offset, self.reader.line_start(found))
@@ -129,7 +129,7 @@ class LogWindow:
         """Returns the last line before `offset` with bytes of the visible stream."""
         if self.stream is None:
             return self.reader.line_before(offset)
-        end = self.stamps.previous_of(self.stream, min(offset, self.reader.size))
+        end = self.stamps.find_previous(self.stream, min(offset, self.reader.size))
         if end is None or end <= 0:
             return None
         start = self.reader.line_start(end - 1)

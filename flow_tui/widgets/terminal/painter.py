@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from flow_tui.terminal.copy_mode import CopyMode, Mark
 from flow_tui.terminal.core import Cursor, TerminalCore
-from flow_tui.terminal.rich_segments import segments_of
+from flow_tui.terminal.rich_segments import to_segments
 
 _CURSOR = Style(reverse=True)
 _IDLE_CURSOR = Style(underline=True)
@@ -34,7 +34,7 @@ class TerminalPainter:
         self._strips += [Strip.blank(width, base)] * (core.rows - len(self._strips))
         dirty = core.dirty_rows()
         for y in dirty:
-            self._strips[y] = Strip(segments_of(core.row(y), base), core.cols)
+            self._strips[y] = Strip(to_segments(core.row(y), base), core.cols)
         if touched := {*dirty, *self._move_cursor(core, copy_mode), *self._change_marks(copy_mode)}:
             self._widget.refresh(*(Region(0, y, width, 1) for y in touched))
 
@@ -54,7 +54,7 @@ class TerminalPainter:
         """Draws all rows again, over the current style of the widget."""
         if len(self._strips) == core.rows:
             base = self._widget.rich_style
-            self._strips = [Strip(segments_of(core.row(y), base), core.cols) for y in range(core.rows)]
+            self._strips = [Strip(to_segments(core.row(y), base), core.cols) for y in range(core.rows)]
 
     def _move_cursor(self, core: TerminalCore, copy_mode: CopyMode | None) -> tuple[int, ...]:
         """Moves the cursor. Returns its old row and its new row if it moved."""

@@ -21,7 +21,7 @@ from textual.widget import Widget
 from flow_tui.key_queue import hold_keys
 from flow_tui.terminal.core import TerminalCore
 from flow_tui.terminal.prefix import RELEASE_KEY, Command, KeyTarget
-from flow_tui.terminal.session import Recorder, leave_application, not_opened, show_lines
+from flow_tui.terminal.session import Recorder, describe_open_failure, leave_application, show_lines
 from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.terminal.key_input import KeyInput
 from flow_tui.widgets.terminal.mouse_input import MouseInput
@@ -164,7 +164,7 @@ class TerminalView(Widget, can_focus=True):
     async def say(self, sentence: str) -> None:
         """Writes a sentence into the terminal about a shell that could not be opened."""
         self.key_input.expect_nothing()
-        self._write_lines(await self._io.open_core(self.size), not_opened(sentence))
+        self._write_lines(await self._io.open_core(self.size), describe_open_failure(sentence))
         self.announce_change()
 
     async def run(self, shell: Shell, *, answers_queries: bool = True) -> None:

@@ -108,7 +108,7 @@ async def test_a_value_of_another_type_is_refused_by_name(owner: type, name: str
     for parameter, (kind, _) in row.takes.items():
         for value in kind.wrong:
             refusal, answer = await outcome(asked, name, subject.arguments(row, **{parameter: value}))
-            case = f"{parameter}={validation.shown(value)}: {answer!r}"
+            case = f"{parameter}={validation.format_value(value)}: {answer!r}"
             assert isinstance(refusal, ConfigError | Unsupported), case
             assert is_a_sentence(refusal), case
             if isinstance(refusal, ConfigError):
@@ -122,7 +122,7 @@ async def test_an_odd_value_is_refused_in_a_sentence(owner: type, name: str, sub
     for parameter, (kind, _) in row.takes.items():
         for value in kind.odd:
             refusal, answer = await outcome(asked, name, subject.arguments(row, **{parameter: value}))
-            case = f"{parameter}={validation.shown(value)}: {answer!r}"
+            case = f"{parameter}={validation.format_value(value)}: {answer!r}"
             assert is_harmless(answer) if refusal is None else is_a_sentence(refusal), case
     assert subject.traces() == before
 

@@ -90,7 +90,7 @@ async def test_a_context_says_whether_capacity_has_a_price_there_also_when_it_fa
     far.fails = Unreachable("no route")
     async with Fleet([Context("far", "obedient"), Context("here", "local")], Gate()) as fleet:
         assert not fleet.has_market("far")
-        await fleet.first_answers(30)
+        await fleet.wait_for_first_answers(30)
         assert fleet.has_market("far")
         assert not fleet.has_market("here")
         assert not fleet.has_market("nowhere")
@@ -129,18 +129,18 @@ async def test_a_context_that_is_none_is_not_found() -> None:
 
 async def test_the_first_answers_are_waited_for_but_not_those_of_a_silent_context(far: type[Obedient]) -> None:
     async with Fleet([LOCAL], Gate()) as fleet:
-        assert await fleet.first_answers(10)
+        assert await fleet.wait_for_first_answers(10)
         assert state(fleet, "local").answered_at is not None
     far.is_silent = True
     async with Fleet([FAR, LOCAL], Gate()) as fleet:
-        assert not await fleet.first_answers(0.05)
+        assert not await fleet.wait_for_first_answers(0.05)
         far.is_silent = False
 
 
 async def test_a_context_that_fails_at_once_is_not_waited_for(far: type[Obedient]) -> None:
     far.fails = Unreachable("nobody answers")
     async with Fleet([FAR], Gate()) as fleet:
-        assert await fleet.first_answers(10)
+        assert await fleet.wait_for_first_answers(10)
         assert state(fleet, "far").error is not None
 
 

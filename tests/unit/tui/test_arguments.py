@@ -8,7 +8,7 @@ import pytest
 from testbed.tables import each
 
 import flow_core
-from flow_tui.arguments import Arguments, one_line, parse_arguments
+from flow_tui.arguments import Arguments, make_printable, parse_arguments
 
 
 def test_everything_that_can_be_said_is_read() -> None:
@@ -57,4 +57,4 @@ def test_what_can_not_be_read_is_one_line_and_exit_code_2(
 
 
 def test_one_line_keeps_text_and_drops_control() -> None:
-    assert one_line("Grüße 漢\t\x9b1m") == "Grüße 漢\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}1m"
+    assert make_printable("Grüße 漢\t\x9b1m") == "Grüße 漢\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}1m"

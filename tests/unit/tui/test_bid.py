@@ -10,7 +10,7 @@ from testbed.tables import each
 
 from flow_core.errors import ConfigError
 from flow_core.models.task import TaskBid, TaskRecord, TaskStatus
-from flow_tui.bid import bid_line, bid_of, margin, parse_usd, proposed_limit
+from flow_tui.bid import describe_limit, format_margin, get_bid_prices, parse_usd, propose_limit
 
 
 @each(("text", "usd"), [("12", "12"), (" $12.50 ", "12.50"), ("$ 0.5", "0.5"), ("0.0375", "0.0375")])
@@ -37,26 +37,26 @@ def test_what_is_no_price_is_refused_at_its_field(text: str) -> None:
     ],
 )
 def test_the_margin_is_how_far_the_price_may_rise(limit: str | None, market: str | None, said: str) -> None:
-    assert margin(*(None if usd is None else Decimal(usd) for usd in (limit, market))) == said
+    assert format_margin(*(None if usd is None else Decimal(usd) for usd in (limit, market))) == said
 
 
 def test_a_limit_is_told_for_one_and_for_all() -> None:
-    line = bid_line(Decimal("1250.5"), 4, Decimal("1000.4"))
+    line = describe_limit(Decimal("1250.5"), 4, Decimal("1000.4"))
     assert line == "at most $1,250.50/h each, $5,002.00/h in all; the market price is $1,000.40/h, margin +25%"
-    assert bid_line(Decimal(3), 1, None) == "at most $3.00/h"
+    assert describe_limit(Decimal(3), 1, None) == "at most $3.00/h"
 
 
 def test_a_limit_without_a_margin_says_what_that_means() -> None:
-    line = bid_line(Decimal(10), 1, Decimal(10))
+    line = describe_limit(Decimal(10), 1, Decimal(10))
     assert line == "at most $10.00/h; the market price is $10.00/h, no margin: the next price rise stops this task"
 
 
 @each(("market", "limit"), [("17.60", "22.00"), ("0.33", "0.42"), ("12.345", "15.44")])
 def test_a_proposed_limit_leaves_a_margin_of_a_quarter(market: str, limit: str) -> None:
-    assert proposed_limit(Decimal(market)) == Decimal(limit)
+    assert propose_limit(Decimal(market)) == Decimal(limit)
 
 
 def test_a_bid_is_that_of_the_record_and_never_read_from_its_metadata() -> None:
     task = TaskRecord("cloud", "bid_1", "train", TaskStatus.PENDING, provider_metadata={"limit_price": "$12.50"})
-    assert bid_of(task) == (None, None)
-    assert bid_of(replace(task, bid=TaskBid("Open", Decimal("12.50")))) == (Decimal("12.50"), None)
+    assert get_bid_prices(task) == (None, None)
+    assert get_bid_prices(replace(task, bid=TaskBid("Open", Decimal("12.50")))) == (Decimal("12.50"), None)

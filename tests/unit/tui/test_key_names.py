@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed.tables import each
 
-from flow_tui.key_names import parse_key, parse_keys, short_key, written_key
+from flow_tui.key_names import format_short_key, parse_key, parse_keys, spell_key
 
 
 @each(
@@ -46,5 +46,5 @@ def test_several_keys_are_separated_by_commas() -> None:
 
 def test_keys_are_shown_as_people_write_them() -> None:
     keys = ("ctrl+d", "question_mark", "j", "escape", "ctrl+right_square_bracket", "shift+tab")
-    assert [short_key(key) for key in keys] == ["^d", "?", "j", "esc", "^]", "shift+tab"]
-    assert [written_key(key) for key in keys] == ["ctrl+d", "?", "j", "esc", "ctrl+]", "shift+tab"]
+    assert [format_short_key(key) for key in keys] == ["^d", "?", "j", "esc", "^]", "shift+tab"]
+    assert [spell_key(key) for key in keys] == ["ctrl+d", "?", "j", "esc", "ctrl+]", "shift+tab"]

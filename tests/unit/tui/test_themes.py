@@ -9,7 +9,7 @@ from textual.color import Color
 from textual.theme import Theme
 from textual.widgets import Static
 
-from flow_tui.themes import COLOURS, fitting_variables, load_themes, variable_defaults
+from flow_tui.themes import COLOURS, complete_variables, load_themes, variable_defaults
 
 SHIPPED, _ = load_themes()
 
@@ -68,7 +68,7 @@ def test_a_user_theme_takes_its_name_from_its_file_and_our_variables_where_it_se
 @each("theme", [Theme("dusk", "#88c0d0", background="#434c5e", surface="#3b4252", panel="#4c566a")])
 def test_what_a_theme_leaves_out_can_be_told_from_its_surfaces(theme: Theme) -> None:
     surfaces = [Color.parse(str(value)) for value in (theme.background, theme.surface, theme.panel)]
-    for name, value in fitting_variables(theme).items():
+    for name, value in complete_variables(theme).items():
         if name != "log-match":
             least = min(contrast(surface, Color.parse(value)) for surface in surfaces)
             assert least >= (3.0 if name == "frame" else 4.5), f"{name} {value}: {least:.1f}"

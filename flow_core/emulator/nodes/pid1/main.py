@@ -13,7 +13,7 @@ import socket
 import sys
 from typing import Any
 
-from flow_core.emulator.nodes.fd_messages import Inbox, Message, packed
+from flow_core.emulator.nodes.fd_messages import Message, MessageReader, pack
 from flow_core.emulator.nodes.pid1.address_rewriting import PrivateNetwork
 from flow_core.emulator.nodes.pid1.descendants import end_descendants
 from flow_core.emulator.nodes.pid1.isolate import isolate, keep_mounts
@@ -24,7 +24,7 @@ from flow_core.emulator.nodes.pid1.syscalls import adopt_orphans
 def main() -> None:
     link = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(link.fileno(), False)
-    inbox = Inbox()
+    inbox = MessageReader()
     plan = _plan(link, inbox)
     if plan is None:
         return
@@ -35,7 +35,7 @@ def main() -> None:
             keep_mounts()
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""
-        link.sendall(packed({"failed": f"{error.strerror or error}{place}"}))
+        link.sendall(pack({"failed": f"{error.strerror or error}{place}"}))
         return
     adopt_orphans()
     network = PrivateNetwork.open(plan["addresses"]) if plan["isolated"] else None
@@ -44,7 +44,7 @@ def main() -> None:
         end_descendants()
 
 
-def _plan(link: socket.socket, inbox: Inbox) -> dict[str, Any] | None:
+def _plan(link: socket.socket, inbox: MessageReader) -> dict[str, Any] | None:
     while inbox.receive(link):
         for message in inbox.messages():
             return message.body
@@ -54,7 +54,7 @@ def _plan(link: socket.socket, inbox: Inbox) -> dict[str, Any] | None:
 class FirstProcess:
     """The first process of a machine: starts, signals and reaps processes."""
 
-    def __init__(self, link: socket.socket, inbox: Inbox, network: PrivateNetwork | None) -> None:
+    def __init__(self, link: socket.socket, inbox: MessageReader, network: PrivateNetwork | None) -> None:
         self._link = link
         self._network = network
         self._inbox = inbox
@@ -122,7 +122,7 @@ class FirstProcess:
             return  # no child is left
 
     def _send(self, body: dict[str, Any], fds: list[int] | None = None) -> None:
-        data = packed(body, len(fds or []))
+        data = pack(body, len(fds or []))
         sent = socket.send_fds(self._link, [data], fds or [])
         self._link.sendall(data[sent:])
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flow_core.agent.nvml import DriverGpu
 
 
-def gpus_here(setting: Any = None) -> tuple[Gpu, ...]:
+def find_gpus(setting: Any = None) -> tuple[Gpu, ...]:
     """Returns the GPUs that `$FLOW_LOCAL_GPUS` ("a100:4,h100:2") or the setting declares, or the detected GPUs."""
     declared = os.environ.get("FLOW_LOCAL_GPUS") or setting
     if not declared:

@@ -12,8 +12,8 @@ from flow_core.errors import CapacityError
 from flow_core.gpu import GpuRequest, build_gpu_request
 from flow_core.gpu_matching import Gpu, choose_gpus
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
-from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.local.supported_fields import memory_here_gb
+from flow_core.providers.local.capacity.gpus import find_gpus
+from flow_core.providers.local.supported_fields import read_memory_gb
 from flow_core.providers.over_agent.in_process_agent import call_agent
 
 
@@ -35,7 +35,7 @@ class LocalInstances:
         if not request.needs_gpu:
             return str(request), 1, None
         try:
-            fitting = choose_gpus(await call_agent(gpus_here, self._gpu_setting), request)
+            fitting = choose_gpus(await call_agent(find_gpus, self._gpu_setting), request)
         except CapacityError as error:
             return str(request), 1, str(error)
         models = {gpu.short_model for gpu in fitting}
@@ -44,7 +44,7 @@ class LocalInstances:
 
     def _list_offers(self) -> list[AvailableInstance]:
         self._layout.make()
-        gpus = gpus_here(self._gpu_setting)
+        gpus = find_gpus(self._gpu_setting)
         taken = self._find_taken_gpus([gpu.gpu_id for gpu in gpus])
         offers = [self._make_offer("cpu", 0, [], 0)]
         for model in dict.fromkeys(gpu.short_model for gpu in gpus):
@@ -75,7 +75,7 @@ class LocalInstances:
             gpu_count=count,
             gpu_memory_gb=None if gpu is None else gpu.memory_gb,
             cpu_count=os.cpu_count(),
-            memory_gb=memory_here_gb(),
+            memory_gb=read_memory_gb(),
             available_quantity=can_start,
             total_quantity=len(alike) // count if count else None,
             free_gpus=free if count else None,

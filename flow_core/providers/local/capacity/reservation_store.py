@@ -12,22 +12,22 @@ from flow_core.errors import ConfigError
 from flow_core.gpu_matching import choose_gpus
 from flow_core.models.reservation import Reservation
 from flow_core.providers.contract.supported_fields import check_supported
-from flow_core.providers.local.capacity.gpus import gpus_here
+from flow_core.providers.local.capacity.gpus import find_gpus
 from flow_core.providers.over_agent.reservation_conversion import (
     UNSUPPORTED,
     OpeningQuery,
-    make_wish,
+    build_reservation_request,
     matches,
     parse_filters,
     parse_gpus,
-    reservation_of,
+    to_reservation,
 )
 
 if TYPE_CHECKING:
     from flow_core.models.reservation_spec import ReservationSpec
 
 
-class Reserving:
+class ReservationStore:
     """The reservations of this machine. Does blocking I/O."""
 
     def __init__(self, layout: Layout, region: str, gpu_setting: Any) -> None:
@@ -40,8 +40,8 @@ class Reserving:
         """Creates a reservation. Raises ConfigError, Unsupported, CapacityError; Refused if too few GPUs are free."""
         self._check_spec(spec)
         request = parse_gpus(spec.instance_type)
-        fitting = choose_gpus(gpus_here(self._gpu_setting), replace(request, count=request.count * spec.quantity))
-        return reservation_of(self._reservations.make(make_wish(spec, request, fitting)), self._region)
+        fitting = choose_gpus(find_gpus(self._gpu_setting), replace(request, count=request.count * spec.quantity))
+        return to_reservation(self._reservations.make(build_reservation_request(spec, request, fitting)), self._region)
 
     def all(self, params: Mapping[str, Any]) -> list[Reservation]:
         """Returns the reservations, newest first. Raises ConfigError.
@@ -49,11 +49,11 @@ class Reserving:
         A reservation with a broken record is `failed`, and its metadata contain the reason.
         """
         allowed = parse_filters(params)
-        reservations = [reservation_of(report, self._region) for report in self._reservations.all()]
+        reservations = [to_reservation(report, self._region) for report in self._reservations.all()]
         return [reservation for reservation in reservations if matches(reservation, allowed)]
 
     def get(self, reservation_id: str) -> Reservation:
-        return reservation_of(self._reservations.get(reservation_id), self._region)
+        return to_reservation(self._reservations.get(reservation_id), self._region)
 
     def release(self, reservation_id: str) -> None:
         self._reservations.release(reservation_id)
@@ -63,7 +63,7 @@ class Reserving:
         query = OpeningQuery.parse(params)
         if query.region not in (None, self._region):
             return []
-        gpu_ids = [gpu.gpu_id for gpu in gpus_here(self._gpu_setting) if gpu.fits(query.request)]
+        gpu_ids = [gpu.gpu_id for gpu in find_gpus(self._gpu_setting) if gpu.fits(query.request)]
         return query.slots(self._reservations.openings(gpu_ids, query.start, query.end))
 
     def _check_spec(self, spec: ReservationSpec) -> None:

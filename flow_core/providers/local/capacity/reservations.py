@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from flow_core.agent.layout import Layout
     from flow_core.models.reservation import Reservation, ReservationQuote
     from flow_core.models.reservation_spec import ReservationSpec
-    from flow_core.providers.local.capacity.reservation_store import Reserving
+    from flow_core.providers.local.capacity.reservation_store import ReservationStore
 
 
 class LocalReservations:
-    """`Reserving`, off the event loop.
+    """`ReservationStore`, off the event loop.
 
     No process renews a reservation with `auto_renew`. The next call or waiting task that reads the reservations writes
     its next term first, before it uses them. So the reservation lasts until it is released.
@@ -52,7 +52,7 @@ class LocalReservations:
         return f"give the GPUs of {reservation_id} back; tasks on them go on"
 
     @cached_property
-    def _reserving(self) -> Reserving:
-        from flow_core.providers.local.capacity.reservation_store import Reserving  # deferred: rarely needed
+    def _reserving(self) -> ReservationStore:
+        from flow_core.providers.local.capacity.reservation_store import ReservationStore  # deferred: rarely needed
 
-        return Reserving(*self._arguments)
+        return ReservationStore(*self._arguments)

@@ -11,9 +11,9 @@ from flow_core.agent.paths import resolve_path
 from flow_core.agent.refusals import Refused
 from flow_core.agent.supervisor.namespace import Mount
 from flow_core.gpu import parse_gpu
-from flow_core.providers.local.capacity.gpus import gpus_here
-from flow_core.providers.over_agent.container_request_checks import directory_in_image, image_of
-from flow_core.providers.over_agent.refusals import error_of
+from flow_core.providers.local.capacity.gpus import find_gpus
+from flow_core.providers.over_agent.container_request_checks import parse_image, parse_working_dir
+from flow_core.providers.over_agent.refusals import to_error
 
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
@@ -26,12 +26,12 @@ def describe_container(config: TaskConfig, settings: Mapping[str, Any]) -> list[
     """
     container = Container(
         engine=likely_engine(settings.get("container")),
-        image=image_of(config),
+        image=parse_image(config),
         name="flow-<new id>-0-0",
         mark="<new mark>",
         argv=build_container_argv(config.command),
         is_line=isinstance(config.command, str),
-        working_dir=directory_in_image(config),
+        working_dir=parse_working_dir(config),
         binds=add_workspace(_to_absolute("code_root", config.code_root or "."), [*_describe_binds(config)]),
         gpus=_describe_gpus(config, settings.get("gpus")),
         variables=sorted(config.env),
@@ -54,11 +54,11 @@ def _to_absolute(field: str, path: str) -> str:
     try:
         return str(resolve_path(field, path))
     except Refused as refused:
-        raise error_of(refused) from None
+        raise to_error(refused) from None
 
 
 def _describe_gpus(config: TaskConfig, setting: Any) -> list[str]:
     """Returns a placeholder for each GPU of the container; declared GPUs are not passed to a container."""
     request = parse_gpu(next(iter(config.instance_types), "cpu"))
     count = request.count if request.needs_gpu else int(config.min_gpu_memory_gb is not None)
-    return [f"<GPU {number}>" for number in range(count)] if any(gpu.is_real for gpu in gpus_here(setting)) else []
+    return [f"<GPU {number}>" for number in range(count)] if any(gpu.is_real for gpu in find_gpus(setting)) else []

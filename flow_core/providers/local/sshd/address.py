@@ -21,12 +21,12 @@ HOST_ALIAS = "flow-local"
 _USER = rf"({TASK_ID})(?:\+(0|[1-9][0-9]{{0,5}}))?"
 
 
-def user_of(task_id: str, node: int = 0) -> str:
+def format_user_name(task_id: str, node: int = 0) -> str:
     """Returns the user name of a node of a task: the task's id, with "+1" for node 1."""
     return f"{task_id}+{node}" if node else task_id
 
 
-def task_and_node(user: str) -> tuple[str, int] | None:
+def parse_user_name(user: str) -> tuple[str, int] | None:
     """Parses such a user name; None for any other name."""
     match = re.fullmatch(_USER, user)
     return None if match is None else (match[1], int(match[2] or 0))
@@ -47,13 +47,13 @@ def ssh_command(folder: SshFolder, port: int, user: str) -> str:
     return shlex.join(["ssh", *identity_words(folder.client_key), *flags, "-p", str(port), f"{user}@{HOST}"])
 
 
-def with_ssh(records: Iterable[TaskRecord], root: Path) -> tuple[TaskRecord, ...]:
+def add_ssh_address(records: Iterable[TaskRecord], root: Path) -> tuple[TaskRecord, ...]:
     """Adds the server's address to the records of running tasks, if a server runs. Starts none. Does blocking I/O."""
     server = running_server(SshFolder.of(root))
     if server is None:
         return tuple(records)
     return tuple(
-        replace(record, ssh_host=HOST, ssh_port=server.port, ssh_user=user_of(record.task_id))
+        replace(record, ssh_host=HOST, ssh_port=server.port, ssh_user=format_user_name(record.task_id))
         if record.is_running
         else record
         for record in records

@@ -28,7 +28,7 @@ class ConnectionRegistry:
     def __init__(self, folder: SshFolder) -> None:
         self.folder = folder
         self.tasks = TaskLookup(folder)
-        self.guests: set[TaskConnection] = set()
+        self.connections: set[TaskConnection] = set()
         self._cleanups: set[asyncio.Task[None]] = set()
 
     def clean_up(self, leave: Callable[[], None]) -> None:
@@ -39,12 +39,12 @@ class ConnectionRegistry:
 
     def part(self, task_ids: set[str], why: str) -> None:
         """Ends the connections to these tasks, and sends the reason to their clients."""
-        for connection in [connection for connection in self.guests if connection.task_id in task_ids]:
+        for connection in [connection for connection in self.connections if connection.task_id in task_ids]:
             connection.part(why)
 
     async def close(self, why: str) -> None:
         """Ends all connections, and waits up to 10 s for the clean-up."""
-        self.part({connection.task_id for connection in self.guests}, why)
+        self.part({connection.task_id for connection in self.connections}, why)
         await asyncio.sleep(0)  # lets the reason be sent
         if self._cleanups:
             await asyncio.wait(self._cleanups, timeout=_CLEANUP_S)

@@ -9,7 +9,7 @@ from flow_core.agent.task_exec import find_enterable
 from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Unreachable
 from flow_core.providers.contract.access import SshEndpoint
-from flow_core.providers.local.sshd.address import HOST, HOST_ALIAS, ssh_command, user_of
+from flow_core.providers.local.sshd.address import HOST, HOST_ALIAS, format_user_name, ssh_command
 from flow_core.providers.local.sshd.server_files import SshFolder
 from flow_core.providers.local.sshd.server_start import ensure_server
 from flow_core.providers.over_agent.in_process_agent import call_agent
@@ -58,5 +58,5 @@ class LocalEndpoints:
         """
         find_enterable(self._tasks.get(task_id), node)
         port, folder = ensure_server(self._folder).port, self._folder
-        user = user_of(task_id, node)
+        user = format_user_name(task_id, node)
         return SshEndpoint(HOST, port, user, folder.client_key, folder.known_hosts, HOST_ALIAS)

@@ -107,11 +107,11 @@ class Service:
         """Returns why the server is no longer needed; "" while it is."""
         if not await call_agent(self._has_own_record):
             return "its record is gone, or another's"
-        for task_id in {connection.task_id for connection in self._connections.guests} - {""}:
+        for task_id in {connection.task_id for connection in self._connections.connections} - {""}:
             if await call_agent(self._connections.tasks.is_over, task_id):
                 self._connections.part({task_id}, f"task {task_id} has ended")
         was_found = await call_agent(self._was_found_by_client)
-        if was_found or self._connections.guests:
+        if was_found or self._connections.connections:
             self._needed_at = now
         elif now - self._needed_at >= _read_idle_s():
             return "nobody was connected for a while"

@@ -56,11 +56,11 @@ class TaskLookup:
         """Checks that a node can be entered. Raises NotFound, or refuses."""
         find_enterable(self.get(task_id), node)
 
-    def shell_entry(self, task_id: str, node: int, command: str | None, on_terminal: bool) -> ExecSpec:
+    def make_shell_spec(self, task_id: str, node: int, command: str | None, on_terminal: bool) -> ExecSpec:
         """Returns how to run a command inside a node. Raises NotFound, or refuses as `make_exec_spec` does."""
         return make_exec_spec(self.get(task_id), command, node, on_terminal=on_terminal)
 
-    def file_entry(self, task_id: str, node: int) -> ExecSpec:
+    def make_file_server_spec(self, task_id: str, node: int) -> ExecSpec:
         """Returns how to run a file server that sees the task's files. Raises as `shell_entry` does."""
         task = self.get(task_id)
         in_container = task.spec is not None and task.spec.container is not None

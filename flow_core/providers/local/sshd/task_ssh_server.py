@@ -11,7 +11,7 @@ import asyncssh
 
 from flow_core.agent.task_exec import ExecSpec
 from flow_core.errors import FlowError, NotFound
-from flow_core.providers.local.sshd.address import task_and_node
+from flow_core.providers.local.sshd.address import parse_user_name
 from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry
 from flow_core.providers.local.sshd.keys import accepted_keys
 from flow_core.providers.local.sshd.process import PipedProcess, TaskProcess
@@ -29,7 +29,7 @@ class TaskSshServer(connection.SshServerConnection):
     """One connection. Accepts public keys only, and leads only to the task in the user name, while it runs."""
 
     def __init__(self, connections: ConnectionRegistry) -> None:
-        super().__init__(connections.guests)
+        super().__init__(connections.connections)
         self._registry = connections
         self._has_sent_reason = False
         self._sessions: WeakSet[TaskSession] = WeakSet()
@@ -79,18 +79,18 @@ class TaskSshServer(connection.SshServerConnection):
             session.write_output(f"flow: {why}\r\n".encode(), STDERR)
         self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, why)
 
-    async def shell_entry(self, command: str | None, on_terminal: bool) -> ExecSpec:
-        return await call_agent(self._registry.tasks.shell_entry, self.task_id, self.node, command, on_terminal)
+    async def make_shell_spec(self, command: str | None, on_terminal: bool) -> ExecSpec:
+        return await call_agent(self._registry.tasks.make_shell_spec, self.task_id, self.node, command, on_terminal)
 
-    async def file_entry(self) -> ExecSpec:
-        return await call_agent(self._registry.tasks.file_entry, self.task_id, self.node)
+    async def make_file_server_spec(self) -> ExecSpec:
+        return await call_agent(self._registry.tasks.make_file_server_spec, self.task_id, self.node)
 
     def clean_up(self, leave: Callable[[], None]) -> None:
         self._registry.clean_up(leave)
 
     async def _find_node(self, username: str) -> tuple[str, int]:
         """Returns the task and node of the user name. Raises FlowError."""
-        found = task_and_node(username)
+        found = parse_user_name(username)
         if found is None:
             raise NotFound(f"the user name must be the id of a task, such as task_abcdefghij, not {username[:40]!r}")
         await call_agent(self._registry.tasks.check, *found)
@@ -105,10 +105,10 @@ class TaskSshServer(connection.SshServerConnection):
 class SessionBackend(Protocol):
     """The task that the connection leads to."""
 
-    async def shell_entry(self, command: str | None, on_terminal: bool) -> ExecSpec:
+    async def make_shell_spec(self, command: str | None, on_terminal: bool) -> ExecSpec:
         """Returns how to run the command inside the task. Raises FlowError."""
 
-    async def file_entry(self) -> ExecSpec:
+    async def make_file_server_spec(self) -> ExecSpec:
         """Returns how to run a file server inside the task. Raises FlowError."""
 
     def clean_up(self, leave: Callable[[], None]) -> None:
@@ -140,5 +140,5 @@ class TaskSession(ServerSession[TaskProcess]):
 
     async def _make_exec_spec(self, request: SessionRequest) -> ExecSpec:
         if request.is_sftp:
-            return await self._backend.file_entry()
-        return await self._backend.shell_entry(request.command, request.terminal is not None)
+            return await self._backend.make_file_server_spec()
+        return await self._backend.make_shell_spec(request.command, request.terminal is not None)

@@ -82,14 +82,14 @@ def mounting() -> str:
     return _read_part("volumes.sh")
 
 
-def is_ours(script: str) -> bool:
+def is_flow_script(script: str) -> bool:
     """Returns whether flow wrote the script, which then stores the start and the exit status of the command."""
     return _MARK in script[:_MARK_CHARACTERS]
 
 
-def command_of(script: str) -> str:
+def parse_command(script: str) -> str:
     """Returns the command in a script of flow, as one line; "" for any other script."""
-    if not is_ours(script):
+    if not is_flow_script(script):
         return ""
     try:
         if packed := _read_variable(script, "data"):

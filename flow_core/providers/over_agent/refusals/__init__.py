@@ -18,7 +18,7 @@ HERE = "this machine"
 _TABLES = ("tasks", "submits", "volumes", "reservations", "calls")
 
 
-def error_of(refused: Refused, machine: str = HERE) -> FlowError:
+def to_error(refused: Refused, machine: str = HERE) -> FlowError:
     """Converts a refusal to an error. Never raises: the details may come from another machine and be malformed."""
     sentence = _load_sentences().get(refused.code)
     if sentence is None:

@@ -113,11 +113,11 @@ def check_every_offset(files: SpoolFiles, truth: bytes) -> None:
     stamps = SidecarIndex(files.sidecar)
     stamps.refresh()
     for offset in range(len(truth)):
-        assert stamps.stream_of(offset) == truth[offset]
+        assert stamps.find_stream(offset) == truth[offset]
         for stream in (STDOUT, STDERR):
             following, before = truth.find(bytes([stream]), offset), truth.rfind(bytes([stream]), 0, offset)
-            assert stamps.next_of(stream, offset) == (None if following < 0 else following)
-            assert stamps.previous_of(stream, offset) == (None if before < 0 else before + 1)
+            assert stamps.find_next(stream, offset) == (None if following < 0 else following)
+            assert stamps.find_previous(stream, offset) == (None if before < 0 else before + 1)
     stamps.close()
 
 

@@ -16,7 +16,7 @@ from testbed.sshd import Sshd, make_key
 from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import ConfigError
-from flow_core.ssh.command_line import build_explicit_ssh_argv, ssh_words
+from flow_core.ssh.command_line import build_explicit_ssh_argv, build_ssh_words
 from flow_core.ssh.settings import HostSettings, account_home
 from flow_core.ssh.ssh_config import find_settings
 
@@ -35,7 +35,7 @@ async def test_the_command_line_of_an_unknown_host_names_its_key_and_known_hosts
     settings = await find_settings("far", config=sshd.config("HostKeyAlias instance-7", "IdentitiesOnly yes"))
     kind, data, *_ = sshd.host_key.with_suffix(".pub").read_text().split()
     sshd.known_hosts.write_text(f"instance-7 {kind} {data}\n")
-    words = await ssh_words(settings)
+    words = await build_ssh_words(settings)
     assert "far" not in words
     assert await say(words, "echo there") == "there\n"
     sshd.known_hosts.write_text("")
@@ -48,7 +48,7 @@ async def test_jump_hosts_are_used(make_sshd: Callable[..., Sshd]) -> None:
     jump = await find_settings("jump", config=outer.config(name="jump"))
     settings = replace(await find_settings("far", config=inner.config()), hops=(jump,))
     outer.log.write_text("")
-    assert await say(await ssh_words(settings), "echo there") == "there\n"
+    assert await say(await build_ssh_words(settings), "echo there") == "there\n"
     assert "Accepted publickey" in outer.log.read_text()
 
 
@@ -59,15 +59,15 @@ async def test_paths_with_spaces_and_percent_signs_are_quoted(sshd: Sshd, tmp_pa
     key = make_key(odd / "a key")
     sshd.authorized_keys.write_text(key.with_suffix(".pub").read_text())
     known = sshd.known_hosts.rename(odd / "known hosts")
-    words = await ssh_words(replace(settings, identity_files=(key,), known_hosts=(known,)))
+    words = await build_ssh_words(replace(settings, identity_files=(key,), known_hosts=(known,)))
     assert await say(words, "echo there") == "there\n"
 
 
 async def test_the_users_own_name_for_a_host_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(account_home()))
     settings = await find_settings("somewhere.example")
-    assert await ssh_words(settings) == ["ssh", "somewhere.example"]
-    assert (await ssh_words(replace(settings, port=7777)))[-1].endswith("@somewhere.example")
+    assert await build_ssh_words(settings) == ["ssh", "somewhere.example"]
+    assert (await build_ssh_words(replace(settings, port=7777)))[-1].endswith("@somewhere.example")
 
 
 @pytest.mark.parametrize("line", ["RemoteCommand tmux new", "SessionType none", "ForkAfterAuthentication yes"])
@@ -81,7 +81,7 @@ async def test_a_command_runs_also_where_the_config_has_one_of_its_own(
     by_name = ["ssh", "-F", str(config), *(await known(named, monkeypatch))[1:]]
     assert by_name[-1] == "far"
     assert await say(by_name, "echo there") == "there\n"
-    program, *way = await ssh_words(replace(named, identity_files=(*named.identity_files, Path("/none"))))
+    program, *way = await build_ssh_words(replace(named, identity_files=(*named.identity_files, Path("/none"))))
     assert await say([program, "-F", str(config), *way], "echo there") == "there\n"
 
 
@@ -92,7 +92,7 @@ async def known(settings: HostSettings, monkeypatch: pytest.MonkeyPatch) -> list
     with monkeypatch.context() as patch:
         patch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd(account))
         patch.setenv("PATH", f"{_ssh_of_the_account()}{os.pathsep}{os.environ['PATH']}")
-        return await ssh_words(settings)
+        return await build_ssh_words(settings)
 
 
 def _ssh_of_the_account() -> Path:

@@ -21,7 +21,7 @@ from flow_core.config import Context
 from flow_core.errors import ProviderError
 from flow_core.models.task_config import TaskConfig
 from flow_core.providers.local.provider import LocalProvider
-from flow_core.providers.over_agent.refusals import error_of
+from flow_core.providers.over_agent.refusals import to_error
 
 OTHER = 54321
 
@@ -70,7 +70,7 @@ def _use(state: Path) -> None:
     try:
         provide_copy(state / "local" / machine_id())
     except Refused as refused:
-        raise error_of(refused) from None
+        raise to_error(refused) from None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from flow_core.agent.capacity.availability import Opening
 from flow_core.agent.capacity.reservation_records import ReservationRecord
 from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationRequest
 from flow_core.models.reservation import ReservationStatus
-from flow_core.providers.over_agent.reservation_conversion import OpeningQuery, reservation_of
+from flow_core.providers.over_agent.reservation_conversion import OpeningQuery, to_reservation
 
 RECORD = ReservationRecord(
     *("res_aaaaaaaaaa", "lab", "ada", "mine", "2xa100"),
@@ -47,7 +47,7 @@ def test_an_arbitrary_field_is_either_accepted_or_named_in_the_error(message: An
     if isinstance(parsed, str):
         assert name.rpartition("_")[2] in parsed
     if isinstance(parsed, ReservationReport):
-        reservation_of(parsed, "here")
+        to_reservation(parsed, "here")
     if isinstance(parsed, Opening):
         OpeningQuery.parse({"instance_type": "a100"}).slots([parsed])
 
@@ -61,7 +61,7 @@ def test_anything_else_is_refused(data: Any) -> None:
 
 
 def test_a_reservation_has_the_facts_of_the_report() -> None:
-    reservation = reservation_of(REPORT, "here")
+    reservation = to_reservation(REPORT, "here")
     assert (reservation.context, reservation.reservation_id, reservation.status) == (
         "lab",
         "res_aaaaaaaaaa",
@@ -76,7 +76,7 @@ def test_a_reservation_has_the_facts_of_the_report() -> None:
     assert isinstance(reservation.end_time_utc, datetime)
     assert (reservation.start_time_utc.timestamp(), reservation.end_time_utc.timestamp()) == (3600.0, 7200.0)
     assert reservation.provider_metadata == {"gpus": ("gpu-0", "gpu-1"), "owner": "ada", "created_at": 1800.0}
-    assert reservation_of(BROKEN, "here").provider_metadata == {"message": "its record is broken"}
+    assert to_reservation(BROKEN, "here").provider_metadata == {"message": "its record is broken"}
 
 
 def _parse(kind: Any, data: Any) -> Any:

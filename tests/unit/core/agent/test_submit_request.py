@@ -13,8 +13,8 @@ from testbed.tables import each
 from flow_core.agent.refusals import Refused
 from flow_core.agent.submit_request import SubmitRequest
 from flow_core.models.task_config import TaskConfig
-from flow_core.providers.local.submit import request_for
-from flow_core.providers.over_agent.refusals import error_of
+from flow_core.providers.local.submit import build_submit_request
+from flow_core.providers.over_agent.refusals import to_error
 
 _FULL = {
     "command": ["echo", "ü"],
@@ -36,7 +36,7 @@ _JSON = st.recursive(
 
 
 def _request(**fields: Any) -> dict[str, Any]:
-    return request_for(TaskConfig.parse({"command": "true", **fields}), {"gpus": "a100:2"})
+    return build_submit_request(TaskConfig.parse({"command": "true", **fields}), {"gpus": "a100:2"})
 
 
 def test_a_request_means_the_same_once_it_was_sent():
@@ -49,7 +49,7 @@ def test_whatever_a_request_holds_is_understood_or_refused(name, value):
     try:
         json.dumps(SubmitRequest.parse({**_request(**_FULL), name: value}))
     except Refused as refused:
-        error_of(refused, "'gpu1'")
+        to_error(refused, "'gpu1'")
 
 
 @given(table=_JSON, name=st.sampled_from(["gpus", "retries", "data_mounts", "volumes"]), key=st.text(max_size=12))
@@ -67,4 +67,4 @@ def test_the_tables_within_it_too(table, name, key):
 def test_no_task_id_leads_out_of_the_folder_of_tasks(task_id):
     with pytest.raises(Refused) as refusal:
         SubmitRequest.parse({**_request(), "task_id": task_id})
-    assert "task_id" in str(error_of(refusal.value))
+    assert "task_id" in str(to_error(refusal.value))

@@ -15,7 +15,7 @@ from flow_core.agent.state import TaskState
 from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.agent.task_report import MountedVolume, TaskReport
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
-from flow_core.providers.over_agent.task_conversion import record_of
+from flow_core.providers.over_agent.task_conversion import to_record
 
 TASK = Layout(Path("/state/local/machine"), "lab").task("task_aaaaaaaaaa")
 VOLUME = MountedVolume("vol_aaaaaaaaaa", "data", "/data")
@@ -59,7 +59,7 @@ def test_an_arbitrary_field_is_either_accepted_or_named_in_the_error(name, wrong
     if isinstance(parsed, str):
         assert name in parsed
     else:
-        record_of(parsed, "lab", "here")
+        to_record(parsed, "lab", "here")
 
 
 def _parse(data: Any) -> TaskReport | str:
@@ -76,7 +76,7 @@ def test_anything_but_a_report_is_refused(data):
 
 
 def test_a_record_has_the_facts_of_the_report():
-    record = record_of(_report(), "lab", "here")
+    record = to_record(_report(), "lab", "here")
     assert (record.context, record.task_id, record.status, record.region) == ("lab", TASK.task_id, "running", "here")
     assert (record.num_instances, record.gpu_type, record.gpu_count, record.attempt) == (2, "a100", 2, 1)
     assert record.created_at is not None
@@ -99,6 +99,6 @@ def test_a_record_has_the_facts_of_the_report():
 
 def test_a_record_of_a_broken_task_has_only_the_known_facts():
     volumes = (VolumeMount("vol_aaaaaaaaaa", "data", "/data"),)
-    assert record_of(BROKEN, "lab", "here") == TaskRecord(
+    assert to_record(BROKEN, "lab", "here") == TaskRecord(
         "lab", TASK.task_id, TASK.task_id, TaskStatus.RUNNING, message="why", volumes=volumes
     )

@@ -14,7 +14,7 @@ from flow_core.agent.state import TaskState
 from flow_core.agent.tasks import NO_TASK, TaskStore
 from flow_core.errors import NotFound
 from flow_core.providers.local.tasks import LocalTasks
-from flow_core.providers.over_agent.refusals import error_of
+from flow_core.providers.over_agent.refusals import to_error
 
 TASK_ID = "task_aaaaaaaaaa"
 
@@ -59,6 +59,6 @@ def test_an_unknown_task_is_refused_with_a_sentence(layout, task_id):
         with pytest.raises(Refused) as refused:
             lookup(task_id)
         assert refused.value.code == NO_TASK
-        error = error_of(refused.value)
+        error = to_error(refused.value)
         assert isinstance(error, NotFound)
         assert str(error) == f"no task {task_id[:40]!r} in context 'lab'"

@@ -9,7 +9,7 @@ import pytest
 from testbed.tables import each
 
 from flow_core.agent.volumes import StoredVolume
-from flow_core.providers.over_agent.volume_conversion import volume_of
+from flow_core.providers.over_agent.volume_conversion import to_volume
 
 VOLUME = StoredVolume("vol_aaaaaaaaaa", "data", 2, "block", "here", 1.5, 7, ("task_aaaaaaaaaa",), "/volumes/data")
 SENT = json.loads(json.dumps(VOLUME._asdict()))
@@ -17,7 +17,7 @@ SENT = json.loads(json.dumps(VOLUME._asdict()))
 
 def test_it_survives_a_round_trip_through_json() -> None:
     assert StoredVolume.parse(SENT) == VOLUME
-    assert volume_of(StoredVolume.parse(SENT), "lab").status == "attached"
+    assert to_volume(StoredVolume.parse(SENT), "lab").status == "attached"
 
 
 @each("wrong", [True, -1, 1e300, float("nan"), {"a": []}, [None], ["../x"], "../x", "\x1b", None])
@@ -28,7 +28,7 @@ def test_an_arbitrary_field_is_either_accepted_or_named_in_the_error(name: str, 
         assert name.rpartition("_")[2] in parsed
         return
     assert (parsed.volume_id, parsed.name, parsed.attached_to) == (VOLUME.volume_id, VOLUME.name, VOLUME.attached_to)
-    volume_of(parsed, "lab")
+    to_volume(parsed, "lab")
 
 
 @each("data", [None, [], "text", {}])

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from testbed.tables import each
 
-from flow_core.logs.ansi import PLAIN, TextStyle, plain, styled
+from flow_core.logs.ansi import PLAIN, TextStyle, to_plain_text, to_styled_runs
 from flow_core.logs.escape import escape_controls
 
 HOSTILE = st.text(
@@ -29,14 +29,14 @@ def is_harmless(text: str) -> bool:
 @example("\x1b[38;2;300;1m\x1b[999999999999999999999m\x1b[\u0663m")
 @example("漢\b\rx\x1b[K")
 def test_nothing_that_a_terminal_obeys_is_ever_left(text: str) -> None:
-    assert is_harmless(plain(text))
+    assert is_harmless(to_plain_text(text))
     assert is_harmless(escape_controls(text))
-    assert all(isinstance(style, TextStyle) and run for run, style in styled(text) if run)
+    assert all(isinstance(style, TextStyle) and run for run, style in to_styled_runs(text) if run)
 
 
 @given(st.binary(max_size=120))
 def test_any_bytes_at_all_become_harmless_text(data: bytes) -> None:
-    assert is_harmless(plain(data.decode("utf-8", "replace")))
+    assert is_harmless(to_plain_text(data.decode("utf-8", "replace")))
 
 
 @each(
@@ -65,22 +65,22 @@ def test_any_bytes_at_all_become_harmless_text(data: bytes) -> None:
     ],
 )
 def test_a_line_is_shown_as_a_terminal_would(raw: str, shown: str) -> None:
-    assert plain(raw) == shown
+    assert to_plain_text(raw) == shown
 
 
 def test_colours_last_until_they_are_changed_or_the_line_ends() -> None:
-    assert styled("a\x1b[1;31mb\x1b[22;4mc\x1b[md") == [
+    assert to_styled_runs("a\x1b[1;31mb\x1b[22;4mc\x1b[md") == [
         ("a", PLAIN),
         ("b", TextStyle(foreground=1, bold=True)),
         ("c", TextStyle(foreground=1, underline=True)),
         ("d", PLAIN),
     ]
-    assert styled("\x1b[38;5;208;48;2;1;2;3mx") == [("x", TextStyle(foreground=208, background=(1, 2, 3)))]
-    assert styled("\x1b[91;103mx\x1b[39my") == [
+    assert to_styled_runs("\x1b[38;5;208;48;2;1;2;3mx") == [("x", TextStyle(foreground=208, background=(1, 2, 3)))]
+    assert to_styled_runs("\x1b[91;103mx\x1b[39my") == [
         ("x", TextStyle(foreground=9, background=11)),
         ("y", TextStyle(background=11)),
     ]
-    assert styled("\x1b[38;2;999;1;1mx") == [("x", PLAIN)]
+    assert to_styled_runs("\x1b[38;2;999;1;1mx") == [("x", PLAIN)]
 
 
 def test_a_name_keeps_its_letters_and_shows_its_control_characters() -> None:

@@ -36,14 +36,14 @@ def test_streams_and_times_of_random_bytes_are_those_of_their_records(tmp_path: 
     truth = b"".join(bytes([stream]) * len(data) for stream, data in pieces)
     times = {stamp.offset: stamp.time_us for stamp in all_of_them}
     for offset in chance.sample(range(size), 500):
-        assert stamps.stream_of(offset) == truth[offset]
+        assert stamps.find_stream(offset) == truth[offset]
         for stream in (STDOUT, STDERR):
             following = truth.find(bytes([stream]), offset)
-            assert stamps.next_of(stream, offset) == (None if following < 0 else following)
+            assert stamps.find_next(stream, offset) == (None if following < 0 else following)
             before = truth.rfind(bytes([stream]), 0, offset)
-            assert stamps.previous_of(stream, offset) == (None if before < 0 else before + 1)
+            assert stamps.find_previous(stream, offset) == (None if before < 0 else before + 1)
         start = max(at for at in times if at <= offset)
-        moment = stamps.time_of(offset)
+        moment = stamps.find_time(offset)
         assert moment is not None
         assert round(moment.timestamp() * 1_000_000) == times[start]
     data = files.log.read_bytes()
@@ -58,11 +58,11 @@ def test_a_record_cut_short_by_a_crash_is_ignored_and_read_once_it_is_whole(tmp_
     assert len(whole) == 2 * RECORD.size
     files.sidecar.write_bytes(whole[:-5])
     stamps = opened(files)
-    assert (stamps.count, stamps.stream_of(4)) == (1, STDOUT)
+    assert (stamps.count, stamps.find_stream(4)) == (1, STDOUT)
     with open(files.sidecar, "ab") as sidecar:
         sidecar.write(whole[-5:])
     assert stamps.refresh() is True
-    assert (stamps.count, stamps.stream_of(4)) == (2, STDERR)
+    assert (stamps.count, stamps.find_stream(4)) == (2, STDERR)
     stamps.close()
 
 
@@ -71,16 +71,16 @@ def test_a_time_that_no_calendar_has_is_no_time(tmp_path: Path) -> None:
     writer = SpoolWriter(files, lambda: 2**63 - 1)
     writer.append(STDERR, b"words")
     writer.close()
-    assert opened(files).time_of(0) is None
-    assert opened(files).stream_of(0) == STDERR
+    assert opened(files).find_time(0) is None
+    assert opened(files).find_stream(0) == STDERR
 
 
 def test_without_a_sidecar_all_is_stdout_at_no_known_time(tmp_path: Path) -> None:
     files = SpoolFiles.at(tmp_path / "log")
     files.log.write_bytes(b"text")
     stamps = opened(files)
-    assert stamps.time_of(0) is None
+    assert stamps.find_time(0) is None
     assert select_streams(b"text", 0, stamps, (STDOUT,)) == b"text"
     assert select_streams(b"text", 0, stamps, (STDERR,)) == b""
-    assert stamps.previous_of(STDOUT, 4) == 4
-    assert stamps.next_of(STDERR, 0) is None
+    assert stamps.find_previous(STDOUT, 4) == 4
+    assert stamps.find_next(STDERR, 0) is None

@@ -9,7 +9,7 @@ from testbed.tables import each
 
 from flow_core.agent.refusals import Refused
 from flow_core.errors import FlowError, ProviderError
-from flow_core.providers.over_agent.refusals import calls, error_of, reservations, submits, tasks, volumes
+from flow_core.providers.over_agent.refusals import calls, reservations, submits, tasks, to_error, volumes
 
 TABLES = (calls, reservations, submits, tasks, volumes)
 CODES = sorted({code for table in TABLES for code in table.SENTENCES})
@@ -23,7 +23,7 @@ def test_details_may_be_anything(code: str) -> None:
     for value in ANYTHING:
         refused = Refused(code)
         refused.details = defaultdict(lambda value=value: value)
-        error = error_of(refused, "'gpu1'")
+        error = to_error(refused, "'gpu1'")
         assert isinstance(error, FlowError), value
         assert str(error).isprintable(), value
         assert len(str(error)) < 20_000, value
@@ -31,13 +31,13 @@ def test_details_may_be_anything(code: str) -> None:
 
 @each("code", CODES)
 def test_details_may_be_missing(code: str) -> None:
-    assert isinstance(error_of(Refused(code)), FlowError)
+    assert isinstance(to_error(Refused(code)), FlowError)
 
 
 def test_an_unknown_refusal_says_to_update() -> None:
-    assert isinstance(error_of(Refused("unheard_of")), ProviderError)
-    assert "update flow" in str(error_of(Refused("unheard_of"), "'gpu1'"))
+    assert isinstance(to_error(Refused("unheard_of")), ProviderError)
+    assert "update flow" in str(to_error(Refused("unheard_of"), "'gpu1'"))
 
 
 def test_the_sentence_names_the_machine() -> None:
-    assert str(error_of(Refused("engine_gone", path="/bin/podman"), "'gpu1'")) == "/bin/podman is no longer on 'gpu1'"
+    assert str(to_error(Refused("engine_gone", path="/bin/podman"), "'gpu1'")) == "/bin/podman is no longer on 'gpu1'"

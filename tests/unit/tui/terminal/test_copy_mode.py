@@ -13,7 +13,7 @@ from testbed.terminal_cores import open_core
 
 from flow_tui.terminal.copy_mode import CopyMode, Mark
 from flow_tui.terminal.core import TerminalCore
-from flow_tui.terminal.text_range import CellPosition, line_at, text_of, top_line, word_at
+from flow_tui.terminal.text_range import CellPosition, extract_text, line_at, top_line, word_at
 
 OpenCore = Callable[[int, int], TerminalCore]
 
@@ -184,7 +184,7 @@ def test_rows_keep_their_numbers_while_the_oldest_are_forgotten(
         assert core.first_line >= 0
         if core.first_line > mode.at.line:
             break
-        assert text_of(core, line_at(core, mode.at)) == "needle"
+        assert extract_text(core, line_at(core, mode.at)) == "needle"
     assert core.first_line > 0
     mode.press("y")
     assert mode.cursor.visible in (True, False)
@@ -192,10 +192,10 @@ def test_rows_keep_their_numbers_while_the_oldest_are_forgotten(
 
 def test_a_click_takes_a_path_whole_and_a_wrapped_one_too(new_core: OpenCore) -> None:
     core = with_text(new_core, "see '/usr/lib/x.so', or\n", cols=12)
-    assert text_of(core, word_at(core, CellPosition(0, 8))) == "/usr/lib/x.so"
-    assert text_of(core, word_at(core, CellPosition(1, 0))) == "/usr/lib/x.so"
-    assert text_of(core, word_at(core, CellPosition(0, 3))) == ""
-    assert text_of(core, line_at(core, CellPosition(1, 0))) == "see '/usr/lib/x.so', or"
+    assert extract_text(core, word_at(core, CellPosition(0, 8))) == "/usr/lib/x.so"
+    assert extract_text(core, word_at(core, CellPosition(1, 0))) == "/usr/lib/x.so"
+    assert extract_text(core, word_at(core, CellPosition(0, 3))) == ""
+    assert extract_text(core, line_at(core, CellPosition(1, 0))) == "see '/usr/lib/x.so', or"
 
 
 def test_it_is_of_no_use_once_the_screen_is_another(new_core: OpenCore) -> None:
@@ -230,7 +230,7 @@ def test_a_resize_stays_on_the_same_text_when_rows_break_elsewhere(new_core: Ope
     if core.name == "bittty":  # which cuts rows where the other breaks them
         assert "".join(core.line(mode.at.line).cells).startswith("12 abc")
     else:
-        assert text_of(core, line_at(core, mode.at)) == "12 abcdefghijklmnopqrstuvwxyz"
+        assert extract_text(core, line_at(core, mode.at)) == "12 abcdefghijklmnopqrstuvwxyz"
     assert mode.at.x == 0
 
 
@@ -262,7 +262,7 @@ def test_whatever_the_sizes_the_cursor_stays_on_its_line(
     mode = pressed(core, "?", *f"{wanted:02}", "enter")
     for cols, rows in sizes:
         mode.keep_text_across(partial(core.resize, cols, rows))
-        assert text_of(core, line_at(core, mode.at)) == lines[wanted]
+        assert extract_text(core, line_at(core, mode.at)) == lines[wanted]
         assert mode.cursor.visible
     core.close()
 

@@ -16,7 +16,7 @@ from testbed.emulator_account import Account
 from testbed.waiting import DEADLINE_S
 
 from flow_core.emulator.emulator import Emulator
-from flow_core.emulator.http.server import HttpServer, transport_of
+from flow_core.emulator.http.server import HttpServer, find_transport
 
 
 async def raw(emulator: Emulator, data: bytes) -> bytes:
@@ -107,7 +107,7 @@ async def test_a_small_response_is_sent_at_once_and_not_after_an_acknowledgement
     options: list[int] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        transport = transport_of(scope)
+        transport = find_transport(scope)
         assert transport is not None
         options.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         await Response("ok")(scope, receive, send)

@@ -20,7 +20,7 @@ from testbed.waiting import until
 from flow_core.config import Context, state_dir
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.models.task import TaskStatus
-from flow_core.providers.contract.listing import unreadable_in
+from flow_core.providers.contract.listing import find_unreadable
 from flow_core.providers.hosts import agent_connection, agent_session
 from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.provider import HostsProvider
@@ -50,7 +50,7 @@ async def test_the_next_call_starts_a_killed_agent_again(lab: Lab) -> None:
     for _ in range(2):
         lab.kill_agents()
         assert [one.task_id for one in await provider.list_tasks()] == [task.task_id]
-        assert unreadable_in(await provider.list_tasks()) == ()
+        assert find_unreadable(await provider.list_tasks()) == ()
     # It was killed twice soon after its start, so each further call uses a new process.
     lab.kill_agents()
     assert await agent_of(provider).call("task", task_id=task.task_id)
@@ -192,13 +192,13 @@ async def test_a_notice_names_the_folder_of_tasks_of_an_earlier_version(lab: Lab
     (old / "tasks/task_aaaaaaaaaa").mkdir(parents=True)
     (old / "tasks/task_bbbbbbbbbb").mkdir()
     listed = await provider.list_tasks()
-    assert unreadable_in(listed) == (
+    assert find_unreadable(listed) == (
         f"one: an earlier flow left 2 tasks in ~/.local/state/flow/hosts/{host}, which this one can't read; cancel them"
         " with that one, or remove the folder once none of them runs",
     )
     shutil.rmtree(old)
     await ended(provider, await submit(provider, "true"))
-    assert unreadable_in(await provider.list_tasks()) == ()
+    assert find_unreadable(await provider.list_tasks()) == ()
 
 
 async def test_a_state_folder_that_others_can_write_to_is_refused_with_a_sentence(lab: Lab) -> None:

@@ -41,7 +41,7 @@ async def test_bad_arguments_of_every_method_are_refused_with_a_sentence(
             for parameter, (kind, _) in row.takes.items():
                 for value in getattr(kind, which):
                     refusal, answer = await outcome(flow, name, good | {parameter: value})
-                    case = f"{name}({parameter}={validation.shown(value)}): {answer!r}"
+                    case = f"{name}({parameter}={validation.format_value(value)}): {answer!r}"
                     assert is_harmless(answer) if refusal is None else is_a_sentence(refusal), case
                     if which == "wrong":
                         assert isinstance(refusal, ConfigError | Unsupported), case

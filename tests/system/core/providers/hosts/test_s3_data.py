@@ -179,12 +179,12 @@ async def test_the_description_of_a_submit_says_that_credentials_are_sent(lab: L
     lab.start()
     silent, sending = opened(lab), opened(lab, send_credentials=True)
     config = TaskConfig.parse({"command": SHOW, **MOUNT})
-    assert silent.discloses(config) == ""
+    assert silent.describe_disclosure(config) == ""
     said = "the keys for S3 of this machine, in a file for your eyes only that is removed once the data is there"
-    assert sending.discloses(config) == said
+    assert sending.describe_disclosure(config) == said
     assert said in sending.describe_submit(config)
     for fields in ({}, {**MOUNT, "env": keys_of("task")}, {**MOUNT, "env": {"AWS_PROFILE": "theirs"}}):
-        assert sending.discloses(TaskConfig.parse({"command": SHOW, **fields})) == ""
+        assert sending.describe_disclosure(TaskConfig.parse({"command": SHOW, **fields})) == ""
 
 
 def files_with(folder: Path, text: str) -> list[Path]:

@@ -14,7 +14,7 @@ from testbed.other_version import MORE_WORDS, NEWER, OtherVersion
 from flow_core.agent import protocol
 from flow_core.agent.refusals import Refused
 from flow_core.models.task import TaskStatus
-from flow_core.providers.over_agent.refusals import error_of
+from flow_core.providers.over_agent.refusals import to_error
 
 pytestmark = pytest.mark.needs("sshd")
 
@@ -84,7 +84,7 @@ async def test_an_agent_refuses_a_call_that_it_does_not_know_and_answers_the_oth
     greeting, count, changes = ask(older_home, lab.root(), questions)
     assert count == [1, "refused", "unknown_call", {"call": "count"}]
     assert changes[:2] == [2, "ok"]
-    error = error_of(Refused(count[2], **count[3]), "'one'")
+    error = to_error(Refused(count[2], **count[3]), "'one'")
     assert "does not know the call count: it is older than this flow; close every flow" in str(error)
 
 

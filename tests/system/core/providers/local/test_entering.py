@@ -19,7 +19,7 @@ from testbed.waiting import DEADLINE_S, until
 
 from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.refusals import REFUSAL_PREFIX, Refused
-from flow_core.providers.over_agent.refusals import error_of
+from flow_core.providers.over_agent.refusals import to_error
 
 OLDEST = (3, 8)
 CODE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.task_exec import main; main()"
@@ -82,7 +82,7 @@ def _refusal(argv: list[str]) -> str:
     assert (done.returncode, done.stdout) == (126, b"")
     line = done.stderr.decode().splitlines()[-1]
     told = json.loads(line.removeprefix(REFUSAL_PREFIX))
-    return str(error_of(Refused(told["code"], **told["details"])))
+    return str(to_error(Refused(told["code"], **told["details"])))
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])

@@ -20,7 +20,7 @@ from flow_core.agent.volumes import VolumeStore
 from flow_core.config import state_dir
 from flow_core.models.task import TaskStatus
 from flow_core.models.task_config import TaskConfig
-from flow_core.providers.local.submit import request_for
+from flow_core.providers.local.submit import build_submit_request
 
 _DIES = """
 import json, os, signal, sys
@@ -42,7 +42,7 @@ submit(layout, request, TaskStore(layout), VolumeStore(layout, "", TaskStore(lay
 
 
 def _request(**fields: Any) -> dict[str, Any]:
-    return request_for(TaskConfig.parse({"command": "true", **fields}), {"gpus": "a100:2"})
+    return build_submit_request(TaskConfig.parse({"command": "true", **fields}), {"gpus": "a100:2"})
 
 
 def _layout() -> Layout:

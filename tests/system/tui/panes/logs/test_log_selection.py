@@ -16,7 +16,7 @@ from flow_core.config_file import load_config
 from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
-from flow_tui.panes.logs.log_selection import place_of
+from flow_tui.panes.logs.log_selection import describe_log
 from flow_tui.panes.logs.pane import LogsPane
 from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.screens.dashboard import DashboardScreen
@@ -73,6 +73,6 @@ async def test_a_task_with_one_log_says_so_and_its_border_tells_no_rank() -> Non
 
 def test_ranks_and_attempts_are_named_only_where_there_are_several() -> None:
     address = LogId("local", "task_a", 1, 2)
-    assert place_of(TASK, LogId("local", "task_a")) == ""
-    assert place_of(replace(TASK, num_instances=4), address) == "rank 2"
-    assert place_of(replace(TASK, num_instances=4, attempt=1), address) == "rank 2  attempt 2"
+    assert describe_log(TASK, LogId("local", "task_a")) == ""
+    assert describe_log(replace(TASK, num_instances=4), address) == "rank 2"
+    assert describe_log(replace(TASK, num_instances=4, attempt=1), address) == "rank 2  attempt 2"

@@ -26,7 +26,7 @@ from flow_core.models.instance import InstanceRequirements
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskStatus
 from flow_core.models.task_config import TaskConfig
-from flow_core.providers.contract.listing import unreadable_in
+from flow_core.providers.contract.listing import find_unreadable
 from flow_core.providers.hosts.launcher import READY, WANTED
 from flow_core.providers.hosts.provider import HostsProvider
 
@@ -104,9 +104,9 @@ class World:
             held = await provider.reservations.list({})
             plan = await provider.pruning.plan(1, None)
             await self._ask_the_other()
-            return {"tasks": found, "unreadable": unreadable_in(listed), "plan": plan} | {
-                "volumes": unreadable_in(volumes),
-                "reservations": unreadable_in(held),
+            return {"tasks": found, "unreadable": find_unreadable(listed), "plan": plan} | {
+                "volumes": find_unreadable(volumes),
+                "reservations": find_unreadable(held),
                 "rows": rows,
             }
         finally:

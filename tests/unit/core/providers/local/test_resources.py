@@ -9,7 +9,7 @@ import pytest
 from flow_core.errors import CapacityError, ConfigError, Conflict
 from flow_core.gpu import parse_gpu
 from flow_core.gpu_matching import Gpu
-from flow_core.providers.local.capacity.gpus import gpus_here
+from flow_core.providers.local.capacity.gpus import find_gpus
 
 
 async def test_more_than_there_is_is_refused_at_once(machine):
@@ -33,7 +33,7 @@ def test_a_driver_name_is_matched_by_what_people_write(wanted, fits):
 def test_a_pretend_gpu_needs_a_model(monkeypatch):
     monkeypatch.setenv("FLOW_LOCAL_GPUS", "cpu")
     with pytest.raises(ConfigError):
-        gpus_here()
+        find_gpus()
 
 
 @pytest.mark.parametrize(("size", "name"), [(-1, "abc"), (0, "abc"), (20000, "abc"), (1, "A"), (1, "../x")])

@@ -26,7 +26,7 @@ async def test_a_wrong_key_is_one_sentence_and_the_other_contexts_keep_working(l
     wrong = Context("cloud", "mithril", {**lab.context.settings, "api_key": "fkey_wrong"})
     here = Context("here", "local", {"gpus": "a100:2"})
     async with Fleet([wrong, here], Gate()) as fleet, asyncio.timeout(DEADLINE_S):
-        await fleet.first_answers(30)
+        await fleet.wait_for_first_answers(30)
         cloud, local = fleet.states
         assert cloud.error is not None
         assert "the Mithril API does not accept the key in MITHRIL_API_KEY; make a new one" in cloud.error
@@ -37,7 +37,7 @@ async def test_a_wrong_key_is_one_sentence_and_the_other_contexts_keep_working(l
 async def test_the_last_answer_stays_while_the_api_fails(lab: CloudLab) -> None:
     task = await lab.submit()
     async with Fleet([lab.context], Gate()) as fleet, asyncio.timeout(DEADLINE_S):
-        await fleet.first_answers(30)
+        await fleet.wait_for_first_answers(30)
         lab.add_fault("*", "/v2/*", status=503, times=None)
         fleet.refresh()
         await until(lambda: fleet.states[0].error is not None)

@@ -15,7 +15,7 @@ from testbed.mithril_account import CloudLab
 from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import ConfigError, FlowError, NotFound, ProviderError
-from flow_core.providers.contract.listing import unreadable_in
+from flow_core.providers.contract.listing import find_unreadable
 
 BIDS = "/v2/spot/bids"
 NO_IDS: list[Any] = [
@@ -49,7 +49,7 @@ async def test_a_bid_with_an_invalid_id_is_left_out_and_reported(lab: CloudLab, 
         answer(lab, BIDS, [{**good, "fid": no_id}, good])
         listed = await lab.flow.provider.list_tasks()
         assert [one.task_id for one in listed] == [task.task_id], no_id
-        assert "of the bids listed can't be read" in unreadable_in(listed)[0]
+        assert "of the bids listed can't be read" in find_unreadable(listed)[0]
     assert names_below(home) == before
 
 
@@ -74,7 +74,7 @@ async def test_a_machine_with_an_invalid_id_is_left_out_and_reported(lab: CloudL
     answer(lab, "/v2/instances", [{**row, "fid": name}])
     listed = await lab.flow.provider.list_tasks()
     assert [one.instances for one in listed] == [task.record.instances]
-    assert "1 of the instances listed can't be read" in unreadable_in(listed)[0]
+    assert "1 of the instances listed can't be read" in find_unreadable(listed)[0]
     with pytest.raises(FlowError):
         await asyncio.wait_for(lab.flow.get_remote_operations().run(task.task_id, "true", timeout_s=5), DEADLINE_S)
     assert not list(Path(os.environ["FLOW_STATE_DIR"]).rglob("known_hosts"))
@@ -137,7 +137,7 @@ async def test_the_last_known_price_is_shown_with_a_note_if_the_current_one_is_u
     answer(lab, "/v2/spot/availability", [{"fid": "auc_1", "last_instance_price": float("nan")}])
     listed = await lab.flow.provider.list_tasks()
     assert [one.billed_usd_per_hour for one in listed] == [price]
-    assert "what machines cost now is not known" in unreadable_in(listed)[0]
+    assert "what machines cost now is not known" in find_unreadable(listed)[0]
 
 
 async def test_a_machine_whose_row_becomes_unreadable_is_still_shown_with_its_cost(lab: CloudLab) -> None:

@@ -14,11 +14,11 @@ from testbed.tables import each
 
 from flow_core.errors import ConfigError, ProviderError
 from flow_core.models.task import TaskStatus
-from flow_core.providers.mithril.bid_snapshot import BidSnapshot, status_of
-from flow_core.providers.mithril.bids import Bid, BidInstance, moment, readable
+from flow_core.providers.mithril.bid_snapshot import BidSnapshot, merge_status
+from flow_core.providers.mithril.bids import Bid, BidInstance, parse_rows, parse_time
 from flow_core.providers.mithril.catalog import InstanceType
-from flow_core.providers.mithril.exit_status import ExitStatus, state_of_node
-from flow_core.providers.mithril.money import dollars, dollars_of_cents, written
+from flow_core.providers.mithril.exit_status import ExitStatus, parse_node_state
+from flow_core.providers.mithril.money import format_usd, parse_cents, parse_usd
 from flow_core.providers.mithril.node_ssh import Destination
 
 P, R, C = TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.CANCELLED
@@ -66,7 +66,7 @@ JSON = st.recursive(
 def test_the_statuses_of_a_bid_and_its_instances_give_one_status(
     bid: str, instances: list[str], status: TaskStatus
 ) -> None:
-    assert status_of(bid, instances) is status
+    assert merge_status(bid, instances) is status
 
 
 @each(
@@ -83,14 +83,14 @@ def test_the_statuses_of_a_bid_and_its_instances_give_one_status(
     ],
 )
 def test_money_is_read_in_every_notation(value: Any, usd: str | None) -> None:
-    assert dollars(value) == (None if usd is None else Decimal(usd))
+    assert parse_usd(value) == (None if usd is None else Decimal(usd))
 
 
 def test_money_is_written_with_two_places_and_cents_are_a_hundredth() -> None:
-    assert written(Decimal(24)) == "$24.00"
-    assert written(Decimal("16.8") * 2) == "$33.60"
-    assert dollars_of_cents(1250) == Decimal("12.50")
-    assert dollars_of_cents(None) is None
+    assert format_usd(Decimal(24)) == "$24.00"
+    assert format_usd(Decimal("16.8") * 2) == "$33.60"
+    assert parse_cents(1250) == Decimal("12.50")
+    assert parse_cents(None) is None
 
 
 @each(
@@ -125,7 +125,7 @@ def test_one_unreadable_row_is_a_warning_and_the_rest_is_listed(
 ) -> None:
     rows: list[dict[str, Any]] = [{"fid": "bid_1", "status": "Open"}, {"status": "Open"}, {"fid": "bid_3", "status": 5}]
     with caplog.at_level(logging.WARNING):
-        assert [bid.bid_id for bid in readable(rows, Bid.of, "bids")] == ["bid_1"]
+        assert [bid.bid_id for bid in parse_rows(rows, Bid.of, "bids")] == ["bid_1"]
     (record,) = caplog.records
     assert (
         record.getMessage()
@@ -134,10 +134,10 @@ def test_one_unreadable_row_is_a_warning_and_the_rest_is_listed(
 
 
 def test_times_are_utc_whatever_their_zone() -> None:
-    assert moment("2026-01-01T00:00:00Z") == datetime(2026, 1, 1, tzinfo=UTC)
-    assert moment("2026-01-01T02:00:00+02:00") == datetime(2026, 1, 1, tzinfo=UTC)
-    assert moment("2026-01-01T00:00:00") == datetime(2026, 1, 1, tzinfo=UTC)
-    assert [moment(value) for value in (None, "", "soon", 5)] == [None] * 4
+    assert parse_time("2026-01-01T00:00:00Z") == datetime(2026, 1, 1, tzinfo=UTC)
+    assert parse_time("2026-01-01T02:00:00+02:00") == datetime(2026, 1, 1, tzinfo=UTC)
+    assert parse_time("2026-01-01T00:00:00") == datetime(2026, 1, 1, tzinfo=UTC)
+    assert [parse_time(value) for value in (None, "", "soon", 5)] == [None] * 4
 
 
 def instance(name: str, status: str = "STATUS_RUNNING") -> BidInstance:
@@ -158,18 +158,18 @@ def test_nodes_are_sorted_by_number_and_ended_ones_are_shown_only_if_there_are_n
 
 def test_a_task_has_ended_when_all_nodes_have_ended_or_one_has_failed() -> None:
     late, early = "2026-01-01T00:00:09Z", "2026-01-01T00:00:05Z"
-    runs = state_of_node(f"STARTED_AT={early}")
-    good = state_of_node(f"STARTED_AT={early}\nEXIT_CODE=0\nEXITED_AT={early}")
-    bad = state_of_node(f"ATTEMPT=1\nSTARTED_AT={late}\nEXIT_CODE=3\nEXITED_AT={late}\nREASON=timeout")
+    runs = parse_node_state(f"STARTED_AT={early}")
+    good = parse_node_state(f"STARTED_AT={early}\nEXIT_CODE=0\nEXITED_AT={early}")
+    bad = parse_node_state(f"ATTEMPT=1\nSTARTED_AT={late}\nEXIT_CODE=3\nEXITED_AT={late}\nREASON=timeout")
     assert [node.status for node in (runs, good, bad)] == ["running", "completed", "failed"]
     assert ExitStatus.of_task([runs, good]).exit_code is None
-    assert ExitStatus.of_task([good, good]) == ExitStatus(0, moment(early), 0, moment(early))
-    assert ExitStatus.of_task([runs, bad]) == ExitStatus(1, moment(early), 3, moment(late), "timeout")
+    assert ExitStatus.of_task([good, good]) == ExitStatus(0, parse_time(early), 0, parse_time(early))
+    assert ExitStatus.of_task([runs, bad]) == ExitStatus(1, parse_time(early), 3, parse_time(late), "timeout")
     assert ExitStatus.of_task([good, bad]).exit_code == 3
 
 
 def test_a_task_that_moves_to_another_machine_keeps_its_start_time() -> None:
-    late, early = moment("2026-01-01T00:00:09Z"), moment("2026-01-01T00:00:05Z")
+    late, early = parse_time("2026-01-01T00:00:09Z"), parse_time("2026-01-01T00:00:05Z")
     assert ExitStatus().following(ExitStatus(started_at=early)).started_at == early
     assert ExitStatus(started_at=late).following(ExitStatus(started_at=early)).started_at == early
     assert ExitStatus(started_at=late).following(None).started_at == late
@@ -178,7 +178,7 @@ def test_a_task_that_moves_to_another_machine_keeps_its_start_time() -> None:
 
 @given(st.text(max_size=200))
 def test_whatever_a_node_says_is_read(text: str) -> None:
-    assert state_of_node(text).attempt >= 0
+    assert parse_node_state(text).attempt >= 0
 
 
 H100 = InstanceType("it_1", "h100-80gb.sxm.8x", "h100", 8, 80, 192, 1800, "SXM5", "InfiniBand")
@@ -194,11 +194,11 @@ H100 = InstanceType("it_1", "h100-80gb.sxm.8x", "h100", 8, 80, 192, 1800, "SXM5"
     ],
 )
 def test_a_shorthand_matches_a_type_with_all_its_parts(text: str, is_meant: bool) -> None:
-    assert H100.is_asked_for(text) is is_meant
+    assert H100.matches_text(text) is is_meant
 
 
 def test_types_are_shown_as_people_write_them() -> None:
     assert H100.short_name == "8xh100"
     assert InstanceType("it_2", "a100-40gb.1x", "a100", 1, 40, 0, 0, "", "").short_name == "1xa100-40gb"
     with pytest.raises(ConfigError):
-        H100.is_asked_for("8 h100")
+        H100.matches_text("8 h100")

@@ -13,14 +13,14 @@ from flow_tui.dialogs.submit.form_to_config import (
     parse_hours,
     parse_rest,
     parse_size_gb,
+    parse_task_config,
     parse_volumes,
-    task_config,
 )
-from flow_tui.dialogs.submit.submit_preset import preset_of
+from flow_tui.dialogs.submit.submit_preset import make_preset
 
 
 def test_every_field_reaches_the_config() -> None:
-    config = task_config(
+    config = parse_task_config(
         {
             "name": "llama",
             "command": "cd x\npython train.py",
@@ -43,7 +43,7 @@ def test_every_field_reaches_the_config() -> None:
 
 
 def test_a_command_is_enough() -> None:
-    config = task_config({"command": "true"})
+    config = parse_task_config({"command": "true"})
     assert config == TaskConfig(command="true", instance_type="cpu")
     assert config.unique_name
 
@@ -72,7 +72,7 @@ def test_a_command_is_enough() -> None:
 )
 def test_a_refusal_names_its_field(typed: dict[str, str], field: str, said: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        task_config({"command": "true"} | typed)
+        parse_task_config({"command": "true"} | typed)
     assert refused.value.field == field
     assert said in str(refused.value)
 
@@ -122,22 +122,22 @@ def test_a_task_can_be_run_again_from_what_it_was_asked_with() -> None:
         }
     )
     task = TaskRecord("lab", "task_1", "llama-x1", TaskStatus.FAILED, config=config.to_dict())
-    preset = preset_of(task)
+    preset = make_preset(task)
     assert preset["context"] == "lab"
-    assert task_config(preset) == config
+    assert parse_task_config(preset) == config
 
 
 def test_a_made_up_name_is_made_up_anew() -> None:
-    preset = preset_of(record(TaskConfig(command=["echo", "a b"])))
+    preset = make_preset(record(TaskConfig(command=["echo", "a b"])))
     assert preset["name"] == ""
     assert preset["command"] == "echo 'a b'"
     assert preset["rest"] == ""
 
 
 def test_a_task_from_elsewhere_is_run_again_by_what_is_known_of_it() -> None:
-    preset = preset_of(TaskRecord("lab", "42", "sbatch-job", TaskStatus.COMPLETED, command="srun x"))
-    assert task_config(preset) == TaskConfig(command="srun x", instance_type="cpu")
+    preset = make_preset(TaskRecord("lab", "42", "sbatch-job", TaskStatus.COMPLETED, command="srun x"))
+    assert parse_task_config(preset) == TaskConfig(command="srun x", instance_type="cpu")
 
 
 def test_memory_alone_is_asked_for_as_shorthand() -> None:
-    assert preset_of(record(TaskConfig(command="x", min_gpu_memory_gb=40)))["gpu"] == "gpu:40gb"
+    assert make_preset(record(TaskConfig(command="x", min_gpu_memory_gb=40)))["gpu"] == "gpu:40gb"

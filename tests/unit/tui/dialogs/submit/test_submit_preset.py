@@ -16,9 +16,9 @@ from flow_core.errors import ConfigError
 from flow_core.logs.escape import escape_controls
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.task_config import TaskConfig
-from flow_tui.dialogs.submit.form_to_config import CONFIG_FIELDS, task_config
-from flow_tui.dialogs.submit.submit_preset import entered_of, preset_of
-from flow_tui.dialogs.submit.task_text import read_task_text, task_text
+from flow_tui.dialogs.submit.form_to_config import CONFIG_FIELDS, parse_task_config
+from flow_tui.dialogs.submit.submit_preset import make_preset, to_form_values
+from flow_tui.dialogs.submit.task_text import format_task, read_task_text
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 WORD = TEXT.filter(bool)
@@ -85,22 +85,22 @@ def as_kept(key: str, text: str) -> str:
 @settings(max_examples=30)
 @given(configs())
 def test_the_form_makes_the_same_config_again(config: TaskConfig) -> None:
-    entered = entered_of(config.to_dict())
-    assert task_config(entered) == config
+    entered = to_form_values(config.to_dict())
+    assert parse_task_config(entered) == config
     assert {key: as_kept(key, text) for key, text in entered.items()} == entered
 
 
 @settings(max_examples=15)
 @given(configs())
 def test_what_the_editor_is_given_fills_the_form_with_the_same_config(config: TaskConfig) -> None:
-    filling = read_task_text(task_text(entered_of(config.to_dict()), "s.json"))
-    assert task_config(filling) == config
+    filling = read_task_text(format_task(to_form_values(config.to_dict()), "s.json"))
+    assert parse_task_config(filling) == config
 
 
 @settings(max_examples=20)
 @given(st.dictionaries(st.sampled_from([*CONFIG_FIELDS, "name", "rest"]), TEXT | st.just('{"ports": [8080]}')))
 def test_whatever_was_typed_is_in_the_text_for_the_editor(entered: dict[str, str]) -> None:
-    fields = yaml.safe_load(task_text(entered, "s.json"))
+    fields = yaml.safe_load(format_task(entered, "s.json"))
     typed = {
         CONFIG_FIELDS[key].field: text.strip() for key, text in entered.items() if key in CONFIG_FIELDS and text.strip()
     }
@@ -130,31 +130,35 @@ def test_whatever_was_typed_is_in_the_text_for_the_editor(entered: dict[str, str
 def test_what_has_a_place_is_there_and_the_rest_is_in_the_table(
     fields: dict[str, Any], key: str, shown: object
 ) -> None:
-    text = entered_of(TaskConfig.parse({"command": "true"} | fields).to_dict())[key]
+    text = to_form_values(TaskConfig.parse({"command": "true"} | fields).to_dict())[key]
     assert (json.loads(text or "null") if key == "rest" else text) == shown
 
 
 def test_a_volume_with_more_than_the_form_has_words_for_is_kept_whole() -> None:
     volumes = [{"name": "data", "mount_path": "/d"}, {"name": "fast", "size_gb": 5, "iops": 500, "interface": "file"}]
-    entered = entered_of(TaskConfig.parse({"command": "true", "instance_type": "cpu", "volumes": volumes}).to_dict())
+    entered = to_form_values(
+        TaskConfig.parse({"command": "true", "instance_type": "cpu", "volumes": volumes}).to_dict()
+    )
     assert entered["volumes"] == ""
     assert [volume["name"] for volume in json.loads(entered["rest"])["volumes"]] == ["data", "fast"]
 
 
 def test_what_is_in_the_table_and_in_a_field_is_refused_and_null_gives_way() -> None:
     with pytest.raises(ConfigError, match="instance_type has a field of its own; give it once"):
-        task_config({"command": "true", "gpu": "a100", "rest": '{"instance_type": ["h100"]}'})
-    assert task_config({"command": "true", "gpu": "a100", "rest": '{"instance_type": null}'}).instance_type == "a100"
+        parse_task_config({"command": "true", "gpu": "a100", "rest": '{"instance_type": ["h100"]}'})
+    assert (
+        parse_task_config({"command": "true", "gpu": "a100", "rest": '{"instance_type": null}'}).instance_type == "a100"
+    )
 
 
 def test_running_again_makes_a_new_task_and_not_the_one_that_was_submitted_before() -> None:
     config = TaskConfig(command="true", idempotency_key="once")
     task = TaskRecord("lab", "task_1", "flow-task-x1", TaskStatus.COMPLETED, config=config.to_dict())
-    assert task_config(preset_of(task)).idempotency_key is None
+    assert parse_task_config(make_preset(task)).idempotency_key is None
 
 
 def test_the_text_says_the_context_the_fields_and_why_it_is_no_task_yet() -> None:
-    text = task_text({"context": "lab", "command": "", "gpu": "4 a100"}, "s.json")
+    text = format_task({"context": "lab", "command": "", "gpu": "4 a100"}, "s.json")
     comments = [line for line in text.splitlines() if line.startswith("#")]
     assert comments[0] == "# yaml-language-server: $schema=s.json"
     assert "# Context: lab; it is chosen in the form." in comments

@@ -14,7 +14,7 @@ from testbed.tables import each
 
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_tui.panes.tasks.detail import TaskDetail
-from flow_tui.panes.tasks.facts import facts_of
+from flow_tui.panes.tasks.facts import collect_facts
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PENDING = TaskRecord("local", "task_1", "llama", TaskStatus.PENDING, command="python train.py", created_at=START)
@@ -29,7 +29,7 @@ KILLED = replace(
 
 
 def facts(task: TaskRecord, minutes: float = 5) -> dict[str, str]:
-    return {row.label: row.value for row in facts_of(task, KEYS, START + timedelta(minutes=minutes))}
+    return {row.label: row.value for row in collect_facts(task, KEYS, START + timedelta(minutes=minutes))}
 
 
 @pytest.mark.usefixtures("in_tokyo")

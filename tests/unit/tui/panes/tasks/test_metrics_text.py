@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from testbed.tables import each
 
 from flow_core.models.metrics import GpuProcess, GpuSample, MachineSample
-from flow_tui.panes.tasks.metrics_text import MetricsHistory, lines_of
+from flow_tui.panes.tasks.metrics_text import MetricsHistory, render_lines
 
 H100 = GpuSample(0, "NVIDIA H100", "GPU-0", None, 50, 73_000, 81_559, 612.3, 700, 64, 0)
 BUSY = MachineSample(
@@ -28,7 +28,7 @@ def said(sample: MachineSample, width: int = 90, times: int = 1) -> str:
     history = MetricsHistory()
     for _ in range(times):
         history.add(sample)
-    return "\n".join(line.plain.rstrip() for line in lines_of(history, "task_1", width))
+    return "\n".join(line.plain.rstrip() for line in render_lines(history, "task_1", width))
 
 
 def test_a_gpu_is_told_by_its_figures_and_what_is_not_known_is_left_out() -> None:

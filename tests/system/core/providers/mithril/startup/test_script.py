@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.errors import ConfigError
-from flow_core.providers.mithril.exit_status import ExitStatus, state_of_node
+from flow_core.providers.mithril.exit_status import ExitStatus, parse_node_state
 from flow_core.providers.mithril.startup import script as room
-from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, command_of, startup_script
+from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, parse_command, startup_script
 
 pytestmark = pytest.mark.needs("linux")
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=60)
@@ -63,7 +63,7 @@ class Node:
         wait_until((self.lib / "workload-exit").exists)
         written = (self.lib / "workload-exit").read_text(encoding="utf-8")
         started = (self.lib / "started-0").read_text() if self.has_started else ""
-        return ExitStatus.of_task([state_of_node(f"STARTED_AT={started}\n{written}")])
+        return ExitStatus.of_task([parse_node_state(f"STARTED_AT={started}\n{written}")])
 
     @property
     def has_started(self) -> bool:
@@ -220,7 +220,7 @@ def test_a_long_script_is_packed_and_still_runs(node: Node) -> None:
     assert text.startswith("#!/bin/bash\n# flow-startup v1\n")
     node.boot(text)
     assert (node.ended().exit_code, node.log()) == (0, "short\n")
-    assert command_of(text).startswith("echo short\n# a comment")
+    assert parse_command(text).startswith("echo short\n# a comment")
 
 
 def test_a_damaged_script_runs_nothing(node: Node) -> None:
@@ -242,7 +242,7 @@ def test_any_command_and_any_value_arrive_as_they_are(command: str, value: str) 
     task = NodeTask("any", command, env={"VALUE": value})
     for text in (startup_script(task), room._packed(startup_script(task))):
         assert len(text) <= LONGEST
-        assert command_of(text) == command.strip().removeprefix("exec ")
+        assert parse_command(text) == command.strip().removeprefix("exec ")
         checked = subprocess.run(
             ["bash", "-n"], input=text.encode(), capture_output=True, check=False, timeout=DEADLINE_S
         )
@@ -251,10 +251,10 @@ def test_any_command_and_any_value_arrive_as_they_are(command: str, value: str) 
 
 
 def test_no_foreign_script_has_a_command_of_ours() -> None:
-    assert command_of("#!/bin/bash\nCOMMAND=ZWNobw==\n") == ""
-    assert command_of("") == ""
-    assert command_of("#!/bin/bash\n# flow-startup v1\nCOMMAND=!!!\n") == ""
-    assert command_of("#!/bin/bash\n# flow-startup v1\ndata=AAAA\n") == ""
+    assert parse_command("#!/bin/bash\nCOMMAND=ZWNobw==\n") == ""
+    assert parse_command("") == ""
+    assert parse_command("#!/bin/bash\n# flow-startup v1\nCOMMAND=!!!\n") == ""
+    assert parse_command("#!/bin/bash\n# flow-startup v1\ndata=AAAA\n") == ""
 
 
 def _lives(pid: int) -> bool:
