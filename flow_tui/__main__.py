@@ -70,7 +70,7 @@ def _load_config(arguments: Arguments) -> Config:
 
 
 def _run_demo(arguments: Arguments) -> FlowApp:
-    from flow_tui.demo import demo  # deferred: only --demo needs it
+    from flow_tui.demo import demo  # lazy import: only --demo needs it
 
     with demo() as config:
         return _run_app(arguments, config)

@@ -39,7 +39,7 @@ _PROBLEMS_SHOWN, _PROBLEM_S = 3, 15.0  # config problems shown as notices; ! lis
 
 
 def _action_commands() -> type[Provider]:
-    from flow_tui.command_palette import ActionCommands  # deferred: not needed at start
+    from flow_tui.command_palette import ActionCommands  # lazy import: not needed at start
 
     return ActionCommands
 
@@ -126,7 +126,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         await self.fleet.__aexit__()
 
     def action_command_palette(self) -> None:
-        from flow_tui.command_palette import ActionPalette  # deferred: not needed at start
+        from flow_tui.command_palette import ActionPalette  # lazy import: not needed at start
 
         if not ActionPalette.is_open(self):
             self.push_screen(ActionPalette(id="--command-palette"))

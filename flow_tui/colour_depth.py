@@ -32,7 +32,7 @@ def detect_colour_depth(environ: Mapping[str, str]) -> ColourDepth:
 
 def _terminfo_colours(term: str) -> int:
     """Returns the number of colours in terminfo, which terminals such as alacritty and foot need; 0 if unknown."""
-    import curses  # deferred: most terminals set an environment variable
+    import curses  # lazy import: most terminals set an environment variable
     import os
 
     try:

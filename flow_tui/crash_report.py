@@ -110,7 +110,7 @@ def _is_hang_up(error: BaseException) -> bool:
 
 
 def _describe_program(now: datetime) -> str:
-    from importlib.metadata import PackageNotFoundError, version  # deferred: slow to load, and crashes are rare
+    from importlib.metadata import PackageNotFoundError, version  # lazy import: slow to load, and crashes are rare
 
     try:
         textual = version("textual")

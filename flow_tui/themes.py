@@ -120,7 +120,7 @@ def _read_theme(file: Path) -> Theme:
             return _ThemeFile(file, fields, {}).theme()
         except ConfigError:
             pass  # The parser below raises it again, with the line.
-    from flow_core.models.yaml_file import parse_table  # deferred: see _parse_plain_fields
+    from flow_core.models.yaml_file import parse_table  # lazy import: see _parse_plain_fields
 
     table = parse_table(text, str(file), text_fields=("dark", "variables", *COLOURS))
     return _ThemeFile(file, table.fields, table.lines).theme()

@@ -159,7 +159,7 @@ class TablePane(Pane, Generic[RowT]):
     def _get_filter_line(self) -> Input:
         """Returns the filter line. Creates it on first use."""
         if self._filter is None:
-            from textual.widgets import Input  # deferred: few sessions filter
+            from textual.widgets import Input  # lazy import: few sessions filter
 
             self._filter = Input(placeholder="filter", compact=True, select_on_focus=False)
             self.mount(self._filter, before=self.table)

@@ -143,7 +143,7 @@ class DashboardScreen(Screen[None]):
     @on(events.Click, "#header")
     def _answer_prompts(self) -> None:
         """Shows the prompts that wait for an answer; without prompts, the contexts and their problems."""
-        from flow_tui.screens.contexts import ContextsScreen  # deferred: rarely opened
+        from flow_tui.screens.contexts import ContextsScreen  # lazy import: rarely opened
 
         if self._prompt_controller.has_prompts:
             self._prompt_controller.answer_all()

@@ -82,7 +82,7 @@ class PromptController:
 
 
 def _make_dialog(pending: PendingPrompt) -> PromptDialog | LoginWaiting:
-    from flow_core.prompter import HostKeyPrompt, LoginProgress  # deferred: most sessions have no prompt
+    from flow_core.prompter import HostKeyPrompt, LoginProgress  # lazy import: most sessions have no prompt
     from flow_tui.dialogs.login_waiting import LoginWaiting
     from flow_tui.dialogs.prompt_dialog import HostKeyDialog, SecretDialog
 

@@ -62,6 +62,6 @@ def check_new_volume(size_gb: object, name: str | None, interface: object) -> No
 
 def volume_spec(fields: dict[str, Any]) -> VolumeSpec:
     """Parses a VolumeSpec. Raises ConfigError."""
-    from flow_core.models.task_config import VolumeSpec  # deferred: loads pydantic, which lists don't need
+    from flow_core.models.task_config import VolumeSpec  # lazy import: loads pydantic, which lists don't need
 
     return VolumeSpec.parse(fields)

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def _open(context: Context, prompter: Prompter | None) -> Provider:
-    from flow_core.providers.hosts.provider import HostsProvider  # deferred: only contexts of this provider need it
+    from flow_core.providers.hosts.provider import HostsProvider  # lazy import: only contexts of this provider need it
 
     return HostsProvider(context, prompter)
 
 
 def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
-    from flow_core.providers.hosts.machines import usable_settings  # deferred: reading a config loads only this
+    from flow_core.providers.hosts.machines import usable_settings  # lazy import: reading a config loads only this
 
     return usable_settings(settings)
 

@@ -100,7 +100,7 @@ class AgentClient:
     @cached_property
     def _link(self) -> AgentLink:
         from flow_core.providers.hosts.agent_connection import AgentLink
-        from flow_core.providers.hosts.found_python import FoundPython  # deferred: a config needs neither
+        from flow_core.providers.hosts.found_python import FoundPython  # lazy import: a config needs neither
 
         machine = self.machine
         address = " ".join(str(part) for part in (machine.name, machine.hostname, machine.user, machine.port))

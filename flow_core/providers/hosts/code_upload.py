@@ -59,7 +59,7 @@ async def send_code(agent: AgentClient, folder: Path, target: str, config: TaskC
 
     Raises ConfigError for more than 1 GiB, if the folder is only the default.
     """
-    from flow_core.upload.folder_upload import upload  # deferred: not needed to list tasks
+    from flow_core.upload.folder_upload import upload  # lazy import: not needed to list tasks
 
     def check_size(state: Progress) -> None:
         if config.code_root is None and state.bytes_total > _DEFAULT_BYTES_MAX:

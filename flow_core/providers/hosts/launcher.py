@@ -52,7 +52,7 @@ def _become_agent(home: Path, root: Path) -> None:
         del sys.modules[name]
     sys.path.insert(0, str(home))
     sys.argv[1:] = [str(root)]
-    from flow_core.agent import serve  # deferred: it is in the copy, which may have yet to come
+    from flow_core.agent import serve  # lazy import: it is in the copy, which may have yet to come
 
     serve.main()
 

@@ -45,7 +45,7 @@ class Machine:
     @property
     def key_file(self) -> Path | None:
         """The private key. Raises ConfigError if it is in the home of a user that this machine does not have."""
-        from flow_core.ssh.ssh_config_parser import expand_home  # deferred: only machines of a config need it
+        from flow_core.ssh.ssh_config_parser import expand_home  # lazy import: only machines of a config need it
 
         return expand_home(self.identity_file, "identity_file") if self.identity_file else None
 
@@ -115,7 +115,7 @@ def find_problems(settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _check_engine(settings: Mapping[str, Any]) -> None:
     from flow_core.providers.over_agent.container_request_checks import (
-        check_engine,  # deferred: only a check of a config needs it
+        check_engine,  # lazy import: only a check of a config needs it
     )
 
     check_engine(settings.get("container"))
@@ -123,7 +123,7 @@ def _check_engine(settings: Mapping[str, Any]) -> None:
 
 def _parse_machine(entry: Any, for_all: Mapping[str, str]) -> Machine:
     """Parses one machine; `for_all` are the settings of the context that apply to all machines. Raises ConfigError."""
-    from flow_core.ssh.settings import (  # deferred: only machines of a config need it
+    from flow_core.ssh.settings import (  # lazy import: only machines of a config need it
         check_host_name,
         check_user_name,
     )

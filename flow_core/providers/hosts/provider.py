@@ -97,7 +97,7 @@ class HostsProvider(SshAccess, Provider):
         return HostsConfigSchema()
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
-        from flow_core.providers.hosts.submit import HostSubmission  # deferred: not needed to list tasks
+        from flow_core.providers.hosts.submit import HostSubmission  # lazy import: not needed to list tasks
 
         task_id = await HostSubmission(config, self._tasks, self.volumes, self.reservations, self._settings).run()
         return await self._tasks.get(task_id)

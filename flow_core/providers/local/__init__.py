@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _open(context: Context, prompter: Prompter | None) -> Provider:
-    from flow_core.providers.local.provider import LocalProvider  # deferred: only contexts of this provider need it
+    from flow_core.providers.local.provider import LocalProvider  # lazy import: only contexts of this provider need it
 
     return LocalProvider(context, prompter)
 
@@ -23,7 +23,7 @@ def _open(context: Context, prompter: Prompter | None) -> Provider:
 def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
     """Drops an invalid `prune_after_days`, so that a mistyped setting prunes nothing."""
     from flow_core.providers.over_agent.pruning_setting import (
-        parse_prune_after_days,  # deferred: only a config needs it
+        parse_prune_after_days,  # lazy import: only a config needs it
     )
 
     return drop_invalid(settings, parse_prune_after_days)

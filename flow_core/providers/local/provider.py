@@ -142,7 +142,7 @@ class LocalProvider(Provider):
         return LocalConfigSchema()
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
-        from flow_core.providers.local.submit import submit_task  # deferred: not needed to list tasks
+        from flow_core.providers.local.submit import submit_task  # lazy import: not needed to list tasks
 
         task_id = await call_agent(submit_task, config, self._volumes, self._settings)
         return await self.get_task(task_id)

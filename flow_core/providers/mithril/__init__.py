@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 
 def _open(context: Context, prompter: Prompter | None) -> Provider:
-    from flow_core.providers.mithril.provider import MithrilProvider  # deferred: only contexts of this provider need it
+    from flow_core.providers.mithril.provider import (
+        MithrilProvider,  # lazy import: only contexts of this provider need it
+    )
 
     return MithrilProvider(context, prompter)
 
 
 def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
-    from flow_core.providers.over_ssh.login_limit import parse_login_timeout  # deferred: only a config needs it
+    from flow_core.providers.over_ssh.login_limit import parse_login_timeout  # lazy import: only a config needs it
 
     return drop_invalid(settings, parse_login_timeout)
 
@@ -39,13 +41,13 @@ def _has_key() -> bool:
 
 
 def _platform_from_environment() -> PlatformAccount | None:
-    from flow_core.providers.mithril.platform_account import platform_from_environment  # deferred: rarely needed
+    from flow_core.providers.mithril.platform_account import platform_from_environment  # lazy import: rarely needed
 
     return platform_from_environment()
 
 
 async def _find_user(http: HttpFacet, user_id: str) -> User | None:
-    from flow_core.providers.mithril.identity import find_user  # deferred: rarely needed
+    from flow_core.providers.mithril.identity import find_user  # lazy import: rarely needed
 
     return await find_user(http, user_id)
 

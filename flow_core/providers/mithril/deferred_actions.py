@@ -82,7 +82,7 @@ class DeferredActions:
 
 
 async def _send_code(source: Path, timeout_s: float, task_node: TaskNode) -> None:
-    from flow_core.upload.folder_upload import upload  # deferred: most code fits into the bid
+    from flow_core.upload.folder_upload import upload  # lazy import: most code fits into the bid
 
     await upload(source, task_node.host.folder(task_node.directory), timeout_s=timeout_s)
     await _run_as_root(task_node, f"touch {_LIB}/code-is-there")

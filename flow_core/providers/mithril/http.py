@@ -132,7 +132,7 @@ class MithrilHttp:
         await asyncio.sleep((pause_s if requested_wait_s is None else requested_wait_s) * random.uniform(1.0, 1.25))
 
     async def _send(self, request: _Request) -> ApiResponse:
-        import httpx  # deferred: only calls to a cloud need it
+        import httpx  # lazy import: only calls to a cloud need it
 
         client = self._client = self._client or self._open()
         method, path, params, content, headers = request
@@ -172,7 +172,7 @@ class MithrilHttp:
         )
 
     def _open(self) -> httpx.AsyncClient:
-        import httpx  # deferred: only calls to a cloud need it
+        import httpx  # lazy import: only calls to a cloud need it
 
         settings = self.settings
         return httpx.AsyncClient(

@@ -101,7 +101,7 @@ class MithrilProvider(SshAccess, Provider):
         return SshMetrics(self._locator, _refuse_metrics)
 
     async def submit(self, config: TaskConfig) -> TaskRecord:
-        from flow_core.providers.mithril.submit import MithrilSubmission  # deferred: not needed to list tasks
+        from flow_core.providers.mithril.submit import MithrilSubmission  # lazy import: not needed to list tasks
 
         submission = MithrilSubmission(self._session, self.volumes, config)
         task_id = await submission.run()

@@ -41,7 +41,9 @@ class SshEndpoints:
             return False  # a machine that boots may respond before it knows its users
 
     async def command(self, task_id: str) -> str:
-        from flow_core.ssh.command_line import build_ssh_words  # deferred: it starts processes, and only this needs it
+        from flow_core.ssh.command_line import (
+            build_ssh_words,  # lazy import: it starts processes, and only this needs it
+        )
 
         task_node = await self._locator.locate(task_id, 0)
         program, *ssh_args = await build_ssh_words(task_node.host.settings)

@@ -44,7 +44,7 @@ class HostPool:
         Runs ssh once to read the settings of the name, and again only after `forget`. The parameters override the
         config, also in a ProxyCommand.
         """
-        from flow_core.ssh.ssh_config import (  # deferred: needed only to look up a host
+        from flow_core.ssh.ssh_config import (  # lazy import: needed only to look up a host
             SshConfigOverrides,
             find_settings,
         )

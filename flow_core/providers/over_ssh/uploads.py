@@ -34,7 +34,7 @@ class SshUploads:
         timeout_s: float = 600,
         on_progress: OnProgress | None = None,
     ) -> UploadResult:
-        from flow_core.upload.folder_upload import upload  # deferred: not needed to list tasks
+        from flow_core.upload.folder_upload import upload  # lazy import: not needed to list tasks
 
         task_node = await self._locator.locate(task_id, 0)
         folder = task_node.host.folder(await _resolve_path(task_node, target_dir, "target_dir"))

@@ -59,7 +59,7 @@ class TaskFile:
         return filling
 
     def _make_text(self, entered: Mapping[str, str]) -> tuple[str, str]:
-        from flow_core.models.schema import task_schema  # deferred: loads pydantic
+        from flow_core.models.schema import task_schema  # lazy import: loads pydantic
 
         schema = json.dumps(task_schema())
         earlier = self.refused

@@ -21,7 +21,7 @@ _CHOOSE_AN_INSTANCE = {"instance_type", "min_gpu_memory_gb"}
 
 def parse_task_config(entered: Mapping[str, str]) -> TaskConfig:
     """Returns the config that the fields describe. Raises ConfigError. The first call loads pydantic: up to 0.3 s."""
-    from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic, and most users never submit
+    from flow_core.models.task_config import TaskConfig  # lazy import: loads pydantic, and most users never submit
 
     return TaskConfig.parse(_to_config_fields(entered))
 
@@ -152,7 +152,7 @@ def _check_given_once(rest: dict[str, Any], entered: Mapping[str, str]) -> dict[
 
 
 def _parse_volume(entry: str) -> dict[str, Any]:
-    from flow_core.models.task_config import VolumeSpec  # deferred: loads pydantic
+    from flow_core.models.task_config import VolumeSpec  # lazy import: loads pydantic
 
     parts = [part.strip() for part in entry.split(":")]
     if len(parts) > 3 or not parts[0]:

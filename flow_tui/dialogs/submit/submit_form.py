@@ -174,7 +174,7 @@ class SubmitForm(Form["AsyncTask"]):
     @work(group="edit", exclusive=True)
     async def _edit(self) -> None:
         if self._file is None:
-            from flow_tui.dialogs.submit.editor_draft import TaskFile  # deferred: most tasks are written in the form
+            from flow_tui.dialogs.submit.editor_draft import TaskFile  # lazy import: most tasks are written in the form
 
             self._file = TaskFile(self._refused)
         try:
@@ -209,7 +209,7 @@ def _make_rare_field(key: str, value: str) -> Field:
 
 
 def _make_config(entered: Mapping[str, str], for_slurm: bool) -> TaskConfig:
-    from flow_core.models.task_sources import explain_slurm_script, explain_task_file  # deferred: loads pydantic
+    from flow_core.models.task_sources import explain_slurm_script, explain_task_file  # lazy import: loads pydantic
 
     config = parse_task_config(entered)
     if isinstance(config.command, str) and (refusal := explain_task_file(config.command)) is not None:

@@ -21,7 +21,7 @@ def format_task(entered: Mapping[str, str], schema: str) -> str:
 
     If the values are no valid config yet, returns them as typed, with the error. The text contains the values of `env`.
     """
-    from flow_core.models.yaml_file import dump_yaml  # deferred: loads pydantic and yaml, as the calls below do
+    from flow_core.models.yaml_file import dump_yaml  # lazy import: loads pydantic and yaml, as the calls below do
 
     try:
         body, complaint = parse_task_config(entered).to_yaml(), ""
@@ -40,7 +40,7 @@ def replace_context(text: str, context: str) -> str:
 
 def read_task_text(text: str) -> dict[str, str]:
     """Returns the values of the form. Raises ConfigError with line and field."""
-    from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic
+    from flow_core.models.task_config import TaskConfig  # lazy import: loads pydantic
 
     if len(text) > _LONGEST:
         raise ConfigError(f"is larger than {_LONGEST >> 20} MB, which no task is", source=SOURCE)
@@ -49,7 +49,7 @@ def read_task_text(text: str) -> dict[str, str]:
 
 def describe_ignored_fields(text: str) -> str:
     """Describes the fields of a valid text that have no effect here; empty if there are none."""
-    from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic
+    from flow_core.models.task_config import TaskConfig  # lazy import: loads pydantic
     from flow_core.models.yaml_file import parse_table
 
     names = TaskConfig.find_ignored(parse_table(text, SOURCE).fields)
@@ -71,7 +71,7 @@ def _format_context(context: str) -> str:
 
 
 def _explain_fields(schema: str) -> Iterator[str]:
-    from flow_core.models.task_config import TaskConfig  # deferred: loads pydantic
+    from flow_core.models.task_config import TaskConfig  # lazy import: loads pydantic
 
     yield f"Fields: {', '.join(TaskConfig.model_fields)}."
     yield f"docs/sdk.md says what each means, {schema} beside this file what it may hold."

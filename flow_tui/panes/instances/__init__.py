@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _load() -> type[InstancesPane]:
-    from flow_tui.panes.instances.pane import InstancesPane  # deferred: the registry loads no pane
+    from flow_tui.panes.instances.pane import InstancesPane  # lazy import: the registry loads no pane
 
     return InstancesPane
 

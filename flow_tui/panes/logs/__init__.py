@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _load() -> type[LogsPane]:
-    from flow_tui.panes.logs.pane import LogsPane  # deferred: the registry loads no pane
+    from flow_tui.panes.logs.pane import LogsPane  # lazy import: the registry loads no pane
 
     return LogsPane
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def _load() -> type[ShellPane]:
-    from flow_tui.panes.shell.pane import ShellPane  # deferred: the registry loads no pane
+    from flow_tui.panes.shell.pane import ShellPane  # lazy import: the registry loads no pane
 
     return ShellPane
 

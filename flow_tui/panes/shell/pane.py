@@ -166,7 +166,7 @@ class ShellPane(Pane):
         is_persistent: bool = False,
         keys: KeyHold | None = None,
     ) -> None:
-        from flow_tui.widgets.terminal import TerminalView  # deferred: most sessions open no shell
+        from flow_tui.widgets.terminal import TerminalView  # lazy import: most sessions open no shell
 
         self._opened += 1
         tab = ShellTab(self._opened, task, node, open_shell, TerminalView(release_key=self._release_key), is_persistent)
@@ -231,12 +231,12 @@ class ShellPane(Pane):
         if self._front in self._tabs:
             self.show(self._tabs[(self._tabs.index(self._front) + by) % len(self._tabs)])
 
-    def on_terminal_view_asked(self, message: TerminalView.Asked) -> None:
+    def on_terminal_view_command_requested(self, message: TerminalView.CommandRequested) -> None:
         message.stop()
         if self._front is None or not self._carry_out(message, self._front):
             self._carry_out_elsewhere(message)
 
-    def _carry_out(self, message: TerminalView.Asked, tab: ShellTab) -> bool:
+    def _carry_out(self, message: TerminalView.CommandRequested, tab: ShellTab) -> bool:
         """Carries out a command that concerns only the shells. Returns False for any other command."""
         if message.command in _STEPS:
             self._step(_STEPS[message.command])
@@ -256,7 +256,7 @@ class ShellPane(Pane):
             return False
         return True
 
-    def _carry_out_elsewhere(self, message: TerminalView.Asked) -> None:
+    def _carry_out_elsewhere(self, message: TerminalView.CommandRequested) -> None:
         """Carries out a command that concerns other panes or asks the user first."""
         workspace, nouns = self.services.workspace, self.services.workspace.nouns
         asking = {Command.CLOSE: self._close_front, Command.DETACH: self._detach_front, Command.HELP: self._show_keys}

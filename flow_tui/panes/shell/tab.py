@@ -93,7 +93,7 @@ class ShellTab:
 
     def start_recording(self) -> None:
         """Starts a recording. Raises FlowError if the file can't be created."""
-        from flow_core.client import asciicast  # deferred: few sessions are recorded
+        from flow_core.client import asciicast  # lazy import: few sessions are recorded
 
         core = self.view.core
         if core is not None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _load() -> type[TasksPane]:
-    from flow_tui.panes.tasks.pane import TasksPane  # deferred: the registry loads no pane
+    from flow_tui.panes.tasks.pane import TasksPane  # lazy import: the registry loads no pane
 
     return TasksPane
 

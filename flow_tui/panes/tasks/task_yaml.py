@@ -15,7 +15,7 @@ _NAMED_BY_USERS = {"env", "provider_options"}
 
 def task_yaml(task: TaskRecord) -> str:
     """Returns YAML that parses to the same TaskConfig, without secrets. A comment tells whether any were hidden."""
-    from flow_core.models.yaml_file import dump_yaml  # deferred: loads yaml
+    from flow_core.models.yaml_file import dump_yaml  # lazy import: loads yaml
 
     fields = {"name": "flow-task", "unique_name": True, "command": task.command} | dict(task.config)
     text = dump_yaml(

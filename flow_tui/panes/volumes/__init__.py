@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _load() -> type[VolumesPane]:
-    from flow_tui.panes.volumes.pane import VolumesPane  # deferred: the registry loads no pane
+    from flow_tui.panes.volumes.pane import VolumesPane  # lazy import: the registry loads no pane
 
     return VolumesPane
 

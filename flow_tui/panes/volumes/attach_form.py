@@ -71,6 +71,6 @@ def _format_task(task: TaskRecord) -> str:
 
 
 def _check_path(path: str) -> None:
-    from flow_core.models.task_config import VolumeSpec  # deferred: loads pydantic
+    from flow_core.models.task_config import VolumeSpec  # lazy import: loads pydantic
 
     VolumeSpec.parse({"volume_id": "any", "mount_path": path})

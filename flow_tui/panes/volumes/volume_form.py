@@ -73,7 +73,7 @@ def _find_type_text(interface: str) -> str:
 
 
 def _parse_fields(entered: Mapping[str, str]) -> tuple[str, int]:
-    from flow_core.models.task_config import VolumeSpec  # deferred: loads pydantic
+    from flow_core.models.task_config import VolumeSpec  # lazy import: loads pydantic
 
     name, size_gb = entered["name"].strip(), parse_size_gb(entered["size_gb"])
     VolumeSpec.parse({"name": name, "size_gb": size_gb, "interface": _TYPES[entered["interface"]]})

@@ -59,7 +59,7 @@ class TerminalView(Widget, can_focus=True):
     """
 
     @dataclass
-    class Asked(TerminalMessage):
+    class CommandRequested(TerminalMessage):
         """The user wants a command carried out. `digit` is the number of the pane if the command is PANE.
 
         `keys` holds what is typed for the shell that the command opens; the receiver that opens it ends the hold.
@@ -195,14 +195,14 @@ class TerminalView(Widget, can_focus=True):
         elif command is Command.LEAVE:
             self.selection.stop()
             self.key_input.give_to(KeyTarget.SHELL)
-            self._announce(self.Asked(self, command))
+            self._announce(self.CommandRequested(self, command))
         elif command is Command.SEND:
             self.key_input.send_release_key()
         else:
             self._answer_clipboard(command)
             self.announce_change()
             keys = hold_keys(self.screen) if command in _OPENING else None
-            self._announce(self.Asked(self, command, digit, keys=keys))
+            self._announce(self.CommandRequested(self, command, digit, keys=keys))
 
     def copy_text(self, text: str) -> None:
         self.note = f"copied {len(text)} characters"

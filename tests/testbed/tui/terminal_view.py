@@ -43,7 +43,7 @@ class Host(ThemedApp):
         self.bells += 1
 
     def asked(self, command: Command) -> list[Any]:
-        return [message for message in self.get(TerminalView.Asked) if message.command is command]
+        return [message for message in self.get(TerminalView.CommandRequested) if message.command is command]
 
     def get(self, kind: type[Message]) -> list[Any]:
         return [message for message in self.heard if type(message) is kind]

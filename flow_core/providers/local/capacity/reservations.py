@@ -53,6 +53,6 @@ class LocalReservations:
 
     @cached_property
     def _reserving(self) -> ReservationStore:
-        from flow_core.providers.local.capacity.reservation_store import ReservationStore  # deferred: rarely needed
+        from flow_core.providers.local.capacity.reservation_store import ReservationStore  # lazy import: rarely needed
 
         return ReservationStore(*self._arguments)

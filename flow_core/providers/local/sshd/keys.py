@@ -68,7 +68,7 @@ def _is_writable_only_by_us(path: Path) -> bool:
 
 
 def _load_or_create_key(path: Path) -> asyncssh.SSHKey:
-    import asyncssh  # deferred: slow to load, and only the server needs it
+    import asyncssh  # lazy import: slow to load, and only the server needs it
 
     if not path.exists():
         _write_private(path, asyncssh.generate_private_key(_KIND, comment=HOST_ALIAS).export_private_key())

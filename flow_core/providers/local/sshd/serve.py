@@ -71,7 +71,7 @@ class Service:
 
     async def _listen(self) -> int:
         """Returns the port: the last one if it is free, so that a printed command stays valid."""
-        import asyncssh  # deferred: slow to load; the lock is taken first
+        import asyncssh  # lazy import: slow to load; the lock is taken first
 
         from flow_core.providers.local.sshd.task_ssh_server import TaskSshServer
         from flow_core.ssh.server.connection import server_options as options_of

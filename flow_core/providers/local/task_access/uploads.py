@@ -36,7 +36,7 @@ class LocalUploads:
         on_progress: OnProgress | None = None,
     ) -> UploadResult:
         from flow_core.upload.folder_upload import upload
-        from flow_core.upload.local_folder import LocalFolder  # deferred: not needed to list tasks
+        from flow_core.upload.local_folder import LocalFolder  # lazy import: not needed to list tasks
 
         place = await call_agent(self._place, task_id, target_dir)
         return await upload(

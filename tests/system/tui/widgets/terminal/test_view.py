@@ -85,7 +85,7 @@ async def test_the_prefix_twice_is_sent_and_other_keys_ask_the_app(open_pty: Any
         assert app.asked(Command.CLOSE)
         assert app.asked(Command.ZOOM)
         assert app.asked(Command.HELP)
-        assert app.asked(Command.PANE) == [TerminalView.Asked(app.view, Command.PANE, 4)]
+        assert app.asked(Command.PANE) == [TerminalView.CommandRequested(app.view, Command.PANE, 4)]
         assert shell.written == b"\x1d"
         assert app.view.key_input.target is KeyTarget.SHELL
 
