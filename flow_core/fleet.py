@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from flow_core.audit import Gate
 from flow_core.client.context_client import ContextClient
 from flow_core.config import Context
-from flow_core.context_state import TASKS, ContextState, FacetRow, find_changes, merge_answer
 from flow_core.errors import FlowError, NotFound
+from flow_core.fleet_state import TASKS, ContextState, FacetRow, find_changes, merge_answer
 from flow_core.models.task import TaskRecord
 from flow_core.pausable_timeout import PausableTimeout, deadline
 from flow_core.providers import takes_batch_scripts

@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib.util import cache_from_source
 from pathlib import Path
 
-from flow_core.agent.copy_cleanup import COPY_PREFIX, mark_used
+from flow_core.agent.agent_copy_cleanup import COPY_PREFIX, mark_used
 from flow_core.agent.folder_ownership import UnsafeFolder, check_folders
 from flow_core.agent.private_folders import make_private_folder, private_opener
 from flow_core.agent.refusals import Refused

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.agent import multi_machine
 from flow_core.agent.agent_copy import agent_name
+from flow_core.agent.agent_copy_cleanup import mark_used
 from flow_core.agent.capacity import queue
 from flow_core.agent.capacity.reservation_report import ReservationRequest
 from flow_core.agent.capacity.reservations import Reservations
 from flow_core.agent.changes import TaskChanges
-from flow_core.agent.copy_cleanup import mark_used
 from flow_core.agent.ids import check_task_id, check_volume_id
 from flow_core.agent.layout import OVER_SSH, Layout, TaskFolder
-from flow_core.agent.machine import machine_id, user_name
+from flow_core.agent.machine_id import machine_id, user_name
 from flow_core.agent.machine_info import collect_machine_info
 from flow_core.agent.pruning.removal import remove_tasks
 from flow_core.agent.pruning.schedule import claim_daily_pruning

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 
 from flow_core.agent.layout import TaskFolder
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.records import MalformedRecord, write_json
-from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.processes import ProcessIdentity
+from flow_core.agent.task_state import TaskState
 
 CANCEL, CANCEL_AT_ONCE = signal.SIGUSR1, signal.SIGUSR2
 _OBEY_S = 5.0

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.agent.layout import TaskFolder
-from flow_core.agent.paths import resolve_path
 from flow_core.agent.refusals import Refused
 from flow_core.agent.s3.address import SCHEME, S3Address
 from flow_core.agent.submit_request import MountRequest, SubmitRequest
+from flow_core.agent.user_paths import resolve_path
 
 S3_ADDRESS_INVALID = "s3_address_invalid"
 S3_NOT_READ_ONLY = "s3_not_read_only"

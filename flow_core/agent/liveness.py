@@ -8,9 +8,9 @@ from typing import Any
 
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import is_locked
+from flow_core.agent.processes.tree import ProcessIdentity, ProcessTree
 from flow_core.agent.records import MalformedRecord, read_known
-from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree
+from flow_core.agent.task_state import TaskState
 
 _ended_tasks: set[tuple[str, int, int]] = set()  # an ended task stays ended while its records are unchanged
 

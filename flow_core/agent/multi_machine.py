@@ -16,7 +16,7 @@ from flow_core.agent.locks import exclusive_lock
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord, read_known, write_json
 from flow_core.agent.refusals import Refused
-from flow_core.agent.state import TaskState
+from flow_core.agent.task_state import TaskState
 
 NO_PART, PART_BUSY, PART_LAPSED = "no_part", "part_busy", "part_lapsed"
 NO_CLIENT = "waits for a client to be connected"

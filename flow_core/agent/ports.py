@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from flow_core.agent.capacity.port_records import port_record_path, read_port_record
 from flow_core.agent.layout import Layout, TaskFolder, find_task_folder, iter_tasks
 from flow_core.agent.port_owner import find_listener
+from flow_core.agent.port_records import port_record_path, read_port_record
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.records import MalformedRecord, write_json
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import StoredSpec
-from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.agent.task_report import TaskReport
 from flow_core.agent.tasks import NO_TASK, TaskStore
 

@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord, NewerRecord, read_known, write_json
-from flow_core.agent.supervisor.processes import ProcessIdentity
 
 RANKS_MAX = 128
 GPUS_MAX = 1 << 16

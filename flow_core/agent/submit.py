@@ -10,16 +10,16 @@ from typing import Any
 
 from flow_core.agent.agent_copy import agent_name
 from flow_core.agent.capacity import queue
-from flow_core.agent.capacity.port_records import release_ports
 from flow_core.agent.capacity.reservation_choice import choose_reservation
 from flow_core.agent.containers.arguments import WORKSPACE, build_container_argv
 from flow_core.agent.containers.engine_choice import choose_engine
+from flow_core.agent.crash_leftovers import collect_garbage, staging_path
 from flow_core.agent.data_mounts import get_volume_name, plan_mounts
-from flow_core.agent.gc import collect_garbage, staging_path
 from flow_core.agent.layout import Layout, TaskFolder
-from flow_core.agent.machine import user_name
-from flow_core.agent.paths import NO_FOLDER, resolve_folder
+from flow_core.agent.machine_id import user_name
+from flow_core.agent.port_records import release_ports
 from flow_core.agent.ports import reserve_ports
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.pruning.idempotency_keys import find_key
 from flow_core.agent.records import MalformedRecord, sync_folder, write_json
 from flow_core.agent.refusals import Refused
@@ -27,9 +27,9 @@ from flow_core.agent.s3.staging import make_placeholders, select_s3_mounts
 from flow_core.agent.spec import ContainerPlan, StoredSpec
 from flow_core.agent.staged_code import is_withdrawn, take_incoming
 from flow_core.agent.submit_request import SubmitRequest, VolumeRequest
-from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.agent.supervisor_start import SUPERVISOR_SILENT, start_supervisor
 from flow_core.agent.tasks import TaskStore
+from flow_core.agent.user_paths import NO_FOLDER, resolve_folder
 from flow_core.agent.volumes import NO_VOLUME, StoredVolume, VolumeStore
 
 KEY_OF_ANOTHER = "key_of_another_task"

@@ -16,7 +16,7 @@ from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.private_folders import private_opener
 from flow_core.agent.refusals import Refused
-from flow_core.agent.supervisor.ranks import RANK_VARIABLES
+from flow_core.agent.supervisor.rank_environment import RANK_VARIABLES
 
 SUPERVISOR_SILENT = "supervisor_silent"
 SUPERVISOR_UNSUPPORTED = "supervisor_unsupported"

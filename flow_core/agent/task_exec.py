@@ -22,14 +22,14 @@ from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.nsenter import exec_command, exit_with_refusal, restore_default_signals
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import StoredSpec
-from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.ranks import (
+from flow_core.agent.supervisor.rank_environment import (
     DEFAULT_ENVIRONMENT,
     TERMINAL_ENVIRONMENT,
     rank_environment,
     select_rank_gpus,
 )
 from flow_core.agent.supervisor_start import PACKAGE_ROOT, build_task_environment, find_python
+from flow_core.agent.task_state import TaskState
 from flow_core.agent.tasks import StoredTask, TaskStore
 
 NO_NODE = "no_such_node"

@@ -10,7 +10,7 @@ from flow_core.agent.layout import TaskFolder, container_name
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import NEWER
 from flow_core.agent.spec import GPUS_MAX, RANKS_MAX, StoredSpec
-from flow_core.agent.state import ATTEMPTS_MAX, FINAL, STATUSES, TaskState
+from flow_core.agent.task_state import ATTEMPTS_MAX, FINAL, STATUSES, TaskState
 
 
 class MountedVolume(NamedTuple):

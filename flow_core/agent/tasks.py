@@ -19,10 +19,10 @@ from flow_core.agent.mount_records import find_volumes, read_mounts
 from flow_core.agent.records import MalformedRecord, NewerRecord, UnreadableRecord
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import StoredSpec
-from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.reap import get_process_tree, is_abandoned, reap
+from flow_core.agent.supervisor.lost_supervisor import get_process_tree, is_abandoned, reap
 from flow_core.agent.supervisor_start import start_reaper
 from flow_core.agent.task_report import MountedVolume, TaskReport
+from flow_core.agent.task_state import TaskState
 
 NO_TASK = "no_task"
 BROKEN_NOT_CANCELLED = "broken_task_not_cancelled"

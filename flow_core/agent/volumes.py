@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent.capacity import queue
-from flow_core.agent.gc import collect_garbage, remove_tree, staging_path, trash_path
+from flow_core.agent.crash_leftovers import collect_garbage, remove_tree, staging_path, trash_path
 from flow_core.agent.ids import is_task_id, is_volume_id, is_volume_name
 from flow_core.agent.layout import Layout
 from flow_core.agent.locks import exclusive_lock
-from flow_core.agent.machine import new_id
+from flow_core.agent.machine_id import new_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord, read_json, read_known, write_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flow_core.emulator.market.auctions import Auction
-from flow_core.emulator.orders import bidding
+from flow_core.emulator.orders import bid_lifecycle
 from flow_core.emulator.orders.bids import BidRow
 from flow_core.emulator.orders.instances import InstanceRow, Status
 from flow_core.emulator.world import World, find_row
@@ -27,22 +27,22 @@ class Control:
 
     async def preempt(self, bid_fid: str) -> None:
         """Preempts a bid as if it were outbid. It is open again after its notice."""
-        await bidding.preempt(self._world, self._bid(bid_fid))
+        await bid_lifecycle.preempt(self._world, self._bid(bid_fid))
 
     async def relocate(self, bid_fid: str) -> None:
-        await bidding.relocate(self._world, self._bid(bid_fid))
+        await bid_lifecycle.relocate(self._world, self._bid(bid_fid))
 
     async def set_price(self, instance_type: str, region: str, price_cents: int) -> None:
         """Preempts the bids that the price outbids, and allocates those that it no longer outbids."""
         auction = self._auction(instance_type, region)
         auction.set_price(price_cents, self._world.now)
-        await bidding.follow_market(self._world, auction)
+        await bid_lifecycle.follow_market(self._world, auction)
 
     async def set_capacity(self, instance_type: str, region: str, capacity: int) -> None:
         """Sets how many instances are free. Running ones are not affected."""
         auction = self._auction(instance_type, region)
         auction.capacity = capacity
-        await bidding.follow_market(self._world, auction)
+        await bid_lifecycle.follow_market(self._world, auction)
 
     async def empty_region(self, region: str) -> None:
         """Sets the free capacity of a region to 0."""
@@ -54,7 +54,7 @@ class Control:
         """Moves every price by one step."""
         for auction in self._world.auctions.values():
             auction.move(self._world.now)
-            await bidding.follow_market(self._world, auction)
+            await bid_lifecycle.follow_market(self._world, auction)
 
     def schedule_prices(self) -> None:
         """Starts the regular price moves, as often as the settings define."""

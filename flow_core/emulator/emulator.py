@@ -19,7 +19,7 @@ from flow_core.emulator.control import Control
 from flow_core.emulator.faults import Faults
 from flow_core.emulator.http.request_log import ApiCall, RequestLog
 from flow_core.emulator.http.server import HttpServer
-from flow_core.emulator.nodes.machine_protocol import NodeFleet
+from flow_core.emulator.nodes.machine_interface import NodeFleet
 from flow_core.emulator.settings import Settings
 from flow_core.emulator.world import World, create_world
 

@@ -14,7 +14,7 @@ from flow_core.emulator.http.responses import ApiError
 from flow_core.emulator.ids import IdSource
 from flow_core.emulator.market.auctions import Auction, open_auctions
 from flow_core.emulator.market.catalog import DEFAULT_QUOTAS
-from flow_core.emulator.nodes.machine_protocol import NodeFleet
+from flow_core.emulator.nodes.machine_interface import NodeFleet
 from flow_core.emulator.orders.bids import BidRow
 from flow_core.emulator.orders.instances import InstanceRow
 from flow_core.emulator.orders.order import Order

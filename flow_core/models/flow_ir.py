@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from flow_core.models.json_table import PlainTable
+from flow_core.models.json_object import PlainTable
 from flow_core.models.strict_model import StrictModel
 from flow_core.models.task_config import TaskConfig
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
-from flow_core.models.json_table import PlainTable
+from flow_core.models.json_object import PlainTable
 from flow_core.models.strict_model import StrictModel
 from flow_core.models.volume import Volume
 

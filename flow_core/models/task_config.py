@@ -15,7 +15,7 @@ from flow_core.errors import ConfigError, printable
 from flow_core.gpu import parse_gpu
 from flow_core.identifiers import is_image_reference
 from flow_core.models.foreign_task_files import detect_foreign_table, detect_foreign_text
-from flow_core.models.json_table import PlainTable
+from flow_core.models.json_object import PlainTable
 from flow_core.models.retries import Retries
 from flow_core.models.storage_spec import MountSpec, VolumeSpec, check_mount_target, find_clash, find_mount_type
 from flow_core.models.strict_model import StrictModel, cross_field_error

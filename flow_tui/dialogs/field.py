@@ -19,9 +19,9 @@ from textual.widgets.option_list import Option
 
 from flow_core.logs.escape import escape_controls
 from flow_tui.dialogs.dialog import to_safe_content
-from flow_tui.widgets.announcing import announce
+from flow_tui.widgets.messages import announce
+from flow_tui.widgets.option_list import RowsList
 from flow_tui.widgets.raw_keys import raw_sequence
-from flow_tui.widgets.rows_list import RowsList
 
 
 class FieldControl(Protocol):

@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 
 from flow_tui.dialogs.modal import Modal
 from flow_tui.keymap import Keymap
-from flow_tui.widgets.rows_list import RowsList
+from flow_tui.widgets.option_list import RowsList
 
 _KEYS_WIDTH_MAX = 24
 _ROWS_AROUND = 9  # the frame, the search field and up to four rows of explanation, with their margins

@@ -15,7 +15,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from flow_tui.dialogs.modal import Modal
-from flow_tui.widgets.rows_list import RowsList
+from flow_tui.widgets.option_list import RowsList
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from flow_core.context_state import ContextState
 from flow_core.fleet import Fleet
+from flow_core.fleet_state import ContextState
 from flow_tui import format
 from flow_tui.dialogs.dialog import Reader, to_safe_content
 

@@ -11,8 +11,8 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from flow_core.context_state import TASKS
 from flow_core.fleet import Fleet
+from flow_core.fleet_state import TASKS
 from flow_tui.actions import make_bindings
 from flow_tui.keymap import Keymap
 from flow_tui.prompts import PromptQueue

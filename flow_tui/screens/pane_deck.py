@@ -11,8 +11,8 @@ from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.widget import Widget
 
-from flow_core.context_state import CONTEXTS
 from flow_core.fleet import Fleet
+from flow_core.fleet_state import CONTEXTS
 from flow_tui.actions import Action
 from flow_tui.key_queue import hold_keys
 from flow_tui.keymap import Keymap

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from flow_core.context_state import ContextState
 from flow_core.fleet import Fleet
+from flow_core.fleet_state import ContextState
 from flow_core.logs.escape import escape_controls
 from flow_core.models.task import TaskStatus
 from flow_tui import format

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from flow_tui.widgets.announcing import announce
+from flow_tui.widgets.messages import announce
 
 _LONGEST = 28
 

@@ -13,9 +13,9 @@ from textual.reactive import reactive, var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.column_fit import ColumnFit
 from flow_tui.widgets.columns import GAP, Column, RowT
+from flow_tui.widgets.messages import announce
 from flow_tui.widgets.table_painter import CURSOR_MARK, TablePainter
 
 

@@ -20,7 +20,7 @@ from testbed.sshd import Sshd, find_sshd
 from flow_core.agent import protocol
 from flow_core.agent.calls import CONTEXT, AgentCalls
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine import new_id
+from flow_core.agent.machine_id import new_id
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord
 from flow_core.models.task_config import TaskConfig

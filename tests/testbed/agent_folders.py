@@ -14,7 +14,7 @@ from testbed.waiting import wait_until
 from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.cancel import write_cancel_order
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine import machine_id
+from flow_core.agent.machine_id import machine_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.refusals import Refused
 from flow_core.agent.tasks import TaskStore

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from testbed.command_lines import command_line
 from testbed.waiting import DEADLINE_S
 
-from flow_core.agent.supervisor.process_table import iter_variable
+from flow_core.agent.processes.table import iter_variable
 from flow_core.models.task import TaskRecord
 
 IMAGE = "flow-test:1"

@@ -16,7 +16,7 @@ from testbed.waiting import task_until
 from testbed.worlds import hosts_context
 
 from flow_core.agent.calls import CONTEXT
-from flow_core.agent.state import TaskState
+from flow_core.agent.task_state import TaskState
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord
 from flow_core.models.task_config import TaskConfig

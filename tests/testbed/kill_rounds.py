@@ -13,9 +13,9 @@ from testbed.client_programs import ClientProgram, client_program
 from testbed.waiting import task_until, until
 
 from flow_core.agent.layout import Layout, TaskFolder
+from flow_core.agent.processes.table import find_process, list_processes, read_task_mark
 from flow_core.agent.records import read_json
-from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.process_table import find_process, list_processes, read_task_mark
+from flow_core.agent.task_state import TaskState
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.contract.provider import Provider

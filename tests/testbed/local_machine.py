@@ -14,10 +14,10 @@ import pytest
 from testbed.ssh_servers import end_servers
 from testbed.waiting import task_until, until
 
-from flow_core.agent.machine import machine_id
+from flow_core.agent.machine_id import machine_id
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.processes.table import find_process, iter_variable
 from flow_core.agent.records import MalformedRecord, read_json
-from flow_core.agent.supervisor.process_table import find_process, iter_variable
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord
 from flow_core.models.task_config import TaskConfig

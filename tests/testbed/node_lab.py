@@ -11,7 +11,7 @@ from typing import NamedTuple
 from testbed.sshd import make_key
 from testbed.waiting import DEADLINE_S, until
 
-from flow_core.emulator.nodes.machine_protocol import MachineVolume, NodeSpec
+from flow_core.emulator.nodes.machine_interface import MachineVolume, NodeSpec
 from flow_core.emulator.nodes.machines import Machines
 
 

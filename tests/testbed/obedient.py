@@ -9,8 +9,8 @@ import pytest
 from testbed.provider_registry import register
 
 from flow_core.config import Context
-from flow_core.context_state import ContextState
 from flow_core.fleet import Fleet
+from flow_core.fleet_state import ContextState
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
 from flow_core.prompter import Prompter, SecretPrompt

@@ -20,7 +20,7 @@ from flow_core.config import Context
 
 NEWER = "written by a newer version of flow; update this one"
 MORE_WORDS = {
-    "agent/state.py": {
+    "agent/task_state.py": {
         'status: str = "pending"': 'status: str = "pending"\n    phase: str = "warming up"',
         'FINAL | {"pending", "running"}': 'FINAL | {"pending", "running", "computing"}',
     },

@@ -19,7 +19,7 @@ from flow_core.agent.layout import TaskFolder, find_task_folder, iter_tasks
 from flow_core.agent.liveness import is_unfinished
 from flow_core.agent.locks import is_locked, release, try_lock
 from flow_core.agent.records import MalformedRecord, read_known, write_json
-from flow_core.agent.state import TaskState
+from flow_core.agent.task_state import TaskState
 
 _orphan_gpus = OrphanGpuCache()
 _UNSAFE_CHARACTERS = r"[^A-Za-z0-9.-]"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flow_core.agent.layout import TaskFolder
-from flow_core.agent.supervisor.process_table import iter_variable
+from flow_core.agent.processes.table import iter_variable
 
 VARIABLE = "FLOW_TASK_GPUS"
 _CACHE_S = 5.0

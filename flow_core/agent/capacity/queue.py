@@ -23,11 +23,11 @@ from flow_core.agent.layout import TaskFolder, find_task_folder, iter_tasks
 from flow_core.agent.liveness import may_be_alive
 from flow_core.agent.locks import exclusive_lock, move_aside, uses_links
 from flow_core.agent.multi_machine import has_client
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.record_fields import Fields, check_timestamp
 from flow_core.agent.records import MalformedRecord, read_known, write_json
 from flow_core.agent.spec import StoredSpec
-from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.processes import ProcessIdentity
+from flow_core.agent.task_state import TaskState
 
 _COUNTER = "counter.json"  # the names of tickets are numbers and sort before the counter
 _NO_PART, _FRONT = (-1.0, ""), 0.0

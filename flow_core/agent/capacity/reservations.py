@@ -9,11 +9,11 @@ from pathlib import Path
 
 from flow_core.agent.capacity import queue, reservation_records
 from flow_core.agent.capacity.availability import Opening, find_openings, pick_gpus
-from flow_core.agent.capacity.demand import collect_gpu_uses, reap_lost_tasks
+from flow_core.agent.capacity.gpu_uses import collect_gpu_uses, reap_lost_tasks
 from flow_core.agent.capacity.reservation_records import ReservationRecord
 from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationRequest
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine import new_id, user_name
+from flow_core.agent.machine_id import new_id, user_name
 from flow_core.agent.records import MalformedRecord, NewerRecord
 from flow_core.agent.refusals import Refused
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from flow_core.agent.containers.engine import ContainerEngine, EngineError
 from flow_core.agent.layout import container_name_prefix
-from flow_core.agent.supervisor.process_table import ProcessInfo, has_argument
-from flow_core.agent.supervisor.processes import ProcessTree
-from flow_core.agent.supervisor.tree_end import end_tree
+from flow_core.agent.processes.table import ProcessInfo, has_argument
+from flow_core.agent.processes.termination import end_tree
+from flow_core.agent.processes.tree import ProcessTree
 
 _EXIT_DELAY_S = 3.0  # time for a client, or an engine's helper process, to notice its container's end
 _PULL_ARGUMENT = "\0pull\0"  # the arguments of a client that pulls contain no container name

@@ -20,13 +20,13 @@ from flow_core.agent.containers.engine import ContainerEngine, EngineError, find
 from flow_core.agent.containers.image_pull import ImagePull
 from flow_core.agent.layout import container_name
 from flow_core.agent.private_folders import private_opener
+from flow_core.agent.processes.table import has_argument, list_processes
+from flow_core.agent.processes.tree import ProcessIdentity, ProcessTree, read_grace_s
 from flow_core.agent.spool import SpoolFiles
 from flow_core.agent.supervisor.namespace import Mount
 from flow_core.agent.supervisor.process_launch import ProcessLaunch
-from flow_core.agent.supervisor.process_table import has_argument, list_processes
-from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree, read_grace_s
+from flow_core.agent.supervisor.state_writer import TaskOutcome, TaskStateWriter
 from flow_core.agent.supervisor.stop_signal import StopSignal
-from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
 
 # Variables that change the client's own behaviour or linking; the container gets them through a file, not through the
 # client's environment.

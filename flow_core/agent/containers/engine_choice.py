@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent.containers.engine import ENGINES, STEERING, ContainerEngine, EngineError
-from flow_core.agent.machine import user_name
+from flow_core.agent.machine_id import user_name
 from flow_core.agent.refusals import Refused
 
 NO_ENGINE = "no_engine"

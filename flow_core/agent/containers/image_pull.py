@@ -7,12 +7,12 @@ import time
 
 from flow_core.agent.containers.engine import ContainerEngine, find_last_line
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.processes.table import find_process
+from flow_core.agent.processes.termination import end_tree
 from flow_core.agent.spool import STDERR, SpoolWriter
 from flow_core.agent.supervisor.process_launch import LaunchedProcess, LaunchError, ProcessLaunch, describe_exit
-from flow_core.agent.supervisor.process_table import find_process
+from flow_core.agent.supervisor.state_writer import TaskOutcome, TaskStateWriter
 from flow_core.agent.supervisor.stop_signal import StopSignal
-from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
-from flow_core.agent.supervisor.tree_end import end_tree
 
 _CHUNK = 1 << 16
 _GRACE_S = 2.0

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from flow_core.agent.capacity import queue
-from flow_core.agent.capacity.port_records import release_ports
-from flow_core.agent.gc import collect_garbage, trash_path
+from flow_core.agent.crash_leftovers import collect_garbage, trash_path
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import exclusive_lock, release, try_lock
+from flow_core.agent.port_records import release_ports
 from flow_core.agent.pruning.idempotency_keys import get_key, remember_key
 from flow_core.agent.pruning.selection import (
     FAILED,

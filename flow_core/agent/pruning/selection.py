@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from flow_core.agent.ids import check_task_id
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import is_locked
+from flow_core.agent.processes.table import list_processes, read_task_mark
 from flow_core.agent.pruning.task_files import inspect_folder, read_mount_points
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.spec import StoredSpec
-from flow_core.agent.state import FINAL, TaskState
-from flow_core.agent.supervisor.process_table import list_processes, read_task_mark
+from flow_core.agent.task_state import FINAL, TaskState
 
 UNFINISHED, SUPERVISED, PROCESSES = "unfinished", "supervised", "processes"
 BROKEN, GONE, MOUNTED, MADE_FILES, FAILED = "broken", "gone", "mounted", "made_files", "failed"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from flow_core.agent.capacity import queue
 from flow_core.agent.layout import TaskFolder
+from flow_core.agent.processes.termination import end_tree
+from flow_core.agent.processes.tree import ProcessIdentity, ProcessTree
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import read_json
 from flow_core.agent.s3.staging import forget_credentials, read_s3_mounts
@@ -19,10 +21,8 @@ from flow_core.agent.supervisor.process_launch import (
     ProcessLaunch,
     describe_exit,
 )
-from flow_core.agent.supervisor.processes import ProcessIdentity, ProcessTree
+from flow_core.agent.supervisor.state_writer import TaskOutcome, TaskStateWriter
 from flow_core.agent.supervisor.stop_signal import StopSignal
-from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
-from flow_core.agent.supervisor.tree_end import end_tree
 
 _PROGRAM = "import sys; sys.path[0] = sys.argv.pop(1); from flow_core.agent.s3.download_main import main; main()"
 _PACKAGE_ROOT = str(Path(__file__).parents[3])

@@ -11,8 +11,8 @@ from flow_core.agent import multi_machine
 from flow_core.agent.capacity import leases, queue
 from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.locks import exclusive_lock
+from flow_core.agent.supervisor.state_writer import TaskStateWriter
 from flow_core.agent.supervisor.stop_signal import StopSignal
-from flow_core.agent.supervisor.task_state import TaskStateWriter
 
 _POLL_S = 0.2
 

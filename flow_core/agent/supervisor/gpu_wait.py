@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from flow_core.agent.capacity import leases, queue
-from flow_core.agent.supervisor.reap import start_reapers
+from flow_core.agent.supervisor.lost_supervisor import start_reapers
+from flow_core.agent.supervisor.state_writer import TaskStateWriter
 from flow_core.agent.supervisor.stop_signal import StopSignal, drain
-from flow_core.agent.supervisor.task_state import TaskStateWriter
 
 if TYPE_CHECKING:
     from flow_core.agent.supervisor.gang_wait import JointStart

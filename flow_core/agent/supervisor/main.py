@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from flow_core.agent.agent_copy_cleanup import remove_unused_agent_copies
 from flow_core.agent.capacity import leases, queue
 from flow_core.agent.capacity.leases import GpuLocks
-from flow_core.agent.copy_cleanup import remove_unused_agent_copies
 from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import try_lock
@@ -22,13 +22,13 @@ from flow_core.agent.s3.download import TaskDownload
 from flow_core.agent.s3.staging import discard_downloads
 from flow_core.agent.supervisor.attempt import RunningAttempt
 from flow_core.agent.supervisor.gpu_wait import GpuWait
+from flow_core.agent.supervisor.lost_supervisor import reap
 from flow_core.agent.supervisor.process_launch import LaunchError
 from flow_core.agent.supervisor.rank_launcher import RankLauncher
-from flow_core.agent.supervisor.reap import reap
 from flow_core.agent.supervisor.retry_loop import RetryLoop
+from flow_core.agent.supervisor.state_writer import TaskOutcome, TaskStateWriter
 from flow_core.agent.supervisor.stop_signal import StopSignal
 from flow_core.agent.supervisor.task_mounts import TaskMounts
-from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
 
 if TYPE_CHECKING:
     from flow_core.agent.containers.container_task import ContainerTask

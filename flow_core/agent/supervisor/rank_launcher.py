@@ -10,14 +10,14 @@ from flow_core.agent.capacity import orphan_gpus
 from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.supervisor.attempt import RunningAttempt
 from flow_core.agent.supervisor.process_launch import LaunchError, ProcessLaunch
-from flow_core.agent.supervisor.ranks import (
+from flow_core.agent.supervisor.rank_environment import (
     DEFAULT_ENVIRONMENT,
     TERMINAL_ENVIRONMENT,
     rank_environment,
     select_rank_gpus,
 )
+from flow_core.agent.supervisor.state_writer import TaskStateWriter
 from flow_core.agent.supervisor.task_mounts import TaskMounts
-from flow_core.agent.supervisor.task_state import TaskStateWriter
 
 if TYPE_CHECKING:
     from flow_core.agent.containers.container_task import ContainerTask

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import socket
 
-from flow_core.agent.supervisor.ranks import HEAD
+from flow_core.agent.supervisor.rank_environment import HEAD
 
 _FILES_PER_RANK, _OWN_FILES = 6, 64
 

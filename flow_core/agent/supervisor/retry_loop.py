@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from flow_core.agent.spec import RetryPlan
+from flow_core.agent.supervisor.state_writer import TaskOutcome, TaskStateWriter
 from flow_core.agent.supervisor.stop_signal import StopSignal
-from flow_core.agent.supervisor.task_state import TaskOutcome, TaskStateWriter
 
 
 class RetryLoop:

@@ -13,7 +13,7 @@ from flow_core.agent.cancel import CANCEL, CANCEL_AT_ONCE
 from flow_core.agent.file_systems import is_certainly_local
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.records import MalformedRecord, read_json
-from flow_core.agent.supervisor.task_state import TaskOutcome
+from flow_core.agent.supervisor.state_writer import TaskOutcome
 
 _DISK_FULL_PAUSE_S, _DELETION_CHECK_S = 0.5, 30.0
 

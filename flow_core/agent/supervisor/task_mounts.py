@@ -12,7 +12,7 @@ from flow_core.agent.records import MalformedRecord, read_known
 from flow_core.agent.s3.staging import select_s3_mounts
 from flow_core.agent.supervisor.namespace import Mount, can_mount
 from flow_core.agent.supervisor.process_launch import LaunchError
-from flow_core.agent.supervisor.task_state import TaskStateWriter
+from flow_core.agent.supervisor.state_writer import TaskStateWriter
 
 
 class TaskMounts:

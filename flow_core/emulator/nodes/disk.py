@@ -10,8 +10,8 @@ import stat
 from pathlib import Path
 
 from flow_core.emulator.nodes.gpus import GPUS, gpu_table, nvidia_smi
-from flow_core.emulator.nodes.machine_protocol import NodeSpec
-from flow_core.emulator.nodes.programs import entries, link_programs
+from flow_core.emulator.nodes.host_programs import entries, link_programs
+from flow_core.emulator.nodes.machine_interface import NodeSpec
 from flow_core.emulator.nodes.shims import SHIMS
 
 SCRIPT = "/var/lib/foundry/startup_script.sh"

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-from flow_core.emulator.nodes.machine_protocol import NodeSpec
+from flow_core.emulator.nodes.machine_interface import NodeSpec
 
 GPUS = "var/lib/foundry/gpus"
 

@@ -22,7 +22,7 @@ from flow_core.emulator.nodes.disk import (
     make_disk,
 )
 from flow_core.emulator.nodes.exec_spec import SpawnRequestBuilder
-from flow_core.emulator.nodes.machine_protocol import NodeSpec
+from flow_core.emulator.nodes.machine_interface import NodeSpec
 from flow_core.emulator.nodes.pid1.isolate import NOBODY
 from flow_core.emulator.nodes.pid1_client import NotStarted, Pid1Client
 from flow_core.emulator.nodes.ssh_port import SshPort

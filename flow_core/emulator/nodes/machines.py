@@ -12,10 +12,10 @@ import asyncssh
 
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.emulator.nodes.disk import erase
+from flow_core.emulator.nodes.host_programs import create_filtered_bin
 from flow_core.emulator.nodes.machine import EmulatedMachine, FleetSettings, MachineConnection
-from flow_core.emulator.nodes.machine_protocol import NodeFleet, NodeSpec
+from flow_core.emulator.nodes.machine_interface import NodeFleet, NodeSpec
 from flow_core.emulator.nodes.pid1_client import NoNamespaces
-from flow_core.emulator.nodes.programs import create_filtered_bin
 from flow_core.emulator.nodes.ssh_port import SshPort
 from flow_core.emulator.nodes.ssh_server import server_options
 from flow_core.errors import ProviderError

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from flow_core.emulator.nodes.machine_protocol import MachineVolume
+from flow_core.emulator.nodes.machine_interface import MachineVolume
 
 _BY_ID = "dev/disk/by-id"
 SHARES = "var/lib/foundry/file_shares"

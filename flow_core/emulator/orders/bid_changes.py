@@ -9,7 +9,7 @@ from pydantic import Field
 from flow_core.emulator.http.parsing import BodyModel
 from flow_core.emulator.http.responses import ApiError, invalid_field
 from flow_core.emulator.money import format_dollars, parse_cents
-from flow_core.emulator.orders import bidding
+from flow_core.emulator.orders import bid_lifecycle
 from flow_core.emulator.orders.bids import BidEvent, BidRow
 from flow_core.emulator.orders.launch_specification import check_volumes
 from flow_core.emulator.world import World
@@ -42,7 +42,7 @@ async def change_bid(world: World, bid: BidRow, body: UpdateBid) -> None:
     if body.memory_gb is not None and not auction.offering.has_adjustable_memory:
         raise ApiError(400, "The memory of this instance type is not adjustable")
     if body.paused is True:
-        await bidding.pause(world, bid)
+        await bid_lifecycle.pause(world, bid)
     if body.volumes is not None:
         _change_volumes(world, bid, body.volumes)
     if body.memory_gb is not None:
@@ -51,7 +51,7 @@ async def change_bid(world: World, bid: BidRow, body: UpdateBid) -> None:
     if limit_cents is not None:
         await _change_limit(world, bid, limit_cents)
     if body.paused is False:
-        await bidding.resume(world, bid)
+        await bid_lifecycle.resume(world, bid)
 
 
 def _check_volumes(world: World, bid: BidRow, body: UpdateBid) -> None:
@@ -75,8 +75,8 @@ def _change_volumes(world: World, bid: BidRow, fids: list[str]) -> None:
 
 async def _change_limit(world: World, bid: BidRow, limit_cents: int) -> None:
     bid.limit_cents = limit_cents
-    bidding.add_event(world, bid, "Limit Price Changed", limit_cents=limit_cents)
+    bid_lifecycle.add_event(world, bid, "Limit Price Changed", limit_cents=limit_cents)
     auction = bid.auction
     if bid.fid in auction.allocated_limits:
         auction.allocated_limits[bid.fid] = limit_cents
-    await bidding.follow_market(world, auction)
+    await bid_lifecycle.follow_market(world, auction)

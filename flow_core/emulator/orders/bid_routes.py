@@ -15,7 +15,7 @@ from flow_core.emulator.http.parsing import BodyModel, parse_body, parse_query
 from flow_core.emulator.http.responses import ApiError, json_response, no_content
 from flow_core.emulator.http.routing import Routes
 from flow_core.emulator.market.catalog import SPOT
-from flow_core.emulator.orders import bidding
+from flow_core.emulator.orders import bid_lifecycle
 from flow_core.emulator.orders.bid_changes import UpdateBid, change_bid, parse_limit
 from flow_core.emulator.orders.bids import BidRow, BidStatus
 from flow_core.emulator.orders.launch_specification import LaunchSpecification, create_launch
@@ -69,8 +69,8 @@ async def create_bid(world: World, request: Request) -> Response:
     world.project(body.project)
     bid = _bid(world, body)
     world.bids[bid.fid] = bid
-    bidding.add_event(world, bid, "Placed", limit_cents=bid.limit_cents)
-    bidding.wait_for_allocation(world, bid)
+    bid_lifecycle.add_event(world, bid, "Placed", limit_cents=bid.limit_cents)
+    bid_lifecycle.wait_for_allocation(world, bid)
     return record_created(world, request, bid.as_json)
 
 
@@ -89,7 +89,7 @@ async def update_bid(world: World, request: Request) -> Response:
 
 @routes.delete("/v2/spot/bids/{bid_fid}")
 async def cancel_bid(world: World, request: Request) -> Response:
-    await bidding.terminate(world, find_row(world.bids, request.path_params["bid_fid"], "Bid"))
+    await bid_lifecycle.terminate(world, find_row(world.bids, request.path_params["bid_fid"], "Bid"))
     return no_content()
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from flow_core.emulator.clock import iso_time
 from flow_core.emulator.market.catalog import TYPES_BY_FID
-from flow_core.emulator.nodes.machine_protocol import MachineVolume, NodeSpec
+from flow_core.emulator.nodes.machine_interface import MachineVolume, NodeSpec
 from flow_core.emulator.orders.instances import InstanceRow, Status
 from flow_core.emulator.orders.order import Order
 from flow_core.emulator.world import World

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import FlowError, Unreachable
 from flow_core.providers.contract.blocking_io import run_blocking
-from flow_core.providers.hosts.agent_session import Lost, Session, Stalled, start_session
+from flow_core.providers.hosts.agent_process import Lost, Session, Stalled, start_session
 from flow_core.providers.hosts.bootstrap_payload import archive
 from flow_core.providers.hosts.start_failures import PythonUnusable
 

@@ -19,7 +19,7 @@ NO_PYTHON, NOT_THIS_PYTHON = 41, 42
 """Exit codes of bootstrap.sh: no Python is new enough, or the one in the settings is not usable."""
 
 _AGENT = Path(flow_core.agent.__file__).parent
-_MODULES = ("private_folders", "folder_ownership", "machine", "startup_error")
+_MODULES = ("private_folders", "folder_ownership", "machine_id", "startup_error")
 # Reads only its own bytes: the archive and the requests follow on the same stream. Users see its first line in the
 # list of their processes.
 _LOADER = f"""\

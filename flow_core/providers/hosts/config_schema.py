@@ -9,7 +9,7 @@ from flow_core.providers.contract.config_schema import ConfigField
 from flow_core.providers.hosts.machines import find_problems
 from flow_core.providers.hosts.s3_credentials import SEND_CREDENTIALS
 from flow_core.providers.over_agent.pruning_setting import PRUNE_FIELD
-from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
+from flow_core.providers.over_ssh.login_timeout import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
 
 _FIELDS = (
     ConfigField("hosts", "the machines, by their names in ~/.ssh/config, such as [gpu1, gpu2]", is_required=True),

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.agent.folder_ownership import check_folders
-from flow_core.agent.machine import machine_id
+from flow_core.agent.machine_id import machine_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.startup_error import exit_with_message
 

@@ -12,7 +12,7 @@ from flow_core.gpu_matching import Gpu, parse_declared_gpus
 from flow_core.providers.contract.config_schema import SettingProblem, UsableSettings, drop_invalid
 from flow_core.providers.hosts.s3_credentials import SEND_CREDENTIALS, sends_credentials
 from flow_core.providers.over_agent.pruning_setting import PRUNE_AFTER_DAYS, parse_prune_after_days
-from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, parse_login_timeout
+from flow_core.providers.over_ssh.login_timeout import LOGIN_TIMEOUT, parse_login_timeout
 
 SETTINGS = ("hosts", "region", LOGIN_TIMEOUT, "python", "s3_python", SEND_CREDENTIALS, "container", PRUNE_AFTER_DAYS)
 _TEXT_FIELDS = ("name", "hostname", "user", "identity_file", "gpus", "region", "python", "s3_python")

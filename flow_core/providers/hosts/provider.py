@@ -21,7 +21,7 @@ from flow_core.providers.hosts.task_locator import HostLogSources, HostTaskLocat
 from flow_core.providers.hosts.volumes import HostVolumes
 from flow_core.providers.over_agent.pruning_setting import parse_prune_after_days
 from flow_core.providers.over_ssh.host_pool import HostPool
-from flow_core.providers.over_ssh.login_limit import parse_login_timeout
+from flow_core.providers.over_ssh.login_timeout import parse_login_timeout
 from flow_core.providers.over_ssh.ssh_access import SshAccess
 
 if TYPE_CHECKING:

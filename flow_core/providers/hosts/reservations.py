@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.capacity.availability import Opening
 from flow_core.agent.capacity.reservation_report import ReservationReport
-from flow_core.agent.machine import new_id
+from flow_core.agent.machine_id import new_id
 from flow_core.errors import (
     AuthError,
     CapacityError,

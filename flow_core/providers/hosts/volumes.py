@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from flow_core.agent import volumes as agent_volumes
-from flow_core.agent.machine import new_id
+from flow_core.agent.machine_id import new_id
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import AuthError, ConfigError, Conflict, ProviderError, Unreachable, printable
 from flow_core.models.volume import Volume, VolumeInterface

@@ -12,7 +12,7 @@ from functools import partial
 
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import GpuPlan
-from flow_core.agent.supervisor.ranks import select_rank_gpus
+from flow_core.agent.supervisor.rank_environment import select_rank_gpus
 from flow_core.agent.task_exec import BROKEN_NOT_ENTERED, NODE_ENDED, NOT_RUNNING, find_enterable
 from flow_core.agent.tasks import NO_TASK, TaskStore
 from flow_core.errors import NotFound, Unreachable, printable

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine import machine_id
-from flow_core.agent.supervisor.processes import read_grace_s
+from flow_core.agent.machine_id import machine_id
+from flow_core.agent.processes.tree import read_grace_s
 from flow_core.agent.volumes import VolumeStore
 from flow_core.config import Context, state_dir
 from flow_core.errors import ProviderError, Unsupported

@@ -27,7 +27,7 @@ def _open(context: Context, prompter: Prompter | None) -> Provider:
 
 
 def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
-    from flow_core.providers.over_ssh.login_limit import parse_login_timeout  # lazy import: only a config needs it
+    from flow_core.providers.over_ssh.login_timeout import parse_login_timeout  # lazy import: only a config needs it
 
     return drop_invalid(settings, parse_login_timeout)
 

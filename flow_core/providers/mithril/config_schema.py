@@ -8,7 +8,7 @@ from typing import Any
 from flow_core.errors import AuthError, FlowError
 from flow_core.providers.contract.config_schema import ConfigField
 from flow_core.providers.mithril.settings import DEFAULT_URL, ENVIRONMENT, read_settings
-from flow_core.providers.over_ssh.login_limit import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
+from flow_core.providers.over_ssh.login_timeout import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING
 
 _DESCRIPTIONS = {
     "api_key": "the key of the Mithril API",

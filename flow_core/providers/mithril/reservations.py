@@ -19,8 +19,8 @@ from flow_core.providers.mithril.catalog import InstanceType
 from flow_core.providers.mithril.idempotent_create import create_once
 from flow_core.providers.mithril.money import format_usd, to_cents
 from flow_core.providers.mithril.pagination import read_all_pages
+from flow_core.providers.mithril.reservation_quotes import OFFER, ReservationTimes
 from flow_core.providers.mithril.reservation_rows import RESERVATIONS, format_time, reservation_of
-from flow_core.providers.mithril.reservation_times import OFFER, ReservationTimes
 
 if TYPE_CHECKING:
     from flow_core.models.reservation_spec import ReservationSpec

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flow_core.errors import AuthError, ConfigError
-from flow_core.providers.over_ssh.login_limit import parse_login_timeout
+from flow_core.providers.over_ssh.login_timeout import parse_login_timeout
 
 DEFAULT_URL = "https://api.mithril.ai"
 _KEY = re.compile(r"[!-~]{1,512}")

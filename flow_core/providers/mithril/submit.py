@@ -17,7 +17,7 @@ from flow_core.providers.mithril.catalog import Offer
 from flow_core.providers.mithril.idempotent_create import create_once
 from flow_core.providers.mithril.money import format_usd
 from flow_core.providers.mithril.offer_choice import OfferQuery, choose_offer
-from flow_core.providers.mithril.startup_content import Launch, Mount
+from flow_core.providers.mithril.startup.launch import Launch, Mount
 from flow_core.providers.mithril.submitted_specs import SubmittedSpec
 from flow_core.providers.mithril.supported_fields import check_task
 from flow_core.providers.mithril.task_volumes import TaskVolumes

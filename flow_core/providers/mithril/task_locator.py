@@ -9,7 +9,7 @@ from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.log_id import LogId
 from flow_core.providers.mithril.bid_snapshot import BidSnapshot
-from flow_core.providers.mithril.startup_content import WORKSPACE
+from flow_core.providers.mithril.startup.launch import WORKSPACE
 from flow_core.providers.mithril.tasks import MithrilTasks
 from flow_core.providers.over_ssh.task_nodes import LogFile, TaskNode
 

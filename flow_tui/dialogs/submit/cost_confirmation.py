@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.agent.bounded_read import parse_json
 from flow_core.errors import ConfigError, FlowError
 from flow_tui import format
-from flow_tui.bid import describe_limit, parse_usd
+from flow_tui.bid_prices import describe_limit, parse_usd
 from flow_tui.dialogs.confirm import Confirm
 
 if TYPE_CHECKING:

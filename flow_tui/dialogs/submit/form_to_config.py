@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.agent.bounded_read import parse_json
 from flow_core.errors import ConfigError
-from flow_tui.bid import parse_usd
+from flow_tui.bid_prices import parse_usd
 
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig

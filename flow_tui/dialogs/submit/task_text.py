@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from flow_core.errors import ConfigError
 from flow_core.logs.escape import escape_controls
+from flow_tui.dialogs.submit.config_to_form import to_form_values
 from flow_tui.dialogs.submit.form_to_config import collect_typed_fields, parse_task_config
-from flow_tui.dialogs.submit.submit_preset import to_form_values
 
 SOURCE = "task.yaml"
 _LONGEST = 1 << 20

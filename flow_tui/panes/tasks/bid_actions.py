@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.bid import describe_limit, get_bid_prices
+from flow_tui.bid_prices import describe_limit, get_bid_prices
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.limit_form import LimitForm

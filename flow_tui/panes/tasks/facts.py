@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
-from flow_tui.bid import PRICES, format_margin, get_bid_prices
+from flow_tui.bid_prices import PRICES, format_margin, get_bid_prices
 from flow_tui.keymap import Keymap
 from flow_tui.redact import HIDDEN, redact
 

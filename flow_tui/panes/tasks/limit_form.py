@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 from flow_core.errors import ConfigError
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.bid import describe_limit, get_bid_prices, parse_usd
+from flow_tui.bid_prices import describe_limit, get_bid_prices, parse_usd
 from flow_tui.dialogs.dialog import Fact, to_safe_content
 from flow_tui.dialogs.field import Field, LineInput
 from flow_tui.dialogs.form import Form

@@ -12,8 +12,8 @@ from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.dialogs.pick import Pick, PickOption
+from flow_tui.dialogs.submit.config_to_form import make_preset
 from flow_tui.dialogs.submit.open_form import open_submit_form
-from flow_tui.dialogs.submit.submit_preset import make_preset
 from flow_tui.panes.shell.opening import ShellOpening
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.detail import TaskDetail

@@ -16,12 +16,12 @@ from textual.widget import Widget
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles
 from flow_core.logs.follow import IsComplete
-from flow_tui.widgets.announcing import announce
 from flow_tui.widgets.log.follower import LogFollower
 from flow_tui.widgets.log.painter import LogFrame, LogPainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles
 from flow_tui.widgets.log.search import LogViewSearch
 from flow_tui.widgets.log.window import LogWindow
+from flow_tui.widgets.messages import announce
 from flow_tui.widgets.styles import component_style
 
 _WHEEL_ROWS = 3

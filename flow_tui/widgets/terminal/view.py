@@ -22,7 +22,7 @@ from flow_tui.key_queue import hold_keys
 from flow_tui.terminal.core import TerminalCore
 from flow_tui.terminal.prefix import RELEASE_KEY, Command, KeyTarget
 from flow_tui.terminal.session import Recorder, describe_open_failure, leave_application, show_lines
-from flow_tui.widgets.announcing import announce
+from flow_tui.widgets.messages import announce
 from flow_tui.widgets.terminal.key_input import KeyInput
 from flow_tui.widgets.terminal.mouse_input import MouseInput
 from flow_tui.widgets.terminal.paint_schedule import PaintSchedule

@@ -18,7 +18,7 @@ import flow_core, flow_core.fleet, flow_core.models.task_sources
 from flow_core.audit import AuditLog
 from flow_core.client import asciicast
 from flow_core.config import state_dir
-from flow_core.providers.mithril.private_keys import keep
+from flow_core.providers.mithril.private_keys import store_key
 from flow_tui.crash_report import write_report
 
 def write_everything(home, first):
@@ -30,7 +30,7 @@ def write_everything(home, first):
         flow.create_volume(1, name="data")
     asciicast.Writer.start("train", 80, 24, "train").close()
     write_report(ValueError("broken"))
-    keep(state_dir() / "mithril" / "account", "key_1", "secret")
+    store_key(state_dir() / "mithril" / "account", "key_1", "secret")
     sys.exit()
 
 for home, first in zip(sys.argv[1::2], sys.argv[2::2], strict=True):

@@ -12,9 +12,9 @@ from testbed.waiting import DEADLINE_S, until
 
 from flow_core.audit import Gate
 from flow_core.config import Context
-from flow_core.context_state import CONTEXTS, ContextState
 from flow_core.errors import NotFound, Unreachable
 from flow_core.fleet import Fleet
+from flow_core.fleet_state import CONTEXTS, ContextState
 from flow_core.prompter import SecretPrompt
 
 

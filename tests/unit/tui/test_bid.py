@@ -10,7 +10,7 @@ from testbed.tables import each
 
 from flow_core.errors import ConfigError
 from flow_core.models.task import TaskBid, TaskRecord, TaskStatus
-from flow_tui.bid import describe_limit, format_margin, get_bid_prices, parse_usd, propose_limit
+from flow_tui.bid_prices import describe_limit, format_margin, get_bid_prices, parse_usd, propose_limit
 
 
 @each(("text", "usd"), [("12", "12"), (" $12.50 ", "12.50"), ("$ 0.5", "0.5"), ("0.0375", "0.0375")])

@@ -12,7 +12,7 @@ import sys
 import termios
 from typing import Any
 
-from flow_core.ssh.sftp_server import SftpServer
+from flow_core.ssh.server.sftp_server import SftpServer
 from flow_core.ssh.terminal_modes import apply_modes
 
 _BACK_TO_USUAL = (

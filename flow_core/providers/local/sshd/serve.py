@@ -13,7 +13,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from flow_core.agent.locks import try_lock
-from flow_core.agent.supervisor.processes import ProcessIdentity
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.errors import FlowError, ProviderError
 from flow_core.providers.local.sshd.address import HOST
 from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry

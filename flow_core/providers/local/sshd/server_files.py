@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.records import MalformedRecord, read_json, write_json
-from flow_core.agent.supervisor.processes import ProcessIdentity
 
 
 class SshFolder(NamedTuple):

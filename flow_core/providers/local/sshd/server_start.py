@@ -8,7 +8,7 @@ import sys
 import time
 
 from flow_core.agent.folder_ownership import check_folders
-from flow_core.agent.machine import new_id
+from flow_core.agent.machine_id import new_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.supervisor_start import PACKAGE_ROOT, build_task_environment, find_python, read_answer
 from flow_core.errors import ProviderError, Unreachable

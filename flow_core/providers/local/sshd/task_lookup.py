@@ -13,7 +13,7 @@ from flow_core.agent.tasks import NO_TASK, StoredTask, TaskStore
 from flow_core.errors import NotFound
 from flow_core.providers.contract.blocking_io import report_progress
 from flow_core.providers.local.sshd.server_files import SshFolder
-from flow_core.ssh import sftp_server
+from flow_core.ssh.server import sftp_server
 
 _OWN_SERVER = Path(sftp_server.__file__)
 _USUAL = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 
-from flow_core.agent.machine import new_id
+from flow_core.agent.machine_id import new_id
 from flow_core.agent.port_owner import find_listener
 from flow_core.agent.task_exec import find_enterable
 from flow_core.agent.tasks import TaskStore

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flow_core.agent import data_mounts, paths, ports, submit, submit_request
+from flow_core.agent import data_mounts, ports, submit, submit_request, user_paths
 from flow_core.agent.capacity import reservation_choice
 from flow_core.agent.containers import engine_choice
 from flow_core.agent.layout import OVER_SSH
@@ -167,8 +167,8 @@ SENTENCES: dict[str, Sentence] = {
     submit.WITHDRAWN: _withdrawn,
     submit.KEY_OF_ANOTHER: _key_of_other_task,
     submit.KEY_OF_PRUNED: _key_of_pruned_task,
-    paths.NO_CURRENT_FOLDER: _no_current_folder,
-    paths.NO_FOLDER: _no_folder,
+    user_paths.NO_CURRENT_FOLDER: _no_current_folder,
+    user_paths.NO_FOLDER: _no_folder,
     data_mounts.S3_ADDRESS_INVALID: _s3_address_invalid,
     data_mounts.S3_NOT_READ_ONLY: _s3_not_read_only,
     data_mounts.S3_NEEDS_BOTO3: _s3_needs_boto3,

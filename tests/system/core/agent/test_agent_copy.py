@@ -11,8 +11,8 @@ import pytest
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.agent_copy import COPY_FAILED, agent_name, provide_copy
+from flow_core.agent.agent_copy_cleanup import remove_unused_agent_copies
 from flow_core.agent.calls import AgentCalls
-from flow_core.agent.copy_cleanup import remove_unused_agent_copies
 from flow_core.agent.layout import Layout
 from flow_core.agent.private_folders import make_private_folder
 

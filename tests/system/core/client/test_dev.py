@@ -15,7 +15,7 @@ from testbed.tables import each
 from testbed.waiting import until
 
 from flow_core import AsyncDevEnvironment, AsyncFlow, ConfigError, Conflict, DevEnvironment, Flow, TaskStatus
-from flow_core.agent.supervisor.process_table import find_process
+from flow_core.agent.processes.table import find_process
 from flow_core.client.dev import dev_name
 
 

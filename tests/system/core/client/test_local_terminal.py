@@ -18,7 +18,7 @@ from testbed.pty_screen import Screen
 from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core import Flow, FlowError, NotFound, Task
-from flow_core.agent.supervisor.process_table import find_process
+from flow_core.agent.processes.table import find_process
 from flow_core.config import state_dir
 
 SHELL = """\

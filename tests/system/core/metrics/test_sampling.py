@@ -16,7 +16,7 @@ import pytest
 from testbed.fake_smi import FakeSmi
 from testbed.waiting import DEADLINE_S, wait_until
 
-from flow_core.agent.supervisor.process_table import list_processes
+from flow_core.agent.processes.table import list_processes
 from flow_core.metrics.parser import FrameParser
 from flow_core.metrics.stream import sampling_script
 from flow_core.models.metrics import MachineSample

@@ -14,7 +14,7 @@ import pytest
 from testbed.waiting import DEADLINE_S
 
 from flow_core.providers.local.sshd import task_lookup
-from flow_core.ssh import sftp_server
+from flow_core.ssh.server import sftp_server
 
 
 def _text(value: bytes) -> bytes:

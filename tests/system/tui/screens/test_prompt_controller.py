@@ -19,7 +19,7 @@ from textual.widgets import Input
 
 from flow_core import providers
 from flow_core.config import Config, Context, state_dir
-from flow_core.context_state import ContextState
+from flow_core.fleet_state import ContextState
 from flow_core.prompter import HostKeyPrompt, SecretPrompt
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.ssh_config import find_settings

@@ -14,7 +14,7 @@ from testbed.tables import each
 from flow_core.agent.agent_copy import agent_name, provide_copy
 from flow_core.agent.folder_ownership import UnsafeFolder, check_folders
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine import machine_id
+from flow_core.agent.machine_id import machine_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.refusals import Refused
 from flow_core.config import Context

@@ -16,7 +16,7 @@ from flow_core.agent.capacity.leases import find_holders, take_gpus
 from flow_core.agent.file_systems import find_mount_type, is_on_network
 from flow_core.agent.layout import Layout
 from flow_core.agent.locks import exclusive_lock, is_locked, release, try_lock
-from flow_core.agent.supervisor.processes import ProcessIdentity
+from flow_core.agent.processes.tree import ProcessIdentity
 
 MOUNTS = r"""22 1 259:1 / / rw,relatime shared:1 - ext4 /dev/root rw
 30 22 0:30 / /home rw - nfs4 server:/home rw,vers=4.2

@@ -14,12 +14,12 @@ from flow_core.agent import multi_machine
 from flow_core.agent.capacity import queue
 from flow_core.agent.capacity.queue import QueueTicket
 from flow_core.agent.layout import Layout, TaskFolder
-from flow_core.agent.machine import new_id
+from flow_core.agent.machine_id import new_id
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.records import write_json
 from flow_core.agent.refusals import Refused
-from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.processes import ProcessIdentity
+from flow_core.agent.task_state import TaskState
 
 GPUS = ("gpu-0", "gpu-1", "gpu-2")
 

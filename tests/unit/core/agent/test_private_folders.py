@@ -19,7 +19,7 @@ OTHER_PEOPLES_FOLDERS = {
     "flow_core/emulator/nodes/disk.py": "a machine's own file system",
     "flow_core/emulator/nodes/pid1/isolate.py": "a machine's own file system",
     "flow_core/emulator/nodes/machine.py": "a machine's own file system",
-    "flow_core/emulator/nodes/programs.py": "a machine's own file system",
+    "flow_core/emulator/nodes/host_programs.py": "a machine's own file system",
     "flow_core/agent/supervisor/namespace.py": "a mount point in the task's own file system",
 }
 

@@ -10,10 +10,10 @@ import pytest
 from testbed.tables import each
 
 from flow_core.agent.layout import Layout
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.spec import ContainerPlan, GpuPlan, StoredSpec
-from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.processes import ProcessIdentity
 from flow_core.agent.task_report import MountedVolume, TaskReport
+from flow_core.agent.task_state import TaskState
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.over_agent.task_conversion import to_record
 

@@ -10,7 +10,7 @@ from flow_core.agent.layout import Layout
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import write_json
 from flow_core.agent.refusals import Refused
-from flow_core.agent.state import TaskState
+from flow_core.agent.task_state import TaskState
 from flow_core.agent.tasks import NO_TASK, TaskStore
 from flow_core.errors import NotFound
 from flow_core.providers.local.tasks import LocalTasks

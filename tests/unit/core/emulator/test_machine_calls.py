@@ -10,7 +10,7 @@ import pytest
 from testbed.emulator_account import PUBLIC_KEY, REGION, Account
 
 from flow_core.emulator.emulator import Emulator
-from flow_core.emulator.nodes.machine_protocol import NodeSpec
+from flow_core.emulator.nodes.machine_interface import NodeSpec
 from flow_core.errors import ProviderError
 
 

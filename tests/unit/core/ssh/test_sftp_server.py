@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flow_core.ssh.sftp_server import SftpServer
+from flow_core.ssh.server.sftp_server import SftpServer
 
 _OPEN, _CLOSE, _READ, _WRITE, _STAT, _RENAME, _OPENDIR, _EXTENDED = 3, 4, 5, 6, 17, 18, 11, 200
 

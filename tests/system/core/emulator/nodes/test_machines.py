@@ -242,7 +242,7 @@ async def test_a_killed_emulator_leaves_no_process(tmp_path: Path, programs: Pat
 _EMULATOR = """
 import asyncio, sys
 from pathlib import Path
-from flow_core.emulator.nodes.machine_protocol import NodeSpec
+from flow_core.emulator.nodes.machine_interface import NodeSpec
 from flow_core.emulator.nodes.machines import Machines
 
 async def main():

@@ -21,7 +21,7 @@ from flow_core.config import Context, state_dir
 from flow_core.errors import ProviderError, Unreachable
 from flow_core.models.task import TaskStatus
 from flow_core.providers.contract.listing import find_unreadable
-from flow_core.providers.hosts import agent_connection, agent_session
+from flow_core.providers.hosts import agent_connection, agent_process
 from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.provider import HostsProvider
 
@@ -131,7 +131,7 @@ async def test_a_python_that_hangs_is_forgotten(lab: Lab, monkeypatch: pytest.Mo
     kept.write_text(json.dumps({"version": 1, "python": str(stuck)}))
     fresh = lab.open()
     with monkeypatch.context() as patch:
-        patch.setattr(agent_session, "_LAUNCH_S", 0.5)
+        patch.setattr(agent_process, "_LAUNCH_S", 0.5)
         with pytest.raises(Unreachable, match=r"'one' did not start the agent within 0\.5 s; try again"):
             await agent_of(fresh).call("facts")
     assert await agent_of(fresh).call("facts")

@@ -22,7 +22,7 @@ from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import exclusive_lock
 from flow_core.agent.multi_machine import read_order
 from flow_core.agent.records import read_json
-from flow_core.agent.state import TaskState
+from flow_core.agent.task_state import TaskState
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.contract.provider import Provider
 from flow_core.providers.hosts.provider import HostsProvider

@@ -18,8 +18,8 @@ from flow_core.agent.layout import Layout
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.spec import GpuPlan
 from flow_core.agent.supervisor.gpu_wait import GpuWait
+from flow_core.agent.supervisor.state_writer import TaskStateWriter
 from flow_core.agent.supervisor.stop_signal import StopSignal
-from flow_core.agent.supervisor.task_state import TaskStateWriter
 from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Conflict
 from flow_core.models.task import TaskStatus

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from testbed.places import ROOT
 
-from flow_core.agent.supervisor.processes import ProcessIdentity
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.config import Context
 from flow_core.models.task import TaskStatus
 from flow_core.providers.local.provider import LocalProvider

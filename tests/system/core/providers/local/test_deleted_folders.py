@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flow_core.agent.supervisor.process_table import list_processes, read_task_mark
+from flow_core.agent.processes.table import list_processes, read_task_mark
 
 pytestmark = pytest.mark.needs("linux")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from testbed.waiting import DEADLINE_S
 
-from flow_core.agent.supervisor.processes import ProcessIdentity
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.errors import NotFound, Unreachable
 from flow_core.models.task import TaskStatus
 

@@ -11,7 +11,7 @@ import pytest
 from testbed.specs import task_spec
 
 from flow_core import AsyncFlow, TaskConfig
-from flow_core.agent.supervisor.ranks import RANK_VARIABLES, rank_environment, select_rank_gpus
+from flow_core.agent.supervisor.rank_environment import RANK_VARIABLES, rank_environment, select_rank_gpus
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
 from flow_core.logs.log_id import LogId
 from flow_core.models.retries import Retries

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine import machine_id
+from flow_core.agent.machine_id import machine_id
 from flow_core.agent.refusals import Refused
 from flow_core.agent.submit import submit
 from flow_core.agent.tasks import TaskStore

@@ -11,7 +11,7 @@ from testbed.waiting import DEADLINE_S
 import flow_core
 from flow_core.agent.agent_copy import agent_name
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine import machine_id
+from flow_core.agent.machine_id import machine_id
 from flow_core.agent.private_folders import make_private_folder
 
 _CODE = """

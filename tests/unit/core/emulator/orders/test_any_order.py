@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flow_core.emulator.clock import WorldClock
-from flow_core.emulator.nodes.machine_protocol import NodeSpec
-from flow_core.emulator.orders import bidding
+from flow_core.emulator.nodes.machine_interface import NodeSpec
+from flow_core.emulator.orders import bid_lifecycle
 from flow_core.emulator.orders.bids import BidRow
 from flow_core.emulator.orders.order import LaunchConfig
 from flow_core.emulator.rows import SshKeyRow
@@ -73,23 +73,23 @@ def _world(machines: Machines) -> World:
             limit_cents=limit_cents,
         )
         world.bids[bid.fid] = bid
-        bidding.wait_for_allocation(world, bid)
+        bid_lifecycle.wait_for_allocation(world, bid)
     return world
 
 
 async def _price(world: World, cents: int) -> None:
     auction = world.auctions[H100, REGION]
     auction.set_price(cents, world.now)
-    await bidding.follow_market(world, auction)
+    await bid_lifecycle.follow_market(world, auction)
 
 
 def apply_action(world: World, word: str, number: int) -> Awaitable[None]:
     actions: dict[str, Callable[[World, BidRow], Awaitable[None]]] = {
-        "pause": bidding.pause,
-        "resume": bidding.resume,
-        "preempt": bidding.preempt,
-        "relocate": bidding.relocate,
-        "terminate": bidding.terminate,
+        "pause": bid_lifecycle.pause,
+        "resume": bid_lifecycle.resume,
+        "preempt": bid_lifecycle.preempt,
+        "relocate": bid_lifecycle.relocate,
+        "terminate": bid_lifecycle.terminate,
         "price": lambda world, _: _price(world, 1800 + number * 900),
         "time": lambda world, _: world.clock.advance(0.1 + number * 0.9),
     }

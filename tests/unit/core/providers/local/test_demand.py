@@ -7,12 +7,12 @@ from pathlib import Path
 from testbed.specs import task_spec
 
 from flow_core.agent.capacity import leases, queue
-from flow_core.agent.capacity.demand import collect_gpu_uses
+from flow_core.agent.capacity.gpu_uses import collect_gpu_uses
 from flow_core.agent.layout import Layout
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.records import write_json
 from flow_core.agent.spec import GpuPlan
-from flow_core.agent.supervisor.processes import ProcessIdentity
 
 GPUS = ("gpu-0", "gpu-1", "gpu-2")
 

@@ -8,6 +8,7 @@ from testbed.tables import each
 from flow_core.errors import ConfigError
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.task_config import TaskConfig
+from flow_tui.dialogs.submit.config_to_form import make_preset
 from flow_tui.dialogs.submit.form_to_config import (
     parse_env,
     parse_hours,
@@ -16,7 +17,6 @@ from flow_tui.dialogs.submit.form_to_config import (
     parse_task_config,
     parse_volumes,
 )
-from flow_tui.dialogs.submit.submit_preset import make_preset
 
 
 def test_every_field_reaches_the_config() -> None:

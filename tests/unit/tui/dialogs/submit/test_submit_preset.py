@@ -16,8 +16,8 @@ from flow_core.errors import ConfigError
 from flow_core.logs.escape import escape_controls
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.task_config import TaskConfig
+from flow_tui.dialogs.submit.config_to_form import make_preset, to_form_values
 from flow_tui.dialogs.submit.form_to_config import CONFIG_FIELDS, parse_task_config
-from flow_tui.dialogs.submit.submit_preset import make_preset, to_form_values
 from flow_tui.dialogs.submit.task_text import format_task, read_task_text
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)

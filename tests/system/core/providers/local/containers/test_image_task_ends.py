@@ -12,7 +12,7 @@ import pytest
 from testbed.container_engines import IMAGE, RealEngine
 from testbed.image_registry import registry
 
-from flow_core.agent.supervisor.process_table import has_argument, list_processes
+from flow_core.agent.processes.table import has_argument, list_processes
 from flow_core.models.task import TaskStatus
 
 _STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.05; done"

@@ -14,7 +14,7 @@ from testbed.ssh_programs import run_ssh, ssh_folder
 from testbed.ssh_servers import live_servers
 from testbed.waiting import DEADLINE_S
 
-from flow_core.agent.supervisor.processes import ProcessIdentity
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.errors import Conflict, NotFound
 from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, running_server
 

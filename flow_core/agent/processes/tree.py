@@ -7,8 +7,8 @@ import signal
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from flow_core.agent.processes.table import ProcessInfo, boot_id, find_process, list_processes, read_task_mark
 from flow_core.agent.record_fields import Fields
-from flow_core.agent.supervisor.process_table import ProcessInfo, boot_id, find_process, list_processes, read_task_mark
 
 _PID_MAX = (1 << 31) - 1
 

@@ -12,9 +12,9 @@ from flow_core.agent.layout import TaskFolder
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import StoredSpec
-from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.reap import get_process_tree, is_abandoned, reap
+from flow_core.agent.supervisor.lost_supervisor import get_process_tree, is_abandoned, reap
 from flow_core.agent.supervisor_start import start_reaper
+from flow_core.agent.task_state import TaskState
 
 
 def collect_gpu_uses(

@@ -7,10 +7,10 @@ import time
 from typing import NamedTuple
 
 from flow_core.agent.layout import TaskFolder
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.spec import StoredSpec
-from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.processes import ProcessIdentity
+from flow_core.agent.task_state import TaskState
 
 _SPARE_BYTES = 16 << 10
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from flow_core.agent.layout import iter_tasks
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.spec import StoredSpec
-from flow_core.agent.state import TaskState
+from flow_core.agent.task_state import TaskState
 
 COPY_PREFIX = "agent-"
 """Prefix of the name of a copy; the hash of its content follows."""

@@ -7,8 +7,8 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 
-from flow_core.agent.supervisor.process_table import ProcessInfo, list_processes
-from flow_core.agent.supervisor.processes import send_signal
+from flow_core.agent.processes.table import ProcessInfo, list_processes
+from flow_core.agent.processes.tree import send_signal
 
 _EMPTY_SCANS = 2
 

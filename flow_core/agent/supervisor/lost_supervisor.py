@@ -10,13 +10,13 @@ from typing import NoReturn
 from flow_core.agent.capacity import queue
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import release, try_lock
+from flow_core.agent.processes.termination import end_tree
+from flow_core.agent.processes.tree import ProcessTree, read_grace_s
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.s3.staging import discard_downloads
 from flow_core.agent.spec import StoredSpec
-from flow_core.agent.state import TaskState
-from flow_core.agent.supervisor.processes import ProcessTree, read_grace_s
 from flow_core.agent.supervisor.stop_signal import is_forced_cancel
-from flow_core.agent.supervisor.tree_end import end_tree
+from flow_core.agent.task_state import TaskState
 
 
 def is_abandoned(spec: StoredSpec, state: TaskState | None) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import NEWER, MalformedRecord, NewerRecord, read_json, write_json
-from flow_core.agent.supervisor.processes import ProcessIdentity
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 STATUSES = FINAL | {"pending", "running"}
