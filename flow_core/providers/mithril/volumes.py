@@ -171,10 +171,6 @@ class MithrilVolumes:
             pause_s = min(pause_s * 2, 8.0)
 
 
-def _made_at(volume: Volume) -> float:
-    return volume.created_at.timestamp() if volume.created_at else 0.0
-
-
 def plain_name(volume: Volume) -> str:
     """Returns the volume as one word for a list or a path on a machine: its name, or its id if the name is no word."""
     return volume.name if is_volume_name(volume.name) else volume.volume_id
