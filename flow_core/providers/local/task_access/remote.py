@@ -51,9 +51,10 @@ class LocalRemote:
         except TimeoutError:
             raise Unreachable(f"the command did not end within {timeout_s:g} s and was stopped") from None
         finally:
-            if process.returncode is None and spec.cleanup is not None:
-                await call_agent(spec.cleanup)
+            was_running = process.returncode is None
             await _kill(process)
+            if was_running and spec.cleanup is not None:
+                await call_agent(spec.cleanup)  # only now: a client that is alive may still be starting the command
         code = code if code >= 0 else 128 - code
         return CompletedCommand(code, bytes(output.data[1]), bytes(output.data[2]), output.is_cut)
 
