@@ -150,7 +150,7 @@ async def test_a_command_ends_when_its_client_closes_the_output(lab: MachineLab)
 
 async def test_files_go_both_ways_and_land_where_the_script_sees_them(lab: MachineLab) -> None:
     script = (
-        "mkdir -p /workspace/in; until [ -e /workspace/in/new ]; do sleep 0.05; done; cp /workspace/in/new /tmp/seen"
+        "mkdir -p /workspace/in; until [ -s /workspace/in/new ]; do sleep 0.05; done; cp /workspace/in/new /tmp/seen"
     )
     port = await lab.machines.boot(lab.spec(script))
     await lab.until(port, "test -d /workspace/in")
