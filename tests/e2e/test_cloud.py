@@ -40,7 +40,9 @@ def sees(screen: Screen, *words: str) -> None:
     while not holds(screen.text()):
         assert time.monotonic() < deadline, f"{NAME} is not {words}:\n{screen.framed()}"
         trigger(screen, "app.refresh")
-        screen.settle(0.3, 0.5)
+        again = time.monotonic() + 1.0
+        while time.monotonic() < again and not holds(screen.text()):
+            screen.pump(0.1)
 
 
 def send_form(screen: Screen, until: Callable[[str], object]) -> None:

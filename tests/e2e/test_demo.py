@@ -101,7 +101,7 @@ def is_marked(text: str) -> object:
 
 
 @pytest.mark.needs("linux", "user-namespaces")
-def test_its_log_is_followed_a_shell_answers_and_a_hangup_leaves_nothing(
+def test_its_log_is_followed_a_shell_answers_and_ending_it_leaves_nothing(
     open_demo: Callable[..., Screen], temporary: Path, environment: dict[str, str]
 ) -> None:
     with nothing_left(temporary, Path(environment["HOME"])):
@@ -112,11 +112,13 @@ def test_its_log_is_followed_a_shell_answers_and_a_hangup_leaves_nothing(
         screen.settle()
         screen.send("cat step; hostname", "enter")
         screen.wait_for(re.compile(r"(?m)^\W*\d+\W*\n\W*train-llama-8b-1").search)
-        end(screen, signal.SIGHUP)
+        screen.signal(signal.SIGTERM)
+        assert screen.wait_exit() == 128 + signal.SIGTERM
+        assert_terminal_restored(screen)
 
 
 @pytest.mark.needs("linux")
-def test_where_machines_are_not_isolated_it_says_so_and_goes_on_until_it_is_terminated(
+def test_where_machines_are_not_isolated_it_says_so_and_nothing_is_left_once_it_is_killed(
     open_demo: Callable[..., Screen], temporary: Path, environment: dict[str, str]
 ) -> None:
     with nothing_left(temporary, Path(environment["HOME"])):
@@ -125,24 +127,9 @@ def test_where_machines_are_not_isolated_it_says_so_and_goes_on_until_it_is_term
         screen.wait_for(lambda text: squeezed(said) in squeezed(text))
         screen.wait_for(status_of("tokenize-corpus", "completed"))
         screen.wait_for(status_of("eval-mmlu", "failed"))
-        end(screen, signal.SIGTERM)
-
-
-@pytest.mark.needs("linux")
-def test_a_demo_that_is_killed_leaves_nothing(
-    open_demo: Callable[..., Screen], temporary: Path, environment: dict[str, str]
-) -> None:
-    with nothing_left(temporary, Path(environment["HOME"])):
-        screen = open_demo()
         assert any(b"flow_core.emulator" in line for line in processes(temporary))
         screen.signal(signal.SIGKILL)
         assert screen.wait_exit() == 128 + signal.SIGKILL
-
-
-def end(screen: Screen, number: signal.Signals) -> None:
-    screen.signal(number)
-    assert screen.wait_exit() == 128 + number
-    assert_terminal_restored(screen)
 
 
 def test_it_says_why_it_can_not_start(environment: dict[str, str], tmp_path: Path) -> None:
