@@ -19,7 +19,7 @@ from flow_core.providers.hosts.provider import HostsProvider
 
 pytestmark = pytest.mark.needs("sshd")
 
-AT_ONCE = 1e-7  # days
+AT_ONCE = 1e-10  # days
 TWO = {"num_instances": 2, "instance_type": "a100"}
 
 
