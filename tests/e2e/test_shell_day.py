@@ -17,28 +17,34 @@ from flow_tui.terminal.prefix import Command
 LOST = "[connection lost: enter opens it again]"
 
 
-@pytest.mark.needs("vi", "htop")
-def test_an_editor_a_monitor_a_resize_a_copy_a_lost_link_and_a_shell_opened_again(
+@pytest.mark.needs("vi")
+def test_an_editor_a_copy_a_shell_opened_again_and_a_lost_link(
     open_dashboard: Callable[..., Screen], state: Path, tmp_path: Path
 ) -> None:
-    spend_a_day(open_dashboard(), tmp_path / "note", lambda: end_servers(state))
+    screen = open_dashboard()
+    open_shell(screen)
+    edit_a_file(screen, tmp_path / "note")
+    copy_what_was_printed_and_come_back(screen)
+    end_and_open_again(screen)
+    end_servers(state)
+    open_again_after_a_lost_link(screen)
 
 
-@pytest.mark.needs("vi", "htop", "sshd")
-def test_the_same_day_on_a_machine_over_ssh(
-    sshd: Sshd, open_machines: Callable[[Mapping[str, Sshd]], Screen], tmp_path: Path
+@pytest.mark.needs("htop", "sshd")
+def test_over_ssh_a_monitor_another_size_and_a_lost_link(
+    sshd: Sshd, open_machines: Callable[[Mapping[str, Sshd]], Screen]
 ) -> None:
-    def lose() -> None:
-        sshd.stop()
-        screen.wait_for(LOST)
-        sshd.start()
-
     screen = open_machines({"gpu1": sshd})
     screen.wait_for("lab●")
-    spend_a_day(screen, tmp_path / "note", lose)
+    open_shell(screen)
+    watch_a_monitor_at_another_size(screen)
+    sshd.stop()
+    screen.wait_for(LOST)
+    sshd.start()
+    open_again_after_a_lost_link(screen)
 
 
-def spend_a_day(screen: Screen, file: Path, lose: Callable[[], object]) -> None:
+def open_shell(screen: Screen) -> None:
     submit(screen, "workshop", "sleep 300")
     screen.wait_for(status_of("workshop", "running"))
     trigger(screen, "tasks.shell")
@@ -46,6 +52,9 @@ def spend_a_day(screen: Screen, file: Path, lose: Callable[[], object]) -> None:
     screen.settle()
     screen.send("PS1='ready> '; clear", "enter")
     screen.wait_for(lambda text: re.search(r"(?m)^┃ready> ", text) and "PS1" not in text)
+
+
+def edit_a_file(screen: Screen, file: Path) -> None:
     screen.send(f"vi {file}", "enter")
     screen.wait_for("~")
     screen.settle()
@@ -54,12 +63,18 @@ def spend_a_day(screen: Screen, file: Path, lose: Callable[[], object]) -> None:
     screen.send("esc", ":wq", "enter")
     screen.wait_for(lambda text: "~" not in text)
     assert file.read_text(encoding="utf-8") == "written in the pane\n"
+
+
+def watch_a_monitor_at_another_size(screen: Screen) -> None:
     screen.send("htop", "enter")
     screen.wait_for("Load average")
     screen.resize(100, 30)
     screen.wait_for(lambda text: "Load average" in text and "F10" in text)
     screen.send("q")
     screen.wait_for(lambda text: "Load average" not in text)
+
+
+def copy_what_was_printed_and_come_back(screen: Screen) -> None:
     screen.send("clear; seq 1 200", "enter")
     screen.wait_for("200")
     trigger(screen, Command.COPY_MODE)
@@ -71,6 +86,9 @@ def spend_a_day(screen: Screen, file: Path, lose: Callable[[], object]) -> None:
     trigger(screen, "tasks.shell")
     screen.wait_for("200")
     screen.settle()
+
+
+def end_and_open_again(screen: Screen) -> None:
     screen.send("exit 3", "enter")
     screen.wait_for("[exit code 3: enter opens another]")
     reopen_shell(screen)
@@ -78,7 +96,9 @@ def spend_a_day(screen: Screen, file: Path, lose: Callable[[], object]) -> None:
     screen.settle()
     screen.send("echo $((6*7))", "enter")
     screen.wait_for(re.compile(r"(?m)^\W*42\b").search)
-    lose()
+
+
+def open_again_after_a_lost_link(screen: Screen) -> None:
     screen.wait_for(LOST)
     reopen_shell(screen)
     screen.wait_for(lambda text: "ctrl+] leaves" in text and "opening" not in text)
