@@ -45,14 +45,14 @@ CORE = {
     "flow_core.sync.loop_thread": "errors",
     "flow_core.sync": "errors validation models gpu config logs ssh upload providers audit client",
     "flow_core.fleet_state": "errors models config providers",
-    "flow_core.fleet": "errors models gpu config context_state logs pausable_timeout ssh providers audit client",
+    "flow_core.fleet": "errors models gpu config fleet_state logs pausable_timeout ssh providers audit client",
     "flow_core.sdk": "errors models gpu config client sync unsupported_names",
     "flow_core.api": "sync sdk unsupported_names",
-    "flow_core.emulator": "errors ssh.server ssh.sftp_server ssh.terminal_modes",
+    "flow_core.emulator": "errors ssh.server ssh.terminal_modes",
 }
 CONTRACT = ("contract", "over_agent", "over_ssh")
 CORE_FOR_TUI = (
-    "errors models gpu config config_file logs audit client context_state fleet prompter"
+    "errors models gpu config config_file logs audit client fleet_state fleet prompter"
     " providers.contract.provider providers.contract.access providers.contract.market"
 )
 TUI = {
@@ -68,8 +68,8 @@ TUI = {
     "flow_tui.terminal": "",
     "flow_tui.widgets": "format key_hold key_queue terminal",
     "flow_tui.services": "keymap prompts task_selection widgets",
-    "flow_tui.dialogs": "bid format keymap services widgets",
-    "flow_tui.panes": "actions bid dialogs filter format key_hold key_names key_queue keymap redact services"
+    "flow_tui.dialogs": "bid_prices format keymap services widgets",
+    "flow_tui.panes": "actions bid_prices dialogs filter format key_hold key_names key_queue keymap redact services"
     " terminal widgets",
     "flow_tui.screens": "actions dialogs format key_names key_queue keymap notices panes prompts services"
     " terminal widgets",
