@@ -23,7 +23,6 @@ from pathlib import Path
 
 from flow_core.agent.bounded_read import parse_json, read_regular_file
 from flow_core.agent.file_systems import is_on_network
-from flow_core.agent.processes.table import boot_id
 from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.record_fields import Fields
 
@@ -291,8 +290,7 @@ def _describe_holder(link: str) -> str:
     if holder is None:
         return "an unknown process"
     host, process = holder
-    since = "" if process.boot == boot_id() else ", before a restart of that machine or of this one"
-    return f"process {process.pid} of {host}{since}"
+    return f"process {process.pid} of {host}"
 
 
 def _stat(path: str) -> os.stat_result | None:

@@ -55,10 +55,14 @@ def test_a_link_is_broken_only_when_its_holder_is_proven_dead_on_this_machine(
         return
     link = tmp_path / "lock.held"
     monkeypatch.setattr(locks, "_WAIT_S", 0.05)
-    for fields in ({"host": "elsewhere", "boot": "another"}, {"boot": 7}, {"pid": -1}):
+    for fields, holder in (
+        ({"host": "elsewhere", "boot": "another", "pid": 12}, "process 12 of elsewhere"),
+        ({"boot": 7}, "an unknown process"),
+        ({"pid": -1}, "an unknown process"),
+    ):
         _hold_as(link, **fields)
         assert is_locked(tmp_path / "lock")
-        with pytest.raises(OSError, match=r"lock\.held is held by .*; remove it if that is gone for good"):
+        with pytest.raises(OSError, match=rf"lock\.held is held by {holder}; remove it if that is gone for good"):
             _lock_once(tmp_path / "lock")
     for fields in ({"boot": "another"}, {"start": "1"}, {"pid": 2**31 - 1}):
         _hold_as(link, **fields)
