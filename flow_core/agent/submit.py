@@ -79,7 +79,7 @@ class _Submission:
     def run(self) -> str:
         if self._exists():
             return self._task.task_id
-        self._spec = self._plan()
+        self._spec = self._build_spec()
         mounts = plan_mounts(self._request, self._task)
         self._layout.make()
         with self._volumes.lock():
@@ -147,8 +147,8 @@ class _Submission:
             refuse_pruned_key(self._layout, key)
         return None if found is None else found.task_id
 
-    def _plan(self) -> StoredSpec:
-        """Returns the spec without its queue position, which is assigned last."""
+    def _build_spec(self) -> StoredSpec:
+        """Builds the spec without its queue position, which is assigned last."""
         request = self._request
         return StoredSpec(
             name=request.name,

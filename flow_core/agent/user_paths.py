@@ -12,7 +12,7 @@ NO_FOLDER = "no_folder"
 
 
 def resolve_path(field: str, path: str) -> Path:
-    """Returns the absolute path: expand ~, and resolve a relative path against the current folder.
+    """Returns the absolute path: expands ~, and takes a relative path from the current folder. Keeps symbolic links.
 
     Refuses with NO_CURRENT_FOLDER if the current folder no longer exists.
     """

@@ -115,7 +115,10 @@ class ContextClient:
         return facet
 
     async def change(self, verb: str, target: str, call: str, do: Callable[[], Awaitable[T]]) -> T:
-        """Passes a change through the gate. `call` is the exact call or command, for the user to read."""
+        """Runs `do` unless the gate refuses the change. The gate also logs it.
+
+        `call` is the exact call or command, for the user to read.
+        """
         return await self.gate.apply(Change(verb, self.context.name, target, call), do)
 
     def _refuse_closed(self) -> None:

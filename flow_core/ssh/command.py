@@ -145,15 +145,15 @@ class RunningCommand:
 async def start_command(
     pool: ConnectionPool, settings: HostSettings, command: str, stdin: bytes | None = None
 ) -> AsyncIterator[RunningCommand]:
-    """Starts a line for sh, yields it, and ends it on exit.
+    """Runs `command` with sh on the host: yields it once it has started, and ends it on exit.
 
-    `stdin` is the whole input; without it the caller writes. The login shell's start-up files may take as long as a
-    login. Raises ProviderError if the server ran something else.
+    `stdin` is the whole input; without it the caller writes. The start-up files of the login shell may run for as long
+    as a login may take. Raises ProviderError if the server ran another program instead.
     """
-    marker = f"flow-{secrets.token_hex(12)}"
+    token = f"flow-{secrets.token_hex(12)}"
     # The login shell may be any program and may print anything first. Output after the marker comes from flow's sh.
-    script = f"printf '\\036{marker} %s\\036' $$; printf '\\036{marker} %s\\036' $$ >&2\n{command}"
-    mark = f"\x1e{marker} ".encode()
+    script = f"printf '\\036{token} %s\\036' $$; printf '\\036{token} %s\\036' $$ >&2\n{command}"
+    marker = f"\x1e{token} ".encode()
     leftover_group: int | None = None
     opening: asyncio.Task[Session] | None = None
     running: RunningCommand | None = None
@@ -165,7 +165,7 @@ async def start_command(
 
     try:
         async with pool.session(open_session) as session:
-            running = RunningCommand(settings, session, mark)
+            running = RunningCommand(settings, session, marker)
             stdin_task = asyncio.create_task(_write_stdin(running, stdin)) if stdin is not None else None
             with pool.call_before_close(partial(_end_command, pool, running)):
                 try:
@@ -181,7 +181,7 @@ async def start_command(
                         await asyncio.wait((stdin_task,))
     finally:
         if running is None and opening is not None:
-            leftover_group = await _end_opened(settings, opening, mark)
+            leftover_group = await _end_opened(settings, opening, marker)
         if leftover_group is not None:
             await _kill(pool, leftover_group)
 
@@ -222,7 +222,7 @@ async def run_command(
     stdin: bytes,
     on_output: OnOutput | None,
 ) -> CompletedCommand:
-    """Runs a line for sh and returns its result.
+    """Runs `command` with sh on the host and returns its result.
 
     Collects the output, or passes it to `on_output`. Kills the command after `timeout_s` (None: never) and raises
     Unreachable.

@@ -142,7 +142,7 @@ class _Connector:
     def _skip_certificate(self, error: asyncssh.HostKeyNotVerifiable) -> None:
         """Makes the next attempt request the host's plain key, as ssh does.
 
-        Raises HostKeyChanged for a revoked certificate.
+        Raises HostKeyChanged for a revoked key, and AuthError if this attempt already requested the plain key.
         """
         if self._accepts_certificates and "revoked" not in error.reason:
             self._accepts_certificates = False

@@ -59,7 +59,7 @@ def negotiation_error(settings: HostSettings, what: str) -> ProviderError:
 
 
 def certificate_error(settings: HostSettings, error: asyncssh.HostKeyNotVerifiable) -> AuthError:
-    """Returns the error for a host certificate that is not valid, if known_hosts names an authority."""
+    """Returns the error for a host certificate that can't be trusted, or for a revoked host key or authority."""
     host = f"{settings.alias!r} at {settings.address}"
     if "revoked" in error.reason:
         return HostKeyChanged(f"{host} shows a key that is marked as revoked: don't connect; ask its administrator")

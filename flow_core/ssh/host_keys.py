@@ -36,7 +36,7 @@ async def verify_host_key(
         )
     if status is KeyStatus.CHANGED:
         raise _key_changed_error(settings, known, key, route)
-    if status is KeyStatus.KNOWN or await _is_trusted(settings, key, route, prompter):
+    if status is KeyStatus.KNOWN or await _accepts_new_key(settings, key, route, prompter):
         await asyncio.to_thread(add_known_host, settings, key)
         return
     ignored = "VerifyHostKeyDNS"
@@ -50,7 +50,8 @@ async def verify_host_key(
     )
 
 
-async def _is_trusted(settings: HostSettings, key: SSHKey, route: str, prompter: Prompter | None) -> bool:
+async def _accepts_new_key(settings: HostSettings, key: SSHKey, route: str, prompter: Prompter | None) -> bool:
+    """Decides whether to accept a key that known_hosts lacks: by StrictHostKeyChecking, or by asking the user."""
     if settings.strictness == "accept-new":
         return True
     if settings.strictness == "yes" or settings.is_batch or prompter is None:

@@ -74,9 +74,9 @@ class Identities:
                 yield file.path.name, pair
 
     def _read_files(self) -> list[KeyFile]:
-        reads_certificates = (
-            not self._settings.certificate_files
-        )  # ssh reads id-cert.pub only if the config names no certificate
+        """Reads the key files; records in `unusable` each missing one whose name is none of ssh's defaults."""
+        # ssh reads id-cert.pub only if the config names no certificate.
+        reads_certificates = not self._settings.certificate_files
         found: list[KeyFile] = []
         for path in self._settings.identity_files:
             if (file := read_key_file(path, with_certificate=reads_certificates)) is not None:

@@ -125,9 +125,10 @@ def _parse_pattern(line: str) -> _Pattern | None:
 
 
 def _rewrite(line: str) -> tuple[str, bool]:
-    """Returns an equivalent pattern whose regular expression can match a whole path, and whether it matches names.
+    """Rewrites a pattern for a match of the whole path; returns it, and whether it applies to the last component only.
 
-    GitIgnoreSpec also lets a pattern match everything below it, and shortens `*` and `**` at the end to a search.
+    GitIgnoreSpec searches with its regular expressions: they also match everything below a path, and those of some
+    patterns that end in `*` or `**` match only a part of the path.
     """
     negation = "!" if line.startswith("!") else ""
     body = line[len(negation) :]

@@ -274,7 +274,7 @@ class LocalFolder:
 
 
 def _digest_more(fd: int, update: Callable[[bytes], None]) -> bool:
-    """Reads a piece of the file into the digest; returns whether the file has ended."""
+    """Adds at most PIECES_PER_RUN pieces of the file to the digest; returns whether the file has ended."""
     for _ in range(PIECES_PER_RUN):
         piece = os.read(fd, _PIECE)
         if not piece:

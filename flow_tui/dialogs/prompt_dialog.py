@@ -143,7 +143,7 @@ class SecretDialog(PromptDialog):
         prompt = self._question.prompt
         prompt = prompt if len(prompt) <= _LONGEST_PROMPT else f"{prompt[:_LONGEST_PROMPT]} …"
         if self._question.kind == "code":
-            yield Fact("It says:", prompt)  # the host's own words, which may imitate ours
+            yield Fact("It says:", prompt)  # the host wrote this text, which may imitate flow's own
         else:
             yield Static(to_safe_content(prompt))
         if self._question.banner:

@@ -13,10 +13,10 @@ CoreFactory = Callable[[int, int], TerminalCore]
 
 
 def load_core() -> CoreFactory:
-    """Imports the native core if it is installed, or else the pure Python core.
+    """Imports the native core if it is installed and loads, otherwise the pure Python core.
 
-    `FLOW_TERMINAL_CORE=bittty` selects the latter. The native import takes about 0.2 s: call this in a thread, when the
-    first shell opens.
+    `FLOW_TERMINAL_CORE=bittty` selects the pure Python core. The native import takes about 0.2 s: call this in a
+    thread, when the first shell opens.
     """
     if os.environ.get(CHOICE_VARIABLE) != "bittty" and find_spec("pyghostty") is not None:
         try:

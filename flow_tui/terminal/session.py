@@ -18,7 +18,7 @@ _SLICE_S = 0.004
 _SLICE_BYTES = 4096
 _WAIT_S = 10.0
 _LOST_S = 1.0  # after a lost connection, the exit code is rarely known
-_TYPED_AHEAD_BYTES = 1 << 20
+_INPUT_QUEUE_BYTES_MAX = 1 << 20
 _FLAGS = ("bold", 1), ("dim", 2), ("italic", 3), ("underline", 4), ("blink", 5), ("reverse", 7), ("strike", 9)
 
 
@@ -81,10 +81,13 @@ class ShellSession:
         return await self._wait_for_ending(reason)
 
     def send(self, data: bytes) -> bool:
-        """Queues input for the shell. Returns False if the queue is full, because the shell reads nothing."""
+        """Queues input for the shell; drops it if the shell has ended.
+
+        Returns False if the queue is full, because the shell reads nothing.
+        """
         if not self.is_live or not data:
             return True
-        if len(self._outbox) + len(data) > _TYPED_AHEAD_BYTES:
+        if len(self._outbox) + len(data) > _INPUT_QUEUE_BYTES_MAX:
             return False
         self._outbox += data
         self._has_keys.set()

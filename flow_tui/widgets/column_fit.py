@@ -42,7 +42,10 @@ class ColumnFit(Generic[RowT]):
         ]
 
     def place(self, rows: Iterable[tuple[Hashable, RowT]], room: int, sorted_by: str, *, from_scratch: bool) -> bool:
-        """Fits the columns also to these rows; with `from_scratch`, only to these. Returns whether a width changed."""
+        """Fits the columns into `room` terminal cells, by the content of these rows and of earlier ones.
+
+        With `from_scratch`, forgets the earlier rows. Returns whether a column or a width changed.
+        """
         if from_scratch:
             self._needs = {}
         for key, row in rows:

@@ -66,7 +66,7 @@ class TablePainter(Generic[RowT]):
         return Strip([Segment(text, style) for text in texts if text]).adjust_cell_length(self._width, style)
 
     def empty_line(self, y: int, text: str) -> Strip:
-        """Draws a line of the text that an empty table shows in its middle. `y` counts from below the header."""
+        """Draws line `y` of an empty table, which shows the text in its middle. Line 0 is just below the header."""
         style = self._widget.rich_style + component_style(self._widget, "resource-table--empty")
         width, lines = self._width, text.splitlines()
         top = max(0, (self._widget.scrollable_content_region.height - 1 - len(lines)) // 2)

@@ -276,10 +276,11 @@ def _count_ahead(
 
 
 def _order_tickets(tickets: Iterable[QueueTicket]) -> dict[Path, tuple[int, tuple[float, str]]]:
-    """Returns an order of all tickets: by number, but parts in the order of their tasks.
+    """Returns the sort key of each ticket: its number, but for a part the highest number among it and earlier parts.
 
-    The order of parts is the same on all machines, and a part follows every ticket that an earlier part follows.
-    Therefore no two tasks wait for each other, on this machine or across machines.
+    A part is the ticket of a task on several machines. Parts are in the order of their tasks, which is the same on all
+    machines, and a part comes after every ticket that an earlier part comes after. Therefore no two tasks wait for each
+    other, on this machine or across machines.
     """
     order = {one.path: (one.seq, _NO_PART) for one in tickets if one.part is None}
     last = 0
@@ -319,9 +320,9 @@ def _read(root: Path, path: Path) -> QueueTicket | None:
 
 
 def _rebuild_ticket(root: Path, path: Path) -> QueueTicket | None:
-    """Rebuilds an unreadable ticket from the task with this number; returns None if there is no such task.
+    """Rebuilds an unreadable ticket from the task whose queue number is in the file name; None if there is no task.
 
-    A newer version's file stays unchanged: that version may be able to read it.
+    Leaves a file that a newer version of flow wrote unchanged: that version may be able to read it.
     """
     for task in iter_tasks(root):
         try:

@@ -135,7 +135,7 @@ def _bind_entry(fd: int, link: str, target: str) -> None:
     if stat.S_ISLNK(mode):
         os.symlink(os.readlink(link) if os.path.islink(link) else link, target)
     else:
-        _make_point(target, stat.S_ISDIR(mode))
+        _make_mount_point(target, stat.S_ISDIR(mode))
         mount(f"/proc/self/fd/{fd}", target, BIND | RECURSIVE)
     os.close(fd)
 
@@ -144,14 +144,14 @@ def _bind(entry: Mount, source: int, missing: bool) -> None:
     is_folder = stat.S_ISDIR(os.fstat(source).st_mode)
     if missing:
         os.makedirs(os.path.dirname(entry.target), exist_ok=True)
-        _make_point(entry.target, is_folder)
+        _make_mount_point(entry.target, is_folder)
     mount(f"/proc/self/fd/{source}", entry.target, BIND | (0 if entry.read_only else RECURSIVE))
     if entry.read_only:
         remount_read_only(entry.target)
     os.close(source)
 
 
-def _make_point(path: str, is_folder: bool) -> None:
+def _make_mount_point(path: str, is_folder: bool) -> None:
     if is_folder:
         os.mkdir(path)
     else:

@@ -134,7 +134,11 @@ class RankOutput:
 
 
 def order_packets(writes: Sequence[int], packets: Mapping[int, Sequence[bytes]]) -> Iterator[tuple[int, bytes]]:
-    """Yields all packets as (descriptor, bytes): in the order of the reported writes, then the others."""
+    """Yields (descriptor, bytes) for each reported write, with its packets joined, in the order of the reports.
+
+    Skips reports whose packets were read before. Then yields the bytes without a report, perhaps none, for each
+    descriptor.
+    """
     reports = {fd: writes.count(fd) for fd in packets}
     # More reports than packets: the first reports belong to packets that were read before.
     skipped = {fd: max(0, reports[fd] - len(packets[fd])) for fd in packets}

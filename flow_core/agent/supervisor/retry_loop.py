@@ -61,7 +61,10 @@ class RetryLoop:
         return stopped._replace(message=f"{stopped.message}; {failed}" if stopped.message else failed)
 
     def _add_attempt_count(self, outcome: TaskOutcome) -> TaskOutcome:
-        """Returns the outcome of the last attempt, with the number of attempts in its message."""
+        """Adds the number of attempts to the message of a failed outcome if more than one attempt is allowed.
+
+        Returns any other outcome unchanged.
+        """
         if self._attempts_max == 1 or outcome.status != "failed":
             return outcome
         if outcome.was_stopped:

@@ -49,7 +49,7 @@ class InstanceFacet(Protocol):
     async def find(self, requirements: InstanceRequirements) -> tuple[AvailableInstance, ...]:
         """Returns the instance types that fit, cheapest first, then smallest. Calling it again is safe.
 
-        Raises ConfigError. Rows that can't be read: as in `Provider.list_tasks`.
+        Raises ConfigError. Handles unreadable rows as `Provider.list_tasks` does.
         """
 
     async def normalize(self, gpu_count: int, gpu_type: str | None) -> tuple[str, int, str | None]:
@@ -68,7 +68,7 @@ class VolumeFacet(Protocol):
     async def list(self) -> tuple[Volume, ...]:
         """Returns every volume, newest first. Calling it again is safe.
 
-        Rows that can't be read: as in `Provider.list_tasks`.
+        Handles unreadable rows as `Provider.list_tasks` does.
         """
 
     async def delete(self, volume_id: str) -> None:

@@ -129,19 +129,20 @@ class HostState:
             self._not_before = time.monotonic() + pause
 
     async def _apply_changes(self, changes: Any) -> None:
-        """Applies a `changes` response; None means no change. Raises ProviderError."""
+        """Applies a `changes` response: all tasks, or only changed ones; None means no change. Raises ProviderError."""
         if changes is None:
             await self._record_response()
             return
         try:
             scan_number, is_all, reports, removed = read_changes(changes)
-            earlier = parse_earlier_note(changes)
+            earlier_note = parse_earlier_note(changes)
         except ValueError as error:
             raise ProviderError(f"{self.agent.name!r} did not tell of its tasks as it should: {error}") from error
         await self._record_response()  # sets the address that the records of its tasks need
-        self._scan_number, self._process, self.earlier = scan_number, str(changes.get("process", "")), earlier
+        self._scan_number, self._process, self.earlier = scan_number, str(changes.get("process", "")), earlier_note
         if is_all:
             for task_id in self.reports.keys() - reports.keys():
+                # The response may lack a task that was stored only after the poll began.
                 if self._taken_at.get(task_id, 0.0) < self._polled_at:
                     del self.reports[task_id]
         for task_id in removed:

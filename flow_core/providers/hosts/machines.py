@@ -67,7 +67,10 @@ def parse_machines(settings: Mapping[str, Any]) -> tuple[Machine, ...]:
 
 
 def usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
-    """Drops the machines with invalid settings. Without a valid machine there is no context."""
+    """Drops the machines with invalid settings, and an invalid login timeout.
+
+    If machines are listed and all are invalid, the result has no settings, so that no context is created.
+    """
     machines, problems = _select_valid_machines(settings.get("hosts"))
     if problems and not machines:
         return UsableSettings(None, problems)

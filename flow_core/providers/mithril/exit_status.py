@@ -117,7 +117,10 @@ class ExitStatusCache:
         reading.add_done_callback(lambda _: self._reading.pop(bid_id, None))
 
     async def look(self, bid_id: str, nodes: int, connect: NodeConnector, timeout_s: float) -> ExitStatus | None:
-        """Reads the current status; returns the last known one if a machine doesn't respond within `timeout_s`."""
+        """Returns the last known status; first reads the current one if a read is due.
+
+        Waits up to `timeout_s` for that read, or for one that was already running.
+        """
         self._start_reading_if_due(bid_id, nodes, connect, _INTERVAL_S)
         if (reading := self._reading.get(bid_id)) is not None:
             await asyncio.wait({reading}, timeout=timeout_s)

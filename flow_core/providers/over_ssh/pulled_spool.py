@@ -59,16 +59,16 @@ class PulledSpool:
             self._stamped_us = now_us
         self._write(data)
 
-    def start_new_file(self, inode: int | None, words: str = "") -> None:
-        """Starts a new remote file: the bytes from here on are of that file.
+    def start_new_file(self, inode: int | None, note: str = "") -> None:
+        """Stores that the bytes from here on are those of the remote file `inode`, from its start.
 
-        Appends `words` as a note for the reader.
+        `inode` is None if that file is not known yet. A `note` for the reader goes before these bytes.
         """
-        if words:
-            words = f"{'' if self._is_at_line_start() else chr(10)}[flow] {words}\n"
-        base = self.size + len(words.encode())
-        self._store_state(self.state._replace(inode=inode, base=base, words=words))
-        self.append(words.encode())
+        if note:
+            note = f"{'' if self._is_at_line_start() else chr(10)}[flow] {note}\n"
+        base = self.size + len(note.encode())
+        self._store_state(self.state._replace(inode=inode, base=base, words=note))
+        self.append(note.encode())
 
     def set_inode(self, inode: int) -> None:
         """Stores the inode of the file that the bytes so far are from."""

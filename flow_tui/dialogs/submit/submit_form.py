@@ -97,8 +97,8 @@ class SubmitForm(Form["AsyncTask"]):
         self._in_editor = in_editor
         self._cost = cost
         self._disclosure = disclosure
-        self._filled = {"gpu": "cpu"} | dict(draft or {}) | dict(preset or {})
-        self._refused = self._filled.pop(_TEXT, None)
+        self._initial_values = {"gpu": "cpu"} | dict(draft or {}) | dict(preset or {})
+        self._refused = self._initial_values.pop(_TEXT, None)
         self._file: TaskFile | None = None
         self._sums = Static(classes="form-sums")
 
@@ -107,26 +107,26 @@ class SubmitForm(Form["AsyncTask"]):
             self.call_after_refresh(self.action_edit)
 
     def fields(self) -> Iterable[Field]:
-        filled = self._filled.get
-        yield Field("name", "name", LineInput(filled("name", ""), placeholder="optional, generated if empty"))
-        command = LinesInput(filled("command", ""), placeholder="a shell command or script", classes="-command")
+        initial = self._initial_values.get
+        yield Field("name", "name", LineInput(initial("name", ""), placeholder="optional, generated if empty"))
+        command = LinesInput(initial("command", ""), placeholder="a shell command or script", classes="-command")
         yield Field("command", "command", command)
-        yield Field("context", "context", ChoiceInput(self._contexts, filled("context", "")))
-        yield Field("gpu", "GPU", LineInput(filled("gpu", ""), placeholder="a100, 4xa100, gpu:40gb or cpu"))
-        env = LinesInput(filled("env", ""), placeholder="NAME=value, one per line", classes="-env")
+        yield Field("context", "context", ChoiceInput(self._contexts, initial("context", "")))
+        yield Field("gpu", "GPU", LineInput(initial("gpu", ""), placeholder="a100, 4xa100, gpu:40gb or cpu"))
+        env = LinesInput(initial("env", ""), placeholder="NAME=value, one per line", classes="-env")
         yield Field("env", "env", env)
-        volumes = LineInput(filled("volumes", ""), placeholder="name:/path attaches; name:/path:100 creates 100 GB")
+        volumes = LineInput(initial("volumes", ""), placeholder="name:/path attaches; name:/path:100 creates 100 GB")
         yield Field("volumes", "volumes", volumes)
         yield Field(
             "working_dir",
             "directory",
-            LineInput(filled("working_dir", ""), placeholder="working directory; default: here"),
+            LineInput(initial("working_dir", ""), placeholder="working directory; default: here"),
         )
-        hours = LineInput(filled("max_run_hours", ""), placeholder="hours, or 90m, 2d; empty for no limit")
+        hours = LineInput(initial("max_run_hours", ""), placeholder="hours, or 90m, 2d; empty for no limit")
         yield Field("max_run_hours", "max run", hours)
         for key in _RARE_FIELDS:
-            if filled(key, "") or (key != "rest" and self._cost is not None and self._cost.is_expected):
-                yield _make_rare_field(key, filled(key, ""))
+            if initial(key, "") or (key != "rest" and self._cost is not None and self._cost.is_expected):
+                yield _make_rare_field(key, initial(key, ""))
 
     def foot(self) -> Iterable[Widget]:
         if self._cost is not None:

@@ -13,7 +13,7 @@ from flow_tui.services import Services
 from flow_tui.terminal.prefix import PREFIX_KEYS, Command
 from flow_tui.terminal.tmux import kill_command
 
-_END_S = 20.0
+_END_TIMEOUT_S = 20.0
 
 
 async def pick_key(services: Services) -> str | None:
@@ -48,10 +48,10 @@ async def confirm_close(services: Services, tab: ShellTab) -> bool:
 
 async def _end_persistent_shell(services: Services, tab: ShellTab) -> None:
     flow, task_id = services.fleet.flow(tab.task.context), tab.task.task_id
-    line = kill_command(task_id, tab.node)
-    run = partial(flow.get_remote_operations().run, task_id, line, node=tab.node, timeout_s=_END_S)
+    command = kill_command(task_id, tab.node)
+    run = partial(flow.get_remote_operations().run, task_id, command, node=tab.node, timeout_s=_END_TIMEOUT_S)
     with services.prompts.foreground(tab.task.context):
-        await flow.change("shell", task_id, line, run)
+        await flow.change("shell", task_id, command, run)
 
 
 async def confirm_paste(services: Services, text: str) -> bool:

@@ -34,7 +34,10 @@ class ShellOpening:
         self._was_stopped = False
 
     def start(self) -> None:
-        """Starts the opening and returns immediately. Holds the keys from now on, unless the user must pick a node."""
+        """Starts to open the shell and returns immediately.
+
+        From now on, keeps typed keys for the shell, unless the user must pick a node first.
+        """
         if self._task.num_instances == 1:
             self._hold_keys()
         self._worker = self._services.start(self._run, "shell")

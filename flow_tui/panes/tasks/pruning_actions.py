@@ -18,16 +18,16 @@ from flow_tui.services import Services
 async def prune(pane: TablePane[TaskRecord]) -> None:
     services = pane.services
     contexts = services.fleet.prunable
-    filled = {"context": pane.selected.context} if pane.selected is not None else {}
+    initial_values = {"context": pane.selected.context} if pane.selected is not None else {}
     while True:
-        form = PruningForm(contexts, partial(_plan, services), filled)
+        form = PruningForm(contexts, partial(_plan, services), initial_values)
         plan = await services.ask(form)
         if plan is None:
             return
         if await services.ask(_make_dialog(services, plan)):
             await _prune(services, plan)
             return
-        filled = dict(form.draft)  # reopens the form with its values, to name a task or to close it
+        initial_values = dict(form.draft)  # reopens the form with its values, to name a task or to close it
 
 
 async def _plan(

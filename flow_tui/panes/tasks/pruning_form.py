@@ -28,16 +28,16 @@ class PruningForm(Form[PruningPlan]):
         super().__init__("Prune ended tasks")
         self._contexts = contexts
         self._plan = plan
-        self._filled = preset
+        self._initial_values = preset
 
     def fields(self) -> Iterable[Field]:
-        filled = self._filled.get
-        yield Field("days", "age in days", LineInput(filled("days", "30"), placeholder="since their end, or nothing"))
-        yield Field("keep", "keep last", LineInput(filled("keep", ""), placeholder="how many stay in any case"))
+        initial = self._initial_values.get
+        yield Field("days", "age in days", LineInput(initial("days", "30"), placeholder="since their end, or nothing"))
+        yield Field("keep", "keep last", LineInput(initial("keep", ""), placeholder="how many stay in any case"))
         yield Field(
-            "named", "also prune", LineInput(filled("named", ""), placeholder="ids or names, with files they made")
+            "named", "also prune", LineInput(initial("named", ""), placeholder="ids or names, with files they made")
         )
-        yield Field("context", "context", ChoiceInput(self._contexts, filled("context", "")))
+        yield Field("context", "context", ChoiceInput(self._contexts, initial("context", "")))
 
     async def send(self, entered: Mapping[str, str]) -> PruningPlan:
         self.draft = dict(entered)

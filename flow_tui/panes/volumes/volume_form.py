@@ -45,14 +45,14 @@ class VolumeForm(Form[Volume]):
         self._contexts = contexts
         self._create = create
         self._confirm = confirm
-        self._filled = dict(preset or {})
+        self._initial_values = dict(preset or {})
 
     def fields(self) -> Iterable[Field]:
-        filled = self._filled.get
-        yield Field("name", "name", LineInput(filled("name", ""), placeholder="a-z, 0-9 and -"))
-        yield Field("size_gb", "size GB", LineInput(filled("size_gb", "10"), placeholder="100"))
-        yield Field("interface", "type", ChoiceInput(tuple(_TYPES), _find_type_text(filled("interface", ""))))
-        yield Field("context", "context", ChoiceInput(self._contexts, filled("context", "")))
+        initial = self._initial_values.get
+        yield Field("name", "name", LineInput(initial("name", ""), placeholder="a-z, 0-9 and -"))
+        yield Field("size_gb", "size GB", LineInput(initial("size_gb", "10"), placeholder="100"))
+        yield Field("interface", "type", ChoiceInput(tuple(_TYPES), _find_type_text(initial("interface", ""))))
+        yield Field("context", "context", ChoiceInput(self._contexts, initial("context", "")))
 
     async def confirm(self, entered: Mapping[str, str]) -> None:
         if self._confirm is not None:

@@ -146,6 +146,7 @@ def _map_from_outside(namespaces: int) -> None:
 
 
 def _fork_first_process() -> None:
+    """Forks process 1 of the new namespace, and returns only there; the parent waits and exits with its status."""
     first = os.fork()
     if first:
         _, status = os.waitpid(first, 0)

@@ -58,7 +58,10 @@ def _to_absolute(field: str, path: str) -> str:
 
 
 def _describe_gpus(config: TaskConfig, setting: Any) -> list[str]:
-    """Returns a placeholder for each GPU of the container; declared GPUs are not passed to a container."""
+    """Returns a placeholder for each requested GPU.
+
+    Returns none if no GPU was detected: a declared GPU can't be passed to a container.
+    """
     request = parse_gpu(next(iter(config.instance_types), "cpu"))
     count = request.count if request.needs_gpu else int(config.min_gpu_memory_gb is not None)
     return [f"<GPU {number}>" for number in range(count)] if any(gpu.is_real for gpu in find_gpus(setting)) else []

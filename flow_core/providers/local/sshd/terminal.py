@@ -137,16 +137,16 @@ class TerminalProcess(TaskProcess):
         self._listener.set_input_full(False)
 
 
-def _set_size(terminal: int, columns: int, rows: int) -> None:
+def _set_size(terminal_fd: int, columns: int, rows: int) -> None:
     try:
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", max(rows, 1), max(columns, 1), 0, 0))
+        fcntl.ioctl(terminal_fd, termios.TIOCSWINSZ, struct.pack("HHHH", max(rows, 1), max(columns, 1), 0, 0))
     except OSError as error:
         if error.errno not in (errno.EIO, errno.ENOTTY, errno.EBADF):
             raise
 
 
-def _get_foreground_group(terminal: int) -> int:
+def _get_foreground_group(terminal_fd: int) -> int:
     try:
-        return os.tcgetpgrp(terminal)
+        return os.tcgetpgrp(terminal_fd)
     except OSError:
         return 0
