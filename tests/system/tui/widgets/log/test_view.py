@@ -2,81 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
 import time
 from datetime import datetime
 from pathlib import Path
 
-import pytest
-from testbed.themed_app import ThemedApp
+from testbed.tui.log_reader import T0, Reader, Source
 from testbed.waiting import until
-from textual import events
-from textual.app import ComposeResult
 
-from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
-from flow_tui.widgets.log import LogView
-
-T0 = 1_800_000_000_000_000
-
-
-class Source:
-    """A log that a test writes."""
-
-    def __init__(self, stem: Path) -> None:
-        self.files = SpoolFiles.at(stem)
-        self.now_us = T0
-        self.writer = SpoolWriter(self.files, lambda: self.now_us)
-        self.complete = False
-
-    def write(self, data: bytes, stream: int = STDOUT) -> None:
-        self.now_us += 1_500_000
-        self.writer.append(stream, data)
-
-    async def is_complete(self) -> bool:
-        return self.complete
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Source:
-    return Source(tmp_path / "log")
-
-
-class Reader(ThemedApp):
-    def __init__(self, source: Source) -> None:
-        super().__init__()
-        self.source = source
-        self.follows: list[bool] = []
-        self.said: list[str] = []
-        self.counts: list[tuple[int, bool]] = []
-
-    def compose(self) -> ComposeResult:
-        yield LogView()
-
-    def on_mount(self) -> None:
-        self.view.focus()
-        self.view.open(self.source.files, self.source.is_complete)
-
-    @property
-    def view(self) -> LogView:
-        return self.query_one(LogView)
-
-    def on_log_view_follow_changed(self, message: LogView.FollowChanged) -> None:
-        self.follows.append(message.following)
-
-    def on_log_view_searched(self, message: LogView.Searched) -> None:
-        self.said.append(message.status)
-
-    def on_log_view_counted(self, message: LogView.Counted) -> None:
-        self.counts.append((message.lines, message.is_complete))
-
-    def picture(self) -> list[str]:
-        view = self.view
-        return [view.render_line(y).text[1:-1].rstrip() for y in range(view.size.height)]
-
-    def marks(self) -> list[str]:
-        return [self.view.render_line(y).text[0] for y in range(self.view.size.height)]
+from flow_core.agent.spool import STDERR, STDOUT
 
 
 async def test_it_opens_at_the_end_and_shows_lines_as_they_are_written(source: Source) -> None:
@@ -129,19 +62,6 @@ async def test_a_paused_log_keeps_its_place_while_its_view_has_no_room(source: S
             setattr(app.view.styles, side, "1fr")
             await pilot.pause()
             assert app.picture() == before
-
-
-async def test_a_match_found_while_the_view_has_no_room_is_in_view_afterwards(source: Source) -> None:
-    source.write(b"".join(b"line %d\n" % n for n in range(3000)))
-    app = Reader(source)
-    async with app.run_test(size=(60, 10)) as pilot:
-        await until(lambda: app.picture()[-1] == "line 2999")
-        app.view.find("line 1234")
-        app.view.styles.height = 0
-        await until(lambda: "searching" in app.said and len(app.said) > 2)
-        app.view.styles.height = "1fr"
-        await pilot.pause()
-        await until(lambda: "line 1234" in app.picture())
 
 
 async def test_a_log_that_is_opened_in_a_view_that_was_removed_ends_nothing(source: Source) -> None:
@@ -269,48 +189,6 @@ async def test_a_resize_keeps_the_end_in_view(source: Source) -> None:
         assert app.picture()[-1] == "line 99"
 
 
-async def test_search_goes_to_the_next_and_the_previous_match_and_marks_them(source: Source) -> None:
-    source.write(b"".join(b"step %d %s\n" % (n, b"ERROR" if n % 100 == 37 else b"ok") for n in range(1000)))
-    app = Reader(source)
-
-    def current() -> str:
-        return next((line for line, mark in zip(app.picture(), app.marks(), strict=True) if mark == "▸"), "")
-
-    async with app.run_test(size=(60, 10)):
-        app.view.action_scroll_home()
-        app.view.find(r"err\w+")
-        await until(lambda: current() == "step 37 ERROR")
-        await until(lambda: "10 lines match" in app.said)
-        row = app.picture().index("step 37 ERROR")
-        await until(lambda: any(part.text == "ERROR" for part in app.view.render_line(row)))
-        app.view.action_next_match()
-        await until(lambda: current() == "step 137 ERROR")
-        app.view.action_previous_match()
-        await until(lambda: current() == "step 37 ERROR")
-        app.view.action_previous_match()
-        await until(lambda: current() == "step 937 ERROR")
-        await until(lambda: app.said[-1] == "from the end, 10 lines match")
-        app.view.find("nothing like it")
-        await until(lambda: app.said[-1] == "no match")
-        app.view.find("(")
-        await until(lambda: "not a regular expression" in app.said[-1])
-
-
-async def test_a_pattern_that_never_ends_leaves_the_view_alive_and_can_be_given_up(source: Source) -> None:
-    source.write(b"a" * 60 + b"!\n" + b"b\n" * 50)
-    app = Reader(source)
-    async with app.run_test(size=(60, 10)):
-        app.view.action_scroll_home()
-        app.view.find("(a+)+$")
-        await until(lambda: "searching" in app.said)
-        source.write(b"still here\n")
-        app.view.action_follow()
-        await until(lambda: app.picture()[-1] == "still here", within_s=1.0)
-        app.view.clear_search()
-        app.view.find("still")
-        await until(lambda: "1 line matches" in app.said)
-
-
 async def test_an_empty_log_says_so_until_the_first_byte_and_after_the_end(source: Source) -> None:
     app = Reader(source)
     async with app.run_test(size=(60, 5)):
@@ -377,91 +255,3 @@ async def test_opening_another_log_lets_go_of_the_one_before(source: Source, tmp
         app.view.open(None)
         assert app.picture()[0] == "no output yet"
         await until(lambda: all(worker.is_finished for worker in app.workers))
-
-
-async def test_how_many_lines_match_stays_said_where_that_was_known_before_the_first_match(source: Source) -> None:
-    source.write(b"step 1\nERROR\nstep 2\n")
-    app = Reader(source)
-    async with app.run_test(size=(60, 10)):
-        app.view.find("error")
-        assert app.view._search._query is not None
-        finder, counter = app.view._search._query._finder, app.view._search._query._counter
-        while finder._child is None:
-            await asyncio.sleep(0)  # at once: it must not have answered yet
-        child = finder._child
-        os.kill(child.pid, signal.SIGSTOP)  # as a busy machine may do
-        await until(lambda: counter._child is not None)
-        await until(lambda: counter._child is None)
-        os.kill(child.pid, signal.SIGCONT)
-        await until(lambda: app.view._search.match_offset is not None)
-        await until(lambda: app.said[-1] == "1 line matches", explain=lambda: app.said)
-
-
-async def test_what_a_search_found_stays_in_view_when_the_view_gets_another_size(source: Source) -> None:
-    source.write(b"step 1\nERROR\nstep 2\n")
-    app = Reader(source)
-    async with app.run_test(size=(60, 10)) as pilot:
-        app.view.find("error")
-        await until(lambda: app.follows[-1:] == [False])
-        for rows in (9, 10):  # as when the pane has something to say below it
-            await pilot.resize_terminal(60, rows)
-            await until(lambda rows=rows: app.view.size.height == rows)
-        assert not app.view.following
-        app.view.action_follow()
-        assert app.view.following
-
-
-@pytest.mark.parametrize("sizes", [(9, 10), (10, 9), (8, 9, 10, 9)], ids=str)
-async def test_the_end_stays_in_view_below_a_match_when_the_view_gets_another_size(
-    source: Source, sizes: tuple[int, ...]
-) -> None:
-    source.write(b"".join(b"step %d\n" % step for step in range(40)) + b"ERROR\nlast\n")
-    app = Reader(source)
-    async with app.run_test(size=(60, sizes[0])) as pilot:
-        app.view.find("error")
-        await until(lambda: app.follows[-1:] == [False])
-        for rows in sizes[1:]:
-            await pilot.resize_terminal(60, rows)
-            await until(
-                lambda rows=rows: len(app.picture()) == rows and app.picture()[-2:] == ["ERROR", "last"],
-                explain=app.picture,
-            )
-        await pilot.resize_terminal(60, 1)
-        await until(lambda: app.picture() == ["ERROR"], explain=app.picture)
-
-
-class LateLogView(LogView):
-    """Hears of a new size only when the test says so, as behind a full queue of messages."""
-
-    is_late = False
-
-    def on_resize(self, event: events.Resize) -> None:  # type: ignore[override]
-        if self.is_late:
-            event.prevent_default()
-
-
-class LateReader(Reader):
-    def compose(self) -> ComposeResult:
-        yield LateLogView()
-
-
-@pytest.mark.parametrize("is_drawn", [True, False], ids=["a frame between", "a match between"])
-async def test_the_end_stays_in_view_where_something_comes_between_a_size_and_its_message(
-    source: Source, is_drawn: bool
-) -> None:
-    source.write(b"".join(b"step %d\n" % step for step in range(40)) + b"ERROR\nlast\n")
-    app = LateReader(source)
-    async with app.run_test(size=(60, 10)) as pilot:
-        app.view.find("error")
-        await until(lambda: app.follows[-1:] == [False])
-        if not is_drawn:
-            app.view.action_follow()
-        app.view.is_late = True  # type: ignore[attr-defined]
-        await pilot.resize_terminal(60, 9)
-        await until(lambda: app.view.size.height == 9)
-        if is_drawn:
-            app.view._redraw()
-        else:
-            app.view._show_match(app.view._search.match_offset or 0)
-        LogView.on_resize(app.view)
-        assert app.picture()[-2:] == ["ERROR", "last"]
