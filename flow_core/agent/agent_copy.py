@@ -158,7 +158,7 @@ def _compile(source: Path) -> None:
 
 
 def _copy_private(source: str | Path, target: str) -> None:
-    """Copy a file with its time. Much faster than `shutil.copy2`, which reads and sets more for each file."""
+    """Copies a file with its time. Much faster than `shutil.copy2`, which also copies attributes."""
     with open(source, "rb") as stream, open(target, "xb", opener=private_opener) as copy:
         copy.write(stream.read())
         copy.flush()

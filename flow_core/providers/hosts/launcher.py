@@ -44,15 +44,15 @@ def main() -> None:
 
 
 def _become_agent(home: Path, root: Path) -> None:
-    """Go on as the agent, in this process: another interpreter would double the time of a connection.
+    """Continues as the agent in this process: a second interpreter would double the time of a connection.
 
-    The modules that were sent are dropped, so that the agent has all its modules from its copy.
+    Removes the modules that were sent, so that the agent loads all its modules from its copy.
     """
     for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
         del sys.modules[name]
     sys.path.insert(0, str(home))
     sys.argv[1:] = [str(root)]
-    from flow_core.agent import serve  # lazy import: it is in the copy, which may have yet to come
+    from flow_core.agent import serve  # lazy import: it is in the copy
 
     serve.main()
 
