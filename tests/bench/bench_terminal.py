@@ -7,9 +7,12 @@ import random
 import re
 import select
 import string
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from table import Row, median, p95
@@ -54,9 +57,15 @@ def _beside_tmux(environment: dict[str, str], flood: Path) -> list[Row]:
     ]
 
 
-def _tmux(environment: dict[str, str]) -> Screen:
-    argv = ["tmux", "-L", f"flow-bench-{os.getpid()}", "-f", "/dev/null", "new-session", "bash --norc"]
-    return Screen(argv, environment | {"PS1": "$ "}, columns=120, rows=36)
+@contextmanager
+def _tmux(environment: dict[str, str]) -> Iterator[Screen]:
+    """A terminal inside tmux; its server, which would outlive the terminal, ends with it."""
+    tmux = ["tmux", "-L", f"flow-bench-{os.getpid()}", "-f", "/dev/null"]
+    try:
+        with Screen([*tmux, "new-session", "bash --norc"], environment | {"PS1": "$ "}, columns=120, rows=36) as screen:
+            yield screen
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False, stderr=subprocess.DEVNULL)
 
 
 def _bare(environment: dict[str, str]) -> Screen:

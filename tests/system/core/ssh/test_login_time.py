@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.command_lines import command_line, command_lines, environment
 from testbed.sshd import Sshd
 from testbed.strict_sshd import CODE, SECRET, strict_sshd
 from testbed.waiting import until, until_over
@@ -157,11 +158,18 @@ async def test_a_reset_does_not_hide_that_nothing_is_in_common() -> None:
 
 
 @pytest.fixture
-async def slow(sshd: Sshd) -> HostSettings:
-    """A host whose login shell waits in its start-up file for somebody to open `gate`."""
-    os.mkfifo(sshd.home / "gate")
+async def slow(sshd: Sshd) -> AsyncIterator[HostSettings]:
+    """A host whose login shell waits in its start-up file for somebody to open `gate`. No shell waits afterwards."""
+    gate = sshd.home / "gate"
+    os.mkfifo(gate)
     (sshd.home / ".bashrc").write_text("echo starting; read -r line <~/gate\n")
-    return await find_settings("far", config=sshd.config())
+    yield await find_settings("far", config=sshd.config())
+    async with opened(gate):
+        await until(lambda: not [pid for pid, _ in command_lines() if _waits(pid, sshd.home)])
+
+
+def _waits(pid: int, home: Path) -> bool:
+    return f"HOME={home}".encode() in environment(pid) and b"exec /bin/sh" in command_line(pid)
 
 
 @asynccontextmanager
