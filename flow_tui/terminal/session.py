@@ -199,10 +199,12 @@ def leave_application(core: TerminalCore) -> None:
 def show_lines(core: TerminalCore, lines: Sequence[str]) -> None:
     """Resets the modes of the terminal and writes lines below its text.
 
-    Starts at the last known cursor position, because the reset moves the cursor.
+    Starts at the last known cursor position, because the reset moves the cursor. If that row contains text, even behind
+    the cursor, starts on the next row.
     """
     cursor = core.cursor
-    place = f"\x1b[{cursor.y + 1};{cursor.x + 1}H" + ("\r\n" if cursor.x else "")
+    has_text = cursor.x or any(run.text.strip() for run in core.row(cursor.y))
+    place = f"\x1b[{cursor.y + 1};{cursor.x + 1}H" + ("\r\n" if has_text else "")
     core.feed(_RESET + (place + "\r\n".join(lines) + "\r\n\x1b[?25l").encode())
 
 

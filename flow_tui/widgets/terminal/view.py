@@ -254,6 +254,9 @@ class TerminalView(Widget, can_focus=True):
             self.signals.clipboard.refuse()
 
     def _write_lines(self, core: TerminalCore, lines: Sequence[str]) -> None:
+        if self._resize_timer is not None:  # else the lines would be wrapped for a width that is about to change
+            self._resize_timer.stop()
+            self._apply_size()
         leave_application(core)
         self.paint_frame()  # to update the position of the cursor
         show_lines(core, lines)

@@ -343,16 +343,15 @@ def test_flow_takes_what_the_async_flow_takes() -> None:
 
 def takes(method: Callable[..., Any]) -> list[tuple[str, Any, Any, Any]]:
     """What a method takes, but for self."""
-    parameters = list(inspect.signature(method).parameters.values())[1:]
-    return [(one.name, one.kind, one.default, one.annotation) for one in parameters]
+    _, *rest = inspect.signature(method).parameters.values()
+    return [(one.name, one.kind, one.default, one.annotation) for one in rest]
 
 
 def test_every_public_name_says_what_it_is() -> None:
     silent = []
     for public in PUBLIC - {"__version__"}:
         value = getattr(flow_core, public)
-        if not inspect.getdoc(value):
-            silent.append(public)
+        silent += [] if inspect.getdoc(value) else [public]
         if inspect.isclass(value):
             silent += [f"{public}.{name}" for name, method in methods(value) if not inspect.getdoc(method)]
     assert silent == []
@@ -390,8 +389,7 @@ def methods(owner: type, private: frozenset[str] | set[str] = frozenset()) -> li
 @pytest.fixture(scope="module")
 def known_types() -> dict[str, Any]:
     """Every class and alias of the package by its name: modules import many of them for type checkers only."""
-    # For the module: some libraries start programs when they are imported, which no unit test may do.
-    # A loaded flow_core.sdk.invoke would be found where other tests want the error for the name `invoke`.
+    # For the module: importing some libraries starts programs. Other tests need the error for the name `invoke`.
     known: dict[str, Any] = {}
     for found in pkgutil.walk_packages(flow_core.__path__, "flow_core."):
         if ".local." not in found.name and not found.name.endswith(("__main__", ".invoke")):

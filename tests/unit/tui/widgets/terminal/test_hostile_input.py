@@ -100,3 +100,16 @@ async def test_any_size_keeps_the_terminal_whole(core: str, monkeypatch: pytest.
         last = terminal.first_line + terminal.scrollback_rows + terminal.rows - 1
         assert len(terminal.line(last).cells) == terminal.cols
     terminal.close()
+
+
+async def test_the_exit_line_fits_the_size_that_the_view_has_when_the_shell_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flow_tui.widgets.terminal.view._RESIZE_S", 1000)  # the shell ends before the size is applied
+    shell = NoisyShell(1, 0)
+    async with hosted(shell, size=(20, 10)) as (app, pilot):
+        await pilot.resize_terminal(80, 24)
+        await until(lambda: app.view._resize_timer is not None and app.view.size.width == 80)
+        shell.is_over.set()
+        await until(lambda: app.get(TerminalView.Ended))
+        assert "[exit code 0: enter opens another]" in screen(app)
