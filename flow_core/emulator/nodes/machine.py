@@ -22,6 +22,7 @@ from flow_core.emulator.nodes.disk import (
     make_disk,
 )
 from flow_core.emulator.nodes.exec_spec import SpawnRequestBuilder
+from flow_core.emulator.nodes.file_work import run_in_thread
 from flow_core.emulator.nodes.machine_interface import NodeSpec
 from flow_core.emulator.nodes.pid1.isolate import NOBODY
 from flow_core.emulator.nodes.pid1_client import NotStarted, Pid1Client
@@ -82,7 +83,7 @@ class EmulatedMachine:
 
     async def boot(self, spec: NodeSpec, settings: FleetSettings) -> None:
         """Starts its first process, and on the first boot the script. Raises NotStarted, NoNamespaces, OSError."""
-        is_first = await asyncio.to_thread(self._prepare, spec, settings)
+        is_first = await run_in_thread(self._prepare, spec, settings)
         self.requests = SpawnRequestBuilder(
             str(self._disk.resolve()) if settings.not_isolated else "", spec.private_ips[spec.index]
         )

@@ -12,6 +12,7 @@ import asyncssh
 
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.emulator.nodes.disk import erase
+from flow_core.emulator.nodes.file_work import run_in_thread
 from flow_core.emulator.nodes.host_programs import create_filtered_bin
 from flow_core.emulator.nodes.machine import EmulatedMachine, FleetSettings, MachineConnection
 from flow_core.emulator.nodes.machine_interface import NodeFleet, NodeSpec
@@ -96,17 +97,17 @@ class Machines(NodeFleet):
             await machine.halt()
             if not keeps_disk:
                 self._machines.pop(instance_fid, None)
-                await asyncio.to_thread(erase, self._folder(instance_fid))
+                await run_in_thread(erase, self._folder(instance_fid))
 
     async def delete_volume(self, volume_fid: str) -> None:
-        await asyncio.to_thread(erase, self._root / "volumes" / _check_fid(volume_fid))
+        await run_in_thread(erase, self._root / "volumes" / _check_fid(volume_fid))
 
     async def close(self) -> None:
         await asyncio.gather(*(self.halt(fid, keeps_disk=False) for fid in tuple(self._machines)))
         await self._front.close()
         for connection in tuple(self._connections):
             connection.disconnect()
-        await asyncio.to_thread(erase, self._root)
+        await run_in_thread(erase, self._root)
 
     async def _boot(self, machine: EmulatedMachine, spec: NodeSpec) -> None:
         volumes = self._root / "volumes"
@@ -114,7 +115,7 @@ class Machines(NodeFleet):
             _check_fid(volume.fid)
         if not self._not_isolated:
             async with self._opening:
-                programs = await asyncio.to_thread(create_filtered_bin, self._programs)
+                programs = await run_in_thread(create_filtered_bin, self._programs)
             try:
                 await machine.boot(spec, FleetSettings(volumes, programs, ""))
             except NoNamespaces as error:
@@ -131,7 +132,7 @@ class Machines(NodeFleet):
             await self._boot(machine, NodeSpec("probe", "probe", "probe", 0, ("10.0.0.1",), None, (), ()))
         finally:
             await machine.halt()
-            await asyncio.to_thread(erase, folder)
+            await run_in_thread(erase, folder)
 
     def _make_options(self, machine: EmulatedMachine) -> asyncssh.SSHServerConnectionOptions:
         def list_machine() -> tuple[EmulatedMachine, ...]:

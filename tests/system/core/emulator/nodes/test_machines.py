@@ -268,3 +268,16 @@ async def test_a_file_share_is_mounted_as_on_a_real_machine(lab: MachineLab, mou
     port = await lab.machines.boot(lab.spec(f"set -e\n{mount}\nmountpoint -q /data\ntouch /run/done", volumes=shares))
     await lab.until(port, "test -e /run/done")
     assert (await lab.ssh(port, "echo kept > /data/file; cat /mnt/shared/file; ls /mnt/other")).out == "kept\n"
+
+
+async def test_a_boot_that_is_cancelled_writes_nothing_once_its_machine_is_deleted(lab: MachineLab) -> None:
+    for _ in range(3):
+        boot = asyncio.create_task(lab.machines.boot(lab.spec("true")))
+        disk = lab.folder / "nodes" / "machines" / "inst_one" / "disk"
+        while not (disk / "etc").exists():
+            await asyncio.sleep(0)
+        boot.cancel()
+        await lab.machines.halt("inst_one", keeps_disk=False)
+        with pytest.raises(asyncio.CancelledError):
+            await boot
+        assert not disk.parent.exists()
