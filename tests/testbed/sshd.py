@@ -197,7 +197,11 @@ class Sshd:
 
 def _children(pid: int) -> list[int]:
     if sys.platform == "linux":
-        return [int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in _read(file).split()]
+        try:
+            files = list(Path(f"/proc/{pid}/task").glob("*/children"))
+        except OSError:  # the process has just ended
+            return []
+        return [int(child) for file in files for child in _read(file).split()]
     rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     return [int(child) for child, parent in (row.split() for row in rows.splitlines()) if int(parent) == pid]
 
