@@ -22,12 +22,12 @@ from flow_core.emulator.nodes.disk import (
     make_disk,
 )
 from flow_core.emulator.nodes.exec_spec import SpawnRequestBuilder
-from flow_core.emulator.nodes.file_work import run_in_thread
 from flow_core.emulator.nodes.machine_interface import NodeSpec
 from flow_core.emulator.nodes.pid1.isolate import NOBODY
 from flow_core.emulator.nodes.pid1_client import NotStarted, Pid1Client
 from flow_core.emulator.nodes.ssh_port import SshPort
 from flow_core.emulator.nodes.volumes import binds, link_volumes, write_shares
+from flow_core.upload.cancellable_thread import CancellableThread
 
 _OURS = "# flow-startup v1"
 _REFUSAL = (
@@ -83,7 +83,7 @@ class EmulatedMachine:
 
     async def boot(self, spec: NodeSpec, settings: FleetSettings) -> None:
         """Starts its first process, and on the first boot the script. Raises NotStarted, NoNamespaces, OSError."""
-        is_first = await run_in_thread(self._prepare, spec, settings)
+        is_first = await CancellableThread().run(self._prepare, spec, settings)
         self.requests = SpawnRequestBuilder(
             str(self._disk.resolve()) if settings.not_isolated else "", spec.private_ips[spec.index]
         )

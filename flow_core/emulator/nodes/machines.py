@@ -12,7 +12,6 @@ import asyncssh
 
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.emulator.nodes.disk import erase
-from flow_core.emulator.nodes.file_work import run_in_thread
 from flow_core.emulator.nodes.host_programs import create_filtered_bin
 from flow_core.emulator.nodes.machine import EmulatedMachine, FleetSettings, MachineConnection
 from flow_core.emulator.nodes.machine_interface import NodeFleet, NodeSpec
@@ -21,6 +20,7 @@ from flow_core.emulator.nodes.ssh_port import SshPort
 from flow_core.emulator.nodes.ssh_server import server_options
 from flow_core.errors import ProviderError
 from flow_core.ssh.server.connection import is_loopback
+from flow_core.upload.cancellable_thread import CancellableThread
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
@@ -97,17 +97,17 @@ class Machines(NodeFleet):
             await machine.halt()
             if not keeps_disk:
                 self._machines.pop(instance_fid, None)
-                await run_in_thread(erase, self._folder(instance_fid))
+                await CancellableThread().run(erase, self._folder(instance_fid))
 
     async def delete_volume(self, volume_fid: str) -> None:
-        await run_in_thread(erase, self._root / "volumes" / _check_fid(volume_fid))
+        await CancellableThread().run(erase, self._root / "volumes" / _check_fid(volume_fid))
 
     async def close(self) -> None:
         await asyncio.gather(*(self.halt(fid, keeps_disk=False) for fid in tuple(self._machines)))
         await self._front.close()
         for connection in tuple(self._connections):
             connection.disconnect()
-        await run_in_thread(erase, self._root)
+        await CancellableThread().run(erase, self._root)
 
     async def _boot(self, machine: EmulatedMachine, spec: NodeSpec) -> None:
         volumes = self._root / "volumes"
@@ -115,7 +115,7 @@ class Machines(NodeFleet):
             _check_fid(volume.fid)
         if not self._not_isolated:
             async with self._opening:
-                programs = await run_in_thread(create_filtered_bin, self._programs)
+                programs = await CancellableThread().run(create_filtered_bin, self._programs)
             try:
                 await machine.boot(spec, FleetSettings(volumes, programs, ""))
             except NoNamespaces as error:
@@ -132,7 +132,7 @@ class Machines(NodeFleet):
             await self._boot(machine, NodeSpec("probe", "probe", "probe", 0, ("10.0.0.1",), None, (), ()))
         finally:
             await machine.halt()
-            await run_in_thread(erase, folder)
+            await CancellableThread().run(erase, folder)
 
     def _make_options(self, machine: EmulatedMachine) -> asyncssh.SSHServerConnectionOptions:
         def list_machine() -> tuple[EmulatedMachine, ...]:

@@ -48,7 +48,7 @@ CORE = {
     "flow_core.fleet": "errors models gpu config fleet_state logs pausable_timeout ssh providers audit client",
     "flow_core.sdk": "errors models gpu config client sync unsupported_names",
     "flow_core.api": "sync sdk unsupported_names",
-    "flow_core.emulator": "errors ssh.server ssh.terminal_modes",
+    "flow_core.emulator": "errors ssh.server ssh.terminal_modes upload.cancellable_thread",
 }
 CONTRACT = ("contract", "over_agent", "over_ssh")
 CORE_FOR_TUI = (
