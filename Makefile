@@ -4,6 +4,9 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 ARGS :=
 
+# Without compiled files every process that a test starts compiles the sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run quick test fuzz check soak snapshots bench screenshots clean
 .DEFAULT_GOAL := help
 
@@ -23,7 +26,7 @@ run: $(VENV)/run.stamp
 	@$(PYTHON) -m flow_tui $(ARGS)
 
 quick: $(VENV)/test.stamp
-	@$(PYTHON) -m pytest -n 2 -rs tests/unit $(ARGS)
+	@$(PYTHON) -m pytest -n 4 -rs tests/unit $(ARGS)
 
 # Four at a time whatever the cores: most tests wait for a machine or a server. ARGS="-n 0" runs one after the other.
 test: $(VENV)/test.stamp

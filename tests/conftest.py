@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -114,6 +115,52 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if not _has(what):
                 refuse = pytest.fail if STRICT else pytest.skip
                 refuse(f"this machine has no {what}")
+
+
+_MEMORY_FOLDER = Path("/dev/shm")
+_TEMPORARY_BYTES = 4 << 30
+"""Several times what the tests leave in their temporary directories."""
+
+_environment: dict[str, str] = {}
+"""The environment before the first test."""
+
+
+def _environment_now() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
+def pytest_configure() -> None:
+    """Keeps temporary files in memory where there is enough of it: each record that a task writes is synced to disk."""
+    if "PYTEST_DEBUG_TEMPROOT" not in os.environ and _free_bytes(_MEMORY_FOLDER) > _TEMPORARY_BYTES:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(_MEMORY_FOLDER)
+
+
+def _free_bytes(folder: Path) -> int:
+    if not os.access(folder, os.W_OK):
+        return 0
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def pytest_collection_finish() -> None:
+    """Notes the environment, and lets the garbage collector look less often, and never at what was imported."""
+    _environment.update(_environment_now())
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """No module leaves a changed environment to the tests of another."""
+    yield
+    if nextitem is not None and nextitem.path == item.path:
+        return
+    changed = sorted({name for name, _ in _environment.items() ^ _environment_now().items()})
+    for name in changed:
+        os.environ.pop(name, None)
+    os.environ.update(_environment)
+    assert not changed, f"the environment was left changed: {', '.join(changed)}"
 
 
 @pytest.fixture(autouse=True)

@@ -75,19 +75,22 @@ class Machine:
 
 
 @contextmanager
-def own_machine(home: Path, agent_copy: Path | None = None, **env: str) -> Iterator[Machine]:
-    """A machine with two GPUs and no task yet; nothing of it is left running afterwards."""
+def own_machine(home: Path, patch: pytest.MonkeyPatch, agent_copy: Path | None = None, **env: str) -> Iterator[Machine]:
+    """Yields a machine with two GPUs and no task yet; ends all that was started on it.
+
+    `patch` changes the environment. In a test it is the test's own `monkeypatch`: the order in which two of them are
+    undone would leave a variable that both have changed as it was in between.
+    """
     settings = {"FLOW_STATE_DIR": str(home / "state"), "FLOW_LOCAL_GPUS": "a100:2", "FLOW_LOCAL_GRACE_S": "1", **env}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            patch.setenv(name, value)
-        patch.chdir(home)
-        if agent_copy is not None:
-            _link_agent(agent_copy, home / "state")
-        try:
-            yield Machine(home)
-        finally:
-            _end_everything(home)
+    for name, value in settings.items():
+        patch.setenv(name, value)
+    patch.chdir(home)
+    if agent_copy is not None:
+        _link_agent(agent_copy, home / "state")
+    try:
+        yield Machine(home)
+    finally:
+        _end_everything(home)
 
 
 def _link_agent(copy: Path, state: Path) -> None:

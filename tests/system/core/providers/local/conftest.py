@@ -29,15 +29,19 @@ def agent_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, agent_copy: Path) -> Iterator[Machine]:
-    with own_machine(tmp_path, agent_copy) as machine:
+def machine(tmp_path: Path, agent_copy: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    with own_machine(tmp_path, monkeypatch, agent_copy) as machine:
         yield machine
 
 
 @pytest.fixture(scope="module")
 def module_machine(tmp_path_factory: pytest.TempPathFactory, agent_copy: Path) -> Iterator[Machine]:
     """For tests that leave a machine as they found it."""
-    with own_machine(tmp_path_factory.mktemp("machine"), agent_copy, FLOW_LOCAL_SSH_IDLE_S="600") as machine:
+    home = tmp_path_factory.mktemp("machine")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        own_machine(home, patch, agent_copy, FLOW_LOCAL_SSH_IDLE_S="600") as machine,
+    ):
         yield machine
 
 

@@ -10,6 +10,6 @@ from testbed.local_machine import Machine, own_machine
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    with own_machine(tmp_path) as machine:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    with own_machine(tmp_path, monkeypatch) as machine:
         yield machine
