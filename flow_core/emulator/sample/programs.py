@@ -16,7 +16,7 @@ lib="$root/var/lib/flow" logs="$root/var/log/flow"
 mkdir -p "$lib" "$logs" "$root/workspace"
 printf '#!/bin/bash\\ncd %q || exit 126\\nexec bash "${{@:--l}}"\\n' "$root/workspace" >"$lib/enter"
 base64 -d <<<{program} >"$lib/program"
-printf 'cd %q && exec bash %q >>%q 2>&1\\n' "$root/workspace" "$lib/program" "$logs/attempt-0.log" >"$lib/keep.sh"
+printf 'cd %q && exec bash %q >>%q 2>&1\\n' "$root/workspace" "$lib/program" "$logs/attempt-0.log" >"$lib/run_task.sh"
 chmod 755 "$lib/enter"
 echo 0 >"$lib/attempt"
 echo {began_at} >"$lib/started-0"
@@ -24,14 +24,14 @@ echo {began_at} >"$lib/started-0"
 """
 _GOES_ON = """\
 if [ -z "$root" ]; then
-  printf '[Service]\\nExecStart=/bin/bash /var/lib/flow/keep.sh\\n' >/etc/systemd/system/flow-workload.service
+  printf '[Service]\\nExecStart=/bin/bash /var/lib/flow/run_task.sh\\n' >/etc/systemd/system/flow-workload.service
   systemctl enable --now flow-workload
 else
-  setsid bash "$lib/keep.sh" </dev/null >/dev/null 2>&1 &
+  setsid bash "$lib/run_task.sh" </dev/null >/dev/null 2>&1 &
 fi"""
 _NOW = "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 _IS_OVER = """\
-bash "$lib/keep.sh"
+bash "$lib/run_task.sh"
 printf 'EXIT_CODE={code}\\nEXITED_AT={ended_at}\\nATTEMPT=0\\nREASON=\\n' >"$lib/workload-exit\""""
 
 # A bar that redraws itself within a line, as tqdm's does; a separate line for each epoch. Steps that were done before

@@ -17,7 +17,7 @@ from flow_core.providers.mithril.tasks import MithrilTasks
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
-    from flow_core.providers.mithril.api_session import MithrilSession
+    from flow_core.providers.mithril.shared_state import MithrilSession
 
 _SAMPLES = 48
 _LIMIT_USD_MAX = Decimal(10_000)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from flow_core.config import Context
 from flow_core.errors import FlowError, Unsupported
 from flow_core.providers.contract.provider import PollIntervals, Provider
-from flow_core.providers.mithril.api_session import MithrilSession
 from flow_core.providers.mithril.config_schema import MithrilConfigSchema
 from flow_core.providers.mithril.deferred_actions import DeferredActions
 from flow_core.providers.mithril.instance_offers import MithrilInstances
 from flow_core.providers.mithril.market import MithrilMarket
 from flow_core.providers.mithril.reservations import MithrilReservations
 from flow_core.providers.mithril.settings import read_settings
+from flow_core.providers.mithril.shared_state import MithrilSession
 from flow_core.providers.mithril.task_locator import MithrilLogSources, MithrilTaskLocator
 from flow_core.providers.mithril.tasks import MithrilTasks
 from flow_core.providers.mithril.volumes import MithrilVolumes

@@ -16,7 +16,7 @@ from flow_core.providers.mithril.offer_choice import OfferQuery, choose_offer
 from flow_core.providers.mithril.reservation_rows import RESERVATIONS, format_time
 
 if TYPE_CHECKING:
-    from flow_core.providers.mithril.api_session import MithrilSession
+    from flow_core.providers.mithril.shared_state import MithrilSession
 
 OFFER = "standard"
 """The kind of reservation that is quoted and created, of those that the API has."""

@@ -24,7 +24,7 @@ from flow_core.providers.mithril.reservation_rows import RESERVATIONS, format_ti
 
 if TYPE_CHECKING:
     from flow_core.models.reservation_spec import ReservationSpec
-    from flow_core.providers.mithril.api_session import MithrilSession
+    from flow_core.providers.mithril.shared_state import MithrilSession
 
 _HOURS_MIN, _HOURS_MAX = 3, 336
 UNSUPPORTED: tuple[UnsupportedField[ReservationSpec], ...] = (

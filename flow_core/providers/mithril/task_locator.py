@@ -9,13 +9,13 @@ from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.log_id import LogId
 from flow_core.providers.mithril.bid_snapshot import BidSnapshot
-from flow_core.providers.mithril.startup.launch import WORKSPACE
+from flow_core.providers.mithril.startup.script_content import WORKSPACE
 from flow_core.providers.mithril.tasks import MithrilTasks
 from flow_core.providers.over_ssh.task_nodes import LogFile, TaskNode
 
 if TYPE_CHECKING:
-    from flow_core.providers.mithril.api_session import MithrilSession
     from flow_core.providers.mithril.exit_status import ExitStatus
+    from flow_core.providers.mithril.shared_state import MithrilSession
 
 _ENTER = "/var/lib/flow/enter"
 _LOGS = "/var/log/flow"

@@ -12,7 +12,7 @@ from flow_core.models.volume import Volume
 if TYPE_CHECKING:
     from flow_core.models.storage_spec import MountSpec
     from flow_core.models.task_config import TaskConfig, VolumeSpec
-    from flow_core.providers.mithril.startup.launch import Mount
+    from flow_core.providers.mithril.startup.script_content import Mount
     from flow_core.providers.mithril.volumes import MithrilVolumes
 
 _log = logging.getLogger("flow.mithril")

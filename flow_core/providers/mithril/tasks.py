@@ -20,8 +20,8 @@ from flow_core.providers.mithril.pagination import read_all_pages
 
 if TYPE_CHECKING:
     from flow_core.models.volume import Volume
-    from flow_core.providers.mithril.api_session import MithrilSession
     from flow_core.providers.mithril.exit_status import ExitStatus, NodeConnector
+    from flow_core.providers.mithril.shared_state import MithrilSession
     from flow_core.ssh.host import SshHost
 
 _INSTANCES = "/v2/instances"

@@ -20,8 +20,8 @@ from flow_core.providers.mithril.idempotent_create import create_once
 from flow_core.providers.mithril.tasks import MithrilTasks
 
 if TYPE_CHECKING:
-    from flow_core.providers.mithril.api_session import MithrilSession
     from flow_core.providers.mithril.deferred_actions import DeferredActions
+    from flow_core.providers.mithril.shared_state import MithrilSession
 
 _PATH = "/v2/volumes"
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,62}[a-z0-9])?")

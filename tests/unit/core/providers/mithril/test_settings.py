@@ -6,9 +6,9 @@ import pytest
 from testbed.tables import each
 
 from flow_core.errors import ConfigError
-from flow_core.providers.mithril.api_session import MithrilSession
 from flow_core.providers.mithril.config_schema import MithrilConfigSchema
 from flow_core.providers.mithril.settings import MithrilSettings, read_settings, settings_from_environment
+from flow_core.providers.mithril.shared_state import MithrilSession
 from flow_core.ssh.settings import HostSettings
 
 

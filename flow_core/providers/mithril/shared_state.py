@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
 from flow_core.providers.mithril.catalog import Catalog, InstanceType, Offer
-from flow_core.providers.mithril.costs import Costs
+from flow_core.providers.mithril.cost_so_far import Costs
 from flow_core.providers.mithril.exit_status import ExitStatusCache
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.identity import MithrilIdentity, OwnerNames
