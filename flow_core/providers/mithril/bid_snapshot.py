@@ -72,7 +72,7 @@ class BidSnapshot:
         return sum(node.status in _BILLED for node in self.nodes)
 
 
-def task_record(
+def build_task_record(
     context: str,
     snapshot: BidSnapshot,
     exit_status: ExitStatus | None,

@@ -12,7 +12,7 @@ from flow_core.errors import ConfigError
 from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
 
 
-def private_keys(folder: Path, public_keys: Mapping[str, str], key_file: Path | None) -> tuple[Path, ...]:
+def find_private_keys(folder: Path, public_keys: Mapping[str, str], key_file: Path | None) -> tuple[Path, ...]:
     """Returns the files to log in with, the likeliest first, for a machine that accepts these public keys (by id).
 
     Does blocking I/O.

@@ -31,21 +31,21 @@ class MithrilSshKeys:
         self._folder = folder or state_dir() / "mithril"
 
     async def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
-        project = project_id or await self._projects.chosen_id()
+        project = project_id or await self._projects.get_chosen_id()
         return parse_rows(
-            response_fields.rows(await self._http.get(_PATH, project=project), "ssh keys"), _parse_key, "SSH keys"
+            response_fields.read_rows(await self._http.get(_PATH, project=project), "ssh keys"), _parse_key, "SSH keys"
         )
 
     async def create(self, name: str, public_key: str) -> SshKey:
         key = parse_public_key(public_key)
-        body = {"project": await self._projects.chosen_id(), "name": name, "public_key": str(key)}
-        return _parse_key(response_fields.table(await self._http.post(_PATH, body), "an SSH key"))
+        body = {"project": await self._projects.get_chosen_id(), "name": name, "public_key": str(key)}
+        return _parse_key(response_fields.read_table(await self._http.post(_PATH, body), "an SSH key"))
 
     async def generate(self, name: str) -> str:
         """Has the API create a key pair, stores the private key here for this user alone, and returns the key's id."""
-        body = {"project": await self._projects.chosen_id(), "name": name}
-        row = response_fields.table(await self._http.post(_PATH, body), "an SSH key")
-        key_id, private_key = response_fields.identifier(row), response_fields.text(row, "private_key")
+        body = {"project": await self._projects.get_chosen_id(), "name": name}
+        row = response_fields.read_table(await self._http.post(_PATH, body), "an SSH key")
+        key_id, private_key = response_fields.read_id(row), response_fields.read_text(row, "private_key")
         await run_blocking(store_key, self._folder, key_id, private_key)
         return key_id
 
@@ -94,12 +94,12 @@ class MithrilSshKeys:
 
 
 def _parse_key(row: dict[str, Any]) -> SshKey:
-    public_key = response_fields.optional(row, "public_key")
+    public_key = response_fields.read_optional_text(row, "public_key")
     parsed = _try_parse(public_key)
-    fingerprint = response_fields.optional(row, "fingerprint") if parsed is None else parsed.fingerprint
+    fingerprint = response_fields.read_optional_text(row, "fingerprint") if parsed is None else parsed.fingerprint
     return SshKey(
-        response_fields.identifier(row),
-        response_fields.label(row, "name"),
+        response_fields.read_id(row),
+        response_fields.read_label(row, "name"),
         public_key,
         fingerprint,
         row.get("required") is True,

@@ -49,7 +49,7 @@ class MithrilSubmission:
         if config.idempotency_key and (earlier := await specs.find_by_key(config.idempotency_key)) is not None:
             return earlier
         volumes = TaskVolumes(self._volumes, config)
-        offer = choose_offer(await self._session.catalog.offers(), await self._make_query(volumes))
+        offer = choose_offer(await self._session.catalog.get_offers(), await self._make_query(volumes))
         content, bids = ScriptContent(config, offer.type.gpu_count), BidSubmitter(self._session)
         await bids.check_name_is_free(content.name)
         await volumes.find(offer.region)
@@ -57,7 +57,7 @@ class MithrilSubmission:
         content.build_script(())  # raises before anything is created if the script is too long
         keys = await self._session.launch_keys.choose(config.ssh_keys)
         try:
-            mounts = await volumes.make()
+            mounts = await volumes.create()
             bid = await bids.submit(await self._build_body(offer, content, mounts, keys), config.idempotency_key)
         except OutcomeUnknown:
             raise  # the bid may exist, with these volumes
@@ -65,12 +65,12 @@ class MithrilSubmission:
             await volumes.delete_created()
             raise
         self.code_to_send = content.code_to_send
-        await specs.keep(bid.bid_id, self._make_spec(mounts))
+        await specs.store(bid.bid_id, self._make_spec(mounts))
         return bid.bid_id
 
     async def _make_query(self, volumes: TaskVolumes) -> OfferQuery:
         config = self._config
-        region = config.region or await volumes.region()
+        region = config.region or await volumes.find_region()
         return OfferQuery(
             types=(self._default_type,) if self._default_type else config.instance_types,
             region=region or self._session.settings.region,
@@ -90,7 +90,7 @@ class MithrilSubmission:
         self, offer: Offer, content: ScriptContent, mounts: list[Mount], keys: tuple[str, ...]
     ) -> dict[str, Any]:
         return {
-            "project": await self._session.projects.chosen_id(),
+            "project": await self._session.projects.get_chosen_id(),
             "region": offer.region,
             "instance_type": offer.type.type_id,
             "limit_price": format_usd(limit_usd(self._config, offer)),
@@ -141,15 +141,15 @@ class BidSubmitter:
 
         return await create_once(
             lambda: self._session.http.post(BIDS, body, idempotency_key=idempotency_key),
-            lambda answer: Bid.of(response_fields.table(answer, "a bid")),
+            lambda answer: Bid.of(response_fields.read_table(answer, "a bid")),
             lambda: self._find_active_bid(name, script),
             f"the bid {name!r}",
         )
 
     async def _find_active_bid(self, name: str, script: str = "") -> Bid | None:
         """Returns an active bid with this name; with `script`, only one that was placed with that script."""
-        project = await self._session.projects.chosen_id()
-        rows = response_fields.rows(await self._session.http.get(BIDS, project=project, name=name), "bids")
+        project = await self._session.projects.get_chosen_id()
+        rows = response_fields.read_rows(await self._session.http.get(BIDS, project=project, name=name), "bids")
         for bid in parse_rows(rows, Bid.of, "bids"):
             is_other = bool(script and bid.startup_script) and bid.startup_script != script
             if bid.name == name and bid.status != "Terminated" and not is_other:

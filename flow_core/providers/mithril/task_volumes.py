@@ -28,7 +28,7 @@ class TaskVolumes:
         self._requested: list[tuple[Volume | VolumeSpec, str]] = []
         self._created: list[Volume] = []
 
-    async def region(self) -> str | None:
+    async def find_region(self) -> str | None:
         """Returns the region of the task's volumes; None without volumes. Raises ConfigError for two regions."""
         names = [_parse_volume_name(mount) for mount in self._config.data_mounts]
         names += [name for spec in self._config.volumes if (name := spec.volume_id or spec.name) is not None]
@@ -67,7 +67,7 @@ class TaskVolumes:
             if isinstance(volume, Volume) and volume.interface == "block":
                 await self._check_not_attached(volume)
 
-    async def make(self) -> list[Mount]:
+    async def create(self) -> list[Mount]:
         """Returns all volumes; creates missing ones."""
         return [(await self._create_if_missing(volume), target) for volume, target in self._requested]
 
