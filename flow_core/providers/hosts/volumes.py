@@ -46,7 +46,7 @@ class HostVolumes:
 
     async def list(self) -> tuple[Volume, ...]:
         """Returns the volumes of all machines that respond. If none does, raises the error."""
-        hosts = [view.agent for view in self._tasks.views]
+        hosts = [host_state.agent for host_state in self._tasks.host_states]
         answers, silent = await call_all(hosts, "volumes")
         if not answers:
             raise choose_error(list(silent.values()))
@@ -65,25 +65,27 @@ class HostVolumes:
         await self._find_host(volume).call("remove_volume", volume=volume.volume_id)
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
-        view, *others = await self._tasks.find(task_id)
-        record = self._tasks.record(task_id)
+        host_state, *others = await self._tasks.find(task_id)
+        record = self._tasks.get_record(task_id)
         volume = await self._find_volume(volume_id)
         if record.is_terminal:
             raise Conflict(f"task {task_id} has ended; a volume can only be given to an unfinished one")
         if others:
             raise Conflict(f"task {task_id} runs on several machines; a volume lies on one")
-        if volume.region != view.agent.name:
+        if volume.region != host_state.agent.name:
             raise Conflict(
-                f"volume {volume.name!r} lies on {volume.region}, and task {task_id} runs on {view.agent.name}"
+                f"volume {volume.name!r} lies on {volume.region}, and task {task_id} runs on {host_state.agent.name}"
             )
         target = volume_spec({"name": volume.name, "mount_path": mount_path}).target
-        return str(await view.agent.call("attach_volume", volume=volume.volume_id, task_id=task_id, mount_path=target))
+        return str(
+            await host_state.agent.call("attach_volume", volume=volume.volume_id, task_id=task_id, mount_path=target)
+        )
 
     async def refuse_if_held(self, volume: Volume, by_other_than: str | None = None) -> None:
         """Checks that no other unfinished task uses this block volume. Raises Conflict. The machine checks it again."""
         others = [task_id for task_id in volume.attached_to if task_id != by_other_than]
         if volume.interface == "block" and others:
-            raise block_volume_in_use(volume.name, await self._tasks.names(others))
+            raise block_volume_in_use(volume.name, await self._tasks.find_names(others))
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
         return f"mkdir <state of flow on the machine>/volumes/vol_<new id>/data  ({name or 'unnamed'}, {interface})"
@@ -97,7 +99,7 @@ class HostVolumes:
 
     async def _find_volume(self, id_or_name: str) -> Volume:
         """Returns the volume with this id or name. Raises NotFound."""
-        hosts = [view.agent for view in self._tasks.views]
+        hosts = [host_state.agent for host_state in self._tasks.host_states]
         answers, silent = await call_all(hosts, "volumes")
         for volume in chain(*(_parse_volumes(self._context, agent, answer) for agent, answer in answers.items())):
             if id_or_name in (volume.volume_id, volume.name):
@@ -105,10 +107,12 @@ class HostVolumes:
         raise not_found_error(f"volume {printable(repr(id_or_name[:70]))}", self._context, answers, silent)
 
     def _find_host(self, volume: Volume) -> AgentClient:
-        return next(view.agent for view in self._tasks.views if view.agent.name == volume.region)
+        return next(
+            host_state.agent for host_state in self._tasks.host_states if host_state.agent.name == volume.region
+        )
 
     async def _choose_host(self, region: str | None) -> AgentClient:
-        hosts: Sequence[AgentClient] = [view.agent for view in self._tasks.views]
+        hosts: Sequence[AgentClient] = [host_state.agent for host_state in self._tasks.host_states]
         if region is not None:
             hosts = [agent for agent in hosts if region in (agent.name, agent.region)]
         if not hosts:
