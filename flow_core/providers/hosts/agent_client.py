@@ -68,7 +68,7 @@ class AgentClient:
         if key is None:
             return host
         settings = replace(host.settings, identity_files=(key,))
-        return self._pool.of(settings, login_timeout_s=machine.login_timeout_s)
+        return self._pool.get_host(settings, login_timeout_s=machine.login_timeout_s)
 
     async def call(self, call: str, timeout_s: float = ANSWER_S, /, **arguments: Any) -> Any:
         """Calls the agent and returns its result.

@@ -14,7 +14,7 @@ from flow_core.agent.machine_id import new_id
 from flow_core.agent.refusals import Refused
 from flow_core.agent.submit import CODE_GONE
 from flow_core.errors import Conflict, FlowError, NotFound, Unreachable, printable
-from flow_core.providers.contract.request_checks import task_name
+from flow_core.providers.contract.request_checks import build_task_name
 from flow_core.providers.hosts.agent_client import call_all, gather_all
 from flow_core.providers.hosts.code_upload import find_code, resolve_working_dir, send_code
 from flow_core.providers.hosts.host_info import read_all_hosts
@@ -23,7 +23,7 @@ from flow_core.providers.hosts.placement import Candidate, choose_machines, rank
 from flow_core.providers.hosts.s3_credentials import find_credentials
 from flow_core.providers.hosts.supported_fields import check_several, check_task
 from flow_core.providers.over_agent.container_request_checks import check_image
-from flow_core.providers.over_agent.submit_requests import build_request, volume_name
+from flow_core.providers.over_agent.submit_requests import build_request, get_volume_name
 
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
@@ -56,7 +56,7 @@ class HostSubmission:
         self._volumes = volumes
         self._reservations = reservations
         self._settings = settings
-        self._name = task_name(config)
+        self._name = build_task_name(config)
 
     async def run(self) -> str:
         """Submits the task and returns its id.
@@ -195,7 +195,7 @@ class HostSubmission:
         return [*machines, *await self._find_volume_machines()]
 
     async def _find_volume_machines(self) -> list[str]:
-        names = [name for mount in self._config.data_mounts if (name := volume_name(mount))]
+        names = [name for mount in self._config.data_mounts if (name := get_volume_name(mount))]
         volumes: list[Volume] = []
         if not names and not self._config.volumes:
             return []

@@ -67,21 +67,21 @@ class HostLogSources:
         self._tasks = tasks
         self._locator = HostTaskLocator(context, tasks)
 
-    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
+    async def list_log_ids(self, task_id: str) -> tuple[LogId, ...]:
         record = await self._tasks.get(task_id)
         if record.started_at is None:
             return ()
         attempts, ranks = range(record.attempt + 1), range(record.num_instances)
         return tuple(LogId(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
-    async def file(self, address: LogId) -> LogFile | None:
+    async def find_file(self, address: LogId) -> LogFile | None:
         _, host_state = await self._find_rank(address)
         if host_state is None or not host_state.reports[address.task_id].has_begun:
             return None
         folder = host_state.reports[address.task_id].folder
         return LogFile(await host_state.agent.get_ssh_host(), f"{folder}/attempt-{address.attempt}/rank-0.log")
 
-    async def startup(self, task_id: str, node: int) -> LogFile:
+    async def find_startup_log(self, task_id: str, node: int) -> LogFile:
         await self._locator.get_fresh_record(task_id)
         raise Unsupported("source: there is no startup log here; tasks run on your hosts as these are", field="source")
 

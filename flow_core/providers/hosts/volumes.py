@@ -15,7 +15,7 @@ from flow_core.agent.record_fields import Fields
 from flow_core.errors import AuthError, ConfigError, Conflict, ProviderError, Unreachable, printable
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.contract.listing import Listing
-from flow_core.providers.contract.request_checks import check_new_volume, volume_spec
+from flow_core.providers.contract.request_checks import check_new_volume, parse_volume_spec
 from flow_core.providers.contract.volume_errors import block_volume_in_use
 from flow_core.providers.hosts.agent_client import AgentClient, call_all
 from flow_core.providers.hosts.host_info import read_all_hosts
@@ -76,7 +76,7 @@ class HostVolumes:
             raise Conflict(
                 f"volume {volume.name!r} lies on {volume.region}, and task {task_id} runs on {host_state.agent.name}"
             )
-        target = volume_spec({"name": volume.name, "mount_path": mount_path}).target
+        target = parse_volume_spec({"name": volume.name, "mount_path": mount_path}).target
         return str(
             await host_state.agent.call("attach_volume", volume=volume.volume_id, task_id=task_id, mount_path=target)
         )

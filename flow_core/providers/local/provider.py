@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from flow_core.providers.local.metrics import LocalMetrics
     from flow_core.providers.local.pruning import LocalPruning
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
-    from flow_core.providers.local.task_access.remote import LocalRemote
     from flow_core.providers.local.task_access.shells import LocalShells
+    from flow_core.providers.local.task_access.task_commands import LocalTaskCommands
     from flow_core.providers.local.task_access.tunnels import LocalTunnels
     from flow_core.providers.local.task_access.uploads import LocalUploads
 
@@ -94,10 +94,10 @@ class LocalProvider(Provider):
         return LocalShells(self._tasks, self.endpoints)
 
     @cached_property
-    def remote(self) -> LocalRemote:
-        from flow_core.providers.local.task_access.remote import LocalRemote
+    def remote(self) -> LocalTaskCommands:
+        from flow_core.providers.local.task_access.task_commands import LocalTaskCommands
 
-        return LocalRemote(self._tasks)
+        return LocalTaskCommands(self._tasks)
 
     @cached_property
     def endpoints(self) -> LocalEndpoints:
@@ -162,7 +162,7 @@ class LocalProvider(Provider):
 
     def describe_submit(self, config: TaskConfig) -> str:
         from flow_core.agent.submit import build_argv
-        from flow_core.providers.local.containers.container_preview import describe_container
+        from flow_core.providers.local.container_preview import describe_container
 
         is_process = config.image is None
         return shlex.join(build_argv(config.command) if is_process else describe_container(config, self._settings))

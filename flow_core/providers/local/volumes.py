@@ -7,7 +7,7 @@ import shlex
 from flow_core.agent.volumes import VolumeStore
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.contract.listing import Listing
-from flow_core.providers.contract.request_checks import check_new_volume, volume_spec
+from flow_core.providers.contract.request_checks import check_new_volume, parse_volume_spec
 from flow_core.providers.over_agent.in_process_agent import call_agent
 from flow_core.providers.over_agent.volume_conversion import to_volume
 
@@ -27,7 +27,7 @@ class LocalVolumes:
         await call_agent(self._store.remove, volume_id)
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
-        path = None if mount_path is None else volume_spec({"volume_id": "any", "mount_path": mount_path}).target
+        path = None if mount_path is None else parse_volume_spec({"volume_id": "any", "mount_path": mount_path}).target
         return await call_agent(self._store.attach, volume_id, task_id, path)
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:

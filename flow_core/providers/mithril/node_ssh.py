@@ -62,7 +62,7 @@ class MithrilMachines:
             raise Conflict(f"node {node} has no machine yet; try again in a moment")
         target, head = nodes[node], nodes[0]
         if (direct := Destination.of(target.ssh_destination)) is not None:
-            return self._pool.of(self._make_host_settings(target, direct, keys))
+            return self._pool.get_host(self._make_host_settings(target, direct, keys))
         gateway = Destination.of(head.ssh_destination)
         private = Destination.of(target.private_ip)
         if node == 0 or gateway is None or private is None:

@@ -51,7 +51,7 @@ class MithrilLogSources:
         self.context = context
         self._tasks = tasks
 
-    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
+    async def list_log_ids(self, task_id: str) -> tuple[LogId, ...]:
         snapshot = await self._tasks.get_snapshot(task_id)
         exit_status = await self._tasks.get_exit_status(snapshot)
         if exit_status is None and not snapshot.is_reachable:
@@ -59,14 +59,14 @@ class MithrilLogSources:
         attempts, ranks = range((exit_status.attempt if exit_status else 0) + 1), range(snapshot.bid.quantity)
         return tuple(LogId(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
-    async def file(self, address: LogId) -> LogFile | None:
+    async def find_file(self, address: LogId) -> LogFile | None:
         snapshot, _ = await self._find_log(address)
         if not snapshot.is_reachable:
             return None
         host = await self._tasks.connect(address.task_id, address.rank)
         return LogFile(host, f"{_LOGS}/attempt-{address.attempt}.log", snapshot.nodes[address.rank].instance_id)
 
-    async def startup(self, task_id: str, node: int) -> LogFile:
+    async def find_startup_log(self, task_id: str, node: int) -> LogFile:
         snapshot = await self._tasks.get_snapshot(task_id)
         _check_node(snapshot, node)
         if not snapshot.is_reachable:

@@ -31,7 +31,7 @@ def prepare_keys(folder: SshFolder) -> asyncssh.SSHKey:
     return host
 
 
-def accepted_keys(folder: SshFolder) -> set[bytes]:
+def read_accepted_keys(folder: SshFolder) -> set[bytes]:
     """Returns the public keys that may log in: flow's own, and those of this user. Does blocking I/O."""
     accepted = {base64.b64decode(key.data) for key in _list_own_keys()}
     try:

@@ -18,7 +18,7 @@ from flow_core.errors import FlowError, ProviderError
 from flow_core.providers.local.sshd.address import HOST
 from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry
 from flow_core.providers.local.sshd.keys import prepare_keys
-from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, running_server
+from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, find_running_server
 from flow_core.providers.over_agent.in_process_agent import call_agent
 
 _log = logging.getLogger("flow.sshd")
@@ -109,7 +109,7 @@ class Service:
             return "its record is gone, or another's"
         for task_id in {connection.task_id for connection in self._connections.connections} - {""}:
             if await call_agent(self._connections.tasks.is_over, task_id):
-                self._connections.part({task_id}, f"task {task_id} has ended")
+                self._connections.disconnect({task_id}, f"task {task_id} has ended")
         was_found = await call_agent(self._was_found_by_client)
         if was_found or self._connections.connections:
             self._needed_at = now
@@ -117,7 +117,7 @@ class Service:
             return "nobody was connected for a while"
         elif now - max(self._tasks_checked_at, self._needed_at) >= _TASKS_CHECK_S:
             self._tasks_checked_at = now
-            if not await call_agent(self._connections.tasks.any_unfinished):
+            if not await call_agent(self._connections.tasks.has_unfinished_task):
                 return "no task is left that could be entered"
         return ""
 
@@ -129,7 +129,7 @@ class Service:
             return False
 
     def _has_own_record(self) -> bool:
-        server = running_server(self._folder)
+        server = find_running_server(self._folder)
         return server is not None and server.process.pid == os.getpid()
 
     def _was_found_by_client(self) -> bool:

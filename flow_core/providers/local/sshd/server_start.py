@@ -12,7 +12,7 @@ from flow_core.agent.machine_id import new_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.supervisor_start import PACKAGE_ROOT, build_task_environment, find_python, read_answer
 from flow_core.errors import ProviderError, Unreachable
-from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, running_server
+from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, find_running_server
 
 _DEADLINE_S = 15.0
 _POLL_S = 0.05
@@ -32,7 +32,7 @@ def ensure_server(folder: SshFolder) -> ServerRecord:
         raise ProviderError(f"the SSH server can't be used: {error.strerror}") from error
     make_private_folder(folder.path)
     deadline = time.monotonic() + _DEADLINE_S
-    while (server := running_server(folder)) is None:
+    while (server := find_running_server(folder)) is None:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise Unreachable(f"the SSH server did not start within {_DEADLINE_S:g} s; see {folder.log}")
@@ -47,7 +47,7 @@ def ensure_server(folder: SshFolder) -> ServerRecord:
 
 def _wait_for_other_server(folder: SshFolder) -> None:
     deadline = time.monotonic() + _OTHER_SERVER_S
-    while running_server(folder) is None and time.monotonic() < deadline:
+    while find_running_server(folder) is None and time.monotonic() < deadline:
         time.sleep(_POLL_S)
 
 

@@ -13,7 +13,7 @@ from flow_core.agent.task_exec import ExecSpec
 from flow_core.errors import FlowError, NotFound
 from flow_core.providers.local.sshd.address import parse_user_name
 from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry
-from flow_core.providers.local.sshd.keys import accepted_keys
+from flow_core.providers.local.sshd.keys import read_accepted_keys
 from flow_core.providers.local.sshd.process import PipedProcess, TaskProcess
 from flow_core.providers.local.sshd.terminal import TerminalProcess
 from flow_core.providers.over_agent.in_process_agent import call_agent
@@ -46,7 +46,7 @@ class TaskSshServer(connection.SshServerConnection):
 
         Sends the reason only to clients with an accepted key.
         """
-        if key.public_data not in await call_agent(accepted_keys, self._registry.folder):
+        if key.public_data not in await call_agent(read_accepted_keys, self._registry.folder):
             _log.warning("refused the key %s", key.get_fingerprint())
             return False
         try:
@@ -70,7 +70,7 @@ class TaskSshServer(connection.SshServerConnection):
             raise forwarding_error("only ports of this machine's loopback are forwarded")
         return host, port
 
-    def part(self, why: str) -> None:
+    def disconnect(self, why: str) -> None:
         """Ends the connection, and sends the reason to the client.
 
         Sends it to each session too: a client may leave when its session is closed, before it reads the reason.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError
 from flow_core.models.volume import Volume
-from flow_core.providers.contract.request_checks import task_name
+from flow_core.providers.contract.request_checks import build_task_name
 from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, build_startup_script
 from flow_core.providers.mithril.volumes import plain_name
 from flow_core.upload.pack import pack
@@ -31,7 +31,7 @@ class ScriptContent:
     """
 
     def __init__(self, config: TaskConfig, gpu_count: int) -> None:
-        self.name = task_name(config)
+        self.name = build_task_name(config)
         self.code_to_send: Path | None = None
         self._config = config
         self._gpu_count = gpu_count

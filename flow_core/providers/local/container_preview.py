@@ -60,7 +60,7 @@ def _to_absolute(field: str, path: str) -> str:
 def _describe_gpus(config: TaskConfig, setting: Any) -> list[str]:
     """Returns a placeholder for each requested GPU.
 
-    Returns none if no GPU was detected: a declared GPU can't be passed to a container.
+    Returns none if this machine has no real GPU: GPUs that only the settings declare can't be passed to a container.
     """
     request = parse_gpu(next(iter(config.instance_types), "cpu"))
     count = request.count if request.needs_gpu else int(config.min_gpu_memory_gb is not None)
