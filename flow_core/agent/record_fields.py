@@ -119,6 +119,6 @@ def check_timestamp(value: Any, name: str) -> float:
     return float(value)
 
 
-def utc_datetime(seconds: float) -> datetime:
+def to_utc_datetime(seconds: float) -> datetime:
     """Converts seconds since the epoch, which must be checked before, to a datetime in UTC."""
     return datetime.fromtimestamp(seconds, timezone.utc)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from flow_core.agent.ids import check_task_id
-from flow_core.agent.layout import TaskFolder, container_name
+from flow_core.agent.layout import TaskFolder, make_container_name
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import NEWER
 from flow_core.agent.spec import GPUS_MAX, RANKS_MAX, StoredSpec
@@ -163,7 +163,7 @@ class TaskReport(NamedTuple):
 
 def _container_names(task_id: str, state: TaskState) -> tuple[str, ...]:
     """Returns the names of the containers of the ranks that have started."""
-    return tuple(container_name(task_id, state.attempt, rank) for rank in range(len(state.children)))
+    return tuple(make_container_name(task_id, state.attempt, rank) for rank in range(len(state.children)))
 
 
 def _parse_list(data: dict[str, Any], name: str) -> list[Any]:

@@ -41,7 +41,7 @@ class ImagePull:
             return TaskOutcome("failed", error.exit_code, str(error))
         status = self._follow(child)
         if self._stop.must_stop:
-            return self._stop.outcome()
+            return self._stop.build_outcome()
         code, killed = describe_exit(status)
         if code == 0:
             return None

@@ -55,7 +55,7 @@ class TaskDownload:
         problem = self._download()
         forget_credentials(self._writer.task)
         if self._stop.must_stop:
-            return self._stop.outcome()
+            return self._stop.build_outcome()
         if problem:
             return TaskOutcome("failed", message=problem)
         self._writer.set_message("")

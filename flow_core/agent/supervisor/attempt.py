@@ -72,7 +72,7 @@ class RunningAttempt:
         if failed_rank is not None:
             return self._describe_failure(failed_rank, bool(others))
         if others:
-            return self._stop.outcome(*self._explain_exit(others[0]))
+            return self._stop.build_outcome(*self._explain_exit(others[0]))
         return TaskOutcome("completed", 0)
 
     def abort(self, error: LaunchError) -> TaskOutcome:

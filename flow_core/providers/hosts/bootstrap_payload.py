@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import flow_core.agent
-from flow_core.agent.agent_copy import agent_name
+from flow_core.agent.agent_copy import get_agent_name
 from flow_core.agent.startup_error import BROKEN, OLD_PYTHON
 from flow_core.ssh.quoting import quote_word
 
@@ -77,7 +77,7 @@ def build_archive() -> Archive:
     texts = {"flow_core/__init__.py": ""}
     for path in sorted(_AGENT.rglob("*.py")):
         texts[f"flow_core/agent/{path.relative_to(_AGENT).as_posix()}"] = path.read_text("utf-8")
-    return Archive(agent_name(), zlib.compress(json.dumps(texts).encode("ascii"), 9))
+    return Archive(get_agent_name(), zlib.compress(json.dumps(texts).encode("ascii"), 9))
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.capacity.availability import Opening
 from flow_core.agent.capacity.reservation_report import ReservationReport
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.errors import (
     AuthError,
     CapacityError,
@@ -64,7 +64,7 @@ class HostReservations:
             if len(fitting) < request.count * spec.quantity:
                 continue
             reservation_request = build_reservation_request(spec, request, fitting)._replace(
-                reservation_id=new_id("res")
+                reservation_id=make_new_id("res")
             )
             try:
                 return self._parse(agent, await agent.call("make_reservation", wish=reservation_request._asdict()))

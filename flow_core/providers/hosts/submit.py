@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.agent.refusals import Refused
 from flow_core.agent.submit import CODE_GONE
 from flow_core.errors import Conflict, FlowError, NotFound, Unreachable, printable
@@ -71,7 +71,7 @@ class HostSubmission:
         if (earlier := await self._resume_earlier_submit()) is not None:
             return earlier
         chosen = await self._choose_machines(await self._find_machines())
-        task_id = new_id("task")
+        task_id = make_new_id("task")
         request = await self._build_request(task_id)
         try:
             nodes = await _plan_rendezvous(chosen)

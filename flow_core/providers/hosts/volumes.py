@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from flow_core.agent import volumes as agent_volumes
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import AuthError, ConfigError, Conflict, ProviderError, Unreachable, printable
 from flow_core.models.volume import Volume, VolumeInterface
@@ -37,7 +37,7 @@ class HostVolumes:
         if any(volume.name == name for volume in await self.list()):
             raise Conflict(f"a volume called {name!r} exists already in context {self._context!r}")
         agent = await self._choose_host(region)
-        arguments = {"volume_id": new_id("vol"), "size_gb": size_gb, "name": name, "interface": interface}
+        arguments = {"volume_id": make_new_id("vol"), "size_gb": size_gb, "name": name, "interface": interface}
         answer = await agent.call("make_volume", **arguments)
         try:
             return _parse_volume(self._context, agent, answer)

@@ -44,7 +44,7 @@ class LocalLogs:
 
     def _has_log(self, task_id: str) -> bool:
         """Returns whether the task has a log. Before its start it has one if an image was fetched for it."""
-        return self._tasks.folder(task_id).spool().log.exists()
+        return self._tasks.get_folder(task_id).spool().log.exists()
 
     async def _find_task(self, address: LogId) -> StoredTask:
         """Returns the task. Raises NotFound if it has no such log and will not have it in this attempt."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine_id import machine_id
+from flow_core.agent.machine_id import get_machine_id
 from flow_core.agent.processes.tree import read_grace_s
 from flow_core.agent.volumes import VolumeStore
 from flow_core.config import Context, state_dir
@@ -55,7 +55,7 @@ class LocalProvider(Provider):
             raise Unsupported("local tasks need Linux or macOS; add a context for a machine that runs one of them")
         self._region = str(context.settings.get("region") or platform.node() or "this machine")
         self._context, self._settings, self._gpus = context.name, context.settings, context.settings.get("gpus")
-        layout = Layout(state_dir().absolute() / "local" / machine_id(), context.name)
+        layout = Layout(state_dir().absolute() / "local" / get_machine_id(), context.name)
         try:
             check_folders(layout.root, layout.context)
         except OSError as error:

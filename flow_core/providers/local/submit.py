@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.agent.submit import submit
 from flow_core.errors import CapacityError
 from flow_core.gpu import GpuRequest, parse_gpu
@@ -37,7 +37,7 @@ def build_submit_request(config: TaskConfig, settings: Mapping[str, Any]) -> dic
     if config.image is not None:
         check_image(config, engine)
     return {
-        **build_request(config, build_task_name(config), new_id("task")),
+        **build_request(config, build_task_name(config), make_new_id("task")),
         "engine": None if config.image is None else engine,
         "streams": config.streams or "separate",
         "gpus": _choose_gpus(config, settings.get("gpus")),

@@ -40,7 +40,7 @@ class LocalVolumes:
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         path = mount_path or "its default path"
         return (
-            f"mount --bind {shlex.quote(str(self._store.data(volume_id)))} at {path} of {task_id} when it starts;"
+            f"mount --bind {shlex.quote(str(self._store.get_data_path(volume_id)))} at {path} of {task_id} when it starts;"
             " a link in its folder when it runs already"
         )
 
@@ -52,5 +52,5 @@ class LocalVolumes:
             return to_volume(self._store.make(size_gb, name, interface, region), self._context)
 
     def _list(self) -> Listing[Volume]:
-        rows, unreadable = self._store.listing()
+        rows, unreadable = self._store.list_readable()
         return Listing.of((to_volume(row, self._context) for row in rows), unreadable)

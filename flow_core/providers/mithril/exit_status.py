@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.record_fields import utc_datetime
+from flow_core.agent.record_fields import to_utc_datetime
 from flow_core.agent.records import MalformedRecord, read_json, write_json
 from flow_core.agent.task_state import TaskState
 from flow_core.errors import FlowError
@@ -64,9 +64,9 @@ class ExitStatus:
         ends = [node.completed_at for node in ended if node.completed_at is not None] if last.is_final else []
         return cls(
             max(node.attempt for node in nodes),
-            utc_datetime(min(starts)) if starts else None,
+            to_utc_datetime(min(starts)) if starts else None,
             last.exit_code,
-            utc_datetime(max(ends)) if ends else None,
+            to_utc_datetime(max(ends)) if ends else None,
             last.message,
         )
 

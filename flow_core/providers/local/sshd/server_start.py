@@ -8,7 +8,7 @@ import sys
 import time
 
 from flow_core.agent.folder_ownership import check_folders
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.supervisor_start import PACKAGE_ROOT, build_task_environment, find_python, read_answer
 from flow_core.errors import ProviderError, Unreachable
@@ -55,7 +55,7 @@ def _start(folder: SshFolder, timeout_s: float) -> str:
     """Starts a process, and returns its first line: "ok", "taken", or "failed" and why; "" if it printed nothing."""
     path = [PACKAGE_ROOT, *(os.path.abspath(place) for place in sys.path if place)]
     # Use a separate mark: a server that a task starts must not count as a process of that task.
-    env = {**build_task_environment(), "FLOW_TASK_MARK": new_id("ssh")}
+    env = {**build_task_environment(), "FLOW_TASK_MARK": make_new_id("ssh")}
     with open(folder.log, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as log:
         process = subprocess.Popen(
             [find_python(), "-I", "-S", "-c", _CODE, ":".join(path), str(folder.path)],

@@ -78,7 +78,7 @@ class TaskLookup:
 
     def has_unfinished_task(self) -> bool:
         return any(
-            not task.report.is_over for context in self._list_contexts() for task in self._get_store(context).all()
+            not task.report.is_over for context in self._list_contexts() for task in self._get_store(context).list_all()
         )
 
     def _list_contexts(self) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.agent.port_owner import find_listener
 from flow_core.agent.task_exec import find_enterable
 from flow_core.agent.tasks import TaskStore
@@ -38,7 +38,7 @@ class LocalTunnels:
                 field="local_port",
             )
         listener = _Listener(remote_port)
-        tunnel = Tunnel(new_id("tun"), task_id, await listener.open(local_port), remote_port)
+        tunnel = Tunnel(make_new_id("tun"), task_id, await listener.open(local_port), remote_port)
         listener.tunnel = tunnel
         self._listeners[tunnel.tunnel_id] = listener
         self._reaper.start()

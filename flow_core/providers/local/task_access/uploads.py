@@ -78,7 +78,7 @@ class LocalUploads:
         """Returns the path on this machine for a path in the task."""
         task = self._tasks.get(task_id)
         try:
-            mounts = read_mounts(self._tasks.folder(task_id))[0]
+            mounts = read_mounts(self._tasks.get_folder(task_id))[0]
         except MalformedRecord as error:
             raise Conflict(f"the files of task {task_id} can't be reached: {error}") from error
         if task.spec is None:
