@@ -17,7 +17,7 @@ from flow_core.ssh.client_auth import ClientAuth
 from flow_core.ssh.connect_options import connect_options
 from flow_core.ssh.host_keys import verify_host_key
 from flow_core.ssh.identities import Keyring
-from flow_core.ssh.key_exchange import find_mismatch
+from flow_core.ssh.key_exchange_offer import find_mismatch
 from flow_core.ssh.known_hosts import KnownKeys, load_known_keys
 from flow_core.ssh.known_hosts_command import run_known_hosts_command
 from flow_core.ssh.login_wait import LoginWait

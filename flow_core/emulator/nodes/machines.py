@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncssh
 
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.emulator.nodes.disk import erase
+from flow_core.emulator.nodes.first_boot_disk import erase
 from flow_core.emulator.nodes.host_programs import create_filtered_bin
 from flow_core.emulator.nodes.machine import EmulatedMachine, FleetSettings, MachineConnection
 from flow_core.emulator.nodes.machine_interface import NodeFleet, NodeSpec

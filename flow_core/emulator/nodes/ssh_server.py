@@ -79,12 +79,14 @@ class MachineSshServer(connection.SshServerConnection):
     def spawn_request(self, request: SessionRequest) -> SpawnRequest:
         """Returns the request for the session's program. Raises NotStarted if such a command may not run."""
         if request.is_sftp:
-            return self.machine.requests.file_server(self._user)
+            return self.machine.requests.build_file_server(self._user)
         more: Mapping[str, Any] = {}
         if request.terminal is not None:
             columns, rows, modes = request.terminal
             more = {"terminal": (columns, rows), "modes": {str(opcode): value for opcode, value in modes.items()}}
-        return self.machine.requests.shell(self._user, request.command, {**self._addresses(), **request.env}, more)
+        return self.machine.requests.build_shell(
+            self._user, request.command, {**self._addresses(), **request.env}, more
+        )
 
     def disconnect(self) -> None:
         self._connection.abort()

@@ -91,7 +91,7 @@ END
 """
 
 
-def training_program(
+def build_training_program(
     setup: str, *, done: int, tokens: float, per_epoch: int = 400, epochs: int = 10, floor: float = 1.7, half: int = 350
 ) -> str:
     """Returns a program that takes two seconds for a step and starts after `done` steps."""
@@ -101,17 +101,17 @@ def training_program(
     )
 
 
-def running_script(command: str, program: str, began_at: datetime | None = None) -> str:
+def build_running_script(command: str, program: str, began_at: datetime | None = None) -> str:
     """Returns the startup script of a task that runs since `began_at`, or since its start."""
     return _script(command, program, began_at, _GOES_ON)
 
 
-def succeeded_script(command: str, began_at: datetime, ended_at: datetime) -> str:
+def build_succeeded_script(command: str, began_at: datetime, ended_at: datetime) -> str:
     """Returns the startup script of a task that succeeded."""
     return _script(command, _DONE, began_at, _IS_OVER.format(code=0, ended_at=_stamp(ended_at)))
 
 
-def failed_script(command: str, began_at: datetime, ended_at: datetime) -> str:
+def build_failed_script(command: str, began_at: datetime, ended_at: datetime) -> str:
     """Returns the startup script of a task that ended with a traceback."""
     return _script(command, _FAILS, began_at, _IS_OVER.format(code=1, ended_at=_stamp(ended_at)))
 

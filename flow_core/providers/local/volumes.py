@@ -38,11 +38,8 @@ class LocalVolumes:
         return f"rm -r {shlex.quote(str(self._store.layout.volumes / volume.volume_id))}"
 
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
-        path = mount_path or "its default path"
-        return (
-            f"mount --bind {shlex.quote(str(self._store.get_data_path(volume_id)))} at {path} of {task_id} when it starts;"
-            " a link in its folder when it runs already"
-        )
+        path, source = mount_path or "its default path", shlex.quote(str(self._store.get_data_path(volume_id)))
+        return f"mount --bind {source} at {path} of {task_id} when it starts; a link in its folder when it runs already"
 
     async def list(self) -> tuple[Volume, ...]:
         return await call_agent(self._list)
