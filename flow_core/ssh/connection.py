@@ -137,7 +137,7 @@ class _Connector:
                 self._verified.append(auth.shown_key)
             finally:
                 auth.close_agent()
-        raise failures.connection_lost(self._settings, "its key was looked at")
+        raise failures.connection_lost_error(self._settings, "its key was looked at")
 
     def _skip_certificate(self, error: asyncssh.HostKeyNotVerifiable) -> None:
         """Makes the next attempt request the host's plain key, as ssh does.

@@ -17,7 +17,7 @@ def quote_word(text: str) -> str:
     return "'" + text.translate(_ESCAPES) + "'"
 
 
-def sh_command(line: str) -> str:
+def build_sh_command(line: str) -> str:
     """Returns a command that replaces any login shell by sh and runs a line there.
 
     csh allows neither a line break nor a ! inside quotes. These and bytes that are not UTF-8 are encoded for printf.
@@ -31,7 +31,7 @@ def _escape_for_printf(line: str) -> str:
     return _UNQUOTABLE.sub(lambda found: f"\\0{ord(found[0]) & 0xFF:03o}", line.replace("\\", "\\\\"))
 
 
-def identity_words(key: Path) -> tuple[str, str]:
+def build_identity_option(key: Path) -> tuple[str, str]:
     """Returns the ssh option for a key file. Raises ConfigError.
 
     `-i` checks the file before it replaces %%, so a name with % needs `-o`.

@@ -166,7 +166,7 @@ OPTIONS: Mapping[str, Option] = _table()
 """The options by lower-case name, in alphabetical order."""
 
 
-def unknown_options(names: Iterable[str]) -> tuple[str, ...]:
+def find_unknown_options(names: Iterable[str]) -> tuple[str, ...]:
     """Returns the options that a newer ssh prints and this table lacks.
 
     They are skipped, and listed when a login fails.
@@ -174,7 +174,7 @@ def unknown_options(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name and name not in OPTIONS)
 
 
-def unused_options(found: Mapping[str, list[str]]) -> tuple[str, ...]:
+def find_unused_options(found: Mapping[str, list[str]]) -> tuple[str, ...]:
     """Returns the options that the config sets, that may decide about a login, and that have no effect here."""
     return tuple(
         option.name
@@ -183,7 +183,7 @@ def unused_options(found: Mapping[str, list[str]]) -> tuple[str, ...]:
     )
 
 
-def table_rows() -> tuple[str, ...]:
+def format_table_rows() -> tuple[str, ...]:
     """Returns the rows of the table in docs/ssh.md."""
     return tuple(
         f"| {option.name} | {option.treatment} | {option.note} |".replace("|  |", "| |") for option in OPTIONS.values()

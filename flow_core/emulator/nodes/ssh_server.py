@@ -20,7 +20,7 @@ Candidates = Callable[[], Iterable[EmulatedMachine]]
 FindPort = Callable[[EmulatedMachine, str, int], int | None]
 
 
-def server_options(
+def build_server_options(
     host_key: asyncssh.SSHKey, connections: set[MachineConnection], candidates: Candidates, find_port: FindPort
 ) -> asyncssh.SSHServerConnectionOptions:
     """Returns options of a server that leads to the first candidate that accepts the client's key.
@@ -28,7 +28,7 @@ def server_options(
     The server keeps `connections` up to date.
     """
     asyncssh.set_log_level(logging.WARNING)  # below that level, asyncssh logs the commands
-    return connection.server_options(
+    return connection.build_server_options(
         lambda: MachineSshServer(connections, candidates, find_port), host_key, "OpenSSH_8.9p1_flow"
     )
 

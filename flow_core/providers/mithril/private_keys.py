@@ -9,7 +9,7 @@ from pathlib import Path
 from flow_core.agent.bounded_read import read_start
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.errors import ConfigError
-from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
+from flow_core.ssh.public_keys import PublicKey, parse_public_key, read_local_public_keys
 
 
 def find_private_keys(folder: Path, public_keys: Mapping[str, str], key_file: Path | None) -> tuple[Path, ...]:
@@ -20,7 +20,7 @@ def find_private_keys(folder: Path, public_keys: Mapping[str, str], key_file: Pa
     paths = [] if key_file is None else [key_file]
     paths += [path for key_id in public_keys if (path := key_path(folder, key_id)).is_file()]
     accepted = [key for text in public_keys.values() if (key := _try_parse(text)) is not None]
-    for name, key in local_public_keys().items():
+    for name, key in read_local_public_keys().items():
         path = (Path.home() / ".ssh" / name).with_suffix("")
         if any(key.is_same_as(accepted_key) for accepted_key in accepted) and path.is_file():
             paths.append(path)

@@ -16,7 +16,7 @@ from flow_core.providers.mithril.bids import parse_rows
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.private_keys import find_stored_ids, store_key
 from flow_core.providers.mithril.projects import MithrilProjects
-from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
+from flow_core.ssh.public_keys import PublicKey, parse_public_key, read_local_public_keys
 
 _PATH = "/v2/ssh-keys"
 _DEFAULT_NAME = "flow-default"
@@ -63,7 +63,7 @@ class MithrilSshKeys:
 
         Without such a key, registers the first key of ~/.ssh as `flow-default`.
         """
-        local = await asyncio.to_thread(local_public_keys)
+        local = await asyncio.to_thread(read_local_public_keys)
         stored_ids = await asyncio.to_thread(find_stored_ids, self._folder)
         if not local and not stored_ids:
             return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.agent.ids import TASK_ID
 from flow_core.providers.local.sshd.server_files import SshFolder, find_running_server
-from flow_core.ssh.quoting import identity_words, quote_option
+from flow_core.ssh.quoting import build_identity_option, quote_option
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
@@ -44,7 +44,7 @@ def build_ssh_command(folder: SshFolder, port: int, user: str) -> str:
         "StrictHostKeyChecking=yes",
     ]
     flags = [word for option in options for word in ("-o", option)]
-    return shlex.join(["ssh", *identity_words(folder.client_key), *flags, "-p", str(port), f"{user}@{HOST}"])
+    return shlex.join(["ssh", *build_identity_option(folder.client_key), *flags, "-p", str(port), f"{user}@{HOST}"])
 
 
 def add_ssh_address(records: Iterable[TaskRecord], root: Path) -> tuple[TaskRecord, ...]:

@@ -74,7 +74,7 @@ class Service:
         import asyncssh  # lazy import: slow to load; the lock is taken first
 
         from flow_core.providers.local.sshd.task_ssh_server import TaskSshServer
-        from flow_core.ssh.server.connection import server_options as options_of
+        from flow_core.ssh.server.connection import build_server_options as options_of
 
         asyncssh.set_log_level(logging.WARNING)  # below that level, it logs the commands of the sessions
         host_key = await call_agent(prepare_keys, self._folder)
