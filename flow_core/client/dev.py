@@ -9,7 +9,7 @@ import secrets
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from flow_core import validation
+from flow_core.argument_checks import check_command, check_whole_number
 from flow_core.client.local_terminal import LocalTerminal, Printer
 from flow_core.client.task_access import AsyncTaskAccessResource
 from flow_core.client.tasks import AsyncTaskResource
@@ -106,7 +106,7 @@ class AsyncDevEnvironment:
         times. Raises Conflict if the VM doesn't run in `image`.
         """
         line = _to_command_line(command)
-        attempts_left = validation.whole("retries", retries, most=100)
+        attempts_left = check_whole_number("retries", retries, most=100)
         vm = await self.ensure_started()
         _refuse_other(vm, None, image)
         while True:
@@ -209,8 +209,8 @@ def dev_name() -> str:
 
 def _to_command_line(command: str | list[str]) -> str:
     if isinstance(command, list) and all(isinstance(word, str) for word in command):
-        return validation.command("command", shlex.join(command))
-    return validation.command("command", command)
+        return check_command("command", shlex.join(command))
+    return check_command("command", command)
 
 
 def _is_same_type(requested: object, existing: object) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from flow_core.errors import ConfigError, printable
 from flow_core.upload.gitignore import IgnoreRules, read_ignore_file
-from flow_core.upload.source import SourceEntry, parents, unreadable_error
+from flow_core.upload.source import SourceEntry, list_parents, unreadable_error
 from flow_core.upload.work_tree import WorkTree
 
 FLOW, GIT = ".flowignore", ".gitignore"
@@ -73,7 +73,7 @@ class FileWalk:
         self._prefix = work_tree.prefix if work_tree else ""
         self._work_tree = work_tree
         self._tracked = frozenset(tracked)
-        self._tracked_folders = frozenset(folder for path in self._tracked for folder in parents(path))
+        self._tracked_folders = frozenset(folder for path in self._tracked for folder in list_parents(path))
         self._avoid = avoid
         self._scopes: dict[str, _Scope | None] = {}
         self.skipped = SkippedFiles()
@@ -88,7 +88,7 @@ class FileWalk:
         """Yields entries like `folders`, but only those at these paths, or below the folders among them."""
         done: set[str] = set()
         for path in sorted({path.rstrip("/") for path in paths}):
-            if not done.isdisjoint(parents(path)):
+            if not done.isdisjoint(list_parents(path)):
                 continue
             folder, _, name = path.rpartition("/")
             status = _lstat(f"{self._root}/{path}")
@@ -221,7 +221,7 @@ class FileWalk:
             tree = self._work_tree
             exclude = self._read_rules(tree.exclude, "", "//exclude", follow=True)
             above: tuple[IgnoreRules, ...] = (exclude,) if exclude else ()
-            for base in ("", *(f"{folder}/" for folder in parents(tree.prefix.rstrip("/"))))[: self._depth]:
+            for base in ("", *(f"{folder}/" for folder in list_parents(tree.prefix.rstrip("/"))))[: self._depth]:
                 rules = self._read_rules(tree.top / base / GIT, base, f"//{base}{GIT}")
                 above = (rules, *above) if rules else above
             scope = _Scope(git=above)

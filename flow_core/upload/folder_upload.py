@@ -18,7 +18,7 @@ from flow_core.upload.git import GitUnavailable, read_git_status
 from flow_core.upload.manifest import Manifest, Marker, Record
 from flow_core.upload.plan import Plan, Planner, Step
 from flow_core.upload.report import OnProgress, ProgressThrottle, UploadResult
-from flow_core.upload.source import SourceGone, SourceReader, parents
+from flow_core.upload.source import SourceGone, SourceReader, list_parents
 
 _SAVE_MANIFEST_S = 10.0
 _EMPTY_RESULT = UploadResult(0, 0, 0, 0, 0.0)
@@ -135,7 +135,7 @@ class _Upload:
             await self._destination.delete(path)
             del plan.manifest.files[path]
             self.result = replace(self.result, files_deleted=self.result.files_deleted + 1)
-            emptied.update(parents(path))
+            emptied.update(list_parents(path))
         own_folders = emptied & plan.manifest.folders
         for folder in sorted(own_folders, key=lambda path: path.count("/"), reverse=True):
             if await self._destination.delete_folder(folder):

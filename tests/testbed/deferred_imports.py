@@ -58,7 +58,7 @@ REASONS = {
     "flow_core/providers/over_ssh/uploads.py": "looking at tasks needs none of it",
     "flow_core/ssh/host.py": "asyncssh takes 0.2 s, and only a connection needs it",
     "flow_core/ssh/known_hosts.py": "0.2 s that only a connection needs",
-    "flow_core/sync/client.py": "loads pydantic",
+    "flow_core/sync/small_client.py": "loads pydantic",
     "flow_core/upload/gitignore.py": "only folders with an ignore file need it",
     "flow_tui/__main__.py": "--help answers before the app is loaded",
     "flow_tui/app.py": "the palette's machinery is not needed to start",

@@ -51,7 +51,7 @@ async def _end_persistent_shell(services: Services, tab: ShellTab) -> None:
     command = kill_command(task_id, tab.node)
     run = partial(flow.get_remote_operations().run, task_id, command, node=tab.node, timeout_s=_END_TIMEOUT_S)
     with services.prompts.foreground(tab.task.context):
-        await flow.change("shell", task_id, command, run)
+        await flow.run_change("shell", task_id, command, run)
 
 
 async def confirm_paste(services: Services, text: str) -> bool:

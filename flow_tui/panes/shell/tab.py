@@ -15,7 +15,7 @@ from flow_tui.terminal.cells import plain_title
 from flow_tui.terminal.tmux import attach_command
 
 if TYPE_CHECKING:
-    from flow_core.client import asciicast
+    from flow_core.client.asciicast_writer import AsciicastWriter
     from flow_tui.widgets.terminal import TerminalView
 
 _CLOSE_S = 3.0
@@ -41,7 +41,7 @@ class ShellTab:
     is_persistent: bool = False
     shell: Shell | None = None
     worker: Worker[None] | None = None
-    recording: asciicast.Writer | None = None
+    recording: AsciicastWriter | None = None
     _opening: asyncio.Task[Shell] | None = None
     _was_stopped: bool = False
 
@@ -93,11 +93,11 @@ class ShellTab:
 
     def start_recording(self) -> None:
         """Starts a recording. Raises FlowError if the file can't be created."""
-        from flow_core.client import asciicast  # lazy import: few sessions are recorded
+        from flow_core.client.asciicast_writer import AsciicastWriter  # lazy import: few sessions are recorded
 
         core = self.view.core
         if core is not None:
-            self.recording = asciicast.Writer.start(self.task.task_id, core.cols, core.rows, self.name)
+            self.recording = AsciicastWriter.start(self.task.task_id, core.cols, core.rows, self.name)
             self.view.record(self.recording)
 
     def stop_recording(self) -> bool:

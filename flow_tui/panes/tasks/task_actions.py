@@ -99,7 +99,7 @@ async def run_on_all_nodes(pane: TasksTable) -> None:
     async def run(command: str, runs: Sequence[NodeResult], changed: Callable[[NodeResult], None]) -> None:
         do = partial(run_on_nodes, remote, task.task_id, command, runs, changed, timeout_s=_RUN_ON_NODES_S)
         with services.prompts.foreground(task.context):
-            await flow.change("shell", task.task_id, f"on each of {len(runs)} nodes: {command}", do)
+            await flow.run_change("shell", task.task_id, f"on each of {len(runs)} nodes: {command}", do)
 
     await services.ask(RunOnNodes(task.name, task.num_instances, run))
 

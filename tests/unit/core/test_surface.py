@@ -122,7 +122,7 @@ BEYOND = {
         *("attach_volume", "ssh_command", "task_directory", "open_shell"),
         *("log_addresses", "log_bytes", "open_log", "is_log_complete"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "dev", "log_stream"),
-        *("provider", "platform", "facet", "change", "sharing", "reopened", "is_closed"),
+        *("provider", "platform", "get_facet", "run_change", "share", "reopen", "is_closed"),
         *NOUNS,
         *MARKET,
         *PRUNING,

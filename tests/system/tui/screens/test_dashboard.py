@@ -109,8 +109,8 @@ async def test_the_ssh_command_of_a_running_task_is_copied_once_it_is_chosen_and
             await until(lambda: isinstance(app.screen, Confirm))
             await press(pilot, "confirm.agree")
             await until(lambda: app.fleet.task(task.key) and app.fleet.task(task.key).is_terminal)
-            await until(lambda: app.fleet.gate.log.recent()[0].verb == "cancel")
-            assert app.fleet.gate.log.recent()[0].result == "ok"
+            await until(lambda: app.fleet.gate.log.read_recent()[0].verb == "cancel")
+            assert app.fleet.gate.log.read_recent()[0].result == "ok"
 
 
 async def test_every_size_survives_being_resized_to_every_other() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_core.client import asciicast
+from flow_core.client.asciicast_writer import AsciicastWriter
 from flow_core.errors import FlowError
 from flow_tui.terminal.cast import Cast, CastEvent, cast_title, read_cast
 from flow_tui.terminal.core import TerminalCore
@@ -38,7 +38,7 @@ def played(player: Player, seconds: float) -> list[str]:
 
 def test_what_was_recorded_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "a.cast"
-    with asciicast.Writer(file, 100, 30, "train node 1") as recording:
+    with AsciicastWriter(file, 100, 30, "train node 1") as recording:
         recording.output("é\x1b[31mred".encode())
         recording.resized(120, 40)
     cast = read_cast(file)
