@@ -42,12 +42,12 @@ class AsciicastWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def output(self, data: bytes) -> None:
+    def write_output(self, data: bytes) -> None:
         """Records output of the remote side. A character may be split over two calls. Raises FlowError."""
         if text := self._decode(data):
             self._event("o", text)
 
-    def resized(self, columns: int, rows: int) -> None:
+    def write_size(self, columns: int, rows: int) -> None:
         """Records a new size of the terminal, if it changed. Raises FlowError."""
         if (columns, rows) != self._size:
             self._size = (columns, rows)

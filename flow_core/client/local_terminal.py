@@ -105,7 +105,7 @@ class LocalTerminal:
                 else:
                     await printer(1, piece)
                 if recording is not None:
-                    recording.output(piece)
+                    recording.write_output(piece)
         printer.end()
 
     async def _copy_keys(self, shell: Shell) -> None:
@@ -133,7 +133,7 @@ class LocalTerminal:
                 known = size
                 await shell.resize(*size)
                 if recording is not None:
-                    recording.resized(*size)
+                    recording.write_size(*size)
 
     @contextmanager
     def _raw_mode(self) -> Iterator[None]:

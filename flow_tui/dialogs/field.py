@@ -19,9 +19,9 @@ from textual.widgets.option_list import Option
 
 from flow_core.logs.escape import escape_controls
 from flow_tui.dialogs.dialog import to_safe_content
-from flow_tui.widgets.messages import announce
+from flow_tui.widgets.announce import announce
 from flow_tui.widgets.option_list import RowsList
-from flow_tui.widgets.raw_keys import raw_sequence
+from flow_tui.widgets.raw_keys import get_raw_sequence
 
 
 class FieldControl(Protocol):
@@ -33,7 +33,7 @@ class FieldControl(Protocol):
 
 def name_alt_enter(event: events.Key) -> None:
     """Names the key alt+enter if the terminal sends it as escape and enter, which Textual parses as enter."""
-    if raw_sequence(event) in ("\x1b\r", "\x1b\n"):
+    if get_raw_sequence(event) in ("\x1b\r", "\x1b\n"):
         event.key = "alt+enter"
 
 

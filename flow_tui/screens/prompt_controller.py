@@ -68,7 +68,7 @@ class PromptController:
 
         def settle(answer: str | None) -> None:
             self._shown = None
-            self._prompts.settle(pending, answer)
+            self._prompts.answer(pending, answer)
             self._update()
 
         self._services.open(dialog, settle)

@@ -74,6 +74,6 @@ def _add_modifiers(name: str, number: int) -> str:
     return "+".join([*sorted(modifiers), name])
 
 
-def raw_sequence(event: events.Key) -> str | None:
+def get_raw_sequence(event: events.Key) -> str | None:
     """Returns the sequence that the terminal sent for a key; None if unknown."""
     return cast("str | None", getattr(event, _RAW, None))

@@ -8,13 +8,13 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 _FULL, _EMPTY = "▓", "░"
 
 
-def spark(values: Sequence[float | None], most: float, width: int) -> str:
+def draw_sparkline(values: Sequence[float | None], most: float, width: int) -> str:
     """Draws the last `width` values, right-aligned, scaled to `most`. An unknown value leaves a gap."""
     shown = values[-width:] if width > 0 else ()
     return "".join(_level(value, most) for value in shown).rjust(max(0, width))
 
 
-def bar(share: float | None, width: int) -> str:
+def draw_bar(share: float | None, width: int) -> str:
     """Draws a share between 0 and 1, filled from the left; blank for an unknown share."""
     if share is None:
         return " " * width

@@ -157,10 +157,10 @@ class InstancesPane(TablePane[AvailableInstance]):
         }
 
     def _spark_cell(self, instance: AvailableInstance) -> Cell:
-        return Cell(self._get_market(instance).spark_of(instance), "accent")
+        return Cell(self._get_market(instance).draw_price_sparkline(instance), "accent")
 
     def _quota_cell(self, instance: AvailableInstance) -> Cell:
-        left = self._get_market(instance).left_of(instance)
+        left = self._get_market(instance).count_left(instance)
         return Cell("-" if left is None else str(left), "muted" if left is None else "" if left else "warning")
 
     def _get_market(self, instance: AvailableInstance) -> MarketSummary:

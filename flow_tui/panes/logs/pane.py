@@ -88,11 +88,13 @@ class LogsPane(Pane, inherit_bindings=False):
         Awaiting the result waits until no child process of a search in the last log is left.
         """
         self.view.merged_text = "" if task is None else _explain_merged(task)
-        same = task is not None and self._record is not None and task.key == self._record.key and files == self._files
+        is_same = (
+            task is not None and self._record is not None and task.key == self._record.key and files == self._files
+        )
         self._record, self._files, self._place = task, files, place
         ended = AwaitComplete()
         self.view.empty_text = _NO_TASK if task is None else _explain_empty(task)
-        if not same:
+        if not is_same:
             self._lines = None
             self._show_status("")
             ended = self.view.end_search()

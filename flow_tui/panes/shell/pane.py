@@ -15,12 +15,12 @@ from textual.widgets import Static
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_tui.actions import LazyModule
-from flow_tui.key_hold import KeyHold
 from flow_tui.key_names import spell_key
 from flow_tui.panes.pane import Pane
 from flow_tui.panes.shell.labels import show_labels
 from flow_tui.panes.shell.tab import OpenShell, ShellTab, hang_up
 from flow_tui.services import Services
+from flow_tui.shell_key_hold import KeyHold
 from flow_tui.terminal.prefix import Command
 from flow_tui.widgets.bar import Piece
 from flow_tui.widgets.shell_tabs import Tabs
@@ -107,7 +107,7 @@ class ShellPane(Pane):
         """The shell that is shown."""
         return self._front
 
-    def nodes_of(self, task: TaskRecord) -> frozenset[int]:
+    def list_open_nodes(self, task: TaskRecord) -> frozenset[int]:
         """Returns the nodes of a task with open shells."""
         return frozenset(tab.node for tab in self._tabs if tab.task.key == task.key and tab.is_live)
 
@@ -204,7 +204,7 @@ class ShellPane(Pane):
             await hang_up(shell)
 
     def _run(self, tab: ShellTab, shell: Shell) -> None:
-        tab.worker = start_worker(self, partial(tab.live, shell), group=f"shell {tab.number}")
+        tab.worker = start_worker(self, partial(tab.show_until_end, shell), group=f"shell {tab.number}")
 
     async def _drop(self, tab: ShellTab) -> None:
         if tab not in self._tabs:

@@ -11,7 +11,7 @@ from textual.worker import Worker
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_core.providers.contract.access import Shell
-from flow_tui.terminal.cells import plain_title
+from flow_tui.terminal.cells import to_plain_title
 from flow_tui.terminal.tmux import attach_command
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class ShellTab:
     @property
     def name(self) -> str:
         """The name of the task, with the node if there are several. Printable, but foreign text."""
-        name = plain_title(self.task.name)
+        name = to_plain_title(self.task.name)
         return f"{name} node {self.node}" if self.task.num_instances > 1 else name
 
     async def ask_for_shell(self) -> Shell:
@@ -76,10 +76,10 @@ class ShellTab:
 
     async def _open(self) -> Shell:
         command = attach_command(self.task.task_id, self.node) if self.is_persistent else None
-        columns, rows = await self.view.laid_out(_LAYOUT_S)
+        columns, rows = await self.view.wait_until_laid_out(_LAYOUT_S)
         return await self.open_shell(columns, rows, command)
 
-    async def live(self, shell: Shell) -> None:
+    async def show_until_end(self, shell: Shell) -> None:
         """Shows the shell until it ends, then hangs up.
 
         tmux gets no answers to its queries. Its options tell it what the terminal can do, and it waits only 5 s for an

@@ -20,7 +20,7 @@ from flow_tui.keymap import Keymap
 from flow_tui.panes.tasks.facts import FactRow, collect_facts
 from flow_tui.panes.tasks.history import Ask, HistoryView
 from flow_tui.panes.tasks.metrics_view import Look, MetricsView
-from flow_tui.panes.tasks.task_yaml import task_yaml
+from flow_tui.panes.tasks.task_yaml import format_task_yaml
 
 _TICK_S = 1.0
 _ACTIONS = {
@@ -150,7 +150,7 @@ class TaskDetail(Reader[str | None]):
             self._show_tab()
 
     def action_copy_yaml(self) -> None:
-        self.app.copy_to_clipboard(task_yaml(self._record))
+        self.app.copy_to_clipboard(format_task_yaml(self._record))
         self.notify("copied", markup=False)
 
     def _open_tab(self, tab: str) -> None:

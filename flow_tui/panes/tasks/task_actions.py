@@ -18,7 +18,7 @@ from flow_tui.panes.shell.opening import ShellOpening
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.detail import TaskDetail
 from flow_tui.panes.tasks.run_on_nodes import RunOnNodes
-from flow_tui.panes.tasks.task_yaml import task_yaml
+from flow_tui.panes.tasks.task_yaml import format_task_yaml
 from flow_tui.services import Services
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ async def copy(pane: TasksTable) -> None:
     if task is None:
         return
     choices = [PickOption("id", task.task_id), PickOption("name", task.name), PickOption("command", task.command)]
-    choices.append(PickOption("task as YAML", task_yaml(task)))
+    choices.append(PickOption("task as YAML", format_task_yaml(task)))
     if files := services.selection.log_files:
         choices.append(PickOption("log file", str(files.log)))
     flow = services.fleet.flow(task.context)
@@ -147,4 +147,4 @@ async def copy(pane: TasksTable) -> None:
 
 def copy_yaml(pane: TasksTable) -> None:
     if pane.selected is not None:
-        pane.services.copy(task_yaml(pane.selected))
+        pane.services.copy(format_task_yaml(pane.selected))

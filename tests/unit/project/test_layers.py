@@ -66,11 +66,11 @@ TUI = {
     "flow_tui.prompts": "",
     "flow_tui.task_selection": "",
     "flow_tui.terminal": "",
-    "flow_tui.widgets": "format key_hold key_queue terminal",
+    "flow_tui.widgets": "format shell_key_hold key_queue terminal",
     "flow_tui.services": "keymap prompts task_selection widgets",
     "flow_tui.dialogs": "bid_prices format keymap services widgets",
-    "flow_tui.panes": "actions bid_prices dialogs filter format key_hold key_names key_queue keymap redact services"
-    " terminal widgets",
+    "flow_tui.panes": "actions bid_prices dialogs filter format key_names key_queue keymap redact"
+    " services shell_key_hold terminal widgets",
     "flow_tui.screens": "actions dialogs format key_names key_queue keymap notices panes prompts services"
     " terminal widgets",
     "flow_tui.action_table": "actions panes screens",
@@ -87,8 +87,8 @@ TUI = {
     "flow_tui.driver": "tty_guard tty_output widgets",
     "flow_tui.frame_pacing": "driver",
     "flow_tui.crash": "frame_pacing redact crash_report",
-    "flow_tui.key_hold": "",
-    "flow_tui.key_queue": "key_hold",
+    "flow_tui.shell_key_hold": "",
+    "flow_tui.key_queue": "shell_key_hold",
     "flow_tui.demo": "",
     "flow_tui.app": "action_table colour_depth colour_reduction format key_queue keymap notices own_settings prompts"
     " themes"

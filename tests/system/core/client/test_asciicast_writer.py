@@ -19,7 +19,7 @@ import flow_core
 from flow_core.client.asciicast_writer import AsciicastWriter
 try:
     with AsciicastWriter(Path(sys.argv[1]), 80, 24, "title") as recording:
-        recording.output(b"x" * 10_000)
+        recording.write_output(b"x" * 10_000)
 except FlowError as error:
     print(error)
 """

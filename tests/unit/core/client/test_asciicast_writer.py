@@ -33,7 +33,7 @@ def test_text_that_comes_in_pieces_is_put_together(tmp_path: Path, text: str, cu
     with AsciicastWriter(path, 80, 24, "title") as recording:
         places = [0, *sorted(cut for cut in cuts if cut <= len(data)), len(data)]
         for start, end in pairwise(places):
-            recording.output(data[start:end])
+            recording.write_output(data[start:end])
     assert played(path) == text
 
 
@@ -43,16 +43,16 @@ def test_any_bytes_make_a_file_that_can_be_read(tmp_path: Path, data: bytes) -> 
     path = tmp_path / "bytes.cast"
     path.unlink(missing_ok=True)
     with AsciicastWriter(path, 80, 24, "title") as recording:
-        recording.output(data)
+        recording.write_output(data)
     assert played(path) == data.decode("utf-8", "replace")
 
 
 def test_a_size_is_noted_when_it_changes(tmp_path: Path) -> None:
     path = tmp_path / "sizes.cast"
     with AsciicastWriter(path, 80, 24, "a\x1b[31mtitle") as recording:
-        recording.resized(80, 24)
-        recording.resized(100, 30)
-        recording.resized(100, 30)
+        recording.write_size(80, 24)
+        recording.write_size(100, 30)
+        recording.write_size(100, 30)
     recording.close()
     header, *events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert (header["version"], header["width"], header["height"], header["title"]) == (2, 80, 24, "a\x1b[31mtitle")

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 from flow_core.config import state_dir
 from flow_core.errors import Conflict, Unreachable
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.terminal.cast import read_cast
+from flow_tui.terminal.cast_reader import read_cast
 from flow_tui.terminal.prefix import Command
 from flow_tui.widgets.shell_tabs import Tabs
 from flow_tui.widgets.terminal import TerminalView
@@ -236,7 +236,7 @@ async def test_each_node_of_a_task_has_shells_of_its_own(open_pty: Any) -> None:
         await app.pane.enter(pair, open_pty, 0)
         zero = app.pane.front
         await app.pane.enter(pair, open_pty, 1)
-        await until(lambda: app.pane.nodes_of(pair) == {0, 1})
+        await until(lambda: app.pane.list_open_nodes(pair) == {0, 1})
         assert tab_texts(app) == ["1 pair node 0", "*2 pair node 1"]
         await app.pane.enter(pair, open_pty, 0)
         assert app.pane.front is zero
