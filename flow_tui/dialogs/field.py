@@ -186,7 +186,7 @@ class Field(Vertical):
         """The error message, a sentence; empty if the value is not refused."""
         return str(self._complaint.content) if self._refused is not None else ""
 
-    def complain(self, text: str) -> None:
+    def show_error(self, text: str) -> None:
         """Shows an error message until the user changes the value."""
         self._refused = self.entered
         self._complaint.update(to_safe_content(text))

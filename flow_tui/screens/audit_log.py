@@ -33,7 +33,7 @@ class AuditLogScreen(Reader[None]):
         super().__init__("Audit log", (("j k", "scroll"), ("esc", "close")))
         self._entries = entries
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         if not self._entries:
             yield Static("Nothing has been changed yet.", markup=False)
         for entry in self._entries:

@@ -64,7 +64,7 @@ class PromptController:
     def _show(self, pending: PendingPrompt) -> None:
         dialog = _make_dialog(pending)
         self._shown = pending
-        pending.done.add_done_callback(lambda done: dialog.lapse() if done.cancelled() else None)
+        pending.done.add_done_callback(lambda done: dialog.expire() if done.cancelled() else None)
 
         def settle(answer: str | None) -> None:
             self._shown = None

@@ -92,7 +92,7 @@ class ConfirmPaste(Confirm):
             refuse="Don't paste",
         )
 
-    def foot(self) -> Iterable[Widget]:
+    def compose_footer(self) -> Iterable[Widget]:
         yield Static("Press y to paste; esc goes back.", markup=False, classes="confirm-ask")
 
     def on_mount(self) -> None:

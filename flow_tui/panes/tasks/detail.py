@@ -94,7 +94,7 @@ class TaskDetail(Reader[str | None]):
         """The key of the task that is shown."""
         return self._record.key
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         with self._facts:
             yield from _make_widgets(self.rows)
         if self._view is not None:

@@ -55,10 +55,10 @@ class RunOnNodes(Dialog[None]):
         self._status = Static(classes="node-summary", markup=False)
         self._line = LineInput("", placeholder="a command line, such as nvidia-smi", classes="node-command")
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         return self._outputs
 
-    def foot(self) -> Iterable[Widget]:
+    def compose_footer(self) -> Iterable[Widget]:
         yield self._status
         yield self._line
 

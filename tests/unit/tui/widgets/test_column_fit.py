@@ -37,7 +37,7 @@ async def test_a_name_that_is_cut_is_marked_and_stands_whole_at_the_foot_of_its_
 
 def test_columns_without_information_leave_their_room_to_the_others() -> None:
     pane = TasksPane(bare_services())
-    fit = ColumnFit(pane.columns())
+    fit = ColumnFit(pane.make_columns())
     fit.update_widths([(task.task_id, task) for task in LAB_TASKS], 114, "", from_scratch=True)
     widths = {placed.column.key: placed.width for placed in fit.placed}
     assert not {"context", "attempt", "instances"} & widths.keys()
