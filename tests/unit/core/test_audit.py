@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import flow_core
 from flow_core.audit import AuditEntry, AuditLog, Change, Gate
 from flow_core.errors import Conflict, FlowError, ReadOnly
 
-ROOT = Path(flow_core.__file__).parent.parent
 CHANGE = Change("cancel", "lab", "t-1", "SIGTERM to 12")
 
 

@@ -8,10 +8,10 @@ import pkgutil
 import re
 import typing
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.places import ROOT
 from testbed.tables import each
 
 import flow_core
@@ -323,7 +323,7 @@ def test_a_resource_takes_the_same_for_scripts_and_for_coroutines(noun: str) -> 
 
 
 def test_the_page_of_the_sdk_lists_every_call_of_a_resource_with_its_flat_name() -> None:
-    page = (Path(flow_core.__file__).parent.parent / "docs" / "sdk.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "sdk.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `flow\.(\w+)` \| (.*) \|$", page, re.MULTILINE))
     assert set(rows) == set(NOUNS)
     for noun, row in rows.items():

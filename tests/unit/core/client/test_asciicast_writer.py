@@ -11,11 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testbed.properties import limit_examples
 
-import flow_core
 from flow_core.client.asciicast_writer import AsciicastWriter
 from flow_core.errors import FlowError
-
-ROOT = Path(flow_core.__file__).parent.parent
 
 
 def played(path: Path) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.places import ROOT
 from testbed.provider_registry import register
 
-import flow_core
 from flow_core.config import Context
 from flow_core.config_file import load_config
 from flow_core.errors import ConfigError, Unsupported
@@ -29,7 +29,6 @@ from flow_core.providers.mithril import reservations as reservations_of_mithril
 from flow_core.providers.mithril import supported_fields as of_mithril
 from flow_core.providers.over_agent import reservation_conversion
 
-ROOT = Path(flow_core.__file__).parent.parent
 OF_TASKS = (
     *of_local.UNSUPPORTED,
     *of_hosts.UNSUPPORTED,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
+from testbed.places import ROOT
 from testbed.waiting import DEADLINE_S
 
-import flow_core
 from flow_core.agent.agent_copy import get_agent_name
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine_id import get_machine_id
@@ -26,7 +25,7 @@ _SLOW |= {"shutil", "subprocess", "tempfile", "threading"} if sys.platform == "l
 
 
 def test_a_supervisor_loads_little_and_only_the_standard_library():
-    root = str(Path(flow_core.__file__).parent.parent)
+    root = str(ROOT)
     command = [sys.executable, "-I", "-S", "-c", _CODE, root]
     loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert loaded <= {*sys.stdlib_module_names, "flow_core", "__main__"}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from testbed.command_lines import command_line
+from testbed.command_lines import read_command_line
 from testbed.forwarded import farewell
 from testbed.local_machine import Machine
 from testbed.pty_screen import Screen
@@ -122,7 +122,7 @@ async def test_a_command_ends_when_its_client_does(machine, task, command):
     client = await asyncio.create_subprocess_shell(f"exec {command} 'sleep 123'", stdin=subprocess.DEVNULL)
 
     def sleepers() -> list[int]:
-        return [pid for pid in machine.members(task) if b"sleep\x00123" in command_line(pid)]
+        return [pid for pid in machine.members(task) if b"sleep\x00123" in read_command_line(pid)]
 
     if sys.platform == "linux":
         await machine.until(sleepers, "the command runs")
