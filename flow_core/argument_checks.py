@@ -92,18 +92,18 @@ def check_path(name: str, value: Any) -> str:
     return found
 
 
-def check_whole_number(name: str, value: Any, least: int = 0, most: int = WHOLE_MAX) -> int:
+def check_whole_number(name: str, value: Any, minimum: int = 0, maximum: int = WHOLE_MAX) -> int:
     """Returns a whole number within bounds."""
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
         raise ConfigError(
-            f"{name}: must be a whole number from {least} to {most}, not {format_value(value)}", field=name
+            f"{name}: must be a whole number from {minimum} to {maximum}, not {format_value(value)}", field=name
         )
     return value
 
 
-def check_optional_whole_number(name: str, value: Any, least: int = 0, most: int = WHOLE_MAX) -> int | None:
+def check_optional_whole_number(name: str, value: Any, minimum: int = 0, maximum: int = WHOLE_MAX) -> int | None:
     """Returns None, or a whole number within bounds."""
-    return None if value is None else check_whole_number(name, value, least, most)
+    return None if value is None else check_whole_number(name, value, minimum, maximum)
 
 
 def check_seconds(name: str, value: Any) -> float | None:

@@ -174,7 +174,7 @@ class AgentCalls:
         return {"volumes": [row._asdict() for row in rows], "unreadable": unreadable}
 
     def _make_volume(self, fields: Fields, progress: Progress) -> Any:
-        size_gb, name, interface = fields.whole("size_gb", least=1), fields.text("name"), fields.text("interface")
+        size_gb, name, interface = fields.whole("size_gb", minimum=1), fields.text("name"), fields.text("interface")
         with self._volumes.lock():
             volume_id = check_volume_id(fields.text("volume_id"))
             return self._volumes.make(size_gb, name, interface, None, volume_id)._asdict()

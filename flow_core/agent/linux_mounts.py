@@ -51,8 +51,8 @@ def libc() -> ctypes.CDLL:
     return _libc
 
 
-def check(result: int, place: str) -> None:
+def check(result: int, path: str) -> None:
     """Raises the error of the last call if `result` reports one."""
     if result != 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), place)
+        raise OSError(number, os.strerror(number), path)

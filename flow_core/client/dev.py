@@ -105,13 +105,17 @@ class AsyncDevEnvironment:
         `interactive` gives it this program's terminal. If the VM can't be reached, it is tried again up to `retries`
         times. Raises Conflict if the VM doesn't run in `image`.
         """
-        line = _to_command_line(command)
-        attempts_left = check_whole_number("retries", retries, most=100)
+        command_line = _to_command_line(command)
+        attempts_left = check_whole_number("retries", retries, maximum=100)
         vm = await self.ensure_started()
         _refuse_other(vm, None, image)
         while True:
             try:
-                return await (self._run_on_terminal(vm, line) if interactive else self._run_without_terminal(vm, line))
+                return await (
+                    self._run_on_terminal(vm, command_line)
+                    if interactive
+                    else self._run_without_terminal(vm, command_line)
+                )
             except Unreachable:
                 if not attempts_left:
                     raise
@@ -185,16 +189,16 @@ class AsyncDevEnvironment:
 
         return TaskConfig.parse(fields)
 
-    async def _run_without_terminal(self, vm: AsyncTask, line: str) -> int:
+    async def _run_without_terminal(self, vm: AsyncTask, command: str) -> int:
         remote, printer = self._access.remote_operations(), Printer()
-        done = await remote.run(vm.task_id, line, timeout_s=None, on_output=printer)
+        done = await remote.run(vm.task_id, command, timeout_s=None, on_output=printer)
         printer.end()
         return done.exit_code
 
-    async def _run_on_terminal(self, vm: AsyncTask, line: str) -> int:
+    async def _run_on_terminal(self, vm: AsyncTask, command: str) -> int:
         terminal = LocalTerminal()
         columns, rows = terminal.size
-        shell = await self._access.open_shell(vm.task_id, columns=columns, rows=rows, command=line)
+        shell = await self._access.open_shell(vm.task_id, columns=columns, rows=rows, command=command)
         return await terminal.attach(shell)
 
 

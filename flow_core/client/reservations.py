@@ -39,7 +39,7 @@ class AsyncReservationResource:
 
         all_fields = {
             "instance_type": check_text("gpu", gpu),
-            "duration_hours": check_whole_number("duration_hours", duration_hours, least=1),
+            "duration_hours": check_whole_number("duration_hours", duration_hours, minimum=1),
             "auto_renew": auto_renew,
             **fields,
         }

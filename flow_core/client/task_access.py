@@ -116,7 +116,7 @@ class AsyncTaskAccessResource:
         """
         uploads = self._client.get_facet(self._client.provider.uploads, "code upload")
         checked_id, source = check_text("task_id", task_id), parse_source_dir(source_dir)
-        target, deadline_s = parse_target_dir(target_dir), check_whole_number("timeout", timeout, least=1)
+        target, deadline_s = parse_target_dir(target_dir), check_whole_number("timeout", timeout, minimum=1)
         check_optional_flag("git_incremental", git_incremental)
         show, report = find_print(console), find_progress_callback(progress_reporter)
         call = describe_copy(source, target)

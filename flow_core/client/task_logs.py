@@ -111,7 +111,7 @@ class AsyncTaskLogResource:
         """
         from flow_core.logs.follow import follow_log  # lazy import: loads ctypes
 
-        start = check_whole_number("offset", offset, most=1 << 62)
+        start = check_whole_number("offset", offset, maximum=1 << 62)
         files = await self.open(address)
         async with aclosing(follow_log(files, start, lambda: self._logs.is_complete(address))) as chunks:
             async for chunk in chunks:

@@ -37,7 +37,7 @@ class AsyncVolumeResource:
         Two calls create two volumes. Raises ConfigError, and Conflict if the name is taken.
         """
         volumes = self._volumes
-        check_whole_number("size_gb", size_gb, least=1)
+        check_whole_number("size_gb", size_gb, minimum=1)
         check_optional_label("name", name)
         check_one_of("interface", interface, ("block", "file"))
         check_optional_label("region", region)

@@ -46,7 +46,7 @@ class CommandFolder:
 
     lanes = _LANES
     time_step_ns = 1_000_000_000
-    place: tuple[int, int] | None = None
+    device_and_inode: tuple[int, int] | None = None
 
     def __init__(
         self, pool: ConnectionPool, settings: HostSettings, top: str, title: str, stack: AsyncExitStack

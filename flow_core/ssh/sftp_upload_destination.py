@@ -46,7 +46,7 @@ class SftpFolder:
 
     lanes = _LANES
     time_step_ns = 1_000_000_000
-    place: tuple[int, int] | None = None
+    device_and_inode: tuple[int, int] | None = None
 
     def __init__(self, pool: ConnectionPool, settings: HostSettings, path: str) -> None:
         self.title = f"{settings.alias}:{path}"

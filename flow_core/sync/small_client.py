@@ -105,8 +105,8 @@ def _config(
         return command if isinstance(command, TaskConfig) else command.to_config()
     named = {
         "instance_type": check_optional_text("gpu", arguments["gpu"]),
-        "min_cpus": check_optional_whole_number("cpus", arguments["cpus"], least=1),
-        "min_memory_gb": check_optional_whole_number("memory_gb", arguments["memory_gb"], least=1),
+        "min_cpus": check_optional_whole_number("cpus", arguments["cpus"], minimum=1),
+        "min_memory_gb": check_optional_whole_number("memory_gb", arguments["memory_gb"], minimum=1),
     }
     given = {name: value for name, value in named.items() if value is not None}
     words = command if isinstance(command, list) else check_command("command", command)

@@ -71,7 +71,9 @@ class Planner:
         is_same_source = old.source == make_source_key(self._source)
         since = old.marker.commit if old.marker and is_same_source and self._git_incremental is not False else None
         status = await self._read_git_status(tree, since)
-        walk = FileWalk(self._source, tree, status.tracked_ignored if status else (), self._destination.place)
+        walk = FileWalk(
+            self._source, tree, status.tracked_ignored if status else (), self._destination.device_and_inode
+        )
         new = Manifest(make_source_key(self._source), folders=set(old.folders) if is_same_source else set())
         plan = Plan(new, None, walk.skipped)
         paths_to_check = await self._thread.run(self._paths_to_check, status, old) if since else None
@@ -113,10 +115,10 @@ class Planner:
     def _are_unchanged(self, rules: set[str], marker: Marker) -> bool:
         tree = find_work_tree(self._source)
         for name in rules.union(marker.rule_files):
-            place = Path(self._source, name)
+            path = Path(self._source, name)
             if name.startswith("//") and tree is not None:
-                place = tree.exclude if name == "//exclude" else tree.top / name[2:]
-            if _stamp(place) != marker.rule_files.get(name):
+                path = tree.exclude if name == "//exclude" else tree.top / name[2:]
+            if _stamp(path) != marker.rule_files.get(name):
                 return False
         return True
 
@@ -228,9 +230,9 @@ def _exists(source: Path, path: str) -> bool:
         return True  # unknown: delete only what certainly no longer exists
 
 
-def _stamp(place: Path) -> tuple[int, int] | None:
+def _stamp(path: Path) -> tuple[int, int] | None:
     try:
-        found = os.stat(place) if place.name == "exclude" else os.lstat(place)
+        found = os.stat(path) if path.name == "exclude" else os.lstat(path)
     except OSError:
         return None
     return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None

@@ -155,8 +155,8 @@ class ContainerTask:
             stream.writelines(lines)
         return path
 
-    def _report_unresponsive(self, why: str) -> None:
-        self._writer.set_message(f"{self._engine.name} does not say whether the container still runs: {why}")
+    def _report_unresponsive(self, reason: str) -> None:
+        self._writer.set_message(f"{self._engine.name} does not say whether the container still runs: {reason}")
 
 
 def _is_watched(name: str) -> bool:

@@ -38,7 +38,7 @@ class ProcessIdentity(NamedTuple):
         if data is None:
             return None
         fields = Fields(data)
-        return cls(fields.whole("pid", least=1, most=_PID_MAX), fields.text("start"), fields.text("boot"))
+        return cls(fields.whole("pid", minimum=1, maximum=_PID_MAX), fields.text("start"), fields.text("boot"))
 
     @property
     def is_alive(self) -> bool:

@@ -168,13 +168,13 @@ def make_file_path(below: str) -> str:
 
 def create_file(folder: Path, path: str) -> None:
     """Creates an empty file and its folders, or just a folder. Raises UnsupportedKey if another object blocks it."""
-    place = folder / path
+    target = folder / path
     try:
         if path.endswith("/"):
-            place.mkdir(parents=True, exist_ok=True)
+            target.mkdir(parents=True, exist_ok=True)
         else:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.touch(0o644, exist_ok=False)  # also fails if "A" and "a" are one name for the disk
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch(0o644, exist_ok=False)  # also fails if "A" and "a" are one name for the disk
     except (FileExistsError, NotADirectoryError):
         raise UnsupportedKey(f"the object {path!r} and another one can't both be files in one folder") from None
 

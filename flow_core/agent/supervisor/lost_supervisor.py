@@ -76,8 +76,8 @@ def _end_processes(task: TaskFolder, spec: StoredSpec, state: TaskState) -> bool
     from flow_core.agent.containers.container_end import ContainerEnd
     from flow_core.agent.containers.engine import ContainerEngine, EngineError
 
-    def raise_error(why: str) -> None:
-        raise EngineError(why)
+    def raise_error(reason: str) -> None:
+        raise EngineError(reason)
 
     end = ContainerEnd(ContainerEngine.parse(spec.container.engine), task.task_id, get_process_tree(spec, state))
     try:

@@ -204,8 +204,8 @@ class Session:
         output = find_last_line(self._stderr)
         return Lost(f"the agent on {self._name!r} has ended" + (f": {output}" if output else ""))
 
-    def _invalid_response_error(self, why: str) -> ProviderError:
-        return ProviderError(f"{self._name!r} did not answer as an agent does: {why}")
+    def _invalid_response_error(self, reason: str) -> ProviderError:
+        return ProviderError(f"{self._name!r} did not answer as an agent does: {reason}")
 
 
 class _PendingCall:
@@ -249,10 +249,10 @@ def _parse_result(name: str, message: list[Any]) -> Any:
             refused = Refused(code)
             refused.details = details
             raise refused
-        case [protocol.FAILED, str(why), *_] if is_full(why):
+        case [protocol.FAILED, str(reason), *_] if is_full(reason):
             raise ProviderError(f"there is no room on the disk of {name!r}; make room there, and try again")
-        case [protocol.FAILED, str(why), *_]:
-            raise ProviderError(f"{name!r} could not do that: {why}")
+        case [protocol.FAILED, str(reason), *_]:
+            raise ProviderError(f"{name!r} could not do that: {reason}")
     raise ProviderError(f"{name!r} sent an answer that is none; update flow")
 
 

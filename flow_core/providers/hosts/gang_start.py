@@ -87,19 +87,22 @@ class JointStarts:
 
 async def _start_parts(task_id: str, host_states: Sequence[HostState]) -> None:
     """Takes the GPUs of all parts, then starts them. Gives the GPUs back if that fails."""
-    by = secrets.token_hex(8)
+    taker = secrets.token_hex(8)
     try:
         async with asyncio.timeout(HOLD_S):
             async with asyncio.timeout(_TAKE_S):
-                is_started = await _take_all_parts(host_states, task_id, by)
+                is_started = await _take_all_parts(host_states, task_id, taker)
             if is_started:
                 for host_state in host_states:  # in order: every other task takes the first machine first
-                    await host_state.agent.call("start_part", _CALL_S, task_id=task_id, by=by)
+                    await host_state.agent.call("start_part", _CALL_S, task_id=task_id, by=taker)
     except (FlowError, TimeoutError):
         is_started = False
     if not is_started:
         await asyncio.gather(
-            *(_call_ignoring_errors(host_state, "give_part_back", task_id=task_id, by=by) for host_state in host_states)
+            *(
+                _call_ignoring_errors(host_state, "give_part_back", task_id=task_id, by=taker)
+                for host_state in host_states
+            )
         )
         return
     for host_state in host_states:
@@ -122,10 +125,10 @@ def _find_waiting(parts: Sequence[tuple[HostState, TaskReport]]) -> list[HostSta
     return sorted(waiting, key=lambda host_state: host_state.agent.identity) or None
 
 
-async def _take_all_parts(host_states: Sequence[HostState], task_id: str, by: str) -> bool:
+async def _take_all_parts(host_states: Sequence[HostState], task_id: str, taker: str) -> bool:
     """Returns whether the GPUs of every part could be taken."""
     for host_state in host_states:
-        if not await host_state.agent.call("take_part", _CALL_S, task_id=task_id, by=by, hold_s=HOLD_S):
+        if not await host_state.agent.call("take_part", _CALL_S, task_id=task_id, by=taker, hold_s=HOLD_S):
             return False
     return True
 

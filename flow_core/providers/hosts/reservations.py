@@ -142,9 +142,9 @@ class HostReservations:
     def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
         start = "now" if spec.start_time_utc is None else spec.start_time_utc.isoformat(timespec="minutes")
         renewed = ", renewed until it is released" if spec.auto_renew else ""
-        place = spec.region or "one of the machines"
+        source = spec.region or "one of the machines"
         return (
-            f"keep {spec.quantity} x {spec.instance_type} of {place} from {start} for {spec.duration_hours} h{renewed}"
+            f"keep {spec.quantity} x {spec.instance_type} of {source} from {start} for {spec.duration_hours} h{renewed}"
         )
 
     def describe_release(self, reservation_id: str) -> str:

@@ -104,8 +104,8 @@ class HostSubmission:
         return request
 
     async def _send_code(self, candidate: Candidate, code: Path, task_id: str) -> None:
-        place = await candidate.agent.call("receive_code", task_id=task_id)
-        await send_code(candidate.agent, code, str(place), self._config)
+        code_folder = await candidate.agent.call("receive_code", task_id=task_id)
+        await send_code(candidate.agent, code, str(code_folder), self._config)
 
     async def _submit_to(self, request: dict[str, Any], candidate: Candidate, code: Path | None) -> Any:
         request |= {"s3_python": candidate.agent.machine.s3_python, "has_code": code is not None}

@@ -102,7 +102,7 @@ class BidInstance:
         )
 
     @property
-    def place(self) -> tuple[int, float]:
+    def sort_key(self) -> tuple[int, float]:
         """The sort key of the nodes of an order: the number at the end of the name; without one, the age."""
         number = self.name.rpartition("-")[2]
         age = self.created_at.timestamp() if self.created_at else 0.0

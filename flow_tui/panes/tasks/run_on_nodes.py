@@ -90,11 +90,11 @@ class RunOnNodes(Dialog[None]):
         finally:
             self._draw(list(self._runs))
 
-    def _show_refusal(self, why: str) -> None:
+    def _show_refusal(self, reason: str) -> None:
         for node in self._runs:
             self._outputs[node].update("")
         self._runs = {}
-        self._show_status(why)
+        self._show_status(reason)
 
     def _changed(self, run: NodeResult) -> None:
         """Collects several pieces of output into one frame."""

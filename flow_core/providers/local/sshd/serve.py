@@ -64,10 +64,10 @@ class Service:
         _log.info("serving at port %d", port)
         _report_to_starter("ok")
         try:
-            why = await self._wait_until_unneeded()
+            reason = await self._wait_until_unneeded()
         finally:
             await self._connections.close("the SSH server ends")
-        _log.info("ended: %s", why)
+        _log.info("ended: %s", reason)
 
     async def _listen(self) -> int:
         """Returns the port: the last one if it is free, so that a printed command stays valid."""
@@ -97,8 +97,8 @@ class Service:
         """Waits until the server should end, and returns the reason."""
         while not await self._wait_for_stop(_POLL_S):
             try:
-                if why := await self._find_end_reason(time.monotonic()):
-                    return why
+                if reason := await self._find_end_reason(time.monotonic()):
+                    return reason
             except ProviderError as error:
                 _log.warning("%s", error)  # the disk doesn't respond; the next poll retries
         return "it was told to"

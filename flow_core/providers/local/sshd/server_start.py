@@ -53,7 +53,7 @@ def _wait_for_other_server(folder: SshFolder) -> None:
 
 def _start(folder: SshFolder, timeout_s: float) -> str:
     """Starts a process, and returns its first line: "ok", "taken", or "failed" and why; "" if it printed nothing."""
-    path = [PACKAGE_ROOT, *(os.path.abspath(place) for place in sys.path if place)]
+    path = [PACKAGE_ROOT, *(os.path.abspath(entry) for entry in sys.path if entry)]
     # Use a separate mark: a server that a task starts must not count as a process of that task.
     env = {**build_task_environment(), "FLOW_TASK_MARK": make_new_id("ssh")}
     with open(folder.log, "ab", opener=lambda name, flags: os.open(name, flags, 0o600)) as log:

@@ -124,9 +124,9 @@ def _port_in_use(details: Details, machine: str) -> FlowError:
 
 def _no_engine(details: Details, machine: str) -> FlowError:
     missing = ", ".join(escape_all(details, "missing"))
-    place = "" if machine == HERE else f" on {machine}"
+    suffix = "" if machine == HERE else f" on {machine}"
     return Unsupported(
-        f"image: a container needs podman or docker{place}, and {missing}; install one of them, or leave image out",
+        f"image: a container needs podman or docker{suffix}, and {missing}; install one of them, or leave image out",
         field="image",
     )
 
