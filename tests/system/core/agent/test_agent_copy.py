@@ -26,7 +26,7 @@ if sys.argv[3:]:
     agent_copy._content()
     (Path(agent_copy.__file__).parent / sys.argv[3]).unlink()
 try:
-    print(agent_copy.agent_name(), agent_copy.provide_copy(Path(sys.argv[2])))
+    print(agent_copy.get_agent_name(), agent_copy.provide_copy(Path(sys.argv[2])))
 except Refused as refused:
     print(refused.code, *refused.details.values())
 """
