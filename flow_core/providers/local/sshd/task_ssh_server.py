@@ -15,7 +15,7 @@ from flow_core.providers.local.sshd.address import parse_user_name
 from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry
 from flow_core.providers.local.sshd.keys import read_accepted_keys
 from flow_core.providers.local.sshd.process import PipedProcess, TaskProcess
-from flow_core.providers.local.sshd.terminal import TerminalProcess
+from flow_core.providers.local.sshd.terminal_process import TerminalProcess
 from flow_core.providers.over_agent.in_process_agent import call_agent
 from flow_core.ssh.server import connection
 from flow_core.ssh.server.connection import forwarding_error, is_loopback
