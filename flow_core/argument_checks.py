@@ -92,7 +92,7 @@ def check_path(name: str, value: Any) -> str:
     return found
 
 
-def check_whole_number(name: str, value: Any, minimum: int = 0, maximum: int = WHOLE_MAX) -> int:
+def check_integer(name: str, value: Any, minimum: int = 0, maximum: int = WHOLE_MAX) -> int:
     """Returns a whole number within bounds."""
     if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
         raise ConfigError(
@@ -101,9 +101,9 @@ def check_whole_number(name: str, value: Any, minimum: int = 0, maximum: int = W
     return value
 
 
-def check_optional_whole_number(name: str, value: Any, minimum: int = 0, maximum: int = WHOLE_MAX) -> int | None:
+def check_optional_integer(name: str, value: Any, minimum: int = 0, maximum: int = WHOLE_MAX) -> int | None:
     """Returns None, or a whole number within bounds."""
-    return None if value is None else check_whole_number(name, value, minimum, maximum)
+    return None if value is None else check_integer(name, value, minimum, maximum)
 
 
 def check_seconds(name: str, value: Any) -> float | None:

@@ -9,7 +9,7 @@ import secrets
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from flow_core.argument_checks import check_command, check_whole_number
+from flow_core.argument_checks import check_command, check_integer
 from flow_core.client.local_terminal import LocalTerminal, Printer
 from flow_core.client.task_access import AsyncTaskAccessResource
 from flow_core.client.tasks import AsyncTaskResource
@@ -106,7 +106,7 @@ class AsyncDevEnvironment:
         times. Raises Conflict if the VM doesn't run in `image`.
         """
         command_line = _to_command_line(command)
-        attempts_left = check_whole_number("retries", retries, maximum=100)
+        attempts_left = check_integer("retries", retries, maximum=100)
         vm = await self.ensure_started()
         _refuse_other(vm, None, image)
         while True:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
-from flow_core.argument_checks import check_optional_text, check_table, check_text, check_whole_number
+from flow_core.argument_checks import check_integer, check_optional_text, check_table, check_text
 from flow_core.errors import FlowError, printable
 from flow_core.gpu import parse_gpu
 from flow_core.models.instance import Instance, InstanceRequirements, InstanceStatus
@@ -46,7 +46,7 @@ class AsyncInstanceResource:
         sizes, a Python warning names these. Raises ConfigError for an unknown requirement.
         """
         filters: Any = _drop_none(check_table("requirements", requirements))
-        most = check_whole_number("limit", limit)
+        most = check_integer("limit", limit)
         found = await self._instances.find(filters)
         if not found and (others := await self._find_types_with_gpus(filters)):
             requested = filters.get("instance_type") or filters["gpu_type"]
@@ -60,7 +60,7 @@ class AsyncInstanceResource:
 
         Without instance types in the context, a rule answers: 8, 4 or 2 GPUs per instance, the most that divides.
         """
-        count = check_whole_number("gpu_count", gpu_count)
+        count = check_integer("gpu_count", gpu_count)
         model = check_optional_text("gpu_type", gpu_type)
         facet = self._client.provider.instances
         return _normalize_by_rule(count, model or "a100") if facet is None else await facet.normalize(count, model)
@@ -71,7 +71,7 @@ class AsyncInstanceResource:
         Raises Unsupported in a context without prices.
         """
         market = self._client.get_facet(self._client.provider.market, "market")
-        return list(await market.prices(check_whole_number("hours", hours, 1, _HOURS_MAX)))
+        return list(await market.prices(check_integer("hours", hours, 1, _HOURS_MAX)))
 
     def metrics(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
         """Yields the load of a machine that `find` names, with all its GPUs, every two seconds until you close it.

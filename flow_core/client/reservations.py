@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flow_core.argument_checks import check_table, check_text, check_whole_number
+from flow_core.argument_checks import check_integer, check_table, check_text
 from flow_core.errors import FlowError, NotFound
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class AsyncReservationResource:
 
         all_fields = {
             "instance_type": check_text("gpu", gpu),
-            "duration_hours": check_whole_number("duration_hours", duration_hours, minimum=1),
+            "duration_hours": check_integer("duration_hours", duration_hours, minimum=1),
             "auto_renew": auto_renew,
             **fields,
         }

@@ -8,12 +8,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from flow_core.argument_checks import (
+    check_integer,
     check_optional_command,
     check_optional_flag,
-    check_optional_whole_number,
+    check_optional_integer,
     check_path,
     check_text,
-    check_whole_number,
 )
 from flow_core.client.local_terminal import LocalTerminal, Printer
 from flow_core.client.upload_args import (
@@ -57,7 +57,7 @@ class AsyncTaskAccessResource:
         """
         check_text("task_id", task_id)
         check_optional_command("command", command)
-        checked_node, terminal = check_optional_whole_number("node", node) or 0, LocalTerminal()
+        checked_node, terminal = check_optional_integer("node", node) or 0, LocalTerminal()
         if command is None and not terminal.is_there:
             raise FlowError("a shell needs a terminal, and there is none here; give a command to run instead")
         if command is not None and not terminal.is_there and not record:
@@ -80,9 +80,9 @@ class AsyncTaskAccessResource:
         """
         shells = self._shells
         check_text("task_id", task_id)
-        check_whole_number("columns", columns, 1, _TERMINAL_SIDE_MAX)
-        check_whole_number("rows", rows, 1, _TERMINAL_SIDE_MAX)
-        check_whole_number("node", node)
+        check_integer("columns", columns, 1, _TERMINAL_SIDE_MAX)
+        check_integer("rows", rows, 1, _TERMINAL_SIDE_MAX)
+        check_integer("node", node)
         return await self._client.run_change(
             "shell",
             task_id,
@@ -116,7 +116,7 @@ class AsyncTaskAccessResource:
         """
         uploads = self._client.get_facet(self._client.provider.uploads, "code upload")
         checked_id, source = check_text("task_id", task_id), parse_source_dir(source_dir)
-        target, deadline_s = parse_target_dir(target_dir), check_whole_number("timeout", timeout, minimum=1)
+        target, deadline_s = parse_target_dir(target_dir), check_integer("timeout", timeout, minimum=1)
         check_optional_flag("git_incremental", git_incremental)
         show, report = find_print(console), find_progress_callback(progress_reporter)
         call = describe_copy(source, target)
@@ -141,7 +141,7 @@ class AsyncTaskAccessResource:
         )
         uploads = self._client.get_facet(self._client.provider.uploads, "files of tasks")
         task_path += local_path.name if task_path.endswith("/") else ""
-        put = partial(uploads.put_file, checked_id, local_path, task_path, node=check_whole_number("node", node))
+        put = partial(uploads.put_file, checked_id, local_path, task_path, node=check_integer("node", node))
         await self._client.run_change("put file", checked_id, f"copy {local_path} to {task_path}", put)
 
     async def get_file(self, task_id: str, source: str, target: Path | str, *, node: int = 0) -> Path:
@@ -159,12 +159,12 @@ class AsyncTaskAccessResource:
         uploads = self._client.get_facet(self._client.provider.uploads, "files of tasks")
         if await asyncio.to_thread(local_path.is_dir):
             local_path /= PurePosixPath(task_path).name
-        await uploads.get_file(checked_id, task_path, local_path, node=check_whole_number("node", node))
+        await uploads.get_file(checked_id, task_path, local_path, node=check_integer("node", node))
         return local_path
 
     async def ssh_endpoint(self, task_id: str, node: int | None = None) -> tuple[str, int]:
         """Returns the (host, port) at which SSH reaches a task. Raises NotFound, Conflict, Unsupported."""
-        checked_node = check_optional_whole_number("node", node)
+        checked_node = check_optional_integer("node", node)
         found = await self._endpoints.resolve(check_text("task_id", task_id), checked_node)
         return found.host, found.port
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from flow_core.agent.spool import STDERR, STDOUT
-from flow_core.argument_checks import check_one_of, check_optional_whole_number, check_text, check_whole_number
+from flow_core.argument_checks import check_integer, check_one_of, check_optional_integer, check_text
 from flow_core.errors import ConfigError, NotFound, Unsupported
 from flow_core.logs.follow import check_readable
 from flow_core.logs.log_id import LogId
@@ -82,7 +82,7 @@ class AsyncTaskLogResource:
             tail_text,  # lazy import: loads ctypes
         )
 
-        lines = check_whole_number("tail", tail)
+        lines = check_integer("tail", tail)
         if source in _STARTUP:
             return await self._startup_log(task_id, follow, lines, rank)
         streams = _resolve_streams(stderr, source, stream)
@@ -111,7 +111,7 @@ class AsyncTaskLogResource:
         """
         from flow_core.logs.follow import follow_log  # lazy import: loads ctypes
 
-        start = check_whole_number("offset", offset, maximum=1 << 62)
+        start = check_integer("offset", offset, maximum=1 << 62)
         files = await self.open(address)
         async with aclosing(follow_log(files, start, lambda: self._logs.is_complete(address))) as chunks:
             async for chunk in chunks:
@@ -134,7 +134,7 @@ class AsyncTaskLogResource:
     async def _startup_log(self, task_id: str, follow: bool, lines: int, rank: int) -> str:
         if follow:
             raise ConfigError("source: the startup log can't be followed; read it again", field="source")
-        text = await self._logs.startup(check_text("task_id", task_id), check_whole_number("rank", rank))
+        text = await self._logs.startup(check_text("task_id", task_id), check_integer("rank", rank))
         return "".join(text.splitlines(keepends=True)[-lines:]) if lines else ""
 
     async def _refuse_merged(self, task_id: str) -> None:
@@ -156,8 +156,8 @@ class AsyncTaskLogResource:
         return self._client.get_facet(self._client.provider.logs, "logs")
 
     async def _find_address(self, task_id: str, attempt: int | None, rank: int) -> LogId:
-        check_optional_whole_number("attempt", attempt)
-        check_whole_number("rank", rank)
+        check_optional_integer("attempt", attempt)
+        check_integer("rank", rank)
         addresses = await self._logs.addresses(task_id)
         newest = max((address.attempt for address in addresses), default=0)
         wanted = LogId(self._client.context.name, task_id, newest if attempt is None else attempt, rank)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.argument_checks import (
     check_command,
+    check_integer,
     check_one_of,
+    check_optional_integer,
     check_optional_text,
-    check_optional_whole_number,
     check_seconds,
     check_text,
-    check_whole_number,
     format_value,
 )
 from flow_core.client.pruning import check_plan, parse_days, parse_ids, prune, prune_when_due
@@ -139,7 +139,7 @@ class AsyncTaskResource:
         """
         check_text("task_id", task_id)
         endpoints = self._client.get_facet(self._client.provider.endpoints, "SSH endpoints")
-        limit_s = check_whole_number("timeout", timeout)
+        limit_s = check_integer("timeout", timeout)
         try:
             async with asyncio.timeout(limit_s):
                 while True:
@@ -161,7 +161,7 @@ class AsyncTaskResource:
         ConfigError (field "node") and Unreachable; the call itself raises Unsupported.
         """
         metrics = self._client.get_facet(self._client.provider.metrics, "metrics")
-        return metrics.of_task(check_text("task_id", task_id), node=check_whole_number("node", node))
+        return metrics.of_task(check_text("task_id", task_id), node=check_integer("node", node))
 
     async def history(self, task_id: str) -> list[TaskEvent]:
         """Returns the events of a task's bid and machines, oldest first. Raises NotFound, Unsupported."""
@@ -204,7 +204,7 @@ class AsyncTaskResource:
         nothing. Raises ConfigError, NotFound, Conflict for a named task that hasn't ended, Unsupported.
         """
         facet = self._client.get_facet(self._client.provider.pruning, "tasks to prune")
-        days, keep = parse_days(older_than_days), check_optional_whole_number("keep_last", keep_last)
+        days, keep = parse_days(older_than_days), check_optional_integer("keep_last", keep_last)
         named = parse_ids(task_ids)
         if days is None and keep is None and not named:
             raise ConfigError("older_than_days: give this, keep_last or task_ids", field="older_than_days")
@@ -229,7 +229,7 @@ class AsyncTaskResource:
         If the context sets `prune_after_days`, the first call of a day prunes.
         """
         await prune_when_due(self._client)
-        records = await self._client.provider.list_tasks(_parse_statuses(status), check_whole_number("limit", limit))
+        records = await self._client.provider.list_tasks(_parse_statuses(status), check_integer("limit", limit))
         return [AsyncTask(record, self._client) for record in records]
 
     @property

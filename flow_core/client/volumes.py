@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.argument_checks import (
-    check_one_of,
-    check_optional_label,
-    check_optional_text,
-    check_text,
-    check_whole_number,
-)
+from flow_core.argument_checks import check_integer, check_one_of, check_optional_label, check_optional_text, check_text
 from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,7 +31,7 @@ class AsyncVolumeResource:
         Two calls create two volumes. Raises ConfigError, and Conflict if the name is taken.
         """
         volumes = self._volumes
-        check_whole_number("size_gb", size_gb, minimum=1)
+        check_integer("size_gb", size_gb, minimum=1)
         check_optional_label("name", name)
         check_one_of("interface", interface, ("block", "file"))
         check_optional_label("region", region)
@@ -74,7 +68,7 @@ class AsyncVolumeResource:
 
     async def list(self, limit: int = 100) -> list[Volume]:
         """Returns volumes, newest first, at most `limit`."""
-        return list((await self._volumes.list())[: check_whole_number("limit", limit)])
+        return list((await self._volumes.list())[: check_integer("limit", limit)])
 
     @property
     def _volumes(self) -> VolumeFacet:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from flow_core.argument_checks import (
     check_bytes,
     check_command,
+    check_integer,
     check_optional_text,
     check_seconds,
     check_text,
-    check_whole_number,
 )
 from flow_core.providers.contract import access, account
 from flow_core.sync.loop_thread import run_sync
@@ -44,7 +44,7 @@ class RemoteOperationsFacade:
         Raises NotFound, Conflict for a task that doesn't run, ConfigError for a node that the task doesn't have.
         """
         checked_id, line = check_text("task_id", task_id), check_command("command", command)
-        checked_node, limit_s = check_whole_number("node", node), check_seconds("timeout_s", timeout_s)
+        checked_node, limit_s = check_integer("node", node), check_seconds("timeout_s", timeout_s)
         return run_sync(
             self._remote().run(
                 checked_id, line, node=checked_node, timeout_s=limit_s, stdin=check_bytes("stdin", stdin)
@@ -87,11 +87,11 @@ class SshTunnelFacade:
     def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> access.Tunnel:
         checked_id, checked_port = (
             check_text("task_id", task_id),
-            check_whole_number("remote_port", remote_port, 1, _PORT_MAX),
+            check_integer("remote_port", remote_port, 1, _PORT_MAX),
         )
-        checked_local_port = check_whole_number("local_port", local_port, 0, _PORT_MAX)
+        checked_local_port = check_integer("local_port", local_port, 0, _PORT_MAX)
         return run_sync(
-            self._tunnels().open(checked_id, checked_port, checked_local_port, node=check_whole_number("node", node))
+            self._tunnels().open(checked_id, checked_port, checked_local_port, node=check_integer("node", node))
         )
 
     @copy_docstring(access.SshTunnelManager.list)

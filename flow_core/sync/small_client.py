@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flow_core.argument_checks import check_command, check_optional_text, check_optional_whole_number
+from flow_core.argument_checks import check_command, check_optional_integer, check_optional_text
 from flow_core.errors import ConfigError
 from flow_core.sync.flow import Flow
 from flow_core.sync.task import Task
@@ -105,8 +105,8 @@ def _config(
         return command if isinstance(command, TaskConfig) else command.to_config()
     named = {
         "instance_type": check_optional_text("gpu", arguments["gpu"]),
-        "min_cpus": check_optional_whole_number("cpus", arguments["cpus"], minimum=1),
-        "min_memory_gb": check_optional_whole_number("memory_gb", arguments["memory_gb"], minimum=1),
+        "min_cpus": check_optional_integer("cpus", arguments["cpus"], minimum=1),
+        "min_memory_gb": check_optional_integer("memory_gb", arguments["memory_gb"], minimum=1),
     }
     given = {name: value for name, value in named.items() if value is not None}
     words = command if isinstance(command, list) else check_command("command", command)

@@ -25,9 +25,9 @@ _BEHIND_S = 2.0
 class HostTasks:
     """The tasks of all machines, merged from the state of each."""
 
-    def __init__(self, context: str, host_states: Collection[HostState]) -> None:
+    def __init__(self, context: str, hosts: Collection[HostState]) -> None:
         self._context = context
-        self.host_states = tuple(host_states)
+        self.hosts = tuple(hosts)
         self._joint_starts = JointStarts(self.find_hosts)
 
     async def list_all(self) -> list[TaskRecord]:
@@ -37,7 +37,7 @@ class HostTasks:
         """
         await self._poll_all()
         self._raise_if_all_failed()
-        task_ids = dict.fromkeys(task_id for host_state in self.host_states for task_id in host_state.reports)
+        task_ids = dict.fromkeys(task_id for host in self.hosts for task_id in host.reports)
         records = [
             self.get_record(task_id) for task_id in task_ids
         ]  # before the next await, which may change the reports
@@ -50,18 +50,9 @@ class HostTasks:
 
         A machine that is only down is not listed here; the messages of its tasks report that.
         """
-        errors = {
-            host_state.agent.name: host_state.error for host_state in self.host_states if host_state.error is not None
-        }
+        errors = {host.agent.name: host.error for host in self.hosts if host.error is not None}
         broken = [f"{name}: {why}" for name, why in errors.items() if not isinstance(why, Unreachable | AuthError)]
-        return [
-            *broken,
-            *(
-                f"{host_state.agent.name}: {host_state.earlier_note}"
-                for host_state in self.host_states
-                if host_state.earlier_note
-            ),
-        ]
+        return [*broken, *(f"{host.agent.name}: {host.earlier_note}" for host in self.hosts if host.earlier_note)]
 
     async def get(self, task_id: str) -> TaskRecord:
         """Returns a task; also ends its other parts if one has failed. Raises NotFound, Unreachable."""
@@ -69,10 +60,10 @@ class HostTasks:
         record = self.get_record(task_id)
         await self._end_incomplete_tasks((task_id,))
         if record.status is TaskStatus.PENDING and time.time() - _sort_key(record)[0] > _BEHIND_S:
-            for host_state in self.host_states:  # tasks before it may run on several machines, and wait for a client
-                host_state.start_poll()
+            for host in self.hosts:  # tasks before it may run on several machines, and wait for a client
+                host.start_poll()
             self._joint_starts.start_ready_tasks(
-                dict.fromkeys(other_id for host_state in self.host_states for other_id in host_state.reports)
+                dict.fromkeys(other_id for host in self.hosts for other_id in host.reports)
             )
         else:
             self._joint_starts.start_ready_tasks((task_id,))
@@ -91,25 +82,21 @@ class HostTasks:
     def get_record(self, task_id: str) -> TaskRecord:
         """Returns the last reported state of a task that a machine has reported."""
         parts = [
-            TaskPart(host_state.reports[task_id].part, host_state.agent.name, host_state.get_record(task_id))
-            for host_state in self.find_hosts(task_id)
+            TaskPart(host.reports[task_id].part, host.agent.name, host.get_record(task_id))
+            for host in self.find_hosts(task_id)
         ]
         if parts[0].record.num_instances == 1:
             return parts[0].record
-        silent = {host_state.agent.name for host_state in self.host_states if host_state.is_silent}
-        return merge_parts(
-            parts, are_all=all(host_state.has_answered for host_state in self.host_states), silent=silent
-        )
+        silent = {host.agent.name for host in self.hosts if host.is_silent}
+        return merge_parts(parts, are_all=all(host.has_answered for host in self.hosts), silent=silent)
 
     def is_cut_off(self, task_id: str) -> bool:
         """Returns whether only some machines have their part: the client that submitted the task was killed.
 
         False unless all machines respond.
         """
-        reports = [host_state.reports[task_id] for host_state in self.find_hosts(task_id)]
-        is_waiting = all(report.status == "pending" for report in reports) and not any(
-            v.is_silent for v in self.host_states
-        )
+        reports = [host.reports[task_id] for host in self.find_hosts(task_id)]
+        is_waiting = all(report.status == "pending" for report in reports) and not any(v.is_silent for v in self.hosts)
         return is_waiting and len(reports) < max((report.parts for report in reports), default=0)
 
     async def find(self, task_id: str) -> tuple[HostState, ...]:
@@ -121,17 +108,9 @@ class HostTasks:
             raise self._not_found(task_id)
         reported = self.find_hosts(task_id)
         is_all = bool(reported) and len(reported) == reported[0].reports[task_id].parts
-        polled = (
-            [host_state for host_state in reported if not host_state.reports[task_id].is_over]
-            if is_all
-            else self.host_states
-        )
+        polled = [host for host in reported if not host.reports[task_id].is_over] if is_all else self.hosts
         answers = dict(
-            zip(
-                polled,
-                await asyncio.gather(*(_fetch_or_error(host_state, task_id) for host_state in polled)),
-                strict=True,
-            )
+            zip(polled, await asyncio.gather(*(_fetch_or_error(host, task_id) for host in polled)), strict=True)
         )
         errors = [answer for answer in answers.values() if isinstance(answer, FlowError)]
         if polled and len(errors) == len(polled):
@@ -139,36 +118,30 @@ class HostTasks:
         if found := self.find_hosts(task_id):
             return found
         if errors:
-            silent = ", ".join(
-                host_state.agent.name for host_state, answer in answers.items() if isinstance(answer, FlowError)
-            )
+            silent = ", ".join(host.agent.name for host, answer in answers.items() if isinstance(answer, FlowError))
             raise Unreachable(f"task {task_id} is on no reachable machine; unreachable: {silent}")
         raise self._not_found(task_id)
 
     def find_hosts(self, task_id: str) -> tuple[HostState, ...]:
         """Returns the machines that have reported the task, by rank. A machine with two names counts once."""
-        found = {
-            host_state.reports[task_id].part: host_state
-            for host_state in reversed(self.host_states)
-            if task_id in host_state.reports
-        }
+        found = {host.reports[task_id].part: host for host in reversed(self.hosts) if task_id in host.reports}
         return tuple(found[rank] for rank in sorted(found))
 
     def find_state(self, agent: AgentClient) -> HostState:
         """Returns the state of a machine."""
-        return next(host_state for host_state in self.host_states if host_state.agent is agent)
+        return next(host for host in self.hosts if host.agent is agent)
 
     async def get_ssh_host(self, name: str) -> SshHost:
         """Returns the SSH host of a machine. Raises NotFound."""
-        host_state = next((host_state for host_state in self.host_states if host_state.agent.name == name), None)
-        if host_state is None:
+        host = next((host for host in self.hosts if host.agent.name == name), None)
+        if host is None:
             raise NotFound(f"no machine {printable(repr(name[:70]))} in context {self._context!r}")
-        return await host_state.agent.get_ssh_host()
+        return await host.agent.get_ssh_host()
 
     async def close(self) -> None:
         """Ends starts in progress, and closes the connections to all machines."""
         await self._joint_starts.close()
-        await asyncio.gather(*(host_state.close() for host_state in self.host_states))
+        await asyncio.gather(*(host.close() for host in self.hosts))
 
     async def _end_incomplete_tasks(self, task_ids: Iterable[str]) -> None:
         """Ends the other parts of each task of which one part has failed or was cancelled.
@@ -177,31 +150,27 @@ class HostTasks:
         """
         remaining = []
         for task_id in task_ids:
-            host_states = self.find_hosts(task_id)
-            reports = [host_state.reports[task_id] for host_state in host_states] if len(host_states) > 1 else []
+            hosts = self.find_hosts(task_id)
+            reports = [host.reports[task_id] for host in hosts] if len(hosts) > 1 else []
             if any(report.status in ("failed", "cancelled") and not report.is_broken for report in reports):
                 remaining += [
-                    (host_state, task_id)
-                    for host_state in host_states
-                    if not host_state.reports[task_id].is_over and not host_state.is_silent
+                    (host, task_id) for host in hosts if not host.reports[task_id].is_over and not host.is_silent
                 ]
-        await asyncio.gather(*(_cancel_part(host_state, task_id) for host_state, task_id in remaining))
+        await asyncio.gather(*(_cancel_part(host, task_id) for host, task_id in remaining))
 
     async def _poll_all(self) -> None:
         """Polls all machines. Waits up to `RESPONSE_WAIT_S`, and longer until one has responded or all have failed."""
-        polls = {host_state: poll for host_state in self.host_states if (poll := host_state.start_poll()) is not None}
-        expected = [poll for host_state, poll in polls.items() if not host_state.is_silent]
+        polls = {host: poll for host in self.hosts if (poll := host.start_poll()) is not None}
+        expected = [poll for host, poll in polls.items() if not host.is_silent]
         if expected:
             await asyncio.wait(expected, timeout=RESPONSE_WAIT_S)
         pending = {poll for poll in polls.values() if not poll.done()}
-        while pending and all(
-            host_state.error is not None or not host_state.has_answered for host_state in self.host_states
-        ):
+        while pending and all(host.error is not None or not host.has_answered for host in self.hosts):
             _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
 
     def _raise_if_all_failed(self) -> None:
-        errors = [host_state.error for host_state in self.host_states if host_state.error is not None]
-        if len(errors) == len(self.host_states):
+        errors = [host.error for host in self.hosts if host.error is not None]
+        if len(errors) == len(self.hosts):
             raise choose_error(errors)
 
     def _not_found(self, task_id: str) -> NotFound:
@@ -216,16 +185,16 @@ def select_records(
     return selected if limit is None else selected[:limit]
 
 
-async def _fetch_or_error(host_state: HostState, task_id: str) -> bool | FlowError:
+async def _fetch_or_error(host: HostState, task_id: str) -> bool | FlowError:
     try:
-        return await host_state.fetch_task(task_id)
+        return await host.fetch_task(task_id)
     except FlowError as error:
         return error
 
 
-async def _cancel_part(host_state: HostState, task_id: str) -> None:
+async def _cancel_part(host: HostState, task_id: str) -> None:
     with suppress(FlowError):  # the next poll retries
-        await host_state.agent.call("cancel", task_id=task_id)
+        await host.agent.call("cancel", task_id=task_id)
 
 
 def choose_error(errors: Sequence[FlowError]) -> FlowError:

@@ -112,16 +112,12 @@ class HostsProvider(SshAccess, Provider):
         return await self._tasks.get(task_id)
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
-        host_states = await self._tasks.find(task_id)
-        unfinished = [
-            host_state
-            for host_state in host_states
-            if not host_state.reports[task_id].is_over or host_state.reports[task_id].is_broken
-        ]
-        await gather_all(host_state.agent.call("cancel", task_id=task_id, force=force) for host_state in unfinished)
+        hosts = await self._tasks.find(task_id)
+        unfinished = [host for host in hosts if not host.reports[task_id].is_over or host.reports[task_id].is_broken]
+        await gather_all(host.agent.call("cancel", task_id=task_id, force=force) for host in unfinished)
 
     def describe_submit(self, config: TaskConfig) -> str:
-        hosts = [host_state.agent.name for host_state in self._tasks.host_states]
+        hosts = [host.agent.name for host in self._tasks.hosts]
         host = hosts[0] if len(hosts) == 1 else f"<one of {', '.join(hosts)}>"
         disclosed = self.describe_disclosure(config)
         return f"ssh {host} sh -c {shlex.quote(config.command_line)}" + (f"  (with {disclosed})" if disclosed else "")

@@ -80,7 +80,7 @@ class HostReservations:
 
     async def list_reserved_gpus(self) -> list[tuple[AgentClient, frozenset[str]]]:
         """Returns the current user's active reservations on each reachable machine, with their GPUs."""
-        answers, _ = await call_all([host_state.agent for host_state in self._tasks.host_states], "reservations")
+        answers, _ = await call_all([host.agent for host in self._tasks.hosts], "reservations")
         reserved = []
         for agent, answer in answers.items():
             for row in answer if isinstance(answer, list) else []:
@@ -94,7 +94,7 @@ class HostReservations:
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
         allowed = parse_filters(params)
-        answers, silent = await call_all([host_state.agent for host_state in self._tasks.host_states], "reservations")
+        answers, silent = await call_all([host.agent for host in self._tasks.hosts], "reservations")
         if not answers:
             raise choose_error(list(silent.values()))
         unreadable = [
@@ -162,7 +162,7 @@ class HostReservations:
 
     async def find_machine(self, reservation_id: str) -> AgentClient:
         """Returns the machine of a reservation. Raises NotFound, Unreachable."""
-        answers, silent = await call_all([host_state.agent for host_state in self._tasks.host_states], "reservations")
+        answers, silent = await call_all([host.agent for host in self._tasks.hosts], "reservations")
         for agent, answer in answers.items():
             rows = answer if isinstance(answer, list) else []
             if any(isinstance(row, dict) and row.get("reservation_id") == reservation_id for row in rows):
@@ -171,19 +171,13 @@ class HostReservations:
 
     def _select_hosts(self, region: str | None) -> Sequence[AgentClient]:
         """Returns the machines of the region. Raises ConfigError if there is none."""
-        hosts = (
-            [host_state.agent for host_state in self._tasks.host_states] if region is None else self._find_hosts(region)
-        )
+        hosts = [host.agent for host in self._tasks.hosts] if region is None else self._find_hosts(region)
         if not hosts:
             raise ConfigError(f"region: {printable(repr(region))} is no machine and no region here", field="region")
         return hosts
 
     def _find_hosts(self, region: Any) -> Sequence[AgentClient]:
-        return [
-            host_state.agent
-            for host_state in self._tasks.host_states
-            if region in (host_state.agent.name, host_state.agent.region)
-        ]
+        return [host.agent for host in self._tasks.hosts if region in (host.agent.name, host.agent.region)]
 
     def _check_spec(self, spec: ReservationSpec) -> None:
         check_supported(spec, UNSUPPORTED)

@@ -122,7 +122,7 @@ class HostSubmission:
 
     async def _choose_machines(self, machine_names: Sequence[str]) -> list[Candidate]:
         """Chooses a machine for each rank."""
-        names = {host_state.agent.name: host_state.agent for host_state in self._tasks.host_states}
+        names = {host.agent.name: host.agent for host in self._tasks.hosts}
         if len(set(machine_names)) > 1:
             machines = ", ".join(sorted(set(machine_names)))
             fields = "volumes" if self._config.reservation_id is None else "volumes and reservation_id"
@@ -165,9 +165,7 @@ class HostSubmission:
             )
         if earlier is not None and await self._is_cut_off(earlier.task_id):
             arguments = {"task_id": earlier.task_id}
-            await call_all(
-                [host_state.agent for host_state in self._tasks.host_states], "withdraw", lambda agent: arguments
-            )
+            await call_all([host.agent for host in self._tasks.hosts], "withdraw", lambda agent: arguments)
             earlier = None
         if earlier is None:
             await self._check_pruned_key(key)
@@ -184,9 +182,9 @@ class HostSubmission:
 
     async def _check_pruned_key(self, key: str) -> None:
         """Calls each machine, which knows the keys of the tasks that were pruned there. Raises Conflict."""
-        for host_state in self._tasks.host_states:
-            if not host_state.is_silent:
-                await host_state.agent.call("refuse_pruned_key", key=key)
+        for host in self._tasks.hosts:
+            if not host.is_silent:
+                await host.agent.call("refuse_pruned_key", key=key)
 
     async def _find_machines(self) -> list[str]:
         """Returns the machines of the task's volumes and reservation. Raises NotFound, Conflict."""

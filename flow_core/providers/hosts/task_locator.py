@@ -26,17 +26,17 @@ class HostTaskLocator:
         self._tasks = tasks
 
     async def locate(self, task_id: str, node: int, *, also_ended: bool = False) -> TaskNode:
-        host_states = await self._tasks.find(task_id)
+        hosts = await self._tasks.find(task_id)
         record = self._tasks.get_record(task_id)
         if not 0 <= node < record.num_instances:
             nodes = f"the nodes 0 to {record.num_instances - 1}" if record.num_instances > 1 else "one node, 0"
             raise ConfigError(f"node: task {task_id} has {nodes}, and no {node}", field="node")
-        host_state = next((host_state for host_state in host_states if host_state.reports[task_id].part == node), None)
-        report = None if host_state is None else host_state.reports[task_id]
+        host = next((host for host in hosts if host.reports[task_id].part == node), None)
+        report = None if host is None else host.reports[task_id]
         has_files = report is not None and also_ended and report.has_begun
-        if host_state is None or report is None or not (has_files or (record.is_running and report.is_running)):
+        if host is None or report is None or not (has_files or (record.is_running and report.is_running)):
             raise Conflict(f"task {task_id} is {record.status}; only a running one can be entered")
-        folder, greeting = report.folder, host_state.agent.greeting
+        folder, greeting = report.folder, host.agent.greeting
         python, home = str(greeting.get("python", "")), f"{greeting.get('root', '')}/bin/{greeting.get('agent', '')}"
         name = f"node {node} of {record.name}" if record.num_instances > 1 else record.name
 
@@ -44,17 +44,15 @@ class HostTaskLocator:
             words = [python, "-I", "-S", "-c", _CODE, home, "enter", folder, "0", "found"]
             return "exec " + " ".join(map(quote_word, [*words, *([] if command is None else [command])]))
 
-        return TaskNode(await host_state.agent.get_ssh_host(), report.working_dir, enter, name=name)
+        return TaskNode(await host.agent.get_ssh_host(), report.working_dir, enter, name=name)
 
     async def is_over(self, task_id: str) -> bool:
         return (await self.get_fresh_record(task_id)).is_terminal
 
     async def get_fresh_record(self, task_id: str) -> TaskRecord:
         """Returns the record of a task. Polls its machines first if it is older than `_FRESH_S`."""
-        host_states = self._tasks.find_hosts(task_id)
-        if not host_states or any(
-            not host_state.reports[task_id].is_over and host_state.age_s > _FRESH_S for host_state in host_states
-        ):
+        hosts = self._tasks.find_hosts(task_id)
+        if not hosts or any(not host.reports[task_id].is_over and host.age_s > _FRESH_S for host in hosts):
             await self._tasks.find(task_id)
         return self._tasks.get_record(task_id)
 
@@ -75,19 +73,19 @@ class HostLogSources:
         return tuple(LogId(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
     async def find_file(self, address: LogId) -> LogFile | None:
-        _, host_state = await self._find_rank(address)
-        if host_state is None or not host_state.reports[address.task_id].has_begun:
+        _, host = await self._find_rank(address)
+        if host is None or not host.reports[address.task_id].has_begun:
             return None
-        folder = host_state.reports[address.task_id].folder
-        return LogFile(await host_state.agent.get_ssh_host(), f"{folder}/attempt-{address.attempt}/rank-0.log")
+        folder = host.reports[address.task_id].folder
+        return LogFile(await host.agent.get_ssh_host(), f"{folder}/attempt-{address.attempt}/rank-0.log")
 
     async def find_startup_log(self, task_id: str, node: int) -> LogFile:
         await self._locator.get_fresh_record(task_id)
         raise Unsupported("source: there is no startup log here; tasks run on your hosts as these are", field="source")
 
     async def is_over(self, address: LogId) -> bool:
-        record, host_state = await self._find_rank(address)
-        between = host_state is not None and host_state.reports[address.task_id].between_attempts
+        record, host = await self._find_rank(address)
+        between = host is not None and host.reports[address.task_id].between_attempts
         return record.is_terminal or address.attempt < record.attempt or between
 
     async def _find_rank(self, address: LogId) -> tuple[TaskRecord, HostState | None]:
@@ -99,8 +97,6 @@ class HostLogSources:
         if not (0 <= address.attempt <= record.attempt and 0 <= address.rank < record.num_instances):
             shown = printable(address.task_id)
             raise NotFound(f"task {shown} has no log of attempt {address.attempt}, rank {address.rank}")
-        host_states = self._tasks.find_hosts(address.task_id)
-        host_state = next(
-            (host_state for host_state in host_states if host_state.reports[address.task_id].part == address.rank), None
-        )
-        return (record, None) if host_state is None else (host_state.get_record(address.task_id), host_state)
+        hosts = self._tasks.find_hosts(address.task_id)
+        host = next((host for host in hosts if host.reports[address.task_id].part == address.rank), None)
+        return (record, None) if host is None else (host.get_record(address.task_id), host)

@@ -46,7 +46,7 @@ class HostVolumes:
 
     async def list(self) -> tuple[Volume, ...]:
         """Returns the volumes of all machines that respond. If none does, raises the error."""
-        hosts = [host_state.agent for host_state in self._tasks.host_states]
+        hosts = [host.agent for host in self._tasks.hosts]
         answers, silent = await call_all(hosts, "volumes")
         if not answers:
             raise choose_error(list(silent.values()))
@@ -65,21 +65,19 @@ class HostVolumes:
         await self._find_host(volume).call("remove_volume", volume=volume.volume_id)
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
-        host_state, *others = await self._tasks.find(task_id)
+        host, *others = await self._tasks.find(task_id)
         record = self._tasks.get_record(task_id)
         volume = await self._find_volume(volume_id)
         if record.is_terminal:
             raise Conflict(f"task {task_id} has ended; a volume can only be given to an unfinished one")
         if others:
             raise Conflict(f"task {task_id} runs on several machines; a volume lies on one")
-        if volume.region != host_state.agent.name:
+        if volume.region != host.agent.name:
             raise Conflict(
-                f"volume {volume.name!r} lies on {volume.region}, and task {task_id} runs on {host_state.agent.name}"
+                f"volume {volume.name!r} lies on {volume.region}, and task {task_id} runs on {host.agent.name}"
             )
         target = parse_volume_spec({"name": volume.name, "mount_path": mount_path}).target
-        return str(
-            await host_state.agent.call("attach_volume", volume=volume.volume_id, task_id=task_id, mount_path=target)
-        )
+        return str(await host.agent.call("attach_volume", volume=volume.volume_id, task_id=task_id, mount_path=target))
 
     async def refuse_if_held(self, volume: Volume, by_other_than: str | None = None) -> None:
         """Checks that no other unfinished task uses this block volume. Raises Conflict. The machine checks it again."""
@@ -99,7 +97,7 @@ class HostVolumes:
 
     async def _find_volume(self, id_or_name: str) -> Volume:
         """Returns the volume with this id or name. Raises NotFound."""
-        hosts = [host_state.agent for host_state in self._tasks.host_states]
+        hosts = [host.agent for host in self._tasks.hosts]
         answers, silent = await call_all(hosts, "volumes")
         for volume in chain(*(_parse_volumes(self._context, agent, answer) for agent, answer in answers.items())):
             if id_or_name in (volume.volume_id, volume.name):
@@ -107,12 +105,10 @@ class HostVolumes:
         raise not_found_error(f"volume {printable(repr(id_or_name[:70]))}", self._context, answers, silent)
 
     def _find_host(self, volume: Volume) -> AgentClient:
-        return next(
-            host_state.agent for host_state in self._tasks.host_states if host_state.agent.name == volume.region
-        )
+        return next(host.agent for host in self._tasks.hosts if host.agent.name == volume.region)
 
     async def _choose_host(self, region: str | None) -> AgentClient:
-        hosts: Sequence[AgentClient] = [host_state.agent for host_state in self._tasks.host_states]
+        hosts: Sequence[AgentClient] = [host.agent for host in self._tasks.hosts]
         if region is not None:
             hosts = [agent for agent in hosts if region in (agent.name, agent.region)]
         if not hosts:

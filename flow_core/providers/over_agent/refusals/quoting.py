@@ -31,7 +31,7 @@ def escape_all(details: Details, name: str) -> list[str]:
     return [escape({name: value}, name) for value in values[:_ENTRIES_MAX]]
 
 
-def get_whole_number(details: Details, name: str) -> int:
+def get_integer(details: Details, name: str) -> int:
     value = details[name]
     if not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number")

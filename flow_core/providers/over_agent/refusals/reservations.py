@@ -5,12 +5,7 @@ from __future__ import annotations
 from flow_core.agent.capacity import availability, reservations
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
 from flow_core.providers.over_agent.refusals import Details, Sentence
-from flow_core.providers.over_agent.refusals.quoting import (
-    escape,
-    escape_all,
-    get_text,
-    get_whole_number,
-)
+from flow_core.providers.over_agent.refusals.quoting import escape, escape_all, get_integer, get_text
 
 
 def _no_reservation(details: Details, machine: str) -> NotFound:
@@ -30,8 +25,8 @@ def _starts_too_late(details: Details, machine: str) -> ConfigError:
 
 
 def _gpus_taken(details: Details, machine: str) -> CapacityError:
-    requested = f"{get_whole_number(details, 'quantity')} x {escape(details, 'instance_type')}"
-    free = f"{get_whole_number(details, 'free')} of {get_whole_number(details, 'total')} GPUs are free all that time"
+    requested = f"{get_integer(details, 'quantity')} x {escape(details, 'instance_type')}"
+    free = f"{get_integer(details, 'free')} of {get_integer(details, 'total')} GPUs are free all that time"
     others = ", ".join(escape_all(details, "others"))
     return CapacityError(f"{requested} can't be reserved {escape(details, 'when')}: {free}; {others}")
 

@@ -17,12 +17,7 @@ from flow_core.errors import (
     printable,
 )
 from flow_core.providers.over_agent.refusals import HERE, Details, Sentence
-from flow_core.providers.over_agent.refusals.quoting import (
-    escape,
-    escape_all,
-    get_text,
-    get_whole_number,
-)
+from flow_core.providers.over_agent.refusals.quoting import escape, escape_all, get_integer, get_text
 
 _SHOWN = 200
 
@@ -112,13 +107,13 @@ def _port_promised(details: Details, machine: str) -> FlowError:
         origin = "that came over SSH" if context == OVER_SSH else f"of context {context!r}"
         holder = f"task {task_id} {origin} ({escape(details, 'status')})"
     return Conflict(
-        f"ports: {get_whole_number(details, 'port')} is promised to {holder}; cancel it, or choose another port",
+        f"ports: {get_integer(details, 'port')} is promised to {holder}; cancel it, or choose another port",
         field="ports",
     )
 
 
 def _port_in_use(details: Details, machine: str) -> FlowError:
-    port, listener = get_whole_number(details, "port"), escape(details, "listener")
+    port, listener = get_integer(details, "port"), escape(details, "listener")
     return Conflict(f"ports: {port} is listened on by {listener}; end it, or choose another port", field="ports")
 
 
@@ -144,8 +139,8 @@ def _booked_unknown(details: Details, machine: str) -> FlowError:
 
 
 def _booked_too_small(details: Details, machine: str) -> FlowError:
-    has = f"{get_whole_number(details, 'fitting')} x {escape(details, 'gpu_type')}"
-    wants = f"the task wants {get_whole_number(details, 'count')}"
+    has = f"{get_integer(details, 'fitting')} x {escape(details, 'gpu_type')}"
+    wants = f"the task wants {get_integer(details, 'count')}"
     return CapacityError(
         f"reservation_id: {escape(details, 'reservation_id')} has {has}; {wants}", field="reservation_id"
     )
@@ -162,7 +157,7 @@ def _booked_broken(details: Details, machine: str) -> FlowError:
 
 
 def _nothing_reserved(details: Details, machine: str) -> FlowError:
-    lacking = f"{get_whole_number(details, 'count')} x {escape(details, 'gpu_type')}"
+    lacking = f"{get_integer(details, 'count')} x {escape(details, 'gpu_type')}"
     return CapacityError(
         f"allocation_mode: no active reservation of yours has {lacking}; reserve them first", field="allocation_mode"
     )

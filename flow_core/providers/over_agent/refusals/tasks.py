@@ -7,7 +7,7 @@ from flow_core.agent.containers import container_exec
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, ProviderError, Unreachable, Unsupported
 from flow_core.providers.over_agent.refusals import Details, Sentence
-from flow_core.providers.over_agent.refusals.quoting import escape, get_text, get_whole_number
+from flow_core.providers.over_agent.refusals.quoting import escape, get_integer, get_text
 
 
 def _supervisor_silent(details: Details, machine: str) -> FlowError:
@@ -46,7 +46,7 @@ def _not_cancelled(details: Details, machine: str) -> FlowError:
 
 
 def _no_node(details: Details, machine: str) -> FlowError:
-    ranks, node = Fields(details).whole("ranks"), get_whole_number(details, "node")
+    ranks, node = Fields(details).whole("ranks"), get_integer(details, "node")
     nodes = f"the nodes 0 to {ranks - 1}" if ranks > 1 else "one node, 0"
     return ConfigError(f"node: task {escape(details, 'task_id')} has {nodes}, and no {node}", field="node")
 
@@ -61,7 +61,7 @@ def _not_running(details: Details, machine: str) -> FlowError:
 
 
 def _node_ended(details: Details, machine: str) -> FlowError:
-    node, task_id = get_whole_number(details, "node"), escape(details, "task_id")
+    node, task_id = get_integer(details, "node"), escape(details, "task_id")
     return Conflict(f"node {node} of task {task_id} has ended; only a running one can be entered")
 
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.needs("sshd", "linux")
 
 
 def agent_of(provider: HostsProvider) -> AgentClient:
-    return provider._tasks.host_states[0].agent
+    return provider._tasks.hosts[0].agent
 
 
 async def test_one_agent_answers_all_calls_of_a_client_and_ends_with_it(lab: Lab) -> None:
