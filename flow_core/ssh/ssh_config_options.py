@@ -181,10 +181,3 @@ def find_unused_options(found: Mapping[str, list[str]]) -> tuple[str, ...]:
         for name, option in OPTIONS.items()
         if option.treatment is Treatment.NAMED and name in found and found[name][0].lower() not in option.unset
     )
-
-
-def format_table_rows() -> tuple[str, ...]:
-    """Returns the rows of the table in docs/ssh.md."""
-    return tuple(
-        f"| {option.name} | {option.treatment} | {option.note} |".replace("|  |", "| |") for option in OPTIONS.values()
-    )

@@ -72,7 +72,7 @@ class ReservationTimes:
         answer = await self._query(instance_type, region, "check", quantity=quantity, **times)
         return response_fields.read_table(answer, "an availability").get("available") is True
 
-    async def find_latest_end(
+    async def latest_end(
         self, instance_type: str, start: datetime, quantity: int = 1, region: str | None = None
     ) -> datetime | None:
         """Returns the latest end of a reservation of `quantity` instances from `start`; None if there is none."""
@@ -81,7 +81,7 @@ class ReservationTimes:
         )
         return _parse_end(answer, "latest_end_time")
 
-    async def find_latest_extension(self, reservation_id: str) -> datetime | None:
+    async def latest_extension(self, reservation_id: str) -> datetime | None:
         """Returns the latest end to which a reservation could be extended; None if it can't be extended."""
         path = f"{RESERVATIONS}/{reservation_id}/extension-availability"
         return _parse_end(await self._session.http.get(path), "latest_extension_time")

@@ -102,11 +102,6 @@ class ShellPane(Pane):
         """The terminal that is shown."""
         return self._front.view if self._front is not None else None
 
-    @property
-    def front_tab(self) -> ShellTab | None:
-        """The shell that is shown."""
-        return self._front
-
     def list_open_nodes(self, task: TaskRecord) -> frozenset[int]:
         """Returns the nodes of a task with open shells."""
         return frozenset(tab.node for tab in self._tabs if tab.task.key == task.key and tab.is_live)

@@ -36,7 +36,7 @@ class LogWindow:
         self.stamps = SidecarIndex(files.sidecar)
         self.stream: int | None = None
         self.top = LogPosition(0)
-        self._rows_in = rows_in
+        self._count_rows = rows_in
 
     def refresh(self) -> bool:
         """Reads the files again. Returns whether they have changed."""

@@ -87,7 +87,7 @@ OTHERS: dict[str, tuple[Reader, ...]] = {
         lambda account, flow: flow.cancel_reservation(account.reservation_id),
     ),
     "/v2/reservation/RES/extension-availability": (
-        lambda account, flow: flow.provider_port().reservations.times.find_latest_extension(account.reservation_id),
+        lambda account, flow: flow.provider_port().reservations.times.latest_extension(account.reservation_id),
     ),
     "/v2/users/USER": (lambda account, flow: flow.get_user(account.user_id),),
 }

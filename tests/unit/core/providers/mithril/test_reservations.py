@@ -70,7 +70,7 @@ async def test_it_can_be_extended_paused_and_resumed(lab: CloudLab, facet: Mithr
     reservation_id = await held(lab, facet)
     before = await facet.get(reservation_id)
     assert before.end_time_utc is not None
-    longest = await facet.times.find_latest_extension(reservation_id)
+    longest = await facet.times.latest_extension(reservation_id)
     assert longest is not None
     assert longest >= before.end_time_utc + timedelta(hours=2)
     extended = await facet.extend(reservation_id, 2, await facet.quote(spec()))
@@ -104,10 +104,10 @@ async def test_availability_is_read_in_three_modes(lab: CloudLab, facet: Mithril
     most = slots[0]["quantity"]
     assert await facet.times.is_free("8xh100", soon, later, most)
     assert not await facet.times.is_free("8xh100", soon, later, most + 1)
-    latest = await facet.times.find_latest_end("8xh100", soon, most)
+    latest = await facet.times.latest_end("8xh100", soon, most)
     assert latest is not None
     assert latest > later
-    assert await facet.times.find_latest_end("8xh100", soon, most + 1) is None
+    assert await facet.times.latest_end("8xh100", soon, most + 1) is None
 
 
 REFUSED: list[tuple[Callable[[MithrilReservations], Awaitable[Any]], type[FlowError], str]] = [
