@@ -86,9 +86,6 @@ class Confirm(Dialog[bool]):
     def action_refuse(self) -> None:
         self.finish(False)
 
-    def action_page(self, pages: int) -> None:
-        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
-
     @on(Button.Pressed, ".-cancel")
     def _refuse_by_mouse(self) -> None:
         self.finish(False)

@@ -66,6 +66,12 @@ class Dialog(Modal[Answer], Generic[Answer]):
         """Returns the buttons left of the hints."""
         return ()
 
+    def action_scroll(self, rows: int) -> None:
+        self.scrolled.scroll_relative(y=rows, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
+
 
 def measure_labels(labels: Iterable[str]) -> int:
     """Returns the width of a column of labels with the gap after it. A label that is too long wraps in its column."""
@@ -109,12 +115,6 @@ class Reader(Dialog[Answer], Generic[Answer]):
 
     def action_close(self) -> None:
         self.action_finish()
-
-    def action_scroll(self, rows: int) -> None:
-        self.scrolled.scroll_relative(y=rows, animate=False)
-
-    def action_page(self, pages: int) -> None:
-        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
 
     def action_top(self) -> None:
         self.scrolled.scroll_home(animate=False)

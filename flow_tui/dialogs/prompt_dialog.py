@@ -67,9 +67,6 @@ class PromptDialog(Dialog[str | None]):
     def action_refuse(self) -> None:
         self._answer(None)
 
-    def action_page(self, pages: int) -> None:
-        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
-
     def _answer(self, answer: str | None) -> None:
         self._line.value = ""
         self.finish(answer)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.config import state_dir
-from flow_core.errors import ConfigError, NotFound
+from flow_core.errors import NotFound
 from flow_core.identifiers import is_cloud_id
 from flow_core.models.identity import SshKey
 from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import parse_rows
 from flow_core.providers.mithril.http import MithrilHttp
-from flow_core.providers.mithril.private_keys import find_stored_ids, store_key
+from flow_core.providers.mithril.private_keys import find_stored_ids, store_key, try_parse_public_key
 from flow_core.providers.mithril.projects import MithrilProjects
 from flow_core.ssh.public_keys import PublicKey, parse_public_key, read_local_public_keys
 
@@ -95,7 +95,7 @@ class MithrilSshKeys:
 
 def _parse_key(row: dict[str, Any]) -> SshKey:
     public_key = response_fields.read_optional_text(row, "public_key")
-    parsed = _try_parse(public_key)
+    parsed = try_parse_public_key(public_key)
     fingerprint = response_fields.read_optional_text(row, "fingerprint") if parsed is None else parsed.fingerprint
     return SshKey(
         response_fields.read_id(row),
@@ -106,16 +106,9 @@ def _parse_key(row: dict[str, Any]) -> SshKey:
     )
 
 
-def _try_parse(public_key: str) -> PublicKey | None:
-    try:
-        return parse_public_key(public_key)
-    except ConfigError:
-        return None
-
-
 def is_same(project_key: SshKey, local_key: PublicKey) -> bool:
     """Returns whether both are the same public key."""
-    parsed = _try_parse(project_key.public_key)
+    parsed = try_parse_public_key(project_key.public_key)
     return parsed is not None and parsed.is_same_as(local_key)
 
 

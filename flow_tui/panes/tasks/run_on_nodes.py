@@ -124,12 +124,6 @@ class RunOnNodes(Dialog[None]):
         else:
             self.finish(None)
 
-    def action_scroll(self, rows: int) -> None:
-        self.scrolled.scroll_relative(y=rows, animate=False)
-
-    def action_page(self, pages: int) -> None:
-        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
-
 
 def _render_result(run: NodeResult) -> Content:
     """Renders the output as a terminal would show each line, without control of the user's terminal."""
