@@ -21,9 +21,7 @@ def choose_size_class(columns: int, rows: int) -> str:
     return "-small"
 
 
-def choose_panes_in_view(
-    panes: Sequence[PaneEntry], size: str, front: str, *, zoomed: bool, side: str
-) -> tuple[str, ...]:
+def choose_panes(panes: Sequence[PaneEntry], size: str, front: str, *, zoomed: bool, side: str) -> tuple[str, ...]:
     """Returns the names of the panes to show. `side` is the pane beside the log, if there is room for one."""
     if zoomed or size == "-small":
         return (front,)

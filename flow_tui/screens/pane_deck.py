@@ -19,7 +19,7 @@ from flow_tui.keymap import Keymap
 from flow_tui.panes.pane import Pane, PaneEntry, Placement
 from flow_tui.panes.registry import PANES
 from flow_tui.prompts import PromptQueue
-from flow_tui.screens.layout import SIZES, choose_panes_in_view, choose_size_class
+from flow_tui.screens.layout import SIZES, choose_panes, choose_size_class
 from flow_tui.services import Services, WidgetT
 
 _IN_ORDER = sorted(PANES, key=lambda pane: list(Placement).index(pane.placement))
@@ -224,7 +224,7 @@ class PaneDeck:
 
     def _nouns_in_view(self) -> tuple[str, ...]:
         size = choose_size_class(*self._screen.app.size)
-        return choose_panes_in_view(PANES, size, self._front, zoomed=self._zoomed, side=self._side)
+        return choose_panes(PANES, size, self._front, zoomed=self._zoomed, side=self._side)
 
     def _watch_facets(self) -> None:
         """Makes the fleet poll only the facets in view."""

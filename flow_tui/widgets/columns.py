@@ -54,18 +54,16 @@ class PlacedColumn(Generic[RowT]):
 
 
 def place_columns(
-    columns: Sequence[Column[RowT]], available_width: int, needs: Mapping[str, int] | None = None
+    columns: Sequence[Column[RowT]], width: int, needs: Mapping[str, int] | None = None
 ) -> tuple[PlacedColumn[RowT], ...]:
-    """Chooses the columns that fit into `available_width` terminal cells, and their widths.
+    """Chooses the columns that fit into `width` terminal cells, and their widths.
 
     `needs` has the width of the widest content by key; 0 omits the column. Without it, all content counts as endless.
     """
     widest = {column.key: _ENDLESS if needs is None else needs.get(column.key, 0) for column in columns}
-    shown = _select_columns(
-        [column for column in columns if widest[column.key]] or list(columns[:1]), available_width, widest
-    )
-    widths = {column.key: min(_least_width(column, widest), max(available_width, 1)) for column in shown}
-    left = available_width - _total_width(widths.values())
+    shown = _select_columns([column for column in columns if widest[column.key]] or list(columns[:1]), width, widest)
+    widths = {column.key: min(_least_width(column, widest), max(width, 1)) for column in shown}
+    left = width - _total_width(widths.values())
     by_importance = sorted(shown, key=lambda column: -column.priority)
     core = [column for column in by_importance if column.priority >= _IMPORTANT]
     for columns in (core, by_importance):
@@ -107,16 +105,16 @@ def _cut(parts: list[Cell], width: int) -> list[Cell]:
     return kept
 
 
-def _select_columns(columns: list[Column[RowT]], available_width: int, widest: Mapping[str, int]) -> list[Column[RowT]]:
+def _select_columns(columns: list[Column[RowT]], width: int, widest: Mapping[str, int]) -> list[Column[RowT]]:
     """Selects the important columns whose least width fits; others only if all important ones are wide enough."""
     core = [column for column in columns if column.priority >= _IMPORTANT] or columns
-    while len(core) > 1 and _total_width(_least_width(column, widest) for column in core) > available_width:
+    while len(core) > 1 and _total_width(_least_width(column, widest) for column in core) > width:
         lowest = min(column.priority for column in core)
         core.remove(next(column for column in reversed(core) if column.priority == lowest))
     shown = list(core)
     used = _total_width(_most_width(column, widest, is_capped=True) for column in core)
     for column in sorted((c for c in columns if c.priority < _IMPORTANT and c not in core), key=lambda c: -c.priority):
-        if used + GAP + _least_width(column, widest) > available_width:
+        if used + GAP + _least_width(column, widest) > width:
             break
         shown.append(column)
         used += GAP + _most_width(column, widest, is_capped=True)

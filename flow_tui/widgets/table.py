@@ -253,11 +253,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         row = y - 1 + round(self.scroll_y)
         if row < len(self._rows):
             return self._draw_row(row)
-        return (
-            self._painter.draw_blank_line()
-            if self._rows
-            else self._painter.draw_placeholder_line(y - 1, self.empty_text)
-        )
+        return self._painter.draw_blank() if self._rows else self._painter.draw_placeholder(y - 1, self.empty_text)
 
     def _draw_row(self, number: int) -> Strip:
         return self._painter.draw_row(self._keys[number], self._rows[number], is_cursor=number == self.cursor_row)

@@ -65,18 +65,18 @@ class TablePainter(Generic[RowT]):
             texts += [cell.text for cell in fit_cells(_format_title(placed, sort), placed.width, placed.column.align)]
         return Strip([Segment(text, style) for text in texts if text]).adjust_cell_length(self._width, style)
 
-    def draw_placeholder_line(self, y: int, text: str) -> Strip:
+    def draw_placeholder(self, y: int, text: str) -> Strip:
         """Draws line `y` of an empty table, which shows the text in its middle. Line 0 is just below the header."""
         style = self._widget.rich_style + get_component_style(self._widget, "resource-table--empty")
         width, lines = self._width, text.splitlines()
         top = max(0, (self._widget.scrollable_content_region.height - 1 - len(lines)) // 2)
         if not top <= y < top + len(lines):
-            return self.draw_blank_line()
+            return self.draw_blank()
         (cell,) = fit_cells(lines[y - top], min(cell_len(lines[y - top]), width), "left") or [Cell("")]
         left = (width - cell_len(cell.text)) // 2
         return Strip([Segment(" " * left + cell.text, style)]).adjust_cell_length(width, style)
 
-    def draw_blank_line(self) -> Strip:
+    def draw_blank(self) -> Strip:
         return Strip.blank(self._width, self._widget.rich_style)
 
     @property

@@ -55,7 +55,7 @@ class Bid:
         """Parses a row. Raises ProviderError."""
         launch = row.get("launch_specification")
         launch = launch if isinstance(launch, dict) else {}
-        script = response_fields.read_optional_text(launch, "startup_script")
+        script = response_fields.read_optional(launch, "startup_script")
         return cls(
             response_fields.read_id(row, check=is_bid_id),
             response_fields.read_label(row, "name"),

@@ -42,7 +42,7 @@ def _read_cursor(page: dict[str, Any], noun: str) -> str:
 
     Raises ProviderError if it is not valid in a URL.
     """
-    cursor = response_fields.read_optional_text(page, "next_cursor")
+    cursor = response_fields.read_optional(page, "next_cursor")
     if len(cursor) > _CURSOR_CHARACTERS or not cursor.isprintable():
         raise ProviderError(f"the Mithril API names no page that could follow in its {noun}; try again later")
     return cursor

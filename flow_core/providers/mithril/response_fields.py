@@ -49,7 +49,7 @@ def read_id(row: dict[str, Any], *names: str, check: Callable[[str], bool] = is_
 
 def read_label(row: dict[str, Any], *names: str) -> str:
     """Returns a name, unchanged but cut; empty if there is none."""
-    return read_optional_text(row, *names)[:_LABEL_CHARACTERS]
+    return read_optional(row, *names)[:_LABEL_CHARACTERS]
 
 
 def read_word(row: dict[str, Any], *names: str) -> str:
@@ -57,7 +57,7 @@ def read_word(row: dict[str, Any], *names: str) -> str:
     return escape_controls(read_label(row, *names))
 
 
-def read_optional_text(row: dict[str, Any], *names: str) -> str:
+def read_optional(row: dict[str, Any], *names: str) -> str:
     """Returns the first of these fields that is text; empty if there is none."""
     for name in names:  # a loop is fast; lists call this for every field of every row
         if isinstance(value := row.get(name), str):

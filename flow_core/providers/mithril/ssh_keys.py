@@ -94,9 +94,9 @@ class MithrilSshKeys:
 
 
 def _parse_key(row: dict[str, Any]) -> SshKey:
-    public_key = response_fields.read_optional_text(row, "public_key")
+    public_key = response_fields.read_optional(row, "public_key")
     parsed = try_parse_public_key(public_key)
-    fingerprint = response_fields.read_optional_text(row, "fingerprint") if parsed is None else parsed.fingerprint
+    fingerprint = response_fields.read_optional(row, "fingerprint") if parsed is None else parsed.fingerprint
     return SshKey(
         response_fields.read_id(row),
         response_fields.read_label(row, "name"),

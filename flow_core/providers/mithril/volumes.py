@@ -185,7 +185,7 @@ def _parse_volume(context: str, row: dict[str, Any]) -> Volume:
         name=response_fields.read_label(row, "name") or response_fields.read_id(row),
         size_gb=response_fields.read_number(row, "capacity_gb") or response_fields.read_number(row, "size_gb"),
         interface="file"
-        if response_fields.read_optional_text(row, "interface", "disk_interface").lower() == "file"
+        if response_fields.read_optional(row, "interface", "disk_interface").lower() == "file"
         else "block",
         region=response_fields.read_word(row, "region"),
         attached_to=tuple(holders),
