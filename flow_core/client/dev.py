@@ -111,11 +111,8 @@ class AsyncDevEnvironment:
         _refuse_other(vm, None, image)
         while True:
             try:
-                return await (
-                    self._run_on_terminal(vm, command_line)
-                    if interactive
-                    else self._run_without_terminal(vm, command_line)
-                )
+                run = self._run_on_terminal if interactive else self._run_without_terminal
+                return await run(vm, command_line)
             except Unreachable:
                 if not attempts_left:
                     raise

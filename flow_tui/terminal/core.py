@@ -73,10 +73,7 @@ class TerminalCore(Protocol):
         """Changes the size. Every row is dirty afterwards."""
 
     def take_dirty_rows(self) -> list[int]:
-        """Returns the visible rows that changed since the last call.
-
-        `get_row` and `cursor` give the state at this call.
-        """
+        """Returns the visible rows that changed since the last call. `get_row` and `cursor` are as of this call."""
 
     def get_row(self, y: int) -> tuple[Run, ...]:
         """Returns a visible row, exactly `cols` wide, as of the last `take_dirty_rows`."""

@@ -377,10 +377,8 @@ def _recount(root: Path) -> tuple[int, float]:
     for task in iter_tasks(root):
         try:
             fields = Fields(read_known(task.spec)[0])
-            seq, created_at = (
-                max(seq, fields.whole("seq", maximum=_SEQ_MAX)),
-                max(created_at, fields.moment("created_at")),
-            )
+            task_seq, task_created_at = fields.whole("seq", maximum=_SEQ_MAX), fields.moment("created_at")
+            seq, created_at = max(seq, task_seq), max(created_at, task_created_at)
         except (MalformedRecord, ValueError):
             continue
     return seq, created_at

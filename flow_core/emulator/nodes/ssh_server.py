@@ -84,9 +84,8 @@ class MachineSshServer(connection.SshServerConnection):
         if request.terminal is not None:
             columns, rows, modes = request.terminal
             more = {"terminal": (columns, rows), "modes": {str(opcode): value for opcode, value in modes.items()}}
-        return self.machine.requests.build_shell(
-            self._user, request.command, {**self._addresses(), **request.env}, more
-        )
+        env = {**self._addresses(), **request.env}
+        return self.machine.requests.build_shell(self._user, request.command, env, more)
 
     def disconnect(self) -> None:
         self._connection.abort()

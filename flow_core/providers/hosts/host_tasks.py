@@ -38,9 +38,7 @@ class HostTasks:
         await self._poll_all()
         self._raise_if_all_failed()
         task_ids = dict.fromkeys(task_id for host in self.hosts for task_id in host.reports)
-        records = [
-            self.get_record(task_id) for task_id in task_ids
-        ]  # before the next await, which may change the reports
+        records = [self.get_record(task_id) for task_id in task_ids]  # now: an await may change the reports
         await self._end_incomplete_tasks(task_ids)
         self._joint_starts.start_ready_tasks(task_ids)
         return sorted(records, key=_sort_key, reverse=True)

@@ -148,9 +148,8 @@ def _parse_offer(row: dict[str, Any], types: dict[str, InstanceType]) -> Offer:
     kind = types.get(response_fields.read_text(row, "instance_type"))
     price = parse_usd(row.get("last_instance_price"))
     if kind is None or price is None:
-        raise ProviderError(
-            f"auction {response_fields.read_word(row, 'fid')} is of a type or at a price that isn't known"
-        )
+        auction_id = response_fields.read_word(row, "fid")
+        raise ProviderError(f"auction {auction_id} is of a type or at a price that isn't known")
     return Offer(
         response_fields.read_id(row),
         kind,

@@ -71,11 +71,8 @@ class LocalUploads:
         if not local_path.parent.is_dir():
             home = Path(self._tasks.get(task_id).report.working_dir)
             gone = f"the files of task {task_id} are gone: {home} does not exist any more"
-            raise (
-                NotFound(f"task {task_id} has no folder {str(local_path.parent)!r}")
-                if home.is_dir()
-                else Conflict(gone)
-            )
+            missing = f"task {task_id} has no folder {str(local_path.parent)!r}"
+            raise NotFound(missing) if home.is_dir() else Conflict(gone)
         return local_path
 
     def _resolve_path(self, task_id: str, path: str, field: str, *, is_written: bool) -> Path:
