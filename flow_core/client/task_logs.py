@@ -160,10 +160,10 @@ class AsyncTaskLogResource:
         check_integer("rank", rank)
         addresses = await self._logs.addresses(task_id)
         newest = max((address.attempt for address in addresses), default=0)
-        wanted = LogId(self._client.context.name, task_id, newest if attempt is None else attempt, rank)
-        if wanted in addresses or (not addresses and not attempt):
-            return wanted
-        raise NotFound(f"task {task_id} has no log of attempt {wanted.attempt}, rank {rank}")
+        log_id = LogId(self._client.context.name, task_id, newest if attempt is None else attempt, rank)
+        if log_id in addresses or (not addresses and not attempt):
+            return log_id
+        raise NotFound(f"task {task_id} has no log of attempt {log_id.attempt}, rank {rank}")
 
 
 def _check_address(address: Any) -> LogId:

@@ -68,8 +68,8 @@ class HostSubmission:
             check_image(self._config, self._settings.get("container"))
         check_several(self._config)
         code = find_code(self._config)
-        if (earlier := await self._resume_earlier_submit()) is not None:
-            return earlier
+        if (earlier_task_id := await self._resume_earlier_submit()) is not None:
+            return earlier_task_id
         chosen = await self._choose_machines(await self._find_machines())
         task_id = make_new_id("task")
         request = await self._build_request(task_id)
@@ -157,19 +157,19 @@ class HostSubmission:
         if key is None:
             return None
         tasks = await self._tasks.list_all()
-        earlier = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
-        if earlier is not None and earlier.config != self._config.to_dict():
+        earlier_task = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
+        if earlier_task is not None and earlier_task.config != self._config.to_dict():
             raise Conflict(
-                f"idempotency_key: {key!r} is that of task {earlier.task_id}, which was asked something else",
+                f"idempotency_key: {key!r} is that of task {earlier_task.task_id}, which was asked something else",
                 field="idempotency_key",
             )
-        if earlier is not None and await self._is_cut_off(earlier.task_id):
-            arguments = {"task_id": earlier.task_id}
+        if earlier_task is not None and await self._is_cut_off(earlier_task.task_id):
+            arguments = {"task_id": earlier_task.task_id}
             await call_all([host.agent for host in self._tasks.hosts], "withdraw", lambda agent: arguments)
-            earlier = None
-        if earlier is None:
+            earlier_task = None
+        if earlier_task is None:
             await self._check_pruned_key(key)
-        return None if earlier is None else earlier.task_id
+        return None if earlier_task is None else earlier_task.task_id
 
     async def _is_cut_off(self, task_id: str) -> bool:
         """Returns whether only some machines have their part of the task, and this is not just a submit in progress."""

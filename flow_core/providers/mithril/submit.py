@@ -46,8 +46,8 @@ class MithrilSubmission:
         """
         config, specs = self._config, self._session.specs
         check_task(config)
-        if config.idempotency_key and (earlier := await specs.find_by_key(config.idempotency_key)) is not None:
-            return earlier
+        if config.idempotency_key and (earlier_bid_id := await specs.find_by_key(config.idempotency_key)) is not None:
+            return earlier_bid_id
         volumes = TaskVolumes(self._volumes, config)
         offer = choose_offer(await self._session.catalog.get_offers(), await self._make_query(volumes))
         content, bids = ScriptContent(config, offer.type.gpu_count), BidSubmitter(self._session)

@@ -119,8 +119,8 @@ class ShellPane(Pane):
 
         The shell gets the keys that were held for it. Errors are shown in the pane; only bugs are raised.
         """
-        wanted = (task.key, node, is_persistent)
-        found = next((tab for tab in self._tabs if (tab.task.key, tab.node, tab.is_persistent) == wanted), None)
+        shell_key = (task.key, node, is_persistent)
+        found = next((tab for tab in self._tabs if (tab.task.key, tab.node, tab.is_persistent) == shell_key), None)
         if found is None:
             await self._open(task, open_shell, node, is_persistent=is_persistent, keys=keys)
         elif found.is_live or found.view.is_opening:

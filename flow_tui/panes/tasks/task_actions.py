@@ -40,7 +40,7 @@ def open_detail(pane: TasksTable, *, metrics: bool = False) -> None:
     detail = TaskDetail(
         task,
         services.keys,
-        look=partial(flow.task_metrics, task.task_id),
+        open_samples=partial(flow.task_metrics, task.task_id),
         ask=partial(_fetch_history, services, task) if services.fleet.has_market(task.context) else None,
         act=lambda action_id: _act_from_detail(pane, detail, action_id),
         metrics=metrics,
