@@ -128,7 +128,9 @@ class TaskDownload:
         """Ends the program and its children, unless it has reported its result; returns its wait status."""
         if self._result is None:
             leader = ProcessIdentity.of(child.pid)
-            end_tree(ProcessTree(self._writer.spec.mark, [leader] if leader else [], os.getpid()).members, grace_s=0.0)
+            end_tree(
+                ProcessTree(self._writer.spec.mark, [leader] if leader else [], os.getpid()).list_members, grace_s=0.0
+            )
         os.close(child.stdout)
         return os.waitpid(child.pid, 0)[1]
 

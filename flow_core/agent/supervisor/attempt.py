@@ -117,7 +117,7 @@ class RunningAttempt:
             self._container_task.end(self.identities, pause_for)
         else:
             tree = ProcessTree(self._writer.spec.mark, self.identities, os.getpid())
-            end_tree(tree.members, read_grace_s(), pause_for, self._stop.is_urgent, self._has_no_child)
+            end_tree(tree.list_members, read_grace_s(), pause_for, self._stop.is_urgent, self._has_no_child)
         while self._handle_events(0):
             pass
         self._close()

@@ -27,7 +27,7 @@ class LocalLogs:
 
     async def open(self, address: LogId) -> SpoolFiles:
         await self._find_task(address)
-        folder = await call_agent(self._tasks.folder, address.task_id)
+        folder = await call_agent(self._tasks.get_folder, address.task_id)
         return folder.spool(address.attempt, address.rank)
 
     async def catch_up(self, address: LogId) -> None:
