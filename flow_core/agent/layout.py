@@ -127,7 +127,7 @@ class TaskFolder(NamedTuple):
         """Symbolic links to the copies, by their mount targets, for a machine that can't mount them."""
         return self.path / "mounts"
 
-    def spool(self, attempt: int = 0, rank: int = 0) -> SpoolFiles:
+    def get_spool(self, attempt: int = 0, rank: int = 0) -> SpoolFiles:
         return SpoolFiles.at(self.path / f"attempt-{attempt}" / f"rank-{rank}")
 
 

@@ -21,13 +21,13 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def unshare(flags: int) -> None:
-    check(libc().unshare(flags), "new namespaces")
+    check(load_libc().unshare(flags), "new namespaces")
 
 
 def mount(source: str | None, target: str, flags: int, kind: str | None = None, options: str | None = None) -> None:
     arguments = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
     data = None if options is None else options.encode()
-    check(libc().mount(*arguments, ctypes.c_ulong(flags), data), target)
+    check(load_libc().mount(*arguments, ctypes.c_ulong(flags), data), target)
 
 
 def remount_read_only(target: str) -> None:
@@ -40,12 +40,12 @@ def make_root() -> None:
     number = _PIVOT_ROOT.get(os.uname().machine)
     if number is None:
         raise OSError(errno.ENOSYS, "the root can't be replaced on this kind of processor")
-    check(libc().syscall(number, b".", b"."), "/")
-    check(libc().umount2(b".", _DETACH), "/")
+    check(load_libc().syscall(number, b".", b"."), "/")
+    check(load_libc().umount2(b".", _DETACH), "/")
     os.chdir("/")
 
 
-def libc() -> ctypes.CDLL:
+def load_libc() -> ctypes.CDLL:
     if _libc is None:
         raise OSError(errno.ENOSYS, "this system has no namespaces")
     return _libc

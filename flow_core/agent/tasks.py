@@ -260,7 +260,7 @@ def _find_broken_status(folder: TaskFolder, *, is_newer: bool) -> str:
         return "failed"
     if state is not None:
         return state.status
-    has_begun = os.path.exists(folder.spool().log)  # False also if the folder can't be read
+    has_begun = os.path.exists(folder.get_spool().log)  # False also if the folder can't be read
     return "running" if has_begun else "pending"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_core.argument_checks import check_text
-from flow_core.providers import shared_platform
+from flow_core.providers import find_shared_platform
 
 if TYPE_CHECKING:
     from flow_core.client.context_client import ContextClient
@@ -32,7 +32,7 @@ class AsyncAccountResource:
         checked_id, provider = check_text("user_id", user_id), self._client.provider
         if provider.identity is not None:
             return await provider.identity.user(checked_id)
-        if provider.http is None or (platform := shared_platform()) is None:
+        if provider.http is None or (platform := find_shared_platform()) is None:
             return None
         return await platform.find_user(provider.http, checked_id)
 

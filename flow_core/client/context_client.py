@@ -13,7 +13,7 @@ from flow_core.client.unsupported_arguments import refuse_published
 from flow_core.config import Config, Context
 from flow_core.config_file import load_config
 from flow_core.errors import ConfigError, FlowError, Unsupported
-from flow_core.providers import open_provider, shared_platform
+from flow_core.providers import find_shared_platform, open_provider
 
 if TYPE_CHECKING:
     from flow_core.prompter import Prompter
@@ -92,7 +92,7 @@ class ContextClient:
         Raises ConfigError for credentials that can't be used, and FlowError once the client is closed.
         """
         self._refuse_closed()
-        if self._platform is None and (platform := shared_platform()) is not None:
+        if self._platform is None and (platform := find_shared_platform()) is not None:
             self._platform = platform.open_from_environment()
         return self._platform
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.argument_checks import check_optional_text, check_text
 from flow_core.errors import Unsupported
-from flow_core.providers import shared_platform
+from flow_core.providers import find_shared_platform
 
 if TYPE_CHECKING:
     from flow_core.client.context_client import ContextClient
@@ -66,7 +66,7 @@ class AsyncSshKeyResource:
         """Returns the provider's own object for the platform's keys, without gate and audit log. Raises Unsupported."""
         keys = self._platform_keys
         if keys is None:
-            context, platform = self._client.context, shared_platform()
+            context, platform = self._client.context, find_shared_platform()
             hint = "" if platform is None else f"; {platform.hint}"
             raise Unsupported(f"context {context.name!r} (provider {context.provider}) has no platform SSH keys{hint}")
         return keys

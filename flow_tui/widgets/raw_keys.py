@@ -48,7 +48,7 @@ def keep_raw_keys() -> bool:
     return True
 
 
-def modified_f3(position: events.CursorPosition) -> events.Key | None:
+def parse_modified_f3(position: events.CursorPosition) -> events.Key | None:
     """Returns F3 with its modifiers if Textual parsed that key as this cursor position; otherwise None."""
     if position.y != 0 or not 1 <= position.x <= 15:
         return None

@@ -50,7 +50,7 @@ class ImagePull:
         return TaskOutcome("failed", 125, f"{self._engine.name} can't pull {image!r}: {why}")
 
     def _follow(self, child: LaunchedProcess) -> int:
-        files = self._writer.task.spool()
+        files = self._writer.task.get_spool()
         make_private_folder(files.log.parent)
         spool = SpoolWriter(files, self._writer.clock.now_us, self._stop.wait_for_room)
         fds = {child.stdout, child.stderr}

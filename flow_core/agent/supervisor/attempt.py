@@ -105,7 +105,7 @@ class RunningAttempt:
         end, state = describe_exit(self._exit_statuses[rank]), self._writer.state
         if self._container_task is None:
             return end
-        return self._container_task.explain_exit(*end, self._writer.task.spool(state.attempt, rank))
+        return self._container_task.explain_exit(*end, self._writer.task.get_spool(state.attempt, rank))
 
     def _end_all(self) -> None:
         def pause_for(seconds: float) -> None:
@@ -156,7 +156,7 @@ class RunningAttempt:
 
 
 def _make_output(writer: TaskStateWriter, wait_for_room: Callable[[], bool]) -> RankOutput | MergedOutput:
-    files = [writer.task.spool(writer.state.attempt, rank) for rank in range(writer.ranks)]
+    files = [writer.task.get_spool(writer.state.attempt, rank) for rank in range(writer.ranks)]
     make_private_folder(files[0].log.parent)
     if writer.spec.streams == "merged" and not writer.spec.tty:
         from flow_core.agent.supervisor.merged_output import MergedOutput  # lazy import: few tasks merge their streams

@@ -132,7 +132,7 @@ class HostReservations:
         )
         if not infos:
             raise choose_error(list(silent.values()) or [Unreachable("no machine answers")])
-        slots = [slot for answer in answers.values() for slot in query.slots(_parse_openings(answer))]
+        slots = [slot for answer in answers.values() for slot in query.list_slots(_parse_openings(answer))]
         return tuple(sorted(slots, key=lambda slot: (slot["start_time"], -slot["quantity"])))
 
     async def release(self, reservation_id: str) -> None:

@@ -16,7 +16,7 @@ from flow_core.errors import AuthError, ConfigError, Conflict, ProviderError, Un
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.contract.request_checks import check_new_volume, parse_volume_spec
-from flow_core.providers.contract.volume_errors import block_volume_in_use
+from flow_core.providers.contract.volume_errors import block_volume_in_use_error
 from flow_core.providers.hosts.agent_client import AgentClient, call_all
 from flow_core.providers.hosts.host_info import read_all_hosts
 from flow_core.providers.hosts.host_tasks import HostTasks, choose_error, not_found_error
@@ -83,7 +83,7 @@ class HostVolumes:
         """Checks that no other unfinished task uses this block volume. Raises Conflict. The machine checks it again."""
         others = [task_id for task_id in volume.attached_to if task_id != by_other_than]
         if volume.interface == "block" and others:
-            raise block_volume_in_use(volume.name, await self._tasks.find_names(others))
+            raise block_volume_in_use_error(volume.name, await self._tasks.find_names(others))
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
         return f"mkdir <state of flow on the machine>/volumes/vol_<new id>/data  ({name or 'unnamed'}, {interface})"

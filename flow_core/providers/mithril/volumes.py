@@ -13,7 +13,7 @@ from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, printab
 from flow_core.logs.escape import escape_controls
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.contract.listing import Listing
-from flow_core.providers.contract.volume_errors import block_volume_in_use, volume_not_deleted
+from flow_core.providers.contract.volume_errors import block_volume_in_use_error, volume_not_deleted_error
 from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import BIDS, parse_ids, parse_rows, parse_time
 from flow_core.providers.mithril.idempotent_create import create_once
@@ -99,7 +99,7 @@ class MithrilVolumes:
     async def delete(self, volume_id: str) -> None:
         volume = await self.find(volume_id)
         if volume.attached_to:
-            raise volume_not_deleted(volume.name, await self._tasks.find_names(volume.attached_to))
+            raise volume_not_deleted_error(volume.name, await self._tasks.find_names(volume.attached_to))
         await self._session.http.delete(f"{_PATH}/{volume.volume_id}")
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
@@ -128,7 +128,7 @@ class MithrilVolumes:
     async def refuse_if_held(self, volume: Volume) -> None:
         """Checks that no task uses this block volume. Raises Conflict."""
         if volume.interface == "block" and volume.attached_to:
-            raise block_volume_in_use(volume.name, await self._tasks.find_names(volume.attached_to))
+            raise block_volume_in_use_error(volume.name, await self._tasks.find_names(volume.attached_to))
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
         named = f" {name!r}" if name else ""

@@ -9,7 +9,7 @@ from textual import events
 from textual.timer import Timer
 
 from flow_tui.shell_key_hold import STOP_KEY
-from flow_tui.terminal.input_encoding import encode_key, encode_paste, encode_typed, would_run
+from flow_tui.terminal.input_encoding import encode_key, encode_paste, encode_typed, runs_as_commands
 from flow_tui.terminal.prefix import AFTER_PREFIX, REOPEN_KEY, Command, KeyTarget
 from flow_tui.widgets.raw_keys import get_raw_sequence
 from flow_tui.widgets.terminal.selection import TerminalSelection
@@ -154,7 +154,7 @@ class KeyInput:
     def _paste(self, text: str) -> None:
         if self._io.core is None or not self._io.is_live:
             self._host.ring()
-        elif would_run(text) and not self._io.modes.bracketed_paste:
+        elif runs_as_commands(text) and not self._io.modes.bracketed_paste:
             self._host.confirm_paste(text)
         else:
             self.send_paste(text)

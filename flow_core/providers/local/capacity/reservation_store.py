@@ -64,7 +64,7 @@ class ReservationStore:
         if query.region not in (None, self._region):
             return []
         gpu_ids = [gpu.gpu_id for gpu in find_gpus(self._gpu_setting) if gpu.fits(query.request)]
-        return query.slots(self._reservations.find_openings(gpu_ids, query.start, query.end))
+        return query.list_slots(self._reservations.find_openings(gpu_ids, query.start, query.end))
 
     def _check_spec(self, spec: ReservationSpec) -> None:
         check_supported(spec, UNSUPPORTED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flow_core.agent import volumes
 from flow_core.errors import Conflict, NotFound
-from flow_core.providers.contract.volume_errors import block_volume_in_use, volume_not_deleted
+from flow_core.providers.contract.volume_errors import block_volume_in_use_error, volume_not_deleted_error
 from flow_core.providers.over_agent.refusals import Details, Sentence
 from flow_core.providers.over_agent.refusals.quoting import escape, escape_all, get_text
 
@@ -24,11 +24,11 @@ def _name_taken(details: Details, machine: str) -> Conflict:
 
 
 def _volume_in_use(details: Details, machine: str) -> Conflict:
-    return volume_not_deleted(get_text(details, "volume"), escape_all(details, "tasks"))
+    return volume_not_deleted_error(get_text(details, "volume"), escape_all(details, "tasks"))
 
 
 def _block_volume_in_use(details: Details, machine: str) -> Conflict:
-    return block_volume_in_use(get_text(details, "volume"), escape_all(details, "tasks"))
+    return block_volume_in_use_error(get_text(details, "volume"), escape_all(details, "tasks"))
 
 
 def _task_broken(details: Details, machine: str) -> Conflict:

@@ -8,7 +8,7 @@ from textual._xterm_parser import XTermParser
 
 from flow_tui.terminal.core import Modes
 from flow_tui.terminal.input_encoding import encode_typed
-from flow_tui.widgets.raw_keys import get_raw_sequence, keep_raw_keys, modified_f3
+from flow_tui.widgets.raw_keys import get_raw_sequence, keep_raw_keys, parse_modified_f3
 
 FUNCTION_KEYS = [f"\x1b[{n}~" for n in (15, *range(17, 22), 23, 24, 25, 26, 28, 29, *range(31, 35))]
 MODIFIED = [f"{sent[:-1]};{number}~" for sent in FUNCTION_KEYS for number in (2, 5, 8)]
@@ -57,7 +57,7 @@ def test_a_function_key_has_its_name(sent: str, name: str) -> None:
 @each(("sent", "name"), [("\x1b[1;2R", "shift+f3"), ("\x1b[1;5R", "ctrl+f3"), ("\x1b[1;4R", "alt+shift+f3")])
 def test_f3_with_a_modifier_is_no_position_of_a_cursor(sent: str, name: str) -> None:
     (position,) = [event for event in XTermParser().feed(sent) if isinstance(event, events.CursorPosition)]
-    key = modified_f3(position)
+    key = parse_modified_f3(position)
     assert key is not None
     assert key.key == name
     assert encode_typed(key.key, None, get_raw_sequence(key), Modes()) == sent.encode()
@@ -66,4 +66,4 @@ def test_f3_with_a_modifier_is_no_position_of_a_cursor(sent: str, name: str) -> 
 @each("sent", ["\x1b[5;2R", "\x1b[1;1R", "\x1b[1;80R"])
 def test_another_position_of_a_cursor_is_no_key(sent: str) -> None:
     (position,) = [event for event in XTermParser().feed(sent) if isinstance(event, events.CursorPosition)]
-    assert modified_f3(position) is None
+    assert parse_modified_f3(position) is None
