@@ -74,10 +74,6 @@ class ShellPane(Pane):
         self._update_labels()
 
     @property
-    def has_live_shells(self) -> bool:
-        return any(tab.is_live for tab in self._tabs)
-
-    @property
     def has_shells_to_lose(self) -> bool:
         """Whether a shell is open that isn't persistent."""
         return any(tab.is_live and not tab.is_persistent for tab in self._tabs)

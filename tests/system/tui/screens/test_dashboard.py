@@ -10,6 +10,7 @@ from testbed.screen_text import screen_text
 from testbed.tui.dashboard import config as config
 from testbed.tui.dashboard import notices, opened
 from testbed.tui.press import press
+from testbed.tui.shell_pane import has_live_shells
 from testbed.waiting import until
 
 from flow_core import AsyncFlow, TaskConfig
@@ -142,7 +143,7 @@ async def test_a_shell_asked_for_before_the_panes_are_there_opens_once_they_are(
             assert isinstance(dashboard, DashboardScreen)
             dashboard.pane(TasksPane).show([task.record])
             dashboard.action_act("tasks.shell")
-            await until(lambda: dashboard.pane(ShellPane).has_live_shells)
+            await until(lambda: has_live_shells(dashboard.pane(ShellPane)))
             await dashboard.pane(ShellPane).close()
 
 
