@@ -96,9 +96,8 @@ async def _start_parts(task_id: str, hosts: Sequence[HostState]) -> None:
     except (FlowError, TimeoutError):
         is_started = False
     if not is_started:
-        await asyncio.gather(
-            *(_call_ignoring_errors(host, "give_part_back", task_id=task_id, by=taker) for host in hosts)
-        )
+        arguments = {"task_id": task_id, "by": taker}
+        await asyncio.gather(*(_call_ignoring_errors(host, "give_part_back", **arguments) for host in hosts))
         return
     for host in hosts:
         with suppress(FlowError):  # the next poll reads it
