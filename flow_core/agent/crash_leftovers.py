@@ -24,7 +24,7 @@ def make_staging_path(path: Path) -> Path:
     return path.with_name(_STAGING_PREFIX + path.name)
 
 
-def trash_path(path: Path) -> Path:
+def make_trash_path(path: Path) -> Path:
     """Returns the path to which a folder is renamed under the context's lock, before it is removed without the lock."""
     return path.with_name(TRASH_PREFIX + path.name)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent.capacity import queue
-from flow_core.agent.crash_leftovers import collect_garbage, make_staging_path, remove_tree, trash_path
+from flow_core.agent.crash_leftovers import collect_garbage, make_staging_path, make_trash_path, remove_tree
 from flow_core.agent.ids import is_task_id, is_volume_id, is_volume_name
 from flow_core.agent.layout import Layout
 from flow_core.agent.locks import exclusive_lock
@@ -124,8 +124,8 @@ class VolumeStore:
             if volume.attached_to:
                 raise Refused(VOLUME_IN_USE, volume=volume.name, tasks=self._task_names(volume.attached_to))
             path = self.layout.volumes / volume.volume_id
-            path.rename(trash_path(path))
-        remove_tree(trash_path(path))
+            path.rename(make_trash_path(path))
+        remove_tree(make_trash_path(path))
 
     def refuse_if_held(self, volume: StoredVolume, by_other_than: str | None = None) -> None:
         """Refuses with BLOCK_VOLUME_IN_USE if another unfinished task holds this block volume."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from flow_core.agent.capacity import queue
-from flow_core.agent.crash_leftovers import collect_garbage, trash_path
+from flow_core.agent.crash_leftovers import collect_garbage, make_trash_path
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import exclusive_lock, release, try_lock
 from flow_core.agent.port_records import release_ports
@@ -82,7 +82,7 @@ def _remove(
         if keeps_key and (key := get_key(spec)) is not None:
             store_key(layout, key, found)
         _remove_ticket_and_ports(task, spec)
-        task.path.rename(trash_path(task.path))
+        task.path.rename(make_trash_path(task.path))
     finally:
         release(lock)
     return found
