@@ -74,7 +74,7 @@ class AuditLog:
         make_private_folder(self._path.parent)
         os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
 
-    def recent(self, limit: int = 200) -> tuple[AuditEntry, ...]:
+    def read_recent(self, limit: int = 200) -> tuple[AuditEntry, ...]:
         """Returns the last entries, newest first, without lines that can't be read."""
         try:
             with open_regular_stream(self._path) as log:

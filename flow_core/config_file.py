@@ -18,7 +18,7 @@ from typing import Any
 from flow_core.agent.bounded_read import read_regular_file
 from flow_core.config import DEFAULT_CONTEXT, NAME_RULE, Config, Context, config_path, is_context_name, problem_at
 from flow_core.errors import ConfigError, printable
-from flow_core.providers import PROVIDERS, provider_type
+from flow_core.providers import PROVIDERS, get_provider_type
 
 _CONFIG_BYTES_MAX = 256 << 10
 
@@ -48,7 +48,7 @@ def _make_default_config(source: Path, problems: tuple[ConfigError, ...]) -> Con
 
 def _find_implicit_contexts() -> dict[str, Context]:
     """Returns the contexts that exist without a file, each with the name of its provider."""
-    return {name: Context(name, name) for name in PROVIDERS if provider_type(name).has_own_context()}
+    return {name: Context(name, name) for name in PROVIDERS if get_provider_type(name).has_own_context()}
 
 
 class _Reader:
@@ -109,7 +109,7 @@ class _Reader:
             self._add_problem(f"{where}.provider", f"the context {DEFAULT_CONTEXT!r} is always this machine")
             return None
         rest = {str(key): value for key, value in settings.items() if key != "provider"}
-        usable = provider_type(provider).usable_settings(rest)
+        usable = get_provider_type(provider).usable_settings(rest)
         for problem in usable.problems:
             self._add_problem(f"{where}.{problem.path}", problem.reason)
         return None if usable.settings is None else Context(name, provider, usable.settings)

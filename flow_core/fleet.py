@@ -119,7 +119,7 @@ class Fleet:
         if context not in self._flows:
             from flow_core.client.flow import AsyncFlow  # lazy import: the first task list doesn't need it
 
-            self._flows[context] = AsyncFlow.sharing(self._connections[context])
+            self._flows[context] = AsyncFlow.share(self._connections[context])
         return self._flows[context]
 
     def deadline(self, context: str, timeout_s: float) -> AbstractAsyncContextManager[object]:

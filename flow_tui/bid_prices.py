@@ -57,8 +57,8 @@ def propose_limit(market: Decimal) -> Decimal:
 def describe_limit(limit: Decimal, instances: int, market: Decimal | None) -> str:
     """Describes a limit in one line, with the highest total cost and the margin."""
     most = f"at most {format.sums(limit, instances)}"
-    room = format_margin(limit, market)
-    if market is None or not room:
+    margin = format_margin(limit, market)
+    if market is None or not margin:
         return most
-    shown = f"no margin{room.removeprefix('none')}" if room.startswith("none") else f"margin {room}"
+    shown = f"no margin{margin.removeprefix('none')}" if margin.startswith("none") else f"margin {margin}"
     return f"{most}; the market price is {format.hourly(market)}, {shown}"

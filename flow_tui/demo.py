@@ -37,14 +37,14 @@ def demo() -> Iterator[Config]:
         folder = Path(tempfile.mkdtemp(prefix="flow-demo-")).resolve()
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.enter_context(_isolate_environment(folder))
-        complaints = stack.enter_context(tempfile.TemporaryFile())
-        process = _start_emulator(folder, complaints)
+        stderr = stack.enter_context(tempfile.TemporaryFile())
+        process = _start_emulator(folder, stderr)
         stack.callback(_end_emulator, process)
         details = _read_details(process)
-        complaint = _read_complaint(complaints)
+        message = _read_last_line(stderr)
         if details is None:
-            raise FlowError(f"the demo can't start: {complaint or 'its emulator prints nothing'}")
-        yield _make_config(folder, details, complaint)
+            raise FlowError(f"the demo can't start: {message or 'its emulator prints nothing'}")
+        yield _make_config(folder, details, message)
 
 
 @contextmanager
@@ -67,14 +67,14 @@ def _isolate_environment(folder: Path) -> Iterator[None]:
         tempfile.tempdir = None
 
 
-def _start_emulator(folder: Path, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start_emulator(folder: Path, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "flow_core.emulator", "--sample", "--ends-with-stdin"]
     path = os.pathsep.join(filter(None, [str(_PACKAGES), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
         [*command, "--folder", str(folder), "--delete-all"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=complaints,
+        stderr=stderr,
         env={**os.environ, "PYTHONPATH": path},
         start_new_session=True,  # the terminal's signals are for the dashboard; the emulator ends with its stdin
     )
@@ -97,17 +97,17 @@ def _read_details(process: subprocess.Popen[bytes]) -> dict[str, Any] | None:
     return details
 
 
-def _read_complaint(complaints: IO[bytes]) -> str:
+def _read_last_line(stderr: IO[bytes]) -> str:
     """Returns the last line that the emulator wrote to stderr."""
-    complaints.seek(0)
-    lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
+    stderr.seek(0)
+    lines = stderr.read().decode("utf-8", "replace").strip().splitlines()
     return lines[-1].removeprefix("emulator: ").removeprefix("the emulator can't start: ")[:_SHOWN] if lines else ""
 
 
-def _make_config(folder: Path, details: dict[str, Any], complaint: str) -> Config:
+def _make_config(folder: Path, details: dict[str, Any], message: str) -> Config:
     names = ("api_key", "project", "region", "ssh_key")
     settings = {name: details[name] for name in names} | {"api_url": details["url"]}
-    problems = (ConfigError(f"in this demo, {complaint}"),) if complaint else ()
+    problems = (ConfigError(f"in this demo, {message}"),) if message else ()
     return Config(folder / "config.yaml", (Context(NAME, "mithril", settings),), default=NAME, problems=problems)
 
 

@@ -22,7 +22,7 @@ from textual.messages import InBandWindowResize
 
 from flow_tui.tty_guard import LEAVE, TtyGuard
 from flow_tui.tty_output import TtyOutput
-from flow_tui.widgets.raw_keys import modified_f3
+from flow_tui.widgets.raw_keys import parse_modified_f3
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -125,7 +125,7 @@ class TtyDriver(LinuxDriver):
     def process_message(self, message: Message) -> None:
         if isinstance(message, InBandWindowResize):  # writes, which only the loop's thread may do
             self._call_in_loop(super().process_message, message)
-        elif isinstance(message, events.CursorPosition) and (key := modified_f3(message)) is not None:
+        elif isinstance(message, events.CursorPosition) and (key := parse_modified_f3(message)) is not None:
             super().process_message(key)
         else:
             super().process_message(message)

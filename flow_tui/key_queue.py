@@ -22,7 +22,7 @@ from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.widget import Widget
 
-from flow_tui.key_hold import KeyHold
+from flow_tui.shell_key_hold import KeyHold
 
 if TYPE_CHECKING:
     from textual.app import App

@@ -38,7 +38,7 @@ def read_own_settings(config: Config, themes: Collection[str]) -> OwnSettings:
     reader = _SettingsReader(config)
     for name in config.dashboard:
         if name not in _SETTINGS:
-            reader.complain(str(name), f"is no setting of the dashboard; known are: {', '.join(_SETTINGS)}")
+            reader.report(str(name), f"is no setting of the dashboard; known are: {', '.join(_SETTINGS)}")
     theme, read_only = reader.theme(themes), reader.read_only()
     release_key, keys = reader.release_key(), reader.keys()
     problems = sorted(reader.problems, key=lambda problem: problem.line or 0)
@@ -52,7 +52,7 @@ class _SettingsReader:
         self._config = config
         self.problems: list[ConfigError] = []
 
-    def complain(self, where: str, reason: str) -> None:
+    def report(self, where: str, reason: str) -> None:
         self.problems.append(self._config.problem(f"dashboard.{where}", reason))
 
     def theme(self, themes: Collection[str]) -> str:
@@ -60,14 +60,14 @@ class _SettingsReader:
         if theme is None or theme in themes:
             return DEFAULT if theme is None else str(theme)
         hint = _suggest(str(theme), themes) or f"there are: {', '.join(sorted(themes))}."
-        self.complain("theme", f"there is no theme {printable(repr(theme))}; {hint} Using {DEFAULT}.")
+        self.report("theme", f"there is no theme {printable(repr(theme))}; {hint} Using {DEFAULT}.")
         return DEFAULT
 
     def read_only(self) -> bool:
         """Reads `read_only`. An invalid value counts as true, because the user wanted to prevent changes."""
         value = self._config.dashboard.get("read_only", False)
         if not isinstance(value, bool):
-            self.complain("read_only", "must be true or false; the dashboard is read-only until it is")
+            self.report("read_only", "must be true or false; the dashboard is read-only until it is")
             return True
         return value
 
@@ -78,7 +78,7 @@ class _SettingsReader:
         key = parse_key(value) if isinstance(value, str) else None
         if key is None:
             default = spell_key(RELEASE_KEY)
-            self.complain(
+            self.report(
                 "shell_release", f"{printable(repr(value))} is no key; write one such as ctrl+g. Using {default}."
             )
         return key or RELEASE_KEY
@@ -88,13 +88,13 @@ class _SettingsReader:
         if table is None:
             return {}
         if not isinstance(table, dict):
-            self.complain("keys", "must be a table of action ids and keys")
+            self.report("keys", "must be a table of action ids and keys")
             return {}
         read = {str(action_id): self._parse_action_keys(str(action_id), value) for action_id, value in table.items()}
         own = {action_id: keys for action_id, keys in read.items() if keys}
         while clash := find_clash(ACTIONS, own):
             action_id, other_id, key = clash
-            self.complain(f"keys.{action_id}", f"{spell_key(key)} is already the key of {other_id}")
+            self.report(f"keys.{action_id}", f"{spell_key(key)} is already the key of {other_id}")
             del own[action_id]
         return own
 
@@ -103,15 +103,15 @@ class _SettingsReader:
         where = f"keys.{action_id}"
         if action_id not in _ACTION_IDS:
             hint = _suggest(action_id, _ACTION_IDS) or "? shows the id of each action"
-            self.complain(where, f"there is no action {printable(repr(action_id))}; {hint}")
+            self.report(where, f"there is no action {printable(repr(action_id))}; {hint}")
             return ()
         written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         keys = parse_keys(written) if isinstance(written, str) else None
         if not keys:
-            self.complain(where, f"{printable(repr(value))} is no key; write it like x, ctrl+x, f5 or question_mark")
+            self.report(where, f"{printable(repr(value))} is no key; write it like x, ctrl+x, f5 or question_mark")
             return ()
         if _QUIT in keys:
-            self.complain(where, f"{_QUIT} always quits and can't be the key of an action")
+            self.report(where, f"{_QUIT} always quits and can't be the key of an action")
             return ()
         return keys
 

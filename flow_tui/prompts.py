@@ -22,8 +22,8 @@ _FOLLOW_UP_S = 10.0  # a prompt this soon after an answer to the same host belon
 class PendingPrompt:
     """A prompt of `contexts` that waits for its answer. `summary` is a few words, some of them foreign.
 
-    Prompts with an equal `same` share one answer. A refusal holds for every prompt with an equal `refusal`. `done` has
-    a result once the prompt was answered, and is cancelled once no caller waits for the answer.
+    Prompts with an equal `answer_key` share one answer. A refusal holds for every prompt with an equal `refusal_key`.
+    `done` has a result once the prompt was answered, and is cancelled once no caller waits for the answer.
     """
 
     def __init__(
@@ -31,13 +31,13 @@ class PendingPrompt:
         prompt: HostKeyPrompt | SecretPrompt | LoginProgress,
         summary: str,
         *,
-        same: Hashable,
-        refusal: Hashable,
+        answer_key: Hashable,
+        refusal_key: Hashable,
     ) -> None:
         self.prompt = prompt
         self.summary = summary
-        self.same = same
-        self.refusal = refusal
+        self.answer_key = answer_key
+        self.refusal_key = refusal_key
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.contexts: list[str] = []
         self.answer: str | None = None
@@ -64,29 +64,31 @@ class PromptQueue:
         return frozenset(context for pending in self._open for context in pending.contexts)
 
     async def confirm_host_key(self, key: HostKeyPrompt) -> bool:
-        same, refusal = replace(key, context=""), (key.host, key.fingerprint)
+        answer_key, refusal_key = replace(key, context=""), (key.host, key.fingerprint)
         return (
             await self._wait_for_answer(
-                PendingPrompt(key, f"{key.host} shows an unknown key", same=same, refusal=refusal)
+                PendingPrompt(key, f"{key.host} shows an unknown key", answer_key=answer_key, refusal_key=refusal_key)
             )
             is not None
         )
 
     async def ask_secret(self, question: SecretPrompt) -> str | None:
-        same: object = replace(question, context="")
-        refusal: Hashable = (question.host, question.kind, question.prompt)
+        answer_key: object = replace(question, context="")
+        refusal_key: Hashable = (question.host, question.kind, question.prompt)
         if question.kind == "code":
-            same = object()  # a code is valid for one login, so no two prompts are equal
-            refusal = (question.host, question.kind)  # the host's words may differ each time
+            answer_key = object()  # a code is valid for one login, so no two prompts are equal
+            refusal_key = (question.host, question.kind)  # the host's words may differ each time
         what = "asks something" if question.kind == "code" else f"asks for a {question.kind}"
         return await self._wait_for_answer(
-            PendingPrompt(question, f"{question.host} {what}", same=same, refusal=refusal)
+            PendingPrompt(question, f"{question.host} {what}", answer_key=answer_key, refusal_key=refusal_key)
         )
 
     async def show_login_progress(self, wait: LoginProgress) -> None:
         """Shows that a login waits. Once the user stops it, later waits end immediately until the user tries again."""
-        same, summary = replace(wait, context=""), f"waiting for {wait.host} {wait.what}"
-        await self._wait_for_answer(PendingPrompt(wait, summary, same=same, refusal=(wait.host, wait.what)))
+        answer_key, summary = replace(wait, context=""), f"waiting for {wait.host} {wait.what}"
+        await self._wait_for_answer(
+            PendingPrompt(wait, summary, answer_key=answer_key, refusal_key=(wait.host, wait.what))
+        )
 
     def is_urgent(self, pending: PendingPrompt) -> bool:
         """Returns whether the user waits for this context, or has just given a wrong answer."""
@@ -99,12 +101,12 @@ class PromptQueue:
         answered_at = self._answered_at.get(pending.prompt.host)
         return answered_at is not None and pending.done.get_loop().time() - answered_at < _FOLLOW_UP_S
 
-    def settle(self, pending: PendingPrompt, answer: str | None) -> None:
+    def answer(self, pending: PendingPrompt, answer: str | None) -> None:
         """Gives the answer to every waiting caller; None refuses. Does nothing if no caller waits any more."""
         if pending.done.done():
             return
         if answer is None:
-            self._refused.setdefault(pending.refusal, set()).update(pending.contexts)
+            self._refused.setdefault(pending.refusal_key, set()).update(pending.contexts)
         else:
             self._answered_at[pending.prompt.host] = pending.done.get_loop().time()
         pending.answer = answer
@@ -124,19 +126,19 @@ class PromptQueue:
 
     def forget_refusals(self, context: str | None = None) -> None:
         """Allows the prompts that were refused in this context, or in any, to be shown again."""
-        for refusal, contexts in tuple(self._refused.items()):
+        for refusal_key, contexts in tuple(self._refused.items()):
             if context is None or context in contexts:
-                del self._refused[refusal]
+                del self._refused[refusal_key]
 
     def subscribe(self, listener: Callable[[], None]) -> None:
         self._listeners.append(listener)
 
     async def _wait_for_answer(self, new: PendingPrompt) -> str | None:
         context = new.prompt.context
-        if (contexts := self._refused.get(new.refusal)) is not None:
+        if (contexts := self._refused.get(new.refusal_key)) is not None:
             contexts.add(context)
             return None
-        pending = next((other for other in self._open if other.same == new.same), new)
+        pending = next((other for other in self._open if other.answer_key == new.answer_key), new)
         if pending is new:
             self._open.append(pending)
         pending.contexts.append(context)

@@ -40,7 +40,7 @@ class Workspace(Protocol):
     def pane(self, kind: type[WidgetT]) -> WidgetT:
         """Returns the pane of this class. Creates it if it doesn't exist yet."""
 
-    async def all_loaded(self) -> None:
+    async def wait_until_all_loaded(self) -> None:
         """Waits until every pane is loaded, shortly after the first frame."""
 
     def bring_to_front(self, noun: str) -> None:

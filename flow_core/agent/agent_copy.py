@@ -32,7 +32,7 @@ _NAME = re.compile(rf"{COPY_PREFIX}[0-9a-f]{{{_HASH_DIGITS}}}")
 _DAMAGED = "this process runs from there, and a file is missing or belongs to another user; remove that folder"
 
 
-def agent_name() -> str:
+def get_agent_name() -> str:
     """Returns the name of this version's copy."""
     home = _SOURCE.parents[1]
     is_copy = home.parent.name == "bin" and _NAME.fullmatch(home.name)
@@ -45,7 +45,7 @@ def provide_copy(root: Path) -> Path:
     The folder is in the machine's folder. Calling it again is safe, also at the same time. Refuses with
     COPY_UNSAFE, COPY_FAILED.
     """
-    home = root / "bin" / agent_name()
+    home = root / "bin" / get_agent_name()
     try:
         check_folders(root, more=[home, *(home / folder for folder in _folders())])
         if not _is_complete(home):

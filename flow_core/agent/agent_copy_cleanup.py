@@ -1,4 +1,4 @@
-"""The copies of the agent in bin/, one per version, and the removal of unused ones."""
+"""Keeps account of the use of the agent's copies in bin/, one per version, and removes unused ones."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent import multi_machine
-from flow_core.agent.agent_copy import agent_name
+from flow_core.agent.agent_copy import get_agent_name
 from flow_core.agent.agent_copy_cleanup import mark_used
 from flow_core.agent.capacity import queue
 from flow_core.agent.capacity.reservation_report import ReservationRequest
@@ -19,7 +19,7 @@ from flow_core.agent.capacity.reservations import Reservations
 from flow_core.agent.changes import TaskChanges
 from flow_core.agent.ids import check_task_id, check_volume_id
 from flow_core.agent.layout import OVER_SSH, Layout, TaskFolder
-from flow_core.agent.machine_id import machine_id, user_name
+from flow_core.agent.machine_id import get_machine_id, get_user_name
 from flow_core.agent.machine_info import collect_machine_info
 from flow_core.agent.pruning.removal import remove_tasks
 from flow_core.agent.pruning.schedule import claim_daily_pruning
@@ -78,15 +78,15 @@ class AgentCalls:
             "refuse_pruned_key": self._refuse_pruned_key,
         }
 
-    def greeting(self) -> dict[str, Any]:
+    def build_greeting(self) -> dict[str, Any]:
         """Returns the facts that a client needs before its first call."""
         return {
-            "agent": agent_name(),
+            "agent": get_agent_name(),
             "python": sys.executable,
-            "machine": machine_id(),
+            "machine": get_machine_id(),
             "root": str(self._layout.root),
             "tasks": str(self._layout.tasks),
-            "user": user_name(),
+            "user": get_user_name(),
             "now": time.time(),
         }
 
@@ -98,7 +98,7 @@ class AgentCalls:
         if time.monotonic() - self._touched_at >= _TOUCH_S:
             self._touched_at = time.monotonic()
             try:
-                mark_used(self._layout.root / "bin" / agent_name())
+                mark_used(self._layout.root / "bin" / get_agent_name())
             except OSError:
                 pass  # this process doesn't run from a copy
 
@@ -117,7 +117,7 @@ class AgentCalls:
             raise Refused(INVALID_ARGUMENTS, why=str(error)) from error
 
     def _list_changes(self, fields: Fields, progress: Progress) -> Any:
-        return self._changes.since(fields.whole("since", 0), fields.text("process", ""))
+        return self._changes.get_changes_since(fields.whole("since", 0), fields.text("process", ""))
 
     def _task(self, fields: Fields, progress: Progress) -> Any:
         return self._report(fields.text("task_id"))
@@ -164,17 +164,17 @@ class AgentCalls:
         stored = self._tasks.get(fields.text("task_id"))
         if stored.spec is None or stored.spec.part is None:
             raise Refused(multi_machine.NO_PART, task_id=stored.task_id)
-        return self._tasks.folder(stored.task_id)
+        return self._tasks.get_folder(stored.task_id)
 
     def _notify_waiting(self) -> None:
         queue.notify_waiting(self._layout.root)
 
     def _list_volumes(self, fields: Fields, progress: Progress) -> Any:
-        rows, unreadable = self._volumes.listing()
+        rows, unreadable = self._volumes.list_readable()
         return {"volumes": [row._asdict() for row in rows], "unreadable": unreadable}
 
     def _make_volume(self, fields: Fields, progress: Progress) -> Any:
-        size_gb, name, interface = fields.whole("size_gb", least=1), fields.text("name"), fields.text("interface")
+        size_gb, name, interface = fields.whole("size_gb", minimum=1), fields.text("name"), fields.text("interface")
         with self._volumes.lock():
             volume_id = check_volume_id(fields.text("volume_id"))
             return self._volumes.make(size_gb, name, interface, None, volume_id)._asdict()
@@ -183,7 +183,7 @@ class AgentCalls:
         return self._volumes.attach(fields.text("volume"), fields.text("task_id"), fields.optional_text("mount_path"))
 
     def _list_reservations(self, fields: Fields, progress: Progress) -> Any:
-        return [report._asdict() for report in self._reservations.all()]
+        return [report._asdict() for report in self._reservations.list_all()]
 
     def _make_reservation(self, fields: Fields, progress: Progress) -> Any:
         return self._reservations.make(ReservationRequest.parse(fields.table("wish")))._asdict()
@@ -196,7 +196,7 @@ class AgentCalls:
 
     def _openings(self, fields: Fields, progress: Progress) -> Any:
         start, end = fields.optional_number("start"), fields.optional_number("end")
-        return [opening._asdict() for opening in self._reservations.openings(fields.texts("gpus"), start, end)]
+        return [opening._asdict() for opening in self._reservations.find_openings(fields.texts("gpus"), start, end)]
 
     def _plan_pruning(self, fields: Fields, progress: Progress) -> Any:
         selection = select_among(self._layout, fields.texts("among"), frozenset(fields.texts("named")), progress)

@@ -46,7 +46,7 @@ class TaskChanges:
         self._legacy: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def since(self, scan_number: int, process: str) -> dict[str, Any] | None:
+    def get_changes_since(self, scan_number: int, process: str) -> dict[str, Any] | None:
         """Returns every task that has changed after scan `scan_number` of process `process`; None if none has.
 
         `is_all` means that the list is complete: a task that it doesn't contain no longer exists. `earlier` describes
@@ -78,7 +78,7 @@ class TaskChanges:
         legacy = self._legacy
         if stamp is None or stamp != self._stamp or now - self._full_scan_at >= _FULL_SCAN_S:
             self._stamp, self._full_scan_at = stamp, now
-            found = self._tasks.all()
+            found = self._tasks.list_all()
             legacy = find_legacy_tasks()
             removed = self._known.keys() - {stored.task_id for stored in found}
         else:

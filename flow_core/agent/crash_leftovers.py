@@ -16,7 +16,7 @@ _STAGING_PREFIX = ".new-"
 _REMOVE_SCRIPT = '{ rm -rf -- "$@" || { find "$@" -type d -exec chmod u+rwx {} \\; ; rm -rf -- "$@"; }; } &'
 
 
-def staging_path(path: Path) -> Path:
+def make_staging_path(path: Path) -> Path:
     """Returns the path at which a folder is built before it is renamed to `path`.
 
     Build and rename under the context's lock.
@@ -24,7 +24,7 @@ def staging_path(path: Path) -> Path:
     return path.with_name(_STAGING_PREFIX + path.name)
 
 
-def trash_path(path: Path) -> Path:
+def make_trash_path(path: Path) -> Path:
     """Returns the path to which a folder is renamed under the context's lock, before it is removed without the lock."""
     return path.with_name(TRASH_PREFIX + path.name)
 

@@ -48,7 +48,7 @@ def plan_mounts(request: SubmitRequest, task: TaskFolder) -> list[dict[str, Any]
     return planned
 
 
-def _download(mount: MountRequest, place: Path, request: SubmitRequest) -> dict[str, Any]:
+def _download(mount: MountRequest, copy_path: Path, request: SubmitRequest) -> dict[str, Any]:
     try:
         address = S3Address.parse(mount.source)
     except ValueError as error:
@@ -58,7 +58,7 @@ def _download(mount: MountRequest, place: Path, request: SubmitRequest) -> dict[
         raise Refused(S3_NOT_READ_ONLY, unknown_option=unknown[0] if unknown else None)
     if not (_has_boto3(request.s3_python) if request.has_boto3 is None else request.has_boto3):
         raise Refused(S3_NEEDS_BOTO3, address=str(address))
-    return {"source": str(place), "target": mount.target, "read_only": True, "s3": str(address)}
+    return {"source": str(copy_path), "target": mount.target, "read_only": True, "s3": str(address)}
 
 
 def _bind(mount: MountRequest) -> dict[str, Any]:

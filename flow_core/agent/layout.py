@@ -127,7 +127,7 @@ class TaskFolder(NamedTuple):
         """Symbolic links to the copies, by their mount targets, for a machine that can't mount them."""
         return self.path / "mounts"
 
-    def spool(self, attempt: int = 0, rank: int = 0) -> SpoolFiles:
+    def get_spool(self, attempt: int = 0, rank: int = 0) -> SpoolFiles:
         return SpoolFiles.at(self.path / f"attempt-{attempt}" / f"rank-{rank}")
 
 
@@ -186,10 +186,10 @@ def find_task_folder(root: Path, name: object) -> TaskFolder | None:
     return TaskFolder(root.joinpath(*parts))
 
 
-def container_name(task_id: str, attempt: int, rank: int) -> str:
-    return f"{container_name_prefix(task_id)}{attempt}-{rank}"
+def make_container_name(task_id: str, attempt: int, rank: int) -> str:
+    return f"{make_container_name_prefix(task_id)}{attempt}-{rank}"
 
 
-def container_name_prefix(task_id: str) -> str:
+def make_container_name_prefix(task_id: str) -> str:
     """Returns the prefix of the names of all containers of a task."""
     return f"flow-{task_id}-"

@@ -21,13 +21,13 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def unshare(flags: int) -> None:
-    check(libc().unshare(flags), "new namespaces")
+    check(get_libc().unshare(flags), "new namespaces")
 
 
 def mount(source: str | None, target: str, flags: int, kind: str | None = None, options: str | None = None) -> None:
     arguments = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
     data = None if options is None else options.encode()
-    check(libc().mount(*arguments, ctypes.c_ulong(flags), data), target)
+    check(get_libc().mount(*arguments, ctypes.c_ulong(flags), data), target)
 
 
 def remount_read_only(target: str) -> None:
@@ -40,19 +40,19 @@ def make_root() -> None:
     number = _PIVOT_ROOT.get(os.uname().machine)
     if number is None:
         raise OSError(errno.ENOSYS, "the root can't be replaced on this kind of processor")
-    check(libc().syscall(number, b".", b"."), "/")
-    check(libc().umount2(b".", _DETACH), "/")
+    check(get_libc().syscall(number, b".", b"."), "/")
+    check(get_libc().umount2(b".", _DETACH), "/")
     os.chdir("/")
 
 
-def libc() -> ctypes.CDLL:
+def get_libc() -> ctypes.CDLL:
     if _libc is None:
         raise OSError(errno.ENOSYS, "this system has no namespaces")
     return _libc
 
 
-def check(result: int, place: str) -> None:
+def check(result: int, path: str) -> None:
     """Raises the error of the last call if `result` reports one."""
     if result != 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), place)
+        raise OSError(number, os.strerror(number), path)

@@ -52,7 +52,7 @@ def _has_processes(task: TaskFolder) -> bool:
     mark = spec.get("mark")
     if not isinstance(mark, str) or not mark:
         return any(child.is_alive for child in children)
-    return bool(ProcessTree(mark, children).members())
+    return bool(ProcessTree(mark, children).list_members())
 
 
 def _has_supervisor(task: TaskFolder) -> bool:

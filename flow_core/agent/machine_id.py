@@ -11,11 +11,11 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # 32 characters, so that each is
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 
 
-def new_id(prefix: str) -> str:
+def make_new_id(prefix: str) -> str:
     return prefix + "_" + "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(10))
 
 
-def user_name() -> str:
+def get_user_name() -> str:
     """Returns the name of the current user; the user id if the user has no name."""
     try:
         return getpass.getuser()
@@ -23,7 +23,7 @@ def user_name() -> str:
         return str(os.getuid())
 
 
-def machine_id() -> str:
+def get_machine_id() -> str:
     """Returns a hash that identifies this machine and reveals nothing about it.
 
     A container counts as a separate machine.

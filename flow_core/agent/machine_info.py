@@ -26,11 +26,11 @@ def collect_machine_info(layout: Layout, tasks: TaskStore, pretend: Iterable[str
     gpu_ids = pretend or [gpu["gpu_id"] for gpu in gpus]
     holders = leases.find_holders(layout.root, gpu_ids)
     system = os.uname()
-    statuses = [stored.report.status for stored in tasks.all()]
+    statuses = [stored.report.status for stored in tasks.list_all()]
     return {
         "system": f"{system.sysname} {system.nodename} {system.machine}",
         "cpus": os.cpu_count(),
-        "memory_bytes": memory_bytes(),
+        "memory_bytes": read_memory_bytes(),
         "free_memory_bytes": _available_bytes(),
         "load": _load_average(),
         "free_disk_bytes": _free_disk_bytes(layout.root),
@@ -49,7 +49,7 @@ def collect_machine_info(layout: Layout, tasks: TaskStore, pretend: Iterable[str
     }
 
 
-def memory_bytes() -> int | None:
+def read_memory_bytes() -> int | None:
     """Returns the memory of the whole machine; None if the system doesn't report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

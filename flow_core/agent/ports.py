@@ -8,7 +8,7 @@ from typing import Any
 
 from flow_core.agent.layout import Layout, TaskFolder, find_task_folder, iter_tasks
 from flow_core.agent.port_owner import find_listener
-from flow_core.agent.port_records import port_record_path, read_port_record
+from flow_core.agent.port_records import make_record_path, read_port_record
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.records import MalformedRecord, write_json
@@ -32,9 +32,9 @@ def reserve_ports(task: TaskFolder, ports: Sequence[int], progress: Callable[[],
         if listener := find_listener(port):
             raise Refused(PORT_IN_USE, port=port, listener=listener)
     for port in ports:
-        make_private_folder(port_record_path(task.root, port).parent)
+        make_private_folder(make_record_path(task.root, port).parent)
         data = {"task": task.name_in_records, "submitter": ProcessIdentity.current()._asdict()}
-        write_json(port_record_path(task.root, port), data)
+        write_json(make_record_path(task.root, port), data)
 
 
 def _find_holder(root: Path, port: int, progress: Callable[[], None]) -> dict[str, str | None] | None:

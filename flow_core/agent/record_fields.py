@@ -29,13 +29,13 @@ class Fields:
         """Returns a string; None if the field is missing or null."""
         return None if self._table.get(name) is None else self.text(name)
 
-    def whole(self, name: str, default: int | None = None, *, least: int = 0, most: int = 1 << 53) -> int:
+    def whole(self, name: str, default: int | None = None, *, minimum: int = 0, maximum: int = 1 << 53) -> int:
         """Returns an integer. Required without a default. Accepts a float that has an integer value."""
         value = self._table.get(name, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f"{name} must be a whole number")
-        if not least <= value <= most or value != int(value):
-            raise ValueError(f"{name} must be a whole number from {least} to {most}")
+        if not minimum <= value <= maximum or value != int(value):
+            raise ValueError(f"{name} must be a whole number from {minimum} to {maximum}")
         return int(value)
 
     def optional_whole(self, name: str) -> int | None:
@@ -94,9 +94,11 @@ class Fields:
             raise ValueError(f"{name} must be a list of tables")
         return value
 
-    def wholes(self, name: str, *, least: int = 0, most: int = 1 << 53) -> tuple[int, ...]:
+    def wholes(self, name: str, *, minimum: int = 0, maximum: int = 1 << 53) -> tuple[int, ...]:
         """Returns a tuple of integers; an empty one if the field is missing."""
-        return tuple(Fields({name: value}).whole(name, least=least, most=most) for value in self.entries(name))
+        return tuple(
+            Fields({name: value}).whole(name, minimum=minimum, maximum=maximum) for value in self.entries(name)
+        )
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Returns a tuple of strings; an empty one if the field is missing."""
@@ -119,6 +121,6 @@ def check_timestamp(value: Any, name: str) -> float:
     return float(value)
 
 
-def utc_datetime(seconds: float) -> datetime:
+def to_utc_datetime(seconds: float) -> datetime:
     """Converts seconds since the epoch, which must be checked before, to a datetime in UTC."""
     return datetime.fromtimestamp(seconds, timezone.utc)

@@ -22,6 +22,6 @@ class Refused(Exception):
         self.code = code
         self.details = details
 
-    def line(self) -> str:
+    def format_line(self) -> str:
         """Returns the refusal as a line of text."""
         return REFUSAL_PREFIX + json.dumps({"code": self.code, "details": self.details})

@@ -41,7 +41,7 @@ class AgentServer:
 
     def run(self) -> None:
         """Serves until the client disconnects. Raises ProtocolError."""
-        self._send([protocol.GREETING, {"protocol": protocol.VERSION, **self._calls.greeting()}])
+        self._send([protocol.GREETING, {"protocol": protocol.VERSION, **self._calls.build_greeting()}])
         frames = protocol.FrameDecoder()
         while piece := os.read(self._read, _READ_BYTES):
             for message in frames.take(piece):

@@ -37,7 +37,7 @@ class GpuPlan(NamedTuple):
         return cls(
             wanted=fields.text("wanted", "cpu"),
             type=fields.optional_text("type"),
-            per_rank=fields.whole("count", 0, most=GPUS_MAX),
+            per_rank=fields.whole("count", 0, maximum=GPUS_MAX),
             candidates=fields.texts("candidates"),
             visible=_texts(fields, "visible"),
             real=fields.flag("real"),
@@ -113,12 +113,12 @@ class PartPlan(NamedTuple):
     def parse(cls, data: Any) -> PartPlan:
         """Parses the plan. Raises ValueError."""
         fields = Fields(data)
-        ranks = fields.whole("ranks", least=2, most=RANKS_MAX)
+        ranks = fields.whole("ranks", minimum=2, maximum=RANKS_MAX)
         return cls(
-            rank=fields.whole("rank", most=ranks - 1),
+            rank=fields.whole("rank", maximum=ranks - 1),
             ranks=ranks,
             head=fields.text("head"),
-            port=fields.whole("port", least=1, most=_PORT_MAX),
+            port=fields.whole("port", minimum=1, maximum=_PORT_MAX),
             submitted_at=fields.moment("submitted_at"),
         )
 
@@ -197,10 +197,10 @@ class StoredSpec(NamedTuple):
             container=None if data.get("container") is None else ContainerPlan.parse(data["container"]),
             streams=fields.text("streams", "separate"),
             tty=fields.flag("tty"),
-            ranks=fields.whole("ranks", 1, least=1, most=RANKS_MAX),
+            ranks=fields.whole("ranks", 1, minimum=1, maximum=RANKS_MAX),
             distributed_mode=fields.optional_text("distributed_mode"),
             retries=None if data.get("retries") is None else RetryPlan.parse(data["retries"]),
-            ports=fields.wholes("ports", least=1, most=_PORT_MAX),
+            ports=fields.wholes("ports", minimum=1, maximum=_PORT_MAX),
             max_run_time_hours=fields.optional_number("max_run_time_hours"),
             owner=fields.text("owner", ""),
             agent=fields.text("agent", ""),

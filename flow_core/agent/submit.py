@@ -8,19 +8,19 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flow_core.agent.agent_copy import agent_name
+from flow_core.agent.agent_copy import get_agent_name
 from flow_core.agent.capacity import queue
 from flow_core.agent.capacity.reservation_choice import choose_reservation
 from flow_core.agent.containers.arguments import WORKSPACE, build_container_argv
 from flow_core.agent.containers.engine_choice import choose_engine
-from flow_core.agent.crash_leftovers import collect_garbage, staging_path
+from flow_core.agent.crash_leftovers import collect_garbage, make_staging_path
 from flow_core.agent.data_mounts import get_volume_name, plan_mounts
 from flow_core.agent.layout import Layout, TaskFolder
-from flow_core.agent.machine_id import user_name
+from flow_core.agent.machine_id import get_user_name
 from flow_core.agent.port_records import release_ports
 from flow_core.agent.ports import reserve_ports
 from flow_core.agent.processes.tree import ProcessIdentity
-from flow_core.agent.pruning.idempotency_keys import find_key
+from flow_core.agent.pruning.pruned_keys import find_key
 from flow_core.agent.records import MalformedRecord, sync_folder, write_json
 from flow_core.agent.refusals import Refused
 from flow_core.agent.s3.staging import make_placeholders, select_s3_mounts
@@ -72,7 +72,7 @@ class _Submission:
         self._progress = progress
         self._task = layout.task(request.task_id)
         # Unique: the garbage collection may still be removing the folder of a killed attempt of this submit.
-        self._staging = staging_path(self._task.path.with_name(f"{request.task_id}-{secrets.token_hex(4)}"))
+        self._staging = make_staging_path(self._task.path.with_name(f"{request.task_id}-{secrets.token_hex(4)}"))
         self._made_volumes: list[str] = []
         self._spec: StoredSpec
 
@@ -139,7 +139,7 @@ class _Submission:
         key = self._request.idempotency_key
         if key is None:
             return None
-        reports = (one.report for one in self._tasks.all())
+        reports = (one.report for one in self._tasks.list_all())
         found = next((report for report in reports if report.config.get("idempotency_key") == key), None)
         if found is not None and found.config != self._request.config:
             raise Refused(KEY_OF_ANOTHER, key=key, task_id=found.task_id)
@@ -166,8 +166,8 @@ class _Submission:
             max_run_time_hours=request.max_run_time_hours,
             gpus=choose_reservation(request, self._layout),
             mark=secrets.token_hex(16),
-            owner=user_name(),
-            agent=agent_name(),
+            owner=get_user_name(),
+            agent=get_agent_name(),
             submitter=ProcessIdentity.current(),
             config=request.config,
             part=request.part,

@@ -103,10 +103,10 @@ def _parse(data: Any) -> SubmitRequest:
         engine=None if data.get("engine") is None else fields.one_of("engine", ENGINES),
         streams=fields.one_of("streams", _STREAMS),
         tty=fields.flag("tty"),
-        ranks=fields.whole("ranks", least=1, most=RANKS_MAX),
+        ranks=fields.whole("ranks", minimum=1, maximum=RANKS_MAX),
         distributed_mode=fields.optional_text("distributed_mode"),
         retries=_parse_retries(data),
-        ports=fields.wholes("ports", least=1, most=65535),
+        ports=fields.wholes("ports", minimum=1, maximum=65535),
         max_run_time_hours=None if data.get("max_run_time_hours") is None else fields.number("max_run_time_hours"),
         gpus=_parse_gpus(fields.table("gpus")),
         reservation=fields.optional_text("reservation"),
@@ -145,7 +145,7 @@ def _parse_command(data: dict[str, Any]) -> str | list[str]:
 def _parse_retries(data: dict[str, Any]) -> RetryPlan | None:
     if data.get("retries") is None:
         return None
-    Fields(data["retries"]).whole("max", least=1)
+    Fields(data["retries"]).whole("max", minimum=1)
     return RetryPlan.parse(data["retries"])
 
 
@@ -181,7 +181,7 @@ def _parse_volume(data: Any) -> VolumeRequest:
     return VolumeRequest(
         volume_id=fields.optional_text("volume_id"),
         name=fields.optional_text("name"),
-        size_gb=fields.whole("size_gb", least=1),
+        size_gb=fields.whole("size_gb", minimum=1),
         interface=fields.one_of("interface", _INTERFACES),
         create_if_missing=fields.flag("create_if_missing"),
         target=_parse_target(fields),

@@ -103,7 +103,7 @@ def main() -> None:
         stored = TaskStore(Layout(task.root, task.context)).get(task.task_id)
         target = _make_namespace_exec(stored, command[0] if command else None, int(node), on_terminal=on_terminal)
     except Refused as refused:
-        sys.stderr.write(f"{refused.line()}\n")
+        sys.stderr.write(f"{refused.format_line()}\n")
         sys.exit(_REFUSED_EXIT_CODE)
     target = target._replace(env={**target.env, **_user_environment(stored, on_terminal=on_terminal)})
     if target.cleanup is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from flow_core.agent.ids import check_task_id
-from flow_core.agent.layout import TaskFolder, container_name
+from flow_core.agent.layout import TaskFolder, make_container_name
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import NEWER
 from flow_core.agent.spec import GPUS_MAX, RANKS_MAX, StoredSpec
@@ -133,28 +133,28 @@ class TaskReport(NamedTuple):
             created_at=fields.optional_moment("created_at"),
             started_at=fields.optional_moment("started_at"),
             completed_at=fields.optional_moment("completed_at"),
-            ranks=fields.whole("ranks", least=1, most=RANKS_MAX),
+            ranks=fields.whole("ranks", minimum=1, maximum=RANKS_MAX),
             instance_type=fields.text("instance_type"),
             gpu_type=fields.optional_text("gpu_type"),
-            gpu_count=fields.whole("gpu_count", most=GPUS_MAX),
-            exit_code=None if data.get("exit_code") is None else fields.whole("exit_code", least=-256, most=65535),
+            gpu_count=fields.whole("gpu_count", maximum=GPUS_MAX),
+            exit_code=None if data.get("exit_code") is None else fields.whole("exit_code", minimum=-256, maximum=65535),
             message=message,
             owner=fields.text("owner"),
-            attempt=fields.whole("attempt", most=ATTEMPTS_MAX),
+            attempt=fields.whole("attempt", maximum=ATTEMPTS_MAX),
             between_attempts=fields.flag("between_attempts"),
             volumes=tuple(_parse_volume(one) for one in _parse_list(data, "volumes")),
-            ports=fields.wholes("ports", least=1, most=65535),
+            ports=fields.wholes("ports", minimum=1, maximum=65535),
             config=fields.table("config"),
             folder=fields.text("folder"),
             working_dir=fields.text("working_dir"),
-            pids=fields.wholes("pids", least=1),
+            pids=fields.wholes("pids", minimum=1),
             gpus=fields.texts("gpus"),
             reservation=fields.optional_text("reservation"),
             engine=fields.optional_text("engine"),
             containers=fields.texts("containers"),
             is_broken=fields.flag("is_broken"),
             seq=fields.whole("seq"),
-            part=fields.whole("part", 0, most=fields.whole("parts", 1, least=1, most=RANKS_MAX) - 1),
+            part=fields.whole("part", 0, maximum=fields.whole("parts", 1, minimum=1, maximum=RANKS_MAX) - 1),
             parts=fields.whole("parts", 1),
             is_ready=fields.flag("is_ready"),
             submitted_at=fields.optional_moment("submitted_at"),
@@ -163,7 +163,7 @@ class TaskReport(NamedTuple):
 
 def _container_names(task_id: str, state: TaskState) -> tuple[str, ...]:
     """Returns the names of the containers of the ranks that have started."""
-    return tuple(container_name(task_id, state.attempt, rank) for rank in range(len(state.children)))
+    return tuple(make_container_name(task_id, state.attempt, rank) for rank in range(len(state.children)))
 
 
 def _parse_list(data: dict[str, Any], name: str) -> list[Any]:

@@ -122,7 +122,7 @@ def _check_types(state: TaskState) -> None:
     for name in ("message", "working_dir", "held_by"):
         fields.text(name)
     fields.texts("gpus")
-    fields.whole("attempt", most=ATTEMPTS_MAX)
+    fields.whole("attempt", maximum=ATTEMPTS_MAX)
     for name in ("started_at", "completed_at"):
         if getattr(state, name) is not None:
             fields.moment(name)
@@ -131,4 +131,4 @@ def _check_types(state: TaskState) -> None:
             raise ValueError(f"{name} must be true or false")
     for name in ("exit_code", "master_port"):
         if getattr(state, name) is not None:
-            fields.whole(name, least=-256, most=65535)
+            fields.whole(name, minimum=-256, maximum=65535)

@@ -83,7 +83,7 @@ class TaskStore:
         self._lock = threading.RLock()
         self._cache = {}
 
-    def all(self) -> list[StoredTask]:
+    def list_all(self) -> list[StoredTask]:
         """Returns every task, the last submitted first."""
         with self._hold_lock():
             names = frozenset(self._iter_task_ids())
@@ -110,7 +110,7 @@ class TaskStore:
         Calling it again is safe, also after the task has ended. Refuses with NO_TASK, BROKEN_NOT_CANCELLED. Raises
         OSError if the order can't be delivered.
         """
-        stored, folder = self.get(task_id), self.folder(task_id)
+        stored, folder = self.get(task_id), self.get_folder(task_id)
         if stored.is_broken:
             raise Refused(BROKEN_NOT_CANCELLED, task_id=task_id, problem=stored.problem, folder=str(folder.path))
         if stored.report.is_over:
@@ -119,7 +119,7 @@ class TaskStore:
         if force and cancel.end_stuck_supervisor(folder, self._progress):
             start_reaper(folder)
 
-    def folder(self, task_id: str) -> TaskFolder:
+    def get_folder(self, task_id: str) -> TaskFolder:
         """Returns the folder of a task. Refuses with NO_TASK."""
         folder = self._layout.task(task_id)
         if not is_task_id(task_id) or not folder.path.is_dir():
@@ -203,7 +203,7 @@ class TaskStore:
         """
         try:
             # Only an engine knows the processes in containers, and it may take a while to respond.
-            if spec.container is not None or get_process_tree(spec, cached.state).members():
+            if spec.container is not None or get_process_tree(spec, cached.state).list_members():
                 self._start_reaper_once(folder)
             else:
                 reap(folder)
@@ -260,7 +260,7 @@ def _find_broken_status(folder: TaskFolder, *, is_newer: bool) -> str:
         return "failed"
     if state is not None:
         return state.status
-    has_begun = os.path.exists(folder.spool().log)  # False also if the folder can't be read
+    has_begun = os.path.exists(folder.get_spool().log)  # False also if the folder can't be read
     return "running" if has_begun else "pending"
 
 

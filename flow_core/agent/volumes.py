@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent.capacity import queue
-from flow_core.agent.crash_leftovers import collect_garbage, remove_tree, staging_path, trash_path
+from flow_core.agent.crash_leftovers import collect_garbage, make_staging_path, make_trash_path, remove_tree
 from flow_core.agent.ids import is_task_id, is_volume_id, is_volume_name
 from flow_core.agent.layout import Layout
 from flow_core.agent.locks import exclusive_lock
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord, read_json, read_known, write_json
@@ -71,7 +71,7 @@ class VolumeStore:
         self.layout.make()
         return exclusive_lock(self.layout.volumes_lock)
 
-    def listing(self) -> tuple[list[StoredVolume], list[str]]:
+    def list_readable(self) -> tuple[list[StoredVolume], list[str]]:
         """Returns the volumes, newest first, and a sentence for each volume that can't be read."""
         rows, broken = self._load_all()
         return rows, [f"the record of volume {name} is broken: {why}" for name, why in broken.items()]
@@ -89,7 +89,7 @@ class VolumeStore:
             raise Refused(VOLUME_BROKEN, volume_id=id_or_name, why=broken[id_or_name])
         raise Refused(NO_VOLUME, wanted=id_or_name, context=self.layout.context)
 
-    def data(self, volume_id: str) -> Path:
+    def get_data_path(self, volume_id: str) -> Path:
         return self.layout.volumes / volume_id / "data"
 
     def make(
@@ -107,10 +107,10 @@ class VolumeStore:
                 raise Refused(NAME_TAKEN, name=name, context=self.layout.context)
         with queue.queue_lock(self.layout.root):
             position = queue.take_position(self.layout.root)
-        volume_id = volume_id or new_id("vol")
+        volume_id = volume_id or make_new_id("vol")
         record = {"volume_id": volume_id, "name": name, "size_gb": size_gb, "interface": interface}
         record.update(region=region or self._region, created_at=position.created_at, seq=position.seq)
-        folder = staging_path(self.layout.volumes / volume_id)
+        folder = make_staging_path(self.layout.volumes / volume_id)
         make_private_folder(folder / "data")
         write_json(folder / "record.json", record)
         folder.rename(self.layout.volumes / volume_id)
@@ -124,8 +124,8 @@ class VolumeStore:
             if volume.attached_to:
                 raise Refused(VOLUME_IN_USE, volume=volume.name, tasks=self._task_names(volume.attached_to))
             path = self.layout.volumes / volume.volume_id
-            path.rename(trash_path(path))
-        remove_tree(trash_path(path))
+            path.rename(make_trash_path(path))
+        remove_tree(make_trash_path(path))
 
     def refuse_if_held(self, volume: StoredVolume, by_other_than: str | None = None) -> None:
         """Refuses with BLOCK_VOLUME_IN_USE if another unfinished task holds this block volume."""
@@ -145,7 +145,7 @@ class VolumeStore:
                 raise Refused(TASK_BROKEN, task_id=task_id, why=task.problem)
             if task.report.is_over:
                 raise Refused(TASK_OVER, task_id=task_id)
-            link = self.tasks.folder(task_id).links / volume.name
+            link = self.tasks.get_folder(task_id).links / volume.name
             uses_container = task.spec is not None and task.spec.container is not None
             has_mounts = task.state is not None and task.state.mounts_taken
             for mount in task.report.volumes:
@@ -158,7 +158,7 @@ class VolumeStore:
             self._add_mount(task, volume, target)
             if has_mounts:
                 make_private_folder(link.parent)
-                link.symlink_to(self.data(volume.volume_id))
+                link.symlink_to(self.get_data_path(volume.volume_id))
             return target
 
     def mount(self, volume: StoredVolume, target: str) -> dict[str, Any]:
@@ -166,12 +166,12 @@ class VolumeStore:
         return {
             "volume_id": volume.volume_id,
             "name": volume.name,
-            "source": str(self.data(volume.volume_id)),
+            "source": str(self.get_data_path(volume.volume_id)),
             "target": target,
         }
 
     def _add_mount(self, task: StoredTask, volume: StoredVolume, target: str) -> None:
-        path = self.tasks.folder(task.task_id).mounts
+        path = self.tasks.get_folder(task.task_id).mounts
         try:
             known = read_json(path) or {}
         except MalformedRecord as error:
@@ -184,7 +184,7 @@ class VolumeStore:
         write_json(path, {**known, "mounts": [*mounts, self.mount(volume, target)]})
 
     def _task_names(self, task_ids: Sequence[str]) -> list[str]:
-        names = {one.task_id: one.report.name for one in self.tasks.all()}
+        names = {one.task_id: one.report.name for one in self.tasks.list_all()}
         return [names.get(task_id, task_id) for task_id in task_ids]
 
     def _load_all(self) -> tuple[list[StoredVolume], dict[str, str]]:
@@ -200,7 +200,7 @@ class VolumeStore:
 
     def _find_holders(self) -> dict[str, tuple[str, ...]]:
         holders: dict[str, tuple[str, ...]] = {}
-        for task in self.tasks.all():
+        for task in self.tasks.list_all():
             if not task.report.is_over:
                 for mount in task.report.volumes:
                     holders[mount.volume_id] = (*holders.get(mount.volume_id, ()), task.task_id)
@@ -212,7 +212,7 @@ class VolumeStore:
         if data is None:
             raise MalformedRecord("record.json is missing")
         try:
-            return _parse_fields(volume_id, Fields(data), holders, str(self.data(volume_id)))
+            return _parse_fields(volume_id, Fields(data), holders, str(self.get_data_path(volume_id)))
         except ValueError as error:
             raise MalformedRecord(problem or str(error)) from error
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core import validation
-from flow_core.providers import shared_platform
+from flow_core.argument_checks import check_text
+from flow_core.providers import find_shared_platform
 
 if TYPE_CHECKING:
     from flow_core.client.context_client import ContextClient
@@ -29,16 +29,16 @@ class AsyncAccountResource:
 
         A provider that has no users, but an `http`, looks the user up in the platform's API.
         """
-        checked_id, provider = validation.text("user_id", user_id), self._client.provider
+        checked_id, provider = check_text("user_id", user_id), self._client.provider
         if provider.identity is not None:
             return await provider.identity.user(checked_id)
-        if provider.http is None or (platform := shared_platform()) is None:
+        if provider.http is None or (platform := find_shared_platform()) is None:
             return None
         return await platform.find_user(provider.http, checked_id)
 
     async def teammates(self, user_id: str) -> list[User]:
         """Returns the users who share a project with a user; none in a context without users."""
-        checked_id, identity = validation.text("user_id", user_id), self._client.provider.identity
+        checked_id, identity = check_text("user_id", user_id), self._client.provider.identity
         return [] if identity is None else list(await identity.teammates(checked_id))
 
     async def quotas(self) -> list[Quota]:
@@ -46,4 +46,4 @@ class AsyncAccountResource:
 
         Raises Unsupported in a context without quotas.
         """
-        return list(await self._client.facet(self._client.provider.market, "market").quotas())
+        return list(await self._client.get_facet(self._client.provider.market, "market").quotas())

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from flow_core import validation
+from flow_core.argument_checks import check_optional_text
 from flow_core.audit import Change, Gate
 from flow_core.client.unsupported_arguments import refuse_published
 from flow_core.config import Config, Context
 from flow_core.config_file import load_config
 from flow_core.errors import ConfigError, FlowError, Unsupported
-from flow_core.providers import open_provider, shared_platform
+from flow_core.providers import find_shared_platform, open_provider
 
 if TYPE_CHECKING:
     from flow_core.prompter import Prompter
@@ -46,7 +46,7 @@ class ContextClient:
         if config is not None and not isinstance(config, Config):
             raise ConfigError(f"config: must be a Config, not {type(config).__name__}", field="config")
         if not isinstance(context, Context):
-            context = (config or load_config()).context(validation.optional_text("context", context))
+            context = (config or load_config()).context(check_optional_text("context", context))
         self.context = context
         self.gate = gate or Gate()
         self._person = person
@@ -58,13 +58,13 @@ class ContextClient:
         self._successor: Self | None = None
 
     @classmethod
-    def sharing(cls, other: ContextClient) -> Self:
+    def share(cls, other: ContextClient) -> Self:
         """Returns a client over the provider that another client holds open; the first `close` of either closes it."""
         client = cls(other.context, gate=other.gate)
         client._open = lambda: other.provider
         return client
 
-    def reopened(self) -> Self:
+    def reopen(self) -> Self:
         """Returns another client of the same context, always the same one: handles of tasks outlive their client."""
         if self._successor is None:
             self._successor = type(self)(self.context, gate=self.gate, person=self._person)
@@ -92,7 +92,7 @@ class ContextClient:
         Raises ConfigError for credentials that can't be used, and FlowError once the client is closed.
         """
         self._refuse_closed()
-        if self._platform is None and (platform := shared_platform()) is not None:
+        if self._platform is None and (platform := find_shared_platform()) is not None:
             self._platform = platform.open_from_environment()
         return self._platform
 
@@ -108,13 +108,13 @@ class ContextClient:
             if platform is not None:
                 await platform.close()
 
-    def facet(self, facet: T | None, noun: str) -> T:
+    def get_facet(self, facet: T | None, noun: str) -> T:
         """Returns the facet. Raises Unsupported if the provider lacks it."""
         if facet is None:
             raise Unsupported(f"context {self.context.name!r} (provider {self.context.provider}) has no {noun}")
         return facet
 
-    async def change(self, verb: str, target: str, call: str, do: Callable[[], Awaitable[T]]) -> T:
+    async def run_change(self, verb: str, target: str, call: str, do: Callable[[], Awaitable[T]]) -> T:
         """Runs `do` unless the gate refuses the change. The gate also logs it.
 
         `call` is the exact call or command, for the user to read.

@@ -9,7 +9,7 @@ import secrets
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from flow_core import validation
+from flow_core.argument_checks import check_command, check_integer
 from flow_core.client.local_terminal import LocalTerminal, Printer
 from flow_core.client.task_access import AsyncTaskAccessResource
 from flow_core.client.tasks import AsyncTaskResource
@@ -105,13 +105,14 @@ class AsyncDevEnvironment:
         `interactive` gives it this program's terminal. If the VM can't be reached, it is tried again up to `retries`
         times. Raises Conflict if the VM doesn't run in `image`.
         """
-        line = _to_command_line(command)
-        attempts_left = validation.whole("retries", retries, most=100)
+        command_line = _to_command_line(command)
+        attempts_left = check_integer("retries", retries, maximum=100)
         vm = await self.ensure_started()
         _refuse_other(vm, None, image)
         while True:
             try:
-                return await (self._run_on_terminal(vm, line) if interactive else self._run_without_terminal(vm, line))
+                run = self._run_on_terminal if interactive else self._run_without_terminal
+                return await run(vm, command_line)
             except Unreachable:
                 if not attempts_left:
                     raise
@@ -185,16 +186,16 @@ class AsyncDevEnvironment:
 
         return TaskConfig.parse(fields)
 
-    async def _run_without_terminal(self, vm: AsyncTask, line: str) -> int:
+    async def _run_without_terminal(self, vm: AsyncTask, command: str) -> int:
         remote, printer = self._access.remote_operations(), Printer()
-        done = await remote.run(vm.task_id, line, timeout_s=None, on_output=printer)
+        done = await remote.run(vm.task_id, command, timeout_s=None, on_output=printer)
         printer.end()
         return done.exit_code
 
-    async def _run_on_terminal(self, vm: AsyncTask, line: str) -> int:
+    async def _run_on_terminal(self, vm: AsyncTask, command: str) -> int:
         terminal = LocalTerminal()
         columns, rows = terminal.size
-        shell = await self._access.open_shell(vm.task_id, columns=columns, rows=rows, command=line)
+        shell = await self._access.open_shell(vm.task_id, columns=columns, rows=rows, command=command)
         return await terminal.attach(shell)
 
 
@@ -209,8 +210,8 @@ def dev_name() -> str:
 
 def _to_command_line(command: str | list[str]) -> str:
     if isinstance(command, list) and all(isinstance(word, str) for word in command):
-        return validation.command("command", shlex.join(command))
-    return validation.command("command", command)
+        return check_command("command", shlex.join(command))
+    return check_command("command", command)
 
 
 def _is_same_type(requested: object, existing: object) -> bool:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
-from flow_core import validation
+from flow_core.argument_checks import check_integer, check_optional_text, check_table, check_text
 from flow_core.errors import FlowError, printable
 from flow_core.gpu import parse_gpu
 from flow_core.models.instance import Instance, InstanceRequirements, InstanceStatus
@@ -45,8 +45,8 @@ class AsyncInstanceResource:
         a shorthand such as "a100" (one of them) or "8xh100". If nothing fits but the context offers such GPUs in other
         sizes, a Python warning names these. Raises ConfigError for an unknown requirement.
         """
-        filters: Any = _drop_none(validation.table("requirements", requirements))
-        most = validation.whole("limit", limit)
+        filters: Any = _drop_none(check_table("requirements", requirements))
+        most = check_integer("limit", limit)
         found = await self._instances.find(filters)
         if not found and (others := await self._find_types_with_gpus(filters)):
             requested = filters.get("instance_type") or filters["gpu_type"]
@@ -60,8 +60,8 @@ class AsyncInstanceResource:
 
         Without instance types in the context, a rule answers: 8, 4 or 2 GPUs per instance, the most that divides.
         """
-        count = validation.whole("gpu_count", gpu_count)
-        model = validation.optional_text("gpu_type", gpu_type)
+        count = check_integer("gpu_count", gpu_count)
+        model = check_optional_text("gpu_type", gpu_type)
         facet = self._client.provider.instances
         return _normalize_by_rule(count, model or "a100") if facet is None else await facet.normalize(count, model)
 
@@ -70,21 +70,21 @@ class AsyncInstanceResource:
 
         Raises Unsupported in a context without prices.
         """
-        market = self._client.facet(self._client.provider.market, "market")
-        return list(await market.prices(validation.whole("hours", hours, 1, _HOURS_MAX)))
+        market = self._client.get_facet(self._client.provider.market, "market")
+        return list(await market.prices(check_integer("hours", hours, 1, _HOURS_MAX)))
 
     def metrics(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
         """Yields the load of a machine that `find` names, with all its GPUs, every two seconds until you close it.
 
         Iterating raises NotFound, Unreachable, and Unsupported if the instance is not a machine of yours.
         """
-        metrics = self._client.facet(self._client.provider.metrics, "metrics")
-        return metrics.of_instance(validation.text("allocation_id", allocation_id))
+        metrics = self._client.get_facet(self._client.provider.metrics, "metrics")
+        return metrics.of_instance(check_text("allocation_id", allocation_id))
 
     async def of_task(self, task_id: str) -> list[Instance]:
         """Returns the machines that a task has, or had, by node; none before it started. Raises NotFound."""
         provider = self._client.provider
-        return await _list_machines(provider, await provider.get_task(validation.text("task_id", task_id)))
+        return await _list_machines(provider, await provider.get_task(check_text("task_id", task_id)))
 
     async def _find_types_with_gpus(self, filters: InstanceRequirements) -> list[str]:
         """Returns the instance types with the requested GPUs, in any number and at any price."""
@@ -97,7 +97,7 @@ class AsyncInstanceResource:
 
     @property
     def _instances(self) -> InstanceFacet:
-        return self._client.facet(self._client.provider.instances, "instance types")
+        return self._client.get_facet(self._client.provider.instances, "instance types")
 
 
 def _normalize_by_rule(gpu_count: int, gpu_type: str) -> tuple[str, int, str | None]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
-from flow_core.client import asciicast
+from flow_core.client.asciicast_writer import AsciicastWriter
 from flow_core.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class LocalTerminal:
         """
         sys.stdout.flush()
         try:
-            recording = asciicast.Writer.start(record_as, *self.size, shell.title) if record_as else None
+            recording = AsciicastWriter.start(record_as, *self.size, shell.title) if record_as else None
             with recording or nullcontext():
                 code = await self._serve(shell, recording)
         finally:
@@ -79,7 +79,7 @@ class LocalTerminal:
             await asyncio.to_thread(_print, sys.stderr, f"recorded in {recording.path}\n")
         return code
 
-    async def _serve(self, shell: Shell, recording: asciicast.Writer | None) -> int:
+    async def _serve(self, shell: Shell, recording: AsciicastWriter | None) -> int:
         if not self.is_there:
             await self._copy_output(shell, recording)
             return await shell.wait()
@@ -96,7 +96,7 @@ class LocalTerminal:
                     helper.cancel()
                 await asyncio.gather(*helpers, return_exceptions=True)
 
-    async def _copy_output(self, shell: Shell, recording: asciicast.Writer | None) -> None:
+    async def _copy_output(self, shell: Shell, recording: AsciicastWriter | None) -> None:
         printer = Printer()
         async with aclosing(shell.read()) as pieces:  # type: ignore[type-var]  # an async generator, which has aclose
             async for piece in pieces:
@@ -105,7 +105,7 @@ class LocalTerminal:
                 else:
                     await printer(1, piece)
                 if recording is not None:
-                    recording.output(piece)
+                    recording.write_output(piece)
         printer.end()
 
     async def _copy_keys(self, shell: Shell) -> None:
@@ -125,7 +125,7 @@ class LocalTerminal:
             if not keys:
                 return
 
-    async def _follow_size(self, shell: Shell, recording: asciicast.Writer | None) -> None:
+    async def _follow_size(self, shell: Shell, recording: AsciicastWriter | None) -> None:
         known = self.size
         while True:
             await asyncio.sleep(_SIZE_POLL_S)
@@ -133,7 +133,7 @@ class LocalTerminal:
                 known = size
                 await shell.resize(*size)
                 if recording is not None:
-                    recording.resized(*size)
+                    recording.write_size(*size)
 
     @contextmanager
     def _raw_mode(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flow_core import validation
+from flow_core.argument_checks import check_text, format_value
 from flow_core.errors import ConfigError, FlowError
 from flow_core.providers.contract.pruning import DAYS_MAX
 
@@ -23,12 +23,12 @@ async def prune(client: ContextClient, plan: PruningPlan) -> PruningResult:
     """Carries out a plan through the gate, in parts that each fit into a line of the audit log."""
     from flow_core.models.pruning import PruningResult  # lazy import: few scripts prune
 
-    facet = client.facet(client.provider.pruning, "tasks to prune")
+    facet = client.get_facet(client.provider.pruning, "tasks to prune")
     result = PruningResult(plan.context, ())
     for first in range(0, len(plan.tasks), _TASKS_PER_LINE):
         part = replace(plan, tasks=plan.tasks[first : first + _TASKS_PER_LINE])
         target = " ".join(task.task_id for task in part.tasks)
-        done = await client.change("prune", target, facet.describe(part), partial(facet.prune, part))
+        done = await client.run_change("prune", target, facet.describe(part), partial(facet.prune, part))
         result = replace(result, pruned=result.pruned + done.pruned, refused={**result.refused, **done.refused})
     return result
 
@@ -55,9 +55,7 @@ def parse_days(value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= DAYS_MAX:
-        message = (
-            f"older_than_days: must be a number of days from 0 to {DAYS_MAX}, not {validation.format_value(value)}"
-        )
+        message = f"older_than_days: must be a number of days from 0 to {DAYS_MAX}, not {format_value(value)}"
         raise ConfigError(message, field="older_than_days")
     return float(value)
 
@@ -65,8 +63,8 @@ def parse_days(value: Any) -> float | None:
 def parse_ids(value: Any) -> tuple[str, ...]:
     """Returns the ids of tasks. Raises ConfigError."""
     if isinstance(value, str) or not isinstance(value, Collection):
-        raise ConfigError(f"task_ids: must be a list of ids, not {validation.format_value(value)}", field="task_ids")
-    return tuple(validation.text("task_ids", one) for one in value)
+        raise ConfigError(f"task_ids: must be a list of ids, not {format_value(value)}", field="task_ids")
+    return tuple(check_text("task_ids", one) for one in value)
 
 
 def check_plan(value: Any, context: str) -> PruningPlan:
@@ -74,9 +72,7 @@ def check_plan(value: Any, context: str) -> PruningPlan:
     from flow_core.models.pruning import PruningPlan  # lazy import: few scripts prune
 
     if not isinstance(value, PruningPlan):
-        raise ConfigError(
-            f"plan: must be what plan_pruning returned, not {validation.format_value(value)}", field="plan"
-        )
+        raise ConfigError(f"plan: must be what plan_pruning returned, not {format_value(value)}", field="plan")
     if value.context != context:
         raise ConfigError(f"plan: is for context {value.context!r}, and this is {context!r}", field="plan")
     return value

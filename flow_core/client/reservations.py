@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flow_core import validation
+from flow_core.argument_checks import check_integer, check_table, check_text
 from flow_core.errors import FlowError, NotFound
 
 if TYPE_CHECKING:
@@ -38,19 +38,21 @@ class AsyncReservationResource:
         from flow_core.models.reservation_spec import ReservationSpec  # lazy import: loads pydantic
 
         all_fields = {
-            "instance_type": validation.text("gpu", gpu),
-            "duration_hours": validation.whole("duration_hours", duration_hours, least=1),
+            "instance_type": check_text("gpu", gpu),
+            "duration_hours": check_integer("duration_hours", duration_hours, minimum=1),
             "auto_renew": auto_renew,
             **fields,
         }
         spec, reservations = ReservationSpec.parse(all_fields), self._reservations
         quote = await reservations.quote(spec)
         call = reservations.describe_create(spec, quote)
-        return await self._client.change("reserve", spec.instance_type, call, lambda: reservations.create(spec, quote))
+        return await self._client.run_change(
+            "reserve", spec.instance_type, call, lambda: reservations.create(spec, quote)
+        )
 
     async def get(self, reservation_id: str) -> Reservation | None:
         """Returns a reservation as it is now; None for an unknown id, and in a context without reservations."""
-        checked_id = validation.text("reservation_id", reservation_id)
+        checked_id = check_text("reservation_id", reservation_id)
         facet = self._client.provider.reservations
         try:
             return None if facet is None else await facet.get(checked_id)
@@ -62,9 +64,9 @@ class AsyncReservationResource:
 
         Raises NotFound, Unsupported.
         """
-        checked_id, reservations = validation.text("reservation_id", reservation_id), self._reservations
+        checked_id, reservations = check_text("reservation_id", reservation_id), self._reservations
         call = reservations.describe_release(checked_id)
-        await self._client.change("cancel reservation", checked_id, call, lambda: reservations.release(checked_id))
+        await self._client.run_change("cancel reservation", checked_id, call, lambda: reservations.release(checked_id))
 
     async def availability(self, params: dict[str, Any]) -> list[dict[str, Any]]:
         """Returns slots {"start_time", "end_time", "quantity"} in which you could reserve, earliest first.
@@ -73,7 +75,7 @@ class AsyncReservationResource:
         promises an empty list on an error and in a context without reservations. Raises ConfigError if `params` is not
         a table.
         """
-        query, facet = validation.table("params", params), self._client.provider.reservations
+        query, facet = check_table("params", params), self._client.provider.reservations
         if facet is None:
             return []
         try:
@@ -86,10 +88,10 @@ class AsyncReservationResource:
 
         `params` may contain status, instance_type, region.
         """
-        query = {} if params is None else validation.table("params", params)
+        query = {} if params is None else check_table("params", params)
         facet = self._client.provider.reservations
         return [] if facet is None else list(await facet.list(query))
 
     @property
     def _reservations(self) -> ReservationFacet:
-        return self._client.facet(self._client.provider.reservations, "reservations")
+        return self._client.get_facet(self._client.provider.reservations, "reservations")

@@ -74,10 +74,10 @@ async def run_on_nodes(
     `changed` is called after each change of a node's result. A node that fails doesn't stop the others: at the end,
     FlowError names the nodes that failed. Cancelling ends the command on all nodes.
     """
-    room = asyncio.Semaphore(_CONCURRENT_NODES_MAX)
+    free_slots = asyncio.Semaphore(_CONCURRENT_NODES_MAX)
     async with asyncio.TaskGroup() as nodes:
         for run in runs:
-            nodes.create_task(_run(remote, task_id, command, run, changed, room, timeout_s))
+            nodes.create_task(_run(remote, task_id, command, run, changed, free_slots, timeout_s))
     failed = [run for run in runs if run.problem]
     if failed:
         first = failed[0]
@@ -90,7 +90,7 @@ async def _run(
     command: str,
     run: NodeResult,
     changed: Callable[[NodeResult], None],
-    room: asyncio.Semaphore,
+    free_slots: asyncio.Semaphore,
     timeout_s: float,
 ) -> None:
     async def take(_stream: int, data: bytes) -> None:
@@ -98,7 +98,7 @@ async def _run(
         changed(run)
 
     try:
-        async with room:
+        async with free_slots:
             run.begin()
             changed(run)
             done = await remote.run(task_id, command, node=run.node, timeout_s=timeout_s, on_output=take)

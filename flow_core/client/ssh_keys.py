@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core import validation
+from flow_core.argument_checks import check_optional_text, check_text
 from flow_core.errors import Unsupported
-from flow_core.providers import shared_platform
+from flow_core.providers import find_shared_platform
 
 if TYPE_CHECKING:
     from flow_core.client.context_client import ContextClient
@@ -36,10 +36,10 @@ class AsyncSshKeyResource:
 
         Raises ConfigError, Conflict, AuthError, Unreachable, and Unsupported without a platform.
         """
-        keys, text = self.manager(), validation.text("public_key", public_key)
-        called = validation.text("name", name)
+        keys, text = self.manager(), check_text("public_key", public_key)
+        called = check_text("name", name)
         call = keys.describe_create(called)
-        made = await self._client.change("create SSH key", called, call, lambda: keys.create(called, text))
+        made = await self._client.run_change("create SSH key", called, call, lambda: keys.create(called, text))
         return made.to_dict()
 
     async def delete(self, key_id: str) -> bool:
@@ -47,9 +47,9 @@ class AsyncSshKeyResource:
 
         Raises Conflict while the key is in use.
         """
-        keys, checked_id = self.manager(), validation.text("key_id", key_id)
+        keys, checked_id = self.manager(), check_text("key_id", key_id)
         call = keys.describe_delete(checked_id)
-        return await self._client.change("delete SSH key", checked_id, call, lambda: keys.delete(checked_id))
+        return await self._client.run_change("delete SSH key", checked_id, call, lambda: keys.delete(checked_id))
 
     async def ensure_default(self) -> str | None:
         """Returns the id of a platform key that ~/.ssh has too, and registers one if there is none.
@@ -60,13 +60,13 @@ class AsyncSshKeyResource:
         if keys is None:
             return None
         call = keys.describe_ensure_default()
-        return await self._client.change("ensure SSH key", "the default key", call, keys.ensure_default)
+        return await self._client.run_change("ensure SSH key", "the default key", call, keys.ensure_default)
 
     def manager(self) -> SshKeyFacet:
         """Returns the provider's own object for the platform's keys, without gate and audit log. Raises Unsupported."""
         keys = self._platform_keys
         if keys is None:
-            context, platform = self._client.context, shared_platform()
+            context, platform = self._client.context, find_shared_platform()
             hint = "" if platform is None else f"; {platform.hint}"
             raise Unsupported(f"context {context.name!r} (provider {context.provider}) has no platform SSH keys{hint}")
         return keys
@@ -76,7 +76,7 @@ class AsyncSshKeyResource:
 
         These are the provider's keys if it has any, otherwise the public keys in this user's ~/.ssh.
         """
-        checked_id, provider = validation.optional_text("project_id", project_id), self._client.provider
+        checked_id, provider = check_optional_text("project_id", project_id), self._client.provider
         if provider.ssh_keys is not None:
             return [key.to_dict() for key in await provider.ssh_keys.list(checked_id)]
         identity = provider.identity

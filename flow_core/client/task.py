@@ -8,7 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core import validation
+from flow_core.argument_checks import check_one_of, check_seconds
 from flow_core.client.account import AsyncAccountResource
 from flow_core.client.instances import AsyncInstanceResource
 from flow_core.client.task_access import AsyncTaskAccessResource
@@ -61,7 +61,7 @@ class AsyncTask(TaskProperties):
 
         Raises TimeoutError after `timeout_s` seconds, as `wait` does.
         """
-        expected = validation.one_of("status", status, tuple(TaskStatus))
+        expected = check_one_of("status", status, tuple(TaskStatus))
         return await self._wait_until(
             lambda: self.record.is_terminal or self.record.status == expected, _parse_timeout(timeout_s, timeout)
         )
@@ -154,10 +154,10 @@ async def cancel_task(client: ContextClient, task_id: str, *, force: bool = Fals
     """Requests the end of a task through the gate. Raises NotFound."""
     record = await client.provider.get_task(task_id)
     call = client.provider.describe_cancel(record)
-    await client.change("cancel", task_id, call, lambda: client.provider.cancel_task(task_id, force=force))
+    await client.run_change("cancel", task_id, call, lambda: client.provider.cancel_task(task_id, force=force))
 
 
 def _parse_timeout(timeout_s: float | None, timeout: float | None) -> float | None:
     if timeout_s is not None and timeout is not None:
         raise ConfigError("timeout: is another word for timeout_s; give one of them", field="timeout")
-    return validation.seconds("timeout_s", timeout_s) if timeout is None else validation.seconds("timeout", timeout)
+    return check_seconds("timeout_s", timeout_s) if timeout is None else check_seconds("timeout", timeout)

@@ -7,7 +7,14 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from flow_core import validation
+from flow_core.argument_checks import (
+    check_integer,
+    check_optional_command,
+    check_optional_flag,
+    check_optional_integer,
+    check_path,
+    check_text,
+)
 from flow_core.client.local_terminal import LocalTerminal, Printer
 from flow_core.client.upload_args import (
     describe_copy,
@@ -48,15 +55,15 @@ class AsyncTaskAccessResource:
         an asciicast v2 file and prints its path. `progress_context` is accepted and ignored. Raises NotFound, Conflict
         for a task that doesn't run, FlowError for a shell without a terminal.
         """
-        validation.text("task_id", task_id)
-        validation.optional_command("command", command)
-        checked_node, terminal = validation.optional_whole("node", node) or 0, LocalTerminal()
+        check_text("task_id", task_id)
+        check_optional_command("command", command)
+        checked_node, terminal = check_optional_integer("node", node) or 0, LocalTerminal()
         if command is None and not terminal.is_there:
             raise FlowError("a shell needs a terminal, and there is none here; give a command to run instead")
         if command is not None and not terminal.is_there and not record:
             remote, printer = self.remote_operations(), Printer()
             run = partial(remote.run, task_id, command, node=checked_node, timeout_s=None, on_output=printer)
-            done = await self._client.change("shell", task_id, command, run)
+            done = await self._client.run_change("shell", task_id, command, run)
             printer.end()
             return done.exit_code
         columns, rows = terminal.size
@@ -72,20 +79,20 @@ class AsyncTaskAccessResource:
         Raises NotFound, Conflict for a task that doesn't run, Unreachable, Unsupported.
         """
         shells = self._shells
-        validation.text("task_id", task_id)
-        validation.whole("columns", columns, 1, _TERMINAL_SIDE_MAX)
-        validation.whole("rows", rows, 1, _TERMINAL_SIDE_MAX)
-        validation.whole("node", node)
-        return await self._client.change(
+        check_text("task_id", task_id)
+        check_integer("columns", columns, 1, _TERMINAL_SIDE_MAX)
+        check_integer("rows", rows, 1, _TERMINAL_SIDE_MAX)
+        check_integer("node", node)
+        return await self._client.run_change(
             "shell",
             task_id,
-            validation.optional_command("command", command) or "a login shell in the task's directory",
+            check_optional_command("command", command) or "a login shell in the task's directory",
             lambda: shells.open(task_id, columns=columns, rows=rows, command=command, node=node),
         )
 
     async def directory(self, task_id: str) -> Path | None:
         """Returns the task's directory if it is on this machine; otherwise None. Raises NotFound, Unsupported."""
-        return await self._shells.directory(validation.text("task_id", task_id))
+        return await self._shells.directory(check_text("task_id", task_id))
 
     async def upload_code(
         self,
@@ -107,16 +114,16 @@ class AsyncTaskAccessResource:
         Calling it again is safe; files that arrived before an error are complete. Raises NotFound, Conflict for a task
         that has ended, ConfigError, Unreachable, Unsupported.
         """
-        uploads = self._client.facet(self._client.provider.uploads, "code upload")
-        checked_id, source = validation.text("task_id", task_id), parse_source_dir(source_dir)
-        target, deadline_s = parse_target_dir(target_dir), validation.whole("timeout", timeout, least=1)
-        validation.optional_flag("git_incremental", git_incremental)
+        uploads = self._client.get_facet(self._client.provider.uploads, "code upload")
+        checked_id, source = check_text("task_id", task_id), parse_source_dir(source_dir)
+        target, deadline_s = parse_target_dir(target_dir), check_integer("timeout", timeout, minimum=1)
+        check_optional_flag("git_incremental", git_incremental)
         show, report = find_print(console), find_progress_callback(progress_reporter)
         call = describe_copy(source, target)
         upload = partial(uploads.upload, checked_id, source, target, git_incremental=git_incremental)
         do = partial(upload, timeout_s=deadline_s, on_progress=report)
         show(f"{checked_id}: {call}")
-        result = await self._client.change("upload", checked_id, call, do)
+        result = await self._client.run_change("upload", checked_id, call, do)
         show(f"{checked_id}: {summarize(result)}")
         return result
 
@@ -128,14 +135,14 @@ class AsyncTaskAccessResource:
         (the task, or the folder), ConfigError, Conflict if the task's files are gone, Unreachable, Unsupported.
         """
         checked_id, local_path, task_path = (
-            validation.text("task_id", task_id),
+            check_text("task_id", task_id),
             _local_file("source", source),
-            validation.path("target", target),
+            check_path("target", target),
         )
-        uploads = self._client.facet(self._client.provider.uploads, "files of tasks")
+        uploads = self._client.get_facet(self._client.provider.uploads, "files of tasks")
         task_path += local_path.name if task_path.endswith("/") else ""
-        put = partial(uploads.put_file, checked_id, local_path, task_path, node=validation.whole("node", node))
-        await self._client.change("put file", checked_id, f"copy {local_path} to {task_path}", put)
+        put = partial(uploads.put_file, checked_id, local_path, task_path, node=check_integer("node", node))
+        await self._client.run_change("put file", checked_id, f"copy {local_path} to {task_path}", put)
 
     async def get_file(self, task_id: str, source: str, target: Path | str, *, node: int = 0) -> Path:
         """Copies a file of a task to this machine, completely or not at all, and returns its path here.
@@ -145,51 +152,51 @@ class AsyncTaskAccessResource:
         errors of `put_file`.
         """
         checked_id, task_path, local_path = (
-            validation.text("task_id", task_id),
-            validation.path("source", source),
+            check_text("task_id", task_id),
+            check_path("source", source),
             _local_file("target", target),
         )
-        uploads = self._client.facet(self._client.provider.uploads, "files of tasks")
+        uploads = self._client.get_facet(self._client.provider.uploads, "files of tasks")
         if await asyncio.to_thread(local_path.is_dir):
             local_path /= PurePosixPath(task_path).name
-        await uploads.get_file(checked_id, task_path, local_path, node=validation.whole("node", node))
+        await uploads.get_file(checked_id, task_path, local_path, node=check_integer("node", node))
         return local_path
 
     async def ssh_endpoint(self, task_id: str, node: int | None = None) -> tuple[str, int]:
         """Returns the (host, port) at which SSH reaches a task. Raises NotFound, Conflict, Unsupported."""
-        checked_node = validation.optional_whole("node", node)
-        found = await self._endpoints.resolve(validation.text("task_id", task_id), checked_node)
+        checked_node = check_optional_integer("node", node)
+        found = await self._endpoints.resolve(check_text("task_id", task_id), checked_node)
         return found.host, found.port
 
     async def ssh_connection_info(self, task_id: str) -> tuple[Path | None, str]:
         """Returns (path of the private key, "") for a task, or (None, the reason why there is none)."""
-        checked_id, provider = validation.text("task_id", task_id), self._client.provider
+        checked_id, provider = check_text("task_id", task_id), self._client.provider
         try:
-            found = await self._client.facet(provider.endpoints, "SSH endpoints").resolve(checked_id)
+            found = await self._client.get_facet(provider.endpoints, "SSH endpoints").resolve(checked_id)
         except FlowError as error:
             return None, str(error)
         return found.key_path, "" if found.key_path is not None else "its private key is not on this machine"
 
     async def ssh_command(self, task_id: str) -> str:
         """Returns the `ssh` command that enters a task, ready to paste. Raises NotFound, Unsupported."""
-        return await self._endpoints.command(validation.text("task_id", task_id))
+        return await self._endpoints.command(check_text("task_id", task_id))
 
     def remote_operations(self) -> RemoteOperations:
         """Returns the provider's own object that runs commands in tasks; no gate, no audit log. Raises Unsupported."""
-        return self._client.facet(self._client.provider.remote, "remote operations")
+        return self._client.get_facet(self._client.provider.remote, "remote operations")
 
     def tunnel_manager(self) -> SshTunnelManager:
         """Returns the provider's own object that forwards ports of tasks to this machine. Raises Unsupported."""
-        return self._client.facet(self._client.provider.tunnels, "SSH tunnels")
+        return self._client.get_facet(self._client.provider.tunnels, "SSH tunnels")
 
     @property
     def _shells(self) -> ShellFacet:
-        return self._client.facet(self._client.provider.shells, "shells")
+        return self._client.get_facet(self._client.provider.shells, "shells")
 
     @property
     def _endpoints(self) -> EndpointFacet:
-        return self._client.facet(self._client.provider.endpoints, "SSH endpoints")
+        return self._client.get_facet(self._client.provider.endpoints, "SSH endpoints")
 
 
 def _local_file(name: str, value: object) -> Path:
-    return Path(validation.path(name, value)).expanduser().absolute()
+    return Path(check_path(name, value)).expanduser().absolute()

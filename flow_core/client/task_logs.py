@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from flow_core import validation
 from flow_core.agent.spool import STDERR, STDOUT
+from flow_core.argument_checks import check_integer, check_one_of, check_optional_integer, check_text
 from flow_core.errors import ConfigError, NotFound, Unsupported
 from flow_core.logs.follow import check_readable
 from flow_core.logs.log_id import LogId
@@ -82,13 +82,13 @@ class AsyncTaskLogResource:
             tail_text,  # lazy import: loads ctypes
         )
 
-        lines = validation.whole("tail", tail)
+        lines = check_integer("tail", tail)
         if source in _STARTUP:
             return await self._startup_log(task_id, follow, lines, rank)
         streams = _resolve_streams(stderr, source, stream)
         if streams is not None:
             await self._refuse_merged(task_id)
-        address = await self._find_address(validation.text("task_id", task_id), attempt, rank)
+        address = await self._find_address(check_text("task_id", task_id), attempt, rank)
         files = await self.open(address)
         if not follow:
             await self._logs.catch_up(address)
@@ -111,7 +111,7 @@ class AsyncTaskLogResource:
         """
         from flow_core.logs.follow import follow_log  # lazy import: loads ctypes
 
-        start = validation.whole("offset", offset, most=1 << 62)
+        start = check_integer("offset", offset, maximum=1 << 62)
         files = await self.open(address)
         async with aclosing(follow_log(files, start, lambda: self._logs.is_complete(address))) as chunks:
             async for chunk in chunks:
@@ -119,7 +119,7 @@ class AsyncTaskLogResource:
 
     async def addresses(self, task_id: str) -> tuple[LogId, ...]:
         """Returns the address of each log of a task, by attempt, then rank; none before it started. Raises NotFound."""
-        return await self._logs.addresses(validation.text("task_id", task_id))
+        return await self._logs.addresses(check_text("task_id", task_id))
 
     async def open(self, address: LogId) -> SpoolFiles:
         """Returns the files of this log on this machine; they may not exist yet. Raises NotFound, ProviderError."""
@@ -134,7 +134,7 @@ class AsyncTaskLogResource:
     async def _startup_log(self, task_id: str, follow: bool, lines: int, rank: int) -> str:
         if follow:
             raise ConfigError("source: the startup log can't be followed; read it again", field="source")
-        text = await self._logs.startup(validation.text("task_id", task_id), validation.whole("rank", rank))
+        text = await self._logs.startup(check_text("task_id", task_id), check_integer("rank", rank))
         return "".join(text.splitlines(keepends=True)[-lines:]) if lines else ""
 
     async def _refuse_merged(self, task_id: str) -> None:
@@ -145,7 +145,7 @@ class AsyncTaskLogResource:
                 f"stream: context {context!r} keeps what a task writes to stdout and stderr in one log;"
                 " leave out stderr, stream and source"
             )
-        if by := (await self._client.provider.get_task(validation.text("task_id", task_id))).merged_by:
+        if by := (await self._client.provider.get_task(check_text("task_id", task_id))).merged_by:
             raise Unsupported(
                 f"stream: task {task_id} was submitted with {by}, so its stdout and stderr are one; "
                 "leave out stderr, stream and source"
@@ -153,17 +153,17 @@ class AsyncTaskLogResource:
 
     @property
     def _logs(self) -> LogFacet:
-        return self._client.facet(self._client.provider.logs, "logs")
+        return self._client.get_facet(self._client.provider.logs, "logs")
 
     async def _find_address(self, task_id: str, attempt: int | None, rank: int) -> LogId:
-        validation.optional_whole("attempt", attempt)
-        validation.whole("rank", rank)
+        check_optional_integer("attempt", attempt)
+        check_integer("rank", rank)
         addresses = await self._logs.addresses(task_id)
         newest = max((address.attempt for address in addresses), default=0)
-        wanted = LogId(self._client.context.name, task_id, newest if attempt is None else attempt, rank)
-        if wanted in addresses or (not addresses and not attempt):
-            return wanted
-        raise NotFound(f"task {task_id} has no log of attempt {wanted.attempt}, rank {rank}")
+        log_id = LogId(self._client.context.name, task_id, newest if attempt is None else attempt, rank)
+        if log_id in addresses or (not addresses and not attempt):
+            return log_id
+        raise NotFound(f"task {task_id} has no log of attempt {log_id.attempt}, rank {rank}")
 
 
 def _check_address(address: Any) -> LogId:
@@ -185,5 +185,5 @@ def _resolve_streams(stderr: bool, source: str | None, stream: str | None) -> fr
     for name, word in (("stream", stream), ("source", source)):
         if word is not None:
             known = (*streams, *_STARTUP) if name == "source" else tuple(streams)
-            return streams[validation.one_of(name, word, known)]
+            return streams[check_one_of(name, word, known)]
     return streams["stderr" if stderr else "combined"]

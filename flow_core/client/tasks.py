@@ -8,7 +8,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core import validation
+from flow_core.argument_checks import (
+    check_command,
+    check_integer,
+    check_one_of,
+    check_optional_integer,
+    check_optional_text,
+    check_seconds,
+    check_text,
+    format_value,
+)
 from flow_core.client.pruning import check_plan, parse_days, parse_ids, prune, prune_when_due
 from flow_core.client.task import AsyncTask, cancel_task
 from flow_core.errors import ConfigError, Conflict, Unreachable, printable
@@ -60,13 +69,13 @@ class AsyncTaskResource:
 
         client = self._client
         default = "running" if wait else "submitted"
-        goal = validation.one_of("wait_until", default if wait_until is None else wait_until, _GOALS)
-        limit_s = validation.seconds("max_wait_seconds", max_wait_seconds)
+        goal = check_one_of("wait_until", default if wait_until is None else wait_until, _GOALS)
+        limit_s = check_seconds("max_wait_seconds", max_wait_seconds)
         config = with_mounts(to_task_config(task, fields), mounts)
         call = client.provider.describe_submit(config)
         if dry_run:
             return AsyncTask(_dry_run_record(client.context.name, config, call), client)
-        record = await client.change("submit", config.name, call, lambda: client.provider.submit(config))
+        record = await client.run_change("submit", config.name, call, lambda: client.provider.submit(config))
         handle = AsyncTask(record, client)
         if goal == "terminal":
             return await handle.wait(limit_s)
@@ -91,16 +100,15 @@ class AsyncTaskResource:
         arguments = {
             "name": "flow-submit",
             "unique_name": "name" not in fields,
-            "command": validation.command("command", command),
-            "instance_type": validation.optional_text("instance_type", instance_type)
-            or validation.optional_text("gpu", gpu),
+            "command": check_command("command", command),
+            "instance_type": check_optional_text("instance_type", instance_type) or check_optional_text("gpu", gpu),
         }
         task = await self.run(mounts=mounts, **{**arguments, **fields})
         return await task.wait() if wait else task
 
     async def get(self, task_id: str) -> AsyncTask:
         """Returns the handle of a task, as it is now. Raises NotFound."""
-        record = await self._client.provider.get_task(validation.text("task_id", task_id))
+        record = await self._client.provider.get_task(check_text("task_id", task_id))
         return AsyncTask(record, self._client)
 
     async def status(self, task_id: str) -> str:
@@ -108,14 +116,14 @@ class AsyncTaskResource:
 
         Raises NotFound.
         """
-        return (await self._client.provider.get_task(validation.text("task_id", task_id))).status.value
+        return (await self._client.provider.get_task(check_text("task_id", task_id))).status.value
 
     async def cancel(self, task_id: str, force: bool = False) -> None:
         """Requests the end of a task and returns immediately; its status changes later.
 
         Calling it again is safe, also after its end. `force` grants no time to clean up. Raises NotFound.
         """
-        await cancel_task(self._client, validation.text("task_id", task_id), force=force)
+        await cancel_task(self._client, check_text("task_id", task_id), force=force)
 
     async def wait_for_ssh(
         self,
@@ -129,9 +137,9 @@ class AsyncTaskResource:
         `show_progress` and `progress_adapter` are accepted and ignored. Raises NotFound, Conflict once the task has
         ended, Unreachable after `timeout`, Unsupported.
         """
-        validation.text("task_id", task_id)
-        endpoints = self._client.facet(self._client.provider.endpoints, "SSH endpoints")
-        limit_s = validation.whole("timeout", timeout)
+        check_text("task_id", task_id)
+        endpoints = self._client.get_facet(self._client.provider.endpoints, "SSH endpoints")
+        limit_s = check_integer("timeout", timeout)
         try:
             async with asyncio.timeout(limit_s):
                 while True:
@@ -152,36 +160,36 @@ class AsyncTaskResource:
         iterator (`aclosing`) if you leave it early. Iterating raises NotFound, Conflict for a task that doesn't run,
         ConfigError (field "node") and Unreachable; the call itself raises Unsupported.
         """
-        metrics = self._client.facet(self._client.provider.metrics, "metrics")
-        return metrics.of_task(validation.text("task_id", task_id), node=validation.whole("node", node))
+        metrics = self._client.get_facet(self._client.provider.metrics, "metrics")
+        return metrics.of_task(check_text("task_id", task_id), node=check_integer("node", node))
 
     async def history(self, task_id: str) -> list[TaskEvent]:
         """Returns the events of a task's bid and machines, oldest first. Raises NotFound, Unsupported."""
-        return list(await self._market.history(validation.text("task_id", task_id)))
+        return list(await self._market.history(check_text("task_id", task_id)))
 
     async def set_limit_price(self, task_id: str, limit_usd_per_hour: Decimal | float) -> None:
         """Sets the most that one instance of a task may cost per hour from now on. Calling it again is safe.
 
         Raises NotFound, ConfigError, Conflict for a task that has ended, Unsupported.
         """
-        checked_id, limit, market = validation.text("task_id", task_id), _parse_usd(limit_usd_per_hour), self._market
+        checked_id, limit, market = check_text("task_id", task_id), _parse_usd(limit_usd_per_hour), self._market
         call = market.describe_set_limit(await self._client.provider.get_task(checked_id), limit)
-        await self._client.change("set limit", checked_id, call, lambda: market.set_limit(checked_id, limit))
+        await self._client.run_change("set limit", checked_id, call, lambda: market.set_limit(checked_id, limit))
 
     async def pause(self, task_id: str) -> None:
         """Stops a task's machines and their cost; its processes end. Calling it again is safe.
 
         Raises NotFound, Conflict, Unsupported.
         """
-        checked_id, market = validation.text("task_id", task_id), self._market
+        checked_id, market = check_text("task_id", task_id), self._market
         call = market.describe_pause(await self._client.provider.get_task(checked_id))
-        await self._client.change("pause", checked_id, call, lambda: market.pause(checked_id))
+        await self._client.run_change("pause", checked_id, call, lambda: market.pause(checked_id))
 
     async def resume(self, task_id: str) -> None:
         """Bids again for a paused task. Calling it again is safe. Raises NotFound, Conflict, Unsupported."""
-        checked_id, market = validation.text("task_id", task_id), self._market
+        checked_id, market = check_text("task_id", task_id), self._market
         call = market.describe_resume(await self._client.provider.get_task(checked_id))
-        await self._client.change("resume", checked_id, call, lambda: market.resume(checked_id))
+        await self._client.run_change("resume", checked_id, call, lambda: market.resume(checked_id))
 
     async def plan_pruning(
         self,
@@ -195,8 +203,8 @@ class AsyncTaskResource:
         and those in `task_ids`. A task with its own files in its folder is removed only if you name it. Changes
         nothing. Raises ConfigError, NotFound, Conflict for a named task that hasn't ended, Unsupported.
         """
-        facet = self._client.facet(self._client.provider.pruning, "tasks to prune")
-        days, keep = parse_days(older_than_days), validation.optional_whole("keep_last", keep_last)
+        facet = self._client.get_facet(self._client.provider.pruning, "tasks to prune")
+        days, keep = parse_days(older_than_days), check_optional_integer("keep_last", keep_last)
         named = parse_ids(task_ids)
         if days is None and keep is None and not named:
             raise ConfigError("older_than_days: give this, keep_last or task_ids", field="older_than_days")
@@ -221,12 +229,12 @@ class AsyncTaskResource:
         If the context sets `prune_after_days`, the first call of a day prunes.
         """
         await prune_when_due(self._client)
-        records = await self._client.provider.list_tasks(_parse_statuses(status), validation.whole("limit", limit))
+        records = await self._client.provider.list_tasks(_parse_statuses(status), check_integer("limit", limit))
         return [AsyncTask(record, self._client) for record in records]
 
     @property
     def _market(self) -> MarketFacet:
-        return self._client.facet(self._client.provider.market, "market")
+        return self._client.get_facet(self._client.provider.market, "market")
 
 
 def _dry_run_record(context: str, config: TaskConfig, call: str) -> TaskRecord:
@@ -251,9 +259,7 @@ def _parse_statuses(status: TaskStatus | Sequence[TaskStatus] | None) -> Collect
         return frozenset({TaskStatus(status)} if isinstance(status, str) else {TaskStatus(one) for one in status})
     except (ValueError, TypeError):
         known = ", ".join(TaskStatus)
-        raise ConfigError(
-            f"{validation.format_value(status)} is no status; there are: {known}", field="status"
-        ) from None
+        raise ConfigError(f"{format_value(status)} is no status; there are: {known}", field="status") from None
 
 
 def _parse_usd(value: Any) -> Decimal:

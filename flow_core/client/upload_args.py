@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core import validation
+from flow_core.argument_checks import check_path, format_value
 from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def parse_source_dir(source_dir: object) -> Path:
     """Returns the absolute path of the source; default: the current directory. Raises ConfigError."""
-    path = "." if source_dir is None else validation.path("source_dir", source_dir)
+    path = "." if source_dir is None else check_path("source_dir", source_dir)
     try:
         return Path(os.path.expanduser(path)).absolute()
     except OSError:
@@ -28,11 +28,9 @@ def parse_source_dir(source_dir: object) -> Path:
 
 def parse_target_dir(target_dir: object) -> str:
     """Returns the path of the target in the task. Raises ConfigError."""
-    target = validation.path("target_dir", target_dir)
+    target = check_path("target_dir", target_dir)
     if not target.isprintable():
-        raise ConfigError(
-            f"target_dir: {validation.format_value(target)} must not hold control characters", field="target_dir"
-        )
+        raise ConfigError(f"target_dir: {format_value(target)} must not hold control characters", field="target_dir")
     if os.path.normpath(target) in ("/", "//"):
         raise ConfigError(
             "target_dir: must be a folder of its own, not the root of the file system", field="target_dir"

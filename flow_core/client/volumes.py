@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core import validation
+from flow_core.argument_checks import check_integer, check_one_of, check_optional_label, check_optional_text, check_text
 from flow_core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,21 +31,21 @@ class AsyncVolumeResource:
         Two calls create two volumes. Raises ConfigError, and Conflict if the name is taken.
         """
         volumes = self._volumes
-        validation.whole("size_gb", size_gb, least=1)
-        validation.optional_label("name", name)
-        validation.one_of("interface", interface, ("block", "file"))
-        validation.optional_label("region", region)
+        check_integer("size_gb", size_gb, minimum=1)
+        check_optional_label("name", name)
+        check_one_of("interface", interface, ("block", "file"))
+        check_optional_label("region", region)
         call = volumes.describe_create(size_gb, name, interface)
-        return await self._client.change(
+        return await self._client.run_change(
             "create volume", name or "a volume", call, lambda: volumes.create(size_gb, name, interface, region)
         )
 
     async def delete(self, volume_id: str) -> None:
         """Deletes a volume and its data, without recovery. Raises NotFound, and Conflict while tasks hold it."""
-        volumes, id_or_name = self._volumes, validation.text("volume_id", volume_id)
+        volumes, id_or_name = self._volumes, check_text("volume_id", volume_id)
         volume = next((v for v in await volumes.list() if id_or_name in (v.volume_id, v.name)), None)
         call = volumes.describe_delete(volume) if volume else "nothing: no such volume"
-        await self._client.change("delete volume", id_or_name, call, lambda: volumes.delete(id_or_name))
+        await self._client.run_change("delete volume", id_or_name, call, lambda: volumes.delete(id_or_name))
 
     async def attach(self, volume_id: str, task_id: str, mount_point: str | None = None) -> str:
         """Attaches a volume to a task that hasn't ended, and returns its path there. Calling it again is safe.
@@ -53,11 +53,11 @@ class AsyncVolumeResource:
         The path is `mount_point`, or /volumes/NAME without one. Raises NotFound, ConfigError, and Conflict if another
         task holds the volume, the path is taken, or the task has ended.
         """
-        volumes, volume = self._volumes, validation.text("volume_id", volume_id)
-        validation.text("task_id", task_id)
+        volumes, volume = self._volumes, check_text("volume_id", volume_id)
+        check_text("task_id", task_id)
         target = _parse_mount_target(mount_point)
         call = volumes.describe_attach(volume, task_id, target)
-        return await self._client.change(
+        return await self._client.run_change(
             "attach volume", f"{volume} to {task_id}", call, lambda: volumes.attach(volume, task_id, target)
         )
 
@@ -68,17 +68,17 @@ class AsyncVolumeResource:
 
     async def list(self, limit: int = 100) -> list[Volume]:
         """Returns volumes, newest first, at most `limit`."""
-        return list((await self._volumes.list())[: validation.whole("limit", limit)])
+        return list((await self._volumes.list())[: check_integer("limit", limit)])
 
     @property
     def _volumes(self) -> VolumeFacet:
-        return self._client.facet(self._client.provider.volumes, "volumes")
+        return self._client.get_facet(self._client.provider.volumes, "volumes")
 
 
 def _parse_mount_target(path: str | None) -> str | None:
     from flow_core.models.storage_spec import check_mount_target  # lazy import: loads pydantic
 
-    target = validation.optional_text("mount_point", path)
+    target = check_optional_text("mount_point", path)
     try:
         return None if target is None else check_mount_target(target)
     except ValueError as error:

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from flow_core.emulator.nodes.disk import erase
+from flow_core.emulator.nodes.first_boot_disk import erase
 
 _FILES = "emulator"
 _TRIES, _BETWEEN_TRIES_S = 20, 0.1

@@ -15,7 +15,7 @@ _COMMAND_TIMEOUT_S = 10
 _SILENCE_S = 40.0  # longer than the script needs to report a stuck driver
 
 
-def sampling_script(period_s: int = PERIOD_S, command_timeout_s: int = _COMMAND_TIMEOUT_S) -> str:
+def build_sampling_script(period_s: int = PERIOD_S, command_timeout_s: int = _COMMAND_TIMEOUT_S) -> str:
     """Returns a script for sh. It ends with its stdin and ends every process that it started."""
     body = Path(__file__).with_name("sampling.sh").read_text(encoding="utf-8")
     return f"pause={period_s} limit={command_timeout_s}\n{body}"

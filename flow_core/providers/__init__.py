@@ -22,7 +22,7 @@ PROVIDERS = {
 """The module of each provider, by the provider's name; its `PROVIDER` is the ProviderType."""
 
 
-def provider_type(name: str) -> ProviderType:
+def get_provider_type(name: str) -> ProviderType:
     """Returns the kind of provider with this name, from `PROVIDERS`. Makes no request.
 
     Raises KeyError for an unknown name.
@@ -43,18 +43,18 @@ def open_provider(context: Context, prompter: Prompter | None = None) -> Provide
         raise ConfigError(
             f"context {context.name!r} wants provider {context.provider[:70]!r}; known are: {names}", field="provider"
         )
-    return provider_type(context.provider).open(context, prompter)
+    return get_provider_type(context.provider).open(context, prompter)
 
 
 def takes_batch_scripts(context: Context) -> bool:
     """Returns whether a command of this context may be a script with `#SBATCH` lines. Makes no request."""
-    return context.provider in PROVIDERS and provider_type(context.provider).takes_batch_scripts
+    return context.provider in PROVIDERS and get_provider_type(context.provider).takes_batch_scripts
 
 
-def shared_platform() -> Platform | None:
+def find_shared_platform() -> Platform | None:
     """Returns the platform that contexts of other providers may use too; None if no provider has one.
 
     Makes no request.
     """
-    platforms = (provider_type(name).platform for name in PROVIDERS)
+    platforms = (get_provider_type(name).platform for name in PROVIDERS)
     return next((platform for platform in platforms if platform is not None), None)

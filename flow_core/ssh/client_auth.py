@@ -10,7 +10,7 @@ import asyncssh
 
 from flow_core.prompter import Prompter, SecretPrompt
 from flow_core.ssh.identities import Identities, Keyring
-from flow_core.ssh.key_exchange import KeyExchangeOffer, read_offer
+from flow_core.ssh.key_exchange_offer import KeyExchangeOffer, read_offer
 from flow_core.ssh.known_hosts import is_loopback_address
 from flow_core.ssh.login_wait import LoginWait
 from flow_core.ssh.settings import HostSettings

@@ -17,7 +17,7 @@ from flow_core.errors import FlowError, Unreachable
 from flow_core.models.completed_command import BoundedOutput, CompletedCommand
 from flow_core.ssh import failures
 from flow_core.ssh.connection_pool import ConnectionPool
-from flow_core.ssh.quoting import sh_command
+from flow_core.ssh.quoting import build_sh_command
 from flow_core.ssh.settings import HostSettings
 from flow_core.ssh.stream import PIECE, STDERR, ChannelStream
 
@@ -71,7 +71,7 @@ class RunningCommand:
             try:
                 piece = await self._stream.read(source)
             except failures.CONNECTION_ERRORS as error:
-                raise failures.connection_lost(self._settings, "a command ran") from error
+                raise failures.connection_lost_error(self._settings, "a command ran") from error
             if not piece:
                 return b""
             if data := filtered.take(piece):
@@ -169,7 +169,7 @@ async def start_command(
             stdin_task = asyncio.create_task(_write_stdin(running, stdin)) if stdin is not None else None
             with pool.call_before_close(partial(_end_command, pool, running)):
                 try:
-                    await pool.login_wait("to start a command; a start-up file of your shell may take long").run(
+                    await pool.make_login_wait("to start a command; a start-up file of your shell may take long").run(
                         running.wait_started()
                     )
                     await _check_started(settings, running)
@@ -209,7 +209,7 @@ async def _check_started(settings: HostSettings, running: RunningCommand) -> Non
         return
     await running.wait_closed()
     if (result := running.result) is None:
-        raise failures.connection_lost(settings, "a command was started")
+        raise failures.connection_lost_error(settings, "a command was started")
     raise failures.command_error(settings, result.exit_code, running.preamble)
 
 
@@ -241,7 +241,7 @@ async def run_command(
             f"the command on {settings.alias!r} did not end within {timeout_s:g} s and was stopped"
         ) from None
     if result is None:
-        raise failures.connection_lost(settings, "a command ran")
+        raise failures.connection_lost_error(settings, "a command ran")
     return CompletedCommand(
         result.exit_code, bytes(output.data[1]), bytes(output.data[2]), output.is_cut, result.signal
     )
@@ -268,7 +268,7 @@ async def _kill(pool: ConnectionPool, group: int) -> None:
 
 async def _start(connection: asyncssh.SSHClientConnection, script: str) -> Session:
     channel, stream = await connection.create_session(
-        ChannelStream, sh_command(script), encoding=None, window=_WINDOW, max_pktsize=PIECE
+        ChannelStream, build_sh_command(script), encoding=None, window=_WINDOW, max_pktsize=PIECE
     )
     return connection, channel, cast(ChannelStream, stream)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from flow_core.errors import ConfigError, Unreachable
-from flow_core.ssh.quoting import identity_words, quote_option
-from flow_core.ssh.settings import HostSettings, account_home, home
+from flow_core.ssh.quoting import build_identity_option, quote_option
+from flow_core.ssh.settings import HostSettings, get_account_home, get_home
 from flow_core.ssh.ssh_config import SshConfigOverrides, find_settings
 
 
@@ -19,12 +19,12 @@ async def build_ssh_words(settings: HostSettings) -> list[str]:
     ConfigError for paths that an ssh option can't express.
     """
     if await _resolves_alias(settings):
-        return ["ssh", *_option_words(settings.command_options), settings.alias]
+        return ["ssh", *_build_option_words(settings.command_options), settings.alias]
     program, *words = build_explicit_ssh_argv(settings)
-    return [program, *_option_words(await _inherited_options(settings)), *words]
+    return [program, *_build_option_words(await _find_inherited_options(settings)), *words]
 
 
-async def _inherited_options(settings: HostSettings) -> tuple[str, ...]:
+async def _find_inherited_options(settings: HostSettings) -> tuple[str, ...]:
     """Returns options of the user's config for the address (such as below `Host *`) that would prevent a command."""
     try:
         found = await find_settings(
@@ -35,7 +35,7 @@ async def _inherited_options(settings: HostSettings) -> tuple[str, ...]:
     return found.command_options
 
 
-def _option_words(options: Iterable[str]) -> list[str]:
+def _build_option_words(options: Iterable[str]) -> list[str]:
     return [word for option in options for word in ("-o", option)]
 
 
@@ -48,21 +48,21 @@ def build_explicit_ssh_argv(settings: HostSettings) -> list[str]:
     options = [f"CertificateFile={quote_option(path)}" for path in settings.certificate_files if path.exists()]
     if settings.identities_only:
         options.append("IdentitiesOnly=yes")
-    default_files = tuple(account_home() / ".ssh" / name for name in ("known_hosts", "known_hosts2"))
+    default_files = tuple(get_account_home() / ".ssh" / name for name in ("known_hosts", "known_hosts2"))
     if settings.known_hosts and settings.known_hosts != default_files:
         options.append(f"UserKnownHostsFile={' '.join(map(quote_option, settings.known_hosts))}")
     if settings.host_key_alias:
         options.append(f"HostKeyAlias={settings.host_key_alias}")
     if settings.strictness != "ask":
         options.append(f"StrictHostKeyChecking={settings.strictness}")
-    if proxy := _proxy_command(settings):
+    if proxy := _build_proxy_command(settings):
         options.append(f"ProxyCommand={proxy}")
     port = ["-p", str(settings.port)] if settings.port != 22 else []
-    identities = [word for key in keys for word in identity_words(key)]
-    return ["ssh", *identities, *_option_words(options), *port, f"{settings.user}@{settings.hostname}"]
+    identities = [word for key in keys for word in build_identity_option(key)]
+    return ["ssh", *identities, *_build_option_words(options), *port, f"{settings.user}@{settings.hostname}"]
 
 
-def _proxy_command(settings: HostSettings) -> str:
+def _build_proxy_command(settings: HostSettings) -> str:
     """Returns the ProxyCommand for ssh, with each % escaped."""
     if not settings.hops:
         return (settings.proxy_command or "").replace("%", "%%")
@@ -72,16 +72,16 @@ def _proxy_command(settings: HostSettings) -> str:
 
 
 async def _resolves_alias(settings: HostSettings) -> bool:
-    if home() != account_home():
+    if get_home() != get_account_home():
         return False  # ssh takes the home from the password database, so it reads other files than flow
     try:
         found = await find_settings(settings.alias)
     except (ConfigError, Unreachable):
         return False
-    return _route(found) == _route(settings)
+    return _get_route_settings(found) == _get_route_settings(settings)
 
 
-def _route(settings: HostSettings) -> tuple[object, ...]:
+def _get_route_settings(settings: HostSettings) -> tuple[object, ...]:
     """Returns the settings that decide about the host and the login."""
     return (
         settings.hostname.lower(),
@@ -92,5 +92,5 @@ def _route(settings: HostSettings) -> tuple[object, ...]:
         settings.known_hosts,
         settings.key_name,
         settings.proxy_command,
-        tuple(map(_route, settings.hops)),
+        tuple(map(_get_route_settings, settings.hops)),
     )

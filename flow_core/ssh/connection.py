@@ -17,7 +17,7 @@ from flow_core.ssh.client_auth import ClientAuth
 from flow_core.ssh.connect_options import connect_options
 from flow_core.ssh.host_keys import verify_host_key
 from flow_core.ssh.identities import Keyring
-from flow_core.ssh.key_exchange import find_mismatch
+from flow_core.ssh.key_exchange_offer import find_mismatch
 from flow_core.ssh.known_hosts import KnownKeys, load_known_keys
 from flow_core.ssh.known_hosts_command import run_known_hosts_command
 from flow_core.ssh.login_wait import LoginWait
@@ -137,7 +137,7 @@ class _Connector:
                 self._verified.append(auth.shown_key)
             finally:
                 auth.close_agent()
-        raise failures.connection_lost(self._settings, "its key was looked at")
+        raise failures.connection_lost_error(self._settings, "its key was looked at")
 
     def _skip_certificate(self, error: asyncssh.HostKeyNotVerifiable) -> None:
         """Makes the next attempt request the host's plain key, as ssh does.

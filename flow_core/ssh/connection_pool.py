@@ -79,7 +79,7 @@ class ConnectionPool:
         """Limits the time for a connection and the work on it. The clock stops while the user answers a prompt."""
         return self._timeout.deadline(timeout_s)
 
-    def login_wait(self, what: str) -> LoginWait:
+    def make_login_wait(self, what: str) -> LoginWait:
         """Returns a wait for a step that may take as long as a login. `what` completes "waiting for gpu1 ..."."""
         return LoginWait(self._settings, self._timeout, what)
 
@@ -152,7 +152,9 @@ class ConnectionPool:
             pooled = await self._find_with_room()
             _acquire(pooled)
             try:
-                opened = await self.login_wait("to open a session").run(_call_opener(opener, pooled.connection.client))
+                opened = await self.make_login_wait("to open a session").run(
+                    _call_opener(opener, pooled.connection.client)
+                )
             except BaseException as error:
                 await self._release(pooled)
                 if not isinstance(error, Exception):
@@ -177,7 +179,7 @@ class ConnectionPool:
         if isinstance(error, AuthError | Unreachable) and not pooled.in_use:
             pooled.connection.close_nowait()  # opening the session timed out
         if isinstance(error, (OSError, asyncssh.Error)):
-            raise failures.connection_lost(self._settings, "a session was opened") from error
+            raise failures.connection_lost_error(self._settings, "a session was opened") from error
         raise error
 
     async def _find_with_room(self) -> _PooledConnection:

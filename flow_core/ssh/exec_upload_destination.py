@@ -19,7 +19,7 @@ from flow_core.ssh.settings import HostSettings
 from flow_core.upload.cancellable_thread import CancellableThread
 from flow_core.upload.destination import DestinationConflict, DestinationEntry, WrittenFile
 from flow_core.upload.manifest import MANIFEST
-from flow_core.upload.source import SourceEntry, SourceReader, parents
+from flow_core.upload.source import SourceEntry, SourceReader, list_parents
 
 _LANES = 4
 _STEP_S = 60.0
@@ -46,7 +46,7 @@ class CommandFolder:
 
     lanes = _LANES
     time_step_ns = 1_000_000_000
-    place: tuple[int, int] | None = None
+    device_and_inode: tuple[int, int] | None = None
 
     def __init__(
         self, pool: ConnectionPool, settings: HostSettings, top: str, title: str, stack: AsyncExitStack
@@ -78,12 +78,12 @@ class CommandFolder:
         return [self._find_known(path, found) for path in paths]
 
     async def make_folders(self, folder: str) -> list[str]:
-        names = " ".join(quote_word(f"./{path}") for path in (*parents(folder), folder)) if folder else ""
+        names = " ".join(quote_word(f"./{path}") for path in (*list_parents(folder), folder)) if folder else ""
         done = await self._run(
             f'for path in {names}; do [ ! -h "$path" ] || exit {_BLOCKED_EXIT_CODE}; [ -d "$path" ] && continue\n'
             f'[ ! -e "$path" ] || exit {_BLOCKED_EXIT_CODE}; mkdir -- "$path" || exit 1; echo; done'
         )
-        every = [*parents(folder), folder] if folder else []
+        every = [*list_parents(folder), folder] if folder else []
         return every[len(every) - done.stdout.count(b"\n") :]
 
     async def put(self, source: Path, entry: SourceEntry, on_bytes: Callable[[int], None]) -> WrittenFile:
@@ -192,7 +192,7 @@ class CommandFolder:
         )
 
     def _find_known(self, path: str, found: dict[str, DestinationEntry]) -> DestinationEntry | None:
-        is_real = all((above := found.get(each)) and above.kind == "other" for each in parents(path))
+        is_real = all((above := found.get(each)) and above.kind == "other" for each in list_parents(path))
         return found.get(path) if is_real else None
 
 
@@ -200,7 +200,7 @@ def _require_real_parents(path: str) -> str:
     """Returns script lines that exit if a parent of the path is missing or is a symbolic link."""
     return "\n".join(
         f"[ -d {quote_word(f'./{each}')} ] && [ ! -h {quote_word(f'./{each}')} ] || exit {_BLOCKED_EXIT_CODE}"
-        for each in parents(path)
+        for each in list_parents(path)
     )
 
 
@@ -219,7 +219,7 @@ def _sibling(path: str, name: str) -> str:
 
 
 def _all_parents(paths: Sequence[str]) -> set[str]:
-    return {each for path in paths for each in parents(path)}
+    return {each for path in paths for each in list_parents(path)}
 
 
 def _parse(output: bytes) -> dict[str, DestinationEntry]:

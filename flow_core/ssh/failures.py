@@ -66,7 +66,7 @@ def certificate_error(settings: HostSettings, error: asyncssh.HostKeyNotVerifiab
     return AuthError(f"{host} shows a certificate that can't be trusted: {error.reason!r}; ask its administrator")
 
 
-def connection_lost(settings: HostSettings, while_what: str) -> Unreachable:
+def connection_lost_error(settings: HostSettings, while_what: str) -> Unreachable:
     return Unreachable(f"the connection to {settings.alias!r} was lost while {while_what}")
 
 

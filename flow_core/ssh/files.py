@@ -165,7 +165,7 @@ def sftp_error(settings: HostSettings, path: str, error: Exception) -> FlowError
     if isinstance(error, asyncssh.SFTPPermissionDenied):
         return AuthError(f"{settings.user!r} may not access {shown}")
     if isinstance(error, asyncssh.SFTPConnectionLost | asyncssh.SFTPNoConnection):
-        return failures.connection_lost(settings, f"{path!r} was moved")
+        return failures.connection_lost_error(settings, f"{path!r} was moved")
     if isinstance(error, asyncssh.SFTPError):
         return ProviderError(f"{shown} can't be used: {error.reason!r}; check its kind and the free room there")
     if isinstance(error, TimeoutError):
@@ -174,7 +174,7 @@ def sftp_error(settings: HostSettings, path: str, error: Exception) -> FlowError
         )
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
         return ProviderError(f"{shown} can't be copied: {(error.strerror or str(error)).lower()}")
-    return failures.connection_lost(settings, f"{path!r} was moved")
+    return failures.connection_lost_error(settings, f"{path!r} was moved")
 
 
 def _create(part: Path, target: Path, mode: int) -> BinaryIO:

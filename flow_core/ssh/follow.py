@@ -32,7 +32,7 @@ _SCRIPT = r"""
 exec 2>/dev/null 5<&0
 over=; open=; seen=; quiet=0
 say() { printf '\036%s %s\n' "$m" "$*"; }
-look() {
+read_state() {
   ino=; size=0
   set -- $(ls -Lidn -- "$f")
   case "${2-}" in -*) ino=$1; size=$6 ;; esac
@@ -40,7 +40,7 @@ look() {
 rest() { tail -c "+$(($p + 1))" <&3; p=0; }
 trap 'over=1' HUP
 { cat >/dev/null; kill -HUP $$; } <&5 >/dev/null 2>&1 &
-look
+read_state
 if [ -n "$i" ] && [ "$i" != "$ino" ]; then
   dir=$(dirname -- "$f")
   old=$(ls -1i -- "$dir" | while read -r n name; do [ "$n" != "$i" ] || printf '%s' "$dir/$name"; done)
@@ -48,12 +48,12 @@ if [ -n "$i" ] && [ "$i" != "$ino" ]; then
   p=0
 fi
 while :; do
-  look
+  read_state
   if [ -z "$open" ]; then
     if [ -n "$ino" ] && [ -r "$f" ]; then
       was=$ino
       exec 3<"$f"
-      look
+      read_state
       [ "$ino" = "$was" ] || continue
       say O "$ino" "$size"
       rest

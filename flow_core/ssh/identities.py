@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncssh
 
 from flow_core.prompter import Prompter, SecretPrompt
-from flow_core.ssh.key_files import KeyFile, is_locked, read_certificates, read_key_file, rsa_bits
+from flow_core.ssh.key_files import KeyFile, get_rsa_bits, is_locked, read_certificates, read_key_file
 from flow_core.ssh.settings import HostSettings
 
 _PASSPHRASE_ATTEMPTS = 3
@@ -146,7 +146,7 @@ class Identities:
         if allowed and not any(one in allowed for one in names):
             self.unusable.append(f"{name} is of a type that PubkeyAcceptedAlgorithms excludes ({algorithm})")
             return False
-        bits = rsa_bits(pair.key_public_data)
+        bits = get_rsa_bits(pair.key_public_data)
         if bits is not None and bits < self._settings.required_rsa_bits:
             self.unusable.append(f"{name} has {bits} bits, RequiredRSASize is {self._settings.required_rsa_bits}")
             return False

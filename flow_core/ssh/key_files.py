@@ -70,7 +70,7 @@ def is_locked(error: asyncssh.KeyImportError) -> bool:
     return "passphrase" in str(error).lower()
 
 
-def rsa_bits(public_data: bytes) -> int | None:
+def get_rsa_bits(public_data: bytes) -> int | None:
     """Returns the size of an RSA key in bits; None for other types."""
     kind, rest = _split_field(public_data)
     if kind != b"ssh-rsa":

@@ -54,7 +54,7 @@ class KnownKeys:
     at_address: KnownKeys | None = None
     """The keys of the connected address, if CheckHostIP is set."""
 
-    def status_of(self, key: SSHKey) -> KeyStatus:
+    def get_status(self, key: SSHKey) -> KeyStatus:
         """Returns the status of a key.
 
         A host that is known only by keys of other types counts as changed: otherwise an attacker could avoid the known
@@ -71,7 +71,7 @@ class KnownKeys:
     @property
     def trusted(self) -> list[SSHKey]:
         """The keys that the host may show."""
-        return [key for key in self.keys or self.default_port_keys if self.status_of(key) is KeyStatus.KNOWN]
+        return [key for key in self.keys or self.default_port_keys if self.get_status(key) is KeyStatus.KNOWN]
 
 
 def load_known_keys(settings: HostSettings, extra_lines: str = "", address: str | None = None) -> KnownKeys:
@@ -147,7 +147,7 @@ def add_known_host(settings: HostSettings, key: SSHKey) -> bool:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 return False
             fcntl.flock(fd, fcntl.LOCK_EX)
-            if (status := load_known_keys(settings).status_of(key)) is KeyStatus.KNOWN:
+            if (status := load_known_keys(settings).get_status(key)) is KeyStatus.KNOWN:
                 return True
             if status is not KeyStatus.UNKNOWN:
                 raise ProviderError(f"another key of {settings.alias!r} was written to {str(path)!r} meanwhile")
@@ -158,12 +158,12 @@ def add_known_host(settings: HostSettings, key: SSHKey) -> bool:
     return True
 
 
-def fingerprint(key: SSHKey) -> str:
+def format_fingerprint(key: SSHKey) -> str:
     """Returns the fingerprint in the form of `ssh-keygen -l`."""
     return key.get_fingerprint()
 
 
-def key_type(key: SSHKey) -> str:
+def get_key_type(key: SSHKey) -> str:
     """Returns the algorithm, such as "ssh-ed25519"."""
     return key.get_algorithm()
 

@@ -57,7 +57,7 @@ def parse_public_key(text: str) -> PublicKey:
     return key
 
 
-def local_public_keys(folder: Path | None = None) -> dict[str, PublicKey]:
+def read_local_public_keys(folder: Path | None = None) -> dict[str, PublicKey]:
     """Returns this user's keys by file name (~/.ssh/*.pub), preferred names first. Skips other files. Blocking."""
     key_folder = folder or Path.home() / ".ssh"
     try:

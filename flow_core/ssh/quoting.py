@@ -17,21 +17,21 @@ def quote_word(text: str) -> str:
     return "'" + text.translate(_ESCAPES) + "'"
 
 
-def sh_command(line: str) -> str:
-    """Returns a command that replaces any login shell by sh and runs a line there.
+def build_sh_command(command: str) -> str:
+    """Returns a command that replaces any login shell by sh and runs a command there.
 
     csh allows neither a line break nor a ! inside quotes. These and bytes that are not UTF-8 are encoded for printf.
     """
-    if not _UNQUOTABLE.search(line):
-        return f"exec /bin/sh -c {quote_word(line)}"
-    return f"""exec /bin/sh -c 'eval "$(printf %b "$1")"' sh {quote_word(_escape_for_printf(line))}"""
+    if not _UNQUOTABLE.search(command):
+        return f"exec /bin/sh -c {quote_word(command)}"
+    return f"""exec /bin/sh -c 'eval "$(printf %b "$1")"' sh {quote_word(_escape_for_printf(command))}"""
 
 
-def _escape_for_printf(line: str) -> str:
-    return _UNQUOTABLE.sub(lambda found: f"\\0{ord(found[0]) & 0xFF:03o}", line.replace("\\", "\\\\"))
+def _escape_for_printf(command: str) -> str:
+    return _UNQUOTABLE.sub(lambda found: f"\\0{ord(found[0]) & 0xFF:03o}", command.replace("\\", "\\\\"))
 
 
-def identity_words(key: Path) -> tuple[str, str]:
+def build_identity_option(key: Path) -> tuple[str, str]:
     """Returns the ssh option for a key file. Raises ConfigError.
 
     `-i` checks the file before it replaces %%, so a name with % needs `-o`.

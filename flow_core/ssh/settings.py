@@ -140,19 +140,19 @@ def check_user_name(name: str) -> str:
     return name
 
 
-def home() -> Path:
+def get_home() -> Path:
     return Path.home()
 
 
-def account_home() -> Path:
+def get_account_home() -> Path:
     """Returns the home in the password database, which ssh uses; $HOME if there is none."""
     try:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
-        return home()
+        return get_home()
 
 
-def user_name() -> str:
+def get_user_name() -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

@@ -29,7 +29,7 @@ from flow_core.ssh.upload_lock import UploadLock
 from flow_core.upload.cancellable_thread import CancellableThread
 from flow_core.upload.destination import DestinationConflict, DestinationEntry, WrittenFile
 from flow_core.upload.manifest import MANIFEST
-from flow_core.upload.source import SourceEntry, SourceReader, parents
+from flow_core.upload.source import SourceEntry, SourceReader, list_parents
 
 _LANES = 8
 _MAX_SINGLE_STATS = 4
@@ -46,7 +46,7 @@ class SftpFolder:
 
     lanes = _LANES
     time_step_ns = 1_000_000_000
-    place: tuple[int, int] | None = None
+    device_and_inode: tuple[int, int] | None = None
 
     def __init__(self, pool: ConnectionPool, settings: HostSettings, path: str) -> None:
         self.title = f"{settings.alias}:{path}"
@@ -89,7 +89,7 @@ class SftpFolder:
 
     async def make_folders(self, folder: str) -> list[str]:
         created: list[str] = []
-        for each in [*parents(folder), folder] if folder else []:
+        for each in [*list_parents(folder), folder] if folder else []:
             async with self._use_session(each) as sftp, asyncio.timeout(IDLE_TIMEOUT_S):
                 mode = await self._mode(sftp, each)
                 if mode is None:
@@ -216,7 +216,7 @@ class SftpFolder:
 
     async def _is_real(self, sftp: asyncssh.SFTPClient, folder: str) -> bool:
         """Returns whether the path and its parents are folders and no links. Remembers a folder until the end."""
-        for each in [*parents(folder), folder] if folder else []:
+        for each in [*list_parents(folder), folder] if folder else []:
             if each in self._real_folders:
                 continue
             mode = await _read_mode(sftp, self._full_path(each))

@@ -53,12 +53,12 @@ class RemoteShell:
             except failures.CONNECTION_ERRORS as error:
                 if self._is_closed:
                     return
-                raise failures.connection_lost(self._settings, "the shell was open") from error
+                raise failures.connection_lost_error(self._settings, "the shell was open") from error
             if not piece:
                 break
             yield piece
         if not self._is_closed and await self._wait_exit_code() is None:
-            raise failures.connection_lost(self._settings, "the shell was open")
+            raise failures.connection_lost_error(self._settings, "the shell was open")
 
     async def write(self, data: bytes) -> None:
         try:
@@ -77,7 +77,7 @@ class RemoteShell:
         """Returns the exit code. Raises Unreachable if the connection is lost before it arrives."""
         code = await self._wait_exit_code()
         if code is None:
-            raise failures.connection_lost(self._settings, "the shell was open")
+            raise failures.connection_lost_error(self._settings, "the shell was open")
         return code
 
     async def close(self) -> None:
@@ -135,11 +135,11 @@ async def open_shell(
 
 async def _open_session(settings: HostSettings, pool: ConnectionPool, start: Coroutine[Any, Any, Session]) -> Session:
     try:
-        return await pool.login_wait("to open a session").run(start)
+        return await pool.make_login_wait("to open a session").run(start)
     except asyncssh.ChannelOpenError as error:
         raise ProviderError(f"{settings.alias!r} refused a terminal: {error.reason!r}") from error
     except (OSError, asyncssh.Error) as error:
-        raise failures.connection_lost(settings, "a shell was opened") from error
+        raise failures.connection_lost_error(settings, "a shell was opened") from error
 
 
 class _Terminal(ChannelStream):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flow_core.errors import ConfigError, Unreachable
-from flow_core.ssh.settings import HostSettings, Jump, account_home, check_host_name, check_user_name, home
+from flow_core.ssh.settings import HostSettings, Jump, check_host_name, check_user_name, get_account_home, get_home
 from flow_core.ssh.ssh_config_parser import SshOptions, parse_settings, read_options
 
 _DEADLINE_S = 10.0
@@ -31,7 +31,7 @@ class SshConfigOverrides:
     user: str | None = None
     port: int | None = None
 
-    def words(self) -> list[str]:
+    def build_words(self) -> list[str]:
         name = [] if self.hostname is None else ["-o", f"HostName={self.hostname.replace('%', '%%')}"]
         user = [] if self.user is None else ["-l", self.user]
         return [*name, *user, *([] if self.port is None else ["-p", str(self.port)])]
@@ -70,7 +70,7 @@ async def _query(jump: Jump, config: Path | None, hostname: str | None = None) -
     overrides = SshConfigOverrides(hostname, jump.user, jump.port)
     if ssh is None:
         return _use_defaults(jump, overrides, config)
-    found = await _query_ssh_options(ssh, [*_config_words(config), *overrides.words()], jump.host)
+    found = await _query_ssh_options(ssh, [*_config_words(config), *overrides.build_words()], jump.host)
     return parse_settings(found, jump.host, await _defaults(ssh))
 
 
@@ -97,9 +97,9 @@ def _config_words(config: Path | None) -> Sequence[str]:
     """Returns the words that select the config. ssh takes the home from the password database; flow obeys $HOME."""
     if config is not None:
         return ("-F", str(config))
-    if home() == account_home():
+    if get_home() == get_account_home():
         return ()
-    user_config = home() / ".ssh" / "config"
+    user_config = get_home() / ".ssh" / "config"
     return ("-F", str(user_config) if user_config.exists() else "none")
 
 
@@ -130,7 +130,7 @@ def _use_defaults(
     jump: Jump, overrides: SshConfigOverrides, config: Path | None
 ) -> tuple[HostSettings, tuple[Jump, ...]]:
     """Returns ssh's own defaults. Raises ConfigError if a config exists, since only ssh can read it."""
-    ssh_folder = home() / ".ssh"
+    ssh_folder = get_home() / ".ssh"
     files = [config] if config is not None else [ssh_folder / "config", _SYSTEM_CONFIG]
     if (unread := next((path for path in files if path.exists()), None)) is not None:
         raise ConfigError(

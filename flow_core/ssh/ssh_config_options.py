@@ -166,7 +166,7 @@ OPTIONS: Mapping[str, Option] = _table()
 """The options by lower-case name, in alphabetical order."""
 
 
-def unknown_options(names: Iterable[str]) -> tuple[str, ...]:
+def find_unknown_options(names: Iterable[str]) -> tuple[str, ...]:
     """Returns the options that a newer ssh prints and this table lacks.
 
     They are skipped, and listed when a login fails.
@@ -174,17 +174,10 @@ def unknown_options(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name and name not in OPTIONS)
 
 
-def unused_options(found: Mapping[str, list[str]]) -> tuple[str, ...]:
+def find_unused_options(found: Mapping[str, list[str]]) -> tuple[str, ...]:
     """Returns the options that the config sets, that may decide about a login, and that have no effect here."""
     return tuple(
         option.name
         for name, option in OPTIONS.items()
         if option.treatment is Treatment.NAMED and name in found and found[name][0].lower() not in option.unset
-    )
-
-
-def table_rows() -> tuple[str, ...]:
-    """Returns the rows of the table in docs/ssh.md."""
-    return tuple(
-        f"| {option.name} | {option.treatment} | {option.note} |".replace("|  |", "| |") for option in OPTIONS.values()
     )

@@ -20,12 +20,12 @@ from flow_core.ssh.settings import (
     HostSettings,
     Jump,
     Strictness,
-    account_home,
-    home,
+    get_account_home,
+    get_home,
+    get_user_name,
     parse_jumps,
-    user_name,
 )
-from flow_core.ssh.ssh_config_options import unknown_options, unused_options
+from flow_core.ssh.ssh_config_options import find_unknown_options, find_unused_options
 
 SshOptions = Mapping[str, list[str]]
 
@@ -74,7 +74,7 @@ def parse_settings(found: SshOptions, alias: str, defaults: SshOptions) -> tuple
 
     if refusal := first("refuseconnection"):
         raise ConfigError(f"the ssh config refuses {alias!r}: {refusal!r}", field="RefuseConnection")
-    hostname, user = first("hostname", alias), first("user") or user_name()
+    hostname, user = first("hostname", alias), first("user") or get_user_name()
     port = _parse_number(first("port"), 22)
     tokens = _tokens(alias, hostname, port, user, first("hostkeyalias"), first("proxyjump"))
     proxy_command = first("proxycommand", "none")
@@ -124,8 +124,8 @@ def parse_settings(found: SshOptions, alias: str, defaults: SshOptions) -> tuple
         send_env=tuple(found.get("sendenv", [])),
         remote_command=_parse_command(first("remotecommand", "none")),
         command_options=_command_options(found),
-        unused_options=unused_options(found),
-        unknown_options=unknown_options(found),
+        unused_options=find_unused_options(found),
+        unknown_options=find_unknown_options(found),
     )
     return settings, parse_jumps(first("proxyjump", "none"))
 
@@ -162,7 +162,7 @@ def _tokens(alias: str, hostname: str, port: int, user: str, key_alias: str, jum
     return {
         "%": "%",
         "C": digest,
-        "d": str(home()),
+        "d": str(get_home()),
         "h": hostname,
         "i": str(os.getuid()),
         "j": jump,
@@ -172,7 +172,7 @@ def _tokens(alias: str, hostname: str, port: int, user: str, key_alias: str, jum
         "n": alias,
         "p": str(port),
         "r": user,
-        "u": user_name(),
+        "u": get_user_name(),
     }
 
 
@@ -236,8 +236,8 @@ def _split_files(value: str, tokens: Mapping[str, str]) -> tuple[Path, ...]:
 
 def _move_to_home(path: Path) -> Path:
     """Moves a path below the account's ~/.ssh to $HOME. ssh uses the password database; flow obeys $HOME."""
-    real = account_home()
-    return home() / ".ssh" / path.name if path.parent == real / ".ssh" else path
+    real = get_account_home()
+    return get_home() / ".ssh" / path.name if path.parent == real / ".ssh" else path
 
 
 def _agent_socket(value: str, tokens: Mapping[str, str]) -> Path | None:

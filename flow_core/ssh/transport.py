@@ -139,9 +139,9 @@ def _interface_address(sock: socket.socket, interface: str) -> str:
     return socket.inet_ntoa(answer[20:24])
 
 
-async def _start_shell(shell: str, line: str, end: int) -> Process:
+async def _start_shell(shell: str, command: str, end: int) -> Process:
     return await asyncio.create_subprocess_exec(
-        shell, "-c", line, stdin=end, stdout=end, stderr=PIPE, start_new_session=True
+        shell, "-c", command, stdin=end, stdout=end, stderr=PIPE, start_new_session=True
     )
 
 

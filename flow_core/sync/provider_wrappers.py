@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flow_core import validation
+from flow_core.argument_checks import (
+    check_bytes,
+    check_command,
+    check_integer,
+    check_optional_text,
+    check_seconds,
+    check_text,
+)
 from flow_core.providers.contract import access, account
 from flow_core.sync.loop_thread import run_sync
 from flow_core.sync.twin import copy_docstring
@@ -36,11 +43,11 @@ class RemoteOperationsFacade:
         Two calls run it twice. After `timeout_s` (None: no limit) the command is ended and Unreachable is raised.
         Raises NotFound, Conflict for a task that doesn't run, ConfigError for a node that the task doesn't have.
         """
-        checked_id, line = validation.text("task_id", task_id), validation.command("command", command)
-        checked_node, limit_s = validation.whole("node", node), validation.seconds("timeout_s", timeout_s)
+        checked_id, line = check_text("task_id", task_id), check_command("command", command)
+        checked_node, limit_s = check_integer("node", node), check_seconds("timeout_s", timeout_s)
         return run_sync(
             self._remote().run(
-                checked_id, line, node=checked_node, timeout_s=limit_s, stdin=validation.raw("stdin", stdin)
+                checked_id, line, node=checked_node, timeout_s=limit_s, stdin=check_bytes("stdin", stdin)
             )
         )
 
@@ -54,15 +61,15 @@ class SshKeyFacade:
 
     @copy_docstring(account.SshKeyFacet.list)
     def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
-        return run_sync(self._keys().list(validation.optional_text("project_id", project_id)))
+        return run_sync(self._keys().list(check_optional_text("project_id", project_id)))
 
     @copy_docstring(account.SshKeyFacet.create)
     def create(self, name: str, public_key: str) -> SshKey:
-        return run_sync(self._keys().create(validation.text("name", name), validation.text("public_key", public_key)))
+        return run_sync(self._keys().create(check_text("name", name), check_text("public_key", public_key)))
 
     @copy_docstring(account.SshKeyFacet.delete)
     def delete(self, key_id: str) -> bool:
-        return run_sync(self._keys().delete(validation.text("key_id", key_id)))
+        return run_sync(self._keys().delete(check_text("key_id", key_id)))
 
     @copy_docstring(account.SshKeyFacet.ensure_default)
     def ensure_default(self) -> str | None:
@@ -79,18 +86,18 @@ class SshTunnelFacade:
     @copy_docstring(access.SshTunnelManager.open)
     def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> access.Tunnel:
         checked_id, checked_port = (
-            validation.text("task_id", task_id),
-            validation.whole("remote_port", remote_port, 1, _PORT_MAX),
+            check_text("task_id", task_id),
+            check_integer("remote_port", remote_port, 1, _PORT_MAX),
         )
-        checked_local_port = validation.whole("local_port", local_port, 0, _PORT_MAX)
+        checked_local_port = check_integer("local_port", local_port, 0, _PORT_MAX)
         return run_sync(
-            self._tunnels().open(checked_id, checked_port, checked_local_port, node=validation.whole("node", node))
+            self._tunnels().open(checked_id, checked_port, checked_local_port, node=check_integer("node", node))
         )
 
     @copy_docstring(access.SshTunnelManager.list)
     def list(self, task_id: str | None = None) -> tuple[access.Tunnel, ...]:
-        return run_sync(self._tunnels().list(validation.optional_text("task_id", task_id)))
+        return run_sync(self._tunnels().list(check_optional_text("task_id", task_id)))
 
     @copy_docstring(access.SshTunnelManager.close)
     def close(self, tunnel_id: str) -> None:
-        run_sync(self._tunnels().close(validation.text("tunnel_id", tunnel_id)))
+        run_sync(self._tunnels().close(check_text("tunnel_id", tunnel_id)))

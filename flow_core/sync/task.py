@@ -29,7 +29,7 @@ class Task(TaskProperties):
     def _twin(self) -> AsyncTask:
         """Returns the async task. If its client is closed, opens a new one first and keeps it."""
         if self._handle.flow.is_closed:
-            flow = self._handle.flow.reopened()
+            flow = self._handle.flow.reopen()
             close_at_exit(flow)
             self._handle = AsyncTask(self._handle.record, flow)
         return self._handle

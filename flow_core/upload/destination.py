@@ -38,14 +38,15 @@ class UploadDestination(Protocol):
     """A folder to upload into. Paths are relative, with slashes. No method follows a link at the destination.
 
     `title` is the name to show to users. `lanes` is the number of files to send in parallel. `time_step_ns` is the
-    resolution of its file timestamps. `place` is its (device, inode) if it is on this machine, None until it is open.
+    resolution of its file timestamps. `device_and_inode` identifies a folder on this machine once it is open; otherwise
+    it is None.
     Every method ends within the destination's own deadline and raises only FlowError and DestinationConflict.
     """
 
     title: str
     lanes: int
     time_step_ns: int
-    place: tuple[int, int] | None
+    device_and_inode: tuple[int, int] | None
 
     def deadline(self, timeout_s: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
         """Returns a timeout for one upload. It pauses while the machine asks the user to log in."""

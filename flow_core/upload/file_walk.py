@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from flow_core.errors import ConfigError, printable
 from flow_core.upload.gitignore import IgnoreRules, read_ignore_file
-from flow_core.upload.source import SourceEntry, parents, unreadable_error
+from flow_core.upload.source import SourceEntry, list_parents, unreadable_error
 from flow_core.upload.work_tree import WorkTree
 
 FLOW, GIT = ".flowignore", ".gitignore"
@@ -33,9 +33,9 @@ class SkippedFiles:
         self._lines: list[str] = []
         self._more = 0
 
-    def add(self, path: str, why: str) -> None:
+    def add(self, path: str, reason: str) -> None:
         if len(self._lines) < _MOST_SKIPPED:
-            self._lines.append(f"{path!r}: {why}")
+            self._lines.append(f"{path!r}: {reason}")
         else:
             self._more += 1
 
@@ -73,7 +73,7 @@ class FileWalk:
         self._prefix = work_tree.prefix if work_tree else ""
         self._work_tree = work_tree
         self._tracked = frozenset(tracked)
-        self._tracked_folders = frozenset(folder for path in self._tracked for folder in parents(path))
+        self._tracked_folders = frozenset(folder for path in self._tracked for folder in list_parents(path))
         self._avoid = avoid
         self._scopes: dict[str, _Scope | None] = {}
         self.skipped = SkippedFiles()
@@ -88,7 +88,7 @@ class FileWalk:
         """Yields entries like `folders`, but only those at these paths, or below the folders among them."""
         done: set[str] = set()
         for path in sorted({path.rstrip("/") for path in paths}):
-            if not done.isdisjoint(parents(path)):
+            if not done.isdisjoint(list_parents(path)):
                 continue
             folder, _, name = path.rpartition("/")
             status = _lstat(f"{self._root}/{path}")
@@ -133,14 +133,14 @@ class FileWalk:
         return entries, folders
 
     def _scan(self, folder: str) -> list[os.DirEntry[str]]:
-        place = f"{self._root}/{folder}"
+        full_path = f"{self._root}/{folder}"
         try:
-            with os.scandir(place) as found:
+            with os.scandir(full_path) as found:
                 return sorted(found, key=lambda entry: entry.name)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise unreadable_error(Path(place), error) from error
+            raise unreadable_error(Path(full_path), error) from error
 
     def _scope_for(self, scope: _Scope, folder: str, name: str, is_folder: bool) -> _Scope | None:
         """Returns the scope in which the entry is sent, or None if it is excluded."""
@@ -167,29 +167,29 @@ class FileWalk:
         return is_it
 
     def _entry(self, path: str, found: os.DirEntry[str] | None = None) -> SourceEntry | None:
-        place = f"{self._root}/{path}"
+        full_path = f"{self._root}/{path}"
         try:
-            status = found.stat(follow_symlinks=False) if found else os.lstat(place)
+            status = found.stat(follow_symlinks=False) if found else os.lstat(full_path)
             if stat.S_ISREG(status.st_mode):
                 return SourceEntry(path, status.st_size, status.st_mtime_ns, status.st_mode & 0o777)
             if stat.S_ISLNK(status.st_mode):
-                return self._link(path, place)
+                return self._link(path, full_path)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise unreadable_error(Path(place), error) from error
+            raise unreadable_error(Path(full_path), error) from error
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
         self.skipped.add(path, f"{kind} is not sent")
         return None
 
-    def _link(self, path: str, place: str) -> SourceEntry | None:
-        target = os.readlink(place)
+    def _link(self, path: str, full_path: str) -> SourceEntry | None:
+        target = os.readlink(full_path)
         depth = path.count("/")
         for step in target.split("/"):
             depth += -1 if step == ".." else step not in ("", ".")
             if depth < 0:
                 break
-        end = os.path.realpath(place)
+        end = os.path.realpath(full_path)
         if target.startswith("/") or depth < 0 or not f"{end}/".startswith(f"{self._root.rstrip('/')}/"):
             self.skipped.add(path, f"a link that leads out of the folder, to {target!r}")
             return None
@@ -221,7 +221,7 @@ class FileWalk:
             tree = self._work_tree
             exclude = self._read_rules(tree.exclude, "", "//exclude", follow=True)
             above: tuple[IgnoreRules, ...] = (exclude,) if exclude else ()
-            for base in ("", *(f"{folder}/" for folder in parents(tree.prefix.rstrip("/"))))[: self._depth]:
+            for base in ("", *(f"{folder}/" for folder in list_parents(tree.prefix.rstrip("/"))))[: self._depth]:
                 rules = self._read_rules(tree.top / base / GIT, base, f"//{base}{GIT}")
                 above = (rules, *above) if rules else above
             scope = _Scope(git=above)
@@ -258,8 +258,8 @@ def resolve_source(source: Path) -> Path:
     except FileNotFoundError:
         raise ConfigError(f"source_dir: {shown} does not exist", field="source_dir") from None
     except (OSError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or "it can't be found"
-        raise ConfigError(f"source_dir: {shown} can't be opened: {why}", field="source_dir") from error
+        reason = getattr(error, "strerror", None) or "it can't be found"
+        raise ConfigError(f"source_dir: {shown} can't be opened: {reason}", field="source_dir") from error
     raise ConfigError(f"source_dir: {shown} is no folder", field="source_dir")
 
 
@@ -277,8 +277,8 @@ def _match(rules: tuple[IgnoreRules, ...], path: str, name: str) -> bool | None:
     return None
 
 
-def _lstat(place: str) -> os.stat_result | None:
+def _lstat(full_path: str) -> os.stat_result | None:
     try:
-        return os.lstat(place)
+        return os.lstat(full_path)
     except OSError:
         return None

@@ -18,7 +18,7 @@ from flow_core.upload.git import GitUnavailable, read_git_status
 from flow_core.upload.manifest import Manifest, Marker, Record
 from flow_core.upload.plan import Plan, Planner, Step
 from flow_core.upload.report import OnProgress, ProgressThrottle, UploadResult
-from flow_core.upload.source import SourceGone, SourceReader, parents
+from flow_core.upload.source import SourceGone, SourceReader, list_parents
 
 _SAVE_MANIFEST_S = 10.0
 _EMPTY_RESULT = UploadResult(0, 0, 0, 0, 0.0)
@@ -77,7 +77,7 @@ class _Upload:
         source = await self._thread.run(resolve_source, source)
         try:
             self._destination = await self._destination.open()
-            if self._destination.place != await self._thread.run(_device_and_inode, source):
+            if self._destination.device_and_inode != await self._thread.run(_device_and_inode, source):
                 plan = await Planner(source, self._destination, git_incremental, self._thread).plan()
                 await self._execute(source, plan)
                 self.result = replace(self.result, skipped=plan.skipped.lines())
@@ -135,7 +135,7 @@ class _Upload:
             await self._destination.delete(path)
             del plan.manifest.files[path]
             self.result = replace(self.result, files_deleted=self.result.files_deleted + 1)
-            emptied.update(parents(path))
+            emptied.update(list_parents(path))
         own_folders = emptied & plan.manifest.folders
         for folder in sorted(own_folders, key=lambda path: path.count("/"), reverse=True):
             if await self._destination.delete_folder(folder):
@@ -185,39 +185,39 @@ class _Upload:
                 plan.manifest.pending.discard(step.entry.path)
             self._progress.finished(step.entry.path)
 
-    def _skip(self, plan: Plan, step: Step, why: str) -> None:
-        plan.skipped.add(step.entry.path, why)
+    def _skip(self, plan: Plan, step: Step, reason: str) -> None:
+        plan.skipped.add(step.entry.path, reason)
         plan.manifest.pending.discard(step.entry.path)
         if plan.marker is not None:  # git would not list it again
             plan.marker = plan.marker._replace(changed=(*plan.marker.changed, step.entry.path))
 
     async def _send_one(self, source: Path, manifest: Manifest, step: Step) -> None:
         entry = step.entry
-        place = source / entry.path
+        path = source / entry.path
         if entry.target is not None:
             await self._destination.link(entry.path, entry.target)
             record, size = Record(target=entry.target), 0
-        elif step.compares and (found := await self._same_content(place, step)) is not None:
+        elif step.compares and (found := await self._same_content(path, step)) is not None:
             self._progress.moved(entry.path, found.size)
             self.result = replace(self.result, files_unchanged=self.result.files_unchanged + 1)
             if step.is_ours:
                 manifest.files[entry.path] = found
             return
         else:
-            arrived = await self._destination.put(place, entry, lambda size: self._progress.moved(entry.path, size))
+            arrived = await self._destination.put(path, entry, lambda size: self._progress.moved(entry.path, size))
             record, size = Record(*arrived), arrived.size
         self.result = replace(
             self.result, files_sent=self.result.files_sent + 1, bytes_sent=self.result.bytes_sent + size
         )
         manifest.files[entry.path] = record
 
-    async def _same_content(self, place: Path, step: Step) -> Record | None:
+    async def _same_content(self, path: Path, step: Step) -> Record | None:
         """Compares the contents. Returns the new record after fixing the mtime, or None if the file must be sent."""
         try:
             there = step.digest or await self._destination.digest(step.entry.path)
             if there is None:
                 return None
-            here = await self._digest_source(place)
+            here = await self._digest_source(path)
             if here.digest != there:
                 return None
             await self._destination.touch(step.entry.path, here.mode, here.mtime_ns)
@@ -225,9 +225,9 @@ class _Upload:
             return None
         return here
 
-    async def _digest_source(self, place: Path) -> Record:
+    async def _digest_source(self, path: Path) -> Record:
         """Returns the record of a source file. Raises SourceGone, ConfigError."""
-        reader = await self._thread.run(SourceReader, place)
+        reader = await self._thread.run(SourceReader, path)
         try:
             while not await self._thread.run(reader.read_ahead):
                 pass  # each call reads some megabytes; a cancellation takes effect between two calls

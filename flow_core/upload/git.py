@@ -105,7 +105,7 @@ async def _git(
         raise GitUnavailable(f"git can't be started: {error.strerror}") from error
     try:
         async with asyncio.timeout(_DEADLINE_S):
-            output, complaint = await process.communicate()
+            output, stderr = await process.communicate()
     except TimeoutError:
         raise GitUnavailable(f"git did not answer within {_DEADLINE_S:g} s") from None
     finally:
@@ -114,7 +114,7 @@ async def _git(
                 process.kill()
             await process.wait()
     if process.returncode not in codes:
-        first = complaint.decode(errors="replace").strip().partition("\n")[0]
+        first = stderr.decode(errors="replace").strip().partition("\n")[0]
         raise GitUnavailable(f"git says {first[:200]!r}")
     return output
 

@@ -36,7 +36,7 @@ class LocalFolder:
 
     def __init__(self, path: Path) -> None:
         self.title = str(path)
-        self.place: tuple[int, int] | None = None
+        self.device_and_inode: tuple[int, int] | None = None
         self._path = path
         self._top = -1
         self._last: tuple[str, int] | None = None
@@ -131,7 +131,7 @@ class LocalFolder:
             pass  # the file system has no locks; then the user must start one upload at a time
         self._top = top
         found = os.fstat(top)
-        self.place = (found.st_dev, found.st_ino)
+        self.device_and_inode = (found.st_dev, found.st_ino)
 
     def _close(self) -> None:
         if self._thread.is_stuck:

@@ -75,7 +75,7 @@ class Manifest:
             return cls()
 
 
-def source_key(source: Path) -> str:
+def make_source_key(source: Path) -> str:
     """Returns a digest of the path that doesn't reveal it to readers of the manifest."""
     return hashlib.blake2b(str(source).encode(errors="surrogateescape"), digest_size=16).hexdigest()
 

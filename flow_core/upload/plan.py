@@ -13,8 +13,8 @@ from flow_core.upload.cancellable_thread import CancellableThread
 from flow_core.upload.destination import DestinationEntry, UploadDestination
 from flow_core.upload.file_walk import FLOW, GIT, FileWalk, SkippedFiles, is_ignored
 from flow_core.upload.git import GitStatus, GitUnavailable, read_git_status
-from flow_core.upload.manifest import Manifest, Marker, Record, source_key
-from flow_core.upload.source import SourceEntry, parents
+from flow_core.upload.manifest import Manifest, Marker, Record, make_source_key
+from flow_core.upload.source import SourceEntry, list_parents
 from flow_core.upload.work_tree import WorkTree, find_work_tree
 
 _BATCH_ENTRIES = 1000
@@ -68,11 +68,13 @@ class Planner:
         tree = await self._thread.run(_find_work_tree, self._source)
         data = await self._destination.read_manifest()
         old = await self._thread.run(Manifest.decode, data)
-        is_same_source = old.source == source_key(self._source)
+        is_same_source = old.source == make_source_key(self._source)
         since = old.marker.commit if old.marker and is_same_source and self._git_incremental is not False else None
         status = await self._read_git_status(tree, since)
-        walk = FileWalk(self._source, tree, status.tracked_ignored if status else (), self._destination.place)
-        new = Manifest(source_key(self._source), folders=set(old.folders) if is_same_source else set())
+        walk = FileWalk(
+            self._source, tree, status.tracked_ignored if status else (), self._destination.device_and_inode
+        )
+        new = Manifest(make_source_key(self._source), folders=set(old.folders) if is_same_source else set())
         plan = Plan(new, None, walk.skipped)
         paths_to_check = await self._thread.run(self._paths_to_check, status, old) if since else None
         await self._compare(plan, walk, old, paths_to_check)
@@ -105,7 +107,7 @@ class Planner:
             return None
         paths = status.changed_since | frozenset(old.marker.changed)
         # Every ignore file must be unchanged. Check them here: git doesn't list the ones that are ignored.
-        folders = {"", *(folder for path in old.files for folder in parents(path))}
+        folders = {"", *(folder for path in old.files for folder in list_parents(path))}
         rules = {f"{folder}/{name}" if folder else name for folder in folders for name in (FLOW, GIT)}
         rules.update(path for path in paths if path.rpartition("/")[2] in (FLOW, GIT))
         return paths if self._are_unchanged(rules, old.marker) else None
@@ -113,10 +115,10 @@ class Planner:
     def _are_unchanged(self, rules: set[str], marker: Marker) -> bool:
         tree = find_work_tree(self._source)
         for name in rules.union(marker.rule_files):
-            place = Path(self._source, name)
+            path = Path(self._source, name)
             if name.startswith("//") and tree is not None:
-                place = tree.exclude if name == "//exclude" else tree.top / name[2:]
-            if _stamp(place) != marker.rule_files.get(name):
+                path = tree.exclude if name == "//exclude" else tree.top / name[2:]
+            if _stamp(path) != marker.rule_files.get(name):
                 return False
         return True
 
@@ -213,13 +215,13 @@ def _recorded_entry(record: Record | None) -> DestinationEntry | None:
 
 def _is_listed(path: str, paths_to_check: frozenset[str]) -> bool:
     """Returns whether git listed the path or a folder above it."""
-    return any(one in paths_to_check or f"{one}/" in paths_to_check for one in (path, *parents(path)))
+    return any(one in paths_to_check or f"{one}/" in paths_to_check for one in (path, *list_parents(path)))
 
 
 def _exists(source: Path, path: str) -> bool:
     """Returns whether the source has a file or link at the path, below real folders only."""
     try:
-        if not all(stat.S_ISDIR(os.lstat(source / folder).st_mode) for folder in parents(path)):
+        if not all(stat.S_ISDIR(os.lstat(source / folder).st_mode) for folder in list_parents(path)):
             return False
         return not stat.S_ISDIR(os.lstat(source / path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -228,9 +230,9 @@ def _exists(source: Path, path: str) -> bool:
         return True  # unknown: delete only what certainly no longer exists
 
 
-def _stamp(place: Path) -> tuple[int, int] | None:
+def _stamp(path: Path) -> tuple[int, int] | None:
     try:
-        found = os.stat(place) if place.name == "exclude" else os.lstat(place)
+        found = os.stat(path) if path.name == "exclude" else os.lstat(path)
     except OSError:
         return None
     return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None

@@ -80,7 +80,7 @@ class SourceReader:
         self._file.close()
 
 
-def parents(path: str) -> list[str]:
+def list_parents(path: str) -> list[str]:
     """Returns the folders above a relative path, the topmost first, without the root."""
     parts = path.split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts))]

@@ -52,14 +52,14 @@ class Confirm(Dialog[bool]):
         self._problem = Static(classes="form-problem")
         self._cancel = Button(Content(refuse), compact=True, classes="-cancel", variant="primary")
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         for fact in self._facts:
             yield Static(to_safe_content(fact), classes="confirm-fact")
         width = measure_labels(f"{label}:" for _, label, _ in self._sections)
         for kind, label, text in self._sections:
             yield Fact(f"{label}:", text, width=width, classes=kind)
 
-    def foot(self) -> Iterable[Widget]:
+    def compose_footer(self) -> Iterable[Widget]:
         if self._word:
             ask = Content.assemble("Type ", to_safe_content(self._word, "bold $warning"), " and press enter:")
             yield Static(ask, classes="confirm-ask")
@@ -69,7 +69,7 @@ class Confirm(Dialog[bool]):
             sentence = f"Press y to {self._agree[:1].lower()}{self._agree[1:]}; Enter goes back."
             yield Static(sentence, markup=False, classes="confirm-ask")
 
-    def buttons(self) -> Iterable[Widget]:
+    def compose_buttons(self) -> Iterable[Widget]:
         yield self._cancel
         if not self._word:
             agree = Button(Content(self._agree), compact=True, classes="-agree", variant="error")
@@ -85,9 +85,6 @@ class Confirm(Dialog[bool]):
 
     def action_refuse(self) -> None:
         self.finish(False)
-
-    def action_page(self, pages: int) -> None:
-        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
 
     @on(Button.Pressed, ".-cancel")
     def _refuse_by_mouse(self) -> None:

@@ -31,7 +31,7 @@ def to_safe_content(text: str, style: str = "") -> Content:
 
 
 class Dialog(Modal[Answer], Generic[Answer]):
-    """A framed dialog. Subclasses fill `body` and `foot`; the hints come last."""
+    """A framed dialog. Subclasses define `compose_body` and `compose_footer`; the hints come last."""
 
     CSS_PATH = Path(__file__).with_name("dialogs.tcss")  # absolute, because subclasses are in other folders
 
@@ -47,24 +47,30 @@ class Dialog(Modal[Answer], Generic[Answer]):
         with self.frame:
             self.frame.border_title = Content(self._heading)
             with self.scrolled:
-                yield from self.body()
+                yield from self.compose_body()
             with Vertical(classes="dialog-foot"):
-                yield from self.foot()
+                yield from self.compose_footer()
                 with Horizontal(classes="dialog-keys"):
-                    yield from self.buttons()
+                    yield from self.compose_buttons()
                     yield Static(_render_hints(self._hints), classes="dialog-hints")
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         """Returns the widgets of the body, which scrolls."""
         return ()
 
-    def foot(self) -> Iterable[Widget]:
+    def compose_footer(self) -> Iterable[Widget]:
         """Returns the widgets above the keys, which are always in view."""
         return ()
 
-    def buttons(self) -> Iterable[Widget]:
+    def compose_buttons(self) -> Iterable[Widget]:
         """Returns the buttons left of the hints."""
         return ()
+
+    def action_scroll(self, rows: int) -> None:
+        self.scrolled.scroll_relative(y=rows, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
 
 
 def measure_labels(labels: Iterable[str]) -> int:
@@ -109,12 +115,6 @@ class Reader(Dialog[Answer], Generic[Answer]):
 
     def action_close(self) -> None:
         self.action_finish()
-
-    def action_scroll(self, rows: int) -> None:
-        self.scrolled.scroll_relative(y=rows, animate=False)
-
-    def action_page(self, pages: int) -> None:
-        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
 
     def action_top(self) -> None:
         self.scrolled.scroll_home(animate=False)

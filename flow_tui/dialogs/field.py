@@ -19,9 +19,9 @@ from textual.widgets.option_list import Option
 
 from flow_core.logs.escape import escape_controls
 from flow_tui.dialogs.dialog import to_safe_content
-from flow_tui.widgets.messages import announce
+from flow_tui.widgets.announce import announce
 from flow_tui.widgets.option_list import RowsList
-from flow_tui.widgets.raw_keys import raw_sequence
+from flow_tui.widgets.raw_keys import get_raw_sequence
 
 
 class FieldControl(Protocol):
@@ -33,7 +33,7 @@ class FieldControl(Protocol):
 
 def name_alt_enter(event: events.Key) -> None:
     """Names the key alt+enter if the terminal sends it as escape and enter, which Textual parses as enter."""
-    if raw_sequence(event) in ("\x1b\r", "\x1b\n"):
+    if get_raw_sequence(event) in ("\x1b\r", "\x1b\n"):
         event.key = "alt+enter"
 
 
@@ -186,7 +186,7 @@ class Field(Vertical):
         """The error message, a sentence; empty if the value is not refused."""
         return str(self._complaint.content) if self._refused is not None else ""
 
-    def complain(self, text: str) -> None:
+    def show_error(self, text: str) -> None:
         """Shows an error message until the user changes the value."""
         self._refused = self.entered
         self._complaint.update(to_safe_content(text))

@@ -54,7 +54,7 @@ class Form(Dialog[Answer | None]):
         super().__init__(heading, (("ctrl+s", self.SEND.lower()), ("esc", "close"), *self.HINTS, ("tab", "next")))
         self.draft: Mapping[str, str] = {}
 
-    def fields(self) -> Iterable[Field]:
+    def make_fields(self) -> Iterable[Field]:
         """Returns the fields, in their order."""
         raise NotImplementedError
 
@@ -65,13 +65,13 @@ class Form(Dialog[Answer | None]):
         """Sends the values and returns the answer. Raises FlowError."""
         raise NotImplementedError
 
-    def body(self) -> Iterable[Widget]:
-        return self.fields()
+    def compose_body(self) -> Iterable[Widget]:
+        return self.make_fields()
 
-    def foot(self) -> Iterable[Widget]:
+    def compose_footer(self) -> Iterable[Widget]:
         yield Static(classes="form-problem")
 
-    def buttons(self) -> Iterable[Widget]:
+    def compose_buttons(self) -> Iterable[Widget]:
         yield Button(Content(self.SEND), compact=True, variant="primary", classes="-send")
         yield Button(Content("Close"), compact=True, classes="-close")
 
@@ -135,7 +135,7 @@ class Form(Dialog[Answer | None]):
     def watch_problem(self, problem: Problem | None) -> None:
         for field in self.query(Field):
             if problem is not None and field.key == problem.field:
-                field.complain(problem.text)
+                field.show_error(problem.text)
             else:
                 field.accept()
         self._draw_foot()

@@ -26,7 +26,7 @@ class LoginWaiting(Dialog[str | None]):
         super().__init__(f"Waiting for {wait.host}", (("esc", "stop waiting"),))
         self._wait = wait
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         wait = self._wait
         yield Static(
             to_safe_content(f"Waiting for {wait.host} {wait.what}. Approve the login if another device asks you to.\n")
@@ -36,12 +36,12 @@ class LoginWaiting(Dialog[str | None]):
         if wait.context:
             yield Fact("Context:", wait.context)
 
-    def buttons(self) -> Iterable[Widget]:
+    def compose_buttons(self) -> Iterable[Widget]:
         stop = Button(Content("Stop waiting"), compact=True, variant="primary")
         stop.can_focus = False
         yield stop
 
-    def lapse(self) -> None:
+    def expire(self) -> None:
         """Closes the dialog, because the host has answered."""
         self.finish(None)
 

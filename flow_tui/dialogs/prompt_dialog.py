@@ -38,15 +38,15 @@ class PromptDialog(Dialog[str | None]):
         self._esc = esc
         self._problem = Static(classes="form-problem")
         if problem:
-            self._complain(Content(problem))
+            self._show_problem(Content(problem))
 
-    def foot(self) -> Iterable[Widget]:
+    def compose_footer(self) -> Iterable[Widget]:
         if self.ASK:
             yield Static(self.ASK, markup=False, classes="confirm-ask")
         yield self._line
         yield self._problem
 
-    def buttons(self) -> Iterable[Widget]:
+    def compose_buttons(self) -> Iterable[Widget]:
         refuse = Button(Content(self._esc.capitalize()), compact=True, variant="primary")
         refuse.can_focus = False
         yield refuse
@@ -54,11 +54,11 @@ class PromptDialog(Dialog[str | None]):
     def on_mount(self) -> None:
         self._line.focus()
 
-    def lapse(self) -> None:
+    def expire(self) -> None:
         """Shows that the answer is no longer needed. The dialog stays open and receives what the user still types."""
         self._line.value = ""
         self._line.disabled = True
-        self._complain(Content(_OBSOLETE))
+        self._show_problem(Content(_OBSOLETE))
 
     def accept(self, text: str) -> None:
         """Handles the text when the user presses enter."""
@@ -67,14 +67,11 @@ class PromptDialog(Dialog[str | None]):
     def action_refuse(self) -> None:
         self._answer(None)
 
-    def action_page(self, pages: int) -> None:
-        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
-
     def _answer(self, answer: str | None) -> None:
         self._line.value = ""
         self.finish(answer)
 
-    def _complain(self, message: Content) -> None:
+    def _show_problem(self, message: Content) -> None:
         self._problem.update(message)
         self._problem.add_class("-wrong")
 
@@ -99,7 +96,7 @@ class HostKeyDialog(PromptDialog):
         )
         self._key = key
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         key = self._key
         advice = (
             f"First connection to {key.host}. Compare the fingerprint; if it isn't the one you expect, someone may be"
@@ -119,9 +116,9 @@ class HostKeyDialog(PromptDialog):
         elif answer.lower() == "no":
             self._answer(None)
         elif answer.startswith(_HASH):
-            self._complain(Content("That is another fingerprint: this is not the host you expect."))
+            self._show_problem(Content("That is another fingerprint: this is not the host you expect."))
         else:
-            self._complain(
+            self._show_problem(
                 Content.assemble("That is not yes: ", to_safe_content(answer or "nothing"), "; esc refuses the key.")
             )
 
@@ -139,7 +136,7 @@ class SecretDialog(PromptDialog):
         )
         self._question = question
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         prompt = self._question.prompt
         prompt = prompt if len(prompt) <= _LONGEST_PROMPT else f"{prompt[:_LONGEST_PROMPT]} …"
         if self._question.kind == "code":
@@ -156,7 +153,7 @@ class SecretDialog(PromptDialog):
         if text or self._question.kind == "code":
             self._answer(text)
         else:
-            self._complain(Content("Type it, or esc gives up."))
+            self._show_problem(Content("Type it, or esc gives up."))
 
 
 class Hidden(Input):

@@ -41,7 +41,7 @@ def sort_actions(noun: str) -> tuple[TableAction, ...]:
     )
 
 
-def none_selected(services: Services, noun: str, action_id: str, verb: str) -> str:
+def explain_no_selection(services: Services, noun: str, action_id: str, verb: str) -> str:
     """Returns the reason that no row is selected, with the key that creates one unless the dashboard is read-only."""
     hint = "" if services.is_read_only else f"; press {services.keys.written(action_id)} to {verb} one"
     return f"no {noun} is selected{hint}"

@@ -42,26 +42,26 @@ class TablePane(Pane, Generic[RowT]):
     def __init__(self, services: Services, *, id: str | None = None) -> None:
         super().__init__(services, id=id)
         self._problem = self._footnote = ""
-        self.table: ResourceTable[RowT] = ResourceTable(self.columns(), self.key_of, empty_text="…")
+        self.table: ResourceTable[RowT] = ResourceTable(self.make_columns(), self.key_of, empty_text="…")
         self._filter: Input | None = None
         self._all_rows: Sequence[RowT] = ()
         self._sort: tuple[str, bool] | None = None
         self._has_rows = False
 
-    def columns(self) -> Sequence[Column[RowT]]:
+    def make_columns(self) -> Sequence[Column[RowT]]:
         raise AssertionError("a table pane names its columns")
 
     def key_of(self, row: RowT) -> Hashable:
         raise AssertionError("a table pane tells its rows apart")
 
-    def fields_of(self, row: RowT) -> dict[str, str]:
+    def get_filter_fields(self, row: RowT) -> dict[str, str]:
         raise AssertionError("a table pane says what its filter looks at")
 
     def empty_text(self) -> str:
         """Returns the text to show if there are no rows."""
         raise AssertionError("a table pane says what to press where it has no rows")
 
-    def context_column(self, context_of: Callable[[RowT], str], priority: int) -> tuple[Column[RowT], ...]:
+    def make_context_column(self, context_of: Callable[[RowT], str], priority: int) -> tuple[Column[RowT], ...]:
         """Returns the column of the context; no column if there is only one context."""
         column = Column("context", "CONTEXT", context_of, min_width=8, max_width=16, priority=priority)
         return (column,) if len(self.services.fleet.names) > 1 else ()
@@ -168,7 +168,7 @@ class TablePane(Pane, Generic[RowT]):
     def _arrange(self) -> None:
         matches = parse_filter(self.filter_text)
         rows = (
-            [row for row in self._all_rows if matches(self.fields_of(row))]
+            [row for row in self._all_rows if matches(self.get_filter_fields(row))]
             if self.filter_text
             else list(self._all_rows)
         )

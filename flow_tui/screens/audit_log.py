@@ -18,7 +18,7 @@ from flow_tui.services import Services
 
 def open_audit_log(services: Services) -> None:
     """Opens the audit log with the changes up to now."""
-    services.open(AuditLogScreen(services.fleet.gate.log.recent()))
+    services.open(AuditLogScreen(services.fleet.gate.log.read_recent()))
 
 
 class AuditLogScreen(Reader[None]):
@@ -29,11 +29,11 @@ class AuditLogScreen(Reader[None]):
     ]
 
     def __init__(self, entries: Sequence[AuditEntry]) -> None:
-        """Creates the screen. `entries` come newest first, as `AuditLog.recent` returns them."""
+        """Creates the screen. `entries` come newest first, as `AuditLog.read_recent` returns them."""
         super().__init__("Audit log", (("j k", "scroll"), ("esc", "close")))
         self._entries = entries
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         if not self._entries:
             yield Static("Nothing has been changed yet.", markup=False)
         for entry in self._entries:

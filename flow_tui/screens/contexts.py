@@ -46,7 +46,7 @@ class ContextsScreen(Reader[None]):
         self._past_notices = past_notices
         self._text = Static()
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         yield self._text
 
     def on_mount(self) -> None:

@@ -125,9 +125,11 @@ class DashboardScreen(Screen[None]):
         self._show_header()
         pane = self.panes.front_pane
         filter_text = "" if pane is None else pane.filter_text
-        self._tabs.left, self._tabs.right = status_bar.tabs(self.keys, self.panes.front, filter_text, self.size.width)
+        self._tabs.left, self._tabs.right = status_bar.build_tabs(
+            self.keys, self.panes.front, filter_text, self.size.width
+        )
         pane_footer = None if pane is None else pane.footer
-        self._footer.left = status_bar.footer(self.services) if pane_footer is None else pane_footer
+        self._footer.left = status_bar.build_footer(self.services) if pane_footer is None else pane_footer
 
     def _tick(self) -> None:
         for pane in self.panes.in_view:
@@ -136,7 +138,7 @@ class DashboardScreen(Screen[None]):
 
     def _show_header(self) -> None:
         if self.is_mounted:
-            self._header.left, right = status_bar.header(self.services, self._problems, self.size.width)
+            self._header.left, right = status_bar.build_header(self.services, self._problems, self.size.width)
             # The demo mark comes first, so that it is shown at every size.
             self._header.right = (status_bar.DEMO, *right) if self._is_demo else right
 

@@ -10,7 +10,7 @@ SIZES = ("-huge", "-wide", "-medium", "-small")
 _SIDES = 2  # number of SIDE panes beside one another if all panes are in view
 
 
-def size_class(columns: int, rows: int) -> str:
+def choose_size_class(columns: int, rows: int) -> str:
     """Returns the layout for a terminal of this size."""
     if columns >= 150 and rows >= 44:
         return "-huge"
@@ -21,7 +21,7 @@ def size_class(columns: int, rows: int) -> str:
     return "-small"
 
 
-def panes_in_view(panes: Sequence[PaneEntry], size: str, front: str, *, zoomed: bool, side: str) -> tuple[str, ...]:
+def choose_panes(panes: Sequence[PaneEntry], size: str, front: str, *, zoomed: bool, side: str) -> tuple[str, ...]:
     """Returns the names of the panes to show. `side` is the pane beside the log, if there is room for one."""
     if zoomed or size == "-small":
         return (front,)

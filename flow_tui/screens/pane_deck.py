@@ -19,7 +19,7 @@ from flow_tui.keymap import Keymap
 from flow_tui.panes.pane import Pane, PaneEntry, Placement
 from flow_tui.panes.registry import PANES
 from flow_tui.prompts import PromptQueue
-from flow_tui.screens.layout import SIZES, panes_in_view, size_class
+from flow_tui.screens.layout import SIZES, choose_panes, choose_size_class
 from flow_tui.services import Services, WidgetT
 
 _IN_ORDER = sorted(PANES, key=lambda pane: list(Placement).index(pane.placement))
@@ -81,7 +81,7 @@ class PaneDeck:
         assert isinstance(pane, kind)
         return pane
 
-    async def all_loaded(self) -> None:
+    async def wait_until_all_loaded(self) -> None:
         await self._all_loaded.wait()
 
     async def load_rest(self) -> None:
@@ -180,7 +180,7 @@ class PaneDeck:
 
     def arrange(self) -> None:
         """Shows the panes for the current size of the terminal."""
-        size, view = size_class(*self._screen.app.size), self._nouns_in_view()
+        size, view = choose_size_class(*self._screen.app.size), self._nouns_in_view()
         if (size, view) == self._arranged:
             return
         self._arranged = (size, view)
@@ -223,8 +223,8 @@ class PaneDeck:
             self._side = noun
 
     def _nouns_in_view(self) -> tuple[str, ...]:
-        size = size_class(*self._screen.app.size)
-        return panes_in_view(PANES, size, self._front, zoomed=self._zoomed, side=self._side)
+        size = choose_size_class(*self._screen.app.size)
+        return choose_panes(PANES, size, self._front, zoomed=self._zoomed, side=self._side)
 
     def _watch_facets(self) -> None:
         """Makes the fleet poll only the facets in view."""

@@ -64,11 +64,11 @@ class PromptController:
     def _show(self, pending: PendingPrompt) -> None:
         dialog = _make_dialog(pending)
         self._shown = pending
-        pending.done.add_done_callback(lambda done: dialog.lapse() if done.cancelled() else None)
+        pending.done.add_done_callback(lambda done: dialog.expire() if done.cancelled() else None)
 
         def settle(answer: str | None) -> None:
             self._shown = None
-            self._prompts.settle(pending, answer)
+            self._prompts.answer(pending, answer)
             self._update()
 
         self._services.open(dialog, settle)

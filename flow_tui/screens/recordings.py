@@ -11,14 +11,14 @@ from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.key_names import spell_key
 from flow_tui.screens.replay import open_replay
 from flow_tui.services import Services
-from flow_tui.terminal.cast import cast_title
+from flow_tui.terminal.cast_reader import read_cast_title
 
 _LISTED = 500
 
 
 async def play(services: Services) -> None:
     """Lists the recordings, and plays the one that the user chooses."""
-    found = await recordings()
+    found = await list_recordings()
     if not found:
         key = spell_key(services.release_key)
         services.notify(f"nothing is recorded yet; {key} r in a shell starts a recording")
@@ -28,14 +28,14 @@ async def play(services: Services) -> None:
         await services.ask(await open_replay(Path(chosen)))
 
 
-async def recordings() -> list[PickOption]:
+async def list_recordings() -> list[PickOption]:
     """Returns the recordings in the state directory, newest first."""
     return await asyncio.to_thread(_list_recordings)
 
 
 def _list_recordings() -> list[PickOption]:
     found = sorted(state_dir().glob("recordings/*.cast"), key=_read_mtime, reverse=True)
-    return [PickOption(_format_time(file), str(file), cast_title(file)) for file in found[:_LISTED]]
+    return [PickOption(_format_time(file), str(file), read_cast_title(file)) for file in found[:_LISTED]]
 
 
 def _format_time(path: Path) -> str:

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from flow_tui.dialogs.modal import Modal
-from flow_tui.terminal.cast import Cast, read_cast
+from flow_tui.terminal.cast_reader import Cast, read_cast
 from flow_tui.terminal.core_loader import load_core
 from flow_tui.terminal.player import Player
 from flow_tui.widgets.terminal.replay_view import ReplayView

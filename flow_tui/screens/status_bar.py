@@ -21,7 +21,7 @@ Pieces = tuple[Piece, ...]
 DEMO = Piece("DEMO", "bold reverse $warning")
 
 
-def header(services: Services, problems: Sequence[str], width: int) -> tuple[Pieces, Pieces]:
+def build_header(services: Services, problems: Sequence[str], width: int) -> tuple[Pieces, Pieces]:
     """Returns the contexts (left), and alerts, cost, mode, counts and time (right). `problems` are the config's."""
     fleet, prompts = services.fleet, services.prompts
     name = Piece("flow-tui" if width >= 100 else "flow", "bold $accent")
@@ -84,7 +84,7 @@ def _context_piece(state: ContextState, is_asking: bool, width: int) -> Piece:
     return Piece(f"{name}! {'stale ' + format.duration(state.age_s) if state.age_s else 'no answer'}", "bold $error")
 
 
-def tabs(keys: Keymap, front: str, filter_text: str, width: int) -> tuple[Pieces, Pieces]:
+def build_tabs(keys: Keymap, front: str, filter_text: str, width: int) -> tuple[Pieces, Pieces]:
     """Returns the panes with their keys, and the filter of the pane in front."""
     pieces = tuple(
         Piece(
@@ -96,7 +96,7 @@ def tabs(keys: Keymap, front: str, filter_text: str, width: int) -> tuple[Pieces
     return pieces, (Piece(f"/{filter_text}", "$accent"),) if filter_text else ()
 
 
-def footer(services: Services) -> Pieces:
+def build_footer(services: Services) -> Pieces:
     """Returns the keys of the pane in front and of the dashboard. Keys that can't act now are dim."""
     keys, workspace = services.keys, services.workspace
     first, last = keys.of("app")[:2], keys.of("app")[2:]

@@ -12,7 +12,7 @@ from bittty.devices.modes import MouseEncoding, MouseProtocol
 from bittty.present import Bell, ClipboardChanged, RowsScrolledOff, ScrollbackCleared, TitleChanged
 
 from flow_core.logs.ansi import PLAIN, Colour, TextStyle
-from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title, split_runs
+from flow_tui.terminal.cells import Cell, join_cells, join_plain, split_runs, to_plain_title
 from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, LineCells, Modes, MouseTracking, Run
 from flow_tui.terminal.core_events import OscEvents
 from flow_tui.terminal.scrollback import Scrollback, cut_row
@@ -63,7 +63,7 @@ class BitttyCore:
         elif isinstance(event, Bell):
             self.events.note_bell()
         elif isinstance(event, TitleChanged):
-            self.events.title = plain_title(event.title)
+            self.events.title = to_plain_title(event.title)
         elif isinstance(event, ClipboardChanged):
             self.events.note_clipboard(event.text)
 
@@ -94,7 +94,7 @@ class BitttyCore:
         self._board.resize_from_frontend(cols, rows)
         self._seen_page = None
 
-    def dirty_rows(self) -> list[int]:
+    def take_dirty_rows(self) -> list[int]:
         page, reverse = self._board.display.page, bool(self._board.modes.reverse_screen)
         is_same = page is self._seen_page and reverse == self._seen_reverse
         rows = list(page.dirty_rows(self._seen_generation)) if is_same else list(range(self.rows))
@@ -103,7 +103,7 @@ class BitttyCore:
             return list(range(self.rows))
         return rows
 
-    def row(self, y: int) -> tuple[Run, ...]:
+    def get_row(self, y: int) -> tuple[Run, ...]:
         if y < self._offset:
             return cut_row(self._scrollback[len(self._scrollback) - self._offset + y], self.cols)
         return cut_row(self._to_runs(self._board.display.page.grid[y - self._offset]), self.cols)
@@ -146,7 +146,7 @@ class BitttyCore:
     def first_line(self) -> int:
         return self._scrollback.dropped + (len(self._scrollback) - self.scrollback_rows)
 
-    def line(self, number: int) -> LineCells:
+    def get_line(self, number: int) -> LineCells:
         rows = list(self._rows_from(number, number + 1))[:2]
         if not rows or not self.first_line <= number <= self.first_line + self.scrollback_rows + self.rows - 1:
             return LineCells(("",) * self.cols, False)
@@ -155,7 +155,7 @@ class BitttyCore:
             cells = (*cells[:-1], "")  # the next row's wide character did not fit here
         return LineCells(cells, wraps)
 
-    def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
+    def get_texts(self, first: int, last: int) -> list[tuple[str, bool]]:
         rows = self._rows_from(first, last)
         return [("".join(run.text for run in runs).rstrip(), wraps) for runs, wraps in rows]
 

@@ -102,12 +102,12 @@ def _is_space(character: str) -> bool:
     return unicodedata.category(character) == "Zs" and character != "\u3000"
 
 
-def plain_text(text: str) -> str:
+def to_plain_text(text: str) -> str:
     """Makes foreign text one line without undrawable characters."""
     shown = (" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) not in _UNDRAWABLE)
     return " ".join("".join(shown).split())
 
 
-def plain_title(text: str) -> str:
-    """Makes foreign text printable as `plain_text` does, and cuts it to 80 characters for a border."""
-    return plain_text(text)[:_TITLE_LENGTH]
+def to_plain_title(text: str) -> str:
+    """Makes foreign text printable as `to_plain_text` does, and cuts it to 80 characters for a border."""
+    return to_plain_text(text)[:_TITLE_LENGTH]

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
-from flow_tui.terminal.bookmarks import bookmark, find_again
+from flow_tui.terminal.bookmarks import create_bookmark, find_bookmark
 from flow_tui.terminal.core import Cursor, TerminalCore
 from flow_tui.terminal.text_range import (
     CellPosition,
     TextRange,
-    end_of_row,
     extract_text,
-    last_line,
-    next_word,
-    previous_word,
-    top_line,
-    word_end,
+    find_next_word,
+    find_previous_word,
+    find_row_end,
+    find_word_end,
+    get_last_line,
+    get_top_line,
 )
-from flow_tui.terminal.text_search import compile_search, find, matches_in
+from flow_tui.terminal.text_search import compile_search, find, find_matches
 
 
 class Unit(StrEnum):
@@ -49,7 +49,7 @@ class CopyMode:
         self._core = core
         self._size = (core.cols, core.rows)
         self._is_alternate = core.modes.alternate_screen
-        self.at = CellPosition(top_line(core) + core.cursor.y, core.cursor.x)
+        self.at = CellPosition(get_top_line(core) + core.cursor.y, core.cursor.x)
         self._anchor: CellPosition | None = None
         self._unit = Unit.CELLS
         self._pattern: re.Pattern[str] | None = None
@@ -79,19 +79,19 @@ class CopyMode:
     @property
     def cursor(self) -> Cursor:
         """The copy-mode cursor in the visible rows; hidden outside of them."""
-        y = self.at.line - top_line(self._core)
+        y = self.at.line - get_top_line(self._core)
         return Cursor(min(self.at.x, self._core.cols - 1), y, True) if 0 <= y < self._core.rows else Cursor(0, 0, False)
 
     def keep_text_across(self, resize: Callable[[], None]) -> None:
         """Resizes the terminal and keeps the cursor on the same text, in the same row of the view if possible."""
-        core, y, is_live = self._core, self.at.line - top_line(self._core), not self._core.scroll_offset
-        at = bookmark(core, self.at)
-        anchor = bookmark(core, self._anchor) if self._anchor is not None else None
+        core, y, is_live = self._core, self.at.line - get_top_line(self._core), not self._core.scroll_offset
+        at = create_bookmark(core, self.at)
+        anchor = create_bookmark(core, self._anchor) if self._anchor is not None else None
         resize()
         self._size, self._moves = (core.cols, core.rows), self._make_moves()
-        position = find_again(core, at)
-        self._anchor = find_again(core, anchor) if anchor is not None else None
-        core.scroll_to(0 if is_live else max(0, last_line(core) + 1 - core.rows - (position.line - y)))
+        position = find_bookmark(core, at)
+        self._anchor = find_bookmark(core, anchor) if anchor is not None else None
+        core.scroll_to(0 if is_live else max(0, get_last_line(core) + 1 - core.rows - (position.line - y)))
         self.go_to(position)
 
     def press(self, key: str) -> None:
@@ -146,9 +146,9 @@ class CopyMode:
     def go_to(self, position: CellPosition) -> None:
         """Moves the cursor, and scrolls the view until it shows the cursor."""
         core = self._core
-        line = max(core.first_line, min(position.line, last_line(core)))
+        line = max(core.first_line, min(position.line, get_last_line(core)))
         self.at = CellPosition(line, max(0, min(position.x, core.cols - 1)))
-        y = line - top_line(core)
+        y = line - get_top_line(core)
         if y < 0:
             core.scroll_to(core.scroll_offset - y)
         elif y >= core.rows:
@@ -159,12 +159,12 @@ class CopyMode:
         if self.prompt is not None:
             self.prompt += text.splitlines()[0] if text else ""
 
-    def marks(self) -> dict[int, list[Mark]]:
+    def get_marks(self) -> dict[int, list[Mark]]:
         """Returns the highlights by visible row. Those of the selection come after those of search matches."""
-        core, top = self._core, top_line(self._core)
+        core, top = self._core, get_top_line(self._core)
         found: dict[int, list[Mark]] = {}
         if self._pattern is not None:
-            for match in matches_in(core, self._pattern, top, top + core.rows - 1):
+            for match in find_matches(core, self._pattern, top, top + core.rows - 1):
                 _mark(found, match, top, core, is_selected=False)
         if self.selection is not None:
             _mark(found, self.selection, top, core, is_selected=True)
@@ -233,13 +233,13 @@ class CopyMode:
             **dict.fromkeys(("pagedown", "ctrl+f"), lambda: self._scroll_by(page)),
             "ctrl+u": lambda: self._scroll_by(-half),
             "ctrl+d": lambda: self._scroll_by(half),
-            "w": lambda: next_word(core, self.at),
-            "e": lambda: word_end(core, self.at),
-            "b": lambda: previous_word(core, self.at),
+            "w": lambda: find_next_word(core, self.at),
+            "e": lambda: find_word_end(core, self.at),
+            "b": lambda: find_previous_word(core, self.at),
             **dict.fromkeys(("0", "home"), lambda: CellPosition(self.at.line, 0)),
-            **dict.fromkeys(("$", "end"), lambda: CellPosition(self.at.line, end_of_row(core, self.at.line))),
+            **dict.fromkeys(("$", "end"), lambda: CellPosition(self.at.line, find_row_end(core, self.at.line))),
             "g": lambda: CellPosition(core.first_line, 0),
-            "G": lambda: CellPosition(last_line(core), 0),
+            "G": lambda: CellPosition(get_last_line(core), 0),
         }
 
 
@@ -249,7 +249,7 @@ def _mark(
     for number in range(max(text_range.start.line, top), min(text_range.end.line, top + core.rows - 1) + 1):
         first = text_range.start.x if number == text_range.start.line else 0
         last = text_range.end.x if number == text_range.end.line else core.cols - 1
-        cells = core.line(number).cells
+        cells = core.get_line(number).cells
         if first and not cells[first]:  # never half of a wide character
             first -= 1
         if last + 1 < len(cells) and cells[last] and not cells[last + 1]:

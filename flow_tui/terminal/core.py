@@ -72,11 +72,11 @@ class TerminalCore(Protocol):
     def resize(self, cols: int, rows: int) -> None:
         """Changes the size. Every row is dirty afterwards."""
 
-    def dirty_rows(self) -> list[int]:
-        """Returns the visible rows that changed since the last call. `row` and `cursor` give the state at this call."""
+    def take_dirty_rows(self) -> list[int]:
+        """Returns the visible rows that changed since the last call. `get_row` and `cursor` are as of this call."""
 
-    def row(self, y: int) -> tuple[Run, ...]:
-        """Returns a visible row, exactly `cols` wide, as of the last `dirty_rows`."""
+    def get_row(self, y: int) -> tuple[Run, ...]:
+        """Returns a visible row, exactly `cols` wide, as of the last `take_dirty_rows`."""
 
     @property
     def cursor(self) -> Cursor:
@@ -103,10 +103,10 @@ class TerminalCore(Protocol):
         It grows as rows are dropped, so that a row keeps its number until the size changes.
         """
 
-    def line(self, number: int) -> LineCells:
+    def get_line(self, number: int) -> LineCells:
         """Returns a row of the scrollback or the screen; an empty row for a number that doesn't exist."""
 
-    def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
+    def get_texts(self, first: int, last: int) -> list[tuple[str, bool]]:
         """Returns rows `first` to `last` as text without trailing blanks, and whether each wraps. Up to 20 us a row."""
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from pyghostty._ffi import check, union_fn
 from pyghostty.core import init_sized
 
 from flow_core.logs.ansi import PLAIN, Colour, TextStyle
-from flow_tui.terminal.cells import Cell, join_cells, join_plain, plain_title
+from flow_tui.terminal.cells import Cell, join_cells, join_plain, to_plain_title
 from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, LineCells, Modes, MouseTracking, Run
 from flow_tui.terminal.core_events import OscEvents
 from flow_tui.terminal.ghostty_cells import CELL_BITS, GRAPHEME, WIDE, WIDE_TAIL
@@ -33,7 +33,7 @@ ffi.cdef("typedef struct { GhosttyTerminalScrollViewportTag tag; uint64_t value[
 
 
 class GhosttyCore:
-    """A core on one libghostty terminal and its render state. `dirty_rows` decodes each changed row once."""
+    """A core on one libghostty terminal and its render state. `take_dirty_rows` decodes each changed row once."""
 
     name = "ghostty"
 
@@ -80,7 +80,7 @@ class GhosttyCore:
     def _on_title_event(self, _terminal: Any, _userdata: Any) -> None:
         out = self._terminal.get("title", "GhosttyString")
         raw = bytes(ffi.buffer(out.ptr, out.len)) if out.len else b""
-        self.events.title = plain_title(raw.decode("utf-8", "replace"))
+        self.events.title = to_plain_title(raw.decode("utf-8", "replace"))
 
     def _on_clipboard_event(self, _terminal: Any, _userdata: Any, request: Any) -> None:
         if request.contents_len:
@@ -109,7 +109,7 @@ class GhosttyCore:
         self._terminal.resize(cols, rows)
         self._lines = [cut_row((), cols)] * rows
 
-    def dirty_rows(self) -> list[int]:
+    def take_dirty_rows(self) -> list[int]:
         check(lib.ghostty_render_state_update(self._state[0], self._handle), "render update")
         check(
             lib.ghostty_render_state_get(
@@ -127,7 +127,7 @@ class GhosttyCore:
         self._cursor = self._read_cursor()
         return dirty
 
-    def row(self, y: int) -> tuple[Run, ...]:
+    def get_row(self, y: int) -> tuple[Run, ...]:
         return self._lines[y]
 
     @property
@@ -174,11 +174,11 @@ class GhosttyCore:
     def first_line(self) -> int:
         return self._numbered_lines.first_line
 
-    def line(self, number: int) -> LineCells:
-        return self._numbered_lines.line(number)
+    def get_line(self, number: int) -> LineCells:
+        return self._numbered_lines.get_line(number)
 
-    def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
-        return self._numbered_lines.texts(first, last)
+    def get_texts(self, first: int, last: int) -> list[tuple[str, bool]]:
+        return self._numbered_lines.get_texts(first, last)
 
     def close(self) -> None:
         if self._terminal is not None:

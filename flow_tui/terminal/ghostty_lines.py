@@ -33,16 +33,16 @@ class GhosttyLines:
         self._track_screen(first)
         return first
 
-    def line(self, number: int) -> LineCells:
-        """Returns a row, as `TerminalCore.line` does."""
+    def get_line(self, number: int) -> LineCells:
+        """Returns a row, as `TerminalCore.get_line` does."""
         y, cols = number - self.first_line, self._terminal.size[0]
         if not 0 <= y < self._count_rows():
             return LineCells(("",) * cols, False)
         ref = self._terminal.ref(0, y, "screen")
         return LineCells(_read_cells(ref, cols), _wraps(ref))
 
-    def texts(self, first: int, last: int) -> list[tuple[str, bool]]:
-        """Returns rows as text, as `TerminalCore.texts` does."""
+    def get_texts(self, first: int, last: int) -> list[tuple[str, bool]]:
+        """Returns rows as text, as `TerminalCore.get_texts` does."""
         base = self.first_line
         start, end = max(0, first - base), min(last - base, self._count_rows() - 1)
         if start > end:

@@ -90,7 +90,7 @@ def encode_paste(text: str, *, is_bracketed: bool) -> bytes:
     return b"\x1b[200~" + pasted + b"\x1b[201~" if is_bracketed else pasted
 
 
-def would_run(text: str) -> bool:
+def runs_as_commands(text: str) -> bool:
     """Returns whether the shell would run an unbracketed paste as commands, because it contains a line break."""
     return "\n" in text or "\r" in text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from flow_tui.terminal.cast import Cast
+from flow_tui.terminal.cast_reader import Cast
 from flow_tui.terminal.core import TerminalCore
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 def to_segments(row: tuple[Run, ...], base: Style) -> list[Segment]:
     """Returns one segment for each run. `base` gives the default colours."""
-    return [Segment(run.text, style_over(base, run.style)) for run in row]
+    return [Segment(run.text, overlay_style(base, run.style)) for run in row]
 
 
 @lru_cache(maxsize=8192)
-def style_over(base: Style, style: TextStyle) -> Style:
+def overlay_style(base: Style, style: TextStyle) -> Style:
     """Returns the style laid over `base`."""
     return base + Style(
         color=_convert_color(style.foreground),

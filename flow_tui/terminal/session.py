@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flow_core.errors import FlowError
-from flow_tui.terminal.cells import plain_text
+from flow_tui.terminal.cells import to_plain_text
 
 if TYPE_CHECKING:
     from flow_core.logs.ansi import Colour, TextStyle
@@ -29,10 +29,10 @@ _RESET = b"\x1b[!p\x1b[?7h\x1b[?1l\x1b>\x1b[<99u\x1b[>4;0m\x1b[?9;1000;1002;1003
 class Recorder(Protocol):
     """A recorder of a session."""
 
-    def output(self, data: bytes) -> None:
+    def write_output(self, data: bytes) -> None:
         """Records output. Raises FlowError if it can't be written."""
 
-    def resized(self, columns: int, rows: int) -> None:
+    def write_size(self, columns: int, rows: int) -> None:
         """Records a new size. Raises FlowError if it can't be written."""
 
 
@@ -46,7 +46,7 @@ class Ending(NamedTuple):
     def lines(self) -> list[str]:
         """The lines that show how the shell ended, and which key reopens it."""
         if self.reason or self.code is None:
-            return [*_in_brackets(self.reason), "[connection lost: enter opens it again]"]
+            return [*_add_brackets(self.reason), "[connection lost: enter opens it again]"]
         return [f"[exit code {self.code}: enter opens another]"]
 
 
@@ -97,12 +97,12 @@ class ShellSession:
         """Resizes the core immediately, and then the terminal of the shell."""
         self.core.resize(cols, rows)
         self._has_size.set()
-        self._write_to_recorder(lambda recorder: recorder.resized(cols, rows))
+        self._write_to_recorder(lambda recorder: recorder.write_size(cols, rows))
 
     def record(self, recorder: Recorder | None) -> None:
         """Starts a recording with the current screen; None ends the recording. Drops a recorder that fails."""
         self.recorder = recorder
-        self._write_to_recorder(lambda recorder: recorder.output(screen_as_output(self.core)))
+        self._write_to_recorder(lambda recorder: recorder.write_output(encode_screen(self.core)))
 
     def _write_to_recorder(self, write: Callable[[Recorder], None]) -> None:
         if self.recorder is None:
@@ -134,7 +134,7 @@ class ShellSession:
         for start in range(0, len(piece), _SLICE_BYTES):
             part = piece[start : start + _SLICE_BYTES]
             self.core.feed(part)
-            self._write_to_recorder(lambda recorder, part=part: recorder.output(part))  # type: ignore[misc]
+            self._write_to_recorder(lambda recorder, part=part: recorder.write_output(part))  # type: ignore[misc]
             if loop.time() >= until:
                 await self._end_slice()
                 until = loop.time() + _SLICE_S
@@ -181,11 +181,11 @@ class ShellSession:
 
 def describe_open_failure(reason: str) -> list[str]:
     """Returns the lines that show why no shell was opened, and which key tries again."""
-    return [*_in_brackets(reason), "[enter tries again]"]
+    return [*_add_brackets(reason), "[enter tries again]"]
 
 
-def _in_brackets(reason: str) -> list[str]:
-    return [f"[{plain_text(reason)}]"] if reason else []
+def _add_brackets(reason: str) -> list[str]:
+    return [f"[{to_plain_text(reason)}]"] if reason else []
 
 
 def leave_application(core: TerminalCore) -> None:
@@ -203,17 +203,17 @@ def show_lines(core: TerminalCore, lines: Sequence[str]) -> None:
     the cursor, starts on the next row.
     """
     cursor = core.cursor
-    has_text = cursor.x or any(run.text.strip() for run in core.row(cursor.y))
+    has_text = cursor.x or any(run.text.strip() for run in core.get_row(cursor.y))
     place = f"\x1b[{cursor.y + 1};{cursor.x + 1}H" + ("\r\n" if has_text else "")
     core.feed(_RESET + (place + "\r\n".join(lines) + "\r\n\x1b[?25l").encode())
 
 
-def screen_as_output(core: TerminalCore) -> bytes:
+def encode_screen(core: TerminalCore) -> bytes:
     """Encodes the visible rows and the cursor as output, without the scrollback."""
     parts = ["\x1b[?1049h" if core.modes.alternate_screen else "", "\x1b[0m\x1b[2J"]
     for y in range(core.rows):
         parts.append(f"\x1b[{y + 1};1H")
-        parts += [f"\x1b[{_encode_style(run.style)}m{run.text}" for run in core.row(y)]
+        parts += [f"\x1b[{_encode_style(run.style)}m{run.text}" for run in core.get_row(y)]
     cursor = core.cursor
     parts.append(f"\x1b[0m\x1b[{cursor.y + 1};{cursor.x + 1}H\x1b[?25{'h' if cursor.visible else 'l'}")
     return "".join(parts).encode()

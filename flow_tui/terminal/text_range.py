@@ -34,19 +34,19 @@ class TextRange(NamedTuple):
     end: CellPosition
 
 
-def last_line(core: TerminalCore) -> int:
+def get_last_line(core: TerminalCore) -> int:
     """Returns the number of the screen's lowest row."""
     return core.first_line + core.scrollback_rows + core.rows - 1
 
 
-def top_line(core: TerminalCore) -> int:
+def get_top_line(core: TerminalCore) -> int:
     """Returns the number of the row at the top of the view."""
     return core.first_line + core.scrollback_rows - core.scroll_offset
 
 
-def end_of_row(core: TerminalCore, number: int) -> int:
+def find_row_end(core: TerminalCore, number: int) -> int:
     """Returns the column of the last character that isn't blank."""
-    text = "".join(core.line(number).cells)
+    text = "".join(core.get_line(number).cells)
     return max(0, cell_len(text.rstrip()) - 1)
 
 
@@ -56,13 +56,13 @@ def extract_text(core: TerminalCore, text_range: TextRange) -> str | None:
     parts: list[str] = []
     length = 0
     for number in range(start.line, end.line + 1, LINE_ROWS):
-        block = core.texts(number, min(number + LINE_ROWS - 1, end.line))
+        block = core.get_texts(number, min(number + LINE_ROWS - 1, end.line))
         for at, (text, wraps) in enumerate(block, start=number):
             if at in (start.line, end.line):
                 first = start.x if at == start.line else 0
                 text = _slice_row(core, at, first, end.x if at == end.line else core.cols - 1)
             elif wraps:
-                text = _whole_row(core, at, text)
+                text = _pad_row(core, at, text)
             is_last = at == end.line
             parts.append(text if wraps and not is_last else text.rstrip() + ("" if is_last else "\n"))
             length += len(parts[-1])
@@ -72,28 +72,28 @@ def extract_text(core: TerminalCore, text_range: TextRange) -> str | None:
 
 
 def _slice_row(core: TerminalCore, number: int, first: int, last: int) -> str:
-    cells = core.line(number).cells
+    cells = core.get_line(number).cells
     if first and first < len(cells) and not cells[first]:
         first -= 1  # the second half of a wide character selects the whole
     return "".join(cells[first : last + 1])
 
 
-def _whole_row(core: TerminalCore, number: int, text: str) -> str:
+def _pad_row(core: TerminalCore, number: int, text: str) -> str:
     """Returns the row with its trailing blanks: in a row that wraps, they are in the middle of a line."""
-    return text if cell_len(text) >= core.cols else "".join(core.line(number).cells)
+    return text if cell_len(text) >= core.cols else "".join(core.get_line(number).cells)
 
 
-def line_rows(core: TerminalCore, number: int) -> tuple[int, int]:
+def find_line_rows(core: TerminalCore, number: int) -> tuple[int, int]:
     """Finds the first and the last row of the wrapped line that contains a row."""
     first = last = number
-    above = core.texts(number - LINE_ROWS, number - 1)
+    above = core.get_texts(number - LINE_ROWS, number - 1)
     while above and above.pop()[1]:
         first -= 1
-    for _, wraps in core.texts(number, number + LINE_ROWS):
+    for _, wraps in core.get_texts(number, number + LINE_ROWS):
         if not wraps:
             break
         last += 1
-    return first, min(last, last_line(core))
+    return first, min(last, get_last_line(core))
 
 
 class LineText(NamedTuple):
@@ -103,12 +103,12 @@ class LineText(NamedTuple):
     positions: list[CellPosition]
 
 
-def line_text(core: TerminalCore, first: int, last: int) -> LineText:
+def join_line(core: TerminalCore, first: int, last: int) -> LineText:
     """Joins the rows from `first` to `last`."""
     characters: list[str] = []
     positions: list[CellPosition] = []
     for number in range(first, last + 1):
-        for x, cell in enumerate(core.line(number).cells):
+        for x, cell in enumerate(core.get_line(number).cells):
             characters.append(cell)
             positions += [CellPosition(number, x)] * len(cell)
     return LineText("".join(characters), positions)
@@ -123,49 +123,49 @@ def find_ranges(line: LineText, pattern: re.Pattern[str]) -> list[TextRange]:
     ]
 
 
-def word_at(core: TerminalCore, position: CellPosition) -> TextRange:
+def find_word(core: TerminalCore, position: CellPosition) -> TextRange:
     """Finds the word that a double click selects; between words, the single cell."""
-    for word in find_ranges(line_text(core, *line_rows(core, position.line)), _CLICK_WORD):
+    for word in find_ranges(join_line(core, *find_line_rows(core, position.line)), _CLICK_WORD):
         if word.start <= position <= _extend_to_wide_end(core, word.end):
             return TextRange(word.start, _extend_to_wide_end(core, word.end))
     return TextRange(position, position)
 
 
-def line_at(core: TerminalCore, position: CellPosition) -> TextRange:
+def find_line(core: TerminalCore, position: CellPosition) -> TextRange:
     """Finds the wrapped line that a triple click selects."""
-    first, last = line_rows(core, position.line)
+    first, last = find_line_rows(core, position.line)
     return TextRange(CellPosition(first, 0), CellPosition(last, core.cols - 1))
 
 
 def _extend_to_wide_end(core: TerminalCore, position: CellPosition) -> CellPosition:
-    cells = core.line(position.line).cells
+    cells = core.get_line(position.line).cells
     is_wide = position.x + 1 < len(cells) and cells[position.x] and not cells[position.x + 1]
     return CellPosition(position.line, position.x + 1) if is_wide else position
 
 
-def next_word(core: TerminalCore, position: CellPosition) -> CellPosition:
+def find_next_word(core: TerminalCore, position: CellPosition) -> CellPosition:
     """Finds the start of the next word (`w` in vi), or else the last cell of the row's text."""
     number = position.line
-    for text_row in range(number, min(number + _SCANNED_ROWS, last_line(core) + 1)):
-        for word in find_ranges(line_text(core, text_row, text_row), _VI_WORD):
+    for text_row in range(number, min(number + _SCANNED_ROWS, get_last_line(core) + 1)):
+        for word in find_ranges(join_line(core, text_row, text_row), _VI_WORD):
             if word.start > position:
                 return word.start
-    return CellPosition(position.line, end_of_row(core, position.line))
+    return CellPosition(position.line, find_row_end(core, position.line))
 
 
-def word_end(core: TerminalCore, position: CellPosition) -> CellPosition:
+def find_word_end(core: TerminalCore, position: CellPosition) -> CellPosition:
     """Finds the end of this or the next word (`e` in vi)."""
-    for number in range(position.line, min(position.line + _SCANNED_ROWS, last_line(core) + 1)):
-        for word in find_ranges(line_text(core, number, number), _VI_WORD):
+    for number in range(position.line, min(position.line + _SCANNED_ROWS, get_last_line(core) + 1)):
+        for word in find_ranges(join_line(core, number, number), _VI_WORD):
             if word.end > position:
                 return word.end
-    return CellPosition(position.line, end_of_row(core, position.line))
+    return CellPosition(position.line, find_row_end(core, position.line))
 
 
-def previous_word(core: TerminalCore, position: CellPosition) -> CellPosition:
+def find_previous_word(core: TerminalCore, position: CellPosition) -> CellPosition:
     """Finds the start of this or the previous word (`b` in vi)."""
     for number in range(position.line, max(position.line - _SCANNED_ROWS, core.first_line - 1), -1):
-        for word in reversed(find_ranges(line_text(core, number, number), _VI_WORD)):
+        for word in reversed(find_ranges(join_line(core, number, number), _VI_WORD)):
             if word.start < position:
                 return word.start
     return CellPosition(position.line, 0)

@@ -10,10 +10,10 @@ from flow_tui.terminal.text_range import (
     LINE_ROWS,
     CellPosition,
     TextRange,
+    find_line_rows,
     find_ranges,
-    last_line,
-    line_rows,
-    line_text,
+    get_last_line,
+    join_line,
 )
 
 _BLOCK_ROWS = 1000
@@ -30,30 +30,30 @@ def find(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition, *, 
     return next(ranges, None)
 
 
-def matches_in(core: TerminalCore, pattern: re.Pattern[str], first: int, last: int) -> list[TextRange]:
+def find_matches(core: TerminalCore, pattern: re.Pattern[str], first: int, last: int) -> list[TextRange]:
     """Finds all matches in the wrapped lines that contain these rows."""
     found: list[TextRange] = []
-    for start, end in _candidate_lines(core, line_rows(core, first)[0], last, pattern):
-        found += find_ranges(line_text(core, start, end), pattern)
+    for start, end in _candidate_lines(core, find_line_rows(core, first)[0], last, pattern):
+        found += find_ranges(join_line(core, start, end), pattern)
     return found
 
 
 def _find_after(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition) -> Iterator[TextRange]:
-    first, line = core.first_line, line_rows(core, origin.line)[0]
-    for start, end in _candidate_lines(core, line, last_line(core), pattern):
-        yield from (match for match in find_ranges(line_text(core, start, end), pattern) if match.start > origin)
+    first, line = core.first_line, find_line_rows(core, origin.line)[0]
+    for start, end in _candidate_lines(core, line, get_last_line(core), pattern):
+        yield from (match for match in find_ranges(join_line(core, start, end), pattern) if match.start > origin)
     for start, end in _candidate_lines(core, first, line + LINE_ROWS, pattern):
-        yield from find_ranges(line_text(core, start, end), pattern)
+        yield from find_ranges(join_line(core, start, end), pattern)
 
 
 def _find_before(core: TerminalCore, pattern: re.Pattern[str], origin: CellPosition) -> Iterator[TextRange]:
-    first, last = core.first_line, last_line(core)
+    first, last = core.first_line, get_last_line(core)
     for lower, upper in ((first, origin.line), (origin.line, last)):
         is_here = upper == origin.line
         while upper >= lower:
-            begin = line_rows(core, max(lower, upper - _BLOCK_ROWS))[0]
+            begin = find_line_rows(core, max(lower, upper - _BLOCK_ROWS))[0]
             for start, end in reversed(list(_candidate_lines(core, begin, upper, pattern))):
-                ranges = find_ranges(line_text(core, start, end), pattern)
+                ranges = find_ranges(join_line(core, start, end), pattern)
                 yield from (match for match in reversed(ranges) if not is_here or match.start < origin)
             upper = begin - 1
 
@@ -63,7 +63,7 @@ def _candidate_lines(core: TerminalCore, first: int, last: int, pattern: re.Patt
     texts: list[str] = []
     start = number = first
     while number <= last or texts:
-        block = core.texts(number, number + _BLOCK_ROWS - 1)
+        block = core.get_texts(number, number + _BLOCK_ROWS - 1)
         if not block:
             break
         for text, wraps in block:

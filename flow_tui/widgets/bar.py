@@ -34,22 +34,22 @@ class Bar(Widget):
         self._gap = gap
 
     def render(self) -> Content:
-        room = self.content_size.width
-        right = _select_fitting(self.right, room, self._gap)
+        width = self.content_size.width
+        right = _select_fitting(self.right, width, self._gap)
         left = _select_fitting(
-            self.left, room - _total_width(right, self._gap) - (self._gap if right else 0), self._gap
+            self.left, width - _total_width(right, self._gap) - (self._gap if right else 0), self._gap
         )
-        filling = room - _total_width(left, self._gap) - _total_width(right, self._gap)
+        filling = width - _total_width(left, self._gap) - _total_width(right, self._gap)
         return self._row(left) + Content(" " * max(0, filling)) + self._row(right)
 
     def _row(self, pieces: Sequence[Piece]) -> Content:
         return Content(" " * self._gap).join(Content.styled(piece.text, piece.style) for piece in pieces)
 
 
-def _select_fitting(pieces: Sequence[Piece], room: int, gap: int) -> list[Piece]:
+def _select_fitting(pieces: Sequence[Piece], width: int, gap: int) -> list[Piece]:
     fitting: list[Piece] = []
     for piece in pieces:
-        if _total_width([*fitting, piece], gap) > room:
+        if _total_width([*fitting, piece], gap) > width:
             break
         fitting.append(piece)
     return fitting

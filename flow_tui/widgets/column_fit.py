@@ -8,7 +8,7 @@ from typing import Generic
 from rich.cells import cell_len
 from textual.cache import FIFOCache
 
-from flow_tui.widgets.columns import Cell, Column, Placed, RowT, place, to_cells
+from flow_tui.widgets.columns import Cell, Column, PlacedColumn, RowT, place_columns, to_cells
 
 _ROWS_KEPT = 1024
 _NOTHING = frozenset({"", "-"})
@@ -18,12 +18,12 @@ class ColumnFit(Generic[RowT]):
     """The fit of the columns of one table. It renders each row once and keeps the widest content of each column."""
 
     def __init__(self, columns: Sequence[Column[RowT]]) -> None:
-        self.placed: tuple[Placed[RowT], ...] = ()
+        self.placed: tuple[PlacedColumn[RowT], ...] = ()
         self._columns = tuple(columns)
         self._needs: dict[str, int] = {}
         self._cells: FIFOCache[Hashable, tuple[RowT, list[list[Cell]]]] = FIFOCache(_ROWS_KEPT)
 
-    def change(self, columns: Sequence[Column[RowT]]) -> None:
+    def set_columns(self, columns: Sequence[Column[RowT]]) -> None:
         """Replaces the columns. The rows are the same."""
         self._columns = tuple(columns)
         self.forget()
@@ -32,7 +32,7 @@ class ColumnFit(Generic[RowT]):
         """Clears the cache, so that every row is rendered again."""
         self._cells.clear()
 
-    def cells(self, key: Hashable, row: RowT) -> list[list[Cell]]:
+    def get_cells(self, key: Hashable, row: RowT) -> list[list[Cell]]:
         """Returns the cells of a row in every placed column."""
         shown = {placed.column.key for placed in self.placed}
         return [
@@ -41,10 +41,12 @@ class ColumnFit(Generic[RowT]):
             if column.key in shown
         ]
 
-    def place(self, rows: Iterable[tuple[Hashable, RowT]], room: int, sorted_by: str, *, from_scratch: bool) -> bool:
-        """Fits the columns into `room` terminal cells, by the content of these rows and of earlier ones.
+    def update_widths(
+        self, rows: Iterable[tuple[Hashable, RowT]], width: int, sorted_by: str, *, from_scratch: bool
+    ) -> bool:
+        """Chooses the columns and widths that fit into `width` terminal cells, for these rows and the earlier ones.
 
-        With `from_scratch`, forgets the earlier rows. Returns whether a column or a width changed.
+        Forgets the earlier rows first if `from_scratch` is true. Returns whether a column or a width changed.
         """
         if from_scratch:
             self._needs = {}
@@ -55,15 +57,15 @@ class ColumnFit(Generic[RowT]):
         if needs.get(sorted_by):
             title = next((column.title for column in self._columns if column.key == sorted_by), "")
             needs[sorted_by] = max(needs[sorted_by], cell_len(title) + 1)
-        placed = place(self._columns, room, needs)
+        placed = place_columns(self._columns, width, needs)
         changed = placed != self.placed
         self.placed = placed
         return changed
 
-    def cut(self, key: Hashable, row: RowT) -> list[tuple[str, str]]:
+    def list_cut_cells(self, key: Hashable, row: RowT) -> list[tuple[str, str]]:
         """Returns the titles and whole texts of the cells that are cut, the most important first."""
         by_importance = sorted(
-            zip(self.placed, self.cells(key, row), strict=True), key=lambda pair: -pair[0].column.priority
+            zip(self.placed, self.get_cells(key, row), strict=True), key=lambda pair: -pair[0].column.priority
         )
         texts = [(placed, "".join(part.text for part in parts)) for placed, parts in by_importance]
         return [(placed.column.title, text) for placed, text in texts if cell_len(text) > placed.width]

@@ -46,24 +46,24 @@ class Column(Generic[RowT]):
 
 
 @dataclass(frozen=True)
-class Placed(Generic[RowT]):
+class PlacedColumn(Generic[RowT]):
     """A visible column and its width."""
 
     column: Column[RowT]
     width: int
 
 
-def place(
-    columns: Sequence[Column[RowT]], room: int, needs: Mapping[str, int] | None = None
-) -> tuple[Placed[RowT], ...]:
-    """Chooses the columns that fit into `room` terminal cells, and their widths.
+def place_columns(
+    columns: Sequence[Column[RowT]], width: int, needs: Mapping[str, int] | None = None
+) -> tuple[PlacedColumn[RowT], ...]:
+    """Chooses the columns that fit into `width` terminal cells, and their widths.
 
     `needs` has the width of the widest content by key; 0 omits the column. Without it, all content counts as endless.
     """
     widest = {column.key: _ENDLESS if needs is None else needs.get(column.key, 0) for column in columns}
-    shown = _select_columns([column for column in columns if widest[column.key]] or list(columns[:1]), room, widest)
-    widths = {column.key: min(_least_width(column, widest), max(room, 1)) for column in shown}
-    left = room - _total_width(widths.values())
+    shown = _select_columns([column for column in columns if widest[column.key]] or list(columns[:1]), width, widest)
+    widths = {column.key: min(_least_width(column, widest), max(width, 1)) for column in shown}
+    left = width - _total_width(widths.values())
     by_importance = sorted(shown, key=lambda column: -column.priority)
     core = [column for column in by_importance if column.priority >= _IMPORTANT]
     for columns in (core, by_importance):
@@ -72,7 +72,7 @@ def place(
             grown = min(left, max(0, most - widths[column.key]))
             widths[column.key] += grown
             left -= grown
-    return tuple(Placed(column, widths[column.key]) for column in shown)
+    return tuple(PlacedColumn(column, widths[column.key]) for column in shown)
 
 
 def to_cells(cells: Cells) -> list[Cell]:
@@ -81,7 +81,7 @@ def to_cells(cells: Cells) -> list[Cell]:
     return [Cell(escape_controls(part.text), part.style) for part in parts if part.text]
 
 
-def fit(cells: Cells, width: int, align: str) -> list[Cell]:
+def fit_cells(cells: Cells, width: int, align: str) -> list[Cell]:
     """Cuts the cells with an ellipsis or pads them to exactly `width` terminal cells."""
     parts = to_cells(cells)
     used = sum(cell_len(part.text) for part in parts)
@@ -93,28 +93,28 @@ def fit(cells: Cells, width: int, align: str) -> list[Cell]:
 
 def _cut(parts: list[Cell], width: int) -> list[Cell]:
     kept: list[Cell] = []
-    room = width - 1
+    remaining_width = width - 1
     for part in parts:
         size = cell_len(part.text)
-        if size > room:
-            head = set_cell_size(part.text, room)
+        if size > remaining_width:
+            head = set_cell_size(part.text, remaining_width)
             split = not part.text.startswith(head)  # half of a wide character became a space
             return [*kept, Cell(head[:-1] + "… " if split else head + "…", part.style)]
         kept.append(part)
-        room -= size
+        remaining_width -= size
     return kept
 
 
-def _select_columns(columns: list[Column[RowT]], room: int, widest: Mapping[str, int]) -> list[Column[RowT]]:
+def _select_columns(columns: list[Column[RowT]], width: int, widest: Mapping[str, int]) -> list[Column[RowT]]:
     """Selects the important columns whose least width fits; others only if all important ones are wide enough."""
     core = [column for column in columns if column.priority >= _IMPORTANT] or columns
-    while len(core) > 1 and _total_width(_least_width(column, widest) for column in core) > room:
+    while len(core) > 1 and _total_width(_least_width(column, widest) for column in core) > width:
         lowest = min(column.priority for column in core)
         core.remove(next(column for column in reversed(core) if column.priority == lowest))
     shown = list(core)
     used = _total_width(_most_width(column, widest, is_capped=True) for column in core)
     for column in sorted((c for c in columns if c.priority < _IMPORTANT and c not in core), key=lambda c: -c.priority):
-        if used + GAP + _least_width(column, widest) > room:
+        if used + GAP + _least_width(column, widest) > width:
             break
         shown.append(column)
         used += GAP + _most_width(column, widest, is_capped=True)

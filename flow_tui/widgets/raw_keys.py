@@ -48,7 +48,7 @@ def keep_raw_keys() -> bool:
     return True
 
 
-def modified_f3(position: events.CursorPosition) -> events.Key | None:
+def parse_modified_f3(position: events.CursorPosition) -> events.Key | None:
     """Returns F3 with its modifiers if Textual parsed that key as this cursor position; otherwise None."""
     if position.y != 0 or not 1 <= position.x <= 15:
         return None
@@ -74,6 +74,6 @@ def _add_modifiers(name: str, number: int) -> str:
     return "+".join([*sorted(modifiers), name])
 
 
-def raw_sequence(event: events.Key) -> str | None:
+def get_raw_sequence(event: events.Key) -> str | None:
     """Returns the sequence that the terminal sent for a key; None if unknown."""
     return cast("str | None", getattr(event, _RAW, None))

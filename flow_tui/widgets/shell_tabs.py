@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from flow_tui.widgets.messages import announce
+from flow_tui.widgets.announce import announce
 
 _LONGEST = 28
 
@@ -52,10 +52,10 @@ class Tabs(Widget):
 
     def _place_tabs(self) -> list[tuple[Tab, str, int]]:
         """Returns each visible tab with its text and its column. The tab in front is among them."""
-        room, front = self.content_size.width, next((i for i, tab in enumerate(self.tabs) if tab.is_front), 0)
+        width, front = self.content_size.width, next((i for i, tab in enumerate(self.tabs) if tab.is_front), 0)
         texts = [f" {_shorten(tab.text)} " for tab in self.tabs]
         first = 0
-        while first < front and sum(map(cell_len, texts[first : front + 1])) > room:
+        while first < front and sum(map(cell_len, texts[first : front + 1])) > width:
             first += 1
         placed, x = [], 0
         for tab, text in list(zip(self.tabs, texts, strict=True))[first:]:

@@ -8,13 +8,13 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 _FULL, _EMPTY = "▓", "░"
 
 
-def spark(values: Sequence[float | None], most: float, width: int) -> str:
-    """Draws the last `width` values, right-aligned, scaled to `most`. An unknown value leaves a gap."""
+def draw_sparkline(values: Sequence[float | None], maximum: float, width: int) -> str:
+    """Draws the last `width` values, right-aligned, scaled to `maximum`. An unknown value leaves a gap."""
     shown = values[-width:] if width > 0 else ()
-    return "".join(_level(value, most) for value in shown).rjust(max(0, width))
+    return "".join(_level(value, maximum) for value in shown).rjust(max(0, width))
 
 
-def bar(share: float | None, width: int) -> str:
+def draw_bar(share: float | None, width: int) -> str:
     """Draws a share between 0 and 1, filled from the left; blank for an unknown share."""
     if share is None:
         return " " * width
@@ -22,7 +22,7 @@ def bar(share: float | None, width: int) -> str:
     return _FULL * filled + _EMPTY * (width - filled)
 
 
-def _level(value: float | None, most: float) -> str:
-    if value is None or most <= 0:
+def _level(value: float | None, maximum: float) -> str:
+    if value is None or maximum <= 0:
         return " "
-    return _LEVELS[min(len(_LEVELS) - 1, max(0, int(value / most * len(_LEVELS))))]
+    return _LEVELS[min(len(_LEVELS) - 1, max(0, int(value / maximum * len(_LEVELS))))]

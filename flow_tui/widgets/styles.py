@@ -12,7 +12,7 @@ from textual.widget import Widget
 _ATTRIBUTES = frozenset({"bold", "dim", "italic", "underline", "reverse", "strike"})
 
 
-def component_style(widget: Widget, name: str) -> Style:
+def get_component_style(widget: Widget, name: str) -> Style:
     """Returns the style of a component class; the null style before the stylesheet is applied and after removal."""
     return widget.get_component_rich_style(name, partial=True, default=Style.null())
 

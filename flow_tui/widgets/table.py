@@ -13,9 +13,9 @@ from textual.reactive import reactive, var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from flow_tui.widgets.announce import announce
 from flow_tui.widgets.column_fit import ColumnFit
 from flow_tui.widgets.columns import GAP, Column, RowT
-from flow_tui.widgets.messages import announce
 from flow_tui.widgets.table_painter import CURSOR_MARK, TablePainter
 
 
@@ -123,7 +123,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     @property
     def cut_cells(self) -> list[tuple[str, str]]:
         """The titles and whole texts of cut cells in the row under the cursor, the most important first."""
-        return self._fit.cut(self._keys[self.cursor_row], self._rows[self.cursor_row]) if self._rows else []
+        return self._fit.list_cut_cells(self._keys[self.cursor_row], self._rows[self.cursor_row]) if self._rows else []
 
     @property
     def page_rows(self) -> int:
@@ -155,7 +155,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
 
     def set_columns(self, columns: Sequence[Column[RowT]]) -> None:
         """Shows other columns of the same rows."""
-        self._fit.change(columns)
+        self._fit.set_columns(columns)
         self._relayout()
 
     def set_sort(self, key: str | None, reverse: bool = False) -> None:
@@ -230,7 +230,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         self._relayout()
 
     def watch_show_vertical_scrollbar(self) -> None:
-        self._relayout()  # the scroll bar takes its room from the columns
+        self._relayout()  # the scroll bar narrows the columns
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -249,14 +249,14 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
 
     def render_line(self, y: int) -> Strip:
         if y == 0:
-            return self._painter.header(self._sort)
+            return self._painter.draw_header(self._sort)
         row = y - 1 + round(self.scroll_y)
         if row < len(self._rows):
             return self._draw_row(row)
-        return self._painter.blank() if self._rows else self._painter.empty_line(y - 1, self.empty_text)
+        return self._painter.draw_blank() if self._rows else self._painter.draw_placeholder(y - 1, self.empty_text)
 
     def _draw_row(self, number: int) -> Strip:
-        return self._painter.row(self._keys[number], self._rows[number], is_cursor=number == self.cursor_row)
+        return self._painter.draw_row(self._keys[number], self._rows[number], is_cursor=number == self.cursor_row)
 
     def _view(self) -> list[tuple[RowT, bool]]:
         top = round(self.scroll_y)
@@ -309,9 +309,9 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         """Fits the columns to the rows in view."""
         top = max(0, round(self.scroll_y))
         rows = slice(top, top + self.page_rows)
-        room = self.scrollable_content_region.width - cell_len(CURSOR_MARK)
+        width = self.scrollable_content_region.width - cell_len(CURSOR_MARK)
         rows_in_view = zip(self._keys[rows], self._rows[rows], strict=True)
-        if self._fit.place(rows_in_view, room, self._sort[0] if self._sort else "", from_scratch=from_scratch):
+        if self._fit.update_widths(rows_in_view, width, self._sort[0] if self._sort else "", from_scratch=from_scratch):
             self._painter.forget_rows()
             self.refresh()
             announce(self, self.LaidOut(self))

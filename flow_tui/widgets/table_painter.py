@@ -13,8 +13,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from flow_tui.widgets.column_fit import ColumnFit
-from flow_tui.widgets.columns import GAP, Cell, Placed, RowT, fit
-from flow_tui.widgets.styles import component_style, resolve
+from flow_tui.widgets.columns import GAP, Cell, PlacedColumn, RowT, fit_cells
+from flow_tui.widgets.styles import get_component_style, resolve
 
 CURSOR_MARK = "▸ "
 _STRIPS_KEPT = 1024
@@ -47,48 +47,48 @@ class TablePainter(Generic[RowT]):
         drawn, self._strips = self._strips, FIFOCache(_STRIPS_KEPT)
         return drawn
 
-    def row(self, key: Hashable, row: RowT, *, is_cursor: bool) -> Strip:
+    def draw_row(self, key: Hashable, row: RowT, *, is_cursor: bool) -> Strip:
         """Draws a row. An equal row of the same key comes from the cache."""
         cached = self._strips.get((key, is_cursor))
         if cached is not None and (cached[0] is row or cached[0] == row):
             return cached[1]
-        strip = self._draw_row(key, row, is_cursor)
+        strip = self._build_row(key, row, is_cursor)
         self._strips[(key, is_cursor)] = (row, strip)
         return strip
 
-    def header(self, sort: tuple[str, bool] | None) -> Strip:
+    def draw_header(self, sort: tuple[str, bool] | None) -> Strip:
         """Draws the titles. `sort` is the key of the column that the rows are sorted by, and whether in reverse."""
-        style = self._widget.rich_style + component_style(self._widget, "resource-table--header")
+        style = self._widget.rich_style + get_component_style(self._widget, "resource-table--header")
         texts = [" " * cell_len(CURSOR_MARK)]
         for i, placed in enumerate(self._columns.placed):
             texts.append(" " * GAP if i else "")
-            texts += [cell.text for cell in fit(_format_title(placed, sort), placed.width, placed.column.align)]
+            texts += [cell.text for cell in fit_cells(_format_title(placed, sort), placed.width, placed.column.align)]
         return Strip([Segment(text, style) for text in texts if text]).adjust_cell_length(self._width, style)
 
-    def empty_line(self, y: int, text: str) -> Strip:
+    def draw_placeholder(self, y: int, text: str) -> Strip:
         """Draws line `y` of an empty table, which shows the text in its middle. Line 0 is just below the header."""
-        style = self._widget.rich_style + component_style(self._widget, "resource-table--empty")
+        style = self._widget.rich_style + get_component_style(self._widget, "resource-table--empty")
         width, lines = self._width, text.splitlines()
         top = max(0, (self._widget.scrollable_content_region.height - 1 - len(lines)) // 2)
         if not top <= y < top + len(lines):
-            return self.blank()
-        (cell,) = fit(lines[y - top], min(cell_len(lines[y - top]), width), "left") or [Cell("")]
+            return self.draw_blank()
+        (cell,) = fit_cells(lines[y - top], min(cell_len(lines[y - top]), width), "left") or [Cell("")]
         left = (width - cell_len(cell.text)) // 2
         return Strip([Segment(" " * left + cell.text, style)]).adjust_cell_length(width, style)
 
-    def blank(self) -> Strip:
+    def draw_blank(self) -> Strip:
         return Strip.blank(self._width, self._widget.rich_style)
 
     @property
     def _width(self) -> int:
         return self._widget.scrollable_content_region.width
 
-    def _draw_row(self, key: Hashable, row: RowT, is_cursor: bool) -> Strip:
+    def _build_row(self, key: Hashable, row: RowT, is_cursor: bool) -> Strip:
         is_stale = self._is_stale(row)
         cells = [Cell(CURSOR_MARK if is_cursor else " " * cell_len(CURSOR_MARK))]
-        for i, (placed, parts) in enumerate(zip(self._columns.placed, self._columns.cells(key, row), strict=True)):
+        for i, (placed, parts) in enumerate(zip(self._columns.placed, self._columns.get_cells(key, row), strict=True)):
             cells += [Cell(" " * GAP)] if i else []
-            cells += fit(parts, placed.width, placed.column.align)
+            cells += fit_cells(parts, placed.width, placed.column.align)
         segments = [Segment(cell.text, self._find_style(cell.style, is_cursor, is_stale)) for cell in cells]
         return Strip(segments).adjust_cell_length(self._width, self._find_style("", is_cursor, is_stale))
 
@@ -99,17 +99,17 @@ class TablePainter(Generic[RowT]):
         widget = self._widget
         base = widget.rich_style
         if is_cursor:
-            base += component_style(widget, "resource-table--cursor")
+            base += get_component_style(widget, "resource-table--cursor")
         own = resolve(words, widget.app.theme_variables, widget.background_colors[1])
         if is_cursor and widget.has_focus:
             own = own.without_color
         if is_stale:
-            own = own.without_color + component_style(widget, "resource-table--stale")
+            own = own.without_color + get_component_style(widget, "resource-table--stale")
         style = self._styles[(words, is_cursor, is_stale)] = base + own
         return style
 
 
-def _format_title(placed: Placed[RowT], sort: tuple[str, bool] | None) -> str:
+def _format_title(placed: PlacedColumn[RowT], sort: tuple[str, bool] | None) -> str:
     title = placed.column.title
     if sort is None or sort[0] != placed.column.key:
         return title

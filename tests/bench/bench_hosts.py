@@ -20,7 +20,7 @@ from testbed.sshd import Sshd, find_sshd
 from flow_core.agent import protocol
 from flow_core.agent.calls import CONTEXT, AgentCalls
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord
 from flow_core.models.task_config import TaskConfig
@@ -129,7 +129,7 @@ def _multiply(layout: Layout) -> None:
     one = next(layout.tasks.glob("task_*"))
     spec: dict[str, Any] = json.loads((one / "spec.json").read_text())
     for number in range(ENDED):
-        copy = layout.tasks / new_id("task")
+        copy = layout.tasks / make_new_id("task")
         copy.mkdir(mode=0o700)
         shutil.copy(one / "state.json", copy)
         (copy / "spec.json").write_text(json.dumps({**spec, "seq": 1000 + number}))

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from flow_core.emulator.http.server import HttpServer
 from flow_core.emulator.market.catalog import INSTANCE_TYPES
-from flow_core.providers.mithril.startup.script import NodeTask, startup_script
+from flow_core.providers.mithril.startup.script import NodeTask, build_startup_script
 
 BIDS, PAGE, LIVING = 1000, 100, 100
 WHEN = "2026-01-01T00:00:00Z"
@@ -59,7 +59,9 @@ def _answers() -> dict[str, Any]:
 
 def _bid(number: int) -> dict[str, Any]:
     is_living = number < LIVING
-    script = startup_script(NodeTask(f"train-{number}", f"python train.py --seed {number}", env={"SEED": str(number)}))
+    script = build_startup_script(
+        NodeTask(f"train-{number}", f"python train.py --seed {number}", env={"SEED": str(number)})
+    )
     return {
         "fid": f"bid_{number:08d}",
         "name": f"train-{number}",

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from testbed.command_lines import command_line
+from testbed.command_lines import list_command_lines, read_command_line, read_environment
 from testbed.driving import assert_terminal_restored, quit_dashboard, squeezed, status_of, trigger
 from testbed.pty_screen import Screen
 from testbed.waiting import DEADLINE_S
@@ -48,16 +48,8 @@ def empty(look: Callable[[], object]) -> None:
 
 def processes(folder: Path) -> list[bytes]:
     """The command lines of those that were started with it as their place for temporary files, or name it."""
-    return list(_processes(os.fsencode(folder)))
-
-
-def _processes(mark: bytes) -> Iterator[bytes]:
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (process / "environ").read_bytes() + (line := (process / "cmdline").read_bytes()):
-                yield line
-        except OSError:
-            continue  # it ended meanwhile
+    mark = os.fsencode(folder)
+    return [line for pid, line in list_command_lines() if mark in line or mark in b"\0".join(read_environment(pid))]
 
 
 @contextmanager
@@ -82,7 +74,7 @@ def test_it_shows_tasks_in_every_state_at_every_size_and_uses_and_leaves_nothing
         assert "secret-lab" not in screen.text()
         children = Path(f"/proc/{screen.pid}/task/{screen.pid}/children").read_text().split()
         for pid in (screen.pid, *map(int, children)):
-            assert b"fkey_" not in command_line(pid)
+            assert b"fkey_" not in read_command_line(pid)
         for name, word in (
             *(("train-llama", "running"), ("pretrain-13b", "running"), ("train-vit", "paused")),
             *(("sweep-lr", "pending"), ("prepare-shards", "cancelled")),

@@ -14,7 +14,7 @@ from testbed.waiting import wait_until
 from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.cancel import write_cancel_order
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine_id import machine_id
+from flow_core.agent.machine_id import get_machine_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.refusals import Refused
 from flow_core.agent.tasks import TaskStore
@@ -32,7 +32,7 @@ def keep_agent_copy(state: Path) -> None:
 
     Its files are links to files that all these copies share: a test may replace a file, but not write into it.
     """
-    root = state / "local" / machine_id()
+    root = state / "local" / get_machine_id()
     make_private_folder(root.parent)
     shutil.copytree(Path(_copy_of_agent().name, _ROOT), root, copy_function=_link_or_copy)
 
@@ -43,7 +43,7 @@ def end_tasks_in(state: Path) -> None:
     for store in stores:
         for task in _unfinished(store):
             with suppress(OSError):
-                write_cancel_order(store.folder(task), force=True)
+                write_cancel_order(store.get_folder(task), force=True)
     for store in stores:
         for task in _unfinished(store):
             with suppress(OSError, Refused):  # a test may have spoilt its folder
@@ -64,7 +64,7 @@ def records_of_agent(state: Path) -> set[str]:
 
 def _unfinished(store: TaskStore) -> list[str]:
     """Returns the tasks that can be ended: a test may have broken the records of others."""
-    return [task.task_id for task in store.all() if not task.report.is_over and not task.is_broken]
+    return [task.task_id for task in store.list_all() if not task.report.is_over and not task.is_broken]
 
 
 @cache

@@ -16,8 +16,8 @@ from testbed.agent_folders import keep_agent_copy
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.protocol import FrameDecoder
-from flow_core.providers.hosts.bootstrap_payload import command, launcher
-from flow_core.providers.hosts.launcher import READY, WANTED
+from flow_core.providers.hosts.bootstrap_main import READY, WANTED
+from flow_core.providers.hosts.bootstrap_payload import build_command_line, build_loader_input
 
 _TOOLS = ("uname", "sleep")
 
@@ -84,12 +84,12 @@ class BareMachine:
     def start(self, python: str | None = None, known: str | None = None, sent: bytes = b"") -> Start:
         """Starts the agent once; its standard input ends after `sent`, such as the archive."""
         with self.open(python, known) as process:
-            out, err = process.communicate(launcher() + sent, timeout=DEADLINE_S)
+            out, err = process.communicate(build_loader_input() + sent, timeout=DEADLINE_S)
         return _read(process.returncode, out, err)
 
     def open(self, python: str | None = None, known: str | None = None) -> subprocess.Popen[bytes]:
         """Starts the agent with pipes as its streams."""
-        line = command(python, known).replace("sleep 5 ", "sleep 0.5 ")
+        line = build_command_line(python, known).replace("sleep 5 ", "sleep 0.5 ")
         for place in ("usr", "opt", "Library"):
             line = line.replace(f" /{place}/", f" {self.system}/{place}/")
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

@@ -213,9 +213,9 @@ FLOW = {
 }
 ASYNC_FLOW = FLOW | {
     "attach_volume": FLOW["mount_volume"],
-    "reopened": Row({}, closed=False),
-    "change": Row({}, closed=False),
-    "facet": Row({}, closed=False),
+    "reopen": Row({}, closed=False),
+    "run_change": Row({}, closed=False),
+    "get_facet": Row({}, closed=False),
     "is_log_complete": Row({"address": (ADDRESS, None)}),
     "log_addresses": Row(ONE_TASK),
     "log_bytes": Row({"address": (ADDRESS, None), "offset": (WHOLE, 0)}),

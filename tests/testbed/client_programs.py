@@ -16,7 +16,7 @@ from pathlib import Path
 from signal import SIGKILL, Signals
 from typing import Any
 
-import flow_core
+from testbed.places import ROOT
 
 # Every connection to its socket is one program: it sends its number and what it prints, and its end closes the socket.
 _SERVER = """
@@ -102,7 +102,7 @@ def _socket() -> str:
     """Returns the socket of the process that forks the programs; that process ends with this one."""
     folder = tempfile.TemporaryDirectory(prefix="flow-")
     path = str(Path(folder.name, "socket"))
-    env = {**os.environ, "PYTHONPATH": str(Path(flow_core.__file__).parents[1])}
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     argv = [sys.executable, "-c", _SERVER, path]
     server = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
     assert server.stdin is not None

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from testbed.command_lines import command_line
+from testbed.command_lines import read_command_line
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.processes.table import iter_variable
@@ -91,7 +91,7 @@ ENGINES = {"podman": podman, "docker": docker}
 def find_processes(task: TaskRecord, command: bytes) -> list[int]:
     """The processes inside a task's containers that were called so: without the engine, whose answer takes longer."""
     called = (pid for pid, task_id in iter_variable("FLOW_TASK_ID") if task_id == task.task_id)
-    return [pid for pid in called if command_line(pid).rstrip(b"\0").replace(b"\0", b" ") == command]
+    return [pid for pid in called if read_command_line(pid).rstrip(b"\0").replace(b"\0", b" ") == command]
 
 
 def _configured_podman(folder: Path) -> dict[str, str]:

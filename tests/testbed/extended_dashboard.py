@@ -64,7 +64,7 @@ async def open_dashboard() -> AsyncIterator[Dashboard]:
     async with app.run_test(size=(120, 36)) as pilot:
         screen = app.screen
         assert isinstance(screen, DashboardScreen)
-        await screen.panes.all_loaded()
+        await screen.panes.wait_until_all_loaded()
         yield Dashboard(app, pilot)
 
 

@@ -41,11 +41,11 @@ class Far:
             raise Conflict(f"task {task_id} has ended; only a running one can be entered")
         return TaskNode(self.host, str(directory), lambda command: _enter(directory, command), name=f"the {task_id}")
 
-    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
+    async def list_log_ids(self, task_id: str) -> tuple[LogId, ...]:
         self._find(task_id)
         return (LogId(CONTEXT, task_id),)
 
-    async def file(self, address: LogId) -> LogFile | None:
+    async def find_file(self, address: LogId) -> LogFile | None:
         self._find(address.task_id)
         if address.task_id in self.gone:
             return None

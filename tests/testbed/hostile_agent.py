@@ -9,8 +9,8 @@ from typing import Any
 
 from flow_core.agent.protocol import GREETING, VERSION, FrameDecoder, encode_frame
 from flow_core.models.completed_command import CompletedCommand
-from flow_core.providers.hosts.bootstrap_payload import launcher
-from flow_core.providers.hosts.launcher import READY
+from flow_core.providers.hosts.bootstrap_main import READY
+from flow_core.providers.hosts.bootstrap_payload import build_loader_input
 from flow_core.ssh.settings import HostSettings
 
 FACTS: dict[str, Any] = {
@@ -53,7 +53,7 @@ class HostileProcess:
         self._host = host
         self._out: asyncio.Queue[bytes] = asyncio.Queue()
         self._err: asyncio.Queue[bytes] = asyncio.Queue()
-        self._still = len(launcher())
+        self._still = len(build_loader_input())
         self._frames = FrameDecoder()
         self.result = None if host.exit_code is None else CompletedCommand(host.exit_code)
         for queue, said in ((self._out, host.first), (self._err, host.said_on_stderr)):

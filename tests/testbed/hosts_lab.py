@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.agent_folders import end_tasks_in, keep_agent_copy, state_of
-from testbed.command_lines import command_lines, environment
+from testbed.command_lines import list_command_lines, read_environment
 from testbed.sshd import Sshd
 from testbed.waiting import task_until
 from testbed.worlds import hosts_context
@@ -20,7 +20,7 @@ from flow_core.agent.task_state import TaskState
 from flow_core.config import Context
 from flow_core.models.task import TaskRecord
 from flow_core.models.task_config import TaskConfig
-from flow_core.providers.hosts.bootstrap_payload import archive
+from flow_core.providers.hosts.bootstrap_payload import build_archive
 from flow_core.providers.hosts.provider import HostsProvider
 
 
@@ -59,9 +59,9 @@ class Lab:
 
     def agents(self, number: int = 0) -> list[int]:
         """The processes of the agent on a machine."""
-        digest, home = archive().digest.encode(), f"HOME={self.servers[number].home}".encode()
-        found = (pid for pid, line in command_lines() if digest in line.split(b"\0"))
-        return [pid for pid in found if home in environment(pid)]
+        digest, home = build_archive().digest.encode(), f"HOME={self.servers[number].home}".encode()
+        found = (pid for pid, line in list_command_lines() if digest in line.split(b"\0"))
+        return [pid for pid in found if home in read_environment(pid)]
 
     def kill_agents(self, number: int = 0) -> None:
         for pid in self.agents(number):

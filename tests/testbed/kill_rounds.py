@@ -157,7 +157,7 @@ async def _process_of(task: TaskFolder, victim: str) -> int | None:
 def _assert_whole(place: Place, end: TaskRecord) -> None:
     is_lost = end.message.startswith("lost")
     assert is_lost or end.status is TaskStatus.COMPLETED or "SIGKILL" in end.message, end.message
-    log = place.layout().task(end.task_id).spool().log
+    log = place.layout().task(end.task_id).get_spool().log
     lines = log.read_bytes().split() if log.exists() else []
     whole = lines if end.status is TaskStatus.COMPLETED else lines[: len(lines) - is_lost]
     assert whole == [b"%d" % number for number in range(1, len(whole) + 1)]

@@ -14,7 +14,7 @@ import pytest
 from testbed.ssh_servers import end_servers
 from testbed.waiting import task_until, until
 
-from flow_core.agent.machine_id import machine_id
+from flow_core.agent.machine_id import get_machine_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.processes.table import find_process, iter_variable
 from flow_core.agent.records import MalformedRecord, read_json
@@ -95,7 +95,7 @@ def own_machine(home: Path, patch: pytest.MonkeyPatch, agent_copy: Path | None =
 
 def _link_agent(copy: Path, state: Path) -> None:
     """Makes the machine's copy of the agent from links to the files of another, in a fifth of the time."""
-    programs = state / "local" / machine_id() / "bin"
+    programs = state / "local" / get_machine_id() / "bin"
     make_private_folder(programs)
     shutil.copytree(copy, programs / copy.name, copy_function=os.link)
 

@@ -30,7 +30,7 @@ MORE_WORDS = {
     "agent/capacity/leases.py": {'"task": task.name_in_records}': '"task": task.name_in_records, "share": 1.0}'},
     "agent/capacity/queue.py": {'"seq": self.seq,': '"seq": self.seq, "weight": 7,'},
     "agent/calls.py": {
-        '"cancel": self._cancel,': '"cancel": self._cancel, "count": lambda fields, _: len(self._tasks.all()),'
+        '"cancel": self._cancel,': '"cancel": self._cancel, "count": lambda fields, _: len(self._tasks.list_all()),'
     },
     "agent/task_report.py": {"    seq: int = 0\n": '    seq: int = 0\n    shade: str = "dark"\n'},
     "providers/over_agent/submit_requests.py": {

@@ -108,7 +108,7 @@ async def showcase(
             assert isinstance(dashboard, DashboardScreen)
             await until(lambda: all(state.answered_at for state in app.fleet.states))
             await until(lambda: len(dashboard.query("#panes > *")) == len(PANES))
-            await dashboard.panes.all_loaded()
+            await dashboard.panes.wait_until_all_loaded()
             opened = Showcase(app, pilot)
             await opened.shows("dashboard", "step 61")
             yield opened

@@ -42,7 +42,7 @@ def reap_lost_tasks(root: Path, gpu_ids: Sequence[str]) -> None:
             spec, state = StoredSpec.read(task.spec), TaskState.read(task.state)
             if spec is None or not is_abandoned(spec, state):
                 continue
-            if get_process_tree(spec, state).members():
+            if get_process_tree(spec, state).list_members():
                 start_reaper(task)
             else:
                 reap(task)

@@ -108,7 +108,7 @@ def take_position(root: Path) -> QueuePosition:
     last: dict[str, Any] = {}
     try:
         last = read_known(counter)[0] or {}
-        seq, created_at = Fields(last).whole("seq", most=_SEQ_MAX), Fields(last).moment("created_at")
+        seq, created_at = Fields(last).whole("seq", maximum=_SEQ_MAX), Fields(last).moment("created_at")
     except ValueError:
         seq, created_at = _recount(root)
     position = QueuePosition(seq + 1, max(time.time(), created_at + 1e-6))
@@ -308,7 +308,7 @@ def _read(root: Path, path: Path) -> QueueTicket | None:
         return None
     fields = Fields(data)
     try:
-        seq, count = fields.whole("seq", most=_SEQ_MAX + 1), fields.whole("count", least=1)
+        seq, count = fields.whole("seq", maximum=_SEQ_MAX + 1), fields.whole("count", minimum=1)
         task, candidates = find_task_folder(root, fields.text("task")), fields.texts("candidates")
         submitter, reservation_id = ProcessIdentity.parse(data.get("submitter")), fields.optional_text("reservation")
         part = None if data.get("part") is None else _parse_part(data["part"])
@@ -377,7 +377,8 @@ def _recount(root: Path) -> tuple[int, float]:
     for task in iter_tasks(root):
         try:
             fields = Fields(read_known(task.spec)[0])
-            seq, created_at = max(seq, fields.whole("seq", most=_SEQ_MAX)), max(created_at, fields.moment("created_at"))
+            task_seq, task_created_at = fields.whole("seq", maximum=_SEQ_MAX), fields.moment("created_at")
+            seq, created_at = max(seq, task_seq), max(created_at, task_created_at)
         except (MalformedRecord, ValueError):
             continue
     return seq, created_at

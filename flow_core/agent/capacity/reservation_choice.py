@@ -8,7 +8,7 @@ from pathlib import Path
 from flow_core.agent.capacity import leases, queue, reservation_records
 from flow_core.agent.capacity.reservation_records import ReservationRecord
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine_id import user_name
+from flow_core.agent.machine_id import get_user_name
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.refusals import Refused
 from flow_core.agent.spec import GpuPlan
@@ -80,7 +80,7 @@ def _find_own_reservation(
 
     Prefers a reservation with room for the task now, then the one that lasts longest.
     """
-    me = user_name()
+    me = get_user_name()
     large = [
         reservation
         for reservation in reservations

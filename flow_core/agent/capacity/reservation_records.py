@@ -57,7 +57,7 @@ class ReservationRecord(NamedTuple):
         """The time at which its GPUs are free again; infinity if it renews itself."""
         return float("inf") if self.auto_renew else self.end
 
-    def at(self, now: float) -> ReservationRecord:
+    def at_time(self, now: float) -> ReservationRecord:
         """Returns the same reservation at the time `now`.
 
         A reservation that has begun never has more than its duration left: setting the clock back doesn't extend it.
@@ -100,7 +100,7 @@ def update_and_load_live(root: Path, now: float | None = None) -> list[Reservati
     moment = time.time() if now is None else now
     found = []
     for reservation in _load_readable(root):
-        current = reservation.at(moment)
+        current = reservation.at_time(moment)
         if current != reservation or reservation.over:
             _try_save(root, current)
         found.append(current)
@@ -109,7 +109,7 @@ def update_and_load_live(root: Path, now: float | None = None) -> list[Reservati
 
 def load_without_lock(root: Path) -> list[ReservationRecord]:
     """Returns the same as `update_and_load_live`, for callers that decide nothing: needs no lock, writes nothing."""
-    return _sort_live(reservation.at(time.time()) for reservation in _load_readable(root))
+    return _sort_live(reservation.at_time(time.time()) for reservation in _load_readable(root))
 
 
 def save_record(root: Path, reservation: ReservationRecord) -> None:

@@ -38,8 +38,8 @@ class ReservationRequest(NamedTuple):
         return cls(
             name=fields.text("name"),
             instance_type=fields.text("instance_type"),
-            gpu_count=fields.whole("gpu_count", least=1, most=_GPUS_MAX),
-            quantity=fields.whole("quantity", least=1, most=_GPUS_MAX),
+            gpu_count=fields.whole("gpu_count", minimum=1, maximum=_GPUS_MAX),
+            quantity=fields.whole("quantity", minimum=1, maximum=_GPUS_MAX),
             candidates=fields.texts("candidates"),
             start=fields.optional_moment("start"),
             duration_s=duration_s,

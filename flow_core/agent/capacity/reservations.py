@@ -13,7 +13,7 @@ from flow_core.agent.capacity.gpu_uses import collect_gpu_uses, reap_lost_tasks
 from flow_core.agent.capacity.reservation_records import ReservationRecord
 from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationRequest
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine_id import new_id, user_name
+from flow_core.agent.machine_id import get_user_name, make_new_id
 from flow_core.agent.records import MalformedRecord, NewerRecord
 from flow_core.agent.refusals import Refused
 
@@ -54,7 +54,7 @@ class Reservations:
             reservation_records.save_record(root, record)
         return ReservationReport.of(record)
 
-    def all(self) -> list[ReservationReport]:
+    def list_all(self) -> list[ReservationReport]:
         """Returns all reservations, newest first.
 
         A reservation with a broken record has the status `failed`, and its message gives the reason.
@@ -82,7 +82,7 @@ class Reservations:
             reservation_records.update_and_load_live(root, now)
             path = self._find_path(reservation_id)
             try:
-                record = ReservationRecord.read(path).at(now)
+                record = ReservationRecord.read(path).at_time(now)
             except NewerRecord as error:
                 raise Refused(NOT_GIVEN_BACK, reservation_id=reservation_id, why=str(error)) from error
             except MalformedRecord:
@@ -95,7 +95,7 @@ class Reservations:
             )
         queue.notify_waiting(root)
 
-    def openings(self, gpu_ids: Sequence[str], start: float | None, end: float | None) -> list[Opening]:
+    def find_openings(self, gpu_ids: Sequence[str], start: float | None, end: float | None) -> list[Opening]:
         """Returns the periods in which GPUs can be reserved, as `find_openings` does."""
         root = self._layout.root
         with self._lock() as now:
@@ -121,9 +121,9 @@ class Reservations:
             raise Refused(STARTS_TOO_LATE)
         start = float(int(requested_start))
         return ReservationRecord(
-            reservation_id=request.reservation_id or new_id("res"),
+            reservation_id=request.reservation_id or make_new_id("res"),
             context=self._layout.context,
-            owner=user_name(),
+            owner=get_user_name(),
             name=request.name,
             instance_type=request.instance_type,
             gpu_count=request.gpu_count,
@@ -134,7 +134,7 @@ class Reservations:
             duration_s=request.duration_s,
             auto_renew=request.auto_renew,
             created_at=now,
-        ).at(now)
+        ).at_time(now)
 
     def _find_path(self, reservation_id: str) -> Path:
         path = reservation_records.find_record(self._layout.root, reservation_id)
@@ -144,7 +144,7 @@ class Reservations:
 
     def _read(self, path: Path, now: float) -> ReservationReport:
         try:
-            return ReservationReport.of(ReservationRecord.read(path).at(now))
+            return ReservationReport.of(ReservationRecord.read(path).at_time(now))
         except NewerRecord as error:
             status = "ended" if path.parent.name == "past" else "pending"
             return ReservationReport(path.stem, status, self._layout.context, str(error))

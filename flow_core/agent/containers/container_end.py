@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from flow_core.agent.containers.engine import ContainerEngine, EngineError
-from flow_core.agent.layout import container_name_prefix
+from flow_core.agent.layout import make_container_name_prefix
 from flow_core.agent.processes.table import ProcessInfo, has_argument
 from flow_core.agent.processes.termination import end_tree
 from flow_core.agent.processes.tree import ProcessTree
@@ -27,7 +27,7 @@ class ContainerEnd:
     def __init__(self, engine: ContainerEngine, task_id: str, tree: ProcessTree) -> None:
         self._engine = engine
         self._tree = tree
-        self._name_prefix = container_name_prefix(task_id)
+        self._name_prefix = make_container_name_prefix(task_id)
         self._terminated: set[str] = set()
         self._killed: set[str] = set()
         self._empty_since: float | None = None
@@ -82,7 +82,7 @@ class ContainerEnd:
 
     def _containers(self) -> list[str]:
         try:
-            return self._engine.containers(self._tree.mark)
+            return self._engine.list_containers(self._tree.mark)
         except FileNotFoundError:
             return []  # the engine was removed from this machine, together with its containers
 
@@ -101,6 +101,6 @@ class ContainerEnd:
     def _clients(self) -> list[ProcessInfo]:
         return [
             one
-            for one in self._tree.members()
+            for one in self._tree.list_members()
             if any(has_argument(one.pid, text) for text in (self._name_prefix, _PULL_ARGUMENT))
         ]

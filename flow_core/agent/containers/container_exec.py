@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from flow_core.agent.containers.arguments import build_enter_argv, build_hang_up_arguments
 from flow_core.agent.containers.engine import ContainerEngine, EngineError
-from flow_core.agent.layout import container_name
+from flow_core.agent.layout import make_container_name
 from flow_core.agent.refusals import Refused
 from flow_core.agent.tasks import StoredTask
 
@@ -39,7 +39,7 @@ def make_container_entry(stored: StoredTask, command: str | None, node: int, *, 
     assert stored.spec is not None
     assert stored.spec.container is not None  # a task without an image is entered in another way
     engine = ContainerEngine.parse(stored.spec.container.engine)
-    name = container_name(stored.task_id, stored.report.attempt, node)
+    name = make_container_name(stored.task_id, stored.report.attempt, node)
     _wait_for_start(engine, name)
     mark = f"FLOW_ENTRY_{secrets.token_hex(8)}"
 
@@ -63,7 +63,7 @@ def _wait_for_start(engine: ContainerEngine, name: str) -> None:
     deadline = time.monotonic() + _START_TIMEOUT_S
     while True:
         try:
-            state, _ = engine.state_of(name)
+            state, _ = engine.get_state(name)
             if state == "running":
                 return
             why = f"it is {state}"

@@ -18,7 +18,7 @@ from flow_core.agent.containers.arguments import Container, add_workspace
 from flow_core.agent.containers.container_end import ContainerEnd
 from flow_core.agent.containers.engine import ContainerEngine, EngineError, find_last_line
 from flow_core.agent.containers.image_pull import ImagePull
-from flow_core.agent.layout import container_name
+from flow_core.agent.layout import make_container_name
 from flow_core.agent.private_folders import private_opener
 from flow_core.agent.processes.table import has_argument, list_processes
 from flow_core.agent.processes.tree import ProcessIdentity, ProcessTree, read_grace_s
@@ -82,7 +82,7 @@ class ContainerTask:
         container = Container(
             engine=self._engine,
             image=self._image,
-            name=container_name(self._writer.task.task_id, self._writer.state.attempt, rank),
+            name=make_container_name(self._writer.task.task_id, self._writer.state.attempt, rank),
             mark=self._writer.spec.mark,
             argv=self._writer.spec.argv,
             is_line=self._plan.is_line,
@@ -111,7 +111,7 @@ class ContainerTask:
             return
         self._check_at = None
         for pid, rank in running.items():
-            name = container_name(self._writer.task.task_id, self._writer.state.attempt, rank)
+            name = make_container_name(self._writer.task.task_id, self._writer.state.attempt, rank)
             # Two rounds: a container may start between the two checks of one round.
             if all(not _is_watched(name) and self._has_started(name) for _ in range(2)):
                 os.kill(pid, signal.SIGKILL)  # a child that was not reaped yet, so the pid is not reused
@@ -136,7 +136,7 @@ class ContainerTask:
         Returns False for a container that ended normally, whose client is still cleaning up.
         """
         try:
-            state, code = self._engine.state_of(name)
+            state, code = self._engine.get_state(name)
         except (EngineError, FileNotFoundError):
             return False
         return state == "running" or code == -1
@@ -155,8 +155,8 @@ class ContainerTask:
             stream.writelines(lines)
         return path
 
-    def _report_unresponsive(self, why: str) -> None:
-        self._writer.set_message(f"{self._engine.name} does not say whether the container still runs: {why}")
+    def _report_unresponsive(self, reason: str) -> None:
+        self._writer.set_message(f"{self._engine.name} does not say whether the container still runs: {reason}")
 
 
 def _is_watched(name: str) -> bool:

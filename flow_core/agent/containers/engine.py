@@ -80,11 +80,11 @@ class ContainerEngine(NamedTuple):
     def has_image(self, image: str) -> bool:
         return self._succeeds("image", "inspect", "--format", "{{.Id}}", image)
 
-    def containers(self, mark: str) -> list[str]:
+    def list_containers(self, mark: str) -> list[str]:
         """Returns the ids of a task's containers in any state. Raises EngineError, FileNotFoundError."""
         return self.ask("ps", "--all", "--quiet", "--filter", f"label={MARK_LABEL}={mark}").split()
 
-    def state_of(self, name: str) -> tuple[str, int]:
+    def get_state(self, name: str) -> tuple[str, int]:
         """Returns the engine's name of the state ("running") and the exit code, which is -1 if no monitor saw the exit.
 
         Raises EngineError, also if there is no such container; FileNotFoundError.

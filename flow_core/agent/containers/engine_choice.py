@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flow_core.agent.containers.engine import ENGINES, STEERING, ContainerEngine, EngineError
-from flow_core.agent.machine_id import user_name
+from flow_core.agent.machine_id import get_user_name
 from flow_core.agent.refusals import Refused
 
 NO_ENGINE = "no_engine"
@@ -50,7 +50,7 @@ def choose_engine(requested: str | None = None) -> EngineChoice:
     return choice
 
 
-def likely_engine(requested: Any = None) -> ContainerEngine:
+def guess_engine(requested: Any = None) -> ContainerEngine:
     """Returns the likely engine, by PATH; used to show a command without a wait."""
     names = [requested] if requested in ENGINES else ENGINES
     name = next((name for name in names if shutil.which(name)), names[0])
@@ -119,4 +119,4 @@ def _user_defaults() -> dict[str, str]:
 
     Without them its programs would use / as the home directory and find no user name.
     """
-    return {"HOME": "/tmp", "USER": user_name(), "LOGNAME": user_name()}
+    return {"HOME": "/tmp", "USER": get_user_name(), "LOGNAME": get_user_name()}

@@ -41,7 +41,7 @@ class ImagePull:
             return TaskOutcome("failed", error.exit_code, str(error))
         status = self._follow(child)
         if self._stop.must_stop:
-            return self._stop.outcome()
+            return self._stop.build_outcome()
         code, killed = describe_exit(status)
         if code == 0:
             return None
@@ -50,7 +50,7 @@ class ImagePull:
         return TaskOutcome("failed", 125, f"{self._engine.name} can't pull {image!r}: {why}")
 
     def _follow(self, child: LaunchedProcess) -> int:
-        files = self._writer.task.spool()
+        files = self._writer.task.get_spool()
         make_private_folder(files.log.parent)
         spool = SpoolWriter(files, self._writer.clock.now_us, self._stop.wait_for_room)
         fds = {child.stdout, child.stderr}

@@ -77,7 +77,7 @@ def has_argument(pid: int, text: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def boot_id() -> str:
+def read_boot_id() -> str:
     """Returns an id that changes whenever the machine boots."""
     if _HAS_PROC:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from flow_core.agent.processes.table import ProcessInfo, boot_id, find_process, list_processes, read_task_mark
+from flow_core.agent.processes.table import ProcessInfo, find_process, list_processes, read_boot_id, read_task_mark
 from flow_core.agent.record_fields import Fields
 
 _PID_MAX = (1 << 31) - 1
@@ -24,13 +24,13 @@ class ProcessIdentity(NamedTuple):
     def of(cls, pid: int) -> ProcessIdentity | None:
         """Returns the identity of the process that has this pid now; None if there is none."""
         found = find_process(pid)
-        return None if found is None else cls(pid, found.start, boot_id())
+        return None if found is None else cls(pid, found.start, read_boot_id())
 
     @classmethod
     def current(cls) -> ProcessIdentity:
         """Returns the identity of this process."""
         identity = cls.of(os.getpid())
-        return identity if identity is not None else cls(os.getpid(), "", boot_id())
+        return identity if identity is not None else cls(os.getpid(), "", read_boot_id())
 
     @classmethod
     def parse(cls, data: Any) -> ProcessIdentity | None:
@@ -38,7 +38,7 @@ class ProcessIdentity(NamedTuple):
         if data is None:
             return None
         fields = Fields(data)
-        return cls(fields.whole("pid", least=1, most=_PID_MAX), fields.text("start"), fields.text("boot"))
+        return cls(fields.whole("pid", minimum=1, maximum=_PID_MAX), fields.text("start"), fields.text("boot"))
 
     @property
     def is_alive(self) -> bool:
@@ -47,7 +47,7 @@ class ProcessIdentity(NamedTuple):
 
     @property
     def is_of_this_boot(self) -> bool:
-        return self.boot == boot_id()
+        return self.boot == read_boot_id()
 
     def send(self, number: int) -> bool:
         """Sends a signal to exactly this process; returns False if it has ended."""
@@ -64,7 +64,7 @@ class ProcessTree(NamedTuple):
     children: Sequence[ProcessIdentity]
     supervisor_pid: int | None = None
 
-    def members(self) -> list[ProcessInfo]:
+    def list_members(self) -> list[ProcessInfo]:
         """Returns the live processes, without the supervisor and the caller."""
         table = list_processes()
         marks = {pid: read_task_mark(pid) for pid in table}

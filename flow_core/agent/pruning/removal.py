@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from flow_core.agent.capacity import queue
-from flow_core.agent.crash_leftovers import collect_garbage, trash_path
+from flow_core.agent.crash_leftovers import collect_garbage, make_trash_path
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import exclusive_lock, release, try_lock
 from flow_core.agent.port_records import release_ports
-from flow_core.agent.pruning.idempotency_keys import get_key, remember_key
+from flow_core.agent.pruning.pruned_keys import get_key, store_key
 from flow_core.agent.pruning.selection import (
     FAILED,
     MADE_FILES,
@@ -80,9 +80,9 @@ def _remove(
     try:
         spec = record[0]
         if keeps_key and (key := get_key(spec)) is not None:
-            remember_key(layout, key, found)
+            store_key(layout, key, found)
         _remove_ticket_and_ports(task, spec)
-        task.path.rename(trash_path(task.path))
+        task.path.rename(make_trash_path(task.path))
     finally:
         release(lock)
     return found

@@ -55,7 +55,7 @@ class TaskDownload:
         problem = self._download()
         forget_credentials(self._writer.task)
         if self._stop.must_stop:
-            return self._stop.outcome()
+            return self._stop.build_outcome()
         if problem:
             return TaskOutcome("failed", message=problem)
         self._writer.set_message("")
@@ -128,7 +128,9 @@ class TaskDownload:
         """Ends the program and its children, unless it has reported its result; returns its wait status."""
         if self._result is None:
             leader = ProcessIdentity.of(child.pid)
-            end_tree(ProcessTree(self._writer.spec.mark, [leader] if leader else [], os.getpid()).members, grace_s=0.0)
+            end_tree(
+                ProcessTree(self._writer.spec.mark, [leader] if leader else [], os.getpid()).list_members, grace_s=0.0
+            )
         os.close(child.stdout)
         return os.waitpid(child.pid, 0)[1]
 

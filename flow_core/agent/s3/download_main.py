@@ -39,9 +39,9 @@ def _download(task: TaskFolder, progress: DownloadProgress) -> None:
     addresses = " and ".join(mount["s3"] for mount in mounts)
     if importlib.util.find_spec("boto3") is None:
         raise DownloadError(f"{addresses} can't be fetched: {sys.executable} has no boto3; pip install 'flow-tui[s3]'")
-    from flow_core.agent.s3.transfer import S3Download, s3_client  # lazy import: it needs boto3
+    from flow_core.agent.s3.transfer import S3Download, create_s3_client  # lazy import: it needs boto3
 
-    client = s3_client(addresses)
+    client = create_s3_client(addresses)
     downloads = [S3Download(client, mount["s3"], Path(mount["source"]), progress) for mount in mounts]
     for download in downloads:
         download.list_objects()

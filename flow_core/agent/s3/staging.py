@@ -31,12 +31,12 @@ def read_s3_mounts(task: TaskFolder) -> list[dict[str, Any]]:
 def make_placeholders(task: TaskFolder, mounts: Iterable[dict[str, Any]]) -> None:
     """Creates an empty entry for each download, so that the supervisor can try the mounts before the download."""
     for mount in select_s3_mounts(mounts):
-        place = task.copies / Path(mount["source"]).name
-        make_private_folder(place.parent)
+        copy_path = task.copies / Path(mount["source"]).name
+        make_private_folder(copy_path.parent)
         if os.path.isfile(mount["target"]) and not mount["s3"].endswith("/"):
-            place.touch()
+            copy_path.touch()
         else:
-            place.mkdir()
+            copy_path.mkdir()
 
 
 def discard_downloads(task: TaskFolder) -> None:

@@ -37,7 +37,7 @@ class S3Object(NamedTuple):
     path: str
 
 
-def s3_client(addresses: str) -> Any:
+def create_s3_client(addresses: str) -> Any:
     """Creates a client with the endpoint and the credentials of the environment or the profile, if there are any.
 
     Raises DownloadError about `addresses`.
@@ -150,13 +150,13 @@ def find_objects(client: Any, address: S3Address) -> Iterator[S3Object]:
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=address.bucket, Prefix=address.prefix)
     for found in pages.search("Contents[]"):
         if found and found["Key"] != address.prefix:  # an object of that name only marks the folder
-            path = file_path(found["Key"][len(address.prefix) :])
+            path = make_file_path(found["Key"][len(address.prefix) :])
             if path.endswith("/") and found["Size"]:
                 raise UnsupportedKey(f"the object {path!r} holds data and is named like a folder")
             yield S3Object(found["Key"], found["Size"], found.get("ETag", ""), path)
 
 
-def file_path(below: str) -> str:
+def make_file_path(below: str) -> str:
     """Returns the path for the part of a key after the prefix; that of a folder ends in "/". Raises UnsupportedKey."""
     parts = (below[:-1] if below.endswith("/") else below).split("/")
     if "\0" in below or not all(parts) or {".", ".."} & set(parts):
@@ -168,13 +168,13 @@ def file_path(below: str) -> str:
 
 def create_file(folder: Path, path: str) -> None:
     """Creates an empty file and its folders, or just a folder. Raises UnsupportedKey if another object blocks it."""
-    place = folder / path
+    target = folder / path
     try:
         if path.endswith("/"):
-            place.mkdir(parents=True, exist_ok=True)
+            target.mkdir(parents=True, exist_ok=True)
         else:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.touch(0o644, exist_ok=False)  # also fails if "A" and "a" are one name for the disk
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch(0o644, exist_ok=False)  # also fails if "A" and "a" are one name for the disk
     except (FileExistsError, NotADirectoryError):
         raise UnsupportedKey(f"the object {path!r} and another one can't both be files in one folder") from None
 

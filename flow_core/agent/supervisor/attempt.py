@@ -72,7 +72,7 @@ class RunningAttempt:
         if failed_rank is not None:
             return self._describe_failure(failed_rank, bool(others))
         if others:
-            return self._stop.outcome(*self._explain_exit(others[0]))
+            return self._stop.build_outcome(*self._explain_exit(others[0]))
         return TaskOutcome("completed", 0)
 
     def abort(self, error: LaunchError) -> TaskOutcome:
@@ -105,7 +105,7 @@ class RunningAttempt:
         end, state = describe_exit(self._exit_statuses[rank]), self._writer.state
         if self._container_task is None:
             return end
-        return self._container_task.explain_exit(*end, self._writer.task.spool(state.attempt, rank))
+        return self._container_task.explain_exit(*end, self._writer.task.get_spool(state.attempt, rank))
 
     def _end_all(self) -> None:
         def pause_for(seconds: float) -> None:
@@ -117,7 +117,7 @@ class RunningAttempt:
             self._container_task.end(self.identities, pause_for)
         else:
             tree = ProcessTree(self._writer.spec.mark, self.identities, os.getpid())
-            end_tree(tree.members, read_grace_s(), pause_for, self._stop.is_urgent, self._has_no_child)
+            end_tree(tree.list_members, read_grace_s(), pause_for, self._stop.is_urgent, self._has_no_child)
         while self._handle_events(0):
             pass
         self._close()
@@ -156,7 +156,7 @@ class RunningAttempt:
 
 
 def _make_output(writer: TaskStateWriter, wait_for_room: Callable[[], bool]) -> RankOutput | MergedOutput:
-    files = [writer.task.spool(writer.state.attempt, rank) for rank in range(writer.ranks)]
+    files = [writer.task.get_spool(writer.state.attempt, rank) for rank in range(writer.ranks)]
     make_private_folder(files[0].log.parent)
     if writer.spec.streams == "merged" and not writer.spec.tty:
         from flow_core.agent.supervisor.merged_output import MergedOutput  # lazy import: few tasks merge their streams

@@ -98,9 +98,9 @@ class GpuWait:
         if ticket is not None:
             self._writer.state.gpus = leases.find_leased_gpus(self._writer.task, ticket.candidates)
 
-    def _explain(self, ticket: queue.QueueTicket | None, why: str) -> None:
+    def _explain(self, ticket: queue.QueueTicket | None, reason: str) -> None:
         """Writes the reason of the wait into the state, and reaps GPU holders whose supervisor was killed."""
-        self._writer.set_message(why.replace("GPU", str(self._writer.spec.gpus.type), 1))
+        self._writer.set_message(reason.replace("GPU", str(self._writer.spec.gpus.type), 1))
         if ticket is None:
             return
         holders = leases.find_holders(self._writer.task.root, ticket.candidates).values()

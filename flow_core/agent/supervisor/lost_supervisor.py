@@ -70,14 +70,14 @@ def start_reapers(tasks: Iterable[TaskFolder]) -> None:
 def _end_processes(task: TaskFolder, spec: StoredSpec, state: TaskState) -> bool:
     """Ends the remaining processes; returns False if it is unknown whether any are left, for another try later."""
     if spec.container is None or state.supervisor is None:
-        end_tree(get_process_tree(spec, state).members, read_grace_s())
+        end_tree(get_process_tree(spec, state).list_members, read_grace_s())
         return True
     # lazy import: nearly all tasks have no image. If the package was replaced meanwhile, the next call reaps the task
     from flow_core.agent.containers.container_end import ContainerEnd
     from flow_core.agent.containers.engine import ContainerEngine, EngineError
 
-    def raise_error(why: str) -> None:
-        raise EngineError(why)
+    def raise_error(reason: str) -> None:
+        raise EngineError(reason)
 
     end = ContainerEnd(ContainerEngine.parse(spec.container.engine), task.task_id, get_process_tree(spec, state))
     try:

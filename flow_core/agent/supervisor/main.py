@@ -126,7 +126,7 @@ class Supervisor:
         gpu_wait = GpuWait(self._writer, self._stop)
         locks = gpu_wait.wait()
         if locks is None:
-            return self._stop.outcome()
+            return self._stop.build_outcome()
         self._locks = locks
         self._stop.set_time_limit(self._writer.spec.max_run_time_hours)
         return RetryLoop(self._writer, self._stop).run(lambda: self._run_attempt(launcher, gpu_wait))

@@ -54,8 +54,8 @@ def can_mount(mounts: Sequence[Mount], staging: Path) -> str:
         try:
             enter_namespace(mounts, staging)
         except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
-            os.write(write, f"{place}{error.strerror}".encode(errors="replace"))
+            prefix = f"{error.filename}: " if error.filename else ""
+            os.write(write, f"{prefix}{error.strerror}".encode(errors="replace"))
         else:
             os.write(write, b"ok")
         finally:

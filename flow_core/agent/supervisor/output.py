@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from flow_core.agent.spool import SpoolWriter
-from flow_core.agent.supervisor.pipe_write_sequence import get_write_order
+from flow_core.agent.supervisor.pipe_write_order import get_write_order
 from flow_core.agent.supervisor.process_launch import LaunchedProcess, OutputChannel, open_pipes
 
 _PIPES_TOTAL_BYTES, _PIPE_BYTES = 1 << 20, 1 << 16  # a user's total pipe memory is limited
@@ -49,7 +49,7 @@ class RankOutput:
     def open_channel(self, rank: int) -> OutputChannel:
         """Opens the channel for the process that is about to start. Raises OSError, LaunchError."""
         if self._on_terminals:
-            from flow_core.agent.supervisor.terminal import open_pty  # lazy import: few tasks use a terminal
+            from flow_core.agent.supervisor.pseudo_terminal import open_pty  # lazy import: few tasks use a terminal
 
             channel = open_pty()
         else:
@@ -101,7 +101,7 @@ class RankOutput:
         return has_output
 
     def _collect_writes(self, rank: int) -> list[int]:
-        for fd in self._order.written():
+        for fd in self._order.read_writes():
             if fd in self._streams:
                 self._writes[self._streams[fd][0]].append(fd)
         found, self._writes[rank] = self._writes[rank], []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.agent.supervisor.namespace import Mount, enter_namespace
-from flow_core.agent.supervisor.pipe_write_sequence import release_signals
+from flow_core.agent.supervisor.pipe_write_order import release_signals
 
 _F_SETPIPE_SZ = 1031
 

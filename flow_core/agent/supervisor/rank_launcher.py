@@ -48,7 +48,7 @@ class RankLauncher:
         self._mounts.finalize()
         state.started_at = state.started_at or self._writer.clock.now()
         if self._resources is not None:
-            state.master_port = self._resources.free_port()
+            state.master_port = self._resources.find_free_port()
         for rank in range(self._writer.ranks):
             try:
                 attempt.add(self._launch(rank, locks)._replace(open_channel=attempt.open_channel).start())
@@ -60,7 +60,7 @@ class RankLauncher:
 
     def _launch(self, rank: int, locks: GpuLocks) -> ProcessLaunch:
         rank_gpus = select_rank_gpus(self._writer.state.gpus, rank, self._writer.ranks)
-        env = {**self._environment(rank, rank_gpus), **self._mounts.environment()}
+        env = {**self._environment(rank, rank_gpus), **self._mounts.build_environment()}
         launch = (
             self._process_launch(env, locks)
             if self._container_task is None
@@ -74,7 +74,7 @@ class RankLauncher:
             argv=self._writer.spec.argv,
             env={**os.environ, **env, "FLOW_TASK_DIR": str(task.path), "FLOW_TASK_MARK": self._writer.spec.mark},
             working_dir=self._writer.state.working_dir,
-            mounts=self._mounts.namespace_mounts(),
+            mounts=self._mounts.get_namespace_mounts(),
             staging=self._mounts.staging,
             inherited_fds=locks.fds,
         )
@@ -87,7 +87,7 @@ class RankLauncher:
             gpus = ()
         elif gpus:
             env = {name: value for name, value in env.items() if name != "CUDA_VISIBLE_DEVICES"}
-        return container_task.launch(rank, env, self._mounts.container_binds(), gpus)
+        return container_task.launch(rank, env, self._mounts.get_container_binds(), gpus)
 
     def _environment(self, rank: int, rank_gpus: Sequence[str]) -> dict[str, str]:
         """Returns the variables of this task and rank."""

@@ -24,7 +24,7 @@ class RankResources:
         """Restores the limits in a rank's own process: the raised limit is for the supervisor only."""
         resource.setrlimit(resource.RLIMIT_NOFILE, self._limits)
 
-    def free_port(self) -> int:
+    def find_free_port(self) -> int:
         """Returns a port for the rendezvous of the ranks that no process uses now."""
         with socket.socket() as probe:
             probe.bind((HEAD, 0))

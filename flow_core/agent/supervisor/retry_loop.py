@@ -56,7 +56,7 @@ class RetryLoop:
         return False
 
     def _describe_stop(self, outcome: TaskOutcome) -> TaskOutcome:
-        stopped = self._stop.outcome(outcome.exit_code)
+        stopped = self._stop.build_outcome(outcome.exit_code)
         failed = f"attempt {self._attempt_number} of {self._attempts_max} failed {outcome.failure_text}"
         return stopped._replace(message=f"{stopped.message}; {failed}" if stopped.message else failed)
 

@@ -1,4 +1,4 @@
-"""The spec and the state of one task in its supervisor."""
+"""Writes the state of one task for its supervisor, which also keeps the spec and the clock here."""
 
 from __future__ import annotations
 

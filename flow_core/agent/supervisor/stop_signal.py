@@ -99,7 +99,7 @@ class StopSignal:
         self.wait(set(), _DISK_FULL_PAUSE_S)
         return not self.must_stop
 
-    def outcome(self, exit_code: int | None = None, message: str = "") -> TaskOutcome:
+    def build_outcome(self, exit_code: int | None = None, message: str = "") -> TaskOutcome:
         """Returns the outcome of a task that was stopped; `message` is that of its main process."""
         if self.is_cancelled:
             return TaskOutcome("cancelled", exit_code, message, was_stopped=True)

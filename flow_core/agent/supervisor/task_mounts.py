@@ -62,15 +62,15 @@ class TaskMounts:
             self._writer.state.mounts_taken = True
             self._writer.write()
 
-    def namespace_mounts(self) -> Sequence[Mount]:
+    def get_namespace_mounts(self) -> Sequence[Mount]:
         """Returns the mounts to create in the task's own namespace."""
         return _to_mounts(self._entries) if self._writer.state.namespaced else ()
 
-    def container_binds(self) -> Sequence[Mount]:
+    def get_container_binds(self) -> Sequence[Mount]:
         """Returns the mounts that an engine creates for a container."""
         return _to_mounts(self._entries)
 
-    def environment(self) -> dict[str, str]:
+    def build_environment(self) -> dict[str, str]:
         """Returns the variables that hold the paths of volumes and data. Creates the links."""
         links = self._writer.task.links
         env = {}

@@ -30,7 +30,7 @@ _MODELS = {
 _BUSES = ("1B", "43", "52", "61", "9D", "C3", "D1", "DF")
 
 
-def gpu_table(spec: NodeSpec) -> str:
+def build_gpu_table(spec: NodeSpec) -> str:
     """Returns a line for each GPU, as nvidia_smi.sh reads it; "" for a machine without NVIDIA GPUs."""
     model = _MODELS.get(spec.gpu_type)
     if model is None:
@@ -39,7 +39,7 @@ def gpu_table(spec: NodeSpec) -> str:
 
 
 @cache
-def nvidia_smi() -> str:
+def read_nvidia_smi() -> str:
     """Returns the text of the program."""
     return files("flow_core.emulator.nodes").joinpath("nvidia_smi.sh").read_text(encoding="utf-8")
 

@@ -11,20 +11,20 @@ from typing import Any, NamedTuple, Protocol
 
 import asyncssh
 
-from flow_core.emulator.nodes.disk import (
+from flow_core.emulator.nodes.first_boot_disk import (
     SCRIPT,
     SCRIPT_LOG,
     SIGNAL,
     build_hosts_file,
     change_owner,
     erase,
-    host_names,
     make_disk,
+    make_host_names,
 )
-from flow_core.emulator.nodes.exec_spec import SpawnRequestBuilder
 from flow_core.emulator.nodes.machine_interface import NodeSpec
 from flow_core.emulator.nodes.pid1.isolate import NOBODY
 from flow_core.emulator.nodes.pid1_client import NotStarted, Pid1Client
+from flow_core.emulator.nodes.spawn_requests import SpawnRequestBuilder
 from flow_core.emulator.nodes.ssh_port import SshPort
 from flow_core.emulator.nodes.volumes import binds, link_volumes, write_shares
 from flow_core.upload.cancellable_thread import CancellableThread
@@ -90,7 +90,7 @@ class EmulatedMachine:
         self._pid1 = await Pid1Client.start(self._plan(spec, settings))
         self.accepted_keys = frozenset(_parse_keys(spec.public_keys))
         self.order = spec.order_fid
-        self.names = frozenset((spec.private_ips[spec.index], host_names(spec)[spec.index]))
+        self.names = frozenset((spec.private_ips[spec.index], make_host_names(spec)[spec.index]))
         if is_first:
             await self._run_script(spec.startup_script, settings.not_isolated)
             (self._folder / "booted").touch()
@@ -151,7 +151,7 @@ class EmulatedMachine:
         return {
             "isolated": not settings.not_isolated,
             "disk": str(self._disk),
-            "hostname": host_names(spec)[spec.index],
+            "hostname": make_host_names(spec)[spec.index],
             "addresses": list(spec.private_ips),
             "binds": [*programs, *binds(spec.volumes, settings.volumes)],
         }
@@ -162,7 +162,7 @@ class EmulatedMachine:
         if not_isolated and script.split("\n")[1:2] != [_OURS]:
             (self._disk / SCRIPT_LOG[1:]).write_text(_REFUSAL.format(why=not_isolated), encoding="utf-8")
             return
-        await self.pid1.spawn(self.requests.script(SCRIPT, SCRIPT_LOG))
+        await self.pid1.spawn(self.requests.build_script(SCRIPT, SCRIPT_LOG))
 
     async def _start_again(self, spec: NodeSpec) -> None:
         """Repeats the boot of a system: updates /etc/hosts, mounts fstab, starts enabled services."""
@@ -175,7 +175,7 @@ class EmulatedMachine:
         """Runs a command inside the machine, where no link leads out of it."""
         with suppress(NotStarted, TimeoutError):  # a machine that has just ended needs none of this
             async with asyncio.timeout(_COMMAND_S):
-                await (await self.pid1.spawn(self.requests.command(script, path, *more))).ended
+                await (await self.pid1.spawn(self.requests.build_command(script, path, *more))).ended
 
     async def _close_when_gone(self, pid1: Pid1Client) -> None:
         await pid1.gone.wait()

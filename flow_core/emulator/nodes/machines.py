@@ -11,13 +11,13 @@ from pathlib import Path
 import asyncssh
 
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.emulator.nodes.disk import erase
+from flow_core.emulator.nodes.first_boot_disk import erase
 from flow_core.emulator.nodes.host_programs import create_filtered_bin
 from flow_core.emulator.nodes.machine import EmulatedMachine, FleetSettings, MachineConnection
 from flow_core.emulator.nodes.machine_interface import NodeFleet, NodeSpec
 from flow_core.emulator.nodes.pid1_client import NoNamespaces
 from flow_core.emulator.nodes.ssh_port import SshPort
-from flow_core.emulator.nodes.ssh_server import server_options
+from flow_core.emulator.nodes.ssh_server import build_server_options
 from flow_core.errors import ProviderError
 from flow_core.ssh.server.connection import is_loopback
 from flow_core.upload.cancellable_thread import CancellableThread
@@ -58,7 +58,7 @@ class Machines(NodeFleet):
             if not self._front.is_open:
                 key = asyncssh.generate_private_key("ssh-ed25519")
                 await self._front.open(
-                    server_options(key, self._connections, self._iter_newest_first, self._resolve_port)
+                    build_server_options(key, self._connections, self._iter_newest_first, self._resolve_port)
                 )
 
     async def limitations(self) -> str:
@@ -138,7 +138,7 @@ class Machines(NodeFleet):
         def list_machine() -> tuple[EmulatedMachine, ...]:
             return (machine,) if machine.is_live else ()
 
-        return server_options(machine.host_key(), machine.connections, list_machine, self._resolve_port)
+        return build_server_options(machine.host_key(), machine.connections, list_machine, self._resolve_port)
 
     def _iter_newest_first(self) -> Iterator[EmulatedMachine]:
         return (machine for machine in reversed(self._machines.values()) if machine.is_live)

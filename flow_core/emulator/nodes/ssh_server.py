@@ -20,7 +20,7 @@ Candidates = Callable[[], Iterable[EmulatedMachine]]
 FindPort = Callable[[EmulatedMachine, str, int], int | None]
 
 
-def server_options(
+def build_server_options(
     host_key: asyncssh.SSHKey, connections: set[MachineConnection], candidates: Candidates, find_port: FindPort
 ) -> asyncssh.SSHServerConnectionOptions:
     """Returns options of a server that leads to the first candidate that accepts the client's key.
@@ -28,7 +28,7 @@ def server_options(
     The server keeps `connections` up to date.
     """
     asyncssh.set_log_level(logging.WARNING)  # below that level, asyncssh logs the commands
-    return connection.server_options(
+    return connection.build_server_options(
         lambda: MachineSshServer(connections, candidates, find_port), host_key, "OpenSSH_8.9p1_flow"
     )
 
@@ -79,12 +79,13 @@ class MachineSshServer(connection.SshServerConnection):
     def spawn_request(self, request: SessionRequest) -> SpawnRequest:
         """Returns the request for the session's program. Raises NotStarted if such a command may not run."""
         if request.is_sftp:
-            return self.machine.requests.file_server(self._user)
+            return self.machine.requests.build_file_server(self._user)
         more: Mapping[str, Any] = {}
         if request.terminal is not None:
             columns, rows, modes = request.terminal
             more = {"terminal": (columns, rows), "modes": {str(opcode): value for opcode, value in modes.items()}}
-        return self.machine.requests.shell(self._user, request.command, {**self._addresses(), **request.env}, more)
+        env = {**self._addresses(), **request.env}
+        return self.machine.requests.build_shell(self._user, request.command, env, more)
 
     def disconnect(self) -> None:
         self._connection.abort()

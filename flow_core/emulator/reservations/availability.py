@@ -71,7 +71,7 @@ async def get_availability(world: World, request: Request) -> Response:
     auction = world.auction(query.instance_type, query.region)
     if query.mode == "slots":
         start, end = query.given("earliest_start_time", "latest_end_time")
-        # Cut at this moment, the free time would be shorter than what the client requests from its own "now" on.
+        # A client requests slots from its own "now" on, which is a little earlier. Don't cut the slots at this moment.
         start = start if start >= world.now - GRACE else world.now
         rows = [(a, b, free) for a, b, free in free_slots(world, auction, start, end) if free] if start < end else []
         return json_response(

@@ -16,7 +16,7 @@ lib="$root/var/lib/flow" logs="$root/var/log/flow"
 mkdir -p "$lib" "$logs" "$root/workspace"
 printf '#!/bin/bash\\ncd %q || exit 126\\nexec bash "${{@:--l}}"\\n' "$root/workspace" >"$lib/enter"
 base64 -d <<<{program} >"$lib/program"
-printf 'cd %q && exec bash %q >>%q 2>&1\\n' "$root/workspace" "$lib/program" "$logs/attempt-0.log" >"$lib/keep.sh"
+printf 'cd %q && exec bash %q >>%q 2>&1\\n' "$root/workspace" "$lib/program" "$logs/attempt-0.log" >"$lib/run_task.sh"
 chmod 755 "$lib/enter"
 echo 0 >"$lib/attempt"
 echo {began_at} >"$lib/started-0"
@@ -24,14 +24,14 @@ echo {began_at} >"$lib/started-0"
 """
 _GOES_ON = """\
 if [ -z "$root" ]; then
-  printf '[Service]\\nExecStart=/bin/bash /var/lib/flow/keep.sh\\n' >/etc/systemd/system/flow-workload.service
+  printf '[Service]\\nExecStart=/bin/bash /var/lib/flow/run_task.sh\\n' >/etc/systemd/system/flow-workload.service
   systemctl enable --now flow-workload
 else
-  setsid bash "$lib/keep.sh" </dev/null >/dev/null 2>&1 &
+  setsid bash "$lib/run_task.sh" </dev/null >/dev/null 2>&1 &
 fi"""
 _NOW = "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 _IS_OVER = """\
-bash "$lib/keep.sh"
+bash "$lib/run_task.sh"
 printf 'EXIT_CODE={code}\\nEXITED_AT={ended_at}\\nATTEMPT=0\\nREASON=\\n' >"$lib/workload-exit\""""
 
 # A bar that redraws itself within a line, as tqdm's does; a separate line for each epoch. Steps that were done before
@@ -91,7 +91,7 @@ END
 """
 
 
-def training_program(
+def build_training_program(
     setup: str, *, done: int, tokens: float, per_epoch: int = 400, epochs: int = 10, floor: float = 1.7, half: int = 350
 ) -> str:
     """Returns a program that takes two seconds for a step and starts after `done` steps."""
@@ -101,17 +101,17 @@ def training_program(
     )
 
 
-def running_script(command: str, program: str, began_at: datetime | None = None) -> str:
+def build_running_script(command: str, program: str, began_at: datetime | None = None) -> str:
     """Returns the startup script of a task that runs since `began_at`, or since its start."""
     return _script(command, program, began_at, _GOES_ON)
 
 
-def succeeded_script(command: str, began_at: datetime, ended_at: datetime) -> str:
+def build_succeeded_script(command: str, began_at: datetime, ended_at: datetime) -> str:
     """Returns the startup script of a task that succeeded."""
     return _script(command, _DONE, began_at, _IS_OVER.format(code=0, ended_at=_stamp(ended_at)))
 
 
-def failed_script(command: str, began_at: datetime, ended_at: datetime) -> str:
+def build_failed_script(command: str, began_at: datetime, ended_at: datetime) -> str:
     """Returns the startup script of a task that ended with a traceback."""
     return _script(command, _FAILS, began_at, _IS_OVER.format(code=1, ended_at=_stamp(ended_at)))
 

@@ -15,7 +15,12 @@ from starlette.types import Message, Scope
 from flow_core.emulator.clock import iso_time
 from flow_core.emulator.emulator import Emulator
 from flow_core.emulator.money import format_dollars
-from flow_core.emulator.sample.programs import failed_script, running_script, succeeded_script, training_program
+from flow_core.emulator.sample.programs import (
+    build_failed_script,
+    build_running_script,
+    build_succeeded_script,
+    build_training_program,
+)
 
 _AGE = timedelta(hours=4)
 _PRICE_STEP_S = 900.0  # while the past is created: the step of the prices of the week before
@@ -67,39 +72,43 @@ class _SampleBuilder:
         """Creates the past, in order."""
         ago, at = self._time_ago, self._advance_to
         await at(timedelta(hours=3, minutes=40))
-        script = succeeded_script("python tokenize.py --shards 128", ago(minutes=210), ago(minutes=159))
+        script = build_succeeded_script("python tokenize.py --shards 128", ago(minutes=210), ago(minutes=159))
         await self._task("tokenize-corpus", _A100, script, volumes=[datasets])
-        script = running_script("python prepare.py --dry-run", training_program("1 x A100", done=0, tokens=9.1))
+        script = build_running_script(
+            "python prepare.py --dry-run", build_training_program("1 x A100", done=0, tokens=9.1)
+        )
         await self._change(await self._task("prepare-shards", _A100, script), "DELETE")
         await at(timedelta(minutes=130))
-        program = training_program("DDP over 2 nodes x 8 H100, NCCL 2.21.5", done=2210, tokens=812.4, floor=1.9)
-        script = running_script("torchrun pretrain.py --config 13b.yaml", program, ago(minutes=118))
+        program = build_training_program("DDP over 2 nodes x 8 H100, NCCL 2.21.5", done=2210, tokens=812.4, floor=1.9)
+        script = build_running_script("torchrun pretrain.py --config 13b.yaml", program, ago(minutes=118))
         await self._task("pretrain-13b", _H100, script, region=_THERE, nodes=2, volumes=[shared])
         await at(timedelta(minutes=95))
-        script = running_script(
-            "python train_vit.py --size large", training_program("8 x A100, bf16", done=0, tokens=96.3)
+        script = build_running_script(
+            "python train_vit.py --size large", build_training_program("8 x A100, bf16", done=0, tokens=96.3)
         )
         await self._change(await self._task("train-vit-large", _A100_8, script), "PATCH", {"paused": True})
-        script = failed_script("python eval.py --suite mmlu", ago(minutes=90), ago(minutes=78))
+        script = build_failed_script("python eval.py --suite mmlu", ago(minutes=90), ago(minutes=78))
         await self._task("eval-mmlu", _A100, script, volumes=[datasets])
         await at(timedelta(minutes=71))
-        script = running_script("python sweep.py --lr 3e-4", training_program("8 x H200, bf16", done=0, tokens=502.8))
+        script = build_running_script(
+            "python sweep.py --lr 3e-4", build_training_program("8 x H200, bf16", done=0, tokens=502.8)
+        )
         await self._task("sweep-lr-3e-4", _H200, script, limit=0.6)
         await self._control.set_capacity(_B200, _EUROPE, 0)
-        script = running_script(
-            "python distill.py --teacher llama-70b", training_program("8 x B200, fp8", done=0, tokens=1204.2)
+        script = build_running_script(
+            "python distill.py --teacher llama-70b", build_training_program("8 x B200, fp8", done=0, tokens=1204.2)
         )
         await self._task("distill-student", _B200, script, region=_EUROPE)
         await at(timedelta(minutes=62))
-        program = training_program(
+        program = build_training_program(
             "1 x A100, LoRA r=16", done=640, tokens=9.8, per_epoch=250, epochs=40, floor=0.6, half=90
         )
-        script = running_script("python tune.py --base whisper-large-v3", program, ago(minutes=61))
+        script = build_running_script("python tune.py --base whisper-large-v3", program, ago(minutes=61))
         kind, region = _CONTESTED
         await self._task("finetune-whisper", kind, script, region=region, limit=1.3)
         await at(timedelta(minutes=48))
-        program = training_program("8 x H100, FSDP, bf16", done=1180, tokens=411.6)
-        script = running_script("python train.py --model llama-8b --data /datasets", program, ago(minutes=46))
+        program = build_training_program("8 x H100, FSDP, bf16", done=1180, tokens=411.6)
+        script = build_running_script("python train.py --model llama-8b --data /datasets", program, ago(minutes=46))
         await self._task("train-llama-8b", _H100, script, volumes=[datasets, checkpoints])
 
     def _schedule_price_surge(self, seconds: float, factor: float = _SURGE) -> None:

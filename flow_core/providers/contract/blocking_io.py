@@ -50,7 +50,7 @@ async def run_blocking(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwar
             await asyncio.wait((running,), timeout=left_s)
         return running.result()
     except OSError as error:
-        place = f" ({printable(str(error.filename))})" if error.filename else ""
-        raise ProviderError(f"the state directory can't be used: {error.strerror or error}{place}") from error
+        location = f" ({printable(str(error.filename))})" if error.filename else ""
+        raise ProviderError(f"the state directory can't be used: {error.strerror or error}{location}") from error
     finally:
         running.cancel()

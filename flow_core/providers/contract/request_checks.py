@@ -1,4 +1,4 @@
-"""Checks of a request that all providers share: the name of a task, and the limits of processes and volumes."""
+"""Checks of requests that providers share: names of tasks, limits of processes and volumes, numbers of ports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_NAME = 128
 _HAS_SUFFIX = re.compile(r".*-[0-9a-f]{6}")
 
 
-def task_name(config: TaskConfig) -> str:
+def build_task_name(config: TaskConfig) -> str:
     """Returns the name of the task, with a unique suffix if the config requests one."""
     if not config.unique_name or _HAS_SUFFIX.fullmatch(config.name):
         return config.name
@@ -50,6 +50,12 @@ def check_word_sizes(words: Sequence[str], env: Mapping[str, str]) -> None:
             raise ConfigError(f"env: {name[:80]} is longer than {_WORD_MAX >> 10} KiB; put it in a file", field="env")
 
 
+def check_port(port: int, field: str, *, minimum: int) -> None:
+    """Checks that a port is from `minimum` to 65535. Raises ConfigError."""
+    if not minimum <= port < 1 << 16:
+        raise ConfigError(f"{field}: must be a port number, {minimum} to 65535, not {port}", field=field)
+
+
 def check_new_volume(size_gb: object, name: str | None, interface: object) -> None:
     """Checks the size, name and interface of a new volume. Raises ConfigError."""
     if isinstance(size_gb, bool) or not isinstance(size_gb, int) or not 1 <= size_gb <= _MAX_GB:
@@ -57,10 +63,10 @@ def check_new_volume(size_gb: object, name: str | None, interface: object) -> No
     if interface not in ("block", "file"):
         raise ConfigError("interface: must be block or file", field="interface")
     if name is not None:
-        volume_spec({"name": name})
+        parse_volume_spec({"name": name})
 
 
-def volume_spec(fields: dict[str, Any]) -> VolumeSpec:
+def parse_volume_spec(fields: dict[str, Any]) -> VolumeSpec:
     """Parses a VolumeSpec. Raises ConfigError."""
     from flow_core.models.task_config import VolumeSpec  # lazy import: loads pydantic, which lists don't need
 

@@ -21,7 +21,7 @@ def _open(context: Context, prompter: Prompter | None) -> Provider:
 
 
 def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
-    from flow_core.providers.hosts.machines import usable_settings  # lazy import: reading a config loads only this
+    from flow_core.providers.hosts.machine_settings import usable_settings  # lazy import: loads no provider
 
     return usable_settings(settings)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flow_core.agent.layout import OVER_SSH
 from flow_core.agent.refusals import Refused
 from flow_core.config import state_dir
 from flow_core.errors import FlowError, Unreachable
-from flow_core.providers.hosts.machines import Machine
+from flow_core.providers.hosts.machine_settings import Machine
 from flow_core.providers.over_agent.refusals import to_error
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flow_core.ssh.host import SshHost
 
 ANSWER_S = 30.0
+_T = TypeVar("_T")
 
 
 class AgentClient:
@@ -54,7 +55,7 @@ class AgentClient:
         """The name of flow's user there; "" before the agent's first response."""
         return str(self.greeting.get("user", ""))
 
-    async def ssh(self) -> SshHost:
+    async def get_ssh_host(self) -> SshHost:
         """Returns the SSH host of the machine. Raises ConfigError, Unreachable."""
         machine, key = self.machine, self.machine.key_file
         host = await self._pool.find(
@@ -67,7 +68,7 @@ class AgentClient:
         if key is None:
             return host
         settings = replace(host.settings, identity_files=(key,))
-        return self._pool.of(settings, login_timeout_s=machine.login_timeout_s)
+        return self._pool.get_host(settings, login_timeout_s=machine.login_timeout_s)
 
     async def call(self, call: str, timeout_s: float = ANSWER_S, /, **arguments: Any) -> Any:
         """Calls the agent and returns its result.
@@ -77,13 +78,13 @@ class AgentClient:
         try:
             return await self._link.call(call, arguments, timeout_s)
         except Refused as refused:
-            raise self.error_of(refused) from None
+            raise self.convert_refusal(refused) from None
 
     async def call_raw(self, call: str, timeout_s: float = ANSWER_S, /, **arguments: Any) -> Any:
         """Calls the agent as `call` does, but raises Refused unchanged."""
         return await self._link.call(call, arguments, timeout_s)
 
-    def error_of(self, refused: Refused) -> FlowError:
+    def convert_refusal(self, refused: Refused) -> FlowError:
         """Converts a refusal to an error; replaces the agent's context name by the user's.
 
         A refusal may also be about another context, whose name stays.
@@ -105,7 +106,7 @@ class AgentClient:
         machine = self.machine
         address = " ".join(str(part) for part in (machine.name, machine.hostname, machine.user, machine.port))
         python = FoundPython(machine.python, state_dir().absolute() / "hosts" / "python", address)
-        return AgentLink(self.name, self.ssh, python)
+        return AgentLink(self.name, self.get_ssh_host, python)
 
 
 async def call_all(
@@ -143,6 +144,15 @@ async def call_all(
         else:
             answers[agent] = result
     return answers, silent
+
+
+async def gather_all(steps: Iterable[Coroutine[None, None, _T]]) -> list[_T]:
+    """Runs all steps to their end, even if one fails; then raises the first error."""
+    results = await asyncio.gather(*steps, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
 
 
 async def _call_or_error(agent: AgentClient, call: str, arguments: Mapping[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.errors import FlowError, Unreachable
 from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.hosts.agent_process import Lost, Session, Stalled, start_session
-from flow_core.providers.hosts.bootstrap_payload import archive
+from flow_core.providers.hosts.bootstrap_payload import build_archive
 from flow_core.providers.hosts.start_failures import PythonUnusable
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ class AgentLink:
 
     async def _start(self) -> Session:
         """Starts a session with the Python that was found before; without one, searches the host for it."""
-        python = await self._python.known()
-        await run_blocking(archive)  # reads and packs a hundred files, once
+        python = await self._python.load()
+        await run_blocking(build_archive)  # reads and packs a hundred files, once
         try:
             session = await self._start_with(python)
         except PythonUnusable:
@@ -104,7 +104,7 @@ class AgentLink:
             await self._python.forget()
             raise
         self._session, self.greeting = session, session.greeting
-        await self._python.keep(str(session.greeting.get("python", "")))
+        await self._python.store(str(session.greeting.get("python", "")))
         return session
 
     async def _start_with(self, python: str | None) -> Session:
@@ -156,7 +156,7 @@ class AgentLink:
         while not session.is_lost:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_S):
-                    await session.ended()
+                    await session.wait_until_ended()
             if session.is_idle and time.monotonic() - session.asked_at >= _IDLE_S:
                 return
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from flow_core.agent import protocol
 from flow_core.agent.refusals import Refused
 from flow_core.errors import ProviderError, Unreachable, printable
-from flow_core.providers.hosts.bootstrap_payload import archive, command, launcher
-from flow_core.providers.hosts.launcher import READY, WANTED
+from flow_core.providers.hosts.bootstrap_main import READY, WANTED
+from flow_core.providers.hosts.bootstrap_payload import build_archive, build_command_line, build_loader_input
 from flow_core.providers.hosts.start_failures import find_last_line, start_error
 from flow_core.ssh.full_disk import is_full
 
@@ -61,7 +61,7 @@ class Session:
     def is_idle(self) -> bool:
         return not self._pending
 
-    async def ended(self) -> None:
+    async def wait_until_ended(self) -> None:
         """Waits until the process or the connection to it has ended."""
         await self._ended.wait()
 
@@ -90,7 +90,7 @@ class Session:
         """Starts the agent and waits for its greeting. Raises ProviderError, PythonUnusable, Stalled, Unreachable."""
         try:
             async with asyncio.timeout(_LAUNCH_S):
-                await self._running.write(launcher())
+                await self._running.write(build_loader_input())
                 rest = await self._wait_for_ready()
                 greeting = await self._read_first_message(rest)
         except TimeoutError:
@@ -140,7 +140,7 @@ class Session:
         while not received.startswith(READY):
             if received.startswith(WANTED):
                 expected, received = [READY], received[len(WANTED) :]
-                await self._running.write(archive().data)
+                await self._running.write(build_archive().data)
             else:
                 piece = await self._running.read()
                 if not piece:
@@ -204,8 +204,8 @@ class Session:
         output = find_last_line(self._stderr)
         return Lost(f"the agent on {self._name!r} has ended" + (f": {output}" if output else ""))
 
-    def _invalid_response_error(self, why: str) -> ProviderError:
-        return ProviderError(f"{self._name!r} did not answer as an agent does: {why}")
+    def _invalid_response_error(self, reason: str) -> ProviderError:
+        return ProviderError(f"{self._name!r} did not answer as an agent does: {reason}")
 
 
 class _PendingCall:
@@ -249,10 +249,10 @@ def _parse_result(name: str, message: list[Any]) -> Any:
             refused = Refused(code)
             refused.details = details
             raise refused
-        case [protocol.FAILED, str(why), *_] if is_full(why):
+        case [protocol.FAILED, str(reason), *_] if is_full(reason):
             raise ProviderError(f"there is no room on the disk of {name!r}; make room there, and try again")
-        case [protocol.FAILED, str(why), *_]:
-            raise ProviderError(f"{name!r} could not do that: {why}")
+        case [protocol.FAILED, str(reason), *_]:
+            raise ProviderError(f"{name!r} could not do that: {reason}")
     raise ProviderError(f"{name!r} sent an answer that is none; update flow")
 
 
@@ -261,7 +261,7 @@ async def start_session(
     name: str, host: SshHost, python: str | None, found_python: str | None
 ) -> AsyncIterator[Session]:
     """Starts an agent and yields a session after its greeting. On exit, waits up to 2 s for the agent to end."""
-    async with host.start(command(python, found_python)) as running:
+    async with host.start(build_command_line(python, found_python)) as running:
         session = Session(name, running)
         workers = [asyncio.create_task(session.read_stderr())]
         try:

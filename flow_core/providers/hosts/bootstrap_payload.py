@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import flow_core.agent
-from flow_core.agent.agent_copy import agent_name
+from flow_core.agent.agent_copy import get_agent_name
 from flow_core.agent.startup_error import BROKEN, OLD_PYTHON
 from flow_core.ssh.quoting import quote_word
 
@@ -38,7 +38,7 @@ for name, text in json.loads(data):
     module = sys.modules[name] = types.ModuleType(name)
     module.__path__ = []
     exec(compile(text, name, "exec"), module.__dict__)
-sys.modules["flow_core.launcher"].main()
+sys.modules["flow_core.bootstrap_main"].main()
 """
 
 
@@ -53,31 +53,31 @@ class Archive(NamedTuple):
         return hashlib.sha256(self.data).hexdigest()
 
 
-def command(python: str | None, found_python: str | None) -> str:
+def build_command_line(python: str | None, found_python: str | None) -> str:
     """Returns the line for sh, with the interpreter of the settings, or the one that was found there before."""
-    agent_archive = archive()
-    words = [len(launcher()), agent_archive.name, agent_archive.digest, len(agent_archive.data)]
+    agent_archive = build_archive()
+    words = [len(build_loader_input()), agent_archive.name, agent_archive.digest, len(agent_archive.data)]
     variables = {"flow_python": python or "", "flow_known": found_python or "", "flow_loader": _LOADER}
     lines = [f"{name}={quote_word(text)}" for name, text in variables.items()]
     return "\n".join([*lines, f"set -- {' '.join(map(str, words))}", _read_bootstrap()])
 
 
 @lru_cache(maxsize=1)
-def launcher() -> bytes:
+def build_loader_input() -> bytes:
     """Returns the input of the loader: the modules that the launcher needs, and the launcher."""
     texts = {"flow_core": "", "flow_core.agent": ""}
     texts |= {f"flow_core.agent.{name}": (_AGENT / f"{name}.py").read_text("utf-8") for name in _MODULES}
-    texts["flow_core.launcher"] = (files(__package__) / "launcher.py").read_text("utf-8")
+    texts["flow_core.bootstrap_main"] = (files(__package__) / "bootstrap_main.py").read_text("utf-8")
     return json.dumps(list(texts.items())).encode("ascii")
 
 
 @lru_cache(maxsize=1)
-def archive() -> Archive:
+def build_archive() -> Archive:
     """Returns the archive of the agent: the same bytes on every machine with this version of zlib."""
     texts = {"flow_core/__init__.py": ""}
     for path in sorted(_AGENT.rglob("*.py")):
         texts[f"flow_core/agent/{path.relative_to(_AGENT).as_posix()}"] = path.read_text("utf-8")
-    return Archive(agent_name(), zlib.compress(json.dumps(texts).encode("ascii"), 9))
+    return Archive(get_agent_name(), zlib.compress(json.dumps(texts).encode("ascii"), 9))
 
 
 @lru_cache(maxsize=1)

@@ -69,5 +69,5 @@ async def send_code(agent: AgentClient, folder: Path, target: str, config: TaskC
                 field="code_root",
             )
 
-    host = await agent.ssh()
+    host = await agent.get_ssh_host()
     await upload(folder, host.folder(target), timeout_s=config.upload_timeout, on_progress=check_size)

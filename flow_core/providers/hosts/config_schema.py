@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_core.providers.contract.config_schema import ConfigField
-from flow_core.providers.hosts.machines import find_problems
+from flow_core.providers.hosts.machine_settings import find_problems
 from flow_core.providers.hosts.s3_credentials import SEND_CREDENTIALS
 from flow_core.providers.over_agent.pruning_setting import PRUNE_FIELD
 from flow_core.providers.over_ssh.login_timeout import LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING

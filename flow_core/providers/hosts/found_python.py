@@ -21,13 +21,13 @@ class FoundPython:
         self._python: str | None = None
         self._is_read = False
 
-    async def known(self) -> str | None:
+    async def load(self) -> str | None:
         """Returns the interpreter that was found before; None if there is none. Reads the disk once."""
         if self.setting is None and not self._is_read:
             self._python, self._is_read = await run_blocking(self._read), True
         return self._python
 
-    async def keep(self, python: str) -> None:
+    async def store(self, python: str) -> None:
         """Stores the interpreter."""
         if self.setting is None and python.startswith("/") and python != self._python:
             self._python = python

@@ -44,13 +44,13 @@ class JointStarts:
     def start_ready_tasks(self, task_ids: Iterable[str]) -> None:
         """Starts the tasks that can start now, in the background."""
         for task_id in task_ids:
-            views = self._find_hosts(task_id)
-            waiting = _find_waiting([(view, view.reports[task_id]) for view in views])
+            hosts = self._find_hosts(task_id)
+            waiting = _find_waiting([(host, host.reports[task_id]) for host in hosts])
             if waiting is None:
                 self._reported.pop(task_id, None)
                 continue
-            self._report_client(task_id, waiting, has_begun=len(waiting) < len(views))
-            if task_id not in self._starts and all(view.reports[task_id].is_ready for view in waiting):
+            self._report_client(task_id, waiting, has_begun=len(waiting) < len(hosts))
+            if task_id not in self._starts and all(host.reports[task_id].is_ready for host in waiting):
                 start = asyncio.create_task(_start_parts(task_id, waiting))
                 self._starts[task_id] = start
                 start.add_done_callback(partial(self._forget, task_id))
@@ -77,30 +77,31 @@ class JointStarts:
         if now - reported_at < _REPORT_S and reported_count == count:
             return
         self._reported[task_id] = now, count
-        for view in waiting:
-            report = asyncio.create_task(_call_ignoring_errors(view, "tend_part", task_id=task_id, has_begun=has_begun))
+        for host in waiting:
+            report = asyncio.create_task(_call_ignoring_errors(host, "tend_part", task_id=task_id, has_begun=has_begun))
             self._reports.add(report)
             report.add_done_callback(self._reports.discard)
 
 
-async def _start_parts(task_id: str, views: Sequence[HostState]) -> None:
+async def _start_parts(task_id: str, hosts: Sequence[HostState]) -> None:
     """Takes the GPUs of all parts, then starts them. Gives the GPUs back if that fails."""
-    by = secrets.token_hex(8)
+    taker = secrets.token_hex(8)
     try:
         async with asyncio.timeout(HOLD_S):
             async with asyncio.timeout(_TAKE_S):
-                is_started = await _take_all_parts(views, task_id, by)
+                is_started = await _take_all_parts(hosts, task_id, taker)
             if is_started:
-                for view in views:  # in order: every other task takes the first machine first
-                    await view.agent.call("start_part", _CALL_S, task_id=task_id, by=by)
+                for host in hosts:  # in order: every other task takes the first machine first
+                    await host.agent.call("start_part", _CALL_S, task_id=task_id, by=taker)
     except (FlowError, TimeoutError):
         is_started = False
     if not is_started:
-        await asyncio.gather(*(_call_ignoring_errors(view, "give_part_back", task_id=task_id, by=by) for view in views))
+        arguments = {"task_id": task_id, "by": taker}
+        await asyncio.gather(*(_call_ignoring_errors(host, "give_part_back", **arguments) for host in hosts))
         return
-    for view in views:
+    for host in hosts:
         with suppress(FlowError):  # the next poll reads it
-            await view.fetch_task(task_id)
+            await host.fetch_task(task_id)
 
 
 def _find_waiting(parts: Sequence[tuple[HostState, TaskReport]]) -> list[HostState] | None:
@@ -110,21 +111,21 @@ def _find_waiting(parts: Sequence[tuple[HostState, TaskReport]]) -> list[HostSta
     """
     if len(parts) < 2 or len(parts) != parts[0][1].parts:
         return None
-    if any(view.is_silent or report.is_broken or report.status not in _GOOD_STATUSES for view, report in parts):
+    if any(host.is_silent or report.is_broken or report.status not in _GOOD_STATUSES for host, report in parts):
         return None
-    waiting = [view for view, report in parts if report.status == "pending"]
-    return sorted(waiting, key=lambda view: view.agent.identity) or None
+    waiting = [host for host, report in parts if report.status == "pending"]
+    return sorted(waiting, key=lambda host: host.agent.identity) or None
 
 
-async def _take_all_parts(views: Sequence[HostState], task_id: str, by: str) -> bool:
+async def _take_all_parts(hosts: Sequence[HostState], task_id: str, taker: str) -> bool:
     """Returns whether the GPUs of every part could be taken."""
-    for view in views:
-        if not await view.agent.call("take_part", _CALL_S, task_id=task_id, by=by, hold_s=HOLD_S):
+    for host in hosts:
+        if not await host.agent.call("take_part", _CALL_S, task_id=task_id, by=taker, hold_s=HOLD_S):
             return False
     return True
 
 
-async def _call_ignoring_errors(view: HostState, call: str, /, **arguments: Any) -> None:
+async def _call_ignoring_errors(host: HostState, call: str, /, **arguments: Any) -> None:
     """Calls the agent; ignores errors."""
     with suppress(FlowError):  # the hold expires by itself, and the report is repeated
-        await view.agent.call(call, _CALL_S, **arguments)
+        await host.agent.call(call, _CALL_S, **arguments)

@@ -53,7 +53,7 @@ async def read_all_hosts(
     A response that can't be parsed counts as an error.
     """
     answers, silent = await call_all(
-        hosts, "facts", lambda agent: {"gpus": declared_gpu_ids(agent)}, wait_s=READ_WAIT_S
+        hosts, "facts", lambda agent: {"gpus": list_declared_gpu_ids(agent)}, wait_s=READ_WAIT_S
     )
     infos: dict[AgentClient, HostInfo] = {}
     for agent, answer in answers.items():
@@ -64,7 +64,7 @@ async def read_all_hosts(
     return infos, silent
 
 
-def declared_gpu_ids(agent: AgentClient) -> list[str]:
+def list_declared_gpu_ids(agent: AgentClient) -> list[str]:
     return [gpu.gpu_id for gpu in agent.machine.pretend]
 
 

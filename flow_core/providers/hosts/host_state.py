@@ -1,4 +1,4 @@
-"""The known state of one machine's tasks: its last response, and the age of that."""
+"""The known state of the tasks of one machine: its last response, and the age of that response."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class HostState:
         self.reports: dict[str, TaskReport] = {}
         self.error: FlowError | None = None
         self.has_answered = False
-        self.earlier = ""
-        """A sentence if an earlier program left tasks there; otherwise empty."""
+        self.earlier_note = ""
+        """A sentence if an earlier version of flow left tasks there; otherwise empty."""
         self._scan_number = 0
         self._process = ""
         self._ssh_settings: HostSettings | None = None
@@ -54,7 +54,7 @@ class HostState:
         """The seconds since the last response."""
         return time.monotonic() - self._answered_at if self.has_answered else float("inf")
 
-    def look(self) -> asyncio.Task[None] | None:
+    def start_poll(self) -> asyncio.Task[None] | None:
         """Returns the running poll, or starts one; None during the pause after a failure.
 
         The poll never raises FlowError.
@@ -72,21 +72,21 @@ class HostState:
             report = await self.agent.call_raw("task", task_id=task_id)
         except Refused as refused:
             if refused.code != NO_TASK:
-                raise self.agent.error_of(refused) from None
+                raise self.agent.convert_refusal(refused) from None
             await self._record_response()
             self.reports.pop(task_id, None)
             return False
         except Unreachable as error:
             self.error = error
             raise
-        await self.take(report)
+        await self.store_report(report)
         return task_id in self.reports
 
-    async def take(self, report: Any) -> None:
+    async def store_report(self, report: Any) -> None:
         """Stores the report of one task. Raises ProviderError if it is no such report."""
         reports = read_reports([report])
         if not reports:
-            raise ProviderError(f"{self.agent.name!r} did not tell of a task as it should")
+            raise ProviderError(f"{self.agent.name!r} sent a malformed task")
         await self._record_response()
         self._store(reports)
         self._taken_at.update(dict.fromkeys(reports, time.monotonic()))
@@ -96,10 +96,7 @@ class HostState:
         for task_id in task_ids:
             self.reports.pop(task_id, None)
 
-    def records(self) -> list[TaskRecord]:
-        return [self.record(task_id) for task_id in self.reports]
-
-    def record(self, task_id: str) -> TaskRecord:
+    def get_record(self, task_id: str) -> TaskRecord:
         """Returns the record of a reported task. Converts each report once."""
         assert self._ssh_settings is not None  # a machine that reported a task was reached
         report = self.reports[task_id]
@@ -129,7 +126,10 @@ class HostState:
             self._not_before = time.monotonic() + pause
 
     async def _apply_changes(self, changes: Any) -> None:
-        """Applies a `changes` response: all tasks, or only changed ones; None means no change. Raises ProviderError."""
+        """Applies a `changes` response: a full list, or only the changed tasks. None means no change.
+
+        Raises ProviderError.
+        """
         if changes is None:
             await self._record_response()
             return
@@ -137,12 +137,12 @@ class HostState:
             scan_number, is_all, reports, removed = read_changes(changes)
             earlier_note = parse_earlier_note(changes)
         except ValueError as error:
-            raise ProviderError(f"{self.agent.name!r} did not tell of its tasks as it should: {error}") from error
+            raise ProviderError(f"{self.agent.name!r} sent a malformed list of tasks: {error}") from error
         await self._record_response()  # sets the address that the records of its tasks need
-        self._scan_number, self._process, self.earlier = scan_number, str(changes.get("process", "")), earlier_note
+        self._scan_number, self._process, self.earlier_note = scan_number, str(changes.get("process", "")), earlier_note
         if is_all:
             for task_id in self.reports.keys() - reports.keys():
-                # The response may lack a task that was stored only after the poll began.
+                # Keep a task that was reported after the poll began: the response may be older than the task.
                 if self._taken_at.get(task_id, 0.0) < self._polled_at:
                     del self.reports[task_id]
         for task_id in removed:
@@ -159,7 +159,7 @@ class HostState:
                 self.reports[task_id] = report
 
     async def _record_response(self) -> None:
-        self._ssh_settings = (await self.agent.ssh()).settings
+        self._ssh_settings = (await self.agent.get_ssh_host()).settings
         self.error, self.has_answered = None, True
         self._failures, self._not_before, self._answered_at = 0, 0.0, time.monotonic()
 

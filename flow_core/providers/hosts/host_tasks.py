@@ -25,49 +25,49 @@ _BEHIND_S = 2.0
 class HostTasks:
     """The tasks of all machines, merged from the state of each."""
 
-    def __init__(self, context: str, views: Collection[HostState]) -> None:
+    def __init__(self, context: str, hosts: Collection[HostState]) -> None:
         self._context = context
-        self.views = tuple(views)
-        self._joint_starts = JointStarts(self.where)
+        self.hosts = tuple(hosts)
+        self._joint_starts = JointStarts(self.find_hosts)
 
-    async def all(self) -> list[TaskRecord]:
+    async def list_all(self) -> list[TaskRecord]:
         """Returns all tasks, last submitted first.
 
         If no machine responds, raises Unreachable or the authentication error.
         """
         await self._poll_all()
         self._raise_if_all_failed()
-        task_ids = dict.fromkeys(task_id for view in self.views for task_id in view.reports)
-        records = [self.record(task_id) for task_id in task_ids]  # before the next await, which may change the reports
+        task_ids = dict.fromkeys(task_id for host in self.hosts for task_id in host.reports)
+        records = [self.get_record(task_id) for task_id in task_ids]  # now: an await may change the reports
         await self._end_incomplete_tasks(task_ids)
         self._joint_starts.start_ready_tasks(task_ids)
         return sorted(records, key=_sort_key, reverse=True)
 
-    def unreadable(self) -> list[str]:
+    def describe_unreadable(self) -> list[str]:
         """Returns a sentence for each machine whose last response was invalid, or that has tasks of an earlier program.
 
         A machine that is only down is not listed here; the messages of its tasks report that.
         """
-        errors = {view.agent.name: view.error for view in self.views if view.error is not None}
+        errors = {host.agent.name: host.error for host in self.hosts if host.error is not None}
         broken = [f"{name}: {why}" for name, why in errors.items() if not isinstance(why, Unreachable | AuthError)]
-        return [*broken, *(f"{view.agent.name}: {view.earlier}" for view in self.views if view.earlier)]
+        return [*broken, *(f"{host.agent.name}: {host.earlier_note}" for host in self.hosts if host.earlier_note)]
 
     async def get(self, task_id: str) -> TaskRecord:
         """Returns a task; also ends its other parts if one has failed. Raises NotFound, Unreachable."""
         await self.find(task_id)
-        record = self.record(task_id)
+        record = self.get_record(task_id)
         await self._end_incomplete_tasks((task_id,))
         if record.status is TaskStatus.PENDING and time.time() - _sort_key(record)[0] > _BEHIND_S:
-            for view in self.views:  # tasks before it may run on several machines, and wait for a client
-                view.look()
+            for host in self.hosts:  # tasks before it may run on several machines, and wait for a client
+                host.start_poll()
             self._joint_starts.start_ready_tasks(
-                dict.fromkeys(other_id for view in self.views for other_id in view.reports)
+                dict.fromkeys(other_id for host in self.hosts for other_id in host.reports)
             )
         else:
             self._joint_starts.start_ready_tasks((task_id,))
         return record
 
-    async def names(self, task_ids: Iterable[str]) -> list[str]:
+    async def find_names(self, task_ids: Iterable[str]) -> list[str]:
         """Returns the tasks' names; the id of a task that can't be found now."""
         return list(await asyncio.gather(*(self._find_name(task_id) for task_id in task_ids)))
 
@@ -77,23 +77,24 @@ class HostTasks:
         except FlowError:
             return task_id
 
-    def record(self, task_id: str) -> TaskRecord:
+    def get_record(self, task_id: str) -> TaskRecord:
         """Returns the last reported state of a task that a machine has reported."""
         parts = [
-            TaskPart(view.reports[task_id].part, view.agent.name, view.record(task_id)) for view in self.where(task_id)
+            TaskPart(host.reports[task_id].part, host.agent.name, host.get_record(task_id))
+            for host in self.find_hosts(task_id)
         ]
         if parts[0].record.num_instances == 1:
             return parts[0].record
-        silent = {view.agent.name for view in self.views if view.is_silent}
-        return merge_parts(parts, are_all=all(view.has_answered for view in self.views), silent=silent)
+        silent = {host.agent.name for host in self.hosts if host.is_silent}
+        return merge_parts(parts, are_all=all(host.has_answered for host in self.hosts), silent=silent)
 
     def is_cut_off(self, task_id: str) -> bool:
         """Returns whether only some machines have their part: the client that submitted the task was killed.
 
         False unless all machines respond.
         """
-        reports = [view.reports[task_id] for view in self.where(task_id)]
-        is_waiting = all(report.status == "pending" for report in reports) and not any(v.is_silent for v in self.views)
+        reports = [host.reports[task_id] for host in self.find_hosts(task_id)]
+        is_waiting = all(report.status == "pending" for report in reports) and not any(v.is_silent for v in self.hosts)
         return is_waiting and len(reports) < max((report.parts for report in reports), default=0)
 
     async def find(self, task_id: str) -> tuple[HostState, ...]:
@@ -103,42 +104,42 @@ class HostTasks:
         """
         if not is_task_id(task_id):
             raise self._not_found(task_id)
-        reported = self.where(task_id)
+        reported = self.find_hosts(task_id)
         is_all = bool(reported) and len(reported) == reported[0].reports[task_id].parts
-        polled = [view for view in reported if not view.reports[task_id].is_over] if is_all else self.views
+        polled = [host for host in reported if not host.reports[task_id].is_over] if is_all else self.hosts
         answers = dict(
-            zip(polled, await asyncio.gather(*(_fetch_or_error(view, task_id) for view in polled)), strict=True)
+            zip(polled, await asyncio.gather(*(_fetch_or_error(host, task_id) for host in polled)), strict=True)
         )
         errors = [answer for answer in answers.values() if isinstance(answer, FlowError)]
         if polled and len(errors) == len(polled):
             raise choose_error(errors)
-        if found := self.where(task_id):
+        if found := self.find_hosts(task_id):
             return found
         if errors:
-            silent = ", ".join(view.agent.name for view, answer in answers.items() if isinstance(answer, FlowError))
+            silent = ", ".join(host.agent.name for host, answer in answers.items() if isinstance(answer, FlowError))
             raise Unreachable(f"task {task_id} is on no reachable machine; unreachable: {silent}")
         raise self._not_found(task_id)
 
-    def where(self, task_id: str) -> tuple[HostState, ...]:
+    def find_hosts(self, task_id: str) -> tuple[HostState, ...]:
         """Returns the machines that have reported the task, by rank. A machine with two names counts once."""
-        found = {view.reports[task_id].part: view for view in reversed(self.views) if task_id in view.reports}
+        found = {host.reports[task_id].part: host for host in reversed(self.hosts) if task_id in host.reports}
         return tuple(found[rank] for rank in sorted(found))
 
     def find_state(self, agent: AgentClient) -> HostState:
         """Returns the state of a machine."""
-        return next(view for view in self.views if view.agent is agent)
+        return next(host for host in self.hosts if host.agent is agent)
 
-    async def host(self, name: str) -> SshHost:
+    async def get_ssh_host(self, name: str) -> SshHost:
         """Returns the SSH host of a machine. Raises NotFound."""
-        view = next((view for view in self.views if view.agent.name == name), None)
-        if view is None:
+        host = next((host for host in self.hosts if host.agent.name == name), None)
+        if host is None:
             raise NotFound(f"no machine {printable(repr(name[:70]))} in context {self._context!r}")
-        return await view.agent.ssh()
+        return await host.agent.get_ssh_host()
 
     async def close(self) -> None:
         """Ends starts in progress, and closes the connections to all machines."""
         await self._joint_starts.close()
-        await asyncio.gather(*(view.close() for view in self.views))
+        await asyncio.gather(*(host.close() for host in self.hosts))
 
     async def _end_incomplete_tasks(self, task_ids: Iterable[str]) -> None:
         """Ends the other parts of each task of which one part has failed or was cancelled.
@@ -147,27 +148,27 @@ class HostTasks:
         """
         remaining = []
         for task_id in task_ids:
-            views = self.where(task_id)
-            reports = [view.reports[task_id] for view in views] if len(views) > 1 else []
+            hosts = self.find_hosts(task_id)
+            reports = [host.reports[task_id] for host in hosts] if len(hosts) > 1 else []
             if any(report.status in ("failed", "cancelled") and not report.is_broken for report in reports):
                 remaining += [
-                    (view, task_id) for view in views if not view.reports[task_id].is_over and not view.is_silent
+                    (host, task_id) for host in hosts if not host.reports[task_id].is_over and not host.is_silent
                 ]
-        await asyncio.gather(*(_cancel_part(view, task_id) for view, task_id in remaining))
+        await asyncio.gather(*(_cancel_part(host, task_id) for host, task_id in remaining))
 
     async def _poll_all(self) -> None:
         """Polls all machines. Waits up to `RESPONSE_WAIT_S`, and longer until one has responded or all have failed."""
-        polls = {view: poll for view in self.views if (poll := view.look()) is not None}
-        expected = [poll for view, poll in polls.items() if not view.is_silent]
+        polls = {host: poll for host in self.hosts if (poll := host.start_poll()) is not None}
+        expected = [poll for host, poll in polls.items() if not host.is_silent]
         if expected:
             await asyncio.wait(expected, timeout=RESPONSE_WAIT_S)
         pending = {poll for poll in polls.values() if not poll.done()}
-        while pending and all(view.error is not None or not view.has_answered for view in self.views):
+        while pending and all(host.error is not None or not host.has_answered for host in self.hosts):
             _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
 
     def _raise_if_all_failed(self) -> None:
-        errors = [view.error for view in self.views if view.error is not None]
-        if len(errors) == len(self.views):
+        errors = [host.error for host in self.hosts if host.error is not None]
+        if len(errors) == len(self.hosts):
             raise choose_error(errors)
 
     def _not_found(self, task_id: str) -> NotFound:
@@ -182,16 +183,16 @@ def select_records(
     return selected if limit is None else selected[:limit]
 
 
-async def _fetch_or_error(view: HostState, task_id: str) -> bool | FlowError:
+async def _fetch_or_error(host: HostState, task_id: str) -> bool | FlowError:
     try:
-        return await view.fetch_task(task_id)
+        return await host.fetch_task(task_id)
     except FlowError as error:
         return error
 
 
-async def _cancel_part(view: HostState, task_id: str) -> None:
+async def _cancel_part(host: HostState, task_id: str) -> None:
     with suppress(FlowError):  # the next poll retries
-        await view.agent.call("cancel", task_id=task_id)
+        await host.agent.call("cancel", task_id=task_id)
 
 
 def choose_error(errors: Sequence[FlowError]) -> FlowError:

@@ -28,7 +28,7 @@ class HostInstances:
 
     async def find(self, requirements: InstanceRequirements) -> tuple[AvailableInstance, ...]:
         check_requirements(requirements)
-        hosts = [view.agent for view in self._tasks.views]
+        hosts = [host.agent for host in self._tasks.hosts]
         infos, silent = await read_all_hosts(hosts)
         self._infos |= infos
         rows = [self._make_offer(agent, silent.get(agent)) for agent in hosts]
@@ -41,7 +41,7 @@ class HostInstances:
         request = build_gpu_request(gpu_count, gpu_type)
         if not request.needs_gpu:
             return str(request), 1, None
-        infos, silent = await read_all_hosts([view.agent for view in self._tasks.views])
+        infos, silent = await read_all_hosts([host.agent for host in self._tasks.hosts])
         try:
             return find_candidates((request,), infos, silent)[0].instance_type, 1, None
         except CapacityError as error:

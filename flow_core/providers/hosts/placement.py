@@ -1,4 +1,4 @@
-"""Chooses the machine of a task: one where the task can start now, or the one with the shortest queue."""
+"""Chooses the machines of a task: those where it can start now, or those with the shortest queues."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import CapacityError, ConfigError, FlowError, printable
+from flow_core.errors import CapacityError, ConfigError, Conflict, FlowError, printable
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_matching import Gpu, describe_gpus
 from flow_core.providers.hosts.agent_client import AgentClient
@@ -104,6 +104,24 @@ def find_candidates(
     has = "; ".join(f"{agent.name} has {_describe_host(info)}" for agent, info in list(infos.items())[:_SHOWN_MAX])
     unreachable = f"; {', '.join(agent.name for agent in silent)} can't be asked now" if silent else ""
     raise CapacityError(f"{requested} can't be had here: {has or 'no reachable machine is large enough'}{unreachable}")
+
+
+def choose_machines(config: TaskConfig, ranked: Sequence[Candidate]) -> list[Candidate]:
+    """Returns as many machines as the task has ranks, best first.
+
+    Raises CapacityError, and Conflict if a machine is listed with two names.
+    """
+    ranks = config.num_instances
+    if ranks == 1:
+        return [ranked[0]]
+    chosen: dict[tuple[str, str], Candidate] = {}
+    for candidate in ranked:
+        if (other := chosen.setdefault(candidate.agent.identity, candidate)) is not candidate and len(ranked) <= ranks:
+            raise Conflict(f"{candidate.agent.name!r} is {other.agent.name!r} by another name; list each machine once")
+    if len(chosen) < ranks:
+        instance_type = ranked[0].instance_type
+        raise CapacityError(f"{ranks} machines with {instance_type} can't be had here; {len(chosen)} have it")
+    return list(chosen.values())[:ranks]
 
 
 def _list_requested_types(config: TaskConfig) -> tuple[GpuRequest | str, ...]:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from flow_core.config import Context, state_dir
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.contract.provider import PollIntervals, Provider
-from flow_core.providers.hosts.agent_client import AgentClient
+from flow_core.providers.hosts.agent_client import AgentClient, gather_all
 from flow_core.providers.hosts.host_state import HostState
 from flow_core.providers.hosts.host_tasks import HostTasks, select_records
 from flow_core.providers.hosts.instances import HostInstances
-from flow_core.providers.hosts.machines import parse_machines
-from flow_core.providers.hosts.rendezvous import gather_all
-from flow_core.providers.hosts.s3_credentials import describe_disclosure, sends_credentials
+from flow_core.providers.hosts.machine_settings import parse_machines
+from flow_core.providers.hosts.s3_credentials import describe_disclosure, parse_send_credentials
 from flow_core.providers.hosts.task_locator import HostLogSources, HostTaskLocator
 from flow_core.providers.hosts.volumes import HostVolumes
 from flow_core.providers.over_agent.pruning_setting import parse_prune_after_days
@@ -46,7 +45,7 @@ class HostsProvider(SshAccess, Provider):
     def __init__(self, context: Context, prompter: Prompter | None = None) -> None:
         self._context, self._settings = context.name, context.settings
         self._prune_after_days = parse_prune_after_days(context.settings)
-        sends_credentials(context.settings)
+        parse_send_credentials(context.settings)
         self._pool = HostPool(prompter, parse_login_timeout(context.settings))
         hosts = [AgentClient(machine, self._pool, context.name) for machine in parse_machines(context.settings)]
         self._tasks = HostTasks(context.name, [HostState(context.name, agent) for agent in hosts])
@@ -76,7 +75,7 @@ class HostsProvider(SshAccess, Provider):
     def metrics(self) -> SshMetrics:
         from flow_core.providers.over_ssh.metrics import SshMetrics
 
-        return SshMetrics(self._locator, self._tasks.host)
+        return SshMetrics(self._locator, self._tasks.get_ssh_host)
 
     @cached_property
     def reservations(self) -> HostReservations:
@@ -105,18 +104,20 @@ class HostsProvider(SshAccess, Provider):
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
-        return Listing.of(select_records(await self._tasks.all(), statuses, limit), self._tasks.unreadable())
+        return Listing.of(
+            select_records(await self._tasks.list_all(), statuses, limit), self._tasks.describe_unreadable()
+        )
 
     async def get_task(self, task_id: str) -> TaskRecord:
         return await self._tasks.get(task_id)
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
-        views = await self._tasks.find(task_id)
-        unfinished = [view for view in views if not view.reports[task_id].is_over or view.reports[task_id].is_broken]
-        await gather_all(view.agent.call("cancel", task_id=task_id, force=force) for view in unfinished)
+        hosts = await self._tasks.find(task_id)
+        unfinished = [host for host in hosts if not host.reports[task_id].is_over or host.reports[task_id].is_broken]
+        await gather_all(host.agent.call("cancel", task_id=task_id, force=force) for host in unfinished)
 
     def describe_submit(self, config: TaskConfig) -> str:
-        hosts = [view.agent.name for view in self._tasks.views]
+        hosts = [host.agent.name for host in self._tasks.hosts]
         host = hosts[0] if len(hosts) == 1 else f"<one of {', '.join(hosts)}>"
         disclosed = self.describe_disclosure(config)
         return f"ssh {host} sh -c {shlex.quote(config.command_line)}" + (f"  (with {disclosed})" if disclosed else "")

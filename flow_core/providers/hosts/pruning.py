@@ -39,7 +39,7 @@ class HostPruning:
     async def plan(
         self, older_than_days: float | None, keep_last: int | None, task_ids: Collection[str] = ()
     ) -> PruningPlan:
-        among = _select_by_rule(await self._tasks.all(), older_than_days, keep_last)
+        among = _select_by_rule(await self._tasks.list_all(), older_than_days, keep_last)
         for task_id in task_ids:
             await self._tasks.get(task_id)  # raises NotFound
             if reason := self._explain_unavailable(task_id):
@@ -51,20 +51,20 @@ class HostPruning:
         return plan
 
     async def prune(self, plan: PruningPlan) -> PruningResult:
-        await self._tasks.all()  # a new client doesn't know the machines of the tasks yet
+        await self._tasks.list_all()  # a new client doesn't know the machines of the tasks yet
         tasks = {task.task_id: task for task in plan.tasks if is_task_id(task.task_id)}
         unavailable = {task_id: why for task_id in tasks if (why := self._explain_unavailable(task_id))}
         ids_by_host = self._group_by_host(tasks.keys() - unavailable.keys())
-        by_host = {view: [tasks[task_id] for task_id in ids] for view, ids in ids_by_host.items()}
-        answers = await _call_each(by_host, lambda view: _request_pruning(view, by_host[view]))
+        by_host = {host: [tasks[task_id] for task_id in ids] for host, ids in ids_by_host.items()}
+        answers = await _call_each(by_host, lambda host: _request_pruning(host, by_host[host]))
         removed: list[EndedTask] = []
         refused = dict(unavailable)
-        for view, answer in answers.items():
+        for host, answer in answers.items():
             if isinstance(answer, FlowError):
-                refused |= {task.task_id: str(answer) for task in by_host[view]}
+                refused |= {task.task_id: str(answer) for task in by_host[host]}
             else:
                 removed += answer[0]
-                view.forget(task.task_id for task in answer[0])
+                host.forget(task.task_id for task in answer[0])
                 refused |= explain_refusals(answer[1])
         pruned = tuple(task for task in to_prunable_tasks(_merge_parts(removed)) if task.task_id not in refused)
         return PruningResult(self._context, pruned, refused)
@@ -73,8 +73,8 @@ class HostPruning:
         if self._after_days is None or time.monotonic() < self._next_poll_at:
             return None
         self._next_poll_at = time.monotonic() + _POLL_S
-        among = _select_by_rule(await self._tasks.all(), self._after_days, None)
-        if not any(await asyncio.gather(*(_claim_turn(view) for view in self._tasks.views))):
+        among = _select_by_rule(await self._tasks.list_all(), self._after_days, None)
+        if not any(await asyncio.gather(*(_claim_turn(host) for host in self._tasks.hosts))):
             return None
         plan, _ = await self._merge_plans(among, frozenset())
         return plan
@@ -83,7 +83,7 @@ class HostPruning:
         names = [task.task_id for task in plan.tasks]
         shown = ",".join(names[:_SHOWN_MAX])
         more = f"  (and {len(names) - _SHOWN_MAX} more)" if len(names) > _SHOWN_MAX else ""
-        hosts = ", ".join(view.agent.name for view in self._tasks.views if any(name in view.reports for name in names))
+        hosts = ", ".join(host.agent.name for host in self._tasks.hosts if any(name in host.reports for name in names))
         return f"on {hosts or 'no machine'}: rm -r .../tasks/{f'{{{shown}}}' if len(names) > 1 else shown}{more}"
 
     async def _merge_plans(
@@ -93,16 +93,16 @@ class HostPruning:
         by_host = self._group_by_host(
             task_id for task_id in {*among, *named_ids} if not self._explain_unavailable(task_id)
         )
-        answers = await _call_each(by_host, lambda view: _request_plan(view, by_host[view], named_ids))
-        silent = {view: answer for view, answer in answers.items() if isinstance(answer, FlowError)}
-        if silent and (len(silent) == len(by_host) or any(not named_ids.isdisjoint(by_host[view]) for view in silent)):
+        answers = await _call_each(by_host, lambda host: _request_plan(host, by_host[host], named_ids))
+        silent = {host: answer for host, answer in answers.items() if isinstance(answer, FlowError)}
+        if silent and (len(silent) == len(by_host) or any(not named_ids.isdisjoint(by_host[host]) for host in silent)):
             raise choose_error(list(silent.values()))
         plans = [answer for answer in answers.values() if not isinstance(answer, FlowError)]
         refusals = [refusal for _, _, refused in plans for refusal in refused if refusal.code != selection.GONE]
         refused = explain_refusals(refusals)
         kept = _merge_parts(task for _, kept, _ in plans for task in kept)
         kept_ids = {task.task_id for task in kept}
-        unknown = {task_id for view in silent for task_id in by_host[view]}
+        unknown = {task_id for host in silent for task_id in by_host[host]}
         kept_tasks = tuple(task for task in to_prunable_tasks(kept) if task.task_id not in {*refused, *unknown})
         tasks = to_prunable_tasks(_merge_parts(task for tasks, _, _ in plans for task in tasks))
         prunable_tasks = tuple(task for task in tasks if task.task_id not in {*refused, *unknown, *kept_ids})
@@ -112,34 +112,34 @@ class HostPruning:
         """Returns the tasks of which each machine has a part. A machine with two names counts once."""
         groups: dict[HostState, list[str]] = {}
         for task_id in task_ids:
-            for view in self._tasks.where(task_id):
-                groups.setdefault(view, []).append(task_id)
+            for host in self._tasks.find_hosts(task_id):
+                groups.setdefault(host, []).append(task_id)
         return groups
 
     def _explain_unavailable(self, task_id: str) -> str:
         """Returns why a task can't be pruned now because of its machines; "" if all of them respond."""
-        views = self._tasks.where(task_id)
-        have_all_answered = all(view.has_answered and not view.is_silent for view in self._tasks.views)
-        if not views:
+        hosts = self._tasks.find_hosts(task_id)
+        have_all_answered = all(host.has_answered and not host.is_silent for host in self._tasks.hosts)
+        if not hosts:
             return "it is gone already" if have_all_answered else "it is on no machine that answers"
-        if len(views) < views[0].reports[task_id].parts and not have_all_answered:
+        if len(hosts) < hosts[0].reports[task_id].parts and not have_all_answered:
             return "not every machine of it has answered"
-        silent = [view.agent.name for view in views if view.is_silent]
+        silent = [host.agent.name for host in hosts if host.is_silent]
         return f"{', '.join(silent)} {'does' if len(silent) == 1 else 'do'} not answer" if silent else ""
 
 
 async def _call_each(
-    views: Iterable[HostState], call: Callable[[HostState], Coroutine[None, None, _Answer]]
+    hosts: Iterable[HostState], call: Callable[[HostState], Coroutine[None, None, _Answer]]
 ) -> dict[HostState, _Answer | FlowError]:
     """Calls `call` for each host. Returns the answer or the FlowError of each."""
 
-    async def call_one(view: HostState) -> _Answer | FlowError:
+    async def call_one(host: HostState) -> _Answer | FlowError:
         try:
-            return await call(view)
+            return await call(host)
         except FlowError as error:
             return error
 
-    called = list(views)
+    called = list(hosts)
     return dict(zip(called, await asyncio.gather(*map(call_one, called)), strict=True))
 
 
@@ -154,34 +154,34 @@ def _select_by_rule(records: Iterable[TaskRecord], older_than_days: float | None
 
 
 async def _request_plan(
-    view: HostState, task_ids: Iterable[str], named_ids: Collection[str]
+    host: HostState, task_ids: Iterable[str], named_ids: Collection[str]
 ) -> tuple[list[EndedTask], list[EndedTask], list[PruningRefusal]]:
     arguments: dict[str, list[str]] = {"among": [], "named": []}
     for task_id in task_ids:
         arguments["named" if task_id in named_ids else "among"].append(task_id)
-    answer = await view.agent.call("plan_pruning", _ANSWER_S, **arguments)
-    return _parse_tasks(view, answer, "tasks"), _parse_tasks(view, answer, "kept"), _parse_refusals(view, answer)
+    answer = await host.agent.call("plan_pruning", _ANSWER_S, **arguments)
+    return (_parse_tasks(host, answer, "tasks"), _parse_tasks(host, answer, "kept"), _parse_refusals(host, answer))
 
 
 async def _request_pruning(
-    view: HostState, tasks: Sequence[PrunableTask]
+    host: HostState, tasks: Sequence[PrunableTask]
 ) -> tuple[list[EndedTask], list[PruningRefusal]]:
     """Prunes tasks on one host. Raises Unreachable if the result is unknown."""
     arguments = {
         "task_ids": [task.task_id for task in tasks],
         "made_files": [task.task_id for task in tasks if task.made_files],
     }
-    answer = await view.agent.call("prune", _ANSWER_S, **arguments)
-    return _parse_tasks(view, answer, "removed"), _parse_refusals(view, answer)
+    answer = await host.agent.call("prune", _ANSWER_S, **arguments)
+    return _parse_tasks(host, answer, "removed"), _parse_refusals(host, answer)
 
 
-async def _claim_turn(view: HostState) -> bool:
+async def _claim_turn(host: HostState) -> bool:
     """Claims today's pruning of the host.
 
     Returns False if another client has claimed it or submits now, or if the host doesn't respond.
     """
     try:
-        return not view.is_silent and await view.agent.call("take_pruning_turn") is True
+        return not host.is_silent and await host.agent.call("take_pruning_turn") is True
     except FlowError:
         return False
 
@@ -207,19 +207,19 @@ def _sort_by_end(tasks: Iterable[PrunableTask]) -> tuple[PrunableTask, ...]:
     return tuple(sorted(tasks, key=lambda task: task.ended_at))
 
 
-def _parse_tasks(view: HostState, answer: Mapping[str, Any], name: str) -> list[EndedTask]:
+def _parse_tasks(host: HostState, answer: Mapping[str, Any], name: str) -> list[EndedTask]:
     try:
         return [EndedTask.parse(row) for row in Fields(answer).tables(name)]
     except ValueError as error:
-        raise _unreadable_error(view, error) from error
+        raise _unreadable_error(host, error) from error
 
 
-def _parse_refusals(view: HostState, answer: Mapping[str, Any]) -> list[PruningRefusal]:
+def _parse_refusals(host: HostState, answer: Mapping[str, Any]) -> list[PruningRefusal]:
     try:
         return [PruningRefusal.parse(row) for row in Fields(answer).tables("refused")]
     except ValueError as error:
-        raise _unreadable_error(view, error) from error
+        raise _unreadable_error(host, error) from error
 
 
-def _unreadable_error(view: HostState, error: ValueError) -> ProviderError:
-    return ProviderError(f"what {view.agent.name!r} says of ended tasks can't be read: {error}")
+def _unreadable_error(host: HostState, error: ValueError) -> ProviderError:
+    return ProviderError(f"what {host.agent.name!r} says of ended tasks can't be read: {error}")

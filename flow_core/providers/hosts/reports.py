@@ -40,7 +40,7 @@ def read_changes(changes: Any) -> tuple[int, bool, dict[str, TaskReport], tuple[
     """
     fields = Fields(changes)
     reports = read_reports(fields.tables("tasks"))
-    return fields.whole("look", least=1), fields.flag("is_all"), reports, fields.texts("gone")
+    return fields.whole("look", minimum=1), fields.flag("is_all"), reports, fields.texts("gone")
 
 
 def parse_earlier_note(changes: Any) -> str:

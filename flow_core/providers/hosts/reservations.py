@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.capacity.availability import Opening
 from flow_core.agent.capacity.reservation_report import ReservationReport
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.errors import (
     AuthError,
     CapacityError,
@@ -64,7 +64,7 @@ class HostReservations:
             if len(fitting) < request.count * spec.quantity:
                 continue
             reservation_request = build_reservation_request(spec, request, fitting)._replace(
-                reservation_id=new_id("res")
+                reservation_id=make_new_id("res")
             )
             try:
                 return self._parse(agent, await agent.call("make_reservation", wish=reservation_request._asdict()))
@@ -80,7 +80,7 @@ class HostReservations:
 
     async def list_reserved_gpus(self) -> list[tuple[AgentClient, frozenset[str]]]:
         """Returns the current user's active reservations on each reachable machine, with their GPUs."""
-        answers, _ = await call_all([view.agent for view in self._tasks.views], "reservations")
+        answers, _ = await call_all([host.agent for host in self._tasks.hosts], "reservations")
         reserved = []
         for agent, answer in answers.items():
             for row in answer if isinstance(answer, list) else []:
@@ -94,7 +94,7 @@ class HostReservations:
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
         allowed = parse_filters(params)
-        answers, silent = await call_all([view.agent for view in self._tasks.views], "reservations")
+        answers, silent = await call_all([host.agent for host in self._tasks.hosts], "reservations")
         if not answers:
             raise choose_error(list(silent.values()))
         unreadable = [
@@ -115,7 +115,7 @@ class HostReservations:
         return Listing.of((reservation for reservation in rows if matches(reservation, allowed)), unreadable)
 
     async def get(self, reservation_id: str) -> Reservation:
-        agent = await self.home(reservation_id)
+        agent = await self.find_machine(reservation_id)
         return self._parse(agent, await agent.call("reservation", reservation_id=reservation_id))
 
     async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -132,19 +132,19 @@ class HostReservations:
         )
         if not infos:
             raise choose_error(list(silent.values()) or [Unreachable("no machine answers")])
-        slots = [slot for answer in answers.values() for slot in query.slots(_parse_openings(answer))]
+        slots = [slot for answer in answers.values() for slot in query.list_slots(_parse_openings(answer))]
         return tuple(sorted(slots, key=lambda slot: (slot["start_time"], -slot["quantity"])))
 
     async def release(self, reservation_id: str) -> None:
-        agent = await self.home(reservation_id)
+        agent = await self.find_machine(reservation_id)
         await agent.call("release_reservation", reservation_id=reservation_id)
 
     def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
         start = "now" if spec.start_time_utc is None else spec.start_time_utc.isoformat(timespec="minutes")
         renewed = ", renewed until it is released" if spec.auto_renew else ""
-        place = spec.region or "one of the machines"
+        source = spec.region or "one of the machines"
         return (
-            f"keep {spec.quantity} x {spec.instance_type} of {place} from {start} for {spec.duration_hours} h{renewed}"
+            f"keep {spec.quantity} x {spec.instance_type} of {source} from {start} for {spec.duration_hours} h{renewed}"
         )
 
     def describe_release(self, reservation_id: str) -> str:
@@ -160,9 +160,9 @@ class HostReservations:
     def _to_reservation(self, agent: AgentClient, report: ReservationReport) -> Reservation:
         return replace(to_reservation(report, agent.name), context=self._context)
 
-    async def home(self, reservation_id: str) -> AgentClient:
+    async def find_machine(self, reservation_id: str) -> AgentClient:
         """Returns the machine of a reservation. Raises NotFound, Unreachable."""
-        answers, silent = await call_all([view.agent for view in self._tasks.views], "reservations")
+        answers, silent = await call_all([host.agent for host in self._tasks.hosts], "reservations")
         for agent, answer in answers.items():
             rows = answer if isinstance(answer, list) else []
             if any(isinstance(row, dict) and row.get("reservation_id") == reservation_id for row in rows):
@@ -171,13 +171,13 @@ class HostReservations:
 
     def _select_hosts(self, region: str | None) -> Sequence[AgentClient]:
         """Returns the machines of the region. Raises ConfigError if there is none."""
-        hosts = [view.agent for view in self._tasks.views] if region is None else self._find_hosts(region)
+        hosts = [host.agent for host in self._tasks.hosts] if region is None else self._find_hosts(region)
         if not hosts:
             raise ConfigError(f"region: {printable(repr(region))} is no machine and no region here", field="region")
         return hosts
 
     def _find_hosts(self, region: Any) -> Sequence[AgentClient]:
-        return [view.agent for view in self._tasks.views if region in (view.agent.name, view.agent.region)]
+        return [host.agent for host in self._tasks.hosts if region in (host.agent.name, host.agent.region)]
 
     def _check_spec(self, spec: ReservationSpec) -> None:
         check_supported(spec, UNSUPPORTED)

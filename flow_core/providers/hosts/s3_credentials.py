@@ -25,7 +25,7 @@ _TASK_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")
 _SETTINGS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 
-def sends_credentials(settings: Mapping[str, Any]) -> bool:
+def parse_send_credentials(settings: Mapping[str, Any]) -> bool:
     """Reads the setting `send_credentials`. Raises ConfigError."""
     value = settings.get(SEND_CREDENTIALS, False)
     if not isinstance(value, bool):
@@ -59,7 +59,7 @@ async def find_credentials(config: TaskConfig, settings: Mapping[str, Any]) -> d
 
 def _are_sent(config: TaskConfig, settings: Mapping[str, Any]) -> bool:
     has_own = any(name in config.env for name in _TASK_VARIABLES)
-    return sends_credentials(settings) and not has_own and any(is_s3(mount) for mount in config.data_mounts)
+    return parse_send_credentials(settings) and not has_own and any(is_s3(mount) for mount in config.data_mounts)
 
 
 def _find_credentials() -> dict[str, str]:

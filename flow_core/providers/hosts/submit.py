@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.agent.refusals import Refused
 from flow_core.agent.submit import CODE_GONE
 from flow_core.errors import Conflict, FlowError, NotFound, Unreachable, printable
-from flow_core.providers.contract.request_checks import task_name
-from flow_core.providers.hosts.agent_client import call_all
+from flow_core.providers.contract.request_checks import build_task_name
+from flow_core.providers.hosts.agent_client import call_all, gather_all
 from flow_core.providers.hosts.code_upload import find_code, resolve_working_dir, send_code
 from flow_core.providers.hosts.host_info import read_all_hosts
 from flow_core.providers.hosts.host_tasks import HostTasks, choose_error
-from flow_core.providers.hosts.placement import Candidate, rank_candidates
-from flow_core.providers.hosts.rendezvous import choose_machines, gather_all, plan_rendezvous
+from flow_core.providers.hosts.placement import Candidate, choose_machines, rank_candidates
 from flow_core.providers.hosts.s3_credentials import find_credentials
 from flow_core.providers.hosts.supported_fields import check_several, check_task
 from flow_core.providers.over_agent.container_request_checks import check_image
-from flow_core.providers.over_agent.submit_requests import build_request, volume_name
+from flow_core.providers.over_agent.submit_requests import build_request, get_volume_name
 
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
@@ -36,6 +36,7 @@ _WITHDRAW_S = 30.0
 _LEAVE_S = 5.0  # after a cancellation, wait only this long
 _TRIES = 2
 _ATTEMPTS, _POLL_S = 6, 0.5
+_RENDEZVOUS_PORTS = (20000, 32000)  # below the ports that systems choose automatically
 _last_moment = 0.0
 
 
@@ -55,7 +56,7 @@ class HostSubmission:
         self._volumes = volumes
         self._reservations = reservations
         self._settings = settings
-        self._name = task_name(config)
+        self._name = build_task_name(config)
 
     async def run(self) -> str:
         """Submits the task and returns its id.
@@ -67,13 +68,13 @@ class HostSubmission:
             check_image(self._config, self._settings.get("container"))
         check_several(self._config)
         code = find_code(self._config)
-        if (earlier := await self._resume_earlier_submit()) is not None:
-            return earlier
+        if (earlier_task_id := await self._resume_earlier_submit()) is not None:
+            return earlier_task_id
         chosen = await self._choose_machines(await self._find_machines())
-        task_id = new_id("task")
+        task_id = make_new_id("task")
         request = await self._build_request(task_id)
         try:
-            nodes = await plan_rendezvous(chosen)
+            nodes = await _plan_rendezvous(chosen)
             if code is not None:  # to all machines first, so that their submits are close together
                 await gather_all(self._send_code(candidate, code, task_id) for candidate in chosen)
             answers = await gather_all(
@@ -81,7 +82,7 @@ class HostSubmission:
                 for candidate, node in zip(chosen, nodes, strict=True)
             )
             for candidate, answer in zip(chosen, answers, strict=True):
-                await self._tasks.find_state(candidate.agent).take(answer)
+                await self._tasks.find_state(candidate.agent).store_report(answer)
             _check_same_task(answers, self._config.idempotency_key)
         except (FlowError, asyncio.CancelledError) as error:
             await self._withdraw(chosen, task_id, error)
@@ -95,7 +96,7 @@ class HostSubmission:
             "engine": None if self._config.image is None else self._settings.get("container"),
             "ranks": 1,  # each rank is a separate part on its machine
             "streams": "merged",
-            "submitted_at": next_submit_time(),
+            "submitted_at": get_next_submit_time(),
             "working_dir": resolve_working_dir(self._config),
             "own_folder": True,
             "credentials": await find_credentials(self._config, self._settings),
@@ -103,8 +104,8 @@ class HostSubmission:
         return request
 
     async def _send_code(self, candidate: Candidate, code: Path, task_id: str) -> None:
-        place = await candidate.agent.call("receive_code", task_id=task_id)
-        await send_code(candidate.agent, code, str(place), self._config)
+        code_folder = await candidate.agent.call("receive_code", task_id=task_id)
+        await send_code(candidate.agent, code, str(code_folder), self._config)
 
     async def _submit_to(self, request: dict[str, Any], candidate: Candidate, code: Path | None) -> Any:
         request |= {"s3_python": candidate.agent.machine.s3_python, "has_code": code is not None}
@@ -113,7 +114,7 @@ class HostSubmission:
                 return await candidate.agent.call_raw("submit", _SUBMIT_S, request=request)
             except Refused as refused:
                 if refused.code != CODE_GONE or code is None or tried == _TRIES:
-                    raise candidate.agent.error_of(refused) from None
+                    raise candidate.agent.convert_refusal(refused) from None
                 await self._send_code(candidate, code, request["task_id"])
             except Unreachable as error:
                 raise Unreachable(f"{error}; {request['task_id']} may have been started there all the same") from error
@@ -121,7 +122,7 @@ class HostSubmission:
 
     async def _choose_machines(self, machine_names: Sequence[str]) -> list[Candidate]:
         """Chooses a machine for each rank."""
-        names = {view.agent.name: view.agent for view in self._tasks.views}
+        names = {host.agent.name: host.agent for host in self._tasks.hosts}
         if len(set(machine_names)) > 1:
             machines = ", ".join(sorted(set(machine_names)))
             fields = "volumes" if self._config.reservation_id is None else "volumes and reservation_id"
@@ -155,20 +156,20 @@ class HostSubmission:
         key = self._config.idempotency_key
         if key is None:
             return None
-        tasks = await self._tasks.all()
-        earlier = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
-        if earlier is not None and earlier.config != self._config.to_dict():
+        tasks = await self._tasks.list_all()
+        earlier_task = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
+        if earlier_task is not None and earlier_task.config != self._config.to_dict():
             raise Conflict(
-                f"idempotency_key: {key!r} is that of task {earlier.task_id}, which was asked something else",
+                f"idempotency_key: {key!r} is that of task {earlier_task.task_id}, which was asked something else",
                 field="idempotency_key",
             )
-        if earlier is not None and await self._is_cut_off(earlier.task_id):
-            arguments = {"task_id": earlier.task_id}
-            await call_all([view.agent for view in self._tasks.views], "withdraw", lambda agent: arguments)
-            earlier = None
-        if earlier is None:
+        if earlier_task is not None and await self._is_cut_off(earlier_task.task_id):
+            arguments = {"task_id": earlier_task.task_id}
+            await call_all([host.agent for host in self._tasks.hosts], "withdraw", lambda agent: arguments)
+            earlier_task = None
+        if earlier_task is None:
             await self._check_pruned_key(key)
-        return None if earlier is None else earlier.task_id
+        return None if earlier_task is None else earlier_task.task_id
 
     async def _is_cut_off(self, task_id: str) -> bool:
         """Returns whether only some machines have their part of the task, and this is not just a submit in progress."""
@@ -181,18 +182,18 @@ class HostSubmission:
 
     async def _check_pruned_key(self, key: str) -> None:
         """Calls each machine, which knows the keys of the tasks that were pruned there. Raises Conflict."""
-        for view in self._tasks.views:
-            if not view.is_silent:
-                await view.agent.call("refuse_pruned_key", key=key)
+        for host in self._tasks.hosts:
+            if not host.is_silent:
+                await host.agent.call("refuse_pruned_key", key=key)
 
     async def _find_machines(self) -> list[str]:
         """Returns the machines of the task's volumes and reservation. Raises NotFound, Conflict."""
         reservation_id = self._config.reservation_id
-        machines = [] if reservation_id is None else [(await self._reservations.home(reservation_id)).name]
+        machines = [] if reservation_id is None else [(await self._reservations.find_machine(reservation_id)).name]
         return [*machines, *await self._find_volume_machines()]
 
     async def _find_volume_machines(self) -> list[str]:
-        names = [name for mount in self._config.data_mounts if (name := volume_name(mount))]
+        names = [name for mount in self._config.data_mounts if (name := get_volume_name(mount))]
         volumes: list[Volume] = []
         if not names and not self._config.volumes:
             return []
@@ -220,6 +221,16 @@ class HostSubmission:
                 await call_all([candidate.agent for candidate in chosen], "withdraw", lambda agent: arguments)
 
 
+async def _plan_rendezvous(chosen: Sequence[Candidate]) -> list[dict[str, Any]]:
+    """Returns the part of the request for each machine, with the address of rank 0. Empty for a single machine."""
+    if len(chosen) == 1:
+        return [{}]
+    head = (await chosen[0].agent.get_ssh_host()).settings.hostname
+    port = random.randrange(*_RENDEZVOUS_PORTS)
+    ranks = len(chosen)
+    return [{"part": {"rank": rank, "ranks": ranks, "head": head, "port": port}} for rank in range(ranks)]
+
+
 def _check_same_task(answers: Sequence[Any], key: str | None) -> None:
     """Checks that all machines have the same task for the key. Raises Conflict."""
     if len({str(answer["task_id"]) for answer in answers}) > 1:
@@ -229,7 +240,7 @@ def _check_same_task(answers: Sequence[Any], key: str | None) -> None:
         )
 
 
-def next_submit_time() -> float:
+def get_next_submit_time() -> float:
     """Returns the current time, later than all before: the order of submits."""
     global _last_moment
     _last_moment = max(time.time(), _last_moment + 1e-6)

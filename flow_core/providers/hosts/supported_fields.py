@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.providers.contract.request_checks import check_argument_sizes
 from flow_core.providers.contract.supported_fields import UnsupportedField, check_supported
-from flow_core.providers.over_agent.submit_requests import volume_name
+from flow_core.providers.over_agent.submit_requests import get_volume_name
 
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
@@ -41,7 +41,7 @@ UNSUPPORTED: tuple[UnsupportedField[TaskConfig], ...] = (
 UNSUPPORTED_ON_SEVERAL: tuple[UnsupportedField[TaskConfig], ...] = (
     UnsupportedField(
         "volumes",
-        lambda task: task.volumes or any(map(volume_name, task.data_mounts)),
+        lambda task: task.volumes or any(map(get_volume_name, task.data_mounts)),
         "a volume lies on one machine; give several the same folder by data_mounts",
     ),
     UnsupportedField(

@@ -26,17 +26,17 @@ class HostTaskLocator:
         self._tasks = tasks
 
     async def locate(self, task_id: str, node: int, *, also_ended: bool = False) -> TaskNode:
-        views = await self._tasks.find(task_id)
-        record = self._tasks.record(task_id)
+        hosts = await self._tasks.find(task_id)
+        record = self._tasks.get_record(task_id)
         if not 0 <= node < record.num_instances:
             nodes = f"the nodes 0 to {record.num_instances - 1}" if record.num_instances > 1 else "one node, 0"
             raise ConfigError(f"node: task {task_id} has {nodes}, and no {node}", field="node")
-        view = next((view for view in views if view.reports[task_id].part == node), None)
-        report = None if view is None else view.reports[task_id]
+        host = next((host for host in hosts if host.reports[task_id].part == node), None)
+        report = None if host is None else host.reports[task_id]
         has_files = report is not None and also_ended and report.has_begun
-        if view is None or report is None or not (has_files or (record.is_running and report.is_running)):
+        if host is None or report is None or not (has_files or (record.is_running and report.is_running)):
             raise Conflict(f"task {task_id} is {record.status}; only a running one can be entered")
-        folder, greeting = report.folder, view.agent.greeting
+        folder, greeting = report.folder, host.agent.greeting
         python, home = str(greeting.get("python", "")), f"{greeting.get('root', '')}/bin/{greeting.get('agent', '')}"
         name = f"node {node} of {record.name}" if record.num_instances > 1 else record.name
 
@@ -44,17 +44,17 @@ class HostTaskLocator:
             words = [python, "-I", "-S", "-c", _CODE, home, "enter", folder, "0", "found"]
             return "exec " + " ".join(map(quote_word, [*words, *([] if command is None else [command])]))
 
-        return TaskNode(await view.agent.ssh(), report.working_dir, enter, name=name)
+        return TaskNode(await host.agent.get_ssh_host(), report.working_dir, enter, name=name)
 
     async def is_over(self, task_id: str) -> bool:
-        return (await self.seen(task_id)).is_terminal
+        return (await self.get_fresh_record(task_id)).is_terminal
 
-    async def seen(self, task_id: str) -> TaskRecord:
+    async def get_fresh_record(self, task_id: str) -> TaskRecord:
         """Returns the record of a task. Polls its machines first if it is older than `_FRESH_S`."""
-        views = self._tasks.where(task_id)
-        if not views or any(not view.reports[task_id].is_over and view.age_s > _FRESH_S for view in views):
+        hosts = self._tasks.find_hosts(task_id)
+        if not hosts or any(not host.reports[task_id].is_over and host.age_s > _FRESH_S for host in hosts):
             await self._tasks.find(task_id)
-        return self._tasks.record(task_id)
+        return self._tasks.get_record(task_id)
 
 
 class HostLogSources:
@@ -65,27 +65,27 @@ class HostLogSources:
         self._tasks = tasks
         self._locator = HostTaskLocator(context, tasks)
 
-    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
+    async def list_log_ids(self, task_id: str) -> tuple[LogId, ...]:
         record = await self._tasks.get(task_id)
         if record.started_at is None:
             return ()
         attempts, ranks = range(record.attempt + 1), range(record.num_instances)
         return tuple(LogId(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
-    async def file(self, address: LogId) -> LogFile | None:
-        _, view = await self._find_rank(address)
-        if view is None or not view.reports[address.task_id].has_begun:
+    async def find_file(self, address: LogId) -> LogFile | None:
+        _, host = await self._find_rank(address)
+        if host is None or not host.reports[address.task_id].has_begun:
             return None
-        folder = view.reports[address.task_id].folder
-        return LogFile(await view.agent.ssh(), f"{folder}/attempt-{address.attempt}/rank-0.log")
+        folder = host.reports[address.task_id].folder
+        return LogFile(await host.agent.get_ssh_host(), f"{folder}/attempt-{address.attempt}/rank-0.log")
 
-    async def startup(self, task_id: str, node: int) -> LogFile:
-        await self._locator.seen(task_id)
+    async def find_startup_log(self, task_id: str, node: int) -> LogFile:
+        await self._locator.get_fresh_record(task_id)
         raise Unsupported("source: there is no startup log here; tasks run on your hosts as these are", field="source")
 
     async def is_over(self, address: LogId) -> bool:
-        record, view = await self._find_rank(address)
-        between = view is not None and view.reports[address.task_id].between_attempts
+        record, host = await self._find_rank(address)
+        between = host is not None and host.reports[address.task_id].between_attempts
         return record.is_terminal or address.attempt < record.attempt or between
 
     async def _find_rank(self, address: LogId) -> tuple[TaskRecord, HostState | None]:
@@ -93,10 +93,10 @@ class HostLogSources:
 
         Raises NotFound if there is no such log and will not be one in this attempt.
         """
-        record = await self._locator.seen(address.task_id)
+        record = await self._locator.get_fresh_record(address.task_id)
         if not (0 <= address.attempt <= record.attempt and 0 <= address.rank < record.num_instances):
             shown = printable(address.task_id)
             raise NotFound(f"task {shown} has no log of attempt {address.attempt}, rank {address.rank}")
-        views = self._tasks.where(address.task_id)
-        view = next((view for view in views if view.reports[address.task_id].part == address.rank), None)
-        return (record, None) if view is None else (view.record(address.task_id), view)
+        hosts = self._tasks.find_hosts(address.task_id)
+        host = next((host for host in hosts if host.reports[address.task_id].part == address.rank), None)
+        return (record, None) if host is None else (host.get_record(address.task_id), host)

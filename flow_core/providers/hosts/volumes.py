@@ -10,13 +10,13 @@ from itertools import chain
 from typing import Any
 
 from flow_core.agent import volumes as agent_volumes
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import AuthError, ConfigError, Conflict, ProviderError, Unreachable, printable
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.contract.listing import Listing
-from flow_core.providers.contract.request_checks import check_new_volume, volume_spec
-from flow_core.providers.contract.volume_errors import block_volume_in_use
+from flow_core.providers.contract.request_checks import check_new_volume, parse_volume_spec
+from flow_core.providers.contract.volume_errors import block_volume_in_use_error
 from flow_core.providers.hosts.agent_client import AgentClient, call_all
 from flow_core.providers.hosts.host_info import read_all_hosts
 from flow_core.providers.hosts.host_tasks import HostTasks, choose_error, not_found_error
@@ -37,7 +37,7 @@ class HostVolumes:
         if any(volume.name == name for volume in await self.list()):
             raise Conflict(f"a volume called {name!r} exists already in context {self._context!r}")
         agent = await self._choose_host(region)
-        arguments = {"volume_id": new_id("vol"), "size_gb": size_gb, "name": name, "interface": interface}
+        arguments = {"volume_id": make_new_id("vol"), "size_gb": size_gb, "name": name, "interface": interface}
         answer = await agent.call("make_volume", **arguments)
         try:
             return _parse_volume(self._context, agent, answer)
@@ -46,7 +46,7 @@ class HostVolumes:
 
     async def list(self) -> tuple[Volume, ...]:
         """Returns the volumes of all machines that respond. If none does, raises the error."""
-        hosts = [view.agent for view in self._tasks.views]
+        hosts = [host.agent for host in self._tasks.hosts]
         answers, silent = await call_all(hosts, "volumes")
         if not answers:
             raise choose_error(list(silent.values()))
@@ -65,25 +65,25 @@ class HostVolumes:
         await self._find_host(volume).call("remove_volume", volume=volume.volume_id)
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
-        view, *others = await self._tasks.find(task_id)
-        record = self._tasks.record(task_id)
+        host, *others = await self._tasks.find(task_id)
+        record = self._tasks.get_record(task_id)
         volume = await self._find_volume(volume_id)
         if record.is_terminal:
             raise Conflict(f"task {task_id} has ended; a volume can only be given to an unfinished one")
         if others:
             raise Conflict(f"task {task_id} runs on several machines; a volume lies on one")
-        if volume.region != view.agent.name:
+        if volume.region != host.agent.name:
             raise Conflict(
-                f"volume {volume.name!r} lies on {volume.region}, and task {task_id} runs on {view.agent.name}"
+                f"volume {volume.name!r} lies on {volume.region}, and task {task_id} runs on {host.agent.name}"
             )
-        target = volume_spec({"name": volume.name, "mount_path": mount_path}).target
-        return str(await view.agent.call("attach_volume", volume=volume.volume_id, task_id=task_id, mount_path=target))
+        target = parse_volume_spec({"name": volume.name, "mount_path": mount_path}).target
+        return str(await host.agent.call("attach_volume", volume=volume.volume_id, task_id=task_id, mount_path=target))
 
     async def refuse_if_held(self, volume: Volume, by_other_than: str | None = None) -> None:
         """Checks that no other unfinished task uses this block volume. Raises Conflict. The machine checks it again."""
         others = [task_id for task_id in volume.attached_to if task_id != by_other_than]
         if volume.interface == "block" and others:
-            raise block_volume_in_use(volume.name, await self._tasks.names(others))
+            raise block_volume_in_use_error(volume.name, await self._tasks.find_names(others))
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
         return f"mkdir <state of flow on the machine>/volumes/vol_<new id>/data  ({name or 'unnamed'}, {interface})"
@@ -97,7 +97,7 @@ class HostVolumes:
 
     async def _find_volume(self, id_or_name: str) -> Volume:
         """Returns the volume with this id or name. Raises NotFound."""
-        hosts = [view.agent for view in self._tasks.views]
+        hosts = [host.agent for host in self._tasks.hosts]
         answers, silent = await call_all(hosts, "volumes")
         for volume in chain(*(_parse_volumes(self._context, agent, answer) for agent, answer in answers.items())):
             if id_or_name in (volume.volume_id, volume.name):
@@ -105,10 +105,10 @@ class HostVolumes:
         raise not_found_error(f"volume {printable(repr(id_or_name[:70]))}", self._context, answers, silent)
 
     def _find_host(self, volume: Volume) -> AgentClient:
-        return next(view.agent for view in self._tasks.views if view.agent.name == volume.region)
+        return next(host.agent for host in self._tasks.hosts if host.agent.name == volume.region)
 
     async def _choose_host(self, region: str | None) -> AgentClient:
-        hosts: Sequence[AgentClient] = [view.agent for view in self._tasks.views]
+        hosts: Sequence[AgentClient] = [host.agent for host in self._tasks.hosts]
         if region is not None:
             hosts = [agent for agent in hosts if region in (agent.name, agent.region)]
         if not hosts:

@@ -34,11 +34,11 @@ class LocalIdentity:
     async def own_keys(self, project_id: str | None = None) -> tuple[SshKey, ...]:
         """Returns the keys of ~/.ssh/*.pub; the name of each is its file name without the ending."""
         from flow_core.models.identity import SshKey
-        from flow_core.ssh.public_keys import local_public_keys
+        from flow_core.ssh.public_keys import read_local_public_keys
 
         if project_id not in (None, self._context):
             return ()
-        keys = await call_agent(local_public_keys)
+        keys = await call_agent(read_local_public_keys)
         return tuple(
             SshKey(key.fingerprint, name.removesuffix(".pub"), str(key), key.fingerprint) for name, key in keys.items()
         )

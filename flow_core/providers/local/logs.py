@@ -27,8 +27,8 @@ class LocalLogs:
 
     async def open(self, address: LogId) -> SpoolFiles:
         await self._find_task(address)
-        folder = await call_agent(self._tasks.folder, address.task_id)
-        return folder.spool(address.attempt, address.rank)
+        folder = await call_agent(self._tasks.get_folder, address.task_id)
+        return folder.get_spool(address.attempt, address.rank)
 
     async def catch_up(self, address: LogId) -> None:
         await self._find_task(address)  # the supervisor writes to the spool itself
@@ -44,7 +44,7 @@ class LocalLogs:
 
     def _has_log(self, task_id: str) -> bool:
         """Returns whether the task has a log. Before its start it has one if an image was fetched for it."""
-        return self._tasks.folder(task_id).spool().log.exists()
+        return self._tasks.get_folder(task_id).get_spool().log.exists()
 
     async def _find_task(self, address: LogId) -> StoredTask:
         """Returns the task. Raises NotFound if it has no such log and will not have it in this attempt."""

@@ -17,7 +17,7 @@ from flow_core.agent.task_exec import BROKEN_NOT_ENTERED, NODE_ENDED, NOT_RUNNIN
 from flow_core.agent.tasks import NO_TASK, TaskStore
 from flow_core.errors import NotFound, Unreachable, printable
 from flow_core.metrics.broadcast import SampleBroadcast
-from flow_core.metrics.stream import read_samples, sampling_script
+from flow_core.metrics.stream import build_sampling_script, read_samples
 from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 from flow_core.providers.local.capacity.instances import LocalInstances
@@ -72,7 +72,7 @@ class LocalMetrics:
 async def _sample_machine() -> AsyncGenerator[MachineSample, None]:
     try:
         process = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", sampling_script(), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
+            "/bin/sh", "-c", build_sampling_script(), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
         )
     except OSError as error:
         raise Unreachable(f"this machine can't be measured: {error.strerror}") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine_id import machine_id
+from flow_core.agent.machine_id import get_machine_id
 from flow_core.agent.processes.tree import read_grace_s
 from flow_core.agent.volumes import VolumeStore
 from flow_core.config import Context, state_dir
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from flow_core.providers.local.metrics import LocalMetrics
     from flow_core.providers.local.pruning import LocalPruning
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
-    from flow_core.providers.local.task_access.remote import LocalRemote
     from flow_core.providers.local.task_access.shells import LocalShells
+    from flow_core.providers.local.task_access.task_commands import LocalTaskCommands
     from flow_core.providers.local.task_access.tunnels import LocalTunnels
     from flow_core.providers.local.task_access.uploads import LocalUploads
 
@@ -55,7 +55,7 @@ class LocalProvider(Provider):
             raise Unsupported("local tasks need Linux or macOS; add a context for a machine that runs one of them")
         self._region = str(context.settings.get("region") or platform.node() or "this machine")
         self._context, self._settings, self._gpus = context.name, context.settings, context.settings.get("gpus")
-        layout = Layout(state_dir().absolute() / "local" / machine_id(), context.name)
+        layout = Layout(state_dir().absolute() / "local" / get_machine_id(), context.name)
         try:
             check_folders(layout.root, layout.context)
         except OSError as error:
@@ -94,10 +94,10 @@ class LocalProvider(Provider):
         return LocalShells(self._tasks, self.endpoints)
 
     @cached_property
-    def remote(self) -> LocalRemote:
-        from flow_core.providers.local.task_access.remote import LocalRemote
+    def remote(self) -> LocalTaskCommands:
+        from flow_core.providers.local.task_access.task_commands import LocalTaskCommands
 
-        return LocalRemote(self._tasks)
+        return LocalTaskCommands(self._tasks)
 
     @cached_property
     def endpoints(self) -> LocalEndpoints:
@@ -162,7 +162,7 @@ class LocalProvider(Provider):
 
     def describe_submit(self, config: TaskConfig) -> str:
         from flow_core.agent.submit import build_argv
-        from flow_core.providers.local.containers.container_preview import describe_container
+        from flow_core.providers.local.container_preview import describe_container
 
         is_process = config.image is None
         return shlex.join(build_argv(config.command) if is_process else describe_container(config, self._settings))

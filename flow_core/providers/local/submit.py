@@ -7,13 +7,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.agent.submit import submit
 from flow_core.errors import CapacityError
 from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_matching import Gpu, choose_gpus
 from flow_core.providers.contract.blocking_io import report_progress
-from flow_core.providers.contract.request_checks import task_name
+from flow_core.providers.contract.request_checks import build_task_name
 from flow_core.providers.local.capacity.gpus import find_gpus
 from flow_core.providers.local.supported_fields import check_task
 from flow_core.providers.over_agent.container_request_checks import check_image
@@ -37,7 +37,7 @@ def build_submit_request(config: TaskConfig, settings: Mapping[str, Any]) -> dic
     if config.image is not None:
         check_image(config, engine)
     return {
-        **build_request(config, task_name(config), new_id("task")),
+        **build_request(config, build_task_name(config), make_new_id("task")),
         "engine": None if config.image is None else engine,
         "streams": config.streams or "separate",
         "gpus": _choose_gpus(config, settings.get("gpus")),

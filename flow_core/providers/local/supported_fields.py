@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from flow_core.agent.machine_info import memory_bytes
+from flow_core.agent.machine_info import read_memory_bytes
 from flow_core.errors import CapacityError
 from flow_core.providers.contract.request_checks import check_argument_sizes
 from flow_core.providers.contract.supported_fields import UnsupportedField, check_supported
@@ -53,5 +53,5 @@ def check_task(config: TaskConfig) -> None:
 
 def read_memory_gb() -> int | None:
     """Returns the memory of the whole machine; None if the system doesn't report it."""
-    size = memory_bytes()
+    size = read_memory_bytes()
     return None if size is None else round(size / 2**30)

@@ -20,7 +20,7 @@ class LocalTasks(TaskStore):
 
     def records(self) -> list[TaskRecord]:
         """Returns every task, last submitted first."""
-        self._records = {task.task_id: self._to_record(task) for task in self.all()}
+        self._records = {task.task_id: self._to_record(task) for task in self.list_all()}
         return [record for _, record in self._records.values()]
 
     def record(self, task_id: str) -> TaskRecord:

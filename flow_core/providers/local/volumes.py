@@ -7,7 +7,7 @@ import shlex
 from flow_core.agent.volumes import VolumeStore
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.contract.listing import Listing
-from flow_core.providers.contract.request_checks import check_new_volume, volume_spec
+from flow_core.providers.contract.request_checks import check_new_volume, parse_volume_spec
 from flow_core.providers.over_agent.in_process_agent import call_agent
 from flow_core.providers.over_agent.volume_conversion import to_volume
 
@@ -27,7 +27,7 @@ class LocalVolumes:
         await call_agent(self._store.remove, volume_id)
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
-        path = None if mount_path is None else volume_spec({"volume_id": "any", "mount_path": mount_path}).target
+        path = None if mount_path is None else parse_volume_spec({"volume_id": "any", "mount_path": mount_path}).target
         return await call_agent(self._store.attach, volume_id, task_id, path)
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
@@ -38,11 +38,8 @@ class LocalVolumes:
         return f"rm -r {shlex.quote(str(self._store.layout.volumes / volume.volume_id))}"
 
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
-        path = mount_path or "its default path"
-        return (
-            f"mount --bind {shlex.quote(str(self._store.data(volume_id)))} at {path} of {task_id} when it starts;"
-            " a link in its folder when it runs already"
-        )
+        path, source = mount_path or "its default path", shlex.quote(str(self._store.get_data_path(volume_id)))
+        return f"mount --bind {source} at {path} of {task_id} when it starts; a link in its folder when it runs already"
 
     async def list(self) -> tuple[Volume, ...]:
         return await call_agent(self._list)
@@ -52,5 +49,5 @@ class LocalVolumes:
             return to_volume(self._store.make(size_gb, name, interface, region), self._context)
 
     def _list(self) -> Listing[Volume]:
-        rows, unreadable = self._store.listing()
+        rows, unreadable = self._store.list_readable()
         return Listing.of((to_volume(row, self._context) for row in rows), unreadable)

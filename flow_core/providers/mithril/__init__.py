@@ -41,9 +41,9 @@ def _has_key() -> bool:
 
 
 def _platform_from_environment() -> PlatformAccount | None:
-    from flow_core.providers.mithril.platform_account import platform_from_environment  # lazy import: rarely needed
+    from flow_core.providers.mithril.platform_account import open_platform_account  # lazy import: rarely needed
 
-    return platform_from_environment()
+    return open_platform_account()
 
 
 async def _find_user(http: HttpFacet, user_id: str) -> User | None:

@@ -159,8 +159,8 @@ def _read_detail(answer: ApiResponse) -> tuple[str, str]:
     first = detail[0] if isinstance(detail, list) and detail else None
     if not isinstance(first, dict):
         return "", ""
-    place = first.get("loc")
-    parts = [str(part) for part in place if isinstance(part, str | int)] if isinstance(place, list) else []
+    location = first.get("loc")
+    parts = [str(part) for part in location if isinstance(part, str | int)] if isinstance(location, list) else []
     message = first.get("msg")
     return message if isinstance(message, str) else "", ".".join(part for part in parts if part not in _PLACES)
 

@@ -57,7 +57,7 @@ class BidSnapshot:
     @classmethod
     def of(cls, bid: Bid, instances: Iterable[BidInstance]) -> BidSnapshot:
         """Creates the snapshot from the bid's instances, current and former ones."""
-        ordered = sorted(instances, key=lambda instance: instance.place)
+        ordered = sorted(instances, key=lambda instance: instance.sort_key)
         active = tuple(instance for instance in ordered if instance.status not in _GONE)
         return cls(bid, active or tuple(ordered[-bid.quantity :]))
 
@@ -72,7 +72,7 @@ class BidSnapshot:
         return sum(node.status in _BILLED for node in self.nodes)
 
 
-def task_record(
+def build_task_record(
     context: str,
     snapshot: BidSnapshot,
     exit_status: ExitStatus | None,

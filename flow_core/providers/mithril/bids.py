@@ -55,19 +55,19 @@ class Bid:
         """Parses a row. Raises ProviderError."""
         launch = row.get("launch_specification")
         launch = launch if isinstance(launch, dict) else {}
-        script = response_fields.optional(launch, "startup_script")
+        script = response_fields.read_optional(launch, "startup_script")
         return cls(
-            response_fields.identifier(row, check=is_bid_id),
-            response_fields.label(row, "name"),
-            escape_controls(response_fields.text(row, "status")[:_STATUS_CHARACTERS]),
+            response_fields.read_id(row, check=is_bid_id),
+            response_fields.read_label(row, "name"),
+            escape_controls(response_fields.read_text(row, "status")[:_STATUS_CHARACTERS]),
             parse_time(row.get("created_at")),
             parse_time(row.get("deactivated_at")),
             parse_usd(row.get("limit_price")),
             _parse_quantity(row.get("instance_quantity")),
-            response_fields.word(row, "instance_type"),
-            response_fields.word(row, "region"),
-            response_fields.word(row, "project"),
-            response_fields.word(row, "created_by"),
+            response_fields.read_word(row, "instance_type"),
+            response_fields.read_word(row, "region"),
+            response_fields.read_word(row, "project"),
+            response_fields.read_word(row, "created_by"),
             parse_ids(row.get("instances")),
             parse_ids(launch.get("volumes")),
             parse_ids(launch.get("ssh_keys")),
@@ -92,17 +92,17 @@ class BidInstance:
     def of(cls, row: dict[str, Any]) -> BidInstance:
         """Parses a row. Raises ProviderError."""
         return cls(
-            response_fields.identifier(row),
-            response_fields.label(row, "name"),
-            escape_controls(response_fields.text(row, "status")[:_STATUS_CHARACTERS]),
-            response_fields.word(row, "bid", "reservation"),
+            response_fields.read_id(row),
+            response_fields.read_label(row, "name"),
+            escape_controls(response_fields.read_text(row, "status")[:_STATUS_CHARACTERS]),
+            response_fields.read_word(row, "bid", "reservation"),
             parse_time(row.get("created_at")),
-            response_fields.word(row, "ssh_destination"),
-            response_fields.word(row, "private_ip"),
+            response_fields.read_word(row, "ssh_destination"),
+            response_fields.read_word(row, "private_ip"),
         )
 
     @property
-    def place(self) -> tuple[int, float]:
+    def sort_key(self) -> tuple[int, float]:
         """The sort key of the nodes of an order: the number at the end of the name; without one, the age."""
         number = self.name.rpartition("-")[2]
         age = self.created_at.timestamp() if self.created_at else 0.0

@@ -44,15 +44,15 @@ class InstanceType:
     def of(cls, row: dict[str, Any]) -> InstanceType:
         """Parses a row. Raises ProviderError."""
         return cls(
-            response_fields.identifier(row),
-            response_fields.word(row, "name") or response_fields.word(row, "fid"),
-            response_fields.word(row, "gpu_type").lower(),
-            response_fields.number(row, "num_gpus"),
-            response_fields.number(row, "gpu_memory_gb"),
-            response_fields.number(row, "num_cpus"),
-            response_fields.number(row, "ram_gb"),
-            response_fields.word(row, "gpu_socket"),
-            response_fields.word(row, "network_type"),
+            response_fields.read_id(row),
+            response_fields.read_word(row, "name") or response_fields.read_word(row, "fid"),
+            response_fields.read_word(row, "gpu_type").lower(),
+            response_fields.read_number(row, "num_gpus"),
+            response_fields.read_number(row, "gpu_memory_gb"),
+            response_fields.read_number(row, "num_cpus"),
+            response_fields.read_number(row, "ram_gb"),
+            response_fields.read_word(row, "gpu_socket"),
+            response_fields.read_word(row, "network_type"),
         )
 
     @property
@@ -117,10 +117,10 @@ class Catalog:
         self._offers = Listing[Offer]()
         self._types_at = self._offers_at = -_TYPES_KEPT_S
 
-    async def types(self) -> dict[str, InstanceType]:
+    async def get_types(self) -> dict[str, InstanceType]:
         """Returns the types by id."""
         if time.monotonic() - self._types_at >= _TYPES_KEPT_S:
-            rows = response_fields.rows(await self._http.get("/v2/instance-types"), "instance types")
+            rows = response_fields.read_rows(await self._http.get("/v2/instance-types"), "instance types")
             listed = parse_rows(rows, InstanceType.of, "instance types")
             self._types = {listed_type.type_id: listed_type for listed_type in listed}
             self._types_at = time.monotonic()
@@ -131,11 +131,11 @@ class Catalog:
         """The types and offers of the last responses, of any age."""
         return self._types, self._offers
 
-    async def offers(self) -> Listing[Offer]:
+    async def get_offers(self) -> Listing[Offer]:
         """Returns the offers, cheapest first, then smallest."""
         if time.monotonic() - self._offers_at >= _OFFERS_KEPT_S:
-            types = await self.types()
-            rows = response_fields.rows(await self._http.get("/v2/spot/availability"), "auctions")
+            types = await self.get_types()
+            rows = response_fields.read_rows(await self._http.get("/v2/spot/availability"), "auctions")
             offers = parse_rows(rows, lambda row: _parse_offer(row, types), "auctions")
             cheapest_first = sorted(offers, key=lambda offer: (offer.price_usd, offer.type.gpu_count, offer.region))
             self._offers = Listing.of(cheapest_first, offers.unreadable)
@@ -145,14 +145,15 @@ class Catalog:
 
 def _parse_offer(row: dict[str, Any], types: dict[str, InstanceType]) -> Offer:
     """Parses an offer. Raises ProviderError."""
-    kind = types.get(response_fields.text(row, "instance_type"))
+    kind = types.get(response_fields.read_text(row, "instance_type"))
     price = parse_usd(row.get("last_instance_price"))
     if kind is None or price is None:
-        raise ProviderError(f"auction {response_fields.word(row, 'fid')} is of a type or at a price that isn't known")
+        auction_id = response_fields.read_word(row, "fid")
+        raise ProviderError(f"auction {auction_id} is of a type or at a price that isn't known")
     return Offer(
-        response_fields.identifier(row),
+        response_fields.read_id(row),
         kind,
-        escape_controls(response_fields.text(row, "region")),
-        response_fields.number(row, "capacity"),
+        escape_controls(response_fields.read_text(row, "region")),
+        response_fields.read_number(row, "capacity"),
         price,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flow_core.errors import Conflict, FlowError, NotFound, ProviderError, Unreachable
 from flow_core.logs.escape import escape_controls
-from flow_core.providers.mithril.startup.script import mounting
+from flow_core.providers.mithril.startup.script import read_mount_script
 from flow_core.providers.over_ssh.task_nodes import TaskLocator, TaskNode
 
 _log = logging.getLogger("flow.mithril")
@@ -90,7 +90,7 @@ async def _send_code(source: Path, timeout_s: float, task_node: TaskNode) -> Non
 
 async def _mount_volume(line: str, task_node: TaskNode) -> None:
     add_line = f"grep -qxF {shlex.quote(line)} {_LIB}/volumes 2>/dev/null || echo {shlex.quote(line)} >>{_LIB}/volumes"
-    await _run_as_root(task_node, f"cat >{_LIB}/volumes.sh; {add_line}; bash {_LIB}/volumes.sh", mounting())
+    await _run_as_root(task_node, f"cat >{_LIB}/volumes.sh; {add_line}; bash {_LIB}/volumes.sh", read_mount_script())
 
 
 async def _run_as_root(task_node: TaskNode, command: str, stdin: str = "") -> None:

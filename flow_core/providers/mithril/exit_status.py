@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.record_fields import utc_datetime
+from flow_core.agent.record_fields import to_utc_datetime
 from flow_core.agent.records import MalformedRecord, read_json, write_json
 from flow_core.agent.task_state import TaskState
 from flow_core.errors import FlowError
@@ -64,13 +64,13 @@ class ExitStatus:
         ends = [node.completed_at for node in ended if node.completed_at is not None] if last.is_final else []
         return cls(
             max(node.attempt for node in nodes),
-            utc_datetime(min(starts)) if starts else None,
+            to_utc_datetime(min(starts)) if starts else None,
             last.exit_code,
-            utc_datetime(max(ends)) if ends else None,
+            to_utc_datetime(max(ends)) if ends else None,
             last.message,
         )
 
-    def following(self, previous: ExitStatus | None) -> ExitStatus:
+    def with_earliest_start(self, previous: ExitStatus | None) -> ExitStatus:
         """Returns this status with the earliest start that was ever reported.
 
         A machine that replaced another one reports a later start, or none yet, although the task has begun.
@@ -93,7 +93,7 @@ class ExitStatusCache:
         self._reading: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(_READS_MAX)
 
-    async def known(self, bid_ids: list[str]) -> Mapping[str, ExitStatus]:
+    async def get_cached(self, bid_ids: list[str]) -> Mapping[str, ExitStatus]:
         """Returns the cached statuses, also those that earlier programs read. Calls no machine."""
         new = [bid_id for bid_id in bid_ids if bid_id not in self._loaded]
         if new:
@@ -102,7 +102,7 @@ class ExitStatusCache:
         return self._cached
 
     def read_in_background(self, bid_id: str, nodes: int, connect: NodeConnector) -> None:
-        """Reads the status in the background, unless a read is running, was done recently, or the status is final."""
+        """Starts to read the status in the background, if a read is due."""
         self._start_reading_if_due(bid_id, nodes, connect, _BACKGROUND_INTERVAL_S)
 
     def _start_reading_if_due(self, bid_id: str, nodes: int, connect: NodeConnector, min_interval_s: float) -> None:
@@ -116,11 +116,8 @@ class ExitStatusCache:
         self._reading[bid_id] = reading
         reading.add_done_callback(lambda _: self._reading.pop(bid_id, None))
 
-    async def look(self, bid_id: str, nodes: int, connect: NodeConnector, timeout_s: float) -> ExitStatus | None:
-        """Returns the last known status; first reads the current one if a read is due.
-
-        Waits up to `timeout_s` for that read, or for one that was already running.
-        """
+    async def get(self, bid_id: str, nodes: int, connect: NodeConnector, timeout_s: float) -> ExitStatus | None:
+        """Returns the cached status; first waits up to `timeout_s` for a read that is due or in progress."""
         self._start_reading_if_due(bid_id, nodes, connect, _INTERVAL_S)
         if (reading := self._reading.get(bid_id)) is not None:
             await asyncio.wait({reading}, timeout=timeout_s)
@@ -153,7 +150,7 @@ class ExitStatusCache:
 
     async def _record(self, bid_id: str, status: ExitStatus) -> None:
         previous = self._cached.get(bid_id)
-        status = status.following(previous)
+        status = status.with_earliest_start(previous)
         if status == previous:
             return
         self._cached[bid_id] = status
@@ -183,9 +180,9 @@ def _parse(data: dict[str, Any]) -> ExitStatus:
 
 
 def parse_node_state(text: str) -> TaskState:
-    """Parses the lines of a node, `workload-exit` among them; missing or invalid lines are unknown.
+    """Parses the lines that `_READ` prints on a node. Missing and invalid lines are unknown.
 
-    The message is why it ended: "timeout", or why it never began.
+    The message is the reason of the end: "timeout", or why the command never began.
     """
     fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     state = TaskState()

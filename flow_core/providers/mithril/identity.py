@@ -31,11 +31,11 @@ class MithrilIdentity:
         self._keys = keys
 
     async def projects(self) -> tuple[Project, ...]:
-        return await self._projects.all()
+        return await self._projects.list()
 
-    async def me(self) -> User:
+    async def get_owner(self) -> User:
         """Returns the owner of the key."""
-        return _parse_user(response_fields.table(await self._http.get("/v2/me"), "a user"))
+        return _parse_user(response_fields.read_table(await self._http.get("/v2/me"), "a user"))
 
     async def user(self, user_id: str) -> User | None:
         return await find_user(self._http, user_id)
@@ -45,11 +45,11 @@ class MithrilIdentity:
 
         For another user than the owner, returns those of them who share a project with that user.
         """
-        teammates = response_fields.rows(await self._http.get("/v2/me/teammates"), "teammates")
+        teammates = response_fields.read_rows(await self._http.get("/v2/me/teammates"), "teammates")
         teammates = [row for row in teammates if isinstance(row, dict)]
         if user_id == "me":
             return parse_rows(teammates, _parse_user, "teammates")
-        me = response_fields.table(await self._http.get("/v2/me"), "a user")
+        me = response_fields.read_table(await self._http.get("/v2/me"), "a user")
         if user_id not in _read_ids(me):
             project_ids = next((_read_project_ids(row) for row in teammates if user_id in _read_ids(row)), set())
             teammates = [
@@ -66,7 +66,7 @@ async def find_user(http: HttpFacet, user_id: str) -> User | None:
     for name in dict.fromkeys((user_id, user_id.removeprefix(_PREFIX))):
         if is_cloud_id(name):
             try:
-                return _parse_user(response_fields.table(await http.get(f"/v2/users/{name}"), "a user"))
+                return _parse_user(response_fields.read_table(await http.get(f"/v2/users/{name}"), "a user"))
             except NotFound:
                 continue
     return None
@@ -74,10 +74,10 @@ async def find_user(http: HttpFacet, user_id: str) -> User | None:
 
 def _parse_user(row: dict[str, Any]) -> User:
     return User(
-        response_fields.identifier(row),
-        response_fields.label(row, "user_name", "name"),
-        response_fields.label(row, "email"),
-        response_fields.word(row, "organization_role", "role"),
+        response_fields.read_id(row),
+        response_fields.read_label(row, "user_name", "name"),
+        response_fields.read_label(row, "email"),
+        response_fields.read_word(row, "organization_role", "role"),
     )
 
 
@@ -102,12 +102,12 @@ class OwnerNames:
         self._names: Mapping[str, str] = {}
         self._read_at = -_KEPT_S
 
-    async def names(self) -> Mapping[str, str]:
+    async def get_names(self) -> Mapping[str, str]:
         """Returns the names by user id."""
         if time.monotonic() - self._read_at >= _KEPT_S:
             self._read_at = time.monotonic()
             try:
-                users = (await self._identity.me(), *await self._identity.teammates("me"))
+                users = (await self._identity.get_owner(), *await self._identity.teammates("me"))
                 self._names = {user.user_id: user.name or user.email for user in users}
             except FlowError:
                 return self._names

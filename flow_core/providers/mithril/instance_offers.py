@@ -24,7 +24,7 @@ class MithrilInstances:
 
     async def find(self, requirements: InstanceRequirements) -> tuple[AvailableInstance, ...]:
         check_requirements(requirements)
-        offers = await self._catalog.offers()
+        offers = await self._catalog.get_offers()
         rest = requirements.copy()
         instance_type = rest.pop("instance_type", None)
         matching = (offer for offer in offers if not instance_type or offer.type.matches_text(instance_type))
@@ -39,7 +39,7 @@ class MithrilInstances:
             return "cpu", 1, None
         pack = next((pack for pack in _PACKS if gpu_count % pack == 0), 1)
         default_type = f"{pack}x{gpu_type or _DEFAULT_MODEL}"
-        offers = await self._catalog.offers()
+        offers = await self._catalog.get_offers()
         try:
             sizes = find_sizes(offers, parse_gpu(gpu_type or _DEFAULT_MODEL))
         except ConfigError as error:

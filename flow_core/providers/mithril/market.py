@@ -17,7 +17,7 @@ from flow_core.providers.mithril.tasks import MithrilTasks
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
-    from flow_core.providers.mithril.api_session import MithrilSession
+    from flow_core.providers.mithril.shared_state import MithrilSession
 
 _SAMPLES = 48
 _LIMIT_USD_MAX = Decimal(10_000)
@@ -31,7 +31,7 @@ class MithrilMarket:
         self._tasks = tasks
 
     async def prices(self, hours: int = 24) -> tuple[PriceSeries, ...]:
-        types = await self._session.catalog.types()
+        types = await self._session.catalog.get_types()
         start = datetime.now(UTC) - timedelta(hours=hours)
         answer = await self._session.http.get(
             "/v2/pricing/history",
@@ -39,7 +39,7 @@ class MithrilMarket:
             num_samples=_SAMPLES,
             start_time=start.isoformat(timespec="seconds").replace("+00:00", "Z"),
         )
-        rows = response_fields.rows(answer.get("series") if isinstance(answer, dict) else answer, "prices")
+        rows = response_fields.read_rows(answer.get("series") if isinstance(answer, dict) else answer, "prices")
         listed = parse_rows(rows, _parse_series, "prices")
         names = {type_id: kind.name for type_id, kind in types.items()}
         return tuple(
@@ -50,19 +50,19 @@ class MithrilMarket:
         )
 
     async def quotas(self) -> tuple[Quota, ...]:
-        project = await self._session.projects.chosen_id()
-        types = await self._session.catalog.types()
-        rows = response_fields.rows(await self._session.http.get("/v2/quotas", project=project), "quotas")
+        project = await self._session.projects.get_chosen_id()
+        types = await self._session.catalog.get_types()
+        rows = response_fields.read_rows(await self._session.http.get("/v2/quotas", project=project), "quotas")
         names = {type_id: kind.name for type_id, kind in types.items()}
         return parse_rows(rows, lambda row: _parse_quota(row, names), "quotas")
 
     async def history(self, task_id: str) -> tuple[TaskEvent, ...]:
-        bid = (await self._tasks.snapshot(task_id)).bid
+        bid = (await self._tasks.get_snapshot(task_id)).bid
         http = self._session.http
-        answer = response_fields.table(await http.get(f"{BIDS}/{bid.bid_id}/history"), "a history")
-        events = list(parse_rows(response_fields.rows(answer.get("events"), "events"), _parse_bid_event, "events"))
+        answer = response_fields.read_table(await http.get(f"{BIDS}/{bid.bid_id}/history"), "a history")
+        events = list(parse_rows(response_fields.read_rows(answer.get("events"), "events"), _parse_bid_event, "events"))
         answer = await http.get("/v2/instances/status/history", project=bid.project_id, bid_fid=bid.bid_id, limit=100)
-        nodes = response_fields.rows(answer.get("instances") if isinstance(answer, dict) else answer, "histories")
+        nodes = response_fields.read_rows(answer.get("instances") if isinstance(answer, dict) else answer, "histories")
         for node in nodes:
             events += parse_rows(_read_event_rows(node), _parse_node_event, "events", may_be_none=True)
         return tuple(sorted(events, key=lambda event: event.at))
@@ -100,7 +100,7 @@ class MithrilMarket:
         return f"PATCH {self._session.settings.url}{BIDS}/{task.task_id}"
 
     async def _find_active_bid(self, task_id: str) -> Bid:
-        bid = (await self._tasks.snapshot(task_id, is_fresh=True)).bid
+        bid = (await self._tasks.get_snapshot(task_id, is_fresh=True)).bid
         if bid.status == "Terminated":
             raise Conflict(f"task {escape_controls(bid.name)} has ended; its bid can't be changed any more")
         return bid
@@ -123,8 +123,8 @@ def _parse_series(row: dict[str, Any]) -> PriceSeries:
     ]
     pairs.sort()
     return PriceSeries(
-        escape_controls(response_fields.text(row, "instance_type")),
-        escape_controls(response_fields.text(row, "region")),
+        escape_controls(response_fields.read_text(row, "instance_type")),
+        escape_controls(response_fields.read_text(row, "region")),
         tuple(at for at, _ in pairs),
         tuple(price for _, price in pairs),
     )
@@ -135,13 +135,13 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _parse_quota(row: dict[str, Any], names: dict[str, str]) -> Quota:
-    type_id = response_fields.word(row, "instance_type")
+    type_id = response_fields.read_word(row, "instance_type")
     return Quota(
-        escape_controls(response_fields.text(row, "name", "fid")),
-        response_fields.word(row, "product_type"),
-        response_fields.word(row, "units"),
-        response_fields.number(row, "used_quantity"),
-        response_fields.number(row, "total_quantity"),
+        escape_controls(response_fields.read_text(row, "name", "fid")),
+        response_fields.read_word(row, "product_type"),
+        response_fields.read_word(row, "units"),
+        response_fields.read_number(row, "used_quantity"),
+        response_fields.read_number(row, "total_quantity"),
         names.get(type_id, type_id),
     )
 
@@ -152,7 +152,9 @@ def _parse_bid_event(row: dict[str, Any]) -> TaskEvent:
     disks = [f"{word} {value}" for word, value in change.items() if value] if isinstance(change, dict) else []
     details = [*([] if limit is None else [f"limit {format_usd(limit)}/h"]), *disks]
     return TaskEvent(
-        _parse_time(row), escape_controls(response_fields.text(row, "event_type")), escape_controls(", ".join(details))
+        _parse_time(row),
+        escape_controls(response_fields.read_text(row, "event_type")),
+        escape_controls(", ".join(details)),
     )
 
 
@@ -163,8 +165,8 @@ def _read_event_rows(node: Any) -> Iterator[Any]:
 
 
 def _parse_node_event(row: dict[str, Any]) -> TaskEvent:
-    word = escape_controls(response_fields.text(row, "status")).removeprefix("STATUS_").capitalize()
-    return TaskEvent(_parse_time(row), word, node=response_fields.word(row, "instance_fid"))
+    word = escape_controls(response_fields.read_text(row, "status")).removeprefix("STATUS_").capitalize()
+    return TaskEvent(_parse_time(row), word, node=response_fields.read_word(row, "instance_fid"))
 
 
 def _parse_time(row: dict[str, Any]) -> datetime:

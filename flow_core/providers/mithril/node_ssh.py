@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flow_core.errors import Conflict
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.mithril.bids import BidInstance
-from flow_core.providers.mithril.private_keys import find_agent_socket, private_keys
+from flow_core.providers.mithril.private_keys import find_agent_socket, find_private_keys
 from flow_core.ssh.settings import LOCALE_VARIABLES, HostSettings
 
 if TYPE_CHECKING:
@@ -52,17 +52,17 @@ class MithrilMachines:
         self._folder = folder
         self._key_file = key_file
 
-    async def host(self, nodes: Sequence[BidInstance], node: int, public_keys: Mapping[str, str]) -> SshHost:
+    async def get_host(self, nodes: Sequence[BidInstance], node: int, public_keys: Mapping[str, str]) -> SshHost:
         """Returns the machine of a node; `nodes` are in their order. `public_keys` are the bid's, by id.
 
         Raises Conflict while it has no address.
         """
-        keys = await asyncio.to_thread(private_keys, self._folder, public_keys, self._key_file)
+        keys = await asyncio.to_thread(find_private_keys, self._folder, public_keys, self._key_file)
         if node >= len(nodes):
             raise Conflict(f"node {node} has no machine yet; try again in a moment")
         target, head = nodes[node], nodes[0]
         if (direct := Destination.of(target.ssh_destination)) is not None:
-            return self._pool.of(self._make_host_settings(target, direct, keys))
+            return self._pool.get_host(self._make_host_settings(target, direct, keys))
         gateway = Destination.of(head.ssh_destination)
         private = Destination.of(target.private_ip)
         if node == 0 or gateway is None or private is None:

@@ -27,7 +27,7 @@ async def read_all_pages(
         page = await http.get(path, **params, limit=_PAGE_ROWS, **({"next_cursor": cursor} if cursor else {}))
         if not isinstance(page, dict):  # a bare [] would look like an empty project
             raise ProviderError(f"the Mithril API answered something else than a list of {noun}")
-        rows += response_fields.rows(page, noun)
+        rows += response_fields.read_rows(page, noun)
         cursor = _read_cursor(page, noun)
         if not cursor or (most_rows is not None and len(rows) >= most_rows):
             return rows if most_rows is None else rows[:most_rows]
@@ -42,7 +42,7 @@ def _read_cursor(page: dict[str, Any], noun: str) -> str:
 
     Raises ProviderError if it is not valid in a URL.
     """
-    cursor = response_fields.optional(page, "next_cursor")
+    cursor = response_fields.read_optional(page, "next_cursor")
     if len(cursor) > _CURSOR_CHARACTERS or not cursor.isprintable():
         raise ProviderError(f"the Mithril API names no page that could follow in its {noun}; try again later")
     return cursor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.identity import MithrilIdentity
 from flow_core.providers.mithril.projects import MithrilProjects
-from flow_core.providers.mithril.settings import MithrilSettings, settings_from_environment
+from flow_core.providers.mithril.settings import MithrilSettings, read_environment_settings
 from flow_core.providers.mithril.ssh_keys import MithrilSshKeys
 
 
@@ -23,7 +23,7 @@ class MithrilPlatform:
         await self.http.close()
 
 
-def platform_from_environment() -> MithrilPlatform | None:
+def open_platform_account() -> MithrilPlatform | None:
     """Opens the account of MITHRIL_API_KEY; None if that is not set. Raises ConfigError."""
-    settings = settings_from_environment()
+    settings = read_environment_settings()
     return None if settings is None else MithrilPlatform(settings)

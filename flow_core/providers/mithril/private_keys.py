@@ -9,28 +9,27 @@ from pathlib import Path
 from flow_core.agent.bounded_read import read_start
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.errors import ConfigError
-from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
+from flow_core.ssh.public_keys import PublicKey, parse_public_key, read_local_public_keys
+
+_PUBLIC_KEY_BYTES_MAX = 64 << 10
 
 
-def private_keys(folder: Path, public_keys: Mapping[str, str], key_file: Path | None) -> tuple[Path, ...]:
+def find_private_keys(folder: Path, public_keys: Mapping[str, str], key_file: Path | None) -> tuple[Path, ...]:
     """Returns the files to log in with, the likeliest first, for a machine that accepts these public keys (by id).
 
     Does blocking I/O.
     """
     paths = [] if key_file is None else [key_file]
-    paths += [path for key_id in public_keys if (path := key_path(folder, key_id)).is_file()]
-    accepted = [key for text in public_keys.values() if (key := _try_parse(text)) is not None]
-    for name, key in local_public_keys().items():
+    paths += [path for key_id in public_keys if (path := make_key_path(folder, key_id)).is_file()]
+    accepted = [key for text in public_keys.values() if (key := try_parse_public_key(text)) is not None]
+    for name, key in read_local_public_keys().items():
         path = (Path.home() / ".ssh" / name).with_suffix("")
         if any(key.is_same_as(accepted_key) for accepted_key in accepted) and path.is_file():
             paths.append(path)
     return tuple(dict.fromkeys(paths))
 
 
-_PUBLIC_KEY_BYTES_MAX = 64 << 10
-
-
-def key_path(folder: Path, key_id: str) -> Path:
+def make_key_path(folder: Path, key_id: str) -> Path:
     """Returns the path of the private key of a key that the API created."""
     return folder / "keys" / key_id
 
@@ -45,7 +44,7 @@ def find_stored_ids(folder: Path) -> frozenset[str]:
 
 def store_key(folder: Path, key_id: str, private_key: str) -> Path:
     """Writes the private key for this user alone, completely or not at all. Does blocking I/O. Raises OSError."""
-    path = key_path(folder, key_id)
+    path = make_key_path(folder, key_id)
     make_private_folder(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -66,14 +65,15 @@ def find_agent_socket() -> Path | None:
 def read_public_key(private_key: Path) -> PublicKey | None:
     """Returns the public key in the .pub file beside a private key; None if there is none. Does blocking I/O."""
     try:
-        return _try_parse(
+        return try_parse_public_key(
             read_start(private_key.with_name(private_key.name + ".pub"), _PUBLIC_KEY_BYTES_MAX).decode("utf-8")
         )
     except (OSError, UnicodeDecodeError):
         return None
 
 
-def _try_parse(text: str) -> PublicKey | None:
+def try_parse_public_key(text: str) -> PublicKey | None:
+    """Parses a public key; returns None for a text that is none."""
     try:
         return parse_public_key(text)
     except ConfigError:

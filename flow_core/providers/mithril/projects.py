@@ -21,24 +21,24 @@ class MithrilProjects:
         self._http = http
         self._chosen: str | None = None
 
-    async def all(self) -> tuple[Project, ...]:
+    async def list(self) -> tuple[Project, ...]:
         """Returns the projects that the key may use."""
-        rows = response_fields.rows(await self._http.get("/v2/projects"), "projects")
+        rows = response_fields.read_rows(await self._http.get("/v2/projects"), "projects")
         return parse_rows(rows, _parse_project, "projects")
 
-    async def chosen_id(self) -> str:
+    async def get_chosen_id(self) -> str:
         """Returns the id of the project in MITHRIL_PROJECT (an id or a name); without it, of the only project.
 
         Reads the projects once. Raises ConfigError that names the existing projects.
         """
         if self._chosen is None:
-            self._chosen = _choose_project(await self.all(), self._http.settings.project)
+            self._chosen = _choose_project(await self.list(), self._http.settings.project)
         return self._chosen
 
 
 def _parse_project(row: dict[str, Any]) -> Project:
     return Project(
-        response_fields.identifier(row), response_fields.label(row, "name") or response_fields.identifier(row)
+        response_fields.read_id(row), response_fields.read_label(row, "name") or response_fields.read_id(row)
     )
 
 

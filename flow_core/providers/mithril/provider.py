@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from flow_core.config import Context
 from flow_core.errors import FlowError, Unsupported
 from flow_core.providers.contract.provider import PollIntervals, Provider
-from flow_core.providers.mithril.api_session import MithrilSession
 from flow_core.providers.mithril.config_schema import MithrilConfigSchema
 from flow_core.providers.mithril.deferred_actions import DeferredActions
 from flow_core.providers.mithril.instance_offers import MithrilInstances
 from flow_core.providers.mithril.market import MithrilMarket
 from flow_core.providers.mithril.reservations import MithrilReservations
 from flow_core.providers.mithril.settings import read_settings
+from flow_core.providers.mithril.shared_state import MithrilSession
 from flow_core.providers.mithril.task_locator import MithrilLogSources, MithrilTaskLocator
 from flow_core.providers.mithril.tasks import MithrilTasks
 from flow_core.providers.mithril.volumes import MithrilVolumes
@@ -107,15 +107,15 @@ class MithrilProvider(SshAccess, Provider):
         task_id = await submission.run()
         if submission.code_to_send is not None:
             self._deferred.send_code(task_id, config.num_instances, submission.code_to_send, config.upload_timeout)
-        return await self._tasks.record(task_id)
+        return await self._tasks.get_record(task_id)
 
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
-        return await self._tasks.listing(statuses, limit)
+        return await self._tasks.list_tasks(statuses, limit)
 
     async def get_task(self, task_id: str) -> TaskRecord:
-        return await self._tasks.record(task_id)
+        return await self._tasks.get_record(task_id)
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
         """Fetches the rest of the logs first (a few seconds at most), then cancels the task.
@@ -145,7 +145,7 @@ class MithrilProvider(SshAccess, Provider):
         return f"DELETE {self._session.settings.url}/v2/spot/bids/{task.task_id}: its machines end, and the billing"
 
     async def _fetch_logs(self, task_id: str) -> None:
-        snapshot = await self._tasks.snapshot(task_id, is_fresh=True)
+        snapshot = await self._tasks.get_snapshot(task_id, is_fresh=True)
         if not snapshot.is_reachable:
             return
         try:

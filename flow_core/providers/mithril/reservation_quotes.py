@@ -16,7 +16,7 @@ from flow_core.providers.mithril.offer_choice import OfferQuery, choose_offer
 from flow_core.providers.mithril.reservation_rows import RESERVATIONS, format_time
 
 if TYPE_CHECKING:
-    from flow_core.providers.mithril.api_session import MithrilSession
+    from flow_core.providers.mithril.shared_state import MithrilSession
 
 OFFER = "standard"
 """The kind of reservation that is quoted and created, of those that the API has."""
@@ -36,10 +36,10 @@ class ReservationTimes:
     async def find_type(self, instance_type: str, region: str | None) -> tuple[InstanceType, str]:
         """Returns the type and region that the texts mean. Raises ConfigError."""
         query = OfferQuery(types=(instance_type,), region=region or self._session.settings.region)
-        offer = choose_offer(await self._session.catalog.offers(), query)
+        offer = choose_offer(await self._session.catalog.get_offers(), query)
         return offer.type, offer.region
 
-    async def slots(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    async def list_slots(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
         """Returns the slots, as `availability` of the contract does."""
         for name in params:
             if name not in _PARAMS:
@@ -57,7 +57,7 @@ class ReservationTimes:
             latest_end_time=format_time(end),
         )
         min_quantity = params.get("quantity") or 1
-        slots = parse_rows(response_fields.rows(rows, "slots"), _parse_slot, "slots")
+        slots = parse_rows(response_fields.read_rows(rows, "slots"), _parse_slot, "slots")
         return tuple(
             sorted(
                 (slot for slot in slots if slot["quantity"] >= min_quantity), key=lambda slot: str(slot["start_time"])
@@ -70,7 +70,7 @@ class ReservationTimes:
         """Returns whether `quantity` instances could be reserved for the whole time."""
         times = {"start_time": format_time(start), "end_time": format_time(end)}
         answer = await self._query(instance_type, region, "check", quantity=quantity, **times)
-        return response_fields.table(answer, "an availability").get("available") is True
+        return response_fields.read_table(answer, "an availability").get("available") is True
 
     async def latest_end(
         self, instance_type: str, start: datetime, quantity: int = 1, region: str | None = None
@@ -92,14 +92,14 @@ class ReservationTimes:
         """Returns the price of a reservation. Raises ProviderError if the API gives none."""
         answer = await self._session.http.get(
             f"{RESERVATIONS}/quote",
-            project=await self._session.projects.chosen_id(),
+            project=await self._session.projects.get_chosen_id(),
             instance_type=kind.type_id,
             region=region,
             start_time=format_time(start),
             end_time=format_time(end),
             quantity=quantity,
         )
-        rows = response_fields.rows(response_fields.table(answer, "a quote").get("offers"), "offers")
+        rows = response_fields.read_rows(response_fields.read_table(answer, "a quote").get("offers"), "offers")
         for row in (offer for offer in rows if isinstance(offer, dict) and offer.get("key") == OFFER):
             unit, total = parse_usd(row.get("unit_price")), parse_usd(row.get("total_price"))
             if unit is not None and total is not None:
@@ -110,7 +110,7 @@ class ReservationTimes:
         kind, chosen_region = await self.find_type(instance_type, region)
         return await self._session.http.get(
             f"{RESERVATIONS}/availability",
-            project=await self._session.projects.chosen_id(),
+            project=await self._session.projects.get_chosen_id(),
             instance_type=kind.type_id,
             region=chosen_region,
             mode=mode,
@@ -125,12 +125,12 @@ def _parse_slot(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "start_time": format_time(start),
         "end_time": format_time(end),
-        "quantity": response_fields.number(row, "quantity"),
+        "quantity": response_fields.read_number(row, "quantity"),
     }
 
 
 def _parse_end(answer: Any, name: str) -> datetime | None:
-    fields = response_fields.table(answer, "an availability")
+    fields = response_fields.read_table(answer, "an availability")
     return parse_time(fields.get(name)) if fields.get("available") is True else None
 
 

@@ -27,19 +27,19 @@ _STATUS = {
 }
 
 
-def reservation_of(context: str, row: dict[str, Any], types: Mapping[str, InstanceType]) -> Reservation:
+def parse_reservation(context: str, row: dict[str, Any], types: Mapping[str, InstanceType]) -> Reservation:
     """Parses a row. Raises ProviderError. An unknown status means that a change is in progress."""
-    type_id = escape_controls(response_fields.text(row, "instance_type"))
+    type_id = escape_controls(response_fields.read_text(row, "instance_type"))
     return Reservation(
         context=context,
-        reservation_id=response_fields.identifier(row),
-        status=_STATUS.get(response_fields.text(row, "status").lower(), ReservationStatus.PENDING),
+        reservation_id=response_fields.read_id(row),
+        status=_STATUS.get(response_fields.read_text(row, "status").lower(), ReservationStatus.PENDING),
         instance_type=types[type_id].name if type_id in types else type_id,
-        quantity=response_fields.number(row, "instance_quantity") or 1,
+        quantity=response_fields.read_number(row, "instance_quantity") or 1,
         start_time_utc=parse_time(row.get("start_time")) or datetime.fromtimestamp(0, UTC),
         end_time_utc=parse_time(row.get("end_time")),
-        name=response_fields.label(row, "name"),
-        region=response_fields.word(row, "region"),
+        name=response_fields.read_label(row, "name"),
+        region=response_fields.read_word(row, "region"),
         price_total_usd=parse_usd(row.get("total_price")),
         instances=parse_ids(row.get("instances")),
         provider_metadata={

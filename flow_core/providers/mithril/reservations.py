@@ -20,11 +20,11 @@ from flow_core.providers.mithril.idempotent_create import create_once
 from flow_core.providers.mithril.money import format_usd, to_cents
 from flow_core.providers.mithril.pagination import read_all_pages
 from flow_core.providers.mithril.reservation_quotes import OFFER, ReservationTimes
-from flow_core.providers.mithril.reservation_rows import RESERVATIONS, format_time, reservation_of
+from flow_core.providers.mithril.reservation_rows import RESERVATIONS, format_time, parse_reservation
 
 if TYPE_CHECKING:
     from flow_core.models.reservation_spec import ReservationSpec
-    from flow_core.providers.mithril.api_session import MithrilSession
+    from flow_core.providers.mithril.shared_state import MithrilSession
 
 _HOURS_MIN, _HOURS_MAX = 3, 336
 UNSUPPORTED: tuple[UnsupportedField[ReservationSpec], ...] = (
@@ -58,7 +58,7 @@ class MithrilReservations:
         start, end = _compute_span(spec)
         name = spec.name or f"reservation-{kind.short_name}-{secrets.token_hex(3)}"
         body = {
-            "project": spec.project_id or await self._session.projects.chosen_id(),
+            "project": spec.project_id or await self._session.projects.get_chosen_id(),
             "instance_type": kind.type_id,
             "region": region,
             "start_time": format_time(start),
@@ -74,7 +74,7 @@ class MithrilReservations:
         }
         existing_ids = {reservation.reservation_id for reservation in await self.list({})}
         idempotency_key = f"flow-reservation-{secrets.token_hex(16)}"
-        types = await self._session.catalog.types()
+        types = await self._session.catalog.get_types()
 
         async def find() -> Reservation | None:
             new = (
@@ -86,17 +86,19 @@ class MithrilReservations:
 
         return await create_once(
             lambda: self._session.http.post(RESERVATIONS, body, idempotency_key=idempotency_key),
-            lambda answer: reservation_of(self._session.context, response_fields.table(answer, "a reservation"), types),
+            lambda answer: parse_reservation(
+                self._session.context, response_fields.read_table(answer, "a reservation"), types
+            ),
             find,
             f"the reservation {name!r}",
         )
 
     async def list(self, params: Mapping[str, Any]) -> tuple[Reservation, ...]:
-        query = {"project": await self._session.projects.chosen_id(), "sort_by": "created_at", "sort_dir": "desc"}
+        query = {"project": await self._session.projects.get_chosen_id(), "sort_by": "created_at", "sort_dir": "desc"}
         rows = await read_all_pages(self._session.http, RESERVATIONS, "reservations", query)
-        types = await self._session.catalog.types()
+        types = await self._session.catalog.get_types()
         context = self._session.context
-        listed = parse_rows(rows, lambda row: reservation_of(context, row, types), "reservations")
+        listed = parse_rows(rows, lambda row: parse_reservation(context, row, types), "reservations")
         filters = {name: str(value).lower() for name, value in params.items() if value is not None}
         matching = (
             reservation
@@ -119,7 +121,7 @@ class MithrilReservations:
         raise NotFound(f"no reservation is called {printable(reservation_id)!r} in context {self._session.context!r}")
 
     async def availability(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-        return await self.times.slots(params)
+        return await self.times.list_slots(params)
 
     async def release(self, reservation_id: str) -> None:
         """Gives its machines back for good; they end, and so do the commands on them."""
@@ -176,8 +178,8 @@ class MithrilReservations:
         )
 
     async def _parse(self, answer: Any) -> Reservation:
-        types = await self._session.catalog.types()
-        return reservation_of(self._session.context, response_fields.table(answer, "a reservation"), types)
+        types = await self._session.catalog.get_types()
+        return parse_reservation(self._session.context, response_fields.read_table(answer, "a reservation"), types)
 
 
 def _check_spec(spec: ReservationSpec) -> None:

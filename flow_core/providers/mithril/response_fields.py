@@ -13,7 +13,7 @@ _LABEL_CHARACTERS = 256
 _NUMBER_MAX = 10**12
 
 
-def rows(value: Any, noun: str) -> list[Any]:
+def read_rows(value: Any, noun: str) -> list[Any]:
     """Returns the rows of a list, which may be wrapped. Raises ProviderError."""
     if isinstance(value, dict):
         value = next((value[name] for name in ("data", noun.replace(" ", "_"), "items") if name in value), None)
@@ -22,7 +22,7 @@ def rows(value: Any, noun: str) -> list[Any]:
     return value
 
 
-def table(value: Any, noun: str) -> dict[str, Any]:
+def read_table(value: Any, noun: str) -> dict[str, Any]:
     """Returns one table, which may be wrapped. Raises ProviderError."""
     if isinstance(value, dict) and isinstance(value.get("data"), dict):
         value = value["data"]
@@ -31,7 +31,7 @@ def table(value: Any, noun: str) -> dict[str, Any]:
     return value
 
 
-def text(row: dict[str, Any], *names: str) -> str:
+def read_text(row: dict[str, Any], *names: str) -> str:
     """Returns the first of these fields that contains text. Raises ProviderError."""
     for name in names:
         if isinstance(value := row.get(name), str) and value:
@@ -39,25 +39,25 @@ def text(row: dict[str, Any], *names: str) -> str:
     raise ProviderError(f"the Mithril API left out {names[0]!r} of what it answered")
 
 
-def identifier(row: dict[str, Any], *names: str, check: Callable[[str], bool] = is_cloud_id) -> str:
+def read_id(row: dict[str, Any], *names: str, check: Callable[[str], bool] = is_cloud_id) -> str:
     """Returns the id of a row, which may become a part of a path. Raises ProviderError for an invalid id."""
-    row_id = text(row, *(names or ("fid", "id")))
+    row_id = read_text(row, *(names or ("fid", "id")))
     if not check(row_id):
         raise ProviderError(f"the Mithril API gave the id {printable(row_id)!r}, which can't be one")
     return row_id
 
 
-def label(row: dict[str, Any], *names: str) -> str:
+def read_label(row: dict[str, Any], *names: str) -> str:
     """Returns a name, unchanged but cut; empty if there is none."""
-    return optional(row, *names)[:_LABEL_CHARACTERS]
+    return read_optional(row, *names)[:_LABEL_CHARACTERS]
 
 
-def word(row: dict[str, Any], *names: str) -> str:
+def read_word(row: dict[str, Any], *names: str) -> str:
     """Returns a word of the API, with control characters escaped; empty if there is none."""
-    return escape_controls(label(row, *names))
+    return escape_controls(read_label(row, *names))
 
 
-def optional(row: dict[str, Any], *names: str) -> str:
+def read_optional(row: dict[str, Any], *names: str) -> str:
     """Returns the first of these fields that is text; empty if there is none."""
     for name in names:  # a loop is fast; lists call this for every field of every row
         if isinstance(value := row.get(name), str):
@@ -65,7 +65,7 @@ def optional(row: dict[str, Any], *names: str) -> str:
     return ""
 
 
-def number(row: dict[str, Any], name: str) -> int:
+def read_number(row: dict[str, Any], name: str) -> int:
     """Returns a whole number that is not below 0; 0 if it is missing or out of range."""
     value = row.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _NUMBER_MAX else 0

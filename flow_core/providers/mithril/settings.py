@@ -59,7 +59,7 @@ def read_settings(context: Mapping[str, Any]) -> MithrilSettings:
     return settings
 
 
-def settings_from_environment() -> MithrilSettings | None:
+def read_environment_settings() -> MithrilSettings | None:
     """Reads the settings from the MITHRIL_ variables; None without a key. Raises ConfigError."""
     return _read_settings({})
 

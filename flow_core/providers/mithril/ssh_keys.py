@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.config import state_dir
-from flow_core.errors import ConfigError, NotFound
+from flow_core.errors import NotFound
 from flow_core.identifiers import is_cloud_id
 from flow_core.models.identity import SshKey
 from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import parse_rows
 from flow_core.providers.mithril.http import MithrilHttp
-from flow_core.providers.mithril.private_keys import find_stored_ids, store_key
+from flow_core.providers.mithril.private_keys import find_stored_ids, store_key, try_parse_public_key
 from flow_core.providers.mithril.projects import MithrilProjects
-from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
+from flow_core.ssh.public_keys import PublicKey, parse_public_key, read_local_public_keys
 
 _PATH = "/v2/ssh-keys"
 _DEFAULT_NAME = "flow-default"
@@ -31,21 +31,21 @@ class MithrilSshKeys:
         self._folder = folder or state_dir() / "mithril"
 
     async def list(self, project_id: str | None = None) -> tuple[SshKey, ...]:
-        project = project_id or await self._projects.chosen_id()
+        project = project_id or await self._projects.get_chosen_id()
         return parse_rows(
-            response_fields.rows(await self._http.get(_PATH, project=project), "ssh keys"), _parse_key, "SSH keys"
+            response_fields.read_rows(await self._http.get(_PATH, project=project), "ssh keys"), _parse_key, "SSH keys"
         )
 
     async def create(self, name: str, public_key: str) -> SshKey:
         key = parse_public_key(public_key)
-        body = {"project": await self._projects.chosen_id(), "name": name, "public_key": str(key)}
-        return _parse_key(response_fields.table(await self._http.post(_PATH, body), "an SSH key"))
+        body = {"project": await self._projects.get_chosen_id(), "name": name, "public_key": str(key)}
+        return _parse_key(response_fields.read_table(await self._http.post(_PATH, body), "an SSH key"))
 
     async def generate(self, name: str) -> str:
         """Has the API create a key pair, stores the private key here for this user alone, and returns the key's id."""
-        body = {"project": await self._projects.chosen_id(), "name": name}
-        row = response_fields.table(await self._http.post(_PATH, body), "an SSH key")
-        key_id, private_key = response_fields.identifier(row), response_fields.text(row, "private_key")
+        body = {"project": await self._projects.get_chosen_id(), "name": name}
+        row = response_fields.read_table(await self._http.post(_PATH, body), "an SSH key")
+        key_id, private_key = response_fields.read_id(row), response_fields.read_text(row, "private_key")
         await run_blocking(store_key, self._folder, key_id, private_key)
         return key_id
 
@@ -63,7 +63,7 @@ class MithrilSshKeys:
 
         Without such a key, registers the first key of ~/.ssh as `flow-default`.
         """
-        local = await asyncio.to_thread(local_public_keys)
+        local = await asyncio.to_thread(read_local_public_keys)
         stored_ids = await asyncio.to_thread(find_stored_ids, self._folder)
         if not local and not stored_ids:
             return None
@@ -94,28 +94,21 @@ class MithrilSshKeys:
 
 
 def _parse_key(row: dict[str, Any]) -> SshKey:
-    public_key = response_fields.optional(row, "public_key")
-    parsed = _try_parse(public_key)
-    fingerprint = response_fields.optional(row, "fingerprint") if parsed is None else parsed.fingerprint
+    public_key = response_fields.read_optional(row, "public_key")
+    parsed = try_parse_public_key(public_key)
+    fingerprint = response_fields.read_optional(row, "fingerprint") if parsed is None else parsed.fingerprint
     return SshKey(
-        response_fields.identifier(row),
-        response_fields.label(row, "name"),
+        response_fields.read_id(row),
+        response_fields.read_label(row, "name"),
         public_key,
         fingerprint,
         row.get("required") is True,
     )
 
 
-def _try_parse(public_key: str) -> PublicKey | None:
-    try:
-        return parse_public_key(public_key)
-    except ConfigError:
-        return None
-
-
 def is_same(project_key: SshKey, local_key: PublicKey) -> bool:
     """Returns whether both are the same public key."""
-    parsed = _try_parse(project_key.public_key)
+    parsed = try_parse_public_key(project_key.public_key)
     return parsed is not None and parsed.is_same_as(local_key)
 
 

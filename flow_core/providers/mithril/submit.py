@@ -17,14 +17,14 @@ from flow_core.providers.mithril.catalog import Offer
 from flow_core.providers.mithril.idempotent_create import create_once
 from flow_core.providers.mithril.money import format_usd
 from flow_core.providers.mithril.offer_choice import OfferQuery, choose_offer
-from flow_core.providers.mithril.startup.launch import Launch, Mount
+from flow_core.providers.mithril.startup.script_content import Mount, ScriptContent
 from flow_core.providers.mithril.submitted_specs import SubmittedSpec
 from flow_core.providers.mithril.supported_fields import check_task
 from flow_core.providers.mithril.task_volumes import TaskVolumes
 
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
-    from flow_core.providers.mithril.api_session import MithrilSession
+    from flow_core.providers.mithril.shared_state import MithrilSession
     from flow_core.providers.mithril.volumes import MithrilVolumes
 
 _MARGIN = {"low": Decimal("1.25"), "med": Decimal(2), "high": Decimal(4)}
@@ -46,31 +46,31 @@ class MithrilSubmission:
         """
         config, specs = self._config, self._session.specs
         check_task(config)
-        if config.idempotency_key and (earlier := await specs.find_by_key(config.idempotency_key)) is not None:
-            return earlier
+        if config.idempotency_key and (earlier_bid_id := await specs.find_by_key(config.idempotency_key)) is not None:
+            return earlier_bid_id
         volumes = TaskVolumes(self._volumes, config)
-        offer = choose_offer(await self._session.catalog.offers(), await self._make_query(volumes))
-        launch, bids = Launch(config, offer.type.gpu_count), BidSubmitter(self._session)
-        await bids.check_name_is_free(launch.name)
+        offer = choose_offer(await self._session.catalog.get_offers(), await self._make_query(volumes))
+        content, bids = ScriptContent(config, offer.type.gpu_count), BidSubmitter(self._session)
+        await bids.check_name_is_free(content.name)
         await volumes.find(offer.region)
-        await launch.pack_code()
-        launch.script(())  # raises before anything is created if the script is too long
+        await content.pack_code()
+        content.build_script(())  # raises before anything is created if the script is too long
         keys = await self._session.launch_keys.choose(config.ssh_keys)
         try:
-            mounts = await volumes.make()
-            bid = await bids.submit(await self._build_body(offer, launch, mounts, keys), config.idempotency_key)
+            mounts = await volumes.create()
+            bid = await bids.submit(await self._build_body(offer, content, mounts, keys), config.idempotency_key)
         except OutcomeUnknown:
             raise  # the bid may exist, with these volumes
         except BaseException:
             await volumes.delete_created()
             raise
-        self.code_to_send = launch.code_to_send
-        await specs.keep(bid.bid_id, self._make_spec(mounts))
+        self.code_to_send = content.code_to_send
+        await specs.store(bid.bid_id, self._make_spec(mounts))
         return bid.bid_id
 
     async def _make_query(self, volumes: TaskVolumes) -> OfferQuery:
         config = self._config
-        region = config.region or await volumes.region()
+        region = config.region or await volumes.find_region()
         return OfferQuery(
             types=(self._default_type,) if self._default_type else config.instance_types,
             region=region or self._session.settings.region,
@@ -87,19 +87,19 @@ class MithrilSubmission:
         return None if is_given else self._session.settings.instance_type
 
     async def _build_body(
-        self, offer: Offer, launch: Launch, mounts: list[Mount], keys: tuple[str, ...]
+        self, offer: Offer, content: ScriptContent, mounts: list[Mount], keys: tuple[str, ...]
     ) -> dict[str, Any]:
         return {
-            "project": await self._session.projects.chosen_id(),
+            "project": await self._session.projects.get_chosen_id(),
             "region": offer.region,
             "instance_type": offer.type.type_id,
             "limit_price": format_usd(limit_usd(self._config, offer)),
             "instance_quantity": self._config.num_instances,
-            "name": launch.name,
+            "name": content.name,
             "launch_specification": {
                 "volumes": [volume.volume_id for volume, _ in mounts],
                 "ssh_keys": list(keys),
-                "startup_script": launch.script(mounts),
+                "startup_script": content.build_script(mounts),
             },
         }
 
@@ -141,15 +141,15 @@ class BidSubmitter:
 
         return await create_once(
             lambda: self._session.http.post(BIDS, body, idempotency_key=idempotency_key),
-            lambda answer: Bid.of(response_fields.table(answer, "a bid")),
+            lambda answer: Bid.of(response_fields.read_table(answer, "a bid")),
             lambda: self._find_active_bid(name, script),
             f"the bid {name!r}",
         )
 
     async def _find_active_bid(self, name: str, script: str = "") -> Bid | None:
         """Returns an active bid with this name; with `script`, only one that was placed with that script."""
-        project = await self._session.projects.chosen_id()
-        rows = response_fields.rows(await self._session.http.get(BIDS, project=project, name=name), "bids")
+        project = await self._session.projects.get_chosen_id()
+        rows = response_fields.read_rows(await self._session.http.get(BIDS, project=project, name=name), "bids")
         for bid in parse_rows(rows, Bid.of, "bids"):
             is_other = bool(script and bid.startup_script) and bid.startup_script != script
             if bid.name == name and bid.status != "Terminated" and not is_other:

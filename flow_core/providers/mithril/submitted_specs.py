@@ -32,12 +32,12 @@ class SubmittedSpecs:
         self._folder = folder / "tasks"
         self._cached: dict[str, SubmittedSpec] = {}
 
-    async def keep(self, bid_id: str, spec: SubmittedSpec) -> None:
+    async def store(self, bid_id: str, spec: SubmittedSpec) -> None:
         """Stores the spec of a bid. Raises ProviderError, Unreachable."""
         self._cached[bid_id] = spec
         await run_blocking(self._write, bid_id, spec)
 
-    async def known(self, bid_ids: Iterable[str]) -> Mapping[str, SubmittedSpec]:
+    async def get_all(self, bid_ids: Iterable[str]) -> Mapping[str, SubmittedSpec]:
         """Returns the stored specs by bid id, with an empty one for each bid that was submitted elsewhere."""
         new = [bid_id for bid_id in bid_ids if bid_id not in self._cached]
         if new:

@@ -9,13 +9,13 @@ from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.log_id import LogId
 from flow_core.providers.mithril.bid_snapshot import BidSnapshot
-from flow_core.providers.mithril.startup.launch import WORKSPACE
+from flow_core.providers.mithril.startup.script_content import WORKSPACE
 from flow_core.providers.mithril.tasks import MithrilTasks
 from flow_core.providers.over_ssh.task_nodes import LogFile, TaskNode
 
 if TYPE_CHECKING:
-    from flow_core.providers.mithril.api_session import MithrilSession
     from flow_core.providers.mithril.exit_status import ExitStatus
+    from flow_core.providers.mithril.shared_state import MithrilSession
 
 _ENTER = "/var/lib/flow/enter"
 _LOGS = "/var/log/flow"
@@ -30,18 +30,18 @@ class MithrilTaskLocator:
         self._tasks = tasks
 
     async def locate(self, task_id: str, node: int, *, also_ended: bool = False) -> TaskNode:
-        snapshot = await self._tasks.snapshot(task_id)
+        snapshot = await self._tasks.get_snapshot(task_id)
         _check_node(snapshot, node)
         if not snapshot.is_reachable:
             raise Conflict(f"task {task_id} can't be entered: its bid is {snapshot.bid.status.lower()}")
-        spec = (await self._session.specs.known([task_id]))[task_id]
+        spec = (await self._session.specs.get_all([task_id]))[task_id]
         directory = spec.config.get("working_dir") or WORKSPACE
-        host = await self._tasks.host(task_id, node)
+        host = await self._tasks.connect(task_id, node)
         return TaskNode(host, str(directory), _make_enter_line, name=_format_node_name(snapshot, node))
 
     async def is_over(self, task_id: str) -> bool:
         """Returns whether the bid has ended, so that no machine is left."""
-        return (await self._tasks.snapshot(task_id)).bid.status == "Terminated"
+        return (await self._tasks.get_snapshot(task_id)).bid.status == "Terminated"
 
 
 class MithrilLogSources:
@@ -51,29 +51,29 @@ class MithrilLogSources:
         self.context = context
         self._tasks = tasks
 
-    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
-        snapshot = await self._tasks.snapshot(task_id)
-        exit_status = await self._tasks.end(snapshot)
+    async def list_log_ids(self, task_id: str) -> tuple[LogId, ...]:
+        snapshot = await self._tasks.get_snapshot(task_id)
+        exit_status = await self._tasks.get_exit_status(snapshot)
         if exit_status is None and not snapshot.is_reachable:
             return ()
         attempts, ranks = range((exit_status.attempt if exit_status else 0) + 1), range(snapshot.bid.quantity)
         return tuple(LogId(self.context, task_id, attempt, rank) for attempt in attempts for rank in ranks)
 
-    async def file(self, address: LogId) -> LogFile | None:
+    async def find_file(self, address: LogId) -> LogFile | None:
         snapshot, _ = await self._find_log(address)
         if not snapshot.is_reachable:
             return None
-        host = await self._tasks.host(address.task_id, address.rank)
+        host = await self._tasks.connect(address.task_id, address.rank)
         return LogFile(host, f"{_LOGS}/attempt-{address.attempt}.log", snapshot.nodes[address.rank].instance_id)
 
-    async def startup(self, task_id: str, node: int) -> LogFile:
-        snapshot = await self._tasks.snapshot(task_id)
+    async def find_startup_log(self, task_id: str, node: int) -> LogFile:
+        snapshot = await self._tasks.get_snapshot(task_id)
         _check_node(snapshot, node)
         if not snapshot.is_reachable:
             raise Conflict(
                 f"task {task_id} has no machine that could be read; its bid is {snapshot.bid.status.lower()}"
             )
-        return LogFile(await self._tasks.host(task_id, node), _STARTUP_LOG)
+        return LogFile(await self._tasks.connect(task_id, node), _STARTUP_LOG)
 
     async def is_over(self, address: LogId) -> bool:
         snapshot, exit_status = await self._find_log(address)
@@ -82,8 +82,8 @@ class MithrilLogSources:
 
     async def _find_log(self, address: LogId) -> tuple[BidSnapshot, ExitStatus | None]:
         """Returns the snapshot and the exit status of the log's task. Raises NotFound if there is no such log."""
-        snapshot = await self._tasks.snapshot(address.task_id)
-        exit_status = await self._tasks.end(snapshot)
+        snapshot = await self._tasks.get_snapshot(address.task_id)
+        exit_status = await self._tasks.get_exit_status(snapshot)
         attempts = 1 if exit_status is None else exit_status.attempt + 1
         exists = 0 <= address.rank < snapshot.bid.quantity and 0 <= address.attempt < attempts
         if address.context != self.context or not exists:

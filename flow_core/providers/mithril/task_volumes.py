@@ -12,7 +12,7 @@ from flow_core.models.volume import Volume
 if TYPE_CHECKING:
     from flow_core.models.storage_spec import MountSpec
     from flow_core.models.task_config import TaskConfig, VolumeSpec
-    from flow_core.providers.mithril.startup.launch import Mount
+    from flow_core.providers.mithril.startup.script_content import Mount
     from flow_core.providers.mithril.volumes import MithrilVolumes
 
 _log = logging.getLogger("flow.mithril")
@@ -28,7 +28,7 @@ class TaskVolumes:
         self._requested: list[tuple[Volume | VolumeSpec, str]] = []
         self._created: list[Volume] = []
 
-    async def region(self) -> str | None:
+    async def find_region(self) -> str | None:
         """Returns the region of the task's volumes; None without volumes. Raises ConfigError for two regions."""
         names = [_parse_volume_name(mount) for mount in self._config.data_mounts]
         names += [name for spec in self._config.volumes if (name := spec.volume_id or spec.name) is not None]
@@ -67,7 +67,7 @@ class TaskVolumes:
             if isinstance(volume, Volume) and volume.interface == "block":
                 await self._check_not_attached(volume)
 
-    async def make(self) -> list[Mount]:
+    async def create(self) -> list[Mount]:
         """Returns all volumes; creates missing ones."""
         return [(await self._create_if_missing(volume), target) for volume, target in self._requested]
 

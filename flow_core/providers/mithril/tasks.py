@@ -14,14 +14,14 @@ from flow_core.identifiers import is_bid_id
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril import response_fields
-from flow_core.providers.mithril.bid_snapshot import BidSnapshot, task_record
+from flow_core.providers.mithril.bid_snapshot import BidSnapshot, build_task_record
 from flow_core.providers.mithril.bids import BIDS, Bid, BidInstance, parse_rows
 from flow_core.providers.mithril.pagination import read_all_pages
 
 if TYPE_CHECKING:
     from flow_core.models.volume import Volume
-    from flow_core.providers.mithril.api_session import MithrilSession
     from flow_core.providers.mithril.exit_status import ExitStatus, NodeConnector
+    from flow_core.providers.mithril.shared_state import MithrilSession
     from flow_core.ssh.host import SshHost
 
 _INSTANCES = "/v2/instances"
@@ -31,14 +31,14 @@ _EXIT_READ_S = 8.0
 
 
 class MithrilTasks:
-    """The tasks of one account. A list uses cached exit statuses; `record` reads the exit status from the machines."""
+    """The tasks of one account. A list uses cached exit statuses; `get_record` reads the exit status from the machines."""
 
     def __init__(self, session: MithrilSession) -> None:
         self._session = session
         self._snapshots: dict[str, tuple[float, BidSnapshot]] = {}
         self._ended_bids: dict[str, Bid] = {}
 
-    async def listing(self, statuses: Collection[TaskStatus] | None, limit: int | None) -> tuple[TaskRecord, ...]:
+    async def list_tasks(self, statuses: Collection[TaskStatus] | None, limit: int | None) -> tuple[TaskRecord, ...]:
         """Returns the tasks, last submitted first."""
         if limit == 0 or (statuses is not None and not statuses):
             return ()
@@ -48,39 +48,39 @@ class MithrilTasks:
         snapshots = [BidSnapshot.of(bid, nodes.get(bid.bid_id, ())) for bid in bids]
         for snapshot in snapshots:
             self._store(snapshot)
-        cached = await self._session.exit_statuses.known([bid.bid_id for bid in bids])
+        cached = await self._session.exit_statuses.get_cached([bid.bid_id for bid in bids])
         exit_statuses = [cached.get(bid.bid_id) for bid in bids]
         self._read_exits_in_background(snapshots, exit_statuses)
         records = await self._build_records(snapshots, exit_statuses)
         selected = (record for record in records if statuses is None or record.status in statuses)
         return Listing.of(islice(selected, limit), (*bids.unreadable, *notes, *records.unreadable))
 
-    async def record(self, task_id: str) -> TaskRecord:
+    async def get_record(self, task_id: str) -> TaskRecord:
         """Returns a task with its cost so far. Raises NotFound."""
-        snapshot = await self.snapshot(task_id, is_fresh=True)
-        (record,) = await self._build_records([snapshot], [await self.end(snapshot)])
-        return replace(record, cost_usd=await self._session.costs.so_far(snapshot.bid))
+        snapshot = await self.get_snapshot(task_id, is_fresh=True)
+        (record,) = await self._build_records([snapshot], [await self.get_exit_status(snapshot)])
+        return replace(record, cost_usd=await self._session.costs.get_cost(snapshot.bid))
 
-    async def end(self, snapshot: BidSnapshot) -> ExitStatus | None:
+    async def get_exit_status(self, snapshot: BidSnapshot) -> ExitStatus | None:
         """Returns the exit status of the command.
 
         Reads it from the machines if they are running, for a few seconds at most. Otherwise returns the last known
         status.
         """
         bid, cache = snapshot.bid, self._session.exit_statuses
-        cached = (await cache.known([bid.bid_id])).get(bid.bid_id)
+        cached = (await cache.get_cached([bid.bid_id])).get(bid.bid_id)
         if not snapshot.is_reachable:
             return cached
-        return await cache.look(bid.bid_id, bid.quantity, self._make_connector(snapshot), _EXIT_READ_S)
+        return await cache.get(bid.bid_id, bid.quantity, self._make_connector(snapshot), _EXIT_READ_S)
 
     async def cancel(self, task_id: str) -> None:
         """Ends the bid, and with it the billing. Calling it again is safe."""
-        snapshot = await self.snapshot(task_id, is_fresh=True)
+        snapshot = await self.get_snapshot(task_id, is_fresh=True)
         if snapshot.bid.status != "Terminated":
             await self._session.http.delete(f"{BIDS}/{task_id}")
             self.forget(task_id)
 
-    async def snapshot(self, task_id: str, *, is_fresh: bool = False) -> BidSnapshot:
+    async def get_snapshot(self, task_id: str, *, is_fresh: bool = False) -> BidSnapshot:
         """Returns a bid and its machines; up to 3 s old unless `is_fresh`. Raises NotFound."""
         if not is_bid_id(task_id):
             raise NotFound(f"no task is called {printable(task_id)!r} in context {self._session.context!r}")
@@ -88,19 +88,19 @@ class MithrilTasks:
         if stored is not None and not is_fresh and time.monotonic() - stored_at < _SNAPSHOT_S:
             return stored
         try:
-            bid = Bid.of(response_fields.table(await self._session.http.get(f"{BIDS}/{task_id}"), "a bid"))
+            bid = Bid.of(response_fields.read_table(await self._session.http.get(f"{BIDS}/{task_id}"), "a bid"))
         except NotFound:
             raise NotFound(f"no task is called {task_id!r} in context {self._session.context!r}") from None
         nodes, _ = await self._list_instances([bid])
         return self._store(BidSnapshot.of(bid, nodes.get(task_id, ())))
 
-    async def names(self, order_ids: Iterable[str]) -> list[str]:
+    async def find_names(self, order_ids: Iterable[str]) -> list[str]:
         """Returns the names of bids; the id of a reservation, and of a bid that can't be found now."""
         return list(await asyncio.gather(*(self._find_name(order_id) for order_id in order_ids)))
 
     async def _find_name(self, order_id: str) -> str:
         try:
-            return (await self.snapshot(order_id)).bid.name
+            return (await self.get_snapshot(order_id)).bid.name
         except FlowError:
             return order_id
 
@@ -108,23 +108,23 @@ class MithrilTasks:
         """Drops the cached snapshot of a task."""
         self._snapshots.pop(task_id, None)
 
-    async def host(self, task_id: str, node: int) -> SshHost:
+    async def connect(self, task_id: str, node: int) -> SshHost:
         """Returns the machine of a node. Raises NotFound, Conflict."""
-        return await self._make_connector(await self.snapshot(task_id))(node)
+        return await self._make_connector(await self.get_snapshot(task_id))(node)
 
-    async def note_mount(self, task_id: str, volume: Volume, path: str) -> None:
+    async def store_mount(self, task_id: str, volume: Volume, path: str) -> None:
         """Stores the mount path of a volume."""
-        spec = (await self._session.specs.known([task_id]))[task_id]
+        spec = (await self._session.specs.get_all([task_id]))[task_id]
         mounts = (*spec.mounts, VolumeMount(volume.volume_id, volume.name, path))
         self.forget(task_id)
-        await self._session.specs.keep(task_id, replace(spec, mounts=mounts))
+        await self._session.specs.store(task_id, replace(spec, mounts=mounts))
 
     def _make_connector(self, snapshot: BidSnapshot) -> NodeConnector:
-        async def host(node: int) -> SshHost:
-            keys = await self._session.public_keys(snapshot.bid.key_ids)
-            return await self._session.machines.host(snapshot.nodes, node, keys)
+        async def connect(node: int) -> SshHost:
+            keys = await self._session.get_public_keys(snapshot.bid.key_ids)
+            return await self._session.machines.get_host(snapshot.nodes, node, keys)
 
-        return host
+        return connect
 
     def _read_exits_in_background(
         self, snapshots: Sequence[BidSnapshot], exit_statuses: Sequence[ExitStatus | None]
@@ -139,22 +139,22 @@ class MithrilTasks:
         self, snapshots: Sequence[BidSnapshot], exit_statuses: Sequence[ExitStatus | None]
     ) -> Listing[TaskRecord]:
         """Builds the records. Calls no machine."""
-        types, offers, notes = await self._session.market()
-        specs = await self._session.specs.known(snapshot.bid.bid_id for snapshot in snapshots)
-        owners = await self._session.owners.names()
+        types, offers, notes = await self._session.get_market_offers()
+        specs = await self._session.specs.get_all(snapshot.bid.bid_id for snapshot in snapshots)
+        owners = await self._session.owners.get_names()
         records = []
         for snapshot, exit_status in zip(snapshots, exit_statuses, strict=True):
             bid = snapshot.bid
             kind, offer = types.get(bid.type_id), offers.get((bid.type_id, bid.region))
             owner = owners.get(bid.created_by, bid.created_by)
             records.append(
-                task_record(self._session.context, snapshot, exit_status, specs[bid.bid_id], kind, offer, owner)
+                build_task_record(self._session.context, snapshot, exit_status, specs[bid.bid_id], kind, offer, owner)
             )
         return Listing.of(records, notes)
 
     async def _list_bids(self, max_rows: int | None) -> Listing[Bid]:
         """Lists bids, last submitted first. If the list has no ended bids, requests those separately."""
-        project = await self._session.projects.chosen_id()
+        project = await self._session.projects.get_chosen_id()
         params = {"project": project, "sort_by": "created_at", "sort_dir": "desc"}
         http = self._session.http
         rows = await read_all_pages(http, BIDS, "bids", params, most_rows=max_rows)
@@ -175,7 +175,7 @@ class MithrilTasks:
         """Returns the machines of bids, by bid, and notes about rows that could not be read."""
         nodes: dict[str, list[BidInstance]] = {}
         notes: tuple[str, ...] = ()
-        project = await self._session.projects.chosen_id()
+        project = await self._session.projects.get_chosen_id()
         for start in range(0, len(bids), _IDS_PER_REQUEST):
             ids = ",".join(bid.bid_id for bid in bids[start : start + _IDS_PER_REQUEST])
             rows = await read_all_pages(

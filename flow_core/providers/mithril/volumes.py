@@ -13,15 +13,15 @@ from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, printab
 from flow_core.logs.escape import escape_controls
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_core.providers.contract.listing import Listing
-from flow_core.providers.contract.volume_errors import block_volume_in_use, volume_not_deleted
+from flow_core.providers.contract.volume_errors import block_volume_in_use_error, volume_not_deleted_error
 from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.bids import BIDS, parse_ids, parse_rows, parse_time
 from flow_core.providers.mithril.idempotent_create import create_once
 from flow_core.providers.mithril.tasks import MithrilTasks
 
 if TYPE_CHECKING:
-    from flow_core.providers.mithril.api_session import MithrilSession
     from flow_core.providers.mithril.deferred_actions import DeferredActions
+    from flow_core.providers.mithril.shared_state import MithrilSession
 
 _PATH = "/v2/volumes"
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,62}[a-z0-9])?")
@@ -54,7 +54,7 @@ class MithrilVolumes:
             )
         body = {
             "name": name,
-            "project": await self._session.projects.chosen_id(),
+            "project": await self._session.projects.get_chosen_id(),
             "disk_interface": _API_INTERFACES[interface],
             "region": region or self._session.settings.region or _DEFAULT_REGION,
             "size_gb": size_gb,
@@ -66,14 +66,14 @@ class MithrilVolumes:
 
         return await create_once(
             lambda: self._session.http.post(_PATH, body, idempotency_key=idempotency_key),
-            lambda answer: _parse_volume(self._session.context, response_fields.table(answer, "a volume")),
+            lambda answer: _parse_volume(self._session.context, response_fields.read_table(answer, "a volume")),
             find,
             f"the volume {name!r}",
         )
 
     async def list(self) -> tuple[Volume, ...]:
-        project = await self._session.projects.chosen_id()
-        rows = response_fields.rows(await self._session.http.get(_PATH, project=project), "volumes")
+        project = await self._session.projects.get_chosen_id()
+        rows = response_fields.read_rows(await self._session.http.get(_PATH, project=project), "volumes")
         existing = (row for row in rows if not (isinstance(row, dict) and row.get("deleted_at")))
         listed = parse_rows(existing, lambda row: _parse_volume(self._session.context, row), "volumes")
         newest_first = sorted(
@@ -99,12 +99,12 @@ class MithrilVolumes:
     async def delete(self, volume_id: str) -> None:
         volume = await self.find(volume_id)
         if volume.attached_to:
-            raise volume_not_deleted(volume.name, await self._tasks.names(volume.attached_to))
+            raise volume_not_deleted_error(volume.name, await self._tasks.find_names(volume.attached_to))
         await self._session.http.delete(f"{_PATH}/{volume.volume_id}")
 
     async def attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         volume = await self.find(volume_id)
-        snapshot = await self._tasks.snapshot(task_id, is_fresh=True)
+        snapshot = await self._tasks.get_snapshot(task_id, is_fresh=True)
         bid, path = snapshot.bid, mount_path or f"/volumes/{plain_name(volume)}"
         if bid.status == "Terminated":
             raise Conflict(f"task {escape_controls(bid.name)} has ended; a volume is attached to one that hasn't")
@@ -120,7 +120,7 @@ class MithrilVolumes:
             )
         await self.refuse_if_held(volume)
         await self._set_volumes(bid.bid_id, bid.status == "Paused", (*bid.volume_ids, volume.volume_id))
-        await self._tasks.note_mount(task_id, volume, path)
+        await self._tasks.store_mount(task_id, volume, path)
         kind = _API_INTERFACES[volume.interface]
         self._deferred.mount(task_id, bid.quantity, f"{kind} {volume.volume_id} {plain_name(volume)} {path}")
         return path
@@ -128,7 +128,7 @@ class MithrilVolumes:
     async def refuse_if_held(self, volume: Volume) -> None:
         """Checks that no task uses this block volume. Raises Conflict."""
         if volume.interface == "block" and volume.attached_to:
-            raise block_volume_in_use(volume.name, await self._tasks.names(volume.attached_to))
+            raise block_volume_in_use_error(volume.name, await self._tasks.find_names(volume.attached_to))
 
     def describe_create(self, size_gb: int, name: str | None, interface: VolumeInterface) -> str:
         named = f" {name!r}" if name else ""
@@ -181,11 +181,13 @@ def _parse_volume(context: str, row: dict[str, Any]) -> Volume:
     holders = [holder for name in ("bids", "reservations") for holder in parse_ids(row.get(name))]
     return Volume(
         context=context,
-        volume_id=response_fields.identifier(row),
-        name=response_fields.label(row, "name") or response_fields.identifier(row),
-        size_gb=response_fields.number(row, "capacity_gb") or response_fields.number(row, "size_gb"),
-        interface="file" if response_fields.optional(row, "interface", "disk_interface").lower() == "file" else "block",
-        region=response_fields.word(row, "region"),
+        volume_id=response_fields.read_id(row),
+        name=response_fields.read_label(row, "name") or response_fields.read_id(row),
+        size_gb=response_fields.read_number(row, "capacity_gb") or response_fields.read_number(row, "size_gb"),
+        interface="file"
+        if response_fields.read_optional(row, "interface", "disk_interface").lower() == "file"
+        else "block",
+        region=response_fields.read_word(row, "region"),
         attached_to=tuple(holders),
         created_at=parse_time(row.get("created_at")),
         status="attached" if holders else "available",

@@ -52,7 +52,7 @@ class OpeningQuery(NamedTuple):
         start, end = _parse_moment("earliest_start_time", params), _parse_moment("latest_end_time", params)
         return cls(request, least, start, end, params.get("region"))
 
-    def slots(self, openings: Sequence[Opening]) -> list[dict[str, Any]]:
+    def list_slots(self, openings: Sequence[Opening]) -> list[dict[str, Any]]:
         """Returns the openings that are large enough, as the Flow SDK lists them."""
         quantities = ((opening, opening.free // self.request.count) for opening in openings)
         return [

@@ -55,7 +55,7 @@ def build_no_gpu_part(instance_type: str, gpus: Sequence[Gpu]) -> dict[str, Any]
     return {"wanted": instance_type, "count": 0, "visible": {}, "hide": any(gpu.is_real for gpu in gpus)}
 
 
-def volume_name(mount: MountSpec) -> str:
+def get_volume_name(mount: MountSpec) -> str:
     """Returns the volume that a data mount names; "" if it names something else."""
     if mount.source.startswith("volume://"):
         return mount.source.removeprefix("volume://")
@@ -64,7 +64,7 @@ def volume_name(mount: MountSpec) -> str:
 
 def is_s3(mount: MountSpec) -> bool:
     """Returns whether the data of a mount is fetched from S3."""
-    return not volume_name(mount) and (mount.mount_type == "s3fs" or mount.source.startswith("s3://"))
+    return not get_volume_name(mount) and (mount.mount_type == "s3fs" or mount.source.startswith("s3://"))
 
 
 def _make_retry_policy(config: TaskConfig) -> dict[str, Any] | None:

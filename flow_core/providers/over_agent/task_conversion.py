@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flow_core.agent.record_fields import utc_datetime
+from flow_core.agent.record_fields import to_utc_datetime
 from flow_core.agent.task_report import TaskReport
 from flow_core.models.task import MainProcess, TaskRecord, TaskStatus, VolumeMount
 
@@ -70,4 +70,4 @@ def _make_endpoints(report: TaskReport) -> dict[str, str]:
 
 
 def _to_datetime(seconds: float | None) -> datetime | None:
-    return None if seconds is None else utc_datetime(seconds)
+    return None if seconds is None else to_utc_datetime(seconds)

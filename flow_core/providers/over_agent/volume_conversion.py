@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_core.agent import volumes
-from flow_core.agent.record_fields import utc_datetime
+from flow_core.agent.record_fields import to_utc_datetime
 from flow_core.models.volume import Volume
 
 
@@ -17,7 +17,7 @@ def to_volume(report: volumes.StoredVolume, context: str) -> Volume:
         interface="file" if report.interface == "file" else "block",
         region=report.region,
         attached_to=report.attached_to,
-        created_at=utc_datetime(report.created_at),
+        created_at=to_utc_datetime(report.created_at),
         status="attached" if report.attached_to else "available",
         path=report.path,
         provider_metadata={"path": report.path},

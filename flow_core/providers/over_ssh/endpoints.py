@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import AuthError, HostKeyChanged, HostKeyUnknown, Unreachable
 from flow_core.providers.contract.access import SshEndpoint
-from flow_core.ssh.quoting import sh_command
+from flow_core.ssh.quoting import build_sh_command
 
 if TYPE_CHECKING:
     from flow_core.providers.over_ssh.task_nodes import TaskLocator
@@ -47,4 +47,4 @@ class SshEndpoints:
 
         task_node = await self._locator.locate(task_id, 0)
         program, *ssh_args = await build_ssh_words(task_node.host.settings)
-        return shlex.join([program, "-t", *ssh_args, sh_command(task_node.enter(None))])
+        return shlex.join([program, "-t", *ssh_args, build_sh_command(task_node.enter(None))])

@@ -54,9 +54,9 @@ class HostPool:
             if key not in self._settings:
                 overrides = SshConfigOverrides(hostname, user, port)
                 self._settings[key] = await find_settings(name, config=config, overrides=overrides)
-        return self.of(self._settings[key], login_timeout_s=login_timeout_s)
+        return self.get_host(self._settings[key], login_timeout_s=login_timeout_s)
 
-    def of(self, settings: HostSettings, *, login_timeout_s: float | None = None) -> SshHost:
+    def get_host(self, settings: HostSettings, *, login_timeout_s: float | None = None) -> SshHost:
         """Returns the host with these settings; without `login_timeout_s`, the pool's limit applies to its logins.
 
         Raises Unreachable once the pool is closed.

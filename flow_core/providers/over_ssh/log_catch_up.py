@@ -45,7 +45,7 @@ class _RemoteFile(NamedTuple):
         return spool.state.inode in (None, self.inode) and spool.offset >= self.size and not was_cut_short
 
 
-async def catch_up(puller: LogPuller, file: LogFile | None) -> None:
+async def wait_for_catch_up(puller: LogPuller, file: LogFile | None) -> None:
     """Waits until the spool contains what `file` contained at the call; without a file, until the log is complete.
 
     Raises the puller's error, if it has one, and Unreachable after 20 s without data.

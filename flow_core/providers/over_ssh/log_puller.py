@@ -132,7 +132,7 @@ class LogPuller:
         if file is None:
             is_over = await self._is_over()
             if is_over and spool.state.inode is not None:
-                await thread.run(spool.start_new_file, None, _GONE)
+                await thread.run(spool.switch_file, None, _GONE)
             return is_over
         if file.machine != spool.state.machine:
             await thread.run(_change_machine, spool, file.machine)
@@ -166,7 +166,7 @@ class LogPuller:
 
     async def _find_file(self) -> LogFile | None:
         try:
-            return await self._sources.file(self._address)
+            return await self._sources.find_file(self._address)
         except NotFound:
             return None
 
@@ -195,13 +195,13 @@ class LogPuller:
 
 def _change_machine(spool: PulledSpool, machine: str) -> None:
     if spool.state.inode is not None:
-        spool.start_new_file(None, _MOVED)
+        spool.switch_file(None, _MOVED)
     spool.move_to(machine)
 
 
 def _append_piece(spool: PulledSpool, piece: FilePiece) -> None:
     if piece.note:
-        spool.start_new_file(piece.inode or None, _NOTES.get(piece.note, ""))
+        spool.switch_file(piece.inode or None, _NOTES.get(piece.note, ""))
     elif piece.inode and spool.state.inode != piece.inode:
         spool.set_inode(piece.inode)
     spool.append(piece.data)

@@ -11,7 +11,7 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.errors import AuthError, NotFound, Unreachable, printable
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.contract.blocking_io import run_blocking
-from flow_core.providers.over_ssh.log_catch_up import catch_up
+from flow_core.providers.over_ssh.log_catch_up import wait_for_catch_up
 from flow_core.providers.over_ssh.log_puller import LogPuller
 from flow_core.providers.over_ssh.pull_state import SpoolPaths, read_pull_state
 from flow_core.ssh.quoting import quote_word
@@ -44,7 +44,7 @@ class SpooledLogs:
         self._is_closed = False
 
     async def addresses(self, task_id: str) -> tuple[LogId, ...]:
-        return await self._sources.addresses(task_id)
+        return await self._sources.list_log_ids(task_id)
 
     async def open(self, address: LogId) -> SpoolFiles:
         """Opens the spool. Makes a request only if nothing of the log was read before, to check that the log exists."""
@@ -58,9 +58,9 @@ class SpooledLogs:
             return
         # Check this first: then the whole of an ended log is pulled, and no note about lost output is needed.
         is_over = await self._sources.is_over(address)
-        file = None if is_over else await self._sources.file(address)
+        file = None if is_over else await self._sources.find_file(address)
         if is_over or file is not None:
-            await catch_up(puller, file)
+            await wait_for_catch_up(puller, file)
 
     async def is_complete(self, address: LogId) -> bool:
         """Returns whether the log is complete.
@@ -75,7 +75,7 @@ class SpooledLogs:
         return False
 
     async def startup(self, task_id: str, node: int) -> str:
-        file = await self._sources.startup(task_id, node)
+        file = await self._sources.find_startup_log(task_id, node)
         read = f"tail -c {_STARTUP_BYTES} -- {quote_word(file.path)}"
         line = f"{read} 2>/dev/null || sudo -n {read}"
         result = await file.host.run(line, timeout_s=_STARTUP_S)

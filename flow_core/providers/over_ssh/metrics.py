@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import Unreachable
 from flow_core.metrics.broadcast import SampleBroadcast
-from flow_core.metrics.stream import read_samples, sampling_script
+from flow_core.metrics.stream import build_sampling_script, read_samples
 from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 
@@ -74,7 +74,7 @@ class SshMetrics:
 
 async def _sample_host(host: SshHost) -> AsyncGenerator[MachineSample, None]:
     async with (
-        host.start(sampling_script()) as running,
+        host.start(build_sampling_script()) as running,
         aclosing(read_samples(running.read, repr(host.settings.alias))) as samples,
     ):
         async for sample in samples:

@@ -38,7 +38,7 @@ class PulledSpool:
         self.state = read_pull_state(self._paths.state) or PullState()
         self.size = os.fstat(self._log).st_size
         self._repair_sidecar()
-        self._repair_words()
+        self._repair_note()
         return True
 
     def close(self) -> None:
@@ -59,10 +59,10 @@ class PulledSpool:
             self._stamped_us = now_us
         self._write(data)
 
-    def start_new_file(self, inode: int | None, note: str = "") -> None:
-        """Stores that the bytes from here on are those of the remote file `inode`, from its start.
+    def switch_file(self, inode: int | None, note: str = "") -> None:
+        """Stores that the remote file was replaced: the bytes that follow are those of file `inode`, from its start.
 
-        `inode` is None if that file is not known yet. A `note` for the reader goes before these bytes.
+        `inode` is None if that file is not known yet. Appends `note`, if there is one, for the reader.
         """
         if note:
             note = f"{'' if self._is_at_line_start() else chr(10)}[flow] {note}\n"
@@ -112,14 +112,14 @@ class PulledSpool:
             count -= 1
         os.ftruncate(self._sidecar, count * RECORD.size)
 
-    def _repair_words(self) -> None:
+    def _repair_note(self) -> None:
         """Appends the rest of an incomplete note, or a note that bytes were lost."""
-        words = self.state.words.encode()
+        note = self.state.words.encode()
         missing = self.state.base - self.size
-        if missing > len(words):
-            self.start_new_file(self.state.inode, _LOST)
+        if missing > len(note):
+            self.switch_file(self.state.inode, _LOST)
         elif missing > 0:
-            self.append(words[-missing:])
+            self.append(note[-missing:])
 
     def _is_at_line_start(self) -> bool:
         return not self.size or os.pread(self._log, 1, self.size - 1) == b"\n"

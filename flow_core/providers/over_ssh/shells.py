@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_core.ssh.quoting import sh_command
+from flow_core.ssh.quoting import build_sh_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ class SshShells:
     ) -> RemoteShell:
         task_node = await self._locator.locate(task_id, node)
         shell = await task_node.host.open_shell(
-            columns=columns, rows=rows, command=sh_command(task_node.enter(command))
+            columns=columns, rows=rows, command=build_sh_command(task_node.enter(command))
         )
         name = task_node.name or task_id
         shell.title = f"shell in node {node} of {name}" if node else f"shell in {name}"

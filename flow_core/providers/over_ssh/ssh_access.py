@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flow_core.providers.over_ssh.endpoints import SshEndpoints
-    from flow_core.providers.over_ssh.remote import SshRemote
     from flow_core.providers.over_ssh.shells import SshShells
+    from flow_core.providers.over_ssh.task_commands import SshTaskCommands
     from flow_core.providers.over_ssh.task_nodes import TaskLocator
     from flow_core.providers.over_ssh.tunnels import SshTunnels
     from flow_core.providers.over_ssh.uploads import SshUploads
@@ -26,10 +26,10 @@ class SshAccess:
         return SshShells(self._locator)
 
     @cached_property
-    def remote(self) -> SshRemote:
-        from flow_core.providers.over_ssh.remote import SshRemote
+    def remote(self) -> SshTaskCommands:
+        from flow_core.providers.over_ssh.task_commands import SshTaskCommands
 
-        return SshRemote(self._locator)
+        return SshTaskCommands(self._locator)
 
     @cached_property
     def uploads(self) -> SshUploads:

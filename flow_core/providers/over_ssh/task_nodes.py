@@ -58,13 +58,13 @@ class LogSources(Protocol):
 
     context: str
 
-    async def addresses(self, task_id: str) -> tuple[LogId, ...]:
+    async def list_log_ids(self, task_id: str) -> tuple[LogId, ...]:
         """Returns the ids of all logs of a task, by attempt and rank; empty before it started."""
 
-    async def file(self, address: LogId) -> LogFile | None:
+    async def find_file(self, address: LogId) -> LogFile | None:
         """Returns the file of a log; None while it can't exist yet, or if its machine no longer exists."""
 
-    async def startup(self, task_id: str, node: int) -> LogFile:
+    async def find_startup_log(self, task_id: str, node: int) -> LogFile:
         """Returns the startup log of a node.
 
         Raises Conflict if the node can't be reached, ConfigError (field "node") for a node that doesn't exist, and

@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from flow_core.providers.contract.access import Tunnel
-from flow_core.providers.over_ssh.port_check import check_port
+from flow_core.providers.contract.request_checks import check_port
 from flow_core.providers.over_ssh.tunnel_reaper import TunnelReaper
 
 if TYPE_CHECKING:

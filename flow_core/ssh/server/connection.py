@@ -19,7 +19,7 @@ _LOGGING_IN_MAX = 100
 _LOGIN_S = 30.0
 
 
-def server_options(
+def build_server_options(
     create_connection: Callable[[], SshServerConnection], host_key: asyncssh.SSHKey, version: str
 ) -> asyncssh.SSHServerConnectionOptions:
     """Returns the options of a server.

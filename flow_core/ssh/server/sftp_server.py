@@ -77,7 +77,7 @@ class Request:
         if b"\0" in text:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         if self._root:
-            here = path_under_root(self._root, os.getcwdb())
+            here = to_client_path(self._root, os.getcwdb())
             return self._root + os.path.normpath(os.path.join(here, text))
         return text or b"."
 
@@ -229,7 +229,7 @@ class SftpServer:
         return _status(_OK)
 
     def _resolve(self, request: Request) -> bytes:
-        return _one_name(path_under_root(self._root, os.path.realpath(request.path())))
+        return _one_name(to_client_path(self._root, os.path.realpath(request.path())))
 
     def _read_link(self, request: Request) -> bytes:
         return _one_name(os.readlink(request.path()))
@@ -266,7 +266,7 @@ class SftpServer:
         return self._files[_handle_number(request)]
 
 
-def path_under_root(root: bytes, path: bytes) -> bytes:
+def to_client_path(root: bytes, path: bytes) -> bytes:
     """Returns an absolute path as a client whose "/" is `root` sees it; "/" for a path outside."""
     relative = path.removeprefix(root)
     return relative if path == root + relative and relative.startswith(b"/") else b"/"

@@ -27,11 +27,11 @@ def to_form_values(fields: Mapping[str, Any]) -> dict[str, str]:
     entered = {"name": _take_name(rest)} | dict.fromkeys(CONFIG_FIELDS, "")
     if volumes := rest.get("volumes"):
         rest["volumes"] = [_add_size(volume) for volume in volumes]
-    for key, place in CONFIG_FIELDS.items():
-        value = rest.pop(place.field, None) or None
-        text = "" if value is None else _format_value(key, place, value)
+    for key, config_field in CONFIG_FIELDS.items():
+        value = rest.pop(config_field.field, None) or None
+        text = "" if value is None else _format_value(key, config_field, value)
         if text is None:
-            rest[place.field] = value
+            rest[config_field.field] = value
         entered[key] = text or ""
     if not entered["gpu"] and rest.get("min_gpu_memory_gb") is None:
         rest.setdefault("instance_type", None)  # an empty field would mean cpu
@@ -61,13 +61,13 @@ def _take_name(rest: dict[str, Any]) -> str:
     return name
 
 
-def _format_value(key: str, place: TaskConfigField, value: Any) -> str | None:
+def _format_value(key: str, config_field: TaskConfigField, value: Any) -> str | None:
     """Returns a text that parses to this value and that its control keeps exactly; None if there is none."""
     text = _WRITERS[key](value)
     if text is None or not _is_kept_by_control(key, text):
         return None
     try:
-        return text if place.read(text) == value else None
+        return text if config_field.read(text) == value else None
     except ConfigError:
         return None
 

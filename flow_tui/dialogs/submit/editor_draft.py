@@ -62,12 +62,14 @@ class TaskFile:
         from flow_core.models.schema import task_schema  # lazy import: loads pydantic
 
         schema = json.dumps(task_schema())
-        earlier = self.refused
-        if earlier is None and self._accepted is not None:
+        earlier_text = self.refused
+        if earlier_text is None and self._accepted is not None:
             accepted, filling = self._accepted  # the form may not show its empty fields
             is_unchanged = filling.items() <= {**dict.fromkeys(filling, ""), **entered}.items()
-            earlier = accepted if is_unchanged else None
+            earlier_text = accepted if is_unchanged else None
         text = (
-            format_task(entered, _SCHEMA) if earlier is None else replace_context(earlier, entered.get("context", ""))
+            format_task(entered, _SCHEMA)
+            if earlier_text is None
+            else replace_context(earlier_text, entered.get("context", ""))
         )
         return text, schema

@@ -106,7 +106,7 @@ class SubmitForm(Form["AsyncTask"]):
         if self._in_editor:
             self.call_after_refresh(self.action_edit)
 
-    def fields(self) -> Iterable[Field]:
+    def make_fields(self) -> Iterable[Field]:
         initial = self._initial_values.get
         yield Field("name", "name", LineInput(initial("name", ""), placeholder="optional, generated if empty"))
         command = LinesInput(initial("command", ""), placeholder="a shell command or script", classes="-command")
@@ -128,10 +128,10 @@ class SubmitForm(Form["AsyncTask"]):
             if initial(key, "") or (key != "rest" and self._cost is not None and self._cost.is_expected):
                 yield _make_rare_field(key, initial(key, ""))
 
-    def foot(self) -> Iterable[Widget]:
+    def compose_footer(self) -> Iterable[Widget]:
         if self._cost is not None:
             yield self._sums
-        yield from super().foot()
+        yield from super().compose_footer()
 
     @on(Input.Changed)
     @on(ChoiceInput.Changed)

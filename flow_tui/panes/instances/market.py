@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from flow_core.models.instance import AvailableInstance
 from flow_core.models.market import PriceSeries, Quota
-from flow_tui.widgets.sparkline import spark
+from flow_tui.widgets.sparkline import draw_sparkline
 
 HOURS = 24
 CELLS = 12
@@ -24,10 +24,10 @@ class MarketSummary:
     sparks: Mapping[tuple[str, str], str] = field(default_factory=dict)
     left: Mapping[str, int] = field(default_factory=dict)
 
-    def spark_of(self, instance: AvailableInstance) -> str:
+    def draw_price_sparkline(self, instance: AvailableInstance) -> str:
         return self.sparks.get((instance.instance_type, instance.region), "")
 
-    def left_of(self, instance: AvailableInstance) -> int | None:
+    def count_left(self, instance: AvailableInstance) -> int | None:
         """Returns how many more instances of this type the quotas allow; None if unknown."""
         return self.left.get(instance.instance_type, self.left.get(""))
 
@@ -57,6 +57,6 @@ def draw_prices(prices: Sequence[float | None]) -> str:
     known = [price for price in prices if price is not None]
     if not known:
         return ""
-    low, room = min(known), max(max(known) - min(known), max(known) * _FLAT)
-    shares = [None if price is None else (price - low) * (_LEVELS - 1) / (room or 1.0) + 0.5 for price in prices]
-    return spark(shares, _LEVELS, CELLS)
+    low, spread = min(known), max(max(known) - min(known), max(known) * _FLAT)
+    shares = [None if price is None else (price - low) * (_LEVELS - 1) / (spread or 1.0) + 0.5 for price in prices]
+    return draw_sparkline(shares, _LEVELS, CELLS)

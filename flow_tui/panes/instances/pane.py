@@ -94,7 +94,7 @@ class InstancesPane(TablePane[AvailableInstance]):
         has_prices = any(instance.price_per_hour for instance in rows)
         if has_prices != self._has_prices:
             self._has_prices = has_prices
-            self.table.set_columns(self.columns())
+            self.table.set_columns(self.make_columns())
         super().show(rows, stale=stale, problem=problem)
 
     def show_markets(self, markets: Mapping[str, MarketSummary], problem: str) -> None:
@@ -105,7 +105,7 @@ class InstancesPane(TablePane[AvailableInstance]):
         self._footnote = problem
         self._show_cut()
 
-    def columns(self) -> Columns:
+    def make_columns(self) -> Columns:
         return tuple(
             map(_grey_when_down, self._columns_with_prices() if self._has_prices else self._columns_without_prices())
         )
@@ -113,7 +113,7 @@ class InstancesPane(TablePane[AvailableInstance]):
     def _columns_without_prices(self) -> Columns:
         return (
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=8, max_width=22, priority=9),
-            *self.context_column(lambda instance: instance.context, priority=5),
+            *self.make_context_column(lambda instance: instance.context, priority=5),
             Column("free", "FREE GPUS", _free_cell, width=9, priority=8),
             Column("vram", "VRAM", _format_memory, width=5, align="right", priority=4),
             *_machine_columns(3),
@@ -125,7 +125,7 @@ class InstancesPane(TablePane[AvailableInstance]):
         return (
             Column("gpu", "GPU", _format_gpus, min_width=7, max_width=12, priority=10),
             Column("type", "TYPE", lambda instance: instance.instance_type, min_width=14, max_width=22, priority=4),
-            *self.context_column(lambda instance: instance.context, priority=4),
+            *self.make_context_column(lambda instance: instance.context, priority=4),
             Column("region", "REGION", lambda instance: instance.region, min_width=13, max_width=18, priority=7),
             Column("free", "FREE GPUS", _free_cell, width=9, priority=8),
             Column("vram", "VRAM", _format_memory, width=5, align="right", priority=3),
@@ -147,7 +147,7 @@ class InstancesPane(TablePane[AvailableInstance]):
     def key_of(self, row: AvailableInstance) -> Hashable:
         return row.key
 
-    def fields_of(self, row: AvailableInstance) -> dict[str, str]:
+    def get_filter_fields(self, row: AvailableInstance) -> dict[str, str]:
         return {
             "type": row.instance_type.lower(),
             "gpu": f"{row.gpu_type or ''} {_format_gpus(row)}".lower(),
@@ -157,10 +157,10 @@ class InstancesPane(TablePane[AvailableInstance]):
         }
 
     def _spark_cell(self, instance: AvailableInstance) -> Cell:
-        return Cell(self._get_market(instance).spark_of(instance), "accent")
+        return Cell(self._get_market(instance).draw_price_sparkline(instance), "accent")
 
     def _quota_cell(self, instance: AvailableInstance) -> Cell:
-        left = self._get_market(instance).left_of(instance)
+        left = self._get_market(instance).count_left(instance)
         return Cell("-" if left is None else str(left), "muted" if left is None else "" if left else "warning")
 
     def _get_market(self, instance: AvailableInstance) -> MarketSummary:

@@ -74,9 +74,9 @@ class LogSelection:
             selection.log_files = None
             self._show(None, None, None, "")
             return
-        flow, place = self._services.fleet.flow(task.context), describe_log(task, address)
+        flow, label = self._services.fleet.flow(task.context), describe_log(task, address)
         # A host may answer late: meanwhile, the pane must not show the log of another task.
-        clearing = self._owner.set_timer(_CLEAR_AFTER_S, partial(self._show, task, None, None, place))
+        clearing = self._owner.set_timer(_CLEAR_AFTER_S, partial(self._show, task, None, None, label))
         try:
             selection.log_files = await flow.open_log(address)
         except FlowError as error:
@@ -84,7 +84,7 @@ class LogSelection:
         finally:
             clearing.stop()
         if self._owner.is_attached:
-            self._show(task, selection.log_files, lambda: flow.is_log_complete(address), place)
+            self._show(task, selection.log_files, lambda: flow.is_log_complete(address), label)
 
 
 def describe_log(task: TaskRecord, address: LogId) -> str:

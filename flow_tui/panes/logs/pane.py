@@ -52,7 +52,7 @@ class LogsPane(Pane, inherit_bindings=False):
         self.input = Input(placeholder="search, a regular expression", compact=True, select_on_focus=False)
         self._record: TaskRecord | None = None
         self._files: SpoolFiles | None = None
-        self._place = ""
+        self._label = ""
         self._lines: int | None = None
         self._selection = LogSelection(services, self, self.show)
         self._unsubscribe: Callable[[], object] = lambda: None
@@ -80,19 +80,21 @@ class LogsPane(Pane, inherit_bindings=False):
         task: TaskRecord | None,
         files: SpoolFiles | None,
         is_complete: IsComplete | None = None,
-        place: str = "",
+        label: str = "",
     ) -> AwaitComplete:
         """Shows the end of this task's log immediately. For the log that is shown already, changes only its title.
 
-        `place` tells which of the task's logs it is, if there are several.
+        `label` says which of the task's logs it is, if there are several.
         Awaiting the result waits until no child process of a search in the last log is left.
         """
         self.view.merged_text = "" if task is None else _explain_merged(task)
-        same = task is not None and self._record is not None and task.key == self._record.key and files == self._files
-        self._record, self._files, self._place = task, files, place
+        is_same = (
+            task is not None and self._record is not None and task.key == self._record.key and files == self._files
+        )
+        self._record, self._files, self._label = task, files, label
         ended = AwaitComplete()
         self.view.empty_text = _NO_TASK if task is None else _explain_empty(task)
-        if not same:
+        if not is_same:
             self._lines = None
             self._show_status("")
             ended = self.view.end_search()
@@ -181,8 +183,8 @@ class LogsPane(Pane, inherit_bindings=False):
             self.border_title, self.border_subtitle = "Log", ""
             return
         shown = [view.stream_name] if view.stream is not None else []
-        place = [self._place] if self._place else []
-        words = [escape_controls(self._record.name), *place, "follow" if view.following else "paused", *shown]
+        label = [self._label] if self._label else []
+        words = [escape_controls(self._record.name), *label, "follow" if view.following else "paused", *shown]
         self.border_title = Content("  ".join(["Log", *words]))
         lines = self._lines
         self.border_subtitle = "" if lines is None else f"{lines:,} {'line' if lines == 1 else 'lines'}"

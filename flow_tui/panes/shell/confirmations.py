@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import Button, Static
 
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.dialogs.help import HelpEntry, HelpScreen
 from flow_tui.key_names import spell_key
-from flow_tui.panes.shell.confirm_paste import ConfirmPaste
 from flow_tui.panes.shell.tab import ShellTab
 from flow_tui.services import Services
 from flow_tui.terminal.prefix import PREFIX_KEYS, Command
@@ -51,7 +56,7 @@ async def _end_persistent_shell(services: Services, tab: ShellTab) -> None:
     command = kill_command(task_id, tab.node)
     run = partial(flow.get_remote_operations().run, task_id, command, node=tab.node, timeout_s=_END_TIMEOUT_S)
     with services.prompts.foreground(tab.task.context):
-        await flow.change("shell", task_id, command, run)
+        await flow.run_change("shell", task_id, command, run)
 
 
 async def confirm_paste(services: Services, text: str) -> bool:
@@ -69,3 +74,31 @@ async def confirm_quit(services: Services) -> bool:
         refuse="Stay here",
     )
     return await services.ask(question)
+
+
+class ConfirmPaste(Confirm):
+    """A dialog that asks before a paste. Enter doesn't close it, so that an enter after the paste loses no text."""
+
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "remind", show=False, id="confirm.remind")]
+
+    def __init__(self, text: str) -> None:
+        lines = text.count("\n") + text.count("\r") + 1
+        super().__init__(
+            f"Paste {lines} lines?",
+            ["The shell can't tell pasted from typed text: each line runs as it arrives."],
+            call="Sends the text as if you typed it.",
+            agree="Paste it",
+            refuse="Don't paste",
+        )
+
+    def compose_footer(self) -> Iterable[Widget]:
+        yield Static("Press y to paste; esc goes back.", markup=False, classes="confirm-ask")
+
+    def on_mount(self) -> None:
+        for button in self.query(Button):
+            button.can_focus = False
+        self.set_focus(None)
+
+    def action_remind(self) -> None:
+        self.app.bell()

@@ -10,10 +10,10 @@ from textual.worker import Worker
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_tui.dialogs.pick import Pick, PickOption
-from flow_tui.key_hold import KeyHold
 from flow_tui.key_queue import hold_keys
 from flow_tui.panes.shell.pane import ShellPane
 from flow_tui.services import Services
+from flow_tui.shell_key_hold import KeyHold
 
 if TYPE_CHECKING:
     from flow_core.providers.contract.access import Shell
@@ -73,7 +73,7 @@ class ShellOpening:
         if node is None:
             return
         keys = self._keys or self._hold_keys()
-        await self._services.workspace.all_loaded()
+        await self._services.workspace.wait_until_all_loaded()
         self._services.workspace.bring_to_front(ShellPane.NOUN)
 
         async def open_shell(columns: int, rows: int, command: str | None = None) -> Shell:
@@ -86,7 +86,7 @@ class ShellOpening:
         task = self._task
         if task.num_instances == 1:
             return 0
-        open_nodes = self._pane.nodes_of(task)
+        open_nodes = self._pane.list_open_nodes(task)
         nodes = range(task.num_instances)
         choices = [
             PickOption(f"node {node}", str(node), "a shell is open" if node in open_nodes else "") for node in nodes

@@ -15,12 +15,12 @@ from textual.widgets import Static
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_tui.actions import LazyModule
-from flow_tui.key_hold import KeyHold
 from flow_tui.key_names import spell_key
 from flow_tui.panes.pane import Pane
 from flow_tui.panes.shell.labels import show_labels
 from flow_tui.panes.shell.tab import OpenShell, ShellTab, hang_up
 from flow_tui.services import Services
+from flow_tui.shell_key_hold import KeyHold
 from flow_tui.terminal.prefix import Command
 from flow_tui.widgets.bar import Piece
 from flow_tui.widgets.shell_tabs import Tabs
@@ -74,10 +74,6 @@ class ShellPane(Pane):
         self._update_labels()
 
     @property
-    def has_live_shells(self) -> bool:
-        return any(tab.is_live for tab in self._tabs)
-
-    @property
     def has_shells_to_lose(self) -> bool:
         """Whether a shell is open that isn't persistent."""
         return any(tab.is_live and not tab.is_persistent for tab in self._tabs)
@@ -102,12 +98,7 @@ class ShellPane(Pane):
         """The terminal that is shown."""
         return self._front.view if self._front is not None else None
 
-    @property
-    def front_tab(self) -> ShellTab | None:
-        """The shell that is shown."""
-        return self._front
-
-    def nodes_of(self, task: TaskRecord) -> frozenset[int]:
+    def list_open_nodes(self, task: TaskRecord) -> frozenset[int]:
         """Returns the nodes of a task with open shells."""
         return frozenset(tab.node for tab in self._tabs if tab.task.key == task.key and tab.is_live)
 
@@ -124,8 +115,8 @@ class ShellPane(Pane):
 
         The shell gets the keys that were held for it. Errors are shown in the pane; only bugs are raised.
         """
-        wanted = (task.key, node, is_persistent)
-        found = next((tab for tab in self._tabs if (tab.task.key, tab.node, tab.is_persistent) == wanted), None)
+        shell_key = (task.key, node, is_persistent)
+        found = next((tab for tab in self._tabs if (tab.task.key, tab.node, tab.is_persistent) == shell_key), None)
         if found is None:
             await self._open(task, open_shell, node, is_persistent=is_persistent, keys=keys)
         elif found.is_live or found.view.is_opening:
@@ -204,7 +195,7 @@ class ShellPane(Pane):
             await hang_up(shell)
 
     def _run(self, tab: ShellTab, shell: Shell) -> None:
-        tab.worker = start_worker(self, partial(tab.live, shell), group=f"shell {tab.number}")
+        tab.worker = start_worker(self, partial(tab.show_until_end, shell), group=f"shell {tab.number}")
 
     async def _drop(self, tab: ShellTab) -> None:
         if tab not in self._tabs:

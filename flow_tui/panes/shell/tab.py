@@ -11,11 +11,11 @@ from textual.worker import Worker
 from flow_core.errors import FlowError
 from flow_core.models.task import TaskRecord
 from flow_core.providers.contract.access import Shell
-from flow_tui.terminal.cells import plain_title
+from flow_tui.terminal.cells import to_plain_title
 from flow_tui.terminal.tmux import attach_command
 
 if TYPE_CHECKING:
-    from flow_core.client import asciicast
+    from flow_core.client.asciicast_writer import AsciicastWriter
     from flow_tui.widgets.terminal import TerminalView
 
 _CLOSE_S = 3.0
@@ -41,7 +41,7 @@ class ShellTab:
     is_persistent: bool = False
     shell: Shell | None = None
     worker: Worker[None] | None = None
-    recording: asciicast.Writer | None = None
+    recording: AsciicastWriter | None = None
     _opening: asyncio.Task[Shell] | None = None
     _was_stopped: bool = False
 
@@ -52,7 +52,7 @@ class ShellTab:
     @property
     def name(self) -> str:
         """The name of the task, with the node if there are several. Printable, but foreign text."""
-        name = plain_title(self.task.name)
+        name = to_plain_title(self.task.name)
         return f"{name} node {self.node}" if self.task.num_instances > 1 else name
 
     async def ask_for_shell(self) -> Shell:
@@ -76,10 +76,10 @@ class ShellTab:
 
     async def _open(self) -> Shell:
         command = attach_command(self.task.task_id, self.node) if self.is_persistent else None
-        columns, rows = await self.view.laid_out(_LAYOUT_S)
+        columns, rows = await self.view.wait_until_laid_out(_LAYOUT_S)
         return await self.open_shell(columns, rows, command)
 
-    async def live(self, shell: Shell) -> None:
+    async def show_until_end(self, shell: Shell) -> None:
         """Shows the shell until it ends, then hangs up.
 
         tmux gets no answers to its queries. Its options tell it what the terminal can do, and it waits only 5 s for an
@@ -93,11 +93,11 @@ class ShellTab:
 
     def start_recording(self) -> None:
         """Starts a recording. Raises FlowError if the file can't be created."""
-        from flow_core.client import asciicast  # lazy import: few sessions are recorded
+        from flow_core.client.asciicast_writer import AsciicastWriter  # lazy import: few sessions are recorded
 
         core = self.view.core
         if core is not None:
-            self.recording = asciicast.Writer.start(self.task.task_id, core.cols, core.rows, self.name)
+            self.recording = AsciicastWriter.start(self.task.task_id, core.cols, core.rows, self.name)
             self.view.record(self.recording)
 
     def stop_recording(self) -> bool:

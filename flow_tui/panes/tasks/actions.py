@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.actions import Action, LazyModule, load_lazily
-from flow_tui.panes.table_actions import filter_action, move_actions, none_selected, sort_actions
+from flow_tui.panes.table_actions import explain_no_selection, filter_action, move_actions, sort_actions
 
 if TYPE_CHECKING:
     from flow_tui.panes.table_pane import TablePane
@@ -30,7 +30,7 @@ def _for_task(check: Check = lambda pane, task: None) -> Callable[[TasksTable], 
     def disabled_reason(pane: TasksTable) -> str | None:
         task = pane.selected
         if task is None:
-            return none_selected(pane.services, "task", "app.new_task", "submit")
+            return explain_no_selection(pane.services, "task", "app.new_task", "submit")
         return check(pane, task)
 
     return disabled_reason

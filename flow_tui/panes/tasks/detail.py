@@ -19,8 +19,8 @@ from flow_tui.dialogs.dialog import Fact, Reader, measure_labels
 from flow_tui.keymap import Keymap
 from flow_tui.panes.tasks.facts import FactRow, collect_facts
 from flow_tui.panes.tasks.history import Ask, HistoryView
-from flow_tui.panes.tasks.metrics_view import Look, MetricsView
-from flow_tui.panes.tasks.task_yaml import task_yaml
+from flow_tui.panes.tasks.metrics_view import MetricsView, OpenSamples
+from flow_tui.panes.tasks.task_yaml import format_task_yaml
 
 _TICK_S = 1.0
 _ACTIONS = {
@@ -60,7 +60,7 @@ class TaskDetail(Reader[str | None]):
         self,
         task: TaskRecord,
         keys: Keymap,
-        look: Look | None = None,
+        open_samples: OpenSamples | None = None,
         ask: Ask | None = None,
         act: Callable[[str], None] | None = None,
         *,
@@ -74,8 +74,8 @@ class TaskDetail(Reader[str | None]):
         )
         hints = [("j k", "scroll"), (f"esc {keys.short('tasks.detail')}", "close")]
         hints += [("[ ]", "tabs")] if ask is not None else []
-        hints += [(keys.short("tasks.metrics"), "metrics")] if look is not None else []
-        if look is not None and task.num_instances > 1:
+        hints += [(keys.short("tasks.metrics"), "metrics")] if open_samples is not None else []
+        if open_samples is not None and task.num_instances > 1:
             hints.append((f"{keys.short('logs.previous_log')} {keys.short('logs.next_log')}", "node"))
         hints += [(keys.short(action_id), label) for action_id, label in _ACTIONS.items() if action_id in self._offered]
         super().__init__(task.name or task.task_id, [*hints, (keys.short("tasks.spec"), "copy as YAML")])
@@ -83,10 +83,10 @@ class TaskDetail(Reader[str | None]):
         self._record = task
         self._keys = keys
         self._act = act
-        self._view = None if look is None else MetricsView(look, task)
+        self._view = None if open_samples is None else MetricsView(open_samples, task)
         self._history = None if ask is None else HistoryView(ask)
         self._facts = Vertical(classes="facts")
-        self._tab = "Metrics" if metrics and look is not None else "Overview"
+        self._tab = "Metrics" if metrics and open_samples is not None else "Overview"
         self.set_reactive(TaskDetail.rows, collect_facts(task, keys))
 
     @property
@@ -94,7 +94,7 @@ class TaskDetail(Reader[str | None]):
         """The key of the task that is shown."""
         return self._record.key
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         with self._facts:
             yield from _make_widgets(self.rows)
         if self._view is not None:
@@ -150,7 +150,7 @@ class TaskDetail(Reader[str | None]):
             self._show_tab()
 
     def action_copy_yaml(self) -> None:
-        self.app.copy_to_clipboard(task_yaml(self._record))
+        self.app.copy_to_clipboard(format_task_yaml(self._record))
         self.notify("copied", markup=False)
 
     def _open_tab(self, tab: str) -> None:

@@ -32,19 +32,19 @@ class LimitForm(Form[Decimal]):
         self._bid = get_bid_prices(task)
         self._sums = Static(classes="form-sums")
 
-    def fields(self) -> Iterable[Field]:
+    def make_fields(self) -> Iterable[Field]:
         limit = "" if self._bid.limit is None else str(self._bid.limit)
         yield Field("limit", "price limit", LineInput(limit, placeholder="dollars per hour for one instance"))
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         for label, usd in (("limit now", self._bid.limit), ("market price", self._bid.market)):
             if usd is not None:
                 yield Fact(label, format.sums(usd, self._record.num_instances))
-        yield from super().body()
+        yield from super().compose_body()
 
-    def foot(self) -> Iterable[Widget]:
+    def compose_footer(self) -> Iterable[Widget]:
         yield self._sums
-        yield from super().foot()
+        yield from super().compose_footer()
 
     async def send(self, entered: Mapping[str, str]) -> Decimal:
         return parse_usd(entered["limit"])

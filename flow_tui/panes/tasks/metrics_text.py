@@ -10,7 +10,7 @@ from textual.content import Content
 
 from flow_core.logs.escape import escape_controls
 from flow_core.models.metrics import GpuSample, MachineSample
-from flow_tui.widgets.sparkline import bar, spark
+from flow_tui.widgets.sparkline import draw_bar, draw_sparkline
 
 _MOST_KEPT = 150
 _WIDE = 84
@@ -55,7 +55,7 @@ class MetricsHistory:
         for key, percent in now.items():
             self._busy[key].append(percent)
 
-    def busy(self, gpu: GpuSample) -> Sequence[float | None]:
+    def get_utilization(self, gpu: GpuSample) -> Sequence[float | None]:
         return tuple(self._busy.get(_key(gpu), ()))
 
 
@@ -96,14 +96,14 @@ def _gpu_lines(sample: MachineSample, history: MetricsHistory, width: int) -> It
 def _gpu_line(gpu: GpuSample, history: MetricsHistory, width: int) -> Content:
     """Formats number, utilization and its history, memory, power and temperature. Omits parts on a narrow screen."""
     watts = _format_power(gpu, has_room=width >= _WIDE)
-    room = max(0, width - 29 - len(watts))
-    bar_width = min(16, room // 2)
+    free_width = max(0, width - 29 - len(watts))
+    bar_width = min(16, free_width // 2)
     used, total = gpu.memory_used_mb, gpu.memory_total_mb
     full = used / total if used is not None and total else None
     memory = f"{_format_gib(used)}/{_format_gib(total)}G" if total is not None else "-"
     parts = [
         (f"{_format_number(gpu):<4}", ""),
-        *_busy_parts(gpu, history, bar_width, room - bar_width),
+        *_busy_parts(gpu, history, bar_width, free_width - bar_width),
         (f" {memory:>12}", _WARNING if full is not None and full >= _FULL else ""),
         (watts, ""),
         (f" {gpu.temperature_c:3.0f}C" if gpu.temperature_c is not None else "", _temperature_style(gpu.temperature_c)),
@@ -116,10 +116,10 @@ def _busy_parts(gpu: GpuSample, history: MetricsHistory, bar_width: int, spark_w
     if gpu.mig_index is not None:  # the utilization of a slice isn't measured; show its name instead
         yield escape_controls(gpu.name)[: bar_width + 5].ljust(bar_width + 5), _MUTED
     else:
-        yield bar(None if percent is None else percent / 100, bar_width), _GOOD
+        yield draw_bar(None if percent is None else percent / 100, bar_width), _GOOD
         yield (f"{percent:4.0f}%" if percent is not None else "   - "), ""
     yield " ", ""
-    yield spark(history.busy(gpu), 100, spark_width), _MUTED
+    yield draw_sparkline(history.get_utilization(gpu), 100, spark_width), _MUTED
 
 
 def _warning_lines(gpu: GpuSample) -> Iterator[Content]:
@@ -151,15 +151,15 @@ def _machine_lines(sample: MachineSample, history: MetricsHistory, width: int) -
         share = f"{load:.1f} of {cpus} CPUs" if cpus else f"{load:.1f}"
         yield Content.assemble(
             ("load    ", _MUTED),
-            (bar(load / cpus if cpus else None, 8), _GOOD),
+            (draw_bar(load / cpus if cpus else None, 8), _GOOD),
             f" {share:<20} ",
-            (spark(tuple(history.load), cpus or 1, max(0, min(30, width - 38))), _MUTED),
+            (draw_sparkline(tuple(history.load), cpus or 1, max(0, min(30, width - 38))), _MUTED),
         )
     used, total = sample.memory_used_gb, sample.memory_total_gb
     if used is not None and total:
         yield Content.assemble(
             ("memory  ", _MUTED),
-            (bar(used / total, 8), _WARNING if used / total >= _FULL else _GOOD),
+            (draw_bar(used / total, 8), _WARNING if used / total >= _FULL else _GOOD),
             f" {used:.1f} of {total:.1f} GB",
         )
 

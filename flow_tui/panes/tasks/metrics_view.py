@@ -18,7 +18,7 @@ from flow_core.models.metrics import MachineSample
 from flow_core.models.task import TaskRecord
 from flow_tui.panes.tasks.metrics_text import MetricsHistory, render_lines, wrap_text
 
-Look = Callable[[int], AsyncGenerator[MachineSample, None]]
+OpenSamples = Callable[[int], AsyncGenerator[MachineSample, None]]
 """Takes the number of a node and yields samples of its machine."""
 _AGAIN_S = 5.0
 
@@ -34,11 +34,11 @@ class MetricsView(Widget):
     problem: reactive[str] = reactive("", layout=True)
     """Why the samples are outdated; "" while samples arrive."""
 
-    def __init__(self, look: Look, task: TaskRecord) -> None:
+    def __init__(self, open_samples: OpenSamples, task: TaskRecord) -> None:
         super().__init__()
         self.nodes = task.num_instances
         self.history = MetricsHistory()
-        self._open_samples = look
+        self._open_samples = open_samples
         self._task_id = task.task_id
         self._ended = asyncio.Event()
         self._worker: Worker[None] | None = None

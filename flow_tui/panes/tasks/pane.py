@@ -78,15 +78,15 @@ class TasksPane(TablePane[TaskRecord]):
         has_prices = any(task.price_usd_per_hour is not None or task.billed_usd_per_hour for task in rows)
         if has_prices != self._has_prices:
             self._has_prices = has_prices
-            self.table.set_columns(self.columns())
+            self.table.set_columns(self.make_columns())
         super().show(rows, stale=stale, problem=problem)
 
-    def columns(self) -> Sequence[Column[TaskRecord]]:
+    def make_columns(self) -> Sequence[Column[TaskRecord]]:
         """Returns the columns. Includes the price only if some task has one."""
         billed = Column[TaskRecord]("billed", "$/H", _billed_cell, width=8, align="right", priority=8)
         return (
             Column("name", "NAME", lambda task: task.name, min_width=12, max_width=26, priority=9),
-            *self.context_column(lambda task: task.context, priority=4),
+            *self.make_context_column(lambda task: task.context, priority=4),
             Column("state", "STATE", _state, width=12, priority=10),
             Column("gpus", "GPUS", format.gpus, min_width=8, max_width=10, priority=5),
             Column("instances", "INST", _instances, width=4, align="right", priority=0),
@@ -112,7 +112,7 @@ class TasksPane(TablePane[TaskRecord]):
     def key_of(self, row: TaskRecord) -> Hashable:
         return row.key
 
-    def fields_of(self, row: TaskRecord) -> dict[str, str]:
+    def get_filter_fields(self, row: TaskRecord) -> dict[str, str]:
         return {
             "name": row.name.lower(),
             "id": row.task_id.lower(),

@@ -30,7 +30,7 @@ class PruningForm(Form[PruningPlan]):
         self._plan = plan
         self._initial_values = preset
 
-    def fields(self) -> Iterable[Field]:
+    def make_fields(self) -> Iterable[Field]:
         initial = self._initial_values.get
         yield Field("days", "age in days", LineInput(initial("days", "30"), placeholder="since their end, or nothing"))
         yield Field("keep", "keep last", LineInput(initial("keep", ""), placeholder="how many stay in any case"))

@@ -55,10 +55,10 @@ class RunOnNodes(Dialog[None]):
         self._status = Static(classes="node-summary", markup=False)
         self._line = LineInput("", placeholder="a command line, such as nvidia-smi", classes="node-command")
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         return self._outputs
 
-    def foot(self) -> Iterable[Widget]:
+    def compose_footer(self) -> Iterable[Widget]:
         yield self._status
         yield self._line
 
@@ -90,11 +90,11 @@ class RunOnNodes(Dialog[None]):
         finally:
             self._draw(list(self._runs))
 
-    def _show_refusal(self, why: str) -> None:
+    def _show_refusal(self, reason: str) -> None:
         for node in self._runs:
             self._outputs[node].update("")
         self._runs = {}
-        self._show_status(why)
+        self._show_status(reason)
 
     def _changed(self, run: NodeResult) -> None:
         """Collects several pieces of output into one frame."""
@@ -123,12 +123,6 @@ class RunOnNodes(Dialog[None]):
             self._worker.cancel()
         else:
             self.finish(None)
-
-    def action_scroll(self, rows: int) -> None:
-        self.scrolled.scroll_relative(y=rows, animate=False)
-
-    def action_page(self, pages: int) -> None:
-        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
 
 
 def _render_result(run: NodeResult) -> Content:

@@ -18,7 +18,7 @@ from flow_tui.panes.shell.opening import ShellOpening
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.detail import TaskDetail
 from flow_tui.panes.tasks.run_on_nodes import RunOnNodes
-from flow_tui.panes.tasks.task_yaml import task_yaml
+from flow_tui.panes.tasks.task_yaml import format_task_yaml
 from flow_tui.services import Services
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def open_detail(pane: TasksTable, *, metrics: bool = False) -> None:
     detail = TaskDetail(
         task,
         services.keys,
-        look=partial(flow.task_metrics, task.task_id),
+        open_samples=partial(flow.task_metrics, task.task_id),
         ask=partial(_fetch_history, services, task) if services.fleet.has_market(task.context) else None,
         act=lambda action_id: _act_from_detail(pane, detail, action_id),
         metrics=metrics,
@@ -99,7 +99,7 @@ async def run_on_all_nodes(pane: TasksTable) -> None:
     async def run(command: str, runs: Sequence[NodeResult], changed: Callable[[NodeResult], None]) -> None:
         do = partial(run_on_nodes, remote, task.task_id, command, runs, changed, timeout_s=_RUN_ON_NODES_S)
         with services.prompts.foreground(task.context):
-            await flow.change("shell", task.task_id, f"on each of {len(runs)} nodes: {command}", do)
+            await flow.run_change("shell", task.task_id, f"on each of {len(runs)} nodes: {command}", do)
 
     await services.ask(RunOnNodes(task.name, task.num_instances, run))
 
@@ -134,7 +134,7 @@ async def copy(pane: TasksTable) -> None:
     if task is None:
         return
     choices = [PickOption("id", task.task_id), PickOption("name", task.name), PickOption("command", task.command)]
-    choices.append(PickOption("task as YAML", task_yaml(task)))
+    choices.append(PickOption("task as YAML", format_task_yaml(task)))
     if files := services.selection.log_files:
         choices.append(PickOption("log file", str(files.log)))
     flow = services.fleet.flow(task.context)
@@ -147,4 +147,4 @@ async def copy(pane: TasksTable) -> None:
 
 def copy_yaml(pane: TasksTable) -> None:
     if pane.selected is not None:
-        pane.services.copy(task_yaml(pane.selected))
+        pane.services.copy(format_task_yaml(pane.selected))

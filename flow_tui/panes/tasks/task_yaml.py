@@ -13,7 +13,7 @@ _UNCHANGED = {"name", "command"}
 _NAMED_BY_USERS = {"env", "provider_options"}
 
 
-def task_yaml(task: TaskRecord) -> str:
+def format_task_yaml(task: TaskRecord) -> str:
     """Returns YAML that parses to the same TaskConfig, without secrets. A comment tells whether any were hidden."""
     from flow_core.models.yaml_file import dump_yaml  # lazy import: loads yaml
 

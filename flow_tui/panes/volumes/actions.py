@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flow_tui.actions import Action, LazyModule, load_lazily
-from flow_tui.panes.table_actions import filter_action, move_actions, none_selected, sort_actions
+from flow_tui.panes.table_actions import explain_no_selection, filter_action, move_actions, sort_actions
 
 if TYPE_CHECKING:
     from flow_core.models.volume import Volume
@@ -33,7 +33,7 @@ def _for_volume(check: Check = lambda pane, volume: None) -> Callable[[VolumesTa
     def disabled_reason(pane: VolumesTable) -> str | None:
         volume = pane.selected
         if volume is None:
-            return none_selected(pane.services, "volume", "volumes.create", "create")
+            return explain_no_selection(pane.services, "volume", "volumes.create", "create")
         return check(pane, volume)
 
     return disabled_reason

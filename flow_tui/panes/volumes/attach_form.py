@@ -39,12 +39,12 @@ class AttachForm(Form[str]):
         self._attach_volume = attach
         self._confirm = confirm
 
-    def body(self) -> Iterable[Widget]:
+    def compose_body(self) -> Iterable[Widget]:
         if not self._tasks:
             yield Static("No unfinished task could take it.", markup=False)
-        yield from self.fields()
+        yield from self.make_fields()
 
-    def fields(self) -> Iterable[Field]:
+    def make_fields(self) -> Iterable[Field]:
         rows = [(key, _format_task(task)) for key, task in self._tasks.items()]
         yield Field("task", "task", PickList(rows))
         yield Field("mount_path", "path", LineInput("", placeholder=f"/volumes/{self._volume} when empty"))

@@ -45,10 +45,10 @@ class VolumesPane(TablePane[Volume]):
         if fleet.has_read("volumes"):
             self.show(fleet.volumes, problem=describe_unread(self.services, "volumes"))
 
-    def columns(self) -> Sequence[Column[Volume]]:
+    def make_columns(self) -> Sequence[Column[Volume]]:
         return (
             Column("name", "NAME", lambda volume: volume.name, min_width=10, max_width=30, priority=9),
-            *self.context_column(lambda volume: volume.context, priority=4),
+            *self.make_context_column(lambda volume: volume.context, priority=4),
             Column("type", "TYPE", lambda volume: volume.interface, width=5, priority=4),
             Column("size", "SIZE", lambda volume: format.size(volume.size_gb), width=6, align="right", priority=8),
             Column("users", "ATTACHED TO", self._users_cell, min_width=11, max_width=30, priority=7),
@@ -64,7 +64,7 @@ class VolumesPane(TablePane[Volume]):
     def key_of(self, row: Volume) -> Hashable:
         return row.key
 
-    def fields_of(self, row: Volume) -> dict[str, str]:
+    def get_filter_fields(self, row: Volume) -> dict[str, str]:
         return {
             "name": row.name.lower(),
             "id": row.volume_id.lower(),

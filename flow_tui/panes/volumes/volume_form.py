@@ -47,7 +47,7 @@ class VolumeForm(Form[Volume]):
         self._confirm = confirm
         self._initial_values = dict(preset or {})
 
-    def fields(self) -> Iterable[Field]:
+    def make_fields(self) -> Iterable[Field]:
         initial = self._initial_values.get
         yield Field("name", "name", LineInput(initial("name", ""), placeholder="a-z, 0-9 and -"))
         yield Field("size_gb", "size GB", LineInput(initial("size_gb", "10"), placeholder="100"))

@@ -55,21 +55,21 @@ class LogPainter:
 
     def paint(self, frame: LogFrame) -> list[Strip]:
         """Draws every row of the frame. Returns no rows if no line is in view."""
-        lines = self.window.lines(frame.height)
+        lines = self.window.get_lines(frame.height)
         if not lines:
             return []
         rows = [row for line, skipped in lines for row in self._lay_out(line)[skipped:]][: frame.height]
-        strips = [row.cropped(frame.left, frame.width - 1, frame.style) for row in rows]
+        strips = [row.crop(frame.left, frame.width - 1, frame.style) for row in rows]
         strips += [Strip.blank(frame.width - 1, frame.style)] * (frame.height - len(strips))
         thumb = self._thumb_rows(lines[0][0].offset, lines[-1][0].end, frame.height)
         return [_add_scroll_bar(strip, frame, y in thumb) for y, strip in enumerate(strips)]
 
-    def unmarked(self, height: int) -> list[str]:
+    def list_unmarked_texts(self, height: int) -> list[str]:
         """Returns the texts in view for which the query has not found the marks yet."""
         if (query := self.query) is None:
             return []
-        texts = [self._decode_line(line).text for line, _ in self.window.lines(height)]
-        return [text for text in texts if query.spans_of(text) is None]
+        texts = [self._decode_line(line).text for line, _ in self.window.get_lines(height)]
+        return [text for text in texts if query.get_marks(text) is None]
 
     def _thumb_rows(self, first: int, last: int, height: int) -> range:
         """Returns the rows of the scroll bar's thumb; empty if the whole log is in view."""
@@ -84,7 +84,7 @@ class LogPainter:
         text = self._decode_line(line)
         query = self.query
         found = query is not None and query.match is not None and _contains(line, query.match.offset)
-        spans = (query.spans_of(text.text) if query else None) or ()
+        spans = (query.get_marks(text.text) if query else None) or ()
         key = (self._cache_key(line), found, spans)
         if (rows := self._rows.get(key)) is None:
             rows = self._rows[key] = lay_out_line(text, self._layout, self._styles, spans, is_found=found)

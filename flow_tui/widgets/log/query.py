@@ -74,11 +74,11 @@ class LogQuery:
         finally:
             await self._counter.close()
 
-    def spans_of(self, text: str) -> MatchSpans | None:
-        """Returns the marks of a text; None until `mark` has found them."""
+    def get_marks(self, text: str) -> MatchSpans | None:
+        """Returns the marks of a text; None until `find_marks` has found them."""
         return self._spans.get(text)
 
-    async def mark(self, texts: Sequence[str]) -> None:
+    async def find_marks(self, texts: Sequence[str]) -> None:
         """Finds the marks of these texts. A text that takes too long stays unmarked."""
         try:
             found = await self._marker.spans(texts)

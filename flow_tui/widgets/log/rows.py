@@ -12,7 +12,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from flow_core.logs.ansi import TextStyle, to_styled_runs
-from flow_tui.terminal.rich_segments import style_over
+from flow_tui.terminal.rich_segments import overlay_style
 
 TIME_CELLS = 13
 MARK = "▌"
@@ -50,7 +50,7 @@ class LogLayout:
         return 1 + TIME_CELLS * self.time
 
     @property
-    def room(self) -> int:
+    def content_width(self) -> int:
         return max(1, self.width - self.margin)
 
 
@@ -72,9 +72,9 @@ class LogRow:
     margin: Strip
     content: Strip
 
-    def cropped(self, left: int, width: int, style: Style) -> Strip:
-        room = max(0, width - self.margin.cell_length)
-        content = self.content.crop(left, left + room).adjust_cell_length(room, style)
+    def crop(self, left: int, width: int, style: Style) -> Strip:
+        content_width = max(0, width - self.margin.cell_length)
+        content = self.content.crop(left, left + content_width).adjust_cell_length(content_width, style)
         return Strip.join([self.margin, content]).adjust_cell_length(width, style)
 
 
@@ -90,7 +90,7 @@ def lay_out_line(
     """Lays out a line: one row, or as many as wrapping needs. `is_found`: it has the current match of the search."""
     base = styles.text + styles.stderr if line.is_stderr else styles.text
     pieces = list(_style_matches(_style_runs(line, base, styles), matches, styles.match))
-    cuts = wrap_points(line.text + line.note, layout.room) if layout.wrap else []
+    cuts = find_wrap_points(line.text + line.note, layout.content_width) if layout.wrap else []
     first = _margin_strip(_mark_segment(line, styles, is_found), line, layout, styles)
     other = _margin_strip(_mark_segment(line, styles, False), None, layout, styles)
     return [
@@ -98,14 +98,14 @@ def lay_out_line(
     ]
 
 
-def wrap_points(text: str, room: int) -> list[int]:
-    """Returns the positions at which rows after the first one start. A row has at most `room` cells."""
+def find_wrap_points(text: str, width: int) -> list[int]:
+    """Returns the positions at which rows after the first one start. A row has at most `width` cells."""
     if text.isascii():
-        return list(range(room, len(text), room))
+        return list(range(width, len(text), width))
     points, used = [], 0
     for position, char in enumerate(text):
         size = get_character_cell_size(char)
-        if used + size > room and used:
+        if used + size > width and used:
             points.append(position)
             used = 0
         used += size
@@ -113,7 +113,7 @@ def wrap_points(text: str, room: int) -> list[int]:
 
 
 def _style_runs(line: LogText, base: Style, styles: LogStyles) -> list[tuple[str, Style]]:
-    runs = [(text, style_over(base, style)) for text, style in line.runs]
+    runs = [(text, overlay_style(base, style)) for text, style in line.runs]
     return [*runs, (line.note, styles.note)] if line.note else runs
 
 

@@ -82,7 +82,7 @@ class LogViewSearch:
         query, painter = self._query, self._painter
         if query is None or painter is None or query.is_marking:
             return
-        if texts := painter.unmarked(height):
+        if texts := painter.list_unmarked_texts(height):
             query.is_marking = True
             start_worker(self._view, partial(self._mark, query, texts), group="marks")
 
@@ -110,7 +110,7 @@ class LogViewSearch:
 
     async def _mark(self, query: LogQuery, texts: list[str]) -> None:
         try:
-            await query.mark(texts)
+            await query.find_marks(texts)
         finally:
             query.is_marking = False
         self._redraw()

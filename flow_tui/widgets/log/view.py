@@ -16,13 +16,13 @@ from textual.widget import Widget
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles
 from flow_core.logs.follow import IsComplete
+from flow_tui.widgets.announce import announce
 from flow_tui.widgets.log.follower import LogFollower
 from flow_tui.widgets.log.painter import LogFrame, LogPainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles
 from flow_tui.widgets.log.search import LogViewSearch
 from flow_tui.widgets.log.window import LogWindow
-from flow_tui.widgets.messages import announce
-from flow_tui.widgets.styles import component_style
+from flow_tui.widgets.styles import get_component_style
 
 _WHEEL_ROWS = 3
 _SIDEWAYS = 8
@@ -163,7 +163,7 @@ class LogView(Widget, can_focus=True):
     def action_scroll_home(self) -> None:
         if self._painter is not None:
             self._kept_end = None
-            self._painter.window.to_start()
+            self._painter.window.move_to_start()
             self.following = False
             self._redraw()
 
@@ -235,8 +235,8 @@ class LogView(Widget, can_focus=True):
             return
         self._kept_end = None
         window = self._painter.window
-        window.to_offset(window.reader.size * offset.y // max(1, self.size.height), 0)
-        self.following = window.settle(self.size.height)
+        window.move_to_offset(window.reader.size * offset.y // max(1, self.size.height), 0)
+        self.following = window.stay_within_log(self.size.height)
         self._redraw()
 
     def render_line(self, y: int) -> Strip:
@@ -257,10 +257,10 @@ class LogView(Widget, can_focus=True):
         """
         match_offset = self._search.match_offset
         if match_offset is None:
-            self.following = window.settle(self.size.height)
+            self.following = window.stay_within_log(self.size.height)
             return
         if self._kept_end == window.reader.size:
-            window.to_end(self.size.height)
+            window.move_to_end(self.size.height)
         self._show_match(match_offset)
 
     def _redraw(self) -> None:
@@ -282,8 +282,8 @@ class LogView(Widget, can_focus=True):
         style = self.rich_style
         if self._painter is not None:
             if self.following:
-                self._painter.window.to_end(height)
-            bar = style + component_style(self, "log-view--thumb")
+                self._painter.window.move_to_end(height)
+            bar = style + get_component_style(self, "log-view--thumb")
             if strips := self._painter.paint(LogFrame(width, height, self._left, style, bar)):
                 return strips
         line = Strip([Segment(" " + self._empty_line(), self._make_styles().note)]).adjust_cell_length(width, style)
@@ -298,7 +298,7 @@ class LogView(Widget, can_focus=True):
         return LogLayout(self.size.width - 1, self.wrap, self.show_time)
 
     def _make_styles(self) -> LogStyles:
-        return LogStyles.of(self.rich_style, lambda name: component_style(self, f"log-view--{name}"))
+        return LogStyles.of(self.rich_style, lambda name: get_component_style(self, f"log-view--{name}"))
 
     def _show_match(self, offset: int) -> None:
         """Brings the match at this offset of the file into view."""
@@ -306,11 +306,11 @@ class LogView(Widget, can_focus=True):
             return
         window, height = self._painter.window, self.size.height
         if self.following:  # the size may have changed since the last frame
-            window.to_end(height)
+            window.move_to_end(height)
         self.following = False
-        if not any(line.offset <= offset < line.end for line, _ in window.lines(height)):
-            window.to_offset(offset, height // 3)
-        self._kept_end = window.reader.size if window.settle(height) else None
+        if not any(line.offset <= offset < line.end for line, _ in window.get_lines(height)):
+            window.move_to_offset(offset, height // 3)
+        self._kept_end = window.reader.size if window.stay_within_log(height) else None
         self._redraw()
 
     def _close(self) -> None:

@@ -36,7 +36,7 @@ class LogWindow:
         self.stamps = SidecarIndex(files.sidecar)
         self.stream: int | None = None
         self.top = LogPosition(0)
-        self._rows_in = rows_in
+        self._count_rows = rows_in
 
     def refresh(self) -> bool:
         """Reads the files again. Returns whether they have changed."""
@@ -47,76 +47,76 @@ class LogWindow:
         self.reader.close()
         self.stamps.close()
 
-    def to_end(self, height: int) -> None:
+    def move_to_end(self, height: int) -> None:
         """Moves the window so that the last row of the log is the last row in view."""
-        self.top = self._rows_above(LogPosition(self.reader.size), height)
+        self.top = self._move_up(LogPosition(self.reader.size), height)
 
-    def to_start(self) -> None:
-        line = self._line_from(0)
+    def move_to_start(self) -> None:
+        line = self._find_line_from(0)
         self.top = LogPosition(line.offset if line else 0)
 
-    def to_offset(self, offset: int, rows_above: int) -> None:
+    def move_to_offset(self, offset: int, rows_above: int) -> None:
         """Moves the window so that the line with the byte at `offset` is `rows_above` rows below its top."""
-        self.top = self._rows_above(LogPosition(self.reader.line_start(offset)), rows_above)
+        self.top = self._move_up(LogPosition(self.reader.line_start(offset)), rows_above)
 
     def scroll(self, rows: int, height: int) -> bool:
         """Moves the window by `rows` rows, up if negative. Returns whether the end is in view then."""
-        self.top = self._rows_above(self.top, -rows) if rows < 0 else self._rows_below(self.top, rows)
-        return self.settle(height)
+        self.top = self._move_up(self.top, -rows) if rows < 0 else self._move_down(self.top, rows)
+        return self.stay_within_log(height)
 
-    def settle(self, height: int) -> bool:
+    def stay_within_log(self, height: int) -> bool:
         """Moves the window back if it reaches past the end. Returns whether the last row is in view.
 
         A window without rows doesn't move.
         """
         if height <= 0:
             return False
-        room = height
-        for line, skipped in self.lines(height):
-            room -= self._rows_in(line) - skipped
-        if room > 0:
-            self.to_end(height)
-        elif room == 0:
-            last = self.lines(height)[-1][0]
-            return self._line_from(last.end) is None
-        return room > 0
+        free_rows = height
+        for line, skipped in self.get_lines(height):
+            free_rows -= self._count_rows(line) - skipped
+        if free_rows > 0:
+            self.move_to_end(height)
+        elif free_rows == 0:
+            last = self.get_lines(height)[-1][0]
+            return self._find_line_from(last.end) is None
+        return free_rows > 0
 
-    def lines(self, height: int) -> list[tuple[LogLine, int]]:
+    def get_lines(self, height: int) -> list[tuple[LogLine, int]]:
         """Returns the lines in view, each with the number of its rows above the window."""
         found: list[tuple[LogLine, int]] = []
-        line, skipped, rows = self._line_from(self.top.offset), self.top.row, 0
+        line, skipped, rows = self._find_line_from(self.top.offset), self.top.row, 0
         if line is not None and line.offset != self.top.offset:
             skipped = 0
         while line is not None and rows < height:
-            skipped = min(skipped, max(0, self._rows_in(line) - 1))
+            skipped = min(skipped, max(0, self._count_rows(line) - 1))
             found.append((line, skipped))
-            rows += self._rows_in(line) - skipped
-            line, skipped = self._line_from(line.end), 0
+            rows += self._count_rows(line) - skipped
+            line, skipped = self._find_line_from(line.end), 0
         return found
 
-    def _rows_above(self, position: LogPosition, rows: int) -> LogPosition:
+    def _move_up(self, position: LogPosition, rows: int) -> LogPosition:
         """Returns the position `rows` rows further up, or the first position."""
         if position.row >= rows:
             return LogPosition(position.offset, position.row - rows)
         left, offset = rows - position.row, position.offset
-        while left > 0 and (line := self._line_until(offset)) is not None:
-            count = self._rows_in(line)
+        while left > 0 and (line := self._find_line_before(offset)) is not None:
+            count = self._count_rows(line)
             if count >= left:
                 return LogPosition(line.offset, count - left)
             left, offset = left - count, line.offset
         return LogPosition(offset)
 
-    def _rows_below(self, position: LogPosition, rows: int) -> LogPosition:
-        line, skipped = self._line_from(position.offset), position.row
-        while line is not None and rows >= self._rows_in(line) - skipped:
-            rows -= self._rows_in(line) - skipped
-            following = self._line_from(line.end)
+    def _move_down(self, position: LogPosition, rows: int) -> LogPosition:
+        line, skipped = self._find_line_from(position.offset), position.row
+        while line is not None and rows >= self._count_rows(line) - skipped:
+            rows -= self._count_rows(line) - skipped
+            following = self._find_line_from(line.end)
             if following is None:
-                return LogPosition(line.offset, max(0, self._rows_in(line) - 1))
+                return LogPosition(line.offset, max(0, self._count_rows(line) - 1))
             line, skipped = following, 0
         return position if line is None else LogPosition(line.offset, skipped + rows)
 
-    def _line_from(self, offset: int) -> LogLine | None:
+    def _find_line_from(self, offset: int) -> LogLine | None:
         """Returns the first line from `offset` on with bytes of the visible stream."""
         if self.stream is not None:
             found = self.stamps.find_next(self.stream, offset)
@@ -125,7 +125,7 @@ class LogWindow:
             offset = max(offset, self.reader.line_start(found))
         return self.reader.line_at(offset)
 
-    def _line_until(self, offset: int) -> LogLine | None:
+    def _find_line_before(self, offset: int) -> LogLine | None:
         """Returns the last line before `offset` with bytes of the visible stream."""
         if self.stream is None:
             return self.reader.line_before(offset)

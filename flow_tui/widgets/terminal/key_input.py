@@ -8,10 +8,10 @@ from collections import deque
 from textual import events
 from textual.timer import Timer
 
-from flow_tui.key_hold import STOP_KEY
-from flow_tui.terminal.input_encoding import encode_key, encode_paste, encode_typed, would_run
+from flow_tui.shell_key_hold import STOP_KEY
+from flow_tui.terminal.input_encoding import encode_key, encode_paste, encode_typed, runs_as_commands
 from flow_tui.terminal.prefix import AFTER_PREFIX, REOPEN_KEY, Command, KeyTarget
-from flow_tui.widgets.raw_keys import raw_sequence
+from flow_tui.widgets.raw_keys import get_raw_sequence
 from flow_tui.widgets.terminal.selection import TerminalSelection
 from flow_tui.widgets.terminal.terminal_io import TerminalIO
 from flow_tui.widgets.terminal.view_protocol import TerminalHost
@@ -149,12 +149,12 @@ class KeyInput:
             self._early.append(event)
         elif self._io.core is not None:
             self._selection.stop()
-            self._io.send(encode_typed(event.key, event.character, raw_sequence(event), self._io.modes))
+            self._io.send(encode_typed(event.key, event.character, get_raw_sequence(event), self._io.modes))
 
     def _paste(self, text: str) -> None:
         if self._io.core is None or not self._io.is_live:
             self._host.ring()
-        elif would_run(text) and not self._io.modes.bracketed_paste:
+        elif runs_as_commands(text) and not self._io.modes.bracketed_paste:
             self._host.confirm_paste(text)
         else:
             self.send_paste(text)

@@ -32,9 +32,9 @@ class TerminalPainter:
         base, width = self._widget.rich_style, self._widget.size.width
         del self._strips[core.rows :]
         self._strips += [Strip.blank(width, base)] * (core.rows - len(self._strips))
-        dirty = core.dirty_rows()
+        dirty = core.take_dirty_rows()
         for y in dirty:
-            self._strips[y] = Strip(to_segments(core.row(y), base), core.cols)
+            self._strips[y] = Strip(to_segments(core.get_row(y), base), core.cols)
         if touched := {*dirty, *self._move_cursor(core, copy_mode), *self._change_marks(copy_mode)}:
             self._widget.refresh(*(Region(0, y, width, 1) for y in touched))
 
@@ -54,7 +54,7 @@ class TerminalPainter:
         """Draws all rows again, over the current style of the widget."""
         if len(self._strips) == core.rows:
             base = self._widget.rich_style
-            self._strips = [Strip(to_segments(core.row(y), base), core.cols) for y in range(core.rows)]
+            self._strips = [Strip(to_segments(core.get_row(y), base), core.cols) for y in range(core.rows)]
 
     def _move_cursor(self, core: TerminalCore, copy_mode: CopyMode | None) -> tuple[int, ...]:
         """Moves the cursor. Returns its old row and its new row if it moved."""
@@ -63,7 +63,7 @@ class TerminalPainter:
 
     def _change_marks(self, copy_mode: CopyMode | None) -> set[int]:
         """Updates the highlights. Returns the rows whose highlights changed."""
-        before, self._marks = self._marks, {} if copy_mode is None else copy_mode.marks()
+        before, self._marks = self._marks, {} if copy_mode is None else copy_mode.get_marks()
         return {y for y in {*before, *self._marks} if before.get(y) != self._marks.get(y)}
 
 

@@ -10,7 +10,7 @@ from textual.timer import Timer
 
 from flow_tui.terminal.copy_mode import CopyMode, Unit
 from flow_tui.terminal.core import TerminalCore
-from flow_tui.terminal.text_range import CellPosition, line_at, top_line, word_at
+from flow_tui.terminal.text_range import CellPosition, find_line, find_word, get_top_line
 from flow_tui.widgets.terminal.terminal_io import TerminalIO
 from flow_tui.widgets.terminal.view_protocol import TerminalHost
 
@@ -129,9 +129,9 @@ class TerminalSelection:
             return
         position, mode = _position(core, event.offset), self._mode_for_mouse(core)
         if event.chain == 2:
-            mode.select(word_at(core, position), Unit.CELLS)
+            mode.select(find_word(core, position), Unit.CELLS)
         else:
-            mode.select(line_at(core, position), Unit.LINES)
+            mode.select(find_line(core, position), Unit.LINES)
         self._copy_selected(mode)
 
     def _mode_for_mouse(self, core: TerminalCore) -> CopyMode:
@@ -158,4 +158,4 @@ class TerminalSelection:
 
 
 def _position(core: TerminalCore, offset: Offset) -> CellPosition:
-    return CellPosition(top_line(core) + offset.y, max(0, min(offset.x, core.cols - 1)))
+    return CellPosition(get_top_line(core) + offset.y, max(0, min(offset.x, core.cols - 1)))

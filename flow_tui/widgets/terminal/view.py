@@ -22,7 +22,7 @@ from flow_tui.key_queue import hold_keys
 from flow_tui.terminal.core import TerminalCore
 from flow_tui.terminal.prefix import RELEASE_KEY, Command, KeyTarget
 from flow_tui.terminal.session import Recorder, describe_open_failure, leave_application, show_lines
-from flow_tui.widgets.messages import announce
+from flow_tui.widgets.announce import announce
 from flow_tui.widgets.terminal.key_input import KeyInput
 from flow_tui.widgets.terminal.mouse_input import MouseInput
 from flow_tui.widgets.terminal.paint_schedule import PaintSchedule
@@ -33,7 +33,7 @@ from flow_tui.widgets.terminal.terminal_io import TerminalIO
 
 if TYPE_CHECKING:
     from flow_core.providers.contract.access import Shell
-    from flow_tui.key_hold import KeyHold
+    from flow_tui.shell_key_hold import KeyHold
 
 _OPENING = (Command.ANOTHER, Command.KEEP)
 _RESIZE_S = 0.05
@@ -148,7 +148,7 @@ class TerminalView(Widget, can_focus=True):
             return "this shell has ended; typed text is ignored"
         return "every other key goes to the shell"
 
-    async def laid_out(self, timeout_s: float) -> tuple[int, int]:
+    async def wait_until_laid_out(self, timeout_s: float) -> tuple[int, int]:
         """Waits until the view is laid out. Returns its (columns, rows); (80, 24) after `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):

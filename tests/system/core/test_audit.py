@@ -20,4 +20,4 @@ def test_lines_of_several_programs_never_mix(tmp_path: Path) -> None:
     path = tmp_path / "state" / "actions.jsonl"
     programs = [subprocess.Popen([sys.executable, "-c", script, str(path), str(n)], cwd=ROOT) for n in range(3)]
     assert [program.wait(20) for program in programs] == [0, 0, 0]
-    assert len({one.target for one in AuditLog(path).recent(1000)}) == 150
+    assert len({one.target for one in AuditLog(path).read_recent(1000)}) == 150

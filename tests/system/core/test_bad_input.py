@@ -14,19 +14,8 @@ from testbed.outcomes import ask, is_harmless, outcome
 from testbed.sentences import is_a_sentence
 from testbed.tables import each
 
-from flow_core import (
-    AsyncFlow,
-    AsyncTask,
-    Client,
-    ConfigError,
-    Flow,
-    FlowError,
-    LogId,
-    NotFound,
-    Task,
-    Unsupported,
-    validation,
-)
+from flow_core import AsyncFlow, AsyncTask, Client, ConfigError, Flow, FlowError, LogId, NotFound, Task, Unsupported
+from flow_core.argument_checks import format_value
 from flow_core.audit import AuditLog
 from flow_core.config import Config, Context
 
@@ -108,7 +97,7 @@ async def test_a_value_of_another_type_is_refused_by_name(owner: type, name: str
     for parameter, (kind, _) in row.takes.items():
         for value in kind.wrong:
             refusal, answer = await outcome(asked, name, subject.arguments(row, **{parameter: value}))
-            case = f"{parameter}={validation.format_value(value)}: {answer!r}"
+            case = f"{parameter}={format_value(value)}: {answer!r}"
             assert isinstance(refusal, ConfigError | Unsupported), case
             assert is_a_sentence(refusal), case
             if isinstance(refusal, ConfigError):
@@ -122,7 +111,7 @@ async def test_an_odd_value_is_refused_in_a_sentence(owner: type, name: str, sub
     for parameter, (kind, _) in row.takes.items():
         for value in kind.odd:
             refusal, answer = await outcome(asked, name, subject.arguments(row, **{parameter: value}))
-            case = f"{parameter}={validation.format_value(value)}: {answer!r}"
+            case = f"{parameter}={format_value(value)}: {answer!r}"
             assert is_harmless(answer) if refusal is None else is_a_sentence(refusal), case
     assert subject.traces() == before
 
@@ -217,7 +206,7 @@ async def test_the_audit_log_can_be_read_after_odd_values(subject: Subject) -> N
             with pytest.raises(FlowError):
                 await flow.cancel(odd)
     log = AuditLog()
-    assert log.recent(3)
+    assert log.read_recent(3)
     assert all(line.isascii() for line in (subject.home / "state" / "actions.jsonl").read_text().splitlines())
     assert (subject.home / "state" / "actions.jsonl").stat().st_size < 1_000_000
 

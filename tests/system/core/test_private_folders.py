@@ -16,7 +16,7 @@ WRITES = """
 import os, sys
 import flow_core, flow_core.fleet, flow_core.models.task_sources
 from flow_core.audit import AuditLog
-from flow_core.client import asciicast
+from flow_core.client.asciicast_writer import AsciicastWriter
 from flow_core.config import state_dir
 from flow_core.providers.mithril.private_keys import store_key
 from flow_tui.crash_report import write_report
@@ -28,7 +28,7 @@ def write_everything(home, first):
         task = flow.submit("echo done")
         task.wait()
         flow.create_volume(1, name="data")
-    asciicast.Writer.start("train", 80, 24, "train").close()
+    AsciicastWriter.start("train", 80, 24, "train").close()
     write_report(ValueError("broken"))
     store_key(state_dir() / "mithril" / "account", "key_1", "secret")
     sys.exit()
@@ -41,7 +41,7 @@ for home, first in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
 """
 FIRST = (
     "AuditLog().check()",
-    "asciicast.Writer.start('a', 80, 24, 'a').close()",
+    "AsciicastWriter.start('a', 80, 24, 'a').close()",
     "write_report(ValueError())",
     "None",
 )

@@ -8,12 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from testbed.places import ROOT
 from testbed.pty_screen import Screen
 from testbed.waiting import DEADLINE_S
 
-import flow_core
-
-ROOT = Path(flow_core.__file__).parent.parent
 COMMAND = (sys.executable, "-m", "flow_tui")
 CONTEXTS = "contexts:\n  lab: {provider: local}\n"
 

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from testbed.places import ROOT
 from testbed.pty_screen import Screen
 from testbed.waiting import DEADLINE_S
 
-from flow_tui import crash_report
 from flow_tui.redact import HIDDEN
 
 SECRET = "sk-secret-123"
@@ -78,7 +78,7 @@ def small(tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    return {"PYTHONPATH": str(Path(crash_report.__file__).parent.parent)}
+    return {"PYTHONPATH": str(ROOT)}
 
 
 def reports() -> list[Path]:
@@ -214,8 +214,7 @@ from flow_tui.redact import redact
 for text in ("a" * 300_000, "a1" * 150_000, "key" * 100_000, "-----BEGIN " * 30_000, "token " * 50_000):
     redact(text)
 """
-    root = Path(crash_report.__file__).parent.parent
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=DEADLINE_S, cwd=root)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=DEADLINE_S, cwd=ROOT)
 
 
 def test_output_that_can_no_longer_be_written_does_not_change_the_exit_code(environment: dict[str, str]) -> None:

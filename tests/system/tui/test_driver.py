@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from testbed.places import ROOT
 from testbed.pty_screen import Screen
 from testbed.waiting import wait_until
-
-import flow_tui
 
 PROGRAM = """
 import os, sys
@@ -101,7 +100,7 @@ class Program:
         program.write_text(PROGRAM, encoding="utf-8")
         self.argv = [sys.executable, str(program), str(self._state)]
         (folder / "Makefile").write_text("run:\n\t@" + " ".join(self.argv) + "\n", encoding="utf-8")
-        environment = {"PYTHONPATH": str(Path(flow_tui.__file__).parent.parent)}
+        environment = {"PYTHONPATH": str(ROOT)}
         self.screen = Screen([*under, *([] if under else self.argv)], environment)
         self.screen.wait_for("ready")
 
@@ -169,7 +168,7 @@ def test_a_terminal_that_accepts_no_output_stops_nothing_and_gets_few_frames_and
 def test_what_is_to_be_drawn_while_the_terminal_catches_up_is_drawn(tmp_path: Path) -> None:
     (program := tmp_path / "late.py").write_text(LATE, encoding="utf-8")
     state = tmp_path / "state.txt"
-    environment = {"PYTHONPATH": str(Path(flow_tui.__file__).parent.parent)}
+    environment = {"PYTHONPATH": str(ROOT)}
     with Screen([sys.executable, str(program), str(state)], environment) as screen:
         screen.wait_for("before")
         screen.send("f")

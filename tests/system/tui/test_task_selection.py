@@ -63,7 +63,7 @@ async def three_tasks(size: tuple[int, int] = (120, 36)) -> AsyncIterator[Seen]:
                 await task.wait(30)
     async with opened(size=size) as (_, dashboard, pilot):
         await until(lambda: len(dashboard.pane(TasksPane).table.rows) == 3)
-        await dashboard.panes.all_loaded()
+        await dashboard.panes.wait_until_all_loaded()
         yield Seen(dashboard, pilot)
 
 
@@ -140,7 +140,7 @@ async def test_no_other_tasks_log_is_shown_while_a_log_is_on_its_way(
     async with opened(Config(tmp_path / "config.yaml", (Context("far", "slow"),))) as (_, dashboard, pilot):
         seen = Seen(dashboard, pilot)
         await until(lambda: len(seen.table.rows) == 2)
-        await dashboard.panes.all_loaded()
+        await dashboard.panes.wait_until_all_loaded()
         await seen.shows_the_log_of("quick")
         await press(pilot, "tasks.last")
         await until(lambda: seen.shown() == ("slow", "no output yet"), explain=seen.shown)

@@ -30,6 +30,10 @@ def task(name: str = "train", task_id: str = "t1") -> TaskRecord:
     return TaskRecord("local", task_id, name, TaskStatus.RUNNING)
 
 
+def has_live_shells(pane: ShellPane) -> bool:
+    return any(tab.is_live for tab in pane._tabs)
+
+
 def text(view: TerminalView | None) -> str:
     assert view is not None
     return "\n".join(view.render_line(y).text.rstrip() for y in range(view.size.height))

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import flow_core
 from flow_core.audit import AuditEntry, AuditLog, Change, Gate
 from flow_core.errors import Conflict, FlowError, ReadOnly
 
-ROOT = Path(flow_core.__file__).parent.parent
 CHANGE = Change("cancel", "lab", "t-1", "SIGTERM to 12")
 
 
@@ -38,7 +36,7 @@ def log(tmp_path: Path) -> AuditLog:
 async def test_a_change_is_made_and_logged(log: AuditLog, tmp_path: Path) -> None:
     gate = Gate(log=log)
     assert await gate.apply(CHANGE, Deed()) == "answer"
-    (action,) = log.recent()
+    (action,) = log.read_recent()
     assert (action.context, action.verb, action.target, action.call) == ("lab", "cancel", "t-1", "SIGTERM to 12")
     assert action.result == "ok"
     assert action.time.endswith("+00:00")
@@ -52,7 +50,7 @@ async def test_read_only_does_nothing_and_says_what_was_not_done(log: AuditLog) 
     with pytest.raises(ReadOnly, match="cancel t-1 was not done"):
         await Gate(read_only=True, log=log).apply(CHANGE, deed)
     assert deed.done == 0
-    assert log.recent() == ()
+    assert log.read_recent() == ()
 
 
 async def test_a_target_is_shown_without_control_characters(log: AuditLog) -> None:
@@ -71,7 +69,7 @@ async def test_one_long_command_hides_no_other_entry(log: AuditLog) -> None:
     gate = Gate(log=log)
     for call in ("first", "x" * 1_000_000, "last"):
         await gate.apply(Change("submit", "local", "train", call), nothing)
-    last, long, first = log.recent()
+    last, long, first = log.read_recent()
     assert (last.call, first.call) == ("last", "first")
     assert long.call.startswith("xxx")
     assert long.call.endswith("… (1,000,000 characters)")
@@ -80,7 +78,7 @@ async def test_one_long_command_hides_no_other_entry(log: AuditLog) -> None:
 async def test_an_error_is_logged_with_its_message(log: AuditLog) -> None:
     with pytest.raises(Conflict):
         await Gate(log=log).apply(CHANGE, Deed(Conflict("held by t-2")))
-    assert log.recent()[0].result == "held by t-2"
+    assert log.read_recent()[0].result == "held by t-2"
 
 
 async def test_an_interrupted_change_is_logged_as_interrupted(log: AuditLog) -> None:
@@ -95,7 +93,7 @@ async def test_an_interrupted_change_is_logged_as_interrupted(log: AuditLog) -> 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert log.recent()[0].result == "interrupted"
+    assert log.read_recent()[0].result == "interrupted"
 
 
 async def test_a_log_that_can_not_be_written_stops_the_change_before_it_is_made(tmp_path: Path) -> None:
@@ -129,20 +127,20 @@ def action(number: int, call: str = "") -> AuditEntry:
 def test_the_last_actions_come_first(log: AuditLog) -> None:
     for number in range(10):
         log.append(action(number))
-    assert [one.target for one in log.recent(3)] == ["9", "8", "7"]
+    assert [one.target for one in log.read_recent(3)] == ["9", "8", "7"]
 
 
 def test_what_can_not_be_read_is_left_out(log: AuditLog, tmp_path: Path) -> None:
-    assert log.recent() == ()
+    assert log.read_recent() == ()
     log.append(action(1))
     with (tmp_path / "state" / "actions.jsonl").open("ab") as file:
         file.write(b'{"half": \n\xff\xff\n[1]\n{"time": "x"}\n')
     log.append(action(2))
-    assert [one.target for one in log.recent()] == ["2", "1"]
+    assert [one.target for one in log.read_recent()] == ["2", "1"]
 
 
 def test_a_log_that_is_no_file_has_no_actions(tmp_path: Path) -> None:
-    assert AuditLog(tmp_path).recent() == ()
+    assert AuditLog(tmp_path).read_recent() == ()
 
 
 def test_foreign_text_stays_on_its_line(log: AuditLog, tmp_path: Path) -> None:
@@ -151,7 +149,7 @@ def test_foreign_text_stays_on_its_line(log: AuditLog, tmp_path: Path) -> None:
     assert raw.count(b"\n") == 1
     assert b"\x1b" not in raw
     assert json.loads(raw)["call"] == "echo 'a\nb\x1b[1m\u2028'"
-    assert log.recent()[0].call == "echo 'a\nb\x1b[1m\u2028'"
+    assert log.read_recent()[0].call == "echo 'a\nb\x1b[1m\u2028'"
 
 
 def test_the_log_takes_two_files_at_most(log: AuditLog, tmp_path: Path) -> None:

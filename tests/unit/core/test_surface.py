@@ -8,10 +8,10 @@ import pkgutil
 import re
 import typing
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.places import ROOT
 from testbed.tables import each
 
 import flow_core
@@ -122,7 +122,7 @@ BEYOND = {
         *("attach_volume", "ssh_command", "task_directory", "open_shell"),
         *("log_addresses", "log_bytes", "open_log", "is_log_complete"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "dev", "log_stream"),
-        *("provider", "platform", "facet", "change", "sharing", "reopened", "is_closed"),
+        *("provider", "platform", "get_facet", "run_change", "share", "reopen", "is_closed"),
         *NOUNS,
         *MARKET,
         *PRUNING,
@@ -323,7 +323,7 @@ def test_a_resource_takes_the_same_for_scripts_and_for_coroutines(noun: str) -> 
 
 
 def test_the_page_of_the_sdk_lists_every_call_of_a_resource_with_its_flat_name() -> None:
-    page = (Path(flow_core.__file__).parent.parent / "docs" / "sdk.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "sdk.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `flow\.(\w+)` \| (.*) \|$", page, re.MULTILINE))
     assert set(rows) == set(NOUNS)
     for noun, row in rows.items():

@@ -26,7 +26,7 @@ CORE = {
     "flow_core.errors": "",
     "flow_core.agent": "",
     "flow_core.identifiers": "",
-    "flow_core.validation": "errors",
+    "flow_core.argument_checks": "errors",
     "flow_core.unsupported_names": "",
     "flow_core.gpu": "errors",
     "flow_core.gpu_matching": "errors gpu",
@@ -41,9 +41,9 @@ CORE = {
     "flow_core.metrics": "errors models",
     "flow_core.providers": "agent errors models gpu gpu_matching config logs ssh upload metrics",
     "flow_core.audit": "errors models gpu config logs ssh providers",
-    "flow_core.client": "errors validation models gpu config config_file logs ssh upload providers audit",
+    "flow_core.client": "errors argument_checks models gpu config config_file logs ssh upload providers audit",
     "flow_core.sync.loop_thread": "errors",
-    "flow_core.sync": "errors validation models gpu config logs ssh upload providers audit client",
+    "flow_core.sync": "errors argument_checks models gpu config logs ssh upload providers audit client",
     "flow_core.fleet_state": "errors models config providers",
     "flow_core.fleet": "errors models gpu config fleet_state logs pausable_timeout ssh providers audit client",
     "flow_core.sdk": "errors models gpu config client sync unsupported_names",
@@ -66,11 +66,11 @@ TUI = {
     "flow_tui.prompts": "",
     "flow_tui.task_selection": "",
     "flow_tui.terminal": "",
-    "flow_tui.widgets": "format key_hold key_queue terminal",
+    "flow_tui.widgets": "format shell_key_hold key_queue terminal",
     "flow_tui.services": "keymap prompts task_selection widgets",
     "flow_tui.dialogs": "bid_prices format keymap services widgets",
-    "flow_tui.panes": "actions bid_prices dialogs filter format key_hold key_names key_queue keymap redact services"
-    " terminal widgets",
+    "flow_tui.panes": "actions bid_prices dialogs filter format key_names key_queue keymap redact"
+    " services shell_key_hold terminal widgets",
     "flow_tui.screens": "actions dialogs format key_names key_queue keymap notices panes prompts services"
     " terminal widgets",
     "flow_tui.action_table": "actions panes screens",
@@ -87,8 +87,8 @@ TUI = {
     "flow_tui.driver": "tty_guard tty_output widgets",
     "flow_tui.frame_pacing": "driver",
     "flow_tui.crash": "frame_pacing redact crash_report",
-    "flow_tui.key_hold": "",
-    "flow_tui.key_queue": "key_hold",
+    "flow_tui.shell_key_hold": "",
+    "flow_tui.key_queue": "shell_key_hold",
     "flow_tui.demo": "",
     "flow_tui.app": "action_table colour_depth colour_reduction format key_queue keymap notices own_settings prompts"
     " themes"

@@ -12,8 +12,8 @@ from textual.app import App, ComposeResult
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
-from flow_tui.key_hold import KeyHold
 from flow_tui.key_queue import KeyQueue, hold_keys
+from flow_tui.shell_key_hold import KeyHold
 
 
 class Question(ModalScreen[str]):

@@ -39,7 +39,7 @@ async def test_pollers_of_two_contexts_that_ask_the_same_share_one_answer(start:
     await until(lambda: prompts.open and len(prompts.open[0].contexts) == 3)
     assert len(prompts.open) == 1
     assert prompts.contexts == {"lab", "home"}
-    prompts.settle(prompts.open[0], "secret")
+    prompts.answer(prompts.open[0], "secret")
     assert await asyncio.gather(*asking) == ["secret"] * 3
     assert prompts.open == ()
 
@@ -48,8 +48,8 @@ async def test_a_code_is_good_for_one_login_so_each_asks_for_its_own(start: Any)
     prompts = PromptQueue()
     first, second = start(prompts.ask_secret(CODE)), start(prompts.ask_secret(CODE))
     await until(lambda: len(prompts.open) == 2)
-    prompts.settle(prompts.open[0], "1")
-    prompts.settle(prompts.open[0], "2")
+    prompts.answer(prompts.open[0], "1")
+    prompts.answer(prompts.open[0], "2")
     assert (await first, await second) == ("1", "2")
 
 
@@ -60,7 +60,7 @@ async def test_a_no_is_a_no_until_the_user_tries_again(start: Any, ask: Callable
     prompts = PromptQueue()
     first = start(ask(prompts))
     await until(lambda: prompts.open)
-    prompts.settle(prompts.open[0], None)
+    prompts.answer(prompts.open[0], None)
     assert not await first
     for elsewhere in ("home", "cloud"):
         prompts.forget_refusals(elsewhere)
@@ -70,7 +70,7 @@ async def test_a_no_is_a_no_until_the_user_tries_again(start: Any, ask: Callable
         again = start(ask(prompts))
         await until(lambda: prompts.open)
         assert prompts.is_urgent(prompts.open[0])
-        prompts.settle(prompts.open[0], "yes")
+        prompts.answer(prompts.open[0], "yes")
         assert await again
 
 
@@ -78,7 +78,7 @@ async def test_a_no_to_one_key_says_nothing_of_another_key_of_that_host(start: A
     prompts = PromptQueue()
     start(prompts.confirm_host_key(KEY))
     await until(lambda: prompts.open)
-    prompts.settle(prompts.open[0], None)
+    prompts.answer(prompts.open[0], None)
     start(prompts.confirm_host_key(replace(KEY, fingerprint="SHA256:other")))
     await until(lambda: prompts.open)
 
@@ -95,7 +95,7 @@ async def test_who_gives_up_first_does_not_take_the_question_along(start: Any) -
     await asyncio.wait([shell])
     assert prompts.open == ()
     assert pending.done.cancelled()
-    prompts.settle(pending, "late")
+    prompts.answer(pending, "late")
     assert pending.answer is None
 
 
@@ -119,13 +119,13 @@ async def test_a_second_attempt_is_urgent_and_what_else_the_host_asks_comes_next
     await until(lambda: prompts.open)
     assert not prompts.is_urgent(prompts.open[0])
     assert not prompts.is_next(prompts.open[0])
-    prompts.settle(prompts.open[0], "wrong")
+    prompts.answer(prompts.open[0], "wrong")
     for following, is_urgent in ((replace(PASSPHRASE, attempt=2), True), (CODE, False)):
         start(prompts.ask_secret(following))
         await until(lambda: prompts.open)
         assert prompts.is_urgent(prompts.open[0]) is is_urgent
         assert prompts.is_next(prompts.open[0])
-        prompts.settle(prompts.open[0], None)
+        prompts.answer(prompts.open[0], None)
 
 
 async def test_an_answer_is_in_no_repr_and_gone_once_it_was_taken(start: Any) -> None:
@@ -133,7 +133,7 @@ async def test_an_answer_is_in_no_repr_and_gone_once_it_was_taken(start: Any) ->
     asking = start(prompts.ask_secret(PASSPHRASE))
     await until(lambda: prompts.open)
     pending = prompts.open[0]
-    prompts.settle(pending, "hunter2")
+    prompts.answer(pending, "hunter2")
     assert "hunter2" not in f"{pending!r} {pending.done!r} {vars(prompts)!r}"
     assert await asking == "hunter2"
     assert pending.answer is None

@@ -144,7 +144,7 @@ def tell_detail(detail: TaskDetail) -> None:
 
 def tell_asked(dialog: HostKeyDialog | SecretDialog) -> None:
     dialog.accept("")
-    dialog.lapse()
+    dialog.expire()
 
 
 @pytest.mark.parametrize(
@@ -181,11 +181,11 @@ async def test_what_a_host_waits_for_may_be_over_before_the_dialog_is_there() ->
         for _ in range(2):
             dialog = LoginWaiting(LoginProgress("gpu1", "to check the login"))
             answers: list[str | None] = []
-            dialog.lapse()
+            dialog.expire()
             app.push_screen(dialog, answers.append)
-            dialog.lapse()
+            dialog.expire()
             await until(lambda answers=answers: answers == [None])
-            dialog.lapse()
+            dialog.expire()
             await pilot.pause()
         assert len(app.screen_stack) == 1
 

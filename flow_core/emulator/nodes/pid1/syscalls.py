@@ -6,7 +6,7 @@ import os
 import struct
 import sys
 
-from flow_core.agent.linux_mounts import check, libc, remount_read_only
+from flow_core.agent.linux_mounts import check, get_libc, remount_read_only
 from flow_core.agent.linux_mounts import make_root as make_root
 from flow_core.agent.linux_mounts import mount as mount
 from flow_core.agent.linux_mounts import unshare as unshare
@@ -19,35 +19,35 @@ _DEATH_SIGNAL, _DUMPABLE, _SUBREAPER = 1, 4, 36
 
 def check_system() -> None:
     """Raises OSError if the system lacks these calls, as each of them does."""
-    libc()
+    get_libc()
 
 
 def make_read_only(target: str) -> None:
     """Makes a mount and all mounts below it read-only. Before Linux 5.12, only the mount itself."""
-    attributes = struct.pack("QQQQ", READ_ONLY, 0, 0, 0)
-    done = libc().syscall(_MOUNT_SETATTR, _AT_FDCWD, os.fsencode(target), _AT_RECURSIVE, attributes, len(attributes))
+    path, attributes = os.fsencode(target), struct.pack("QQQQ", READ_ONLY, 0, 0, 0)
+    done = get_libc().syscall(_MOUNT_SETATTR, _AT_FDCWD, path, _AT_RECURSIVE, attributes, len(attributes))
     if done != 0:
         remount_read_only(target)
 
 
 def end_with_parent(signal: int) -> None:
-    check(libc().prctl(_DEATH_SIGNAL, signal, 0, 0, 0), "the end with its parent")
+    check(get_libc().prctl(_DEATH_SIGNAL, signal, 0, 0, 0), "the end with its parent")
 
 
 def keep_own_files() -> None:
     """Keeps this process the owner of its files in /proc after a change of the user."""
-    check(libc().prctl(_DUMPABLE, 1, 0, 0, 0), "/proc/self")
+    check(get_libc().prctl(_DUMPABLE, 1, 0, 0, 0), "/proc/self")
 
 
 def adopt_orphans() -> None:
     """Makes orphans of descendants children of this process; does nothing on a system that can't do that."""
     if sys.platform == "linux":
-        libc().prctl(_SUBREAPER, 1, 0, 0, 0)
+        get_libc().prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
 def system_call(number: int, *arguments: int | bytes) -> int:
     """Makes a system call by its number. Raises OSError."""
-    result = int(libc().syscall(number, *arguments))
+    result = int(get_libc().syscall(number, *arguments))
     if result < 0:
         check(result, f"system call {number}")
     return result

@@ -49,7 +49,7 @@ class ReservationStore:
         A reservation with a broken record is `failed`, and its metadata contain the reason.
         """
         allowed = parse_filters(params)
-        reservations = [to_reservation(report, self._region) for report in self._reservations.all()]
+        reservations = [to_reservation(report, self._region) for report in self._reservations.list_all()]
         return [reservation for reservation in reservations if matches(reservation, allowed)]
 
     def get(self, reservation_id: str) -> Reservation:
@@ -64,7 +64,7 @@ class ReservationStore:
         if query.region not in (None, self._region):
             return []
         gpu_ids = [gpu.gpu_id for gpu in find_gpus(self._gpu_setting) if gpu.fits(query.request)]
-        return query.slots(self._reservations.openings(gpu_ids, query.start, query.end))
+        return query.list_slots(self._reservations.find_openings(gpu_ids, query.start, query.end))
 
     def _check_spec(self, spec: ReservationSpec) -> None:
         check_supported(spec, UNSUPPORTED)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_core.agent.ids import TASK_ID
-from flow_core.providers.local.sshd.server_files import SshFolder, running_server
-from flow_core.ssh.quoting import identity_words, quote_option
+from flow_core.providers.local.sshd.server_files import SshFolder, find_running_server
+from flow_core.ssh.quoting import build_identity_option, quote_option
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
@@ -32,7 +32,7 @@ def parse_user_name(user: str) -> tuple[str, int] | None:
     return None if match is None else (match[1], int(match[2] or 0))
 
 
-def ssh_command(folder: SshFolder, port: int, user: str) -> str:
+def build_ssh_command(folder: SshFolder, port: int, user: str) -> str:
     """Returns the `ssh` command, ready to paste, with flow's key and flow's host key as the only accepted one.
 
     Raises ConfigError for a state directory whose name can't be passed to ssh.
@@ -44,12 +44,12 @@ def ssh_command(folder: SshFolder, port: int, user: str) -> str:
         "StrictHostKeyChecking=yes",
     ]
     flags = [word for option in options for word in ("-o", option)]
-    return shlex.join(["ssh", *identity_words(folder.client_key), *flags, "-p", str(port), f"{user}@{HOST}"])
+    return shlex.join(["ssh", *build_identity_option(folder.client_key), *flags, "-p", str(port), f"{user}@{HOST}"])
 
 
 def add_ssh_address(records: Iterable[TaskRecord], root: Path) -> tuple[TaskRecord, ...]:
     """Adds the server's address to the records of running tasks, if a server runs. Starts none. Does blocking I/O."""
-    server = running_server(SshFolder.of(root))
+    server = find_running_server(SshFolder.of(root))
     if server is None:
         return tuple(records)
     return tuple(

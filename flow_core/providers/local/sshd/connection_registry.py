@@ -18,7 +18,7 @@ class TaskConnection(Protocol):
 
     task_id: str
 
-    def part(self, why: str) -> None:
+    def disconnect(self, reason: str) -> None:
         """Ends the connection, and sends the reason to the client."""
 
 
@@ -37,14 +37,14 @@ class ConnectionRegistry:
         self._cleanups.add(task)
         task.add_done_callback(self._cleanups.discard)
 
-    def part(self, task_ids: set[str], why: str) -> None:
+    def disconnect(self, task_ids: set[str], reason: str) -> None:
         """Ends the connections to these tasks, and sends the reason to their clients."""
         for connection in [connection for connection in self.connections if connection.task_id in task_ids]:
-            connection.part(why)
+            connection.disconnect(reason)
 
-    async def close(self, why: str) -> None:
+    async def close(self, reason: str) -> None:
         """Ends all connections, and waits up to 10 s for the clean-up."""
-        self.part({connection.task_id for connection in self.connections}, why)
+        self.disconnect({connection.task_id for connection in self.connections}, reason)
         await asyncio.sleep(0)  # lets the reason be sent
         if self._cleanups:
             await asyncio.wait(self._cleanups, timeout=_CLEANUP_S)

@@ -9,7 +9,7 @@ from flow_core.agent.task_exec import find_enterable
 from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Unreachable
 from flow_core.providers.contract.access import SshEndpoint
-from flow_core.providers.local.sshd.address import HOST, HOST_ALIAS, format_user_name, ssh_command
+from flow_core.providers.local.sshd.address import HOST, HOST_ALIAS, build_ssh_command, format_user_name
 from flow_core.providers.local.sshd.server_files import SshFolder
 from flow_core.providers.local.sshd.server_start import ensure_server
 from flow_core.providers.over_agent.in_process_agent import call_agent
@@ -49,7 +49,7 @@ class LocalEndpoints:
 
     async def command(self, task_id: str) -> str:
         endpoint = await self.resolve(task_id)
-        return ssh_command(self._folder, endpoint.port, endpoint.user)
+        return build_ssh_command(self._folder, endpoint.port, endpoint.user)
 
     def _make_endpoint(self, task_id: str, node: int) -> SshEndpoint:
         """Returns the endpoint; starts the SSH server if needed.

@@ -12,7 +12,7 @@ from flow_core.agent.records import sync_folder
 from flow_core.errors import ConfigError, ProviderError
 from flow_core.providers.local.sshd.address import HOST_ALIAS
 from flow_core.providers.local.sshd.server_files import SshFolder
-from flow_core.ssh.public_keys import PublicKey, local_public_keys, parse_public_key
+from flow_core.ssh.public_keys import PublicKey, parse_public_key, read_local_public_keys
 
 if TYPE_CHECKING:
     import asyncssh
@@ -31,7 +31,7 @@ def prepare_keys(folder: SshFolder) -> asyncssh.SSHKey:
     return host
 
 
-def accepted_keys(folder: SshFolder) -> set[bytes]:
+def read_accepted_keys(folder: SshFolder) -> set[bytes]:
     """Returns the public keys that may log in: flow's own, and those of this user. Does blocking I/O."""
     accepted = {base64.b64decode(key.data) for key in _list_own_keys()}
     try:
@@ -51,7 +51,7 @@ def _list_own_keys() -> list[PublicKey]:
     folder = Path.home() / ".ssh"
     return [
         key
-        for name, key in local_public_keys(folder).items()
+        for name, key in read_local_public_keys(folder).items()
         if _is_writable_only_by_us(folder)
         and _is_writable_only_by_us(folder / name)
         and _is_writable_only_by_us(folder / name.removesuffix(".pub"))

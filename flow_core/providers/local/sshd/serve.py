@@ -18,7 +18,7 @@ from flow_core.errors import FlowError, ProviderError
 from flow_core.providers.local.sshd.address import HOST
 from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry
 from flow_core.providers.local.sshd.keys import prepare_keys
-from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, running_server
+from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, find_running_server
 from flow_core.providers.over_agent.in_process_agent import call_agent
 
 _log = logging.getLogger("flow.sshd")
@@ -64,17 +64,17 @@ class Service:
         _log.info("serving at port %d", port)
         _report_to_starter("ok")
         try:
-            why = await self._wait_until_unneeded()
+            reason = await self._wait_until_unneeded()
         finally:
             await self._connections.close("the SSH server ends")
-        _log.info("ended: %s", why)
+        _log.info("ended: %s", reason)
 
     async def _listen(self) -> int:
         """Returns the port: the last one if it is free, so that a printed command stays valid."""
         import asyncssh  # lazy import: slow to load; the lock is taken first
 
         from flow_core.providers.local.sshd.task_ssh_server import TaskSshServer
-        from flow_core.ssh.server.connection import server_options as options_of
+        from flow_core.ssh.server.connection import build_server_options as options_of
 
         asyncssh.set_log_level(logging.WARNING)  # below that level, it logs the commands of the sessions
         host_key = await call_agent(prepare_keys, self._folder)
@@ -97,8 +97,8 @@ class Service:
         """Waits until the server should end, and returns the reason."""
         while not await self._wait_for_stop(_POLL_S):
             try:
-                if why := await self._find_end_reason(time.monotonic()):
-                    return why
+                if reason := await self._find_end_reason(time.monotonic()):
+                    return reason
             except ProviderError as error:
                 _log.warning("%s", error)  # the disk doesn't respond; the next poll retries
         return "it was told to"
@@ -109,7 +109,7 @@ class Service:
             return "its record is gone, or another's"
         for task_id in {connection.task_id for connection in self._connections.connections} - {""}:
             if await call_agent(self._connections.tasks.is_over, task_id):
-                self._connections.part({task_id}, f"task {task_id} has ended")
+                self._connections.disconnect({task_id}, f"task {task_id} has ended")
         was_found = await call_agent(self._was_found_by_client)
         if was_found or self._connections.connections:
             self._needed_at = now
@@ -117,7 +117,7 @@ class Service:
             return "nobody was connected for a while"
         elif now - max(self._tasks_checked_at, self._needed_at) >= _TASKS_CHECK_S:
             self._tasks_checked_at = now
-            if not await call_agent(self._connections.tasks.any_unfinished):
+            if not await call_agent(self._connections.tasks.has_unfinished_task):
                 return "no task is left that could be entered"
         return ""
 
@@ -129,7 +129,7 @@ class Service:
             return False
 
     def _has_own_record(self) -> bool:
-        server = running_server(self._folder)
+        server = find_running_server(self._folder)
         return server is not None and server.process.pid == os.getpid()
 
     def _was_found_by_client(self) -> bool:

@@ -73,7 +73,7 @@ class ServerRecord(NamedTuple):
         write_json(folder.record, {"process": self.process._asdict(), "port": self.port})
 
 
-def running_server(folder: SshFolder) -> ServerRecord | None:
+def find_running_server(folder: SshFolder) -> ServerRecord | None:
     """Returns the record of the running server; None if none runs."""
     record = ServerRecord.read(folder)
     return record if record is not None and record.process.is_alive else None

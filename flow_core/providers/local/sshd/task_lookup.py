@@ -64,7 +64,7 @@ class TaskLookup:
         """Returns how to run a file server that sees the task's files. Raises as `shell_entry` does."""
         task = self.get(task_id)
         in_container = task.spec is not None and task.spec.container is not None
-        return make_exec_spec(task, sftp_command(in_container), node, on_terminal=False)
+        return make_exec_spec(task, build_sftp_command(in_container), node, on_terminal=False)
 
     def is_over(self, task_id: str) -> bool:
         try:
@@ -76,9 +76,9 @@ class TaskLookup:
                 raise
             return True
 
-    def any_unfinished(self) -> bool:
+    def has_unfinished_task(self) -> bool:
         return any(
-            not task.report.is_over for context in self._list_contexts() for task in self._get_store(context).all()
+            not task.report.is_over for context in self._list_contexts() for task in self._get_store(context).list_all()
         )
 
     def _list_contexts(self) -> list[str]:
@@ -91,7 +91,7 @@ class TaskLookup:
         return self._stores.setdefault(context, TaskStore(Layout(self._root, context), report_progress))
 
 
-def sftp_command(in_container: bool) -> str:
+def build_sftp_command(in_container: bool) -> str:
     """Returns a shell line that runs the system's sftp-server, as the task sees it, or flow's own.
 
     In an image, the text of flow's server is passed on the command line.

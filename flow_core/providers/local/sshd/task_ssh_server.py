@@ -13,9 +13,9 @@ from flow_core.agent.task_exec import ExecSpec
 from flow_core.errors import FlowError, NotFound
 from flow_core.providers.local.sshd.address import parse_user_name
 from flow_core.providers.local.sshd.connection_registry import ConnectionRegistry
-from flow_core.providers.local.sshd.keys import accepted_keys
+from flow_core.providers.local.sshd.keys import read_accepted_keys
 from flow_core.providers.local.sshd.process import PipedProcess, TaskProcess
-from flow_core.providers.local.sshd.terminal import TerminalProcess
+from flow_core.providers.local.sshd.terminal_process import TerminalProcess
 from flow_core.providers.over_agent.in_process_agent import call_agent
 from flow_core.ssh.server import connection
 from flow_core.ssh.server.connection import forwarding_error, is_loopback
@@ -46,7 +46,7 @@ class TaskSshServer(connection.SshServerConnection):
 
         Sends the reason only to clients with an accepted key.
         """
-        if key.public_data not in await call_agent(accepted_keys, self._registry.folder):
+        if key.public_data not in await call_agent(read_accepted_keys, self._registry.folder):
             _log.warning("refused the key %s", key.get_fingerprint())
             return False
         try:
@@ -70,14 +70,14 @@ class TaskSshServer(connection.SshServerConnection):
             raise forwarding_error("only ports of this machine's loopback are forwarded")
         return host, port
 
-    def part(self, why: str) -> None:
+    def disconnect(self, reason: str) -> None:
         """Ends the connection, and sends the reason to the client.
 
         Sends it to each session too: a client may leave when its session is closed, before it reads the reason.
         """
         for session in tuple(self._sessions):
-            session.write_output(f"flow: {why}\r\n".encode(), STDERR)
-        self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, why)
+            session.write_output(f"flow: {reason}\r\n".encode(), STDERR)
+        self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, reason)
 
     async def make_shell_spec(self, command: str | None, on_terminal: bool) -> ExecSpec:
         return await call_agent(self._registry.tasks.make_shell_spec, self.task_id, self.node, command, on_terminal)
@@ -96,10 +96,10 @@ class TaskSshServer(connection.SshServerConnection):
         await call_agent(self._registry.tasks.check, *found)
         return found
 
-    def _send_reason(self, why: str) -> None:
+    def _send_reason(self, reason: str) -> None:
         if not self._has_sent_reason:
             self._has_sent_reason = True
-            self._connection.send_auth_banner(f"flow: {why}\r\n")
+            self._connection.send_auth_banner(f"flow: {reason}\r\n")
 
 
 class SessionBackend(Protocol):

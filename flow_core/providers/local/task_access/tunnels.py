@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.agent.port_owner import find_listener
 from flow_core.agent.task_exec import find_enterable
 from flow_core.agent.tasks import TaskStore
 from flow_core.errors import Conflict, ProviderError
 from flow_core.providers.contract.access import Tunnel
+from flow_core.providers.contract.request_checks import check_port
 from flow_core.providers.over_agent.in_process_agent import call_agent
-from flow_core.providers.over_ssh.port_check import check_port
 from flow_core.providers.over_ssh.tunnel_reaper import TunnelReaper
 
 _HOST = "127.0.0.1"
@@ -34,11 +34,11 @@ class LocalTunnels:
         await call_agent(self._check, task_id, node)
         if local_port == remote_port:
             raise Conflict(
-                f"local_port: {local_port} is the task's own here; it needs no tunnel, or another port",
+                f"local_port: {local_port} is the port of the task itself: connect to it directly, or choose another",
                 field="local_port",
             )
         listener = _Listener(remote_port)
-        tunnel = Tunnel(new_id("tun"), task_id, await listener.open(local_port), remote_port)
+        tunnel = Tunnel(make_new_id("tun"), task_id, await listener.open(local_port), remote_port)
         listener.tunnel = tunnel
         self._listeners[tunnel.tunnel_id] = listener
         self._reaper.start()

@@ -38,24 +38,24 @@ class LocalUploads:
         from flow_core.upload.folder_upload import upload
         from flow_core.upload.local_folder import LocalFolder  # lazy import: not needed to list tasks
 
-        place = await call_agent(self._place, task_id, target_dir)
+        local_path = await call_agent(self._resolve_target_folder, task_id, target_dir)
         return await upload(
             source_dir,
-            LocalFolder(place),
+            LocalFolder(local_path),
             timeout_s=timeout_s,
             git_incremental=git_incremental,
             on_progress=on_progress,
         )
 
     async def put_file(self, task_id: str, source: Path, target: str, *, node: int = 0) -> None:
-        place = await call_agent(self._resolve_file, task_id, target, node, "target")
-        await copy_file(source, place)
+        local_path = await call_agent(self._resolve_file, task_id, target, node, "target")
+        await copy_file(source, local_path)
 
     async def get_file(self, task_id: str, source: str, target: Path, *, node: int = 0) -> None:
-        place = await call_agent(self._resolve_file, task_id, source, node, "source")
-        await copy_file(place, target)
+        local_path = await call_agent(self._resolve_file, task_id, source, node, "source")
+        await copy_file(local_path, target)
 
-    def _place(self, task_id: str, target_dir: str) -> Path:
+    def _resolve_target_folder(self, task_id: str, target_dir: str) -> Path:
         """Returns the folder on this machine that an unfinished task sees at `target_dir`."""
         report = self._tasks.get(task_id).report
         if report.is_over:
@@ -67,18 +67,19 @@ class LocalUploads:
         ranks = self._tasks.get(task_id).report.ranks
         if not 0 <= node < ranks:
             raise ConfigError(f"node: task {task_id} has {ranks}, counted from 0", field="node")
-        place = self._resolve_path(task_id, path, field, is_written=field == "target")
-        if not place.parent.is_dir():
+        local_path = self._resolve_path(task_id, path, field, is_written=field == "target")
+        if not local_path.parent.is_dir():
             home = Path(self._tasks.get(task_id).report.working_dir)
             gone = f"the files of task {task_id} are gone: {home} does not exist any more"
-            raise NotFound(f"task {task_id} has no folder {str(place.parent)!r}") if home.is_dir() else Conflict(gone)
-        return place
+            missing = f"task {task_id} has no folder {str(local_path.parent)!r}"
+            raise NotFound(missing) if home.is_dir() else Conflict(gone)
+        return local_path
 
     def _resolve_path(self, task_id: str, path: str, field: str, *, is_written: bool) -> Path:
         """Returns the path on this machine for a path in the task."""
         task = self._tasks.get(task_id)
         try:
-            mounts = read_mounts(self._tasks.folder(task_id))[0]
+            mounts = read_mounts(self._tasks.get_folder(task_id))[0]
         except MalformedRecord as error:
             raise Conflict(f"the files of task {task_id} can't be reached: {error}") from error
         if task.spec is None:

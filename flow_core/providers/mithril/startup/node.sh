@@ -91,11 +91,11 @@ while [ "$CODE_WAIT_S" -gt 0 ] && [ ! -e "$lib/code-is-there" ]; do
   waited=$((waited + 1))
 done
 
-base64 -d <<<"$KEEP" >"$lib/keep.sh"
+base64 -d <<<"$RUN_TASK" >"$lib/run_task.sh"
 if [ -z "$root" ] && [ -d /run/systemd/system ]; then
   printf '%s\n' '[Unit]' 'Description=the command of a flow task' 'After=network-online.target docker.service' \
-    '[Service]' "ExecStart=/bin/bash $lib/keep.sh" KillMode=mixed '[Install]' 'WantedBy=multi-user.target' \
+    '[Service]' "ExecStart=/bin/bash $lib/run_task.sh" KillMode=mixed '[Install]' 'WantedBy=multi-user.target' \
     >/etc/systemd/system/flow-workload.service
   systemctl daemon-reload && systemctl enable --now flow-workload.service && exit 0
 fi
-setsid bash "$lib/keep.sh" </dev/null >/dev/null 2>&1 &
+setsid bash "$lib/run_task.sh" </dev/null >/dev/null 2>&1 &

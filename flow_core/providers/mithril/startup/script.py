@@ -58,7 +58,7 @@ class NodeTask:
     code_wait_s: int = 0
 
 
-def startup_script(task: NodeTask) -> str:
+def build_startup_script(task: NodeTask) -> str:
     """Returns the script, compressed if it would exceed LONGEST characters.
 
     Raises ConfigError if it is still too long.
@@ -66,7 +66,7 @@ def startup_script(task: NodeTask) -> str:
     plain = f"#!/bin/bash\n{_MARK}\n{_build_variables(task)}\n{_read_part('node.sh')}"
     if len(plain) <= LONGEST:
         return plain
-    packed = _packed(plain)
+    packed = _build_unpacking_script(plain)
     if len(packed) > LONGEST:
         over = len(packed) - LONGEST
         raise ConfigError(
@@ -77,7 +77,7 @@ def startup_script(task: NodeTask) -> str:
     return packed
 
 
-def mounting() -> str:
+def read_mount_script() -> str:
     """Returns the script that mounts the volumes listed in /var/lib/flow/volumes. Running it again is safe."""
     return _read_part("volumes.sh")
 
@@ -128,7 +128,7 @@ def _build_variables(task: NodeTask) -> str:
         "DISTRIBUTED": task.distributed,
         "GPU_COUNT": task.gpu_count,
         "VOLUMES": "\n".join(volumes),
-        "MOUNTING": _encode(mounting()) if volumes else "",
+        "MOUNTING": _encode(read_mount_script()) if volumes else "",
         "ATTEMPTS": task.attempts,
         "DELAY_S": task.delay_s,
         "DELAY_FACTOR": task.delay_factor,
@@ -136,12 +136,12 @@ def _build_variables(task: NodeTask) -> str:
         "LIMIT_S": task.limit_s,
         "CODE": base64.b64encode(task.code).decode(),
         "CODE_WAIT_S": task.code_wait_s,
-        "KEEP": _encode(_read_part("keep.sh")),
+        "RUN_TASK": _encode(_read_part("run_task.sh")),
     }
     return "\n".join(f"{name}={shlex.quote(str(value))}" for name, value in values.items())
 
 
-def _packed(script: str) -> str:
+def _build_unpacking_script(script: str) -> str:
     """Returns a script that unpacks the real one into a file beside the task's own, checks its sum and runs it."""
     data = gzip.compress(script.encode(), mtime=0)
     return (

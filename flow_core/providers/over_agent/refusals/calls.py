@@ -5,31 +5,33 @@ from __future__ import annotations
 from flow_core.agent import calls, multi_machine
 from flow_core.errors import Conflict, FlowError, ProviderError
 from flow_core.providers.over_agent.refusals import Details, Sentence
-from flow_core.providers.over_agent.refusals.quoting import plain
+from flow_core.providers.over_agent.refusals.quoting import escape
 
 
 def _unknown_call(details: Details, machine: str) -> FlowError:
     return ProviderError(
-        f"the agent on {machine} does not know the call {plain(details, 'call')}: it is older than this flow; close"
+        f"the agent on {machine} does not know the call {escape(details, 'call')}: it is older than this flow; close"
         " every flow that is connected to it, and try again"
     )
 
 
 def _invalid_arguments(details: Details, machine: str) -> FlowError:
-    return ProviderError(f"the agent on {machine} can't use what this flow asked: {plain(details, 'why')}; update flow")
+    return ProviderError(
+        f"the agent on {machine} can't use what this flow asked: {escape(details, 'why')}; update flow"
+    )
 
 
 def _no_part(details: Details, machine: str) -> FlowError:
-    return Conflict(f"task {plain(details, 'task_id')} on {machine} is no part of a task on several machines")
+    return Conflict(f"task {escape(details, 'task_id')} on {machine} is no part of a task on several machines")
 
 
 def _part_busy(details: Details, machine: str) -> FlowError:
-    return Conflict(f"another client is starting task {plain(details, 'task_id')} on {machine}; it will run soon")
+    return Conflict(f"another client is starting task {escape(details, 'task_id')} on {machine}; it will run soon")
 
 
 def _hold_expired(details: Details, machine: str) -> FlowError:
     return Conflict(
-        f"the hold on the GPUs of task {plain(details, 'task_id')} on {machine} has expired; flow tries again soon"
+        f"the hold on the GPUs of task {escape(details, 'task_id')} on {machine} has expired; flow tries again soon"
     )
 
 

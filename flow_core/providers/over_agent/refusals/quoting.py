@@ -11,7 +11,7 @@ _LENGTH_MAX = 2000
 _ENTRIES_MAX = 100
 
 
-def text(details: Details, name: str) -> str:
+def get_text(details: Details, name: str) -> str:
     """Returns the text, cut to 2000 characters, to be quoted with `repr`."""
     value = details[name]
     if not isinstance(value, str):
@@ -19,24 +19,24 @@ def text(details: Details, name: str) -> str:
     return value[:_LENGTH_MAX]
 
 
-def plain(details: Details, name: str) -> str:
+def escape(details: Details, name: str) -> str:
     """Returns the text for use in a sentence; escapes characters that can't be printed."""
-    return _escape(text(details, name))
+    return _escape_characters(get_text(details, name))
 
 
-def plain_list(details: Details, name: str) -> list[str]:
+def escape_all(details: Details, name: str) -> list[str]:
     values = details[name]
     if not isinstance(values, list | tuple):
         raise TypeError(f"{name} must be a list")
-    return [plain({name: value}, name) for value in values[:_ENTRIES_MAX]]
+    return [escape({name: value}, name) for value in values[:_ENTRIES_MAX]]
 
 
-def whole(details: Details, name: str) -> int:
+def get_integer(details: Details, name: str) -> int:
     value = details[name]
     if not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number")
     return value
 
 
-def _escape(value: str) -> str:
+def _escape_characters(value: str) -> str:
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in value)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from flow_core.agent.capacity import availability, reservations
 from flow_core.errors import CapacityError, ConfigError, Conflict, NotFound
 from flow_core.providers.over_agent.refusals import Details, Sentence
-from flow_core.providers.over_agent.refusals.quoting import plain, plain_list, text, whole
+from flow_core.providers.over_agent.refusals.quoting import escape, escape_all, get_integer, get_text
 
 
 def _no_reservation(details: Details, machine: str) -> NotFound:
-    return NotFound(f"no reservation {text(details, 'reservation_id')[:40]!r} on {machine}")
+    return NotFound(f"no reservation {get_text(details, 'reservation_id')[:40]!r} on {machine}")
 
 
 def _not_released(details: Details, machine: str) -> Conflict:
-    return Conflict(f"reservation {plain(details, 'reservation_id')} can't be released: {plain(details, 'why')}")
+    return Conflict(f"reservation {escape(details, 'reservation_id')} can't be released: {escape(details, 'why')}")
 
 
 def _starts_in_past(details: Details, machine: str) -> ConfigError:
@@ -25,10 +25,10 @@ def _starts_too_late(details: Details, machine: str) -> ConfigError:
 
 
 def _gpus_taken(details: Details, machine: str) -> CapacityError:
-    requested = f"{whole(details, 'quantity')} x {plain(details, 'instance_type')}"
-    free = f"{whole(details, 'free')} of {whole(details, 'total')} GPUs are free all that time"
-    others = ", ".join(plain_list(details, "others"))
-    return CapacityError(f"{requested} can't be reserved {plain(details, 'when')}: {free}; {others}")
+    requested = f"{get_integer(details, 'quantity')} x {escape(details, 'instance_type')}"
+    free = f"{get_integer(details, 'free')} of {get_integer(details, 'total')} GPUs are free all that time"
+    others = ", ".join(escape_all(details, "others"))
+    return CapacityError(f"{requested} can't be reserved {escape(details, 'when')}: {free}; {others}")
 
 
 SENTENCES: dict[str, Sentence] = {

@@ -17,25 +17,25 @@ from flow_core.errors import (
     printable,
 )
 from flow_core.providers.over_agent.refusals import HERE, Details, Sentence
-from flow_core.providers.over_agent.refusals.quoting import plain, plain_list, text, whole
+from flow_core.providers.over_agent.refusals.quoting import escape, escape_all, get_integer, get_text
 
 _SHOWN = 200
 
 
 def _invalid_request(details: Details, machine: str) -> FlowError:
-    return ProviderError(f"{machine} can't use this submit: {plain(details, 'why')}; update flow")
+    return ProviderError(f"{machine} can't use this submit: {escape(details, 'why')}; update flow")
 
 
 def _code_gone(details: Details, machine: str) -> FlowError:
-    return ProviderError(f"the code of {plain(details, 'task_id')} was lost on its way to {machine}; submit it again")
+    return ProviderError(f"the code of {escape(details, 'task_id')} was lost on its way to {machine}; submit it again")
 
 
 def _withdrawn(details: Details, machine: str) -> FlowError:
-    return Conflict(f"the submit of {plain(details, 'task_id')} to {machine} was withdrawn; submit it again")
+    return Conflict(f"the submit of {escape(details, 'task_id')} to {machine} was withdrawn; submit it again")
 
 
 def _key_of_other_task(details: Details, machine: str) -> FlowError:
-    key, task_id = text(details, "key"), plain(details, "task_id")
+    key, task_id = get_text(details, "key"), escape(details, "task_id")
     return Conflict(
         f"idempotency_key: {key!r} is that of task {task_id}, which has a different configuration",
         field="idempotency_key",
@@ -45,31 +45,31 @@ def _key_of_other_task(details: Details, machine: str) -> FlowError:
 def _key_of_pruned_task(details: Details, machine: str) -> FlowError:
     owner = "a task that was pruned"
     if details["task_id"] is not None:
-        owner = f"task {plain(details, 'task_id')}, which has ended ({plain(details, 'status')}) and was pruned"
-    key = text(details, "key")
+        owner = f"task {escape(details, 'task_id')}, which has ended ({escape(details, 'status')}) and was pruned"
+    key = get_text(details, "key")
     return Conflict(
         f"idempotency_key: {key!r} is that of {owner}; to run it again, choose another key", field="idempotency_key"
     )
 
 
 def _no_current_folder(details: Details, machine: str) -> FlowError:
-    field = plain(details, "field")
+    field = escape(details, "field")
     return ConfigError(f"{field}: the folder this runs in is gone; write a path from /", field=field)
 
 
 def _no_folder(details: Details, machine: str) -> FlowError:
-    field, path = plain(details, "field"), text(details, "path")
+    field, path = escape(details, "field"), get_text(details, "path")
     return ConfigError(f"{field}: {printable(repr(path))} is no folder on {machine}", field=field)
 
 
 def _s3_address_invalid(details: Details, machine: str) -> FlowError:
-    shown = printable(repr(text(details, "source")[:_SHOWN]))
-    return ConfigError(f"data_mounts: {shown} {plain(details, 'why')}", field="data_mounts")
+    shown = printable(repr(get_text(details, "source")[:_SHOWN]))
+    return ConfigError(f"data_mounts: {shown} {escape(details, 'why')}", field="data_mounts")
 
 
 def _s3_not_read_only(details: Details, machine: str) -> FlowError:
     is_known = details["unknown_option"] is None
-    problem = "" if is_known else f"option {text(details, 'unknown_option')!r} is not known; "
+    problem = "" if is_known else f"option {get_text(details, 'unknown_option')!r} is not known; "
     return Unsupported(
         f"data_mounts: {problem}s3:// mounts are copies, writing back isn't done; upload in the command instead",
         field="data_mounts",
@@ -77,7 +77,7 @@ def _s3_not_read_only(details: Details, machine: str) -> FlowError:
 
 
 def _s3_needs_boto3(details: Details, machine: str) -> FlowError:
-    address = text(details, "address")
+    address = get_text(details, "address")
     if machine == HERE:
         return Unsupported(
             f"data_mounts: {address!r} needs boto3; install it with: pip install 'flow-tui[s3]'", field="data_mounts"
@@ -90,72 +90,74 @@ def _s3_needs_boto3(details: Details, machine: str) -> FlowError:
 
 
 def _mount_unsupported(details: Details, machine: str) -> FlowError:
-    shown = printable(repr(text(details, "source")))
+    shown = printable(repr(get_text(details, "source")))
     return Unsupported(f"data_mounts: {shown} can't be mounted here; copy it in the command", field="data_mounts")
 
 
 def _mount_missing(details: Details, machine: str) -> FlowError:
-    shown = printable(repr(text(details, "path")))
+    shown = printable(repr(get_text(details, "path")))
     return ConfigError(f"data_mounts: {shown} does not exist on {machine}", field="data_mounts")
 
 
 def _port_promised(details: Details, machine: str) -> FlowError:
-    task_id = plain(details, "task_id")
+    task_id = escape(details, "task_id")
     holder = f"task {task_id}, which is just being submitted"
     if details["status"] is not None:
-        context = text(details, "context")
+        context = get_text(details, "context")
         origin = "that came over SSH" if context == OVER_SSH else f"of context {context!r}"
-        holder = f"task {task_id} {origin} ({plain(details, 'status')})"
+        holder = f"task {task_id} {origin} ({escape(details, 'status')})"
     return Conflict(
-        f"ports: {whole(details, 'port')} is promised to {holder}; cancel it, or choose another port", field="ports"
+        f"ports: {get_integer(details, 'port')} is promised to {holder}; cancel it, or choose another port",
+        field="ports",
     )
 
 
 def _port_in_use(details: Details, machine: str) -> FlowError:
-    port, listener = whole(details, "port"), plain(details, "listener")
+    port, listener = get_integer(details, "port"), escape(details, "listener")
     return Conflict(f"ports: {port} is listened on by {listener}; end it, or choose another port", field="ports")
 
 
 def _no_engine(details: Details, machine: str) -> FlowError:
-    missing = ", ".join(plain_list(details, "missing"))
-    place = "" if machine == HERE else f" on {machine}"
+    missing = ", ".join(escape_all(details, "missing"))
+    suffix = "" if machine == HERE else f" on {machine}"
     return Unsupported(
-        f"image: a container needs podman or docker{place}, and {missing}; install one of them, or leave image out",
+        f"image: a container needs podman or docker{suffix}, and {missing}; install one of them, or leave image out",
         field="image",
     )
 
 
 def _booked_without_gpu(details: Details, machine: str) -> FlowError:
-    field = plain(details, "field")
+    field = escape(details, "field")
     return ConfigError(f"{field}: the task asks for no GPU, and nothing else can be reserved on {machine}", field=field)
 
 
 def _booked_unknown(details: Details, machine: str) -> FlowError:
     return NotFound(
-        f"reservation_id: no reservation {text(details, 'reservation_id')[:40]!r} on {machine}", field="reservation_id"
+        f"reservation_id: no reservation {get_text(details, 'reservation_id')[:40]!r} on {machine}",
+        field="reservation_id",
     )
 
 
 def _booked_too_small(details: Details, machine: str) -> FlowError:
-    has = f"{whole(details, 'fitting')} x {plain(details, 'gpu_type')}"
-    wants = f"the task wants {whole(details, 'count')}"
+    has = f"{get_integer(details, 'fitting')} x {escape(details, 'gpu_type')}"
+    wants = f"the task wants {get_integer(details, 'count')}"
     return CapacityError(
-        f"reservation_id: {plain(details, 'reservation_id')} has {has}; {wants}", field="reservation_id"
+        f"reservation_id: {escape(details, 'reservation_id')} has {has}; {wants}", field="reservation_id"
     )
 
 
 def _booked_ended(details: Details, machine: str) -> FlowError:
-    reservation_id, over = plain(details, "reservation_id"), plain(details, "over")
+    reservation_id, over = escape(details, "reservation_id"), escape(details, "over")
     return Conflict(f"reservation_id: reservation {reservation_id} is {over}", field="reservation_id")
 
 
 def _booked_broken(details: Details, machine: str) -> FlowError:
-    reservation_id, why = plain(details, "reservation_id"), plain(details, "why")
+    reservation_id, why = escape(details, "reservation_id"), escape(details, "why")
     return Conflict(f"reservation_id: the record of {reservation_id} is broken: {why}", field="reservation_id")
 
 
 def _nothing_reserved(details: Details, machine: str) -> FlowError:
-    lacking = f"{whole(details, 'count')} x {plain(details, 'gpu_type')}"
+    lacking = f"{get_integer(details, 'count')} x {escape(details, 'gpu_type')}"
     return CapacityError(
         f"allocation_mode: no active reservation of yours has {lacking}; reserve them first", field="allocation_mode"
     )

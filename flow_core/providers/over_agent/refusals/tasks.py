@@ -7,7 +7,7 @@ from flow_core.agent.containers import container_exec
 from flow_core.agent.record_fields import Fields
 from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, ProviderError, Unreachable, Unsupported
 from flow_core.providers.over_agent.refusals import Details, Sentence
-from flow_core.providers.over_agent.refusals.quoting import plain, text, whole
+from flow_core.providers.over_agent.refusals.quoting import escape, get_integer, get_text
 
 
 def _supervisor_silent(details: Details, machine: str) -> FlowError:
@@ -15,11 +15,11 @@ def _supervisor_silent(details: Details, machine: str) -> FlowError:
 
 
 def _supervisor_unsupported(details: Details, machine: str) -> FlowError:
-    return Unsupported(plain(details, "said"))
+    return Unsupported(escape(details, "said"))
 
 
 def _supervisor_failed(details: Details, machine: str) -> FlowError:
-    return ProviderError(f"the task's supervisor did not start: {plain(details, 'said') or 'it ended at once'}")
+    return ProviderError(f"the task's supervisor did not start: {escape(details, 'said') or 'it ended at once'}")
 
 
 def _no_python(details: Details, machine: str) -> FlowError:
@@ -27,54 +27,54 @@ def _no_python(details: Details, machine: str) -> FlowError:
 
 
 def _copy_unsafe(details: Details, machine: str) -> FlowError:
-    return ProviderError(f"the agent program isn't safe: {plain(details, 'why')}")
+    return ProviderError(f"the agent program isn't safe: {escape(details, 'why')}")
 
 
 def _copy_failed(details: Details, machine: str) -> FlowError:
-    home, why = text(details, "home"), plain(details, "why")
+    home, why = get_text(details, "home"), escape(details, "why")
     return ProviderError(f"the agent program can't be copied to {home!r}: {why}")
 
 
 def _no_task(details: Details, machine: str) -> FlowError:
-    return NotFound(f"no task {text(details, 'task_id')!r} in context {text(details, 'context')!r}")
+    return NotFound(f"no task {get_text(details, 'task_id')!r} in context {get_text(details, 'context')!r}")
 
 
 def _not_cancelled(details: Details, machine: str) -> FlowError:
-    task_id, problem, folder = (plain(details, name) for name in ("task_id", "problem", "folder"))
+    task_id, problem, folder = (escape(details, name) for name in ("task_id", "problem", "folder"))
     advice = f"update flow, or end what runs of it by hand; its folder is {folder}"
     return Conflict(f"task {task_id} can't be cancelled: {problem}; {advice}")
 
 
 def _no_node(details: Details, machine: str) -> FlowError:
-    ranks, node = Fields(details).whole("ranks"), whole(details, "node")
+    ranks, node = Fields(details).whole("ranks"), get_integer(details, "node")
     nodes = f"the nodes 0 to {ranks - 1}" if ranks > 1 else "one node, 0"
-    return ConfigError(f"node: task {plain(details, 'task_id')} has {nodes}, and no {node}", field="node")
+    return ConfigError(f"node: task {escape(details, 'task_id')} has {nodes}, and no {node}", field="node")
 
 
 def _not_entered(details: Details, machine: str) -> FlowError:
-    return Conflict(f"task {plain(details, 'task_id')} can't be entered: {plain(details, 'problem')}")
+    return Conflict(f"task {escape(details, 'task_id')} can't be entered: {escape(details, 'problem')}")
 
 
 def _not_running(details: Details, machine: str) -> FlowError:
-    task_id, status = plain(details, "task_id"), plain(details, "status")
+    task_id, status = escape(details, "task_id"), escape(details, "status")
     return Conflict(f"task {task_id} is {status}; only a running one can be entered")
 
 
 def _node_ended(details: Details, machine: str) -> FlowError:
-    node, task_id = whole(details, "node"), plain(details, "task_id")
+    node, task_id = get_integer(details, "node"), escape(details, "task_id")
     return Conflict(f"node {node} of task {task_id} has ended; only a running one can be entered")
 
 
 def _folder_unusable(details: Details, machine: str) -> FlowError:
-    return ProviderError(f"the state directory can't be used: {plain(details, 'why')}")
+    return ProviderError(f"the state directory can't be used: {escape(details, 'why')}")
 
 
 def _container_closed(details: Details, machine: str) -> FlowError:
-    return Unreachable(f"the container can't be entered: {plain(details, 'why')}")
+    return Unreachable(f"the container can't be entered: {escape(details, 'why')}")
 
 
 def _engine_gone(details: Details, machine: str) -> FlowError:
-    return Unreachable(f"{plain(details, 'path')} is no longer on {machine}")
+    return Unreachable(f"{escape(details, 'path')} is no longer on {machine}")
 
 
 SENTENCES: dict[str, Sentence] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from testbed.waiting import DEADLINE_S
 
-from flow_core.agent.agent_copy import COPY_FAILED, agent_name, provide_copy
+from flow_core.agent.agent_copy import COPY_FAILED, get_agent_name, provide_copy
 from flow_core.agent.agent_copy_cleanup import remove_unused_agent_copies
 from flow_core.agent.calls import AgentCalls
 from flow_core.agent.layout import Layout
@@ -26,7 +26,7 @@ if sys.argv[3:]:
     agent_copy._content()
     (Path(agent_copy.__file__).parent / sys.argv[3]).unlink()
 try:
-    print(agent_copy.agent_name(), agent_copy.provide_copy(Path(sys.argv[2])))
+    print(agent_copy.get_agent_name(), agent_copy.provide_copy(Path(sys.argv[2])))
 except Refused as refused:
     print(refused.code, *refused.details.values())
 """
@@ -47,7 +47,7 @@ def _run_from_copy(home: Path, root: Path, *lost: str) -> str:
 def test_a_copy_is_used_unchanged_and_marked_as_used(root):
     home = provide_copy(root)
     os.utime(home, (0, 0))
-    assert _run_from_copy(home, root) == f"{agent_name()} {home}"
+    assert _run_from_copy(home, root) == f"{get_agent_name()} {home}"
     assert home.stat().st_mtime > 0
     assert list((root / "bin").iterdir()) == [home]
 
@@ -56,8 +56,8 @@ def test_another_machine_folder_gets_a_copy_of_the_same_name(root, tmp_path):
     home = provide_copy(root)
     there = Layout(tmp_path / "other", "local")
     there.make()
-    assert _run_from_copy(home, there.root) == f"{agent_name()} {there.root / 'bin' / agent_name()}"
-    assert _run_from_copy(there.root / "bin" / agent_name(), there.root).startswith(agent_name())
+    assert _run_from_copy(home, there.root) == f"{get_agent_name()} {there.root / 'bin' / get_agent_name()}"
+    assert _run_from_copy(there.root / "bin" / get_agent_name(), there.root).startswith(get_agent_name())
 
 
 def test_a_copy_that_lost_a_file_is_not_rebuilt_from_itself(root):
@@ -79,9 +79,9 @@ def test_a_long_running_process_keeps_its_copy(root):
 
 
 def test_a_partial_copy_of_a_killed_process_is_removed_after_a_day(root):
-    old, young = (root / "bin" / f".{agent_name()}-{number}" for number in (1, 2))
+    old, young = (root / "bin" / f".{get_agent_name()}-{number}" for number in (1, 2))
     for folder in (old, young):
         make_private_folder(folder)
     os.utime(old, (0, 0))
-    remove_unused_agent_copies(root, agent_name())
+    remove_unused_agent_copies(root, get_agent_name())
     assert list((root / "bin").iterdir()) == [young]

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from testbed.places import ROOT
 from testbed.waiting import DEADLINE_S
-
-import flow_core
 
 LIST_GPUS = "from flow_core.agent.gpus import list_gpus; print(*map(tuple, list_gpus()))"
 SMI = """#!/bin/sh
@@ -22,7 +21,7 @@ echo "Unable to determine the device handle"
 
 def list_gpus(**env: str) -> str:
     command = [sys.executable, "-c", LIST_GPUS]
-    env["PYTHONPATH"] = str(Path(flow_core.__file__).parents[1])
+    env["PYTHONPATH"] = str(ROOT)
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.stderr == ""
     return done.stdout.strip()

@@ -17,7 +17,7 @@ from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.layout import Layout
 
 FOLDER = Path(flow_core.agent.__file__).parent
-LAUNCHER = FOLDER.parent / "providers" / "hosts" / "launcher.py"  # sent to hosts together with some of these
+LAUNCHER = FOLDER.parent / "providers" / "hosts" / "bootstrap_main.py"  # sent to hosts together with some of these
 FILES = [*sorted(FOLDER.rglob("*.py")), LAUNCHER]
 WITH_BOTO3 = {"errors.py", "transfer.py"}  # in s3/: loaded by a program of its own that needs boto3
 BOTO3 = {"boto3", "botocore", "s3transfer"}

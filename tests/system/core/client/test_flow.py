@@ -80,7 +80,7 @@ async def test_every_change_is_in_the_audit_log(flow: AsyncFlow) -> None:
     await flow.delete_volume("data")
     with pytest.raises(NotFound):
         await flow.delete_volume("data")
-    actions = AuditLog().recent()[::-1]
+    actions = AuditLog().read_recent()[::-1]
     assert [action.verb for action in actions] == ["submit", "cancel", "create volume"] + ["delete volume"] * 2
     assert [action.result for action in actions[:-1]] == ["ok"] * 4
     assert actions[-1].result != "ok"

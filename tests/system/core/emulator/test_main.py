@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from testbed.command_lines import command_lines
+from testbed.command_lines import list_command_lines
 from testbed.emulator_account import H100, PUBLIC_KEY, REGION
 from testbed.waiting import DEADLINE_S, wait_until
 
@@ -70,7 +70,7 @@ def test_a_bid_runs_by_itself_and_ends_with_the_emulator(tmp_path: Path) -> None
     mark = f"{os.getpid()}.{time.time_ns()}"
 
     def is_marked() -> bool:
-        return any(mark.encode() in line for _, line in command_lines())
+        return any(mark.encode() in line for _, line in list_command_lines())
 
     with emulator(tmp_path, "--seconds-to-allocate", "0.2") as (process, details), client(details) as http:
         project = details["project"]

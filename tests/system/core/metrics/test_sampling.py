@@ -18,7 +18,7 @@ from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.agent.processes.table import list_processes
 from flow_core.metrics.parser import FrameParser
-from flow_core.metrics.stream import sampling_script
+from flow_core.metrics.stream import build_sampling_script
 from flow_core.models.metrics import MachineSample
 
 SHELLS = [["/bin/sh"], *([name] for name in ("bash", "mksh") if shutil.which(name))]
@@ -31,7 +31,7 @@ class Sampling:
 
     def __init__(self, shell: list[str], path: str, env: dict[str, str]) -> None:
         self.process = subprocess.Popen(
-            [*shell, "-c", sampling_script(1, 2)],
+            [*shell, "-c", build_sampling_script(1, 2)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**env, "PATH": path},
@@ -170,7 +170,7 @@ def test_it_ends_with_its_stdin_and_takes_everything_with_it(
 
 
 def test_it_ends_nobody_else_where_it_leads_no_group(smi: FakeSmi, tmp_path: Path) -> None:
-    (tmp_path / "script").write_text(sampling_script(1, 2))
+    (tmp_path / "script").write_text(build_sampling_script(1, 2))
     server = "sleep 1000 & /bin/sh script | { read -r line; echo $line; cat >/dev/null; }; wait"
     with subprocess.Popen(
         ["/bin/sh", "-c", server],
@@ -190,7 +190,7 @@ def test_it_ends_nobody_else_where_it_leads_no_group(smi: FakeSmi, tmp_path: Pat
 
 
 def test_it_ends_when_who_started_it_is_killed(smi: FakeSmi, tmp_path: Path) -> None:
-    (tmp_path / "script").write_text(sampling_script(1, 2))
+    (tmp_path / "script").write_text(build_sampling_script(1, 2))
     starter = (
         "import subprocess as s, time\n"
         "p = s.Popen(['/bin/sh', 'script'], stdin=s.PIPE, stdout=s.PIPE, start_new_session=True)\n"

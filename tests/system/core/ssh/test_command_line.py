@@ -17,7 +17,7 @@ from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import ConfigError
 from flow_core.ssh.command_line import build_explicit_ssh_argv, build_ssh_words
-from flow_core.ssh.settings import HostSettings, account_home
+from flow_core.ssh.settings import HostSettings, get_account_home
 from flow_core.ssh.ssh_config import find_settings
 
 pytestmark = pytest.mark.needs("ssh", "sshd")
@@ -64,7 +64,7 @@ async def test_paths_with_spaces_and_percent_signs_are_quoted(sshd: Sshd, tmp_pa
 
 
 async def test_the_users_own_name_for_a_host_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(account_home()))
+    monkeypatch.setenv("HOME", str(get_account_home()))
     settings = await find_settings("somewhere.example")
     assert await build_ssh_words(settings) == ["ssh", "somewhere.example"]
     assert (await build_ssh_words(replace(settings, port=7777)))[-1].endswith("@somewhere.example")

@@ -231,7 +231,7 @@ def test_a_known_name_is_changed_where_another_key_is_known_at_its_address(tmp_p
     lines = (("gpu1", mine), ("192.0.2.7", other))
     file.write_text("".join(f"{name} {key.export_public_key().decode().strip()}\n" for name, key in lines))
     settings = HostSettings("gpu1", "gpu1", "me", known_hosts=(file,))
-    assert load_known_keys(settings).status_of(mine) is KeyStatus.KNOWN
-    assert load_known_keys(settings, address="192.0.2.8").status_of(mine) is KeyStatus.KNOWN
+    assert load_known_keys(settings).get_status(mine) is KeyStatus.KNOWN
+    assert load_known_keys(settings, address="192.0.2.8").get_status(mine) is KeyStatus.KNOWN
     known = load_known_keys(settings, address="192.0.2.7")
-    assert (known.status_of(mine), known.trusted) == (KeyStatus.CHANGED, [])
+    assert (known.get_status(mine), known.trusted) == (KeyStatus.CHANGED, [])

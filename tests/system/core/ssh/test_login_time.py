@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.command_lines import command_line, command_lines, environment
+from testbed.command_lines import list_command_lines, read_command_line, read_environment
 from testbed.sshd import Sshd
 from testbed.strict_sshd import CODE, SECRET, strict_sshd
 from testbed.waiting import until, until_over
@@ -165,11 +165,11 @@ async def slow(sshd: Sshd) -> AsyncIterator[HostSettings]:
     (sshd.home / ".bashrc").write_text("echo starting; read -r line <~/gate\n")
     yield await find_settings("far", config=sshd.config())
     async with opened(gate):
-        await until(lambda: not [pid for pid, _ in command_lines() if _waits(pid, sshd.home)])
+        await until(lambda: not [pid for pid, _ in list_command_lines() if _waits(pid, sshd.home)])
 
 
 def _waits(pid: int, home: Path) -> bool:
-    return f"HOME={home}".encode() in environment(pid) and b"exec /bin/sh" in command_line(pid)
+    return f"HOME={home}".encode() in read_environment(pid) and b"exec /bin/sh" in read_command_line(pid)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from testbed.screen_text import screen_text
 from testbed.tui.dashboard import config as config
 from testbed.tui.dashboard import notices, opened
 from testbed.tui.press import press
+from testbed.tui.shell_pane import has_live_shells
 from testbed.waiting import until
 
 from flow_core import AsyncFlow, TaskConfig
@@ -109,8 +110,8 @@ async def test_the_ssh_command_of_a_running_task_is_copied_once_it_is_chosen_and
             await until(lambda: isinstance(app.screen, Confirm))
             await press(pilot, "confirm.agree")
             await until(lambda: app.fleet.task(task.key) and app.fleet.task(task.key).is_terminal)
-            await until(lambda: app.fleet.gate.log.recent()[0].verb == "cancel")
-            assert app.fleet.gate.log.recent()[0].result == "ok"
+            await until(lambda: app.fleet.gate.log.read_recent()[0].verb == "cancel")
+            assert app.fleet.gate.log.read_recent()[0].result == "ok"
 
 
 async def test_every_size_survives_being_resized_to_every_other() -> None:
@@ -142,7 +143,7 @@ async def test_a_shell_asked_for_before_the_panes_are_there_opens_once_they_are(
             assert isinstance(dashboard, DashboardScreen)
             dashboard.pane(TasksPane).show([task.record])
             dashboard.action_act("tasks.shell")
-            await until(lambda: dashboard.pane(ShellPane).has_live_shells)
+            await until(lambda: has_live_shells(dashboard.pane(ShellPane)))
             await dashboard.pane(ShellPane).close()
 
 

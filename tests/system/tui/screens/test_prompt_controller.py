@@ -13,6 +13,7 @@ from testbed.screen_text import front_text, screen_text
 from testbed.sshd import Sshd, make_key
 from testbed.strict_sshd import CODE, SECRET, strict_sshd
 from testbed.tui.press import press
+from testbed.tui.shell_pane import has_live_shells
 from testbed.waiting import until
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -284,7 +285,7 @@ async def test_what_the_user_waits_for_is_asked_at_once_and_only_once(sshd: Sshd
         await at.asks(HostKeyDialog)
         assert len(at.app.prompts.open) == 1
         await at.type("yes")
-        await at.until(lambda: at.dashboard.pane(ShellPane).has_live_shells)
+        await at.until(lambda: has_live_shells(at.dashboard.pane(ShellPane)))
         await at.until(lambda: at.state().error is None and not at.app.prompts.open)
         assert at.app.screen is at.dashboard
 

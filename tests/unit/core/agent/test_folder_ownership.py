@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from testbed.tables import each
 
-from flow_core.agent.agent_copy import agent_name, provide_copy
+from flow_core.agent.agent_copy import get_agent_name, provide_copy
 from flow_core.agent.folder_ownership import UnsafeFolder, check_folders
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine_id import machine_id
+from flow_core.agent.machine_id import get_machine_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.refusals import Refused
 from flow_core.config import Context
@@ -44,7 +44,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Ours, with all there is below, in a folder of its own."""
     state = tmp_path / "shared" / "state"
     monkeypatch.setenv("FLOW_STATE_DIR", str(state))
-    layout = Layout(state / "local" / machine_id(), "local")
+    layout = Layout(state / "local" / get_machine_id(), "local")
     layout.make()
     provide_copy(layout.root)
     (tmp_path / "shared").chmod(0o755)
@@ -53,7 +53,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _folder(state: Path, which: str) -> Path:
-    names = {"M": machine_id(), "A": agent_name()}
+    names = {"M": get_machine_id(), "A": get_agent_name()}
     parts = [names.get(part, part) for part in FOLDERS[which].split("/")]
     return Path(os.path.normpath(state.joinpath(*parts)))
 
@@ -68,7 +68,7 @@ def _refusal(state: Path) -> str:
 def _use(state: Path) -> None:
     LocalProvider(Context("local", "local"))
     try:
-        provide_copy(state / "local" / machine_id())
+        provide_copy(state / "local" / get_machine_id())
     except Refused as refused:
         raise to_error(refused) from None
 
@@ -156,7 +156,7 @@ async def test_who_made_the_programs_folder_first_runs_nothing_as_us(tmp_path, m
     monkeypatch.setenv("XDG_STATE_HOME", str(shared))
     monkeypatch.chdir(tmp_path)
     provider = LocalProvider(Context("local", "local"))
-    bin_ = shared / "flow" / "local" / machine_id() / "bin"
+    bin_ = shared / "flow" / "local" / get_machine_id() / "bin"
     bin_.mkdir(parents=True)
     for folder in (bin_, *list(bin_.parents)[:3]):
         folder.chmod(0o777)
@@ -168,12 +168,12 @@ async def test_who_made_the_programs_folder_first_runs_nothing_as_us(tmp_path, m
 
 @pytest.mark.needs("root")
 def test_a_file_of_another_user_in_a_copy_is_made_anew(state):
-    home = provide_copy(state / "local" / machine_id())
+    home = provide_copy(state / "local" / get_machine_id())
     main = home / "flow_core" / "agent" / "supervisor" / "main.py"
     before = main.read_bytes()
     main.write_bytes(b"#" * len(before))
     os.chown(main, OTHER, -1)
-    assert (provide_copy(state / "local" / machine_id()) / main.relative_to(home)).read_bytes() == before
+    assert (provide_copy(state / "local" / get_machine_id()) / main.relative_to(home)).read_bytes() == before
 
 
 def test_our_own_group_is_nobody_else(tmp_path, monkeypatch):

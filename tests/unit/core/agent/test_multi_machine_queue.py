@@ -14,7 +14,7 @@ from flow_core.agent import multi_machine
 from flow_core.agent.capacity import queue
 from flow_core.agent.capacity.queue import QueueTicket
 from flow_core.agent.layout import Layout, TaskFolder
-from flow_core.agent.machine_id import new_id
+from flow_core.agent.machine_id import make_new_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.records import write_json
@@ -35,7 +35,7 @@ class Machine:
     def add(
         self, gpus: Iterable[str], task_id: str = "", submitted_at: float | None = None, *, client: bool = True
     ) -> QueueTicket:
-        task = self._layout.task(task_id or new_id("task"))
+        task = self._layout.task(task_id or make_new_id("task"))
         make_private_folder(task.path)
         seq = len(self.tickets) + 1
         part = None if submitted_at is None else (submitted_at, task.task_id)
@@ -123,7 +123,7 @@ def test_tasks_with_different_candidates_do_not_wait_for_each_other_in_a_cycle(m
 def test_every_task_starts_whatever_its_candidates_and_arrival(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     machines = [Machine(tmp_path / name) for name in ("one", "two")]
-    ids = [new_id("task") for _ in range(3)]
+    ids = [make_new_id("task") for _ in range(3)]
     for machine in machines:
         submissions = [*((task_id, float(at)) for at, task_id in enumerate(ids, 1)), *[("", None)] * 3]
         rng.shuffle(submissions)

@@ -16,7 +16,7 @@ from flow_core.agent.private_folders import make_private_folder
 
 OTHER_PEOPLES_FOLDERS = {
     "flow_core/agent/s3/transfer.py": "containers may read downloaded files as any user",
-    "flow_core/emulator/nodes/disk.py": "a machine's own file system",
+    "flow_core/emulator/nodes/first_boot_disk.py": "a machine's own file system",
     "flow_core/emulator/nodes/pid1/isolate.py": "a machine's own file system",
     "flow_core/emulator/nodes/machine.py": "a machine's own file system",
     "flow_core/emulator/nodes/host_programs.py": "a machine's own file system",

@@ -49,7 +49,7 @@ def test_an_arbitrary_field_is_either_accepted_or_named_in_the_error(message: An
     if isinstance(parsed, ReservationReport):
         to_reservation(parsed, "here")
     if isinstance(parsed, Opening):
-        OpeningQuery.parse({"instance_type": "a100"}).slots([parsed])
+        OpeningQuery.parse({"instance_type": "a100"}).list_slots([parsed])
 
 
 @each("data", [None, [], "text", {}, {"reservation_id": "../x", "status": "active"}])

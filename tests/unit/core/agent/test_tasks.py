@@ -49,7 +49,7 @@ def test_an_unchanged_task_is_the_same_object_again_also_as_a_record(layout):
 
 def test_progress_is_reported_for_each_task_that_is_read(layout):
     steps: list[None] = []
-    TaskStore(layout, lambda: steps.append(None)).all()
+    TaskStore(layout, lambda: steps.append(None)).list_all()
     assert len(steps) == 1
 
 

@@ -35,7 +35,7 @@ async def test_what_is_reserved_is_listed_got_and_given_back_through_the_gate(fl
     await flow.cancel_reservation(made.id)
     await flow.cancel_reservation(made.id)
     assert [one.status for one in await flow.list_reservations({"status": "canceled"})] == [ReservationStatus.CANCELED]
-    actions = flow.gate.log.recent()
+    actions = flow.gate.log.read_recent()
     assert [action.verb for action in actions] == ["cancel reservation", "cancel reservation", "reserve"]
     assert actions[-1].call == "keep 1 x a100:2 from now for 2 h"
 

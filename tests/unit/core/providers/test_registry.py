@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testbed.places import ROOT
 from testbed.provider_registry import register
 
-import flow_core
 from flow_core.config import Context
 from flow_core.config_file import load_config
 from flow_core.errors import ConfigError, Unsupported
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task_config import TaskConfig
 from flow_core.prompter import Prompter
-from flow_core.providers import PROVIDERS, hosts, local, mithril, open_provider, provider_type
+from flow_core.providers import PROVIDERS, get_provider_type, hosts, local, mithril, open_provider
 from flow_core.providers.contract.config_schema import UsableSettings, drop_invalid
 from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.contract.provider_type import ProviderType
@@ -29,7 +29,6 @@ from flow_core.providers.mithril import reservations as reservations_of_mithril
 from flow_core.providers.mithril import supported_fields as of_mithril
 from flow_core.providers.over_agent import reservation_conversion
 
-ROOT = Path(flow_core.__file__).parent.parent
 OF_TASKS = (
     *of_local.UNSUPPORTED,
     *of_hosts.UNSUPPORTED,
@@ -61,8 +60,8 @@ def _usable(settings: Mapping[str, Any]) -> UsableSettings:
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_every_provider_of_the_registry_is_a_folder_of_its_name(name: str) -> None:
     assert PROVIDERS[name] == f"flow_core.providers.{name}"
-    assert isinstance(provider_type(name), ProviderType)
-    assert {local.PROVIDER, hosts.PROVIDER, mithril.PROVIDER} >= {provider_type(name)}
+    assert isinstance(get_provider_type(name), ProviderType)
+    assert {local.PROVIDER, hosts.PROVIDER, mithril.PROVIDER} >= {get_provider_type(name)}
 
 
 def test_a_provider_lacks_every_facet_that_it_does_not_override(monkeypatch: pytest.MonkeyPatch) -> None:

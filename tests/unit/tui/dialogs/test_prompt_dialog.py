@@ -145,7 +145,7 @@ async def test_a_long_prompt_scrolls_and_the_line_stays_in_view(ask: Any) -> Non
 async def test_what_is_typed_once_nobody_waits_any_more_goes_nowhere(ask: Any) -> None:
     async with ask(secret()) as question:
         await question.type("half a passphr")
-        question.app.question.lapse()
+        question.app.question.expire()
         await question.shows("no longer needed")
         await question.type("ase y")
         await question.press("enter", "ctrl+d")
@@ -158,7 +158,7 @@ async def test_what_is_typed_once_nobody_waits_any_more_goes_nowhere(ask: Any) -
 
 async def test_a_question_that_is_given_up_before_it_is_seen_says_so(ask: Any) -> None:
     dialog = secret(attempt=2)
-    dialog.lapse()
+    dialog.expire()
     async with ask(dialog) as question:
         await question.shows("no longer needed")
         await question.type("x")

@@ -11,7 +11,7 @@ from testbed.tui.question import Asked
 from testbed.waiting import until
 
 from flow_core.config import state_dir
-from flow_tui.screens.recordings import recordings
+from flow_tui.screens.recordings import list_recordings
 from flow_tui.screens.replay import Replay, open_replay
 
 LINES = ['[0.0, "o", "one\\r\\n"]', '[40.0, "o", "two\\u001b]52;c;aGk=\\u0007\\u0007"]']
@@ -30,9 +30,9 @@ def shown(screen: Replay) -> str:
 
 
 async def test_recordings_are_listed_by_what_they_are_of() -> None:
-    assert await recordings() == []
+    assert await list_recordings() == []
     file = recorded("a", "train [red]node 1")
-    (found,) = await recordings()
+    (found,) = await list_recordings()
     assert (found.value, found.note) == (str(file), "train [red]node 1")
 
 

@@ -34,8 +34,8 @@ def test_a_long_text_arrives_whole_in_many_pieces_or_not_at_all(new_core: OpenCo
             core.feed(data[start : start + 4096])
         assert core.events.take_clipboard() == ("x" * length if is_persistent else None)
     core.feed(b"\x1b[2J\x1b[Hstill here")
-    core.dirty_rows()
-    assert "still here" in "".join(run.text for run in core.row(0))
+    core.take_dirty_rows()
+    assert "still here" in "".join(run.text for run in core.get_row(0))
 
 
 def test_nothing_is_copied_before_a_yes_and_everything_after() -> None:

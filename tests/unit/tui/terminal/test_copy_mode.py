@@ -13,7 +13,7 @@ from testbed.terminal_cores import open_core
 
 from flow_tui.terminal.copy_mode import CopyMode, Mark
 from flow_tui.terminal.core import TerminalCore
-from flow_tui.terminal.text_range import CellPosition, extract_text, line_at, top_line, word_at
+from flow_tui.terminal.text_range import CellPosition, extract_text, find_line, find_word, get_top_line
 
 OpenCore = Callable[[int, int], TerminalCore]
 
@@ -21,7 +21,7 @@ OpenCore = Callable[[int, int], TerminalCore]
 def with_text(new_core: OpenCore, text: str, cols: int = 20, rows: int = 4) -> TerminalCore:
     core = new_core(cols, rows)
     core.feed(text.replace("\n", "\r\n").encode())
-    core.dirty_rows()
+    core.take_dirty_rows()
     return core
 
 
@@ -37,8 +37,8 @@ def taken(core: TerminalCore, *keys: str) -> str | None:
 
 
 def shown(core: TerminalCore) -> list[str]:
-    core.dirty_rows()
-    return ["".join(run.text for run in core.row(y)).rstrip() for y in range(core.rows)]
+    core.take_dirty_rows()
+    return ["".join(run.text for run in core.get_row(y)).rstrip() for y in range(core.rows)]
 
 
 def test_it_begins_where_the_cursor_of_the_shell_stands(new_core: OpenCore) -> None:
@@ -79,7 +79,7 @@ def test_a_wide_character_that_did_not_fit_leaves_no_blank(new_core: OpenCore) -
 def test_wide_characters_are_taken_and_marked_whole(new_core: OpenCore) -> None:
     core = with_text(new_core, "漢字 e\u0301x")
     mode = pressed(core, "0", "l", "v", "l")
-    assert mode.marks() == {0: [Mark(0, 3, True)]}
+    assert mode.get_marks() == {0: [Mark(0, 3, True)]}
     mode.press("y")
     assert mode.text == "漢字"
     assert taken(core, "0", "v", "$") == "漢字 e\u0301x"
@@ -136,7 +136,7 @@ def test_a_search_finds_what_a_wrap_cuts_in_two_and_marks_both_halves(new_core: 
     core = with_text(new_core, "0123456needle and\n", cols=10)
     mode = pressed(core, "?", *"needle", "enter")
     assert mode.at == CellPosition(0, 7)
-    assert mode.marks() == {0: [Mark(7, 9, False)], 1: [Mark(0, 2, False)]}
+    assert mode.get_marks() == {0: [Mark(7, 9, False)], 1: [Mark(0, 2, False)]}
 
 
 def test_small_letters_find_capital_ones_and_signs_are_themselves(new_core: OpenCore) -> None:
@@ -164,7 +164,7 @@ def test_rows_keep_their_numbers_while_output_goes_on(new_core: OpenCore) -> Non
     core = with_text(new_core, "".join(f"line {n}\n" for n in range(20)))
     mode = pressed(core, "?", *"line 7", "enter", "v")
     core.feed(b"".join(b"more %d\r\n" % n for n in range(500)))
-    core.dirty_rows()
+    core.take_dirty_rows()
     for key in ("$", "y"):
         mode.press(key)
     assert mode.text == "line 7"
@@ -177,14 +177,14 @@ def test_rows_keep_their_numbers_while_the_oldest_are_forgotten(
     core = new_core(80, 4)
     flood = b"".join(b"%06d %s\r\n" % (number, b"x" * 60) for number in range(2000))
     core.feed(flood + b"needle\r\n")
-    core.dirty_rows()
+    core.take_dirty_rows()
     mode = pressed(core, "?", *"needle", "enter", "v")
     for _ in range(40):
         core.feed(flood)
         assert core.first_line >= 0
         if core.first_line > mode.at.line:
             break
-        assert extract_text(core, line_at(core, mode.at)) == "needle"
+        assert extract_text(core, find_line(core, mode.at)) == "needle"
     assert core.first_line > 0
     mode.press("y")
     assert mode.cursor.visible in (True, False)
@@ -192,10 +192,10 @@ def test_rows_keep_their_numbers_while_the_oldest_are_forgotten(
 
 def test_a_click_takes_a_path_whole_and_a_wrapped_one_too(new_core: OpenCore) -> None:
     core = with_text(new_core, "see '/usr/lib/x.so', or\n", cols=12)
-    assert extract_text(core, word_at(core, CellPosition(0, 8))) == "/usr/lib/x.so"
-    assert extract_text(core, word_at(core, CellPosition(1, 0))) == "/usr/lib/x.so"
-    assert extract_text(core, word_at(core, CellPosition(0, 3))) == ""
-    assert extract_text(core, line_at(core, CellPosition(1, 0))) == "see '/usr/lib/x.so', or"
+    assert extract_text(core, find_word(core, CellPosition(0, 8))) == "/usr/lib/x.so"
+    assert extract_text(core, find_word(core, CellPosition(1, 0))) == "/usr/lib/x.so"
+    assert extract_text(core, find_word(core, CellPosition(0, 3))) == ""
+    assert extract_text(core, find_line(core, CellPosition(1, 0))) == "see '/usr/lib/x.so', or"
 
 
 def test_it_is_of_no_use_once_the_screen_is_another(new_core: OpenCore) -> None:
@@ -228,9 +228,9 @@ def test_a_resize_stays_on_the_same_text_when_rows_break_elsewhere(new_core: Ope
     mode = pressed(core, "?", *"12 a", "enter")
     mode.keep_text_across(partial(core.resize, 15, 4))
     if core.name == "bittty":  # which cuts rows where the other breaks them
-        assert "".join(core.line(mode.at.line).cells).startswith("12 abc")
+        assert "".join(core.get_line(mode.at.line).cells).startswith("12 abc")
     else:
-        assert extract_text(core, line_at(core, mode.at)) == "12 abcdefghijklmnopqrstuvwxyz"
+        assert extract_text(core, find_line(core, mode.at)) == "12 abcdefghijklmnopqrstuvwxyz"
     assert mode.at.x == 0
 
 
@@ -257,12 +257,12 @@ def test_whatever_the_sizes_the_cursor_stays_on_its_line(
     core = open_core(40, 6)
     lines = [f"{n:02}" + "x" * length for n, length in enumerate(lengths)]
     core.feed("\r\n".join(lines).encode())
-    core.dirty_rows()
+    core.take_dirty_rows()
     wanted = chosen % len(lines)
     mode = pressed(core, "?", *f"{wanted:02}", "enter")
     for cols, rows in sizes:
         mode.keep_text_across(partial(core.resize, cols, rows))
-        assert extract_text(core, line_at(core, mode.at)) == lines[wanted]
+        assert extract_text(core, find_line(core, mode.at)) == lines[wanted]
         assert mode.cursor.visible
     core.close()
 
@@ -270,7 +270,7 @@ def test_whatever_the_sizes_the_cursor_stays_on_its_line(
 def test_the_alternate_screen_is_copied_from_like_any_other(new_core: OpenCore) -> None:
     core = with_text(new_core, "".join(f"old {n}\n" for n in range(30)))
     core.feed(b"\x1b[?1049h\x1b[2J\x1b[Hmenu here")
-    core.dirty_rows()
+    core.take_dirty_rows()
     assert taken(core, "0", "v", "e") == "menu"
     assert pressed(core, "?", *"old", "enter").notice == "not found"
 
@@ -285,4 +285,4 @@ def test_more_than_a_clipboard_takes_is_refused(new_core: OpenCore, monkeypatch:
 def test_the_place_of_a_row_in_the_view_is_known_while_scrolled(new_core: OpenCore) -> None:
     core = with_text(new_core, "".join(f"{n}\n" for n in range(50)))
     core.scroll_to(10)
-    assert shown(core)[0] == "".join(core.line(top_line(core)).cells).strip()
+    assert shown(core)[0] == "".join(core.get_line(get_top_line(core)).cells).strip()

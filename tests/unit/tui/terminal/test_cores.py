@@ -21,15 +21,15 @@ OpenCore = Callable[[int, int], TerminalCore]
 
 
 def shown(core: TerminalCore) -> list[str]:
-    core.dirty_rows()
-    return ["".join(run.text for run in core.row(y)).rstrip() for y in range(core.rows)]
+    core.take_dirty_rows()
+    return ["".join(run.text for run in core.get_row(y)).rstrip() for y in range(core.rows)]
 
 
 def runs(core: TerminalCore, y: int = 0) -> list[Run]:
     """The row's runs, those alike joined again, without the plain blanks at the end."""
-    core.dirty_rows()
+    core.take_dirty_rows()
     found: list[Run] = []
-    for run in core.row(y):
+    for run in core.get_row(y):
         if found and found[-1].style == run.style:
             found[-1] = Run(found[-1].text + run.text, run.style, found[-1].width + run.width)
         else:
@@ -41,9 +41,9 @@ def runs(core: TerminalCore, y: int = 0) -> list[Run]:
 
 def check_harmless(core: TerminalCore) -> None:
     """Every row is as wide as the terminal, by our count and by Rich's, and holds nothing but text."""
-    core.dirty_rows()
+    core.take_dirty_rows()
     for y in range(core.rows):
-        row = core.row(y)
+        row = core.get_row(y)
         assert sum(run.width for run in row) == core.cols
         assert [cell_len(run.text) for run in row] == [run.width for run in row]
         assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for run in row for c in run.text)
@@ -64,25 +64,25 @@ def test_a_soft_reset_undoes_what_a_program_left_on_and_touches_no_text(new_core
     core.feed(b"kept\x1b[2;4r\x1b[?6h\x1b[4h\x1b[?25l\x1b[?1h\x1b[1;31m\x1b(0\x1b[2;3H")
     core.feed(reset[:cut])
     core.feed(reset[cut:] + b"q")
-    core.dirty_rows()
+    core.take_dirty_rows()
     assert core.cursor == Cursor(3, 2, True)
     assert not core.modes.application_cursor or core.name == "bittty"  # which leaves the keys as they are
     assert shown(core)[2] == "  q"
     assert {run.style for run in runs(core, 2)} == {PLAIN}
     core.feed(b"\x1b[1;1Hno\x1b[5;1H\nlow")
     assert shown(core) == ["", "  q", "", "", "low"]
-    assert core.texts(core.first_line, core.first_line)[0][0] == "nopt"
+    assert core.get_texts(core.first_line, core.first_line)[0][0] == "nopt"
 
 
 def test_only_rows_that_changed_are_dirty(new_core: OpenCore) -> None:
     core = new_core(20, 6)
-    assert core.dirty_rows() == [0, 1, 2, 3, 4, 5]
-    assert core.dirty_rows() == []
+    assert core.take_dirty_rows() == [0, 1, 2, 3, 4, 5]
+    assert core.take_dirty_rows() == []
     core.feed(b"\x1b[5;1Hx")
-    core.dirty_rows()
+    core.take_dirty_rows()
     core.feed(b"y")
-    assert core.dirty_rows() == [4]
-    assert core.dirty_rows() == []
+    assert core.take_dirty_rows() == [4]
+    assert core.take_dirty_rows() == []
 
 
 def test_a_sequence_and_a_character_may_be_cut_anywhere(new_core: OpenCore) -> None:
@@ -146,7 +146,7 @@ def test_wide_and_combined_characters_take_the_columns_that_rich_measures(
     core.feed(text.encode() + b"|")
     check_harmless(core)
     assert core.cursor.x == columns + 1
-    before = "".join(run.text for run in core.row(0)).partition("|")[0]
+    before = "".join(run.text for run in core.get_row(0)).partition("|")[0]
     assert cell_len(before) == columns
     assert before[0] == text[0]
 
@@ -187,7 +187,7 @@ def test_modes_are_known(new_core: OpenCore) -> None:
     assert modes.focus_reports
     assert modes.synchronized
     assert (modes.mouse, modes.mouse_sgr) == (MouseTracking.CLICK, True)
-    core.dirty_rows()
+    core.take_dirty_rows()
     assert not core.cursor.visible
     for mode, tracking in (("9", 1), ("1002", 3), ("1003", 4)):
         core.feed(f"\x1b[?1000l\x1b[?{mode}h".encode())
@@ -200,7 +200,7 @@ def test_resizing_keeps_the_text_and_the_new_size(new_core: OpenCore) -> None:
     core = new_core(20, 4)
     core.feed(b"first\r\nsecond")
     core.resize(30, 6)
-    assert core.dirty_rows() == list(range(6))
+    assert core.take_dirty_rows() == list(range(6))
     assert shown(core)[:2] == ["first", "second"]
     core.resize(8, 2)
     check_harmless(core)

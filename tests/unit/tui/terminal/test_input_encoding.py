@@ -12,7 +12,7 @@ from flow_tui.terminal.input_encoding import (
     encode_key,
     encode_mouse,
     encode_paste,
-    would_run,
+    runs_as_commands,
 )
 
 PLAIN = Modes()
@@ -124,6 +124,6 @@ def test_a_paste_cannot_end_its_own_brackets_or_send_controls() -> None:
 
 def test_a_paste_without_brackets_sends_enter_for_a_line_break() -> None:
     assert encode_paste("a\tb\r\nc\n", is_bracketed=False) == b"a\tb\rc\r"
-    assert would_run("a\nb")
-    assert would_run("a\n")
-    assert not would_run("one line")
+    assert runs_as_commands("a\nb")
+    assert runs_as_commands("a\n")
+    assert not runs_as_commands("one line")

@@ -14,10 +14,10 @@ def rows_after(new_core: OpenCore, output: bytes) -> list[str]:
     core = new_core(40, 6)
     core.feed(output)
     leave_application(core)
-    core.dirty_rows()  # as a frame does, which updates the cursor and the rows
+    core.take_dirty_rows()  # as a frame does, which updates the cursor and the rows
     show_lines(core, LINES)
-    core.dirty_rows()
-    return [text for y in range(6) if (text := "".join(run.text for run in core.row(y)).rstrip())]
+    core.take_dirty_rows()
+    return [text for y in range(6) if (text := "".join(run.text for run in core.get_row(y)).rstrip())]
 
 
 @pytest.mark.parametrize(

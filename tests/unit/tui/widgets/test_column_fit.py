@@ -13,7 +13,7 @@ from testbed.tui.press import press
 
 from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.widgets.column_fit import ColumnFit
-from flow_tui.widgets.columns import Column, place
+from flow_tui.widgets.columns import Column, place_columns
 
 LONG = LAB_TASKS[0].name
 
@@ -37,8 +37,8 @@ async def test_a_name_that_is_cut_is_marked_and_stands_whole_at_the_foot_of_its_
 
 def test_columns_without_information_leave_their_room_to_the_others() -> None:
     pane = TasksPane(bare_services())
-    fit = ColumnFit(pane.columns())
-    fit.place([(task.task_id, task) for task in LAB_TASKS], 114, "", from_scratch=True)
+    fit = ColumnFit(pane.make_columns())
+    fit.update_widths([(task.task_id, task) for task in LAB_TASKS], 114, "", from_scratch=True)
     widths = {placed.column.key: placed.width for placed in fit.placed}
     assert not {"context", "attempt", "instances"} & widths.keys()
     assert widths["name"] >= 30
@@ -46,9 +46,9 @@ def test_columns_without_information_leave_their_room_to_the_others() -> None:
 
 def test_a_column_that_gains_information_is_there_again() -> None:
     fit = ColumnFit([Column[str]("a", "A", str, priority=9), Column[str]("b", "B", lambda text: text[1:] or "-")])
-    fit.place([("x", "x")], 40, "", from_scratch=True)
+    fit.update_widths([("x", "x")], 40, "", from_scratch=True)
     assert [placed.column.key for placed in fit.placed] == ["a"]
-    assert fit.place([("xy", "xy")], 40, "", from_scratch=False)
+    assert fit.update_widths([("xy", "xy")], 40, "", from_scratch=False)
     assert [placed.column.key for placed in fit.placed] == ["a", "b"]
 
 
@@ -57,9 +57,9 @@ def test_room_goes_to_what_matters_most_and_no_column_is_wider_than_its_content(
         Column[str]("note", "NOTE", str, min_width=4, max_width=10, priority=6),
         Column[str]("name", "NAME", str, min_width=4, max_width=10, priority=9),
     ]
-    widths = {placed.column.key: placed.width for placed in place(columns, 26, {"note": 30, "name": 12})}
+    widths = {placed.column.key: placed.width for placed in place_columns(columns, 26, {"note": 30, "name": 12})}
     assert widths == {"name": 12, "note": 12}
-    widths = {placed.column.key: placed.width for placed in place(columns, 80, {"note": 30, "name": 12})}
+    widths = {placed.column.key: placed.width for placed in place_columns(columns, 80, {"note": 30, "name": 12})}
     assert widths == {"name": 12, "note": 30}
 
 
@@ -69,5 +69,5 @@ def test_a_column_of_little_importance_waits_until_the_important_ones_are_wide_e
         Column[str]("extra", "EXTRA", str, min_width=6, priority=1),
     ]
     needs = {"name": 20, "extra": 6}
-    assert [placed.column.key for placed in place(columns, 27, needs)] == ["name"]
-    assert [placed.column.key for placed in place(columns, 28, needs)] == ["name", "extra"]
+    assert [placed.column.key for placed in place_columns(columns, 27, needs)] == ["name"]
+    assert [placed.column.key for placed in place_columns(columns, 28, needs)] == ["name", "extra"]

@@ -8,7 +8,7 @@ from textual._xterm_parser import XTermParser
 
 from flow_tui.terminal.core import Modes
 from flow_tui.terminal.input_encoding import encode_typed
-from flow_tui.widgets.raw_keys import keep_raw_keys, modified_f3, raw_sequence
+from flow_tui.widgets.raw_keys import get_raw_sequence, keep_raw_keys, parse_modified_f3
 
 FUNCTION_KEYS = [f"\x1b[{n}~" for n in (15, *range(17, 22), 23, 24, 25, 26, 28, 29, *range(31, 35))]
 MODIFIED = [f"{sent[:-1]};{number}~" for sent in FUNCTION_KEYS for number in (2, 5, 8)]
@@ -29,18 +29,18 @@ def test_the_parser_keeps_what_was_sent(sent: str) -> None:
     assert keep_raw_keys()
     assert keep_raw_keys()
     (event,) = keys_of(sent)
-    assert raw_sequence(event) == sent
+    assert get_raw_sequence(event) == sent
 
 
 def test_a_key_made_by_hand_has_no_raw_sequence() -> None:
-    assert raw_sequence(events.Key("a", "a")) is None
+    assert get_raw_sequence(events.Key("a", "a")) is None
 
 
 @each("sent", [*FUNCTION_KEYS, *MODIFIED, "\x1b[39~", "\x1b[E", "\x1b[1;2P", "\x1b[1;5S"])
 def test_a_function_key_arrives_as_the_terminal_sends_it(sent: str) -> None:
     keep_raw_keys()
     (event,) = keys_of(sent)
-    assert encode_typed(event.key, event.character, raw_sequence(event), Modes()) == sent.encode()
+    assert encode_typed(event.key, event.character, get_raw_sequence(event), Modes()) == sent.encode()
     assert not event.is_printable
 
 
@@ -57,13 +57,13 @@ def test_a_function_key_has_its_name(sent: str, name: str) -> None:
 @each(("sent", "name"), [("\x1b[1;2R", "shift+f3"), ("\x1b[1;5R", "ctrl+f3"), ("\x1b[1;4R", "alt+shift+f3")])
 def test_f3_with_a_modifier_is_no_position_of_a_cursor(sent: str, name: str) -> None:
     (position,) = [event for event in XTermParser().feed(sent) if isinstance(event, events.CursorPosition)]
-    key = modified_f3(position)
+    key = parse_modified_f3(position)
     assert key is not None
     assert key.key == name
-    assert encode_typed(key.key, None, raw_sequence(key), Modes()) == sent.encode()
+    assert encode_typed(key.key, None, get_raw_sequence(key), Modes()) == sent.encode()
 
 
 @each("sent", ["\x1b[5;2R", "\x1b[1;1R", "\x1b[1;80R"])
 def test_another_position_of_a_cursor_is_no_key(sent: str) -> None:
     (position,) = [event for event in XTermParser().feed(sent) if isinstance(event, events.CursorPosition)]
-    assert modified_f3(position) is None
+    assert parse_modified_f3(position) is None

@@ -11,7 +11,7 @@ from testbed.themed_app import ThemedApp
 from textual.app import ComposeResult
 from textual.pilot import Pilot
 
-from flow_tui.widgets.columns import Cell, Cells, Column, fit, place
+from flow_tui.widgets.columns import Cell, Cells, Column, fit_cells, place_columns
 from flow_tui.widgets.table import ResourceTable
 
 
@@ -156,9 +156,9 @@ def test_flexible_columns_share_the_room_up_to_their_limit() -> None:
         Column[Row]("b", "B", lambda row: row.name, min_width=4),
         Column[Row]("c", "C", lambda row: row.name, width=6),
     ]
-    widths = [placed.width for placed in place(columns, 60)]
+    widths = [placed.width for placed in place_columns(columns, 60)]
     assert widths == [10, 40, 6]
-    assert sum(placed.width for placed in place(columns, 18)) == 14
+    assert sum(placed.width for placed in place_columns(columns, 18)) == 14
 
 
 @each("text", ["", "short", "longer than the room", "漢字漢字漢字漢字漢字漢字", "e\u0301" * 30])
@@ -166,7 +166,7 @@ def test_flexible_columns_share_the_room_up_to_their_limit() -> None:
 def test_a_cell_fills_exactly_its_width(text: str, width: int) -> None:
     from rich.cells import cell_len
 
-    assert cell_len("".join(cell.text for cell in fit(text, width, "right"))) == width
+    assert cell_len("".join(cell.text for cell in fit_cells(text, width, "right"))) == width
 
 
 async def test_a_table_without_rows_says_why() -> None:

@@ -13,7 +13,7 @@ from testbed.s3_server import S3Server, listing, point_at
 from testbed.tables import each
 
 from flow_core.agent.s3.progress import DownloadError, DownloadProgress
-from flow_core.agent.s3.transfer import S3Download, s3_client
+from flow_core.agent.s3.transfer import S3Download, create_s3_client
 
 Download = Callable[[str], Path]
 
@@ -55,7 +55,7 @@ def download(s3: S3Server, clients: dict[frozenset[tuple[str, str]], Any], tmp_p
         target = next(targets)
         target.mkdir(parents=True)
         environment = frozenset(item for item in os.environ.items() if item[0].startswith("AWS_"))
-        client = clients[environment] = clients.get(environment) or s3_client(address)
+        client = clients[environment] = clients.get(environment) or create_s3_client(address)
         one = S3Download(client, address, target, progress)
         one.list_objects()
         one.download()

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pydantic
+from testbed.places import ROOT
 
-import flow_core
 from flow_core.agent.s3.download import _PROGRAM
 
 _SUBMIT = """
@@ -29,7 +29,7 @@ def test_without_boto3_submit_says_what_to_install_and_creates_nothing(tmp_path)
     for entry in Path(pydantic.__file__).parents[1].iterdir():
         if not entry.name.startswith(("boto3", "botocore")):
             (site / entry.name).symlink_to(entry)
-    path = os.pathsep.join([str(site), str(Path(flow_core.__file__).parents[1])])
+    path = os.pathsep.join([str(site), str(ROOT)])
     command = [sys.executable, "-S", "-c", _SUBMIT]
     run = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == [
@@ -39,7 +39,7 @@ def test_without_boto3_submit_says_what_to_install_and_creates_nothing(tmp_path)
 
 
 def test_the_download_program_reports_a_missing_boto3(tmp_path):
-    root = str(Path(flow_core.__file__).parents[1])
+    root = str(ROOT)
     (tmp_path / "mounts.json").write_text('{"version": 1, "mounts": [{"s3": "s3://bucket/x"}]}')
     command = [sys.executable, "-S", "-c", _PROGRAM, root, str(tmp_path)]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -11,8 +11,8 @@ import pytest
 from testbed.node_lab import MachineLab
 from testbed.waiting import until
 
-from flow_core.emulator.nodes.disk import write_shims
-from flow_core.emulator.nodes.gpus import nvidia_smi
+from flow_core.emulator.nodes.first_boot_disk import write_shims
+from flow_core.emulator.nodes.gpus import read_nvidia_smi
 
 pytestmark = pytest.mark.needs("user-namespaces", "ssh", "ssh-keygen")
 EIGHT = {"gpu_type": "H100", "gpu_count": 8}
@@ -194,7 +194,7 @@ def test_a_program_of_the_host_is_never_overwritten_by_a_machines_own(tmp_path: 
         (tmp_path / name).symlink_to("of-host")
     write_shims(tmp_path, has_gpus=True)
     assert (tmp_path / "of-host").read_text() == "theirs"
-    assert (tmp_path / "nvidia-smi").read_text() == nvidia_smi()
+    assert (tmp_path / "nvidia-smi").read_text() == read_nvidia_smi()
 
 
 async def test_without_isolation_only_the_programs_of_this_machine_are_shown(shared: MachineLab) -> None:

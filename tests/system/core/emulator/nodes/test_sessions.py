@@ -167,7 +167,7 @@ async def test_files_go_both_ways_and_land_where_the_script_sees_them(lab: Machi
 async def test_without_an_sftp_server_of_the_system_the_emulator_serves_files(
     lab: MachineLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flow_core.emulator.nodes.exec_spec._SFTP_SERVERS", ())
+    monkeypatch.setattr("flow_core.emulator.nodes.spawn_requests._SFTP_SERVERS", ())
     port = await lab.machines.boot(lab.spec())
     sftp = [*lab.client("sftp"), "-P", str(port), "-b", "-", "ubuntu@127.0.0.1"]
     (lab.folder / "up").write_text("x" * 300_000)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from testbed.command_lines import command_lines
+from testbed.command_lines import list_command_lines
 from testbed.hosts_lab import Lab, ended, running, submit
 from testbed.pythons import pythons
 from testbed.waiting import until
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.needs("sshd", "linux")
 
 
 def agent_of(provider: HostsProvider) -> AgentClient:
-    return provider._tasks.views[0].agent
+    return provider._tasks.hosts[0].agent
 
 
 async def test_one_agent_answers_all_calls_of_a_client_and_ends_with_it(lab: Lab) -> None:
@@ -179,7 +179,7 @@ async def test_a_task_has_the_mask_and_the_signals_of_a_login_and_keeps_its_secr
     assert made.startswith("-rw-r-----")
     signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGHUP)
     assert [one for one in signals if int(ignored.split()[1], 16) & 1 << one - 1] == []
-    assert not [line for _, line in command_lines() if b"hunter2" in line]
+    assert not [line for _, line in list_command_lines() if b"hunter2" in line]
     folder = lab.tasks() / task.task_id
     assert [path.stat().st_mode & 0o777 for path in (lab.root(), folder, folder / "spec.json")] == [0o700, 0o700, 0o600]
     await provider.cancel_task(task.task_id, force=True)

@@ -13,7 +13,7 @@ from testbed.waiting import DEADLINE_S, wait_until
 
 from flow_core.agent.protocol import VERSION
 from flow_core.agent.startup_error import BROKEN, OLD_PYTHON, UNSAFE
-from flow_core.providers.hosts.bootstrap_payload import NO_PYTHON, NOT_THIS_PYTHON, archive, launcher
+from flow_core.providers.hosts.bootstrap_payload import NO_PYTHON, NOT_THIS_PYTHON, build_archive, build_loader_input
 
 SHELLS = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
 
@@ -50,10 +50,10 @@ def ready(machine: BareMachine) -> BareMachine:
 def test_every_sh_starts_the_agent_which_ends_with_its_input(untouched_anywhere: BareMachine) -> None:
     machine = untouched_anywhere
     machine.add(machine.bin / "python3")
-    first = machine.start(sent=archive().data)
+    first = machine.start(sent=build_archive().data)
     assert (first.code, first.wanted_archive, first.said) == (0, True, "")
     assert first.greeting["protocol"] == VERSION
-    assert first.greeting["agent"] == archive().name
+    assert first.greeting["agent"] == build_archive().name
     again = machine.start()
     assert (again.code, again.wanted_archive, again.said) == (0, False, "")
     assert again.greeting["root"] == str(machine.programs.parent)
@@ -138,7 +138,7 @@ def test_a_known_python_that_is_too_old_is_refused_by_the_loader(
 
 def test_an_archive_that_was_changed_or_cut_leaves_nothing(untouched: BareMachine) -> None:
     untouched.add(untouched.bin / "python3")
-    data = archive().data
+    data = build_archive().data
     changed = untouched.start(sent=bytes([*data[:-1], data[-1] ^ 1]))
     assert (changed.code, changed.greeting) == (BROKEN, {})
     assert changed.said == "the program for this machine was changed on its way"
@@ -153,16 +153,16 @@ def test_clients_that_connect_first_at_the_same_time_all_start_and_make_one_copy
     started = [untouched.open() for _ in range(3)]
     for process in started:
         assert process.stdin is not None
-        process.stdin.write(launcher())
+        process.stdin.write(build_loader_input())
         process.stdin.flush()
     for process in started:  # all request the archive before one receives it
         assert process.stdout is not None
         assert process.stdout.readline() == b"archive\n"
     for process in started:
-        process.stdin.write(archive().data)  # type: ignore[union-attr]
+        process.stdin.write(build_archive().data)  # type: ignore[union-attr]
         process.stdin.close()  # type: ignore[union-attr]
     assert [process.wait(DEADLINE_S) for process in started] == [0, 0, 0]
-    assert [path.name for path in untouched.programs.iterdir()] == [archive().name]
+    assert [path.name for path in untouched.programs.iterdir()] == [build_archive().name]
     for process in started:
         for stream in (process.stdout, process.stderr):
             stream.close()  # type: ignore[union-attr]
@@ -170,28 +170,28 @@ def test_clients_that_connect_first_at_the_same_time_all_start_and_make_one_copy
 
 @pytest.mark.parametrize("spoil", ["empty file", "no sizes", "no folder"])
 def test_an_incomplete_copy_is_made_again(ready: BareMachine, spoil: str) -> None:
-    home = ready.programs / archive().name
+    home = ready.programs / build_archive().name
     if spoil == "empty file":
         replace(home / "flow_core/agent/serve.py", "")
     elif spoil == "no sizes":
         replace(home / "sizes.json", "[")
     else:
         shutil.rmtree(home / "flow_core/agent/capacity")
-    start = ready.start(sent=archive().data)
+    start = ready.start(sent=build_archive().data)
     assert (start.code, start.wanted_archive) == (0, True)
-    assert ready.start().greeting["agent"] == archive().name
-    assert [path.name for path in ready.programs.iterdir()] == [archive().name]
+    assert ready.start().greeting["agent"] == build_archive().name
+    assert [path.name for path in ready.programs.iterdir()] == [build_archive().name]
 
 
-INSIDE = ["", "bin", f"bin/{archive().name}", f"bin/{archive().name}/flow_core/agent/capacity"]
-INSIDE += [f"bin/{archive().name}/flow_core/agent/__pycache__", "contexts"]
+INSIDE = ["", "bin", f"bin/{build_archive().name}", f"bin/{build_archive().name}/flow_core/agent/capacity"]
+INSIDE += [f"bin/{build_archive().name}/flow_core/agent/__pycache__", "contexts"]
 
 
 @pytest.mark.parametrize("inside", INSIDE)
 def test_no_code_is_run_from_a_folder_that_others_can_write_to(ready: BareMachine, inside: str) -> None:
     folder = ready.programs.parent / inside
     folder.mkdir(exist_ok=True)
-    plant = ready.programs / archive().name / "flow_core/agent/serve.py"
+    plant = ready.programs / build_archive().name / "flow_core/agent/serve.py"
     ran = ready.home / "ran"
     size = plant.stat().st_size
     replace(plant, f"open({str(ran)!r}, 'w')\n".ljust(size, "#"))
@@ -203,7 +203,7 @@ def test_no_code_is_run_from_a_folder_that_others_can_write_to(ready: BareMachin
 
 
 @pytest.mark.needs("root")
-@pytest.mark.parametrize("inside", ["", "bin", f"bin/{archive().name}"])
+@pytest.mark.parametrize("inside", ["", "bin", f"bin/{build_archive().name}"])
 def test_no_code_is_run_from_a_folder_of_another_user(ready: BareMachine, inside: str) -> None:
     folder = ready.programs.parent / inside
     os.chown(folder, 12345, 12345)
@@ -215,7 +215,7 @@ def test_no_code_is_run_from_a_folder_of_another_user(ready: BareMachine, inside
 def test_the_error_names_a_folder_that_can_not_be_created(untouched: BareMachine) -> None:
     untouched.add(untouched.bin / "python3")
     (untouched.home / ".local").write_text("no folder")
-    start = untouched.start(sent=archive().data)
+    start = untouched.start(sent=build_archive().data)
     assert start.code == BROKEN
     assert str(untouched.home / ".local") in start.said
 
@@ -230,7 +230,7 @@ def test_invalid_frames_end_the_agent_with_a_sentence(ready: BareMachine) -> Non
 @pytest.mark.needs("linux")
 def test_processes_of_the_agent_can_not_read_its_requests(ready: BareMachine) -> None:
     with ready.open() as process:
-        process.stdin.write(launcher())  # type: ignore[union-attr]
+        process.stdin.write(build_loader_input())  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
         assert process.stdout.readline() == b"ready\n"  # type: ignore[union-attr]
         wait_until(lambda: os.path.realpath(f"/proc/{process.pid}/fd/0") == "/dev/null")

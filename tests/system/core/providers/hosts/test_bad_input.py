@@ -10,7 +10,8 @@ from testbed.hosts_lab import Lab, running, submit
 from testbed.outcomes import is_harmless, outcome
 from testbed.sentences import is_a_sentence
 
-from flow_core import AsyncFlow, validation
+from flow_core import AsyncFlow
+from flow_core.argument_checks import format_value
 from flow_core.errors import ConfigError, Unsupported
 
 pytestmark = pytest.mark.needs("sshd")
@@ -41,7 +42,7 @@ async def test_bad_arguments_of_every_method_are_refused_with_a_sentence(
             for parameter, (kind, _) in row.takes.items():
                 for value in getattr(kind, which):
                     refusal, answer = await outcome(flow, name, good | {parameter: value})
-                    case = f"{name}({parameter}={validation.format_value(value)}): {answer!r}"
+                    case = f"{name}({parameter}={format_value(value)}): {answer!r}"
                     assert is_harmless(answer) if refusal is None else is_a_sentence(refusal), case
                     if which == "wrong":
                         assert isinstance(refusal, ConfigError | Unsupported), case

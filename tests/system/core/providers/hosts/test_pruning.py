@@ -160,7 +160,7 @@ async def test_a_context_with_that_setting_is_pruned_once_a_day_without_a_prompt
         (lab.tasks(number).parent / "pruning.json").write_text(json.dumps({"version": 1, "looked_at": 0.0}))
     async with AsyncFlow(context) as flow:
         assert [task.task_id for task in await flow.list_tasks()] == [maker.task_id]
-        assert flow.gate.log.recent()[0].verb == "prune"
+        assert flow.gate.log.read_recent()[0].verb == "prune"
     assert folders(lab, maker) == [False, True]
 
 

@@ -30,7 +30,7 @@ def age(lab: Lab, task_id: str) -> None:
 
 async def start_one(provider: HostsProvider, task: TaskRecord) -> None:
     """Starts the part on machine one only, as a client does that is killed then."""
-    agent = next(view.agent for view in provider._tasks.where(task.task_id) if view.agent.name == "one")
+    agent = next(view.agent for view in provider._tasks.find_hosts(task.task_id) if view.agent.name == "one")
     assert await agent.call("take_part", task_id=task.task_id, by="a client", hold_s=20.0)
     await agent.call("start_part", task_id=task.task_id, by="a client")
 

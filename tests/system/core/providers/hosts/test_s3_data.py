@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from testbed.agent_folders import records_of_agent, state_of
-from testbed.command_lines import command_lines
+from testbed.command_lines import list_command_lines
 from testbed.hosts_lab import Lab, ended, submit
 from testbed.s3_server import S3Server
 from testbed.waiting import until
@@ -107,7 +107,7 @@ async def test_sent_credentials_exist_on_the_host_only_during_the_download(
     await until(lambda: s3.waiting)
     assert stat.S_IMODE(credentials(lab, task).stat().st_mode) == 0o600
     assert files_with(lab.root(), SECRET) == [credentials(lab, task)]
-    assert not [line for _, line in command_lines() if SECRET.encode() in line]
+    assert not [line for _, line in list_command_lines() if SECRET.encode() in line]
     s3.release()
     assert (await ended(provider, task)).status is TaskStatus.COMPLETED
     assert files_with(lab.root(), SECRET) == []

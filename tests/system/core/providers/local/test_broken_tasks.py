@@ -129,7 +129,7 @@ def test_a_task_folder_of_another_owner_is_one_broken_task():
         if os.fork() == 0:  # another Python could not read its own library, which is root's alone
             try:
                 os.setuid(OTHER)
-                (one,) = TaskStore(layout).all()
+                (one,) = TaskStore(layout).list_all()
                 os.write(says, f"{one.report.status} {one.report.message}".encode())
             finally:
                 os._exit(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from testbed.waiting import DEADLINE_S
 
-from flow_core.ssh.public_keys import local_public_keys
+from flow_core.ssh.public_keys import read_local_public_keys
 
 
 @pytest.fixture
@@ -28,6 +28,6 @@ def test_a_fingerprint_is_the_one_that_ssh_keygen_shows(ssh: Path, kind: str) ->
     shown = subprocess.run(
         ["ssh-keygen", "-lf", f"{made}.pub"], capture_output=True, text=True, check=True, timeout=DEADLINE_S
     )
-    (key,) = local_public_keys().values()
+    (key,) = read_local_public_keys().values()
     assert key.fingerprint == shown.stdout.split()[1]
     assert str(key) == made.with_suffix(".pub").read_text().strip()

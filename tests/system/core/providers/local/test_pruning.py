@@ -298,9 +298,9 @@ async def test_each_pruning_is_in_the_audit_log_and_read_only_refuses_it(machine
     assert len(await listed(machine)) == 2
     async with flow_with(log) as flow:
         found = await flow.plan_pruning(older_than_days=0)
-        assert log.recent() == ()
+        assert log.read_recent() == ()
         assert ids((await flow.prune_tasks(found)).pruned) == [task.task_id, other.task_id]
-    (action,) = log.recent()
+    (action,) = log.read_recent()
     assert (action.verb, action.target, action.result) == ("prune", f"{task.task_id} {other.task_id}", "ok")
     assert action.call == f"rm -r {folder(task).parent}/{{{task.task_id},{other.task_id}}}"
 
@@ -325,7 +325,7 @@ async def test_the_setting_prunes_once_a_day_and_never_what_a_task_made(machine,
     another_day(machine)
     async with flow_with(log, prune_after_days=AT_ONCE) as flow:
         assert ids(await flow.list_tasks()) == [made.task_id]
-    (action,) = log.recent()
+    (action,) = log.read_recent()
     assert (action.verb, action.target) == ("prune", plain.task_id)
     later = await over(machine)
     async with flow_with(log, prune_after_days=AT_ONCE) as flow:
@@ -351,7 +351,7 @@ async def test_a_dashboard_that_polls_prunes_by_the_setting(machine, log):
     async with Fleet([Context("local", "local", {"prune_after_days": AT_ONCE})], Gate(log=log)) as fleet:
         await until(lambda: fleet.states[0].answered_at is not None and not fleet.tasks)
         assert fleet.prunable == ("local",)
-    assert [action.verb for action in log.recent()] == ["prune"]
+    assert [action.verb for action in log.read_recent()] == ["prune"]
 
 
 def another_day(machine: Any) -> None:

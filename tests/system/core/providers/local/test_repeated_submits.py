@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine_id import machine_id
+from flow_core.agent.machine_id import get_machine_id
 from flow_core.agent.refusals import Refused
 from flow_core.agent.submit import submit
 from flow_core.agent.tasks import TaskStore
@@ -46,7 +46,7 @@ def _request(**fields: Any) -> dict[str, Any]:
 
 
 def _layout() -> Layout:
-    return Layout(state_dir().absolute() / "local" / machine_id(), "local")
+    return Layout(state_dir().absolute() / "local" / get_machine_id(), "local")
 
 
 def _submit(request: dict[str, Any]) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
+from testbed.places import ROOT
 from testbed.waiting import DEADLINE_S
 
-import flow_core
-from flow_core.agent.agent_copy import agent_name
+from flow_core.agent.agent_copy import get_agent_name
 from flow_core.agent.layout import Layout
-from flow_core.agent.machine_id import machine_id
+from flow_core.agent.machine_id import get_machine_id
 from flow_core.agent.private_folders import make_private_folder
 
 _CODE = """
@@ -26,7 +25,7 @@ _SLOW |= {"shutil", "subprocess", "tempfile", "threading"} if sys.platform == "l
 
 
 def test_a_supervisor_loads_little_and_only_the_standard_library():
-    root = str(Path(flow_core.__file__).parent.parent)
+    root = str(ROOT)
     command = [sys.executable, "-I", "-S", "-c", _CODE, root]
     loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert loaded <= {*sys.stdlib_module_names, "flow_core", "__main__"}
@@ -34,11 +33,11 @@ def test_a_supervisor_loads_little_and_only_the_standard_library():
 
 
 def test_a_supervisor_checks_the_folders_before_it_reads_a_record(machine):
-    root = machine.home / "state" / "local" / machine_id()
+    root = machine.home / "state" / "local" / get_machine_id()
     task = Layout(root, "local").task("task_aaaaaaaaaa")
     make_private_folder(task.path)
     task.path.parent.chmod(0o777)
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.supervisor.main import main; main()"
-    command = [sys.executable, "-I", "-S", "-c", code, str(root / "bin" / agent_name()), "run", str(task.path)]
+    command = [sys.executable, "-I", "-S", "-c", code, str(root / "bin" / get_agent_name()), "run", str(task.path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert ended.stdout.startswith("unsafe others can write to ")

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 from testbed.log_truth import all_stamps
+from testbed.places import ROOT
 from testbed.waiting import DEADLINE_S
 
-import flow_core
 from flow_core.config import Context
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.models.task import TaskStatus
 from flow_core.models.task_config import TaskConfig
 from flow_core.providers.local.provider import LocalProvider
 
-_ROOT = str(Path(flow_core.__file__).parent.parent)
+_ROOT = str(ROOT)
 _SUBMIT = """
 import asyncio, os, sys, time
 from flow_core.config import Context

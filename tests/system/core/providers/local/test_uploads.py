@@ -61,14 +61,14 @@ async def task(machine, home_of_task):
     ],
 )
 async def test_any_other_target_is_a_path_of_this_machine(machine, task, code, tmp_path, home, target, place):
-    found = machine.provider.uploads._place(task.task_id, target.format(tmp=tmp_path))
+    found = machine.provider.uploads._resolve_target_folder(task.task_id, target.format(tmp=tmp_path))
     assert found == tmp_path / place.format(home=home)
     await machine.provider.uploads.upload(task.task_id, code, target.format(tmp=tmp_path))
     assert set(tree(found)) == SENT
 
 
 async def test_the_workspace_is_only_the_folder_of_that_name(machine, task):
-    assert machine.provider.uploads._place(task.task_id, "/workspace-not") == Path("/workspace-not")
+    assert machine.provider.uploads._resolve_target_folder(task.task_id, "/workspace-not") == Path("/workspace-not")
 
 
 async def test_a_path_under_a_mount_goes_to_where_the_mount_is(machine, code, home_of_task, tmp_path):

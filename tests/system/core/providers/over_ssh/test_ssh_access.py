@@ -13,8 +13,8 @@ from testbed.sshd import Sshd
 from testbed.waiting import DEADLINE_S, until
 
 from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable
-from flow_core.providers.over_ssh.remote import SshRemote
 from flow_core.providers.over_ssh.shells import SshShells
+from flow_core.providers.over_ssh.task_commands import SshTaskCommands
 from flow_core.providers.over_ssh.uploads import SshUploads
 
 pytestmark = pytest.mark.needs("sshd")
@@ -56,10 +56,10 @@ async def test_the_directory_of_a_remote_task_is_no_path_of_this_machine(far: Fa
 
 async def test_a_command_runs_as_the_task_would_run_it(far: Far) -> None:
     task = far.start()
-    done = await SshRemote(far).run("train", 'pwd; cat; echo "$TASK" >&2; exit 4', stdin=b"\0\xff")
+    done = await SshTaskCommands(far).run("train", 'pwd; cat; echo "$TASK" >&2; exit 4', stdin=b"\0\xff")
     assert (done.exit_code, done.stderr) == (4, b"it's\n")
     assert done.stdout == f"{task}\n".encode() + b"\0\xff"
-    assert (await SshRemote(far).run("train", "kill -TERM $$")).exit_code == 128 + signal.SIGTERM
+    assert (await SshTaskCommands(far).run("train", "kill -TERM $$")).exit_code == 128 + signal.SIGTERM
 
 
 async def test_output_is_passed_on_as_it_comes_and_cut_only_in_the_result(far: Far) -> None:
@@ -69,19 +69,19 @@ async def test_output_is_passed_on_as_it_comes_and_cut_only_in_the_result(far: F
     async def listen(stream: int, data: bytes) -> None:
         heard.append((stream, data))
 
-    done = await SshRemote(far).run("train", "echo a; echo b >&2; sleep 0.1; echo c", on_output=listen)
+    done = await SshTaskCommands(far).run("train", "echo a; echo b >&2; sleep 0.1; echo c", on_output=listen)
     assert (done.stdout, done.stderr, done.is_cut) == (b"", b"", False)
     assert b"".join(data for stream, data in heard if stream == 1) == b"a\nc\n"
     assert (2, b"b\n") in heard
-    assert (await SshRemote(far).run("train", "head -c 17000000 /dev/zero")).is_cut
+    assert (await SshTaskCommands(far).run("train", "head -c 17000000 /dev/zero")).is_cut
 
 
 async def test_a_command_that_takes_too_long_or_is_cancelled_is_ended(far: Far) -> None:
     task = far.start()
     beat = "while sleep 0.05; do date +%N >beat; done"
     with pytest.raises(Unreachable, match="did not end within 1 s"):
-        await SshRemote(far).run("train", beat, timeout_s=1)
-    running = asyncio.create_task(SshRemote(far).run("train", beat.replace(">beat", ">other")))
+        await SshTaskCommands(far).run("train", beat, timeout_s=1)
+    running = asyncio.create_task(SshTaskCommands(far).run("train", beat.replace(">beat", ">other")))
     await until((task / "other").exists)
     running.cancel()
     await asyncio.wait((running,))
@@ -100,7 +100,7 @@ async def test_unknown_tasks_and_nodes_are_refused(far: Far) -> None:
     far.start()
     far.start("done")
     far.ended.add("done")
-    remote, shells = SshRemote(far), SshShells(far)
+    remote, shells = SshTaskCommands(far), SshShells(far)
     with pytest.raises(NotFound):
         await remote.run("other", "true")
     with pytest.raises(Conflict):

@@ -34,7 +34,7 @@ async def logs_of(**fields: Any) -> AsyncIterator[tuple[LogsPane, Pilot[None]]]:
         dashboard = app.screen
         assert isinstance(dashboard, DashboardScreen)
         await until(lambda: dashboard.pane(TasksPane).selected)
-        await dashboard.panes.all_loaded()
+        await dashboard.panes.wait_until_all_loaded()
         pane = dashboard.query_one(LogsPane)
         await press(pilot, "app.show_logs")
         await until(lambda: pane.has_focus_within and pane.border_subtitle)

@@ -14,8 +14,8 @@ from textual.app import ComposeResult
 from flow_core.agent.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.panes.logs.pane import LogsPane
+from flow_tui.widgets.announce import announce
 from flow_tui.widgets.log import LogView
-from flow_tui.widgets.messages import announce
 
 
 class Desk(ThemedApp):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from testbed.sshd import Sshd
-from testbed.tui.shell_pane import Host, border_subtitle, hosted, task, text
+from testbed.tui.shell_pane import Host, border_subtitle, has_live_shells, hosted, task, text
 from testbed.waiting import DEADLINE_S, until
 from textual import events
 
@@ -64,7 +64,7 @@ async def test_closing_does_not_wait_for_a_far_side_that_is_silent(tmp_path: Pat
             sshd.pause()
             async with asyncio.timeout(DEADLINE_S):
                 await app.pane.close()
-            assert not app.pane.has_live_shells
+            assert not has_live_shells(app.pane)
     finally:
         sshd.stop()
         await host.close()

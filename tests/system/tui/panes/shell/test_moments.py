@@ -7,7 +7,7 @@ from typing import Any
 
 from testbed.bare_services import bare_services
 from testbed.themed_app import ThemedApp
-from testbed.tui.shell_pane import border_text, hosted, task
+from testbed.tui.shell_pane import border_text, has_live_shells, hosted, task
 from testbed.waiting import until
 
 from flow_core.errors import Conflict
@@ -68,7 +68,7 @@ async def test_a_tab_that_is_closed_while_its_shell_is_opened_gets_no_shell(open
         may_open.set()
         await opening
         assert all(shell.is_closed for shell in opened)
-        assert not app.pane.has_live_shells
+        assert not has_live_shells(app.pane)
         assert not app.query(TerminalView)
 
 

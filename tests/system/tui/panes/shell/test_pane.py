@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 from testbed.tui.press import press
-from testbed.tui.shell_pane import Host, border_subtitle, border_text, hosted, task, text
+from testbed.tui.shell_pane import Host, border_subtitle, border_text, has_live_shells, hosted, task, text
 from testbed.waiting import until
 from textual.widgets import Input, Static
 
 from flow_core.config import state_dir
 from flow_core.errors import Conflict, Unreachable
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.terminal.cast import read_cast
+from flow_tui.terminal.cast_reader import read_cast
 from flow_tui.terminal.prefix import Command
 from flow_tui.widgets.shell_tabs import Tabs
 from flow_tui.widgets.terminal import TerminalView
@@ -27,7 +27,7 @@ async def test_an_empty_pane_says_how_to_fill_it() -> None:
     async with hosted() as (app, _):
         assert notice(app) == "no shell open; press s on a running task"
         assert app.pane.border_title == "SHELL"
-        assert not app.pane.has_live_shells
+        assert not has_live_shells(app.pane)
 
 
 async def test_entering_opens_a_shell_of_the_panes_real_size_and_focuses_it(open_pty: Any) -> None:
@@ -36,7 +36,7 @@ async def test_entering_opens_a_shell_of_the_panes_real_size_and_focuses_it(open
         await until(lambda: "ready>" in text(app.pane.front))
         assert app.pane.front is not None
         assert app.pane.front.has_focus
-        assert app.pane.has_live_shells
+        assert has_live_shells(app.pane)
         await pilot.press(*"stty", "space", *"size", "enter")
         size = app.pane.front.size
         await until(lambda: f"\n{size.height} {size.width}\n" in text(app.pane.front))
@@ -50,7 +50,7 @@ async def test_a_living_shell_is_found_again_and_survives_being_left(open_pty: A
         await until(lambda: "ready>" in text(first))
         app.query_one(Input).focus()
         await pilot.pause()
-        assert app.pane.has_live_shells
+        assert has_live_shells(app.pane)
         await app.pane.enter(task(), open_pty)
         await pilot.pause()
         assert app.pane.front is first
@@ -85,7 +85,7 @@ async def test_a_shell_that_cannot_be_opened_is_a_sentence_in_the_pane() -> None
         assert text(app.pane.front).startswith(
             "[No shell in train: The task [red]has ended[/oops].]\n[enter tries again]"
         )
-        assert not app.pane.has_live_shells
+        assert not has_live_shells(app.pane)
 
 
 async def test_a_failure_is_seen_even_where_another_shell_lives(open_pty: Any) -> None:
@@ -96,7 +96,7 @@ async def test_a_failure_is_seen_even_where_another_shell_lives(open_pty: Any) -
         await app.pane.enter(task("one", "t1"), open_pty)
         await app.pane.enter(task("two", "t2"), refuse)
         assert "[No shell in two: It has ended.]" in text(app.pane.front)
-        assert app.pane.has_live_shells
+        assert has_live_shells(app.pane)
         await app.pane.enter(task("one", "t1"), open_pty)
         assert "No shell" not in text(app.pane.front)
 
@@ -129,7 +129,7 @@ async def test_an_ended_shell_stays_to_be_read_and_another_goes_on_below_it(open
     async with hosted() as (app, _):
         await app.pane.enter(task(), lambda c, r, _: open_pty(c, r, command="echo last words; exit 4"))
         await until(lambda: "last words\n[exit code 4: enter opens another]" in text(app.pane.front))
-        await until(lambda: not app.pane.has_live_shells)
+        await until(lambda: not has_live_shells(app.pane))
         first = app.pane.front
         await app.pane.enter(task(), open_pty)
         await until(lambda: "another]\nready>" in text(app.pane.front))
@@ -150,7 +150,7 @@ async def test_closing_all_hangs_up_every_shell(open_pty: Any) -> None:
         await until(lambda: "ready>" in text(app.pane.front))
         await app.pane.close()
         assert [shell.is_closed for shell in opened] == [True, True, True]
-        assert not app.pane.has_live_shells
+        assert not has_live_shells(app.pane)
         assert notice(app) == "no shell open; press s on a running task"
 
 
@@ -224,7 +224,7 @@ async def test_a_kept_shell_is_another_one_its_tab_says_so_and_it_is_asked_for_b
             await app.pane.enter(task(), remember)
             await app.pane.close_front()
         assert tab_texts(app) == ["*1 train persistent"]
-        assert app.pane.has_live_shells
+        assert has_live_shells(app.pane)
         assert not app.pane.has_shells_to_lose
     assert commands == [None, commands[1], None, commands[1]]
     assert "tmux" in (commands[1] or "")
@@ -236,7 +236,7 @@ async def test_each_node_of_a_task_has_shells_of_its_own(open_pty: Any) -> None:
         await app.pane.enter(pair, open_pty, 0)
         zero = app.pane.front
         await app.pane.enter(pair, open_pty, 1)
-        await until(lambda: app.pane.nodes_of(pair) == {0, 1})
+        await until(lambda: app.pane.list_open_nodes(pair) == {0, 1})
         assert tab_texts(app) == ["1 pair node 0", "*2 pair node 1"]
         await app.pane.enter(pair, open_pty, 0)
         assert app.pane.front is zero
@@ -258,7 +258,7 @@ async def test_enter_connects_again_after_a_lost_link_and_what_was_read_stays(op
     async with hosted() as (app, pilot):
         await app.pane.enter(task(), shaky)
         await until(lambda: "[connection lost: enter opens it again]" in text(app.pane.front))
-        await until(lambda: not app.pane.has_live_shells)
+        await until(lambda: not has_live_shells(app.pane))
         assert "ready>\n[the link to lab was lost]" in text(app.pane.front)
         await until(lambda: "enter opens it again" in border_subtitle(app))
         await pilot.press("enter")
@@ -317,5 +317,5 @@ async def test_a_shell_that_ends_ends_its_recording(open_pty: Any) -> None:
         await app.pane.enter(task(), open_pty)
         await until(lambda: "ready>" in text(app.pane.front))
         await press(pilot, Command.RECORD, *"exit", "enter")
-        await until(lambda: not app.pane.has_live_shells and "● REC" not in border_text(app))
+        await until(lambda: not has_live_shells(app.pane) and "● REC" not in border_text(app))
         assert any("recorded in" in note.message for note in app._notifications)

@@ -61,7 +61,7 @@ async def change_the_limit(seen: Seen, task_id: str) -> None:
     await press(seen.pilot, "confirm.agree")
     await seen.until(lambda: _limit(seen, task_id) == "$50.00")
     await seen.shows("$50.00/h each, $100.00/h in all")
-    assert seen.app.fleet.gate.log.recent()[0].verb == "set limit"
+    assert seen.app.fleet.gate.log.read_recent()[0].verb == "set limit"
 
 
 async def ask_for_a_limit(seen: Seen, limit: str) -> None:

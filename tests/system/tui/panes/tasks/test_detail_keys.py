@@ -9,6 +9,7 @@ from typing import Any
 
 from testbed.screen_text import screen_rows, screen_text
 from testbed.tui.press import press
+from testbed.tui.shell_pane import has_live_shells
 from testbed.waiting import until
 from textual.pilot import Pilot
 
@@ -69,7 +70,7 @@ async def test_every_key_of_the_detail_does_what_its_hint_says_and_no_other_key_
         await pilot.press("escape")
         await until(lambda: app.screen is detail)
         await press(pilot, "tasks.shell")
-        await until(lambda: app.screen is dashboard and dashboard.pane(ShellPane).has_live_shells)
+        await until(lambda: app.screen is dashboard and has_live_shells(dashboard.pane(ShellPane)))
         assert dashboard.panes.front == "shell"
         await dashboard.pane(ShellPane).close()
 

@@ -75,7 +75,7 @@ async def test_it_says_what_goes_asks_and_only_then_removes_it_and_a_task_with_f
         await press(pilot, "confirm.agree")
         await until(lambda: [task.task_id for task in app.fleet.tasks] == [made.task_id])
         await until(lambda: any(one.message.startswith("pruned 2 tasks, ") for one in app._notifications))
-        action = AuditLog().recent()[0]
+        action = AuditLog().read_recent()[0]
         assert (action.verb, action.target) == ("prune", f"{first.task_id} {second.task_id}")
         await prune_by_name(app, pilot, made)
 

@@ -30,7 +30,7 @@ async def test_each_node_of_a_real_task_answers_and_the_action_log_has_the_comma
             await pilot.press("enter")
             said = ("1 done  1 exit code not 0", "node 0", "exit 0", "I am 0", "node 1", "exit 1", "I am 1")
             await until(lambda: all(wanted in screen_text(app) for wanted in said), explain=lambda: screen_text(app))
-            action = app.fleet.gate.log.recent()[0]
+            action = app.fleet.gate.log.read_recent()[0]
             assert (action.verb, action.target, action.result) == ("shell", task.task_id, "ok")
             assert action.call == "on each of 2 nodes: echo I am $NODE_RANK; exit $NODE_RANK"
             await pilot.press("escape")

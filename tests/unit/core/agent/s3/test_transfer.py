@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flow_core.agent.s3.progress import UnsupportedKey
-from flow_core.agent.s3.transfer import create_file, file_path
+from flow_core.agent.s3.transfer import create_file, make_file_path
 
 
 @given(st.text())
 def test_no_key_leads_outside_of_the_folder(key):
     try:
-        path = file_path(key)
+        path = make_file_path(key)
     except UnsupportedKey:
         return
     assert Path("/top", path).resolve().is_relative_to("/top")
@@ -39,6 +39,6 @@ def test_objects_that_cannot_all_be_files_are_refused_in_any_order(keys):
 
 def is_file_path(key):
     try:
-        return file_path(key) == key
+        return make_file_path(key) == key
     except UnsupportedKey:
         return False

@@ -27,7 +27,7 @@ from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskStatus
 from flow_core.models.task_config import TaskConfig
 from flow_core.providers.contract.listing import find_unreadable
-from flow_core.providers.hosts.launcher import READY, WANTED
+from flow_core.providers.hosts.bootstrap_main import READY, WANTED
 from flow_core.providers.hosts.provider import HostsProvider
 
 GOOD, BAD = "task_goodgoodgo", "task_badbadbadb"
@@ -86,7 +86,7 @@ class World:
         good = SOUND | {"changes": {**CHANGES, "tasks": tasks, "earlier": {}}, "task": tasks[0], "volumes": volumes}
         self.hostile = host
         self.provider = HostsProvider(Context("lab", "hosts", {"hosts": ["m0", "m1"]}))
-        for view, side in zip(self.provider._tasks.views, (HostileHost(ok(good)), host), strict=True):
+        for view, side in zip(self.provider._tasks.hosts, (HostileHost(ok(good)), host), strict=True):
             view.agent._pool = side  # type: ignore[assignment]
 
     async def look(self) -> dict[str, Any]:
@@ -232,7 +232,7 @@ def test_anything_in_a_pruning_stops_no_other_machine(name: str, value: Any) -> 
 async def test_a_pruning_plan_leaves_out_a_machine_with_an_invalid_answer(answer: Any) -> None:
     over = TASK._replace(status="completed", completed_at=1.7e9)
     world = World(HostileHost(ok(SOUND | {"changes": CHANGES | {"tasks": [over._asdict()]}, "plan_pruning": answer})))
-    good = world.provider._tasks.views[0].agent._pool
+    good = world.provider._tasks.hosts[0].agent._pool
     assert isinstance(good, HostileHost)
     good.answers |= ok(
         {
@@ -331,7 +331,7 @@ async def test_a_start_that_fails_says_why(code: int, said: bytes, sentence: str
     world.hostile.exit_code, world.hostile.said_on_stderr = code, said
     try:
         with pytest.raises(ProviderError) as refused:
-            await world.provider._tasks.views[1].agent.call("facts")
+            await world.provider._tasks.hosts[1].agent.call("facts")
         assert str(refused.value).startswith(sentence)
         assert len(world.hostile.commands) == 1
     finally:
@@ -343,7 +343,7 @@ async def test_an_agent_that_is_killed_at_its_start_is_started_once_more() -> No
     world.hostile.exit_code = 137
     try:
         with pytest.raises(Unreachable, match="the agent on 'm1' was ended while it was started; try again"):
-            await world.provider._tasks.views[1].agent.call("facts")
+            await world.provider._tasks.hosts[1].agent.call("facts")
         assert len(world.hostile.commands) == 2
     finally:
         await world.provider.close()
@@ -363,10 +363,10 @@ def test_a_call_that_an_agent_does_not_know_says_what_to_do() -> None:
 async def test_if_no_machine_can_be_read_the_list_fails_until_one_recovers() -> None:
     side = HostileHost(ok(SOUND) | {"changes": ["ok", []]})
     provider = HostsProvider(Context("lab", "hosts", {"hosts": ["m1"]}))
-    (view,) = provider._tasks.views
+    (view,) = provider._tasks.hosts
     view.agent._pool = side  # type: ignore[assignment]
     try:
-        with pytest.raises(ProviderError, match="did not tell of its tasks as it should"):
+        with pytest.raises(ProviderError, match="sent a malformed list of tasks"):
             await provider.list_tasks()
         side.answers["changes"] = ["ok", CHANGES]
         view._not_before = 0.0
@@ -378,7 +378,7 @@ async def test_if_no_machine_can_be_read_the_list_fails_until_one_recovers() -> 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "x" * (MOST_BYTES + 1)], ids=["nan", "inf", "too long"])
 async def test_a_message_that_can_not_be_sent_is_refused_and_harms_no_later_one(value: Any) -> None:
     world = World(HostileHost(ok(SOUND)))
-    agent = world.provider._tasks.views[1].agent
+    agent = world.provider._tasks.hosts[1].agent
     try:
         with pytest.raises(ProviderError, match=r"^'m1' can't be asked that: the message"):
             await agent.call("facts", gpus=[value])
@@ -389,7 +389,7 @@ async def test_a_message_that_can_not_be_sent_is_refused_and_harms_no_later_one(
 
 async def test_an_agent_that_ends_at_every_call_counts_as_unreachable() -> None:
     world = World(HostileHost(ok(SOUND) | {"facts": b""}))
-    agent = world.provider._tasks.views[1].agent
+    agent = world.provider._tasks.hosts[1].agent
     try:
         with pytest.raises(Unreachable, match=r"^the agent on 'm1' has ended$"):
             await agent.call("facts")

@@ -35,8 +35,8 @@ def test_whatever_the_clock_shows_a_reservation_is_never_in_two_states_or_goes_b
 ) -> None:
     before = start
     for now in moments:
-        after = before.at(now)
-        assert after.at(now) == after
+        after = before.at_time(now)
+        assert after.at_time(now) == after
         assert after.begun >= before.begun
         assert not before.over or after == before
         if after.is_active:
@@ -46,21 +46,21 @@ def test_whatever_the_clock_shows_a_reservation_is_never_in_two_states_or_goes_b
 
 
 def test_it_begins_ends_and_stays_ended() -> None:
-    assert not hold().at(999).is_active
-    assert hold().at(1000).is_active
-    assert hold().at(1099).at(1100).over == "expired"
-    assert hold().at(1100).at(1050).over == "expired"
-    assert hold().at(5000).over == "expired"
+    assert not hold().at_time(999).is_active
+    assert hold().at_time(1000).is_active
+    assert hold().at_time(1099).at_time(1100).over == "expired"
+    assert hold().at_time(1100).at_time(1050).over == "expired"
+    assert hold().at_time(5000).over == "expired"
 
 
 def test_one_that_renews_itself_keeps_its_beat_however_long_nobody_looked() -> None:
-    renewed = hold(auto_renew=True).at(1050).at(1425)
+    renewed = hold(auto_renew=True).at_time(1050).at_time(1425)
     assert (renewed.start, renewed.end, renewed.over) == (1000, 1500, "")
 
 
 def test_a_clock_set_back_lengthens_nothing_by_more_than_the_duration() -> None:
-    assert hold().at(1050).at(500) == hold(begun=True, start=500, end=600)
-    assert hold(auto_renew=True).at(90_000).at(1000).end == 1100
+    assert hold().at_time(1050).at_time(500) == hold(begun=True, start=500, end=600)
+    assert hold(auto_renew=True).at_time(90_000).at_time(1000).end == 1100
 
 
 def test_what_is_over_moves_out_of_the_way_and_what_is_broken_keeps_nobody_from_anything(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ async def test_teammates_are_mine_or_those_who_share_a_project(api: KnownAccount
     for name, projects in people.items():
         api.add_user(f"1-{name}", f"user_{name}", name, projects)
     mates = platform.identity.teammates
-    assert (await platform.identity.me()).email == "me@lab.example"
+    assert (await platform.identity.get_owner()).email == "me@lab.example"
     for me in ("user_me", "11-22", "me"):
         assert [one.name for one in await mates(me)] == ["ada", "bob", "cy", "dee"]
     assert [one.name for one in await mates("user_bob")] == ["ada", "cy"]

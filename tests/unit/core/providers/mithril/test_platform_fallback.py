@@ -95,8 +95,8 @@ async def test_every_change_of_a_key_passes_the_gate_and_its_log_holds_no_secret
         with pytest.raises(ReadOnly):
             await flow.ensure_default_ssh_key()
         assert not api.calls
-    assert [action.verb for action in gate.log.recent()] == ["delete SSH key", "create SSH key"]
-    assert f"DELETE {api.url}/v2/ssh-keys/{made['id']}" in gate.log.recent()[0].call
+    assert [action.verb for action in gate.log.read_recent()] == ["delete SSH key", "create SSH key"]
+    assert f"DELETE {api.url}/v2/ssh-keys/{made['id']}" in gate.log.read_recent()[0].call
     assert KEY not in (tmp_path / "actions.jsonl").read_text()
 
 

@@ -170,10 +170,10 @@ def test_a_task_has_ended_when_all_nodes_have_ended_or_one_has_failed() -> None:
 
 def test_a_task_that_moves_to_another_machine_keeps_its_start_time() -> None:
     late, early = parse_time("2026-01-01T00:00:09Z"), parse_time("2026-01-01T00:00:05Z")
-    assert ExitStatus().following(ExitStatus(started_at=early)).started_at == early
-    assert ExitStatus(started_at=late).following(ExitStatus(started_at=early)).started_at == early
-    assert ExitStatus(started_at=late).following(None).started_at == late
-    assert ExitStatus(started_at=late).following(ExitStatus()).started_at == late
+    assert ExitStatus().with_earliest_start(ExitStatus(started_at=early)).started_at == early
+    assert ExitStatus(started_at=late).with_earliest_start(ExitStatus(started_at=early)).started_at == early
+    assert ExitStatus(started_at=late).with_earliest_start(None).started_at == late
+    assert ExitStatus(started_at=late).with_earliest_start(ExitStatus()).started_at == late
 
 
 @given(st.text(max_size=200))

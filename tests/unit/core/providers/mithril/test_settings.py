@@ -6,9 +6,9 @@ import pytest
 from testbed.tables import each
 
 from flow_core.errors import ConfigError
-from flow_core.providers.mithril.api_session import MithrilSession
 from flow_core.providers.mithril.config_schema import MithrilConfigSchema
-from flow_core.providers.mithril.settings import MithrilSettings, read_settings, settings_from_environment
+from flow_core.providers.mithril.settings import MithrilSettings, read_environment_settings, read_settings
+from flow_core.providers.mithril.shared_state import MithrilSession
 from flow_core.ssh.settings import HostSettings
 
 
@@ -19,15 +19,15 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_key_there_is_no_platform(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings_from_environment() is None
+    assert read_environment_settings() is None
     monkeypatch.setenv("MITHRIL_API_KEY", "  ")
     monkeypatch.setenv("MITHRIL_API_URL", "nonsense")
-    assert settings_from_environment() is None
+    assert read_environment_settings() is None
 
 
 def test_an_api_key_alone_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MITHRIL_API_KEY", "fkey_secret\n")
-    found = settings_from_environment()
+    found = read_environment_settings()
     assert found == MithrilSettings("fkey_secret", "https://api.mithril.ai", None)
     assert "secret" not in f"{found} {found!r}"
 
@@ -38,7 +38,7 @@ def test_an_api_key_alone_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_address_may_be_elsewhere(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("MITHRIL_API_KEY", "k")
     monkeypatch.setenv("MITHRIL_API_URL", url)
-    found = settings_from_environment()
+    found = read_environment_settings()
     assert found is not None
     assert found.url == url.rstrip("/")
 
@@ -62,7 +62,7 @@ def test_an_address_that_is_invalid_or_exposes_the_key_is_refused(monkeypatch: p
     monkeypatch.setenv("MITHRIL_API_KEY", "k")
     monkeypatch.setenv("MITHRIL_API_URL", url)
     with pytest.raises(ConfigError) as refused:
-        settings_from_environment()
+        read_environment_settings()
     assert refused.value.field == "MITHRIL_API_URL"
     assert "secret" not in str(refused.value)
 
@@ -73,7 +73,7 @@ def test_an_invalid_key_is_refused_without_being_repeated(monkeypatch: pytest.Mo
         key = "k\x7f"  # an environment can't hold NUL
     monkeypatch.setenv("MITHRIL_API_KEY", key)
     with pytest.raises(ConfigError) as refused:
-        settings_from_environment()
+        read_environment_settings()
     assert key not in str(refused.value)
 
 

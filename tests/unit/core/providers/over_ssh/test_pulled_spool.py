@@ -58,7 +58,7 @@ def test_the_size_of_the_spool_is_the_offset_to_continue_at(paths: SpoolPaths) -
         tail.append(b"half")
     with opened(paths) as tail:
         assert (tail.offset, tail.state.inode) == (8, 7)
-        tail.start_new_file(8)
+        tail.switch_file(8)
         assert tail.offset == 0
         tail.append(b" and more")
     with opened(paths) as tail:
@@ -70,8 +70,8 @@ def test_the_size_of_the_spool_is_the_offset_to_continue_at(paths: SpoolPaths) -
 def test_our_notices_stand_on_lines_of_their_own(paths: SpoolPaths) -> None:
     with opened(paths) as tail:
         tail.append(b"half a line")
-        tail.start_new_file(None, "something is missing")
-        tail.start_new_file(None, "again")
+        tail.switch_file(None, "something is missing")
+        tail.switch_file(None, "again")
         tail.append(b"on it goes")
         assert tail.offset == 10
     assert paths.files.log.read_bytes() == b"half a line\n[flow] something is missing\n[flow] again\non it goes"
@@ -98,7 +98,7 @@ def test_a_crash_at_any_byte_loses_and_repeats_nothing(pieces: list[bytes], cut:
         far = b"".join(pieces)
         with opened(paths) as tail:
             tail.append(b"of another file")
-            tail.start_new_file(9, "a gap")
+            tail.switch_file(9, "a gap")
             start = tail.size
             words = tail.state.words.encode()
             for piece in pieces:
@@ -125,7 +125,7 @@ def _shorten(path: Path, count: int) -> None:
 def test_a_line_says_that_a_crash_lost_bytes_of_an_older_file(paths: SpoolPaths) -> None:
     with opened(paths) as tail:
         tail.append(b"of the old file\n")
-        tail.start_new_file(9)
+        tail.switch_file(9)
         tail.append(b"of the new one\n")
     _shorten(paths.files.log, 20)
     with opened(paths) as tail:
@@ -215,7 +215,7 @@ def test_ids_that_differ_in_their_case_and_all_ranks_and_attempts_have_files_of_
 
 def test_a_pull_state_is_read_as_it_was_written(paths: SpoolPaths) -> None:
     with opened(paths) as tail:
-        tail.start_new_file(3, "words")
+        tail.switch_file(3, "words")
         tail.complete()
         state = tail.state
     assert read_pull_state(paths.state) == state

@@ -47,8 +47,8 @@ def test_the_tightest_quota_for_bids_counts() -> None:
         Quota("c", "Reservations", "instances", 8, 8, "8xh100"),
         Quota("d", "Storage", "GB", 0, 100),
     )
-    assert summarize_market((), quotas, NOW).left_of(H100) == 1
-    assert summarize_market((), quotas[2:], NOW).left_of(H100) is None
+    assert summarize_market((), quotas, NOW).count_left(H100) == 1
+    assert summarize_market((), quotas[2:], NOW).count_left(H100) is None
 
 
 @given(st.lists(st.tuples(st.floats(0, 500), st.decimals(0, 10_000, places=2, allow_nan=False)), max_size=60))

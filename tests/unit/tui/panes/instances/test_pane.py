@@ -17,7 +17,7 @@ from flow_tui.widgets.columns import Cell
 
 
 def test_all_of_a_row_is_grey_while_its_machine_does_not_answer() -> None:
-    columns = InstancesPane(bare_services()).columns()
+    columns = InstancesPane(bare_services()).make_columns()
     up = AvailableInstance("lab", "gpu1", "2xa100", "gpu1", 0.0, gpu_count=2, free_gpus=1, total_gpus=2)
     down = AvailableInstance(
         "lab", "gpu2", "2xa100", "gpu2", 0.0, gpu_count=2, free_gpus=0, total_gpus=2, status="unreachable"

@@ -108,7 +108,7 @@ def test_history_is_bounded_and_forgets_gpus_that_are_gone() -> None:
     history = MetricsHistory()
     for number in range(1000):
         history.add(replace(BUSY, gpus=(replace(H100, utilization_percent=number),)))
-    assert len(history.busy(H100)) == len(history.load) == 150
-    assert history.busy(H100)[-1] == 999
+    assert len(history.get_utilization(H100)) == len(history.load) == 150
+    assert history.get_utilization(H100)[-1] == 999
     history.add(replace(BUSY, gpus=()))
-    assert history.busy(H100) == ()
+    assert history.get_utilization(H100) == ()

@@ -95,10 +95,10 @@ async def test_any_size_keeps_the_terminal_whole(core: str, monkeypatch: pytest.
     for _ in range(100):
         session.resize(chance.randint(1, 250), chance.randint(1, 80))
         terminal.feed(chance.choice(PIECES))
-        terminal.dirty_rows()
-        assert all(sum(run.width for run in terminal.row(y)) == terminal.cols for y in range(terminal.rows))
+        terminal.take_dirty_rows()
+        assert all(sum(run.width for run in terminal.get_row(y)) == terminal.cols for y in range(terminal.rows))
         last = terminal.first_line + terminal.scrollback_rows + terminal.rows - 1
-        assert len(terminal.line(last).cells) == terminal.cols
+        assert len(terminal.get_line(last).cells) == terminal.cols
     terminal.close()
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from testbed.command_lines import command_line
+from testbed.command_lines import read_command_line
 from testbed.container_engines import IMAGE, find_processes
 from testbed.image_registry import registry
 from testbed.log_truth import all_stamps
@@ -48,7 +48,7 @@ async def test_every_variable_arrives_as_it_was_given_and_none_is_in_a_list_of_p
     os.mkfifo("gate")
     task = await machine.running(await machine.submit(command, image=IMAGE, env=env))
     await machine.until(lambda: machine.written(task).count(b"\0") > len(env), "the variables")
-    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and b"sesame" in command_line(int(pid))]
+    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and b"sesame" in read_command_line(int(pid))]
     Path("gate").write_text("go\n")
     assert (await machine.ended(task)).exit_code == 0
     entries = (await machine.output(task)).decode().split("\0")

@@ -16,7 +16,7 @@ from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.errors import Conflict, NotFound
-from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, running_server
+from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder, find_running_server
 
 pytestmark = pytest.mark.needs("ssh")
 
@@ -63,22 +63,22 @@ async def test_looking_starts_nothing_and_says_the_address_once_it_was_asked_for
 
 async def test_after_a_kill_it_is_back_at_the_same_port_with_the_same_key(machine, task, command):
     folder = ssh_folder(machine.home)
-    first, known = running_server(folder), folder.known_hosts.read_bytes()
+    first, known = find_running_server(folder), folder.known_hosts.read_bytes()
     first.process.send(signal.SIGKILL)
-    await machine.until(lambda: running_server(folder) is None, "the server is gone")
+    await machine.until(lambda: find_running_server(folder) is None, "the server is gone")
     assert (await machine.provider.get_task(task.task_id)).ssh_host is None
     assert (await run_ssh(command, "true")).returncode == 255
     assert await machine.provider.endpoints.command(task.task_id) == command
     assert (await run_ssh(command, "true")).returncode == 0
-    assert (folder.known_hosts.read_bytes(), running_server(folder).port) == (known, first.port)
-    assert running_server(folder).process != first.process
+    assert (folder.known_hosts.read_bytes(), find_running_server(folder).port) == (known, first.port)
+    assert find_running_server(folder).process != first.process
 
 
 async def test_it_takes_another_port_when_somebody_has_taken_its_own(machine, task, command):
     folder = ssh_folder(machine.home)
-    first = running_server(folder)
+    first = find_running_server(folder)
     first.process.send(signal.SIGKILL)
-    await machine.until(lambda: running_server(folder) is None, "the server is gone")
+    await machine.until(lambda: find_running_server(folder) is None, "the server is gone")
     with await _once_free(machine, first.port):
         again = await machine.provider.endpoints.command(task.task_id)
         assert again != command
@@ -103,9 +103,9 @@ async def test_a_record_that_names_a_stranger_or_is_broken_is_nobodys(machine, t
     folder.path.mkdir(mode=0o700)
     me = ProcessIdentity.current()
     ServerRecord(me._replace(start="0"), 22).write(folder)
-    assert running_server(folder) is None
+    assert find_running_server(folder) is None
     folder.record.write_text("{")
-    assert running_server(folder) is None
+    assert find_running_server(folder) is None
     assert (await machine.provider.endpoints.resolve(task.task_id)).port != 22
 
 
@@ -131,7 +131,7 @@ async def test_it_goes_when_nobody_is_connected_and_stays_while_somebody_is(mach
         command = await machine.provider.endpoints.command(task.task_id)
         said = (await run_ssh(command, "'echo in; sleep 2.5; echo still'")).stdout
     assert said == b"in\nstill\n"
-    await machine.until(lambda: running_server(ssh_folder(machine.home)) is None, "the idle server ends")
+    await machine.until(lambda: find_running_server(ssh_folder(machine.home)) is None, "the idle server ends")
     assert "nobody was connected" in ssh_folder(machine.home).log.read_text()
 
 
@@ -143,7 +143,7 @@ async def test_it_ends_at_once_when_told_and_parts_from_who_is_connected(machine
         stderr=subprocess.PIPE,
     )
     assert await session.stdout.readline() == b"in\n"
-    server = running_server(ssh_folder(machine.home))
+    server = find_running_server(ssh_folder(machine.home))
     server.process.send(signal.SIGTERM)
     _, said = await asyncio.wait_for(session.communicate(), DEADLINE_S)
     assert b"the SSH server ends" in said
@@ -152,7 +152,7 @@ async def test_it_ends_at_once_when_told_and_parts_from_who_is_connected(machine
 
 async def test_it_ends_when_its_record_is_taken_away(machine, command):
     folder = ssh_folder(machine.home)
-    server = running_server(folder)
+    server = find_running_server(folder)
     folder.record.unlink()
     await machine.until(lambda: not server.process.is_alive, "the server ends")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from testbed.command_lines import command_line
+from testbed.command_lines import read_command_line
 from testbed.forwarded import farewell
 from testbed.local_machine import Machine
 from testbed.pty_screen import Screen
@@ -27,7 +27,7 @@ from testbed.waiting import DEADLINE_S
 from flow_core import AsyncFlow, Client
 from flow_core.errors import ConfigError
 from flow_core.models.task import TaskRecord
-from flow_core.providers.local.sshd.server_files import running_server
+from flow_core.providers.local.sshd.server_files import find_running_server
 
 pytestmark = pytest.mark.needs("ssh")
 
@@ -99,7 +99,7 @@ async def test_a_command_ends_when_nobody_reads_what_it_says(machine, task, comm
 )
 async def test_whoever_reads_nothing_for_a_while_costs_little_memory(machine, command, line):
     def resident_mb() -> float:
-        pid = running_server(ssh_folder(machine.home)).process.pid
+        pid = find_running_server(ssh_folder(machine.home)).process.pid
         (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) / 1024
 
@@ -122,7 +122,7 @@ async def test_a_command_ends_when_its_client_does(machine, task, command):
     client = await asyncio.create_subprocess_shell(f"exec {command} 'sleep 123'", stdin=subprocess.DEVNULL)
 
     def sleepers() -> list[int]:
-        return [pid for pid in machine.members(task) if b"sleep\x00123" in command_line(pid)]
+        return [pid for pid in machine.members(task) if b"sleep\x00123" in read_command_line(pid)]
 
     if sys.platform == "linux":
         await machine.until(sleepers, "the command runs")
@@ -303,7 +303,7 @@ async def test_a_node_is_entered_by_its_number(machine):
 
 @pytest.mark.needs("linux")
 async def test_it_listens_on_loopback_only(machine, command):
-    pid = running_server(ssh_folder(machine.home)).process.pid
+    pid = find_running_server(ssh_folder(machine.home)).process.pid
     links = (os.readlink(one.path) for one in os.scandir(f"/proc/{pid}/fd"))
     sockets = {link[8:-1] for link in links if link.startswith("socket:[")}
     lines = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]

@@ -19,7 +19,13 @@ from testbed.waiting import DEADLINE_S, wait_until
 from flow_core.errors import ConfigError
 from flow_core.providers.mithril.exit_status import ExitStatus, parse_node_state
 from flow_core.providers.mithril.startup import script as room
-from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, parse_command, startup_script
+from flow_core.providers.mithril.startup.script import (
+    LONGEST,
+    NodeTask,
+    NodeVolume,
+    build_startup_script,
+    parse_command,
+)
 
 pytestmark = pytest.mark.needs("linux")
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=60)
@@ -43,18 +49,18 @@ class Node:
     def boot_again(self) -> None:
         """As its service manager does, which knows no startup script."""
         env = {"PATH": os.environ["PATH"], "FLOW_NODE_ROOT": str(self.root)}
-        subprocess.Popen(["bash", str(self.lib / "keep.sh")], env=env, start_new_session=True)
+        subprocess.Popen(["bash", str(self.lib / "run_task.sh")], env=env, start_new_session=True)
 
-    def keeper(self) -> int | None:
+    def runner(self) -> int | None:
         """The process that runs the command."""
-        command = ["pgrep", "-of", f"bash {self.lib}/keep.sh"]
+        command = ["pgrep", "-of", f"bash {self.lib}/run_task.sh"]
         found = subprocess.run(command, capture_output=True, check=False, text=True).stdout
         return int(found) if found else None
 
     def stop(self) -> int | None:
-        if (keeper := self.keeper()) is not None:
-            os.kill(keeper, signal.SIGTERM)
-        return keeper
+        if (runner := self.runner()) is not None:
+            os.kill(runner, signal.SIGTERM)
+        return runner
 
     def until_logged(self, text: str) -> None:
         wait_until(lambda: text in self.log())
@@ -84,7 +90,7 @@ def test_the_command_runs_in_its_directory_with_its_environment_and_its_exit_sta
     task = NodeTask(
         "train", 'echo "$WORD $FLOW_TASK_NAME $GPU_COUNT"; pwd; echo wrong >&2; exit 7', env={"WORD": "a 'b'\nc"}
     )
-    assert node.boot(startup_script(task)).returncode == 0
+    assert node.boot(build_startup_script(task)).returncode == 0
     end = node.ended()
     assert (end.exit_code, end.attempt, end.reason) == (7, 0, "")
     assert end.started_at is not None
@@ -95,7 +101,7 @@ def test_the_command_runs_in_its_directory_with_its_environment_and_its_exit_sta
 
 
 def test_a_second_boot_does_not_start_it_again(node: Node) -> None:
-    text = startup_script(NodeTask("once", "echo ran"))
+    text = build_startup_script(NodeTask("once", "echo ran"))
     node.boot(text)
     node.ended()
     node.boot(text)
@@ -103,19 +109,19 @@ def test_a_second_boot_does_not_start_it_again(node: Node) -> None:
 
 
 def test_a_list_is_run_word_by_word(node: Node) -> None:
-    node.boot(startup_script(NodeTask("words", ["printf", "%s|", "a b", "$HOME", "'", ""])))
+    node.boot(build_startup_script(NodeTask("words", ["printf", "%s|", "a b", "$HOME", "'", ""])))
     assert (node.ended().exit_code, node.log()) == (0, "a b|$HOME|'||")
 
 
 def test_a_failing_command_is_retried_until_it_succeeds(node: Node) -> None:
     task = NodeTask("again", "echo x >>tries; [ $(wc -l <tries) = 3 ]", attempts=5, delay_s=0.05, delay_factor=2.0)
-    node.boot(startup_script(task))
+    node.boot(build_startup_script(task))
     end = node.ended()
     assert (end.exit_code, end.attempt) == (0, 2)
 
 
 def test_a_command_past_its_time_limit_is_ended_with_all_its_processes(node: Node) -> None:
-    node.boot(startup_script(NodeTask("long", "sleep 1000 & echo $! >child; sleep 1000", limit_s=1)))
+    node.boot(build_startup_script(NodeTask("long", "sleep 1000 & echo $! >child; sleep 1000", limit_s=1)))
     end = node.ended()
     assert (end.exit_code, end.reason) == (143, "timeout")
     child = int((node.root / "workspace/child").read_text())
@@ -124,12 +130,12 @@ def test_a_command_past_its_time_limit_is_ended_with_all_its_processes(node: Nod
 
 def test_a_machine_that_stops_ends_the_command_without_an_exit_status_and_its_next_boot_restarts_it(node: Node) -> None:
     command = "trap 'echo told; exit 1' TERM; echo begun; printf part; while :; do sleep 0.05; done"
-    node.boot(startup_script(NodeTask("steady", command)))
+    node.boot(build_startup_script(NodeTask("steady", command)))
     node.until_logged("part")
-    keeper = node.stop()
-    assert keeper is not None
+    runner = node.stop()
+    assert runner is not None
     node.until_logged("told")
-    wait_until(lambda: not _lives(keeper))
+    wait_until(lambda: not _lives(runner))
     assert not (node.lib / "workload-exit").exists()
     node.boot_again()
     node.until_logged("told\n[flow] the machine has started again, and the command with it\nbegun\npart")
@@ -138,7 +144,7 @@ def test_a_machine_that_stops_ends_the_command_without_an_exit_status_and_its_ne
 def test_the_platforms_notice_of_a_machines_end_is_in_the_log(node: Node) -> None:
     notice = node.root / "opt/mithril/MITHRIL_SIGNAL.yml"
     notice.parent.mkdir(parents=True)
-    node.boot(startup_script(NodeTask("warned", "printf 'no end of line'; while :; do sleep 0.05; done")))
+    node.boot(build_startup_script(NodeTask("warned", "printf 'no end of line'; while :; do sleep 0.05; done")))
     node.until_logged("no end of line")
     notice.write_text("instance_status: STATUS_PREEMPTING\nbid_status: Preempting\nend_time: 2031-01-01T00:05:00Z\n")
     node.until_logged("line\n[flow] preempting: this machine ends at 2031-01-01T00:05:00Z, and with it")
@@ -152,12 +158,12 @@ def test_code_is_unpacked_before_the_command_runs(node: Node) -> None:
         about = tarfile.TarInfo("lib/main.sh")
         about.size = 8
         archive.addfile(about, io.BytesIO(b"echo hey"))
-    node.boot(startup_script(NodeTask("code", "sh lib/main.sh", code=packed.getvalue())))
+    node.boot(build_startup_script(NodeTask("code", "sh lib/main.sh", code=packed.getvalue())))
     assert (node.ended().exit_code, node.log()) == (0, "hey\n")
 
 
 def test_code_that_does_not_arrive_ends_the_task(node: Node) -> None:
-    node.boot(startup_script(NodeTask("code", "echo ran", code_wait_s=1)))
+    node.boot(build_startup_script(NodeTask("code", "echo ran", code_wait_s=1)))
     end = node.ended()
     assert (end.exit_code, end.reason) == (125, "the code did not arrive within 1 s")
     assert node.log() == "[flow] the code did not arrive within 1 s\n"
@@ -173,13 +179,13 @@ def test_volumes_are_found_by_name_and_by_id(node: Node) -> None:
         NodeVolume("Block", "vol_AbC123", "fast", "/volumes/fast"),
     )
     command = f"cat {node.root}/data/one {node.root}/volumes/fast/two"
-    node.boot(startup_script(NodeTask("volumes", command, volumes=volumes)))
+    node.boot(build_startup_script(NodeTask("volumes", command, volumes=volumes)))
     assert (node.ended().exit_code, node.log()) == (0, "1\n2\n")
 
 
 def test_a_missing_volume_ends_the_task(node: Node) -> None:
     task = NodeTask("volumes", "echo ran", volumes=(NodeVolume("Block", "vol_none", "lost", "/data"),))
-    node.boot(startup_script(task))
+    node.boot(build_startup_script(task))
     assert node.ended().reason == "volume lost could not be mounted at /data"
     assert "ran" not in node.log()
 
@@ -189,18 +195,18 @@ def test_each_node_knows_its_rank_and_the_head(node: Node, address: str, rank: i
     hosts = "127.0.0.1 localhost\n192.168.4.4 c\n10.0.0.2 b\n10.0.0.3 a\n"
     (node.root / "etc/hosts").write_text(hosts, encoding="utf-8")
     task = NodeTask("ranks", 'echo "$RANK $WORLD_SIZE $MASTER_ADDR $FLOW_NODE_RANK $GPU_COUNT"', nodes=3, gpu_count=8)
-    node.boot(startup_script(task), FLOW_NODE_ADDRESS=address)
+    node.boot(build_startup_script(task), FLOW_NODE_ADDRESS=address)
     assert (node.ended().exit_code, node.log()) == (0, f"{rank} 3 10.0.0.3 {rank} 8\n")
 
 
 def test_a_node_that_finds_another_number_of_nodes_says_so(node: Node) -> None:
     (node.root / "etc/hosts").write_text("10.0.0.2 b\n", encoding="utf-8")
-    node.boot(startup_script(NodeTask("ranks", "echo ran", nodes=2)), FLOW_NODE_ADDRESS="10.0.0.2")
+    node.boot(build_startup_script(NodeTask("ranks", "echo ran", nodes=2)), FLOW_NODE_ADDRESS="10.0.0.2")
     assert node.ended().reason == "/etc/hosts names 1 nodes, the task has 2"
 
 
 def test_a_shell_in_the_task_has_its_environment_and_directory(node: Node) -> None:
-    node.boot(startup_script(NodeTask("enter", "true", env={"SECRET": "s p"})))
+    node.boot(build_startup_script(NodeTask("enter", "true", env={"SECRET": "s p"})))
     node.ended()
     entered = subprocess.run(
         [node.lib / "enter", "-c", 'echo "$SECRET"; pwd'],
@@ -215,7 +221,7 @@ def test_a_shell_in_the_task_has_its_environment_and_directory(node: Node) -> No
 
 
 def test_a_long_script_is_packed_and_still_runs(node: Node) -> None:
-    text = startup_script(NodeTask("long", "echo short\n" + "# a comment that says nothing much\n" * 200))
+    text = build_startup_script(NodeTask("long", "echo short\n" + "# a comment that says nothing much\n" * 200))
     assert len(text) <= LONGEST
     assert text.startswith("#!/bin/bash\n# flow-startup v1\n")
     node.boot(text)
@@ -224,7 +230,7 @@ def test_a_long_script_is_packed_and_still_runs(node: Node) -> None:
 
 
 def test_a_damaged_script_runs_nothing(node: Node) -> None:
-    text = startup_script(NodeTask("long", "echo short\n" + "# a comment that says nothing much\n" * 200))
+    text = build_startup_script(NodeTask("long", "echo short\n" + "# a comment that says nothing much\n" * 200))
     assert node.boot(text.replace("\nsum=", "\nsum=0")).returncode != 0
     assert not node.has_started
 
@@ -232,7 +238,7 @@ def test_a_damaged_script_runs_nothing(node: Node) -> None:
 def test_a_script_too_long_even_when_packed_is_refused_by_field() -> None:
     noise = base64.b64encode(os.urandom(20_000)).decode()
     with pytest.raises(ConfigError) as refused:
-        startup_script(NodeTask("huge", f"echo {noise}"))
+        build_startup_script(NodeTask("huge", f"echo {noise}"))
     assert refused.value.field == "command"
 
 
@@ -240,7 +246,7 @@ def test_a_script_too_long_even_when_packed_is_refused_by_field() -> None:
 @given(command=TEXT.filter(lambda text: bool(text.strip())), value=TEXT)
 def test_any_command_and_any_value_arrive_as_they_are(command: str, value: str) -> None:
     task = NodeTask("any", command, env={"VALUE": value})
-    for text in (startup_script(task), room._packed(startup_script(task))):
+    for text in (build_startup_script(task), room._build_unpacking_script(build_startup_script(task))):
         assert len(text) <= LONGEST
         assert parse_command(text) == command.strip().removeprefix("exec ")
         checked = subprocess.run(

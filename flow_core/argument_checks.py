@@ -26,7 +26,7 @@ def format_value(value: object) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS_MAX + 2 else text[:_SHOWN_CHARACTERS_MAX] + "…'"
 
 
-def text(name: str, value: Any) -> str:
+def check_text(name: str, value: Any) -> str:
     """Returns text that isn't blank."""
     if not isinstance(value, str):
         raise ConfigError(f"{name}: must be text, not {type(value).__name__}", field=name)
@@ -35,23 +35,23 @@ def text(name: str, value: Any) -> str:
     return value
 
 
-def optional_text(name: str, value: Any) -> str | None:
+def check_optional_text(name: str, value: Any) -> str | None:
     """Returns None, or text that isn't blank."""
-    return None if value is None else text(name, value)
+    return None if value is None else check_text(name, value)
 
 
-def optional_label(name: str, value: Any) -> str | None:
+def check_optional_label(name: str, value: Any) -> str | None:
     """Returns None, or text that is printable and short enough for a list."""
     if value is None:
         return None
-    if len(text(name, value)) > _LABEL_CHARACTERS_MAX or not value.isprintable():
+    if len(check_text(name, value)) > _LABEL_CHARACTERS_MAX or not value.isprintable():
         raise ConfigError(f"{name}: must be at most {_LABEL_CHARACTERS_MAX} printable characters", field=name)
     return str(value)
 
 
-def command(name: str, value: Any) -> str:
+def check_command(name: str, value: Any) -> str:
     """Returns a shell line."""
-    if "\0" in text(name, value):
+    if "\0" in check_text(name, value):
         raise ConfigError(f"{name}: must not hold a NUL character", field=name)
     try:
         os.fsencode(value)
@@ -60,19 +60,19 @@ def command(name: str, value: Any) -> str:
     return str(value)
 
 
-def optional_command(name: str, value: Any) -> str | None:
+def check_optional_command(name: str, value: Any) -> str | None:
     """Returns None, or a shell line."""
-    return None if value is None else command(name, value)
+    return None if value is None else check_command(name, value)
 
 
-def raw(name: str, value: Any) -> bytes:
+def check_bytes(name: str, value: Any) -> bytes:
     """Returns bytes."""
     if not isinstance(value, bytes):
         raise ConfigError(f"{name}: must be bytes, not {type(value).__name__}", field=name)
     return value
 
 
-def path(name: str, value: Any) -> str:
+def check_path(name: str, value: Any) -> str:
     """Returns a path that a file system could have."""
     found = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(found, str):
@@ -92,21 +92,21 @@ def path(name: str, value: Any) -> str:
     return found
 
 
-def whole(name: str, value: Any, least: int = 0, most: int = WHOLE_MAX) -> int:
+def check_integer(name: str, value: Any, minimum: int = 0, maximum: int = WHOLE_MAX) -> int:
     """Returns a whole number within bounds."""
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
         raise ConfigError(
-            f"{name}: must be a whole number from {least} to {most}, not {format_value(value)}", field=name
+            f"{name}: must be a whole number from {minimum} to {maximum}, not {format_value(value)}", field=name
         )
     return value
 
 
-def optional_whole(name: str, value: Any, least: int = 0, most: int = WHOLE_MAX) -> int | None:
+def check_optional_integer(name: str, value: Any, minimum: int = 0, maximum: int = WHOLE_MAX) -> int | None:
     """Returns None, or a whole number within bounds."""
-    return None if value is None else whole(name, value, least, most)
+    return None if value is None else check_integer(name, value, minimum, maximum)
 
 
-def seconds(name: str, value: Any) -> float | None:
+def check_seconds(name: str, value: Any) -> float | None:
     """Returns None, or a number of seconds that isn't negative."""
     if value is None:
         return None
@@ -115,21 +115,21 @@ def seconds(name: str, value: Any) -> float | None:
     return float(value)
 
 
-def optional_flag(name: str, value: Any) -> bool | None:
+def check_optional_flag(name: str, value: Any) -> bool | None:
     """Returns None, True or False."""
     if value is not None and not isinstance(value, bool):
         raise ConfigError(f"{name}: must be true, false or not given, not {format_value(value)}", field=name)
     return value
 
 
-def one_of(name: str, value: Any, known: Collection[str]) -> str:
+def check_one_of(name: str, value: Any, known: Collection[str]) -> str:
     """Returns one of the known words."""
     if not isinstance(value, str) or value not in known:
         raise ConfigError(f"{name}: {format_value(value)} is none of {', '.join(known)}", field=name)
     return value
 
 
-def table(name: str, value: Any) -> dict[str, Any]:
+def check_table(name: str, value: Any) -> dict[str, Any]:
     """Returns a table whose keys are printable text."""
     if not isinstance(value, dict) or not all(isinstance(key, str) and key.isprintable() for key in value):
         raise ConfigError(f"{name}: must be a table of names and values, not {format_value(value)}", field=name)

@@ -20,7 +20,7 @@ _POLL_S = 0.01
 _QUIET_S = 0.2
 
 
-class LocalRemote:
+class LocalTaskCommands:
     """Commands that run as the task does: in its folder, its environment, its mounts."""
 
     def __init__(self, tasks: TaskStore) -> None:

@@ -9,7 +9,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from flow_core.emulator.nodes.gpus import GPUS, gpu_table, nvidia_smi
+from flow_core.emulator.nodes.gpus import GPUS, build_gpu_table, read_nvidia_smi
 from flow_core.emulator.nodes.host_programs import entries, link_programs
 from flow_core.emulator.nodes.machine_interface import NodeSpec
 from flow_core.emulator.nodes.shims import SHIMS
@@ -55,7 +55,7 @@ def make_disk(disk: Path, spec: NodeSpec) -> None:
     for entry in entries(Path("/usr/local")):
         if entry.name not in ("bin", "sbin"):
             (disk / "usr/local" / entry.name).symlink_to(f"/run/host/usr/local/{entry.name}")
-    table = gpu_table(spec)
+    table = build_gpu_table(spec)
     if table:
         _write(disk / GPUS, table)
     write_shims(disk / "usr/local/bin", has_gpus=bool(table))
@@ -69,18 +69,18 @@ def make_disk(disk: Path, spec: NodeSpec) -> None:
 
 def write_shims(folder: Path, *, has_gpus: bool) -> None:
     """Writes a machine's own programs; they replace the host's programs of the same names."""
-    for name, text in {**SHIMS, **({"nvidia-smi": nvidia_smi()} if has_gpus else {})}.items():
+    for name, text in {**SHIMS, **({"nvidia-smi": read_nvidia_smi()} if has_gpus else {})}.items():
         (folder / name).unlink(missing_ok=True)  # never write through a link
         _write(folder / name, text, 0o755)
 
 
 def build_hosts_file(spec: NodeSpec) -> str:
     """Returns /etc/hosts. A machine finds its rank by counting the private addresses from the bottom, the first one."""
-    rows = [f"{address} {name}" for address, name in zip(spec.private_ips, host_names(spec), strict=True)]
+    rows = [f"{address} {name}" for address, name in zip(spec.private_ips, make_host_names(spec), strict=True)]
     return "\n".join(["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback", *reversed(rows), ""])
 
 
-def host_names(spec: NodeSpec) -> list[str]:
+def make_host_names(spec: NodeSpec) -> list[str]:
     """Returns the host names of all machines of the order, derived from this machine's name and index."""
     own = re.sub(r"[^a-z0-9-]+", "-", spec.name.lower()).strip("-")[:63] or "machine"
     found = re.fullmatch(r"(.*-)([0-9]{1,6})", own)
@@ -125,7 +125,7 @@ def _make_settings(etc: Path, spec: NodeSpec) -> None:
         "motd": "",
     }.items():
         _write(etc / name, text)
-    _write(etc / "hostname", f"{host_names(spec)[spec.index]}\n")
+    _write(etc / "hostname", f"{make_host_names(spec)[spec.index]}\n")
     _write(etc / "machine-id", hashlib.sha256(spec.instance_fid.encode()).hexdigest()[:32] + "\n")
     _write(etc / "sudoers", "ubuntu ALL=(ALL) NOPASSWD:ALL\n")
     (etc / "mtab").symlink_to("/proc/self/mounts")

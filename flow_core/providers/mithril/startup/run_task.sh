@@ -26,16 +26,16 @@ say() { # in the log, on a separate line
   [ -z "$(tail -c 1 "$log")" ] || echo >>"$log"
   printf '[flow] %s\n' "$1" >>"$log"
 }
-heed() { # logs a notice that this machine will end
-  local file="$root/opt/mithril/MITHRIL_SIGNAL.yml" said= now word
+watch_signal() { # logs a notice that this machine will end
+  local file="$root/opt/mithril/MITHRIL_SIGNAL.yml" last= now word
   while sleep 2; do
     now=$(cat "$file" 2>/dev/null)
-    [ "$now" != "$said" ] || continue
+    [ "$now" != "$last" ] || continue
     word=$(sed -n 's/^instance_status: *STATUS_//p' <<<"$now")
     if [ -z "$now" ]; then say "this machine stays"; else
       say "${word,,}: this machine ends at $(sed -n 's/^end_time: *//p' <<<"$now"), and with it what runs here"
     fi
-    said=$now
+    last=$now
   done
 }
 pid= ending=
@@ -44,8 +44,8 @@ trap 'ending=1; [ -z "$pid" ] || kill -TERM -- "-$pid"' TERM # the machine stops
 attempt=0
 [ ! -e "$lib/attempt" ] || attempt=$(cat "$lib/attempt")
 [ ! -e "$lib/started-$attempt" ] || say "the machine has started again, and the command with it"
-heed >/dev/null 2>&1 &
-heeds=$!
+watch_signal >/dev/null 2>&1 &
+watcher=$!
 [ -e "$lib/began" ] || date +%s | put "$lib/began"
 while :; do
   echo "$attempt" | put "$lib/attempt"
@@ -59,7 +59,7 @@ while :; do
   if [ "$LIMIT_S" -gt 0 ]; then limit "$pid" >/dev/null 2>&1 & watch=$!; fi
   wait "$pid"
   code=$?
-  if [ -n "$ending" ]; then wait "$pid"; kill "$heeds"; exit 0; fi
+  if [ -n "$ending" ]; then wait "$pid"; kill "$watcher"; exit 0; fi
   if [ -e "$lib/out-of-time" ]; then record "$code" timeout; break; fi
   [ -z "$watch" ] || kill "$watch" 2>/dev/null
   if [ "$code" -eq 0 ] || [ $((attempt + 1)) -ge "$ATTEMPTS" ]; then record "$code" ""; break; fi
@@ -69,4 +69,4 @@ while :; do
   [ -z "$ending" ] || break
   attempt=$((attempt + 1))
 done
-kill "$heeds"
+kill "$watcher"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
 from flow_core.providers.mithril.catalog import Catalog, InstanceType, Offer
-from flow_core.providers.mithril.costs import Costs
+from flow_core.providers.mithril.cost_so_far import Costs
 from flow_core.providers.mithril.exit_status import ExitStatusCache
 from flow_core.providers.mithril.http import MithrilHttp
 from flow_core.providers.mithril.identity import MithrilIdentity, OwnerNames
@@ -58,7 +58,7 @@ class MithrilSession:
         self._keys: Mapping[str, str] = {}
         self._keys_at = -_KEYS_KEPT_S
 
-    async def public_keys(self, key_ids: Collection[str]) -> Mapping[str, str]:
+    async def get_public_keys(self, key_ids: Collection[str]) -> Mapping[str, str]:
         """Returns the public keys of a bid, by key id, without those that the project no longer has."""
         is_known = set(key_ids) <= set(self._keys)
         if time.monotonic() - self._keys_at >= _KEYS_KEPT_S or not is_known:
@@ -66,10 +66,10 @@ class MithrilSession:
             self._keys_at = time.monotonic()
         return {key_id: self._keys[key_id] for key_id in key_ids if key_id in self._keys}
 
-    async def market(self) -> MarketOffers:
+    async def get_market_offers(self) -> MarketOffers:
         """Returns the current offers, or the last known ones with a note."""
         try:
-            types, offers = await self.catalog.types(), await self.catalog.offers()
+            types, offers = await self.catalog.get_types(), await self.catalog.get_offers()
             notes = offers.unreadable
         except FlowError as error:
             types, offers = self.catalog.known

@@ -1,4 +1,4 @@
-"""The machines of a context's settings, and how each is reached."""
+"""Reads the machines of a context from its settings, and checks the settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from flow_core.errors import ConfigError, FlowError, printable
 from flow_core.gpu_matching import Gpu, parse_declared_gpus
 from flow_core.providers.contract.config_schema import SettingProblem, UsableSettings, drop_invalid
-from flow_core.providers.hosts.s3_credentials import SEND_CREDENTIALS, sends_credentials
+from flow_core.providers.hosts.s3_credentials import SEND_CREDENTIALS, parse_send_credentials
 from flow_core.providers.over_agent.pruning_setting import PRUNE_AFTER_DAYS, parse_prune_after_days
 from flow_core.providers.over_ssh.login_timeout import LOGIN_TIMEOUT, parse_login_timeout
 
@@ -67,9 +67,9 @@ def parse_machines(settings: Mapping[str, Any]) -> tuple[Machine, ...]:
 
 
 def usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
-    """Drops the machines with invalid settings, and an invalid login timeout.
+    """Returns the settings without invalid machines and without an invalid login timeout, and the problems.
 
-    If machines are listed and all are invalid, the result has no settings, so that no context is created.
+    If every listed machine is invalid, the settings are None, so that no context is created.
     """
     machines, problems = _select_valid_machines(settings.get("hosts"))
     if problems and not machines:
@@ -108,7 +108,7 @@ def find_problems(settings: Mapping[str, Any]) -> tuple[str, ...]:
             parse_machines(settings)
         except FlowError as error:
             problems.append(str(error))
-    for check in (parse_login_timeout, sends_credentials, parse_prune_after_days, _check_engine):
+    for check in (parse_login_timeout, parse_send_credentials, parse_prune_after_days, _check_engine):
         try:
             check(settings)
         except ConfigError as error:

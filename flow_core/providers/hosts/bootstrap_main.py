@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.agent.folder_ownership import check_folders
-from flow_core.agent.machine_id import machine_id
+from flow_core.agent.machine_id import get_machine_id
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.startup_error import exit_with_message
 
@@ -33,7 +33,7 @@ _PACKAGE = "flow_core"
 
 def main() -> None:
     name, digest, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    root = _find_state_folder() / "local" / machine_id()
+    root = _find_state_folder() / "local" / get_machine_id()
     home = root / "bin" / name
     try:
         _install(root, home, digest, size)

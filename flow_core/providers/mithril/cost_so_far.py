@@ -27,7 +27,7 @@ class Costs:
         self._http = http
         self._cached: dict[str, tuple[float, bool, Decimal | None]] = {}
 
-    async def so_far(self, bid: Bid) -> Decimal | None:
+    async def get_cost(self, bid: Bid) -> Decimal | None:
         """Returns the cost in USD; None if unknown."""
         is_over = bid.status == "Terminated"
         read_at, was_over, cost = self._cached.get(bid.bid_id, (-_KEPT_S, False, None))

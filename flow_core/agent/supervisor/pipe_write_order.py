@@ -39,7 +39,7 @@ class WriteOrder:
             return False
         return True
 
-    def written(self) -> list[int]:
+    def read_writes(self) -> list[int]:
         """Returns the descriptors that were written to since the last call, in order. Doesn't block."""
         found: list[int] = []
         while self._queue >= 0:

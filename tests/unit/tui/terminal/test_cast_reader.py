@@ -9,24 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from flow_core.client import asciicast
+from flow_core.client.asciicast_writer import AsciicastWriter
 from flow_core.errors import FlowError
-from flow_tui.terminal.cast import Cast, CastEvent, cast_title, read_cast
+from flow_tui.terminal.cast_reader import Cast, CastEvent, read_cast, read_cast_title
 from flow_tui.terminal.core import TerminalCore
 from flow_tui.terminal.player import Player
-from flow_tui.terminal.session import screen_as_output
+from flow_tui.terminal.session import encode_screen
 
 OpenCore = Callable[[int, int], TerminalCore]
 
 
 def shown(core: TerminalCore) -> list[str]:
-    core.dirty_rows()
-    return ["".join(run.text for run in core.row(y)).rstrip() for y in range(core.rows)]
+    core.take_dirty_rows()
+    return ["".join(run.text for run in core.get_row(y)).rstrip() for y in range(core.rows)]
 
 
 def rows(core: TerminalCore) -> list[object]:
-    core.dirty_rows()
-    return [core.row(y) for y in range(core.rows)]
+    core.take_dirty_rows()
+    return [core.get_row(y) for y in range(core.rows)]
 
 
 def played(player: Player, seconds: float) -> list[str]:
@@ -38,16 +38,16 @@ def played(player: Player, seconds: float) -> list[str]:
 
 def test_what_was_recorded_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "a.cast"
-    with asciicast.Writer(file, 100, 30, "train node 1") as recording:
-        recording.output("é\x1b[31mred".encode())
-        recording.resized(120, 40)
+    with AsciicastWriter(file, 100, 30, "train node 1") as recording:
+        recording.write_output("é\x1b[31mred".encode())
+        recording.write_size(120, 40)
     cast = read_cast(file)
     assert (cast.title, cast.size) == ("train node 1", (100, 30))
     assert [(event.output, event.size) for event in cast.events] == [
         ("é\x1b[31mred".encode(), None),
         (b"", (120, 40)),
     ]
-    assert cast_title(file) == "train node 1"
+    assert read_cast_title(file) == "train node 1"
 
 
 def test_broken_lines_are_left_out_and_hostile_values_are_bounded(tmp_path: Path) -> None:
@@ -124,8 +124,8 @@ def test_what_stands_on_the_screen_is_put_there_again(new_core: OpenCore) -> Non
     core, again = new_core(30, 5), new_core(30, 5)
     core.feed("\x1b[1;31mred\x1b[0m plain 漢字 e\u0301\r\n".encode())
     core.feed(b"\x1b[48;2;1;2;3m\x1b[Kback\x1b[0m\x1b[4;10H\x1b[7;38;5;99mx\x1b[3;5H")
-    core.dirty_rows()
-    again.feed(b"junk" * 50 + screen_as_output(core))
+    core.take_dirty_rows()
+    again.feed(b"junk" * 50 + encode_screen(core))
     assert rows(again) == rows(core)
     assert again.cursor == core.cursor
 
@@ -134,7 +134,7 @@ def test_noise_is_put_there_again_without_harm(new_core: OpenCore) -> None:
     core, noise = new_core(40, 8), random.Random(4)
     for _ in range(30):
         core.feed(noise.randbytes(2048))
-        core.dirty_rows()
+        core.take_dirty_rows()
         again = new_core(40, 8)
-        again.feed(screen_as_output(core))
+        again.feed(encode_screen(core))
         assert len(shown(again)) == 8

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flow_core.providers.over_ssh.task_nodes import TaskLocator
 
 
-class SshRemote:
+class SshTaskCommands:
     """Commands that run as the task does: in its directory, with its environment."""
 
     def __init__(self, locator: TaskLocator) -> None:

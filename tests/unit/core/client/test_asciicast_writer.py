@@ -11,11 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testbed.properties import limit_examples
 
-import flow_core
-from flow_core.client import asciicast
+from flow_core.client.asciicast_writer import AsciicastWriter
 from flow_core.errors import FlowError
-
-ROOT = Path(flow_core.__file__).parent.parent
 
 
 def played(path: Path) -> str:
@@ -30,10 +27,10 @@ def test_text_that_comes_in_pieces_is_put_together(tmp_path: Path, text: str, cu
     path = tmp_path / "pieces.cast"
     path.unlink(missing_ok=True)
     data = text.encode()
-    with asciicast.Writer(path, 80, 24, "title") as recording:
+    with AsciicastWriter(path, 80, 24, "title") as recording:
         places = [0, *sorted(cut for cut in cuts if cut <= len(data)), len(data)]
         for start, end in pairwise(places):
-            recording.output(data[start:end])
+            recording.write_output(data[start:end])
     assert played(path) == text
 
 
@@ -42,17 +39,17 @@ def test_text_that_comes_in_pieces_is_put_together(tmp_path: Path, text: str, cu
 def test_any_bytes_make_a_file_that_can_be_read(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "bytes.cast"
     path.unlink(missing_ok=True)
-    with asciicast.Writer(path, 80, 24, "title") as recording:
-        recording.output(data)
+    with AsciicastWriter(path, 80, 24, "title") as recording:
+        recording.write_output(data)
     assert played(path) == data.decode("utf-8", "replace")
 
 
 def test_a_size_is_noted_when_it_changes(tmp_path: Path) -> None:
     path = tmp_path / "sizes.cast"
-    with asciicast.Writer(path, 80, 24, "a\x1b[31mtitle") as recording:
-        recording.resized(80, 24)
-        recording.resized(100, 30)
-        recording.resized(100, 30)
+    with AsciicastWriter(path, 80, 24, "a\x1b[31mtitle") as recording:
+        recording.write_size(80, 24)
+        recording.write_size(100, 30)
+        recording.write_size(100, 30)
     recording.close()
     header, *events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert (header["version"], header["width"], header["height"], header["title"]) == (2, 80, 24, "a\x1b[31mtitle")
@@ -63,5 +60,5 @@ def test_a_recording_never_takes_the_place_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "there.cast"
     path.write_text("mine")
     with pytest.raises(FlowError, match="can't be recorded"):
-        asciicast.Writer(path, 80, 24, "title")
+        AsciicastWriter(path, 80, 24, "title")
     assert path.read_text() == "mine"

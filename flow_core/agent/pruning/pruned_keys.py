@@ -29,7 +29,7 @@ def get_key(spec: StoredSpec) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def remember_key(layout: Layout, key: str, task: EndedTask) -> None:
+def store_key(layout: Layout, key: str, task: EndedTask) -> None:
     """Stores the key. Call it before the task is removed, under the context's lock.
 
     Calling it again is safe. Raises OSError.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flow_core import validation
+from flow_core.argument_checks import check_command, check_optional_integer, check_optional_text
 from flow_core.errors import ConfigError
 from flow_core.sync.flow import Flow
 from flow_core.sync.task import Task
@@ -104,10 +104,10 @@ def _config(
             raise ConfigError(f"{extra[0]}: goes into the {type(command).__name__} itself", field=extra[0])
         return command if isinstance(command, TaskConfig) else command.to_config()
     named = {
-        "instance_type": validation.optional_text("gpu", arguments["gpu"]),
-        "min_cpus": validation.optional_whole("cpus", arguments["cpus"], least=1),
-        "min_memory_gb": validation.optional_whole("memory_gb", arguments["memory_gb"], least=1),
+        "instance_type": check_optional_text("gpu", arguments["gpu"]),
+        "min_cpus": check_optional_integer("cpus", arguments["cpus"], minimum=1),
+        "min_memory_gb": check_optional_integer("memory_gb", arguments["memory_gb"], minimum=1),
     }
     given = {name: value for name, value in named.items() if value is not None}
-    words = command if isinstance(command, list) else validation.command("command", command)
+    words = command if isinstance(command, list) else check_command("command", command)
     return TaskConfig.parse({"name": "flow-run", "command": words, **given, **fields})

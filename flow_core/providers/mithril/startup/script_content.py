@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError
 from flow_core.models.volume import Volume
-from flow_core.providers.contract.request_checks import task_name
-from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, startup_script
+from flow_core.providers.contract.request_checks import build_task_name
+from flow_core.providers.mithril.startup.script import LONGEST, NodeTask, NodeVolume, build_startup_script
 from flow_core.providers.mithril.volumes import plain_name
 from flow_core.upload.pack import pack
 
@@ -24,14 +24,14 @@ Mount = tuple[Volume, str]
 _CODE_BYTES_MAX = 512 << 20
 
 
-class Launch:
+class ScriptContent:
     """The startup content of one task.
 
     `code_to_send` is the folder whose code has to be sent after the bid; None if there is none.
     """
 
     def __init__(self, config: TaskConfig, gpu_count: int) -> None:
-        self.name = task_name(config)
+        self.name = build_task_name(config)
         self.code_to_send: Path | None = None
         self._config = config
         self._gpu_count = gpu_count
@@ -55,17 +55,17 @@ class Launch:
         else:
             self.code_to_send = source
 
-    def script(self, mounts: Sequence[Mount]) -> str:
+    def build_script(self, mounts: Sequence[Mount]) -> str:
         """Returns the startup script. Raises ConfigError if it would be too long."""
         volumes = tuple(
             NodeVolume("File" if volume.interface == "file" else "Block", volume.volume_id, plain_name(volume), target)
             for volume, target in mounts
         )
-        return startup_script(self._make_node_task(self._code, volumes))
+        return build_startup_script(self._make_node_task(self._code, volumes))
 
     def _fits(self, code: bytes) -> bool:
         try:
-            startup_script(self._make_node_task(code, ()))
+            build_startup_script(self._make_node_task(code, ()))
         except ConfigError:
             return False
         return True

@@ -16,10 +16,10 @@ def test_a_full_disk_is_an_error_in_one_sentence(tmp_path: Path) -> None:
 from pathlib import Path
 from flow_core import FlowError
 import flow_core
-from flow_core.client import asciicast
+from flow_core.client.asciicast_writer import AsciicastWriter
 try:
-    with asciicast.Writer(Path(sys.argv[1]), 80, 24, "title") as recording:
-        recording.output(b"x" * 10_000)
+    with AsciicastWriter(Path(sys.argv[1]), 80, 24, "title") as recording:
+        recording.write_output(b"x" * 10_000)
 except FlowError as error:
     print(error)
 """

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.containers.arguments import Container, add_workspace, build_container_argv
-from flow_core.agent.containers.engine_choice import likely_engine
+from flow_core.agent.containers.engine_choice import guess_engine
 from flow_core.agent.refusals import Refused
 from flow_core.agent.supervisor.namespace import Mount
 from flow_core.agent.user_paths import resolve_path
@@ -25,7 +25,7 @@ def describe_container(config: TaskConfig, settings: Mapping[str, Any]) -> list[
     Contains placeholders, such as "<new id>", for what is known only later.
     """
     container = Container(
-        engine=likely_engine(settings.get("container")),
+        engine=guess_engine(settings.get("container")),
         image=parse_image(config),
         name="flow-<new id>-0-0",
         mark="<new mark>",
@@ -60,7 +60,7 @@ def _to_absolute(field: str, path: str) -> str:
 def _describe_gpus(config: TaskConfig, setting: Any) -> list[str]:
     """Returns a placeholder for each requested GPU.
 
-    Returns none if no GPU was detected: a declared GPU can't be passed to a container.
+    Returns none if this machine has no real GPU: GPUs that only the settings declare can't be passed to a container.
     """
     request = parse_gpu(next(iter(config.instance_types), "cpu"))
     count = request.count if request.needs_gpu else int(config.min_gpu_memory_gb is not None)

@@ -29,11 +29,13 @@ class SpawnRequestBuilder(NamedTuple):
     prefix: str
     address: str
 
-    def place(self, path: str) -> str:
+    def resolve(self, path: str) -> str:
         """Returns the path as processes of the machine see it."""
         return self.prefix + path
 
-    def shell(self, user: str, command: str | None, env: Mapping[str, str], more: Mapping[str, Any]) -> SpawnRequest:
+    def build_shell(
+        self, user: str, command: str | None, env: Mapping[str, str], more: Mapping[str, Any]
+    ) -> SpawnRequest:
         """Builds the request for a shell or a command, like sshd.
 
         Raises NotStarted for a command that would use the host's paths.
@@ -43,17 +45,19 @@ class SpawnRequestBuilder(NamedTuple):
         argv = ["-bash"] if command is None else ["bash", "-c", command]
         return SpawnRequest(self._bash, argv, {**self._environment(user), **env}, self._home(user), more)
 
-    def script(self, path: str, log: str) -> SpawnRequest:
+    def build_script(self, path: str, log: str) -> SpawnRequest:
         """Builds the request that runs a script as root, with its output in the log."""
-        argv = ["bash", self.place(path)]
-        return SpawnRequest(self._bash, argv, self._environment("root"), self.place("/"), {"output": self.place(log)})
+        argv = ["bash", self.resolve(path)]
+        return SpawnRequest(
+            self._bash, argv, self._environment("root"), self.resolve("/"), {"output": self.resolve(log)}
+        )
 
-    def command(self, script: str, path: str, *more: str) -> SpawnRequest:
+    def build_command(self, script: str, path: str, *more: str) -> SpawnRequest:
         """Builds the request that runs a line of sh as root; its $1 is a path of the machine."""
-        argv = ["sh", "-c", script, "sh", self.place(path), *more]
-        return SpawnRequest("/bin/sh", argv, self._environment("root"), self.place("/"), {"output": os.devnull})
+        argv = ["sh", "-c", script, "sh", self.resolve(path), *more]
+        return SpawnRequest("/bin/sh", argv, self._environment("root"), self.resolve("/"), {"output": os.devnull})
 
-    def file_server(self, user: str) -> SpawnRequest:
+    def build_file_server(self, user: str) -> SpawnRequest:
         """Builds the request for the system's sftp-server.
 
         Uses flow's own SFTP server if there is none or the client must stay below the prefix.
@@ -72,11 +76,11 @@ class SpawnRequestBuilder(NamedTuple):
         env = {"HOME": self._home(user), "USER": name, "LOGNAME": name, "SHELL": self._bash, "LANG": "C.UTF-8"}
         if not self.prefix:
             return {**env, "PATH": _PATH}
-        path = f"{self.place('/usr/local/bin')}:{os.environ.get('PATH', _PATH)}"
+        path = f"{self.resolve('/usr/local/bin')}:{os.environ.get('PATH', _PATH)}"
         return {**env, "PATH": path, "FLOW_NODE_ROOT": self.prefix, "FLOW_NODE_ADDRESS": self.address}
 
     def _home(self, user: str) -> str:
-        return self.place("/root" if user == "root" else "/home/ubuntu")
+        return self.resolve("/root" if user == "root" else "/home/ubuntu")
 
 
 def _contains_path(command: str) -> bool:

@@ -14,7 +14,7 @@ from flow_core.config import state_dir
 from flow_core.errors import FlowError
 
 
-class Writer:
+class AsciicastWriter:
     """A writer of a terminal's output, with the time. Keys are not recorded, since they include passwords."""
 
     def __init__(self, path: Path, columns: int, rows: int, title: str) -> None:
@@ -31,23 +31,23 @@ class Writer:
         self._write(header | {"env": {"TERM": "xterm-256color"}})
 
     @classmethod
-    def start(cls, name: str, columns: int, rows: int, title: str) -> Writer:
+    def start(cls, name: str, columns: int, rows: int, title: str) -> AsciicastWriter:
         """Creates a file in the state directory's `recordings`, named after `name` and the time. Raises FlowError."""
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         return cls(state_dir() / "recordings" / f"{name}-{now}.cast", columns, rows, title)
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> AsciicastWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def output(self, data: bytes) -> None:
+    def write_output(self, data: bytes) -> None:
         """Records output of the remote side. A character may be split over two calls. Raises FlowError."""
         if text := self._decode(data):
             self._event("o", text)
 
-    def resized(self, columns: int, rows: int) -> None:
+    def write_size(self, columns: int, rows: int) -> None:
         """Records a new size of the terminal, if it changed. Raises FlowError."""
         if (columns, rows) != self._size:
             self._size = (columns, rows)

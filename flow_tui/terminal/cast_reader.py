@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TextIO
 
 from flow_core.agent.bounded_read import open_regular_file
 from flow_core.errors import FlowError
-from flow_tui.terminal.cells import plain_title
+from flow_tui.terminal.cells import to_plain_title
 
 _MAX_BYTES = 200_000_000
 _MAX_SIZE = (500, 200)
@@ -52,17 +52,17 @@ def read_cast(path: Path) -> Cast:
     except OSError as error:
         raise FlowError(f"{path.name} can't be read: {error.strerror}") from error
     size = _parse_size(header.get("width"), header.get("height")) or (80, 24)
-    return Cast(plain_title(str(header.get("title") or path.stem)), size, events)
+    return Cast(to_plain_title(str(header.get("title") or path.stem)), size, events)
 
 
-def cast_title(path: Path) -> str:
+def read_cast_title(path: Path) -> str:
     """Reads the title from the first line of a recording, or else derives it from the name of the file."""
     try:
         with _open(path) as lines:
             header = _parse_json(lines.readline(_PIECE))
     except OSError:
         header = None
-    return plain_title(str(header.get("title") or path.stem)) if isinstance(header, dict) else path.stem
+    return to_plain_title(str(header.get("title") or path.stem)) if isinstance(header, dict) else path.stem
 
 
 def _parse_events(lines: Iterator[str]) -> Iterator[CastEvent]:

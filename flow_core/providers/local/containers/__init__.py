@@ -1,1 +1,0 @@
-"""Containers of tasks with an image, run by podman or docker."""
