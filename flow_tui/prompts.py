@@ -78,7 +78,7 @@ class PromptQueue:
         if question.kind == "code":
             same = object()  # a code is valid for one login, so no two prompts are equal
             refusal = (question.host, question.kind)  # the host's words may differ each time
-        what = "asks something" if question.kind == "code" else f"asks for a {question.kind}"
+        what = "sends a prompt" if question.kind == "code" else f"prompts for a {question.kind}"
         return await self._wait_for_answer(
             PendingPrompt(question, f"{question.host} {what}", same=same, refusal=refusal)
         )

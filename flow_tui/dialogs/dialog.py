@@ -11,6 +11,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -52,7 +54,7 @@ class Dialog(Modal[Answer], Generic[Answer]):
                 yield from self.foot()
                 with Horizontal(classes="dialog-keys"):
                     yield from self.buttons()
-                    yield Static(_render_hints(self._hints), classes="dialog-hints")
+                    yield self.hint_line()
 
     def body(self) -> Iterable[Widget]:
         """Returns the widgets of the body, which scrolls."""
@@ -65,6 +67,10 @@ class Dialog(Modal[Answer], Generic[Answer]):
     def buttons(self) -> Iterable[Widget]:
         """Returns the buttons left of the hints."""
         return ()
+
+    def hint_line(self) -> Widget:
+        """Returns the widget that shows the hints. It cuts those that don't fit into one line."""
+        return Static(Content("  ").join(map(_render_hint, self._hints)), classes="dialog-hints")
 
 
 def measure_labels(labels: Iterable[str]) -> int:
@@ -92,6 +98,31 @@ class Fact(Horizontal):
         if value != self._value:
             self._value = value
             self._shown.update(to_safe_content(value))
+
+
+class HintLines(Widget):
+    """Hints in as many lines as they need. No line ends between a key and its effect."""
+
+    hints: reactive[Hints] = reactive[Hints]((), layout=True)
+
+    def __init__(self, hints: Hints) -> None:
+        super().__init__(classes="dialog-hints")
+        self.set_reactive(HintLines.hints, hints)
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.content_size.width))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def _lines(self, width: int) -> list[Content]:
+        lines: list[Content] = []
+        for hint in map(_render_hint, self.hints):
+            if lines and lines[-1].cell_length + 2 + hint.cell_length <= width:
+                lines[-1] = Content("  ").join([lines[-1], hint])
+            else:
+                lines.append(hint)
+        return lines
 
 
 class Reader(Dialog[Answer], Generic[Answer]):
@@ -123,6 +154,6 @@ class Reader(Dialog[Answer], Generic[Answer]):
         self.scrolled.scroll_end(animate=False)
 
 
-def _render_hints(hints: Hints) -> Content:
-    parts = [Content.assemble((key, "bold $accent"), " ", (meaning, "$muted")) for key, meaning in hints]
-    return Content("  ").join(parts)
+def _render_hint(hint: tuple[str, str]) -> Content:
+    key, effect = hint
+    return Content.assemble((key, "bold $accent"), " ", (effect, "$muted"))

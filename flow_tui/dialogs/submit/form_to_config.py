@@ -43,7 +43,7 @@ def collect_typed_fields(entered: Mapping[str, str]) -> dict[str, Any]:
     try:
         rest = _check_given_once(parse_rest(entered.get("rest", "")), entered)
     except ConfigError:
-        rest = {"also": entered["rest"]}
+        rest = {"other_fields": entered["rest"]}
     return _default_to_cpu({**typed, **rest})
 
 

@@ -22,7 +22,7 @@ from flow_tui.dialogs.form import Form
 class LimitForm(Form[Decimal]):
     """A form for the highest price of an instance of a task per hour. It returns the limit and changes nothing."""
 
-    SEND: ClassVar[str] = "Continue"
+    SEND: ClassVar[str] = "Change the limit…"
     SENDING: ClassVar[str] = "…"
     FIELD_OF: ClassVar[Mapping[str, str]] = {"limit_usd_per_hour": "limit"}
 
@@ -34,10 +34,10 @@ class LimitForm(Form[Decimal]):
 
     def fields(self) -> Iterable[Field]:
         limit = "" if self._bid.limit is None else str(self._bid.limit)
-        yield Field("limit", "price limit", LineInput(limit, placeholder="dollars per hour for one instance"))
+        yield Field("limit", "price limit", LineInput(limit, placeholder="USD per hour for one instance"))
 
     def body(self) -> Iterable[Widget]:
-        for label, usd in (("limit now", self._bid.limit), ("market price", self._bid.market)):
+        for label, usd in (("current limit", self._bid.limit), ("market price", self._bid.market)):
             if usd is not None:
                 yield Fact(label, format.sums(usd, self._record.num_instances))
         yield from super().body()

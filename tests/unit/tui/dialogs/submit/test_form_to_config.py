@@ -51,7 +51,7 @@ def test_a_command_is_enough() -> None:
 @each(
     ("typed", "field", "said"),
     [
-        ({"command": " "}, "command", "is empty; say what to run"),
+        ({"command": " "}, "command", "must not be empty; enter a command or a script"),
         ({"name": "No Spaces"}, "name", "must be at most 128"),
         ({"env": "A=1\nnonsense"}, "env", "line 2 is not NAME=value"),
         ({"env": "A=1\nA=2"}, "env", "line 2 sets A again"),
