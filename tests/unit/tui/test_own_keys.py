@@ -90,7 +90,7 @@ async def test_a_changed_key_stands_in_the_header(tmp_path: Path) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await shows(pilot, "1 config problem: press f1")
         await pilot.press("f1")
-        await until(lambda: unwrapped("colour: is no setting we know") in unwrapped(front_text(pilot.app)))
+        await until(lambda: unwrapped("colour: is not a known setting") in unwrapped(front_text(pilot.app)))
         await pilot.press("f1")
         await until(lambda: len(app.screen_stack) == 1)
 

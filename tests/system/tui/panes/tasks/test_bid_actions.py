@@ -86,7 +86,7 @@ async def test_a_task_is_paused_and_resumed_behind_a_question(tmp_path: Path) ->
         await seen.until(lambda: "is already paused" in seen.notices())
         await press(seen.pilot, "tasks.resume")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
-        await seen.shows("at most $40.00/h", "again, for $40.00/h at most")
+        await seen.shows("at most $40.00/h", "again for at most $40.00/h")
         await press(seen.pilot, "confirm.agree")
         await seen.becomes(task_id, TaskStatus.RUNNING)
 
