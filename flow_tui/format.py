@@ -72,7 +72,7 @@ def note(task: TaskRecord) -> str:
     """Returns what the status doesn't tell: why the task waits, or how it ended; may be empty."""
     if task.message:
         return task.message.removeprefix(f"{task.status.value}, ")
-    return f"exit code {task.exit_code}" if task.exit_code else ""
+    return f"exit {task.exit_code}" if task.exit_code else ""
 
 
 def size(size_gb: int) -> str:

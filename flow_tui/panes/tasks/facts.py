@@ -40,16 +40,18 @@ class FactRow(NamedTuple):
 def collect_facts(task: TaskRecord, keys: Keymap, now: datetime | None = None) -> tuple[FactRow, ...]:
     """Collects the facts in the order in which they are shown."""
     moment = now or datetime.now(UTC)
+    cost = {"Cost": _cost_facts(task)}
     sections: dict[str, Iterator[tuple[str, str]]] = {
         "State": _state_facts(task),
         "Bid": _bid_facts(task, keys),
-        "Cost": _cost_facts(task),
+        **(cost if task.bid is not None else {}),
         "Times": _time_facts(task, moment),
         "Task": _task_facts(task),
         "Endpoints": ((f"port {port}", address) for port, address in task.endpoints.items()),
         "Volumes": ((volume.name or volume.volume_id, volume.mount_path) for volume in task.volumes),
         "Mounts": _mount_facts(task.config.get("data_mounts")),
         "Environment": _environment_facts(task.config.get("env")),
+        **cost,  # a section that is there already keeps its place, beside the bid
         "Provider details": _table_facts(
             {key: value for key, value in task.provider_metadata.items() if key not in PRICES}
         ),

@@ -14,7 +14,7 @@ from flow_core.errors import ConfigError
 from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.bid_prices import describe_limit, get_bid_prices, parse_usd
-from flow_tui.dialogs.dialog import Fact, to_safe_content
+from flow_tui.dialogs.dialog import Fact, measure_labels, to_safe_content
 from flow_tui.dialogs.field import Field, LineInput
 from flow_tui.dialogs.form import Form
 
@@ -22,7 +22,7 @@ from flow_tui.dialogs.form import Form
 class LimitForm(Form[Decimal]):
     """A form for the highest price of an instance of a task per hour. It returns the limit and changes nothing."""
 
-    SEND: ClassVar[str] = "Change the limit…"
+    SEND: ClassVar[str] = "Change…"
     SENDING: ClassVar[str] = "…"
     FIELD_OF: ClassVar[Mapping[str, str]] = {"limit_usd_per_hour": "limit"}
 
@@ -37,9 +37,10 @@ class LimitForm(Form[Decimal]):
         yield Field("limit", "price limit", LineInput(limit, placeholder="USD per hour for one instance"))
 
     def body(self) -> Iterable[Widget]:
-        for label, usd in (("current limit", self._bid.limit), ("market price", self._bid.market)):
+        prices = {"current limit": self._bid.limit, "market price": self._bid.market}
+        for label, usd in prices.items():
             if usd is not None:
-                yield Fact(label, format.sums(usd, self._record.num_instances))
+                yield Fact(label, format.sums(usd, self._record.num_instances), width=measure_labels(prices))
         yield from super().body()
 
     def foot(self) -> Iterable[Widget]:

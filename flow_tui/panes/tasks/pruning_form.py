@@ -20,7 +20,7 @@ _SHOWN_MAX = 8
 class PruningForm(Form[PruningPlan]):
     """A form for an age, a number and names. It answers a plan and removes nothing; None if the user closes it."""
 
-    SEND: ClassVar[str] = "Show the tasks…"
+    SEND: ClassVar[str] = "Review…"
     SENDING: ClassVar[str] = "checking the tasks…"
     FIELD_OF: ClassVar[Mapping[str, str]] = {"older_than_days": "days", "keep_last": "keep", "task_ids": "named"}
 

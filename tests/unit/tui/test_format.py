@@ -38,4 +38,4 @@ def test_every_status_has_a_glyph_and_its_word() -> None:
 
 
 def test_the_exit_code_is_said_where_there_is_no_message() -> None:
-    assert format.note(TaskRecord("local", "t", "t", TaskStatus.FAILED, exit_code=3)) == "exit code 3"
+    assert format.note(TaskRecord("local", "t", "t", TaskStatus.FAILED, exit_code=3)) == "exit 3"

@@ -207,7 +207,7 @@ async def test_the_end_can_be_reached_and_the_keys_stay_in_view(ask: Any, size: 
         await question.press("pagedown")
         assert question.app.screen.scrolled.scroll_y >= size[1] - 6
         await question.press("reader.bottom")
-        await question.shows("line 99")
+        await question.shows("none (this context bills nothing)")
         assert "esc d close" in question.text
 
 
