@@ -116,9 +116,9 @@ async def test_what_is_wrong_is_said_under_its_field(ask: Any) -> None:
             ("name", "Bad Name", "must be at most 128"),
             ("env", "nonsense", "line 1 is not NAME=value"),
             ("volumes", "data:x", "'data:x': 'x' must be an absolute path"),
-            ("max_run_hours", "soon", "write hours, such as 12"),
+            ("max_run_hours", "soon", "enter hours, such as 12"),
             ("gpu", "4 a100", "'4 a100' is no GPU request; did you mean 4xa100?"),
-            ("rest", "{", "write a table"),
+            ("rest", "{", "enter a JSON object"),
             ("rest", '{"ports": [80]}', "ports.0: "),
         ):
             for field in question.app.screen.query(Field):

@@ -144,7 +144,7 @@ def test_a_volume_with_more_than_the_form_has_words_for_is_kept_whole() -> None:
 
 
 def test_what_is_in_the_table_and_in_a_field_is_refused_and_null_gives_way() -> None:
-    with pytest.raises(ConfigError, match="instance_type has a field of its own; give it once"):
+    with pytest.raises(ConfigError, match="instance_type has its own field; enter it once"):
         parse_task_config({"command": "true", "gpu": "a100", "rest": '{"instance_type": ["h100"]}'})
     assert (
         parse_task_config({"command": "true", "gpu": "a100", "rest": '{"instance_type": null}'}).instance_type == "a100"

@@ -61,7 +61,7 @@ async def test_a_volume_is_made_as_typed(ask: Any) -> None:
     [
         ({"name": ""}, "name", "must be 3 to 64"),
         ({"name": "My Data"}, "name", "must be 3 to 64"),
-        ({"size_gb": "some"}, "size_gb", "write gigabytes, such as 100"),
+        ({"size_gb": "some"}, "size_gb", "enter gigabytes, such as 100"),
         ({"size_gb": "0"}, "size_gb", "Input should be greater than or equal to 1"),
     ],
 )
