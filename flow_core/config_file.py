@@ -64,7 +64,7 @@ class _Reader:
         document = self._document()
         contexts = self._contexts(document.get("contexts"))
         for unknown in sorted(set(document) - {"default", "contexts", "dashboard"}, key=str):
-            self._add_problem(str(unknown), "is no setting we know; known are: default, contexts, dashboard")
+            self._add_problem(str(unknown), "is not a known setting; known are: default, contexts, dashboard")
         return Config(
             self._source,
             contexts,

@@ -48,12 +48,12 @@ def run(argv: Sequence[str]) -> int:
 
 def _check_terminal() -> None:
     if sys.platform not in _SYSTEMS:
-        raise FlowError(f"this runs on Linux and macOS; {sys.platform} is neither, but WSL would do on Windows")
+        raise FlowError(f"this program runs on Linux and macOS, not on {sys.platform}; on Windows, use WSL")
     # Textual reads keys from stdin and paints on stderr.
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise FlowError("this needs a terminal: stdin, stdout and stderr must not be redirected")
     if os.environ.get("TERM") == "dumb":
-        raise FlowError("this terminal calls itself dumb (TERM=dumb), and a dashboard can't be drawn on it")
+        raise FlowError("this terminal (TERM=dumb) can't show a dashboard; use another terminal")
 
 
 def _load_config(arguments: Arguments) -> Config:

@@ -10,7 +10,7 @@ from typing import NamedTuple, NoReturn
 from flow_core import __version__
 
 PROGRAM = "flow-tui"
-_EPILOG = "Inside, press ? for the keys and ctrl+p for every command."
+_EPILOG = "In the dashboard, press ? for the keys and ctrl+p for all actions."
 
 
 class Arguments(NamedTuple):
@@ -39,23 +39,23 @@ def make_printable(text: str) -> str:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{PROGRAM}: {make_printable(message)}; {PROGRAM} --help lists what there is\n")
+        self.exit(2, f"{PROGRAM}: {make_printable(message)}; {PROGRAM} --help lists the options\n")
 
 
 def _make_parser() -> _Parser:
     parser = _Parser(
         prog=PROGRAM,
-        description="A dashboard for GPU tasks, on this machine and wherever else your contexts point.",
+        description="A dashboard for GPU tasks on this machine, on your hosts and in the cloud.",
         epilog=_EPILOG,
         allow_abbrev=False,
         add_help=False,
     )
     add = parser.add_argument
     add("--context", metavar="NAME", action="append", default=[], help="show only this context; may be repeated")
-    add("--read-only", action="store_true", help="look, but change nothing")
-    add("--theme", metavar="NAME", help="colours to start with")
-    add("--config", metavar="FILE", type=Path, help="read this file instead of the usual one")
-    add("--demo", action="store_true", help="look around in a sample project; needs no account and keeps nothing")
-    add("--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version and leave")
-    add("-h", "--help", action="help", help="print this and leave")
+    add("--read-only", action="store_true", help="show everything, change nothing")
+    add("--theme", metavar="NAME", help="the theme to start with")
+    add("--config", metavar="FILE", type=Path, help="read this configuration file instead of the default one")
+    add("--demo", action="store_true", help="open a sample project; needs no account and stores nothing")
+    add("--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version and exit")
+    add("-h", "--help", action="help", help="print this help and exit")
     return parser

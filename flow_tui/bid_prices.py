@@ -35,18 +35,18 @@ def parse_usd(text: str, field: str = "limit_usd_per_hour") -> Decimal:
     """Parses USD from "12", "12.50" or "$12.50". Raises ConfigError."""
     found = _AMOUNT.fullmatch(text.strip())
     if found is None or not Decimal(found[1]):
-        raise ConfigError("write dollars per hour for one instance, such as 12.50", field=field)
+        raise ConfigError("enter USD per hour for one instance, such as 12.50", field=field)
     return Decimal(found[1])
 
 
 def format_margin(limit: Decimal | None, market: Decimal | None) -> str:
-    """Returns how far the market price may rise before the task loses its machines: "+31%"; "" if unknown."""
+    """Returns how far the limit is above the market price: "31% above the market price"; "" if unknown."""
     if limit is None or not market:
         return ""
-    share = (limit - market) / market * 100
-    if share < 0:
-        return f"none: the limit is {-share:.0f}% under the market price"
-    return f"+{share:.0f}%" if limit > market else "none: the next price rise stops this task"
+    if limit == market:
+        return "none: the next price rise stops this task"
+    distance = _format_distance(limit, market)
+    return distance if limit > market else f"none: the limit is {distance}"
 
 
 def propose_limit(market: Decimal) -> Decimal:
@@ -57,8 +57,13 @@ def propose_limit(market: Decimal) -> Decimal:
 def describe_limit(limit: Decimal, instances: int, market: Decimal | None) -> str:
     """Describes a limit in one line, with the highest total cost and the margin."""
     most = f"at most {format.sums(limit, instances)}"
-    margin = format_margin(limit, market)
-    if market is None or not margin:
+    if not market:
         return most
-    shown = f"no margin{margin.removeprefix('none')}" if margin.startswith("none") else f"margin {margin}"
-    return f"{most}; the market price is {format.hourly(market)}, {shown}"
+    if limit == market:
+        return f"{most}; no margin: the next rise above {format.hourly(market)} stops this task"
+    return f"{most}; {_format_distance(limit, market)} of {format.hourly(market)}"
+
+
+def _format_distance(limit: Decimal, market: Decimal) -> str:
+    share = (limit - market) / market * 100
+    return f"{abs(share):.0f}% {'above' if share > 0 else 'below'} the market price"

@@ -56,7 +56,7 @@ class ActionCommands(Provider):
 
     def _format_name(self, action: Action[Any]) -> str:
         pane = "" if action.noun == "app" else f"{action.noun}: "
-        return f"{pane}{action.label}  ({self._services.keys.short(action.id)})"
+        return f"{pane}{action.label}   {self._services.keys.short(action.id)}"
 
     def _run(self, action: Action[Any]) -> None:
         self._services.workspace.act(action.id)

@@ -76,8 +76,13 @@ def note(task: TaskRecord) -> str:
 
 
 def size(size_gb: int) -> str:
-    """Formats a size in gigabytes, or in terabytes from 1,024 GB on."""
-    return f"{size_gb / 1024:.1f}T" if size_gb >= 1024 else f"{size_gb}G"
+    """Formats a size in gigabytes, or in terabytes from 1,024 GB on: "100 GB", "2.0 TB"."""
+    return f"{size_gb / 1024:.1f} TB" if size_gb >= 1024 else f"{size_gb} GB"
+
+
+def short_size(size_gb: int) -> str:
+    """Formats a size for a narrow column: "100G", "2.0T"."""
+    return size(size_gb).replace(" ", "").removesuffix("B")
 
 
 def disk_size(count: int) -> str:
@@ -98,13 +103,13 @@ def hourly(usd: Decimal | float) -> str:
 
 
 def sums(usd: Decimal, instances: int) -> str:
-    """Formats the hourly cost of `instances` instances: of each and in total."""
-    return f"{hourly(usd)} each, {hourly(usd * instances)} in all" if instances != 1 else hourly(usd)
+    """Formats the hourly cost of `instances` instances: per instance and in total."""
+    return f"{hourly(usd)} per instance, {hourly(usd * instances)} total" if instances != 1 else hourly(usd)
 
 
 def gpu_price(instance: AvailableInstance) -> str:
-    """Formats the price per GPU, in USD per hour; "-" without GPUs."""
-    return price(instance.price_per_hour / instance.gpu_count) if instance.gpu_count else "-"
+    """Formats the price per GPU, in USD per hour; "-" without GPUs or without a price."""
+    return price(instance.price_per_hour / instance.gpu_count or None) if instance.gpu_count else "-"
 
 
 def free_of(instance: AvailableInstance) -> str:

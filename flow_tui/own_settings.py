@@ -38,7 +38,7 @@ def read_own_settings(config: Config, themes: Collection[str]) -> OwnSettings:
     reader = _SettingsReader(config)
     for name in config.dashboard:
         if name not in _SETTINGS:
-            reader.report(str(name), f"is no setting of the dashboard; known are: {', '.join(_SETTINGS)}")
+            reader.report(str(name), f"is not a setting of the dashboard; known are: {', '.join(_SETTINGS)}")
     theme, read_only = reader.theme(themes), reader.read_only()
     release_key, keys = reader.release_key(), reader.keys()
     problems = sorted(reader.problems, key=lambda problem: problem.line or 0)

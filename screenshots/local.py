@@ -76,7 +76,7 @@ async def take_pictures() -> None:
         async with dashboard("train-medium") as pilot:
             await until_shown(pilot, "step")
             await pilot.press("s")
-            await until_shown(pilot, "SHELL")
+            await until_shown(pilot, "Shell  task")
             await pilot.press(*"ls /data", "enter", *"uname", "enter")
             await until_shown(pilot, "Linux" if sys.platform == "linux" else "Darwin")
             save(pilot, "shell")

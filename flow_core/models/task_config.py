@@ -140,7 +140,7 @@ class TaskConfig(StrictModel):
     @classmethod
     def _check_command(cls, command: str | list[str]) -> str | list[str]:
         if not command or (isinstance(command, str) and not command.strip()):
-            raise ValueError("is empty; say what to run")
+            raise ValueError("must not be empty; enter a command or a script")
         if flaw := _find_flaw("".join(command)):
             raise ValueError(f"must not hold {flaw}")
         return command

@@ -42,7 +42,7 @@ class Confirm(Dialog[bool]):
         refuse: str = "Go back",
     ) -> None:
         self._word = (word or "").strip()
-        super().__init__(title, (("enter", "when typed") if self._word else ("y", agree.lower()), ("esc", "go back")))
+        super().__init__(title, (("enter", "accept"), ("esc", "go back")) if self._word else ())
         self._agree = agree
         self._facts = facts
         # the longest section comes last, because it may scroll
@@ -66,14 +66,14 @@ class Confirm(Dialog[bool]):
             yield self._line
             yield self._problem
         else:
-            sentence = f"Press y to {self._agree[:1].lower()}{self._agree[1:]}; Enter goes back."
+            sentence = f"Press y to {self._agree[:1].lower()}{self._agree[1:]}; enter and esc go back."
             yield Static(sentence, markup=False, classes="confirm-ask")
 
     def compose_buttons(self) -> Iterable[Widget]:
         yield self._cancel
         if not self._word:
             agree = Button(Content(self._agree), compact=True, classes="-agree", variant="error")
-            agree.can_focus = False  # the mouse may press it, Enter may not
+            agree.can_focus = False  # the mouse may press it, enter may not
             yield agree
 
     def on_mount(self) -> None:
@@ -100,5 +100,5 @@ class Confirm(Dialog[bool]):
         if event.value.strip() == self._word:
             self.finish(True)
             return
-        self._problem.update(Content.assemble("That is not ", to_safe_content(self._word), "; nothing was done."))
+        self._problem.update(Content.assemble("Type ", to_safe_content(self._word), " exactly; esc goes back."))
         self._problem.add_class("-wrong")

@@ -11,6 +11,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
+from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -52,7 +54,7 @@ class Dialog(Modal[Answer], Generic[Answer]):
                 yield from self.compose_footer()
                 with Horizontal(classes="dialog-keys"):
                     yield from self.compose_buttons()
-                    yield Static(_render_hints(self._hints), classes="dialog-hints")
+                    yield self.hint_line()
 
     def compose_body(self) -> Iterable[Widget]:
         """Returns the widgets of the body, which scrolls."""
@@ -66,11 +68,9 @@ class Dialog(Modal[Answer], Generic[Answer]):
         """Returns the buttons left of the hints."""
         return ()
 
-    def action_scroll(self, rows: int) -> None:
-        self.scrolled.scroll_relative(y=rows, animate=False)
-
-    def action_page(self, pages: int) -> None:
-        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
+    def hint_line(self) -> Widget:
+        """Returns the widget that shows the hints. It cuts those that don't fit into one line."""
+        return Static(Content("  ").join(map(_render_hint, self._hints)), classes="dialog-hints")
 
 
 def measure_labels(labels: Iterable[str]) -> int:
@@ -100,6 +100,31 @@ class Fact(Horizontal):
             self._shown.update(to_safe_content(value))
 
 
+class HintLines(Widget):
+    """Hints in as many lines as they need. No line ends between a key and its effect."""
+
+    hints: reactive[Hints] = reactive[Hints]((), layout=True)
+
+    def __init__(self, hints: Hints) -> None:
+        super().__init__(classes="dialog-hints")
+        self.set_reactive(HintLines.hints, hints)
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.content_size.width))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def _lines(self, width: int) -> list[Content]:
+        lines: list[Content] = []
+        for hint in map(_render_hint, self.hints):
+            if lines and lines[-1].cell_length + 2 + hint.cell_length <= width:
+                lines[-1] = Content("  ").join([lines[-1], hint])
+            else:
+                lines.append(hint)
+        return lines
+
+
 class Reader(Dialog[Answer], Generic[Answer]):
     """A dialog with a page to read. The keys of vim and paging keys scroll it; esc and q close it."""
 
@@ -123,6 +148,6 @@ class Reader(Dialog[Answer], Generic[Answer]):
         self.scrolled.scroll_end(animate=False)
 
 
-def _render_hints(hints: Hints) -> Content:
-    parts = [Content.assemble((key, "bold $accent"), " ", (meaning, "$muted")) for key, meaning in hints]
-    return Content("  ").join(parts)
+def _render_hint(hint: tuple[str, str]) -> Content:
+    key, effect = hint
+    return Content.assemble((key, "bold $accent"), " ", (effect, "$muted"))

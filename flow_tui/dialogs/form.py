@@ -43,15 +43,15 @@ class Form(Dialog[Answer | None]):
     """Hints for keys that only this form has."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s,alt+enter", "send", "Submit", id="form.send", tooltip="Check and send"),
-        Binding("escape", "close", "Close", id="form.close", tooltip="Close; what was typed is kept"),
+        Binding("ctrl+s,alt+enter", "send", "Submit", id="form.send", tooltip="Check and submit"),
+        Binding("escape", "close", "Close", id="form.close", tooltip="Close and keep what you typed"),
     ]
 
     busy: var[bool] = var(False)
     problem: var[Problem | None] = var[Problem | None](None)
 
     def __init__(self, heading: str) -> None:
-        super().__init__(heading, (("ctrl+s", self.SEND.lower()), ("esc", "close"), *self.HINTS, ("tab", "next")))
+        super().__init__(heading, (("ctrl+s", self.SEND.lower()), ("esc", "close"), ("tab", "next"), *self.HINTS))
         self.draft: Mapping[str, str] = {}
 
     def make_fields(self) -> Iterable[Field]:
@@ -103,7 +103,9 @@ class Form(Dialog[Answer | None]):
             return
         self.workers.cancel_group(self, "submit")
         self.busy = False
-        self.problem = Problem("Stopped waiting. It may have been done all the same; look before you send it again.")
+        self.problem = Problem(
+            "You stopped waiting. The request may have been carried out; check before you submit it again."
+        )
 
     @work(group="submit", exclusive=True)
     async def _send(self, entered: Mapping[str, str]) -> None:
@@ -119,7 +121,9 @@ class Form(Dialog[Answer | None]):
         except FlowError as error:
             return self._locate_problem(error)
         except TimeoutError:
-            return Problem(f"No answer within {_ANSWER_S:.0f} s. Look whether it was done before you send it again.")
+            return Problem(
+                f"No answer within {_ANSWER_S:.0f} s. Check whether it was carried out before you submit it again."
+            )
         self.finish(answer)
         return None
 

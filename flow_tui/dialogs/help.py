@@ -145,12 +145,12 @@ class HelpScreen(Modal[str | None]):
     def _explain(self) -> None:
         entry = self._highlighted
         if entry is None:
-            text = f"No key does that. {self._keys.written('app.palette')} searches every command."
+            text = f"No key matches. Press {self._keys.written('app.palette')} to search all actions."
         else:
             text = entry.tooltip if entry.reason is None else f"Not now: {entry.reason}"
         self._detail.update(text)
         action_id = entry.action_id if entry is not None and entry.action_id in self._keys else ""
-        self._box.border_subtitle = Content(f"id in the config: {action_id}" if action_id else "")
+        self._box.border_subtitle = Content(f"action id: {action_id}" if action_id else "")
         self._detail.set_class(entry is not None and entry.reason is not None, "-unavailable")
 
     def _choose(self, entry: HelpEntry) -> None:

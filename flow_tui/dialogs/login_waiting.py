@@ -32,7 +32,7 @@ class LoginWaiting(Dialog[str | None]):
             to_safe_content(f"Waiting for {wait.host} {wait.what}. Approve the login if another device asks you to.\n")
         )
         if wait.banner:
-            yield Fact("It shows:", wait.banner)
+            yield Fact("Banner:", wait.banner)
         if wait.context:
             yield Fact("Context:", wait.context)
 

@@ -55,6 +55,7 @@ class Pick(Modal[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content(self._title)
+            box.border_subtitle = Content("enter choose  esc close")
             yield self._list
 
     def action_next(self) -> None:

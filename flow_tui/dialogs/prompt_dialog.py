@@ -92,7 +92,7 @@ class HostKeyDialog(PromptDialog):
 
     def __init__(self, key: HostKeyPrompt) -> None:
         super().__init__(
-            f"Is this the key of {key.host}?", LineInput("", classes="confirm-word"), enter="when typed", esc="refuse"
+            f"Is this the key of {key.host}?", LineInput("", classes="confirm-word"), enter="accept", esc="refuse"
         )
         self._key = key
 
@@ -103,11 +103,11 @@ class HostKeyDialog(PromptDialog):
         )
         yield Static(to_safe_content(f"{advice} intercepting the connection.\n"))
         yield Fact("Fingerprint:", key.fingerprint, classes="-asked")
-        yield Fact("Kind of key:", key.key_type)
-        yield Fact("Seen at:", key.seen_at)
+        yield Fact("Key type:", key.key_type)
+        yield Fact("Address:", key.seen_at)
         if key.context:
             yield Fact("Context:", key.context)
-        yield Fact("Kept in:", key.saved_in or "no file: a yes holds for this connection")
+        yield Fact("Saved in:", key.saved_in or "not saved: valid for this connection only")
 
     def accept(self, text: str) -> None:
         answer = text.strip()
@@ -116,11 +116,9 @@ class HostKeyDialog(PromptDialog):
         elif answer.lower() == "no":
             self._answer(None)
         elif answer.startswith(_HASH):
-            self._show_problem(Content("That is another fingerprint: this is not the host you expect."))
+            self._show_problem(Content("The fingerprint differs: this is not the host that you expect."))
         else:
-            self._show_problem(
-                Content.assemble("That is not yes: ", to_safe_content(answer or "nothing"), "; esc refuses the key.")
-            )
+            self._show_problem(Content("Type yes or the fingerprint; esc refuses the key."))
 
 
 class SecretDialog(PromptDialog):
@@ -128,10 +126,10 @@ class SecretDialog(PromptDialog):
 
     def __init__(self, question: SecretPrompt) -> None:
         super().__init__(
-            f"{question.host} asks" + ("" if question.kind == "code" else f" for a {question.kind}"),
+            f"{question.host} prompts " + ("you" if question.kind == "code" else f"for a {question.kind}"),
             Hidden() if question.is_secret else LineInput("", classes="confirm-word"),
             enter="answer",
-            esc="give up",
+            esc="cancel the login",
             problem=_describe_failure(question),
         )
         self._question = question
@@ -140,11 +138,11 @@ class SecretDialog(PromptDialog):
         prompt = self._question.prompt
         prompt = prompt if len(prompt) <= _LONGEST_PROMPT else f"{prompt[:_LONGEST_PROMPT]} …"
         if self._question.kind == "code":
-            yield Fact("It says:", prompt)  # the host wrote this text, which may imitate flow's own
+            yield Fact("Prompt:", prompt)  # the host wrote this text, which may imitate flow's own
         else:
             yield Static(to_safe_content(prompt))
         if self._question.banner:
-            yield Fact("It shows:", self._question.banner)
+            yield Fact("Banner:", self._question.banner)
         if self._question.context:
             yield Fact("Context:", self._question.context)
 
@@ -153,7 +151,7 @@ class SecretDialog(PromptDialog):
         if text or self._question.kind == "code":
             self._answer(text)
         else:
-            self._show_problem(Content("Type it, or esc gives up."))
+            self._show_problem(Content(f"Enter the {self._question.kind}, or press esc to cancel the login."))
 
 
 class Hidden(Input):
@@ -174,5 +172,5 @@ def _describe_failure(question: SecretPrompt) -> str:
     if question.attempt == 1:
         return ""
     if question.kind == "code":
-        return f"Question {question.attempt} of this login: one more thing, or the last answer was wrong."
-    return f"That was not the {question.kind}. Attempt {question.attempt}."
+        return f"Prompt {question.attempt} of this login: a further factor, or the last answer was wrong."
+    return f"Wrong {question.kind}. Attempt {question.attempt}."

@@ -176,7 +176,7 @@ class TablePane(Pane, Generic[RowT]):
             rows.sort(key=self.SORTS[self._sort[0]], reverse=self._sort[1])
         self.table.set_sort(*(self._sort or (None,)))
         if self._has_rows:
-            no_match = f"nothing matches the filter\n{self.services.keys.written('app.back')} clears it"
+            no_match = f"No row matches the filter.\nPress {self.services.keys.written('app.back')} to clear it."
             self.table.empty_text = no_match if self._all_rows else self._problem or self.empty_text()
         self.table.set_rows(rows)
         self._label()

@@ -35,7 +35,7 @@ class AuditLogScreen(Reader[None]):
 
     def compose_body(self) -> Iterable[Widget]:
         if not self._entries:
-            yield Static("Nothing has been changed yet.", markup=False)
+            yield Static("No changes recorded yet.", markup=False)
         for entry in self._entries:
             yield Static(_render_entry(entry), classes="action")
 

@@ -27,9 +27,9 @@ class ContextsScreen(Reader[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("exclamation_mark", "close", "Close", show=False, id="app.attend"),
-        Binding("r", "again", "Refresh", id="contexts.again", tooltip="Ask every context now"),
+        Binding("r", "again", "Refresh", id="contexts.again", tooltip="Refresh every context now"),
         Binding("R,ctrl+r", "again", "Refresh", show=False, id="app.refresh"),
-        Binding("y", "copy", "Copy", id="contexts.copy", tooltip="Copy what is wrong"),
+        Binding("y", "copy", "Copy", id="contexts.copy", tooltip="Copy the problems"),
     ]
 
     def __init__(
@@ -92,7 +92,10 @@ def _format_time(notice: PastNotice) -> str:
 
 
 def _render_context(state: ContextState) -> Content:
-    head = [to_safe_content(state.context.name, "bold"), to_safe_content(state.context.provider, "$muted")]
+    head = [
+        to_safe_content(state.context.name, "bold"),
+        to_safe_content(f"provider: {state.context.provider}", "$muted"),
+    ]
     if state.error is not None:
         age = f"last read {format.duration(state.age_s)} ago" if state.age_s is not None else "unreachable"
         head.append(Content.styled(age, "$error"))

@@ -27,9 +27,9 @@ def build_header(services: Services, problems: Sequence[str], width: int) -> tup
     name = Piece("flow-tui" if width >= 100 else "flow", "bold $accent")
     contexts = tuple(_context_piece(state, state.context.name in prompts.contexts, width) for state in fleet.states)
     running = sum(task.status is TaskStatus.RUNNING for task in fleet.tasks)
-    waiting = sum(task.status is TaskStatus.PENDING for task in fleet.tasks)
+    pending = sum(task.status is TaskStatus.PENDING for task in fleet.tasks)
     mode = (Piece("READ-ONLY", "bold $warning"),) if fleet.gate.read_only else ()
-    counts = Piece(f"{running} running" + (f", {waiting} waiting" if waiting else ""), _MUTED)
+    counts = Piece(f"{running} running" + (f", {pending} pending" if pending else ""), _MUTED)
     time = Piece(datetime.now().strftime("%H:%M"), _MUTED)
     return (name, *contexts), (*_alert_pieces(services, problems, width), *_cost_pieces(fleet), *mode, counts, time)
 
@@ -58,8 +58,8 @@ def _alert_pieces(services: Services, problems: Sequence[str], width: int) -> Pi
     """Returns the most urgent problem and the key to press; empty if there is none."""
     key = services.keys.written("app.attend")
     if waiting := services.prompts.open:
-        first = escape_controls(waiting[0].summary) if width >= 100 else "a host asks"
-        text = first if len(waiting) == 1 else f"{len(waiting)} questions"
+        first = escape_controls(waiting[0].summary) if width >= 100 else "a host prompts you"
+        text = first if len(waiting) == 1 else f"{len(waiting)} prompts"
         return (Piece(f"{text}: press {key}", "bold $warning"),)
     if any(map(_is_wrong, services.fleet.states)):
         return (Piece(f"press {key} to see why", "bold $error"),)
@@ -81,7 +81,8 @@ def _context_piece(state: ContextState, is_asking: bool, width: int) -> Piece:
         return Piece(f"{name}! {len(state.unreadable)} unreadable", "bold $warning")
     if state.error is None:
         return Piece(f"{name}●", "$success") if state.answered_at is not None else Piece(f"{name}…", _MUTED)
-    return Piece(f"{name}! {'stale ' + format.duration(state.age_s) if state.age_s else 'no answer'}", "bold $error")
+    age = f"{format.duration(state.age_s)} old" if state.age_s else "unreachable"
+    return Piece(f"{name}! {age}", "bold $error")
 
 
 def build_tabs(keys: Keymap, front: str, filter_text: str, width: int) -> tuple[Pieces, Pieces]:

@@ -202,7 +202,7 @@ class CopyMode:
 
     def _find_again(self, forward: bool) -> None:
         if self._pattern is None:
-            self.notice = "nothing to find yet; / asks"
+            self.notice = "no search yet; press / to search"
             return
         match = find(self._core, self._pattern, self.at, forward=forward)
         if match is None:

@@ -49,18 +49,18 @@ class PrefixKey(NamedTuple):
 
 
 PREFIX_KEYS = (
-    PrefixKey("[", Command.COPY_MODE, "copy", "Look back through what was printed, find and copy text"),
-    PrefixKey("n", Command.NEXT, "next", "The next shell"),
-    PrefixKey("p", Command.PREVIOUS, "previous", "The previous shell"),
-    PrefixKey("c", Command.ANOTHER, "another", "Another shell on the same node, beside this one"),
-    PrefixKey("t", Command.KEEP, "keep", "A persistent shell on the same node, kept by tmux"),
-    PrefixKey("d", Command.DETACH, "detach", "Close the tab of a persistent shell; what runs in it continues"),
-    PrefixKey("k", Command.CLOSE, "close", "Close the shell, a persistent one too; asks first while it is open"),
-    PrefixKey("z", Command.ZOOM, "zoom", "This pane in full size, and back"),
+    PrefixKey("[", Command.COPY_MODE, "copy", "Scroll back, search and copy text"),
+    PrefixKey("n", Command.NEXT, "next", "Show the next shell"),
+    PrefixKey("p", Command.PREVIOUS, "previous", "Show the previous shell"),
+    PrefixKey("c", Command.ANOTHER, "new shell", "Open another shell on the same node"),
+    PrefixKey("t", Command.KEEP, "persistent", "Open the persistent shell of the same node (tmux)"),
+    PrefixKey("d", Command.DETACH, "detach", "Close the tab of a persistent shell; its programs continue"),
+    PrefixKey("k", Command.CLOSE, "close", "Close the shell, also a persistent one; asks first while it is open"),
+    PrefixKey("z", Command.ZOOM, "zoom", "Show this pane in full size, or all panes again"),
     PrefixKey("r", Command.RECORD, "record", "Start and end a recording"),
-    PrefixKey("y", Command.ALLOW_COPY, "allow copy", "Let this shell put text on the clipboard"),
-    PrefixKey("x", Command.REFUSE_COPY, "refuse copy", "Never let this shell put text on the clipboard"),
-    PrefixKey("?", Command.HELP, "help", "These keys"),
+    PrefixKey("y", Command.ALLOW_COPY, "allow copy", "Allow this shell to put text on your clipboard"),
+    PrefixKey("x", Command.REFUSE_COPY, "forbid copy", "Forbid this shell to put text on your clipboard"),
+    PrefixKey("?", Command.HELP, "help", "List these keys"),
 )
 AFTER_PREFIX = {row.key: row.command for row in PREFIX_KEYS}
 REOPEN_KEY = "enter"

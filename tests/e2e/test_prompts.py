@@ -72,7 +72,7 @@ def test_a_passphrase_opens_the_way_and_is_written_nowhere(
     lock(sshd)
     log = tmp_path / "textual.log"
     screen = open_over(sshd, TEXTUAL_LOG=str(log), TEXTUAL="debug")
-    screen.wait_for("gpu1 asks for a passphrase: press !")
+    screen.wait_for("gpu1 prompts for a passphrase: press !")
     trigger(screen, "app.attend")
     screen.wait_for("Passphrase of id_user")
     screen.settle()
@@ -140,7 +140,7 @@ def run_a_task(screen: Screen) -> None:
     screen.wait_for(status_of("first", "running"))
     screen.wait_for("over there")
     trigger(screen, "tasks.shell")
-    screen.wait_for("SHELL  task first")
+    screen.wait_for("Shell  task first")
     screen.wait_for(re.compile(r"(?m)[$#%] *┃?$").search)
     screen.settle()
     trigger(screen, Command.CLOSE)

@@ -63,12 +63,12 @@ def squeezed(text: str) -> str:
 
 def reopen_shell(screen: Screen) -> None:
     """Enter opens another shell once nothing was typed for a second."""
-    screen.wait_for("k closes")
+    screen.wait_for("enter reopen")
 
     def is_open(text: str) -> bool:
-        if "k closes" in text:
+        if "enter reopen" in text:
             screen.send("enter")
-        return "k closes" not in text
+        return "enter reopen" not in text
 
     screen.wait_for(is_open)
 

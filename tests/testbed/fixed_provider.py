@@ -79,7 +79,6 @@ LAB_TASKS = (
         gpu_type="a100",
         gpu_count=1,
         exit_code=1,
-        message="exit 1",
     ),
     TaskRecord(
         "lab",
@@ -90,7 +89,7 @@ LAB_TASKS = (
         created_at=ago(2, 2),
         gpu_type="a100",
         gpu_count=2,
-        message="waiting for 2 x a100, 1 of 4 free",
+        message="waiting for 2 x a100: 1 of 4 free",
     ),
 )
 CLOUD_TASKS = (
@@ -242,7 +241,7 @@ class FixedProvider(Provider):
         return ""
 
     def describe_cancel(self, task: TaskRecord) -> str:
-        return f"SIGTERM to process group 4242, SIGKILL after 10 s ({task.task_id})"
+        return f"SIGTERM to pid 4242 and every process of {task.task_id}, SIGKILL after 5 s"
 
     def describe_delete(self, volume: Volume) -> str:
         return f"rm -r /var/flow/volumes/{volume.volume_id}"

@@ -44,7 +44,7 @@ SCREENS = {
     "cloud-detail": Screen((*FIND_BID, "tasks.detail"), ("Allocated",)),
     "help": Screen(("app.help",), ("Keys",)),
     "new-task": Screen(("app.new_task",), ("New task",)),
-    "new-task-refused": Screen(("app.new_task", "form.send"), ("is empty",)),
+    "new-task-refused": Screen(("app.new_task", "form.send"), ("must not be empty",)),
     "new-volume": Screen(("app.show_volumes", "volumes.create"), ("New volume",)),
     "end-task": Screen(("tasks.cancel",), ("SIGTERM",)),
     "delete-volume": Screen(("app.show_volumes", "volumes.cursor_down", "volumes.delete"), ("rm -r",)),
@@ -53,7 +53,7 @@ SCREENS = {
     "contexts": Screen(("app.attend",), ("lab", "cloud")),
     "audit-log": Screen(("app.action_log",), ("Audit log",)),
     "palette": Screen(("app.palette", *"sort"), ("sort",)),
-    "notice": Screen(("tasks.filter", *"tokenize", "enter", "tasks.cancel"), ("has ended",)),
+    "notice": Screen(("tasks.filter", *"tokenize", "enter", "tasks.cancel"), ("has already ended",)),
 }
 
 

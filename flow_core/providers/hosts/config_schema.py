@@ -13,12 +13,12 @@ from flow_core.providers.over_ssh.login_timeout import LOGIN_TIMEOUT, LOGIN_TIME
 
 _FIELDS = (
     ConfigField("hosts", "the machines, by their names in ~/.ssh/config, such as [gpu1, gpu2]", is_required=True),
-    ConfigField("region", "how the place where they stand is called", default="each machine's name"),
+    ConfigField("region", "the region name of the machines", default="each machine's name"),
     ConfigField(LOGIN_TIMEOUT, LOGIN_TIMEOUT_MEANING, default="120"),
-    ConfigField("python", "the Python 3.8 or newer that runs the agent there", default="one that is found there"),
+    ConfigField("python", "the Python 3.8 or newer that runs the agent there", default="the first one found there"),
     ConfigField("s3_python", "a Python there that has boto3, for data from S3", default="the same"),
-    ConfigField(SEND_CREDENTIALS, "whether keys for S3 go from this machine to theirs with a task", default="false"),
-    ConfigField("container", "what runs images there: podman or docker", default="whichever is there"),
+    ConfigField(SEND_CREDENTIALS, "whether a task sends S3 keys of this machine to theirs", default="false"),
+    ConfigField("container", "what runs images there: podman or docker", default="the one that is installed"),
     PRUNE_FIELD,
 )
 

@@ -111,5 +111,5 @@ def _describe(agent: AgentClient, info: HostInfo) -> str:
         parts.append(f"{info.free_memory_gb} GB free")
     users = [f"{worker.user} ({worker.program})" for worker in info.workers]
     parts += [f"GPUs used by {', '.join(list(dict.fromkeys(users))[:_SHOWN_WORKERS])}"] if users else []
-    parts += [f"{info.waiting} waiting"] if info.waiting else []
+    parts += [f"{info.waiting} pending"] if info.waiting else []
     return ", ".join(part for part in parts if part)

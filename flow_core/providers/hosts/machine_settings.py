@@ -95,7 +95,7 @@ def _select_valid_machines(listed: Any) -> tuple[list[Any], tuple[SettingProblem
 
 def find_problems(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Returns a sentence for each setting that can't be used."""
-    problems = [f"{name}: is no setting of a context of hosts" for name in settings if name not in SETTINGS]
+    problems = [f"{name}: is not a setting of a context of hosts" for name in settings if name not in SETTINGS]
     listed = settings.get("hosts")
     lists: list[Any] = [[entry] for entry in listed] if isinstance(listed, list | tuple) and listed else [listed]
     for entry in lists:

@@ -128,9 +128,9 @@ class HostsProvider(SshAccess, Provider):
     def describe_cancel(self, task: TaskRecord) -> str:
         host = task.instances[0] if task.instances else "the machine"
         if not task.processes and task.started_at is None:
-            return f"take {task.task_id} out of the line of {host}"
+            return f"remove {task.task_id} from the queue of {host}"
         if not task.processes:
-            return f"start no further attempt of {task.task_id} on {host}"
+            return f"cancel the remaining attempts of {task.task_id} on {host}"
         first = task.processes[0]
         return f"on {first.host}: SIGTERM to pid {first.pid} and every process of {task.task_id}, SIGKILL after 5 s"
 

@@ -30,7 +30,7 @@ UNSUPPORTED: tuple[UnsupportedField[TaskConfig], ...] = (
     UnsupportedField(
         "scheduled_start_time",
         lambda task: task.scheduled_start_time,
-        "machines reached by SSH start a task as soon as they can; submit it later",
+        "machines reached by SSH start a task as soon as they can; submit the task later",
     ),
     UnsupportedField(
         "streams",
@@ -42,17 +42,17 @@ UNSUPPORTED_ON_SEVERAL: tuple[UnsupportedField[TaskConfig], ...] = (
     UnsupportedField(
         "volumes",
         lambda task: task.volumes or any(map(get_volume_name, task.data_mounts)),
-        "a volume lies on one machine; give several the same folder by data_mounts",
+        "a volume is on one machine; mount a shared folder with data_mounts",
     ),
     UnsupportedField(
         "retries",
         lambda task: task.retries is not None and task.retries.max_retries,
-        "the machines of a task know nothing of one another; submit it again instead",
+        "the machines of a task don't coordinate retries; submit the task again instead",
     ),
     UnsupportedField(
         "reservation_id",
         lambda task: task.reservation_id is not None or task.allocation_mode == "reserved",
-        "a reservation lies on one machine; leave it out, or take one machine",
+        "a reservation is on one machine; leave it out, or use one machine",
     ),
 )
 """The fields that a task on several machines can't have."""

@@ -12,10 +12,12 @@ from flow_core.providers.over_agent.container_request_checks import check_engine
 from flow_core.providers.over_agent.pruning_setting import PRUNE_FIELD, parse_prune_after_days
 
 _FIELDS = (
-    ConfigField("region", "how this machine is called", default="its host name"),
-    ConfigField("gpus", "pretend GPUs for trying things out, such as a100:4", environment="FLOW_LOCAL_GPUS"),
+    ConfigField("region", "the region name of this machine", default="its host name"),
+    ConfigField("gpus", "simulated GPUs for trials, such as a100:4", environment="FLOW_LOCAL_GPUS"),
     PRUNE_FIELD,
-    ConfigField("container", "what runs tasks with an image: podman or docker", default="podman if it is there"),
+    ConfigField(
+        "container", "what runs tasks with an image: podman or docker", default="podman if it is installed, else docker"
+    ),
 )
 
 
@@ -27,7 +29,7 @@ class LocalConfigSchema:
 
     def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
         names = {field.name for field in _FIELDS}
-        problems = [f"{name}: is no setting of a local context" for name in settings if name not in names]
+        problems = [f"{name}: is not a setting of a local context" for name in settings if name not in names]
         checks = (
             lambda: find_gpus(settings.get("gpus")),
             lambda: check_engine(settings.get("container")),

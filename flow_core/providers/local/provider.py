@@ -172,9 +172,9 @@ class LocalProvider(Provider):
 
     def describe_cancel(self, task: TaskRecord) -> str:
         if not task.processes and task.started_at is not None:
-            return f"start no further attempt of {task.task_id}"
+            return f"cancel the remaining attempts of {task.task_id}"
         if not task.processes:
-            return f"take {task.task_id} out of the queue"
+            return f"remove {task.task_id} from the queue"
         first, others = task.processes[0], len(task.processes) - 1
         if first.container:
             target = f"{first.container} and {others} other containers" if others else first.container

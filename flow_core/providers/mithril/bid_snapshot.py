@@ -146,7 +146,7 @@ def _describe_state(
         return f"{status.value}{ending}{cost}" if ending or cost else ""
     limit = snapshot.bid.limit_usd
     if status is TaskStatus.PENDING and limit is not None and price is not None and price > limit:
-        return f"outbid: the market is at {format_usd(price)}, the limit is {format_usd(limit)} an hour and instance"
+        return f"outbid: the market price is {format_usd(price)}/h, the limit {format_usd(limit)}/h per instance"
     if status is TaskStatus.PENDING and snapshot.bid.status == "Open":
         return "waits to be allocated"
     if status is TaskStatus.PENDING and snapshot.is_reachable:

@@ -12,18 +12,18 @@ from flow_core.providers.over_ssh.login_timeout import LOGIN_TIMEOUT, LOGIN_TIME
 
 _DESCRIPTIONS = {
     "api_key": "the key of the Mithril API",
-    "api_url": "where the API is",
+    "api_url": "the URL of the API",
     "project": "the project to work in, by id or name",
-    "region": "where tasks and volumes go when nothing else is said",
+    "region": "the default region of tasks and volumes",
     "ssh_keys": "SSH keys of the project for new machines, by id or name",
     "ssh_key": "the private key to log in with",
-    "instance_type": "what to bid for when a task doesn't say",
+    "instance_type": "the default instance type",
     LOGIN_TIMEOUT: LOGIN_TIMEOUT_MEANING,
 }
 _DEFAULTS = {
     "api_url": DEFAULT_URL,
-    "project": "the only one of the key",
-    "ssh_key": "what fits of ~/.ssh",
+    "project": "the only project of the key",
+    "ssh_key": "a matching key of ~/.ssh",
     LOGIN_TIMEOUT: "120",
 }
 
@@ -45,7 +45,7 @@ class MithrilConfigSchema:
         )
 
     def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        problems = [f"{name}: is no setting of a mithril context" for name in settings if name not in _DESCRIPTIONS]
+        problems = [f"{name}: is not a setting of a mithril context" for name in settings if name not in _DESCRIPTIONS]
         try:
             read_settings(settings)
         except AuthError:

@@ -89,11 +89,11 @@ class MithrilMarket:
         return f"{self._describe_call(task)}: limit {_format_cost(limit_usd_per_hour, task.num_instances)}"
 
     def describe_pause(self, task: TaskRecord) -> str:
-        return f"{self._describe_call(task)}: pause, its machines stop and what they run ends"
+        return f"{self._describe_call(task)}: pause: its machines stop, and their processes end"
 
     def describe_resume(self, task: TaskRecord) -> str:
         limit = None if task.bid is None else task.bid.limit_usd_per_hour
-        cost = "" if limit is None else f", for {_format_cost(limit, task.num_instances)} at most"
+        cost = "" if limit is None else f" for at most {_format_cost(limit, task.num_instances)}"
         return f"{self._describe_call(task)}: bid again{cost}"
 
     def _describe_call(self, task: TaskRecord) -> str:
@@ -111,7 +111,7 @@ class MithrilMarket:
 
 
 def _format_cost(usd: Decimal, instances: int) -> str:
-    total = f" each, {format_usd(usd * instances)}/h in all" if instances > 1 else ""
+    total = f" per instance, {format_usd(usd * instances)}/h total" if instances > 1 else ""
     return f"{format_usd(usd)}/h{total}"
 
 

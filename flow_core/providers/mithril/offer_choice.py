@@ -68,7 +68,7 @@ def find_sizes(offers: Iterable[Offer], request: GpuRequest) -> dict[int, str]:
 def _missing_type_error(offers: Sequence[Offer], query: OfferQuery) -> ConfigError:
     """Returns the error for a task without a type. Flow chooses none itself, since prices differ a hundredfold."""
     best = _choose_best(_select_large_enough([offer for offer in offers if offer.type.gpu_count] or offers, query))
-    cost = f"{format_usd(best.price_usd)} an hour now in {best.region}"
+    cost = f"{format_usd(best.price_usd)}/h now in {best.region}"
     return ConfigError(
         f'instance_type: is missing; the cheapest that fits is instance_type="{best.type.short_name}", for {cost}',
         field="instance_type",
@@ -95,8 +95,8 @@ def _choose_by_memory(offers: Sequence[Offer], query: OfferQuery) -> Offer:
     affordable = [offer for offer in fitting if query.most_usd is None or offer.price_usd <= query.most_usd]
     if not affordable and query.most_usd is not None:
         raise CapacityError(
-            f"nothing with {min_gb} GB a GPU costs {format_usd(query.most_usd)} an hour or less now; "
-            f"the cheapest is {fitting[0].type.name} at {format_usd(fitting[0].price_usd)}"
+            f"no type with {min_gb} GB per GPU costs {format_usd(query.most_usd)}/h or less now; "
+            f"the cheapest is {fitting[0].type.name} at {format_usd(fitting[0].price_usd)}/h"
         )
     return _choose_best(affordable)
 

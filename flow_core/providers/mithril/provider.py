@@ -129,20 +129,20 @@ class MithrilProvider(SshAccess, Provider):
     def describe_submit(self, config: TaskConfig) -> str:
         instance_types = ", ".join(config.instance_types) or self._session.settings.instance_type or "?"
         if config.min_gpu_memory_gb is not None:
-            instance_types = f"anything with {config.min_gpu_memory_gb} GB a GPU"
+            instance_types = f"any type with {config.min_gpu_memory_gb} GB per GPU"
         limit = config.max_price_per_hour
-        price = f"the market price with the margin of priority {config.priority}" if limit is None else f"${limit:.2f}"
-        total = "" if limit is None else f", ${limit * config.num_instances:.2f} an hour in all"
-        request = (
-            f"{config.num_instances} x {instance_types}, at most {price} an hour each{total}: {config.command_line}"
-        )
+        if limit is None:
+            price = f"the market price per instance with the margin of priority {config.priority}"
+        else:
+            price = f"${limit:.2f}/h per instance, ${limit * config.num_instances:.2f}/h total"
+        request = f"{config.num_instances} x {instance_types}, at most {price}: {config.command_line}"
         return f"POST {self._session.settings.url}/v2/spot/bids: {request}"
 
     def describe_disclosure(self, config: TaskConfig) -> str:
         return ""
 
     def describe_cancel(self, task: TaskRecord) -> str:
-        return f"DELETE {self._session.settings.url}/v2/spot/bids/{task.task_id}: its machines end, and the billing"
+        return f"DELETE {self._session.settings.url}/v2/spot/bids/{task.task_id}: ends its machines and their billing"
 
     async def _fetch_logs(self, task_id: str) -> None:
         snapshot = await self._tasks.get_snapshot(task_id, is_fresh=True)
@@ -165,4 +165,4 @@ class MithrilProvider(SshAccess, Provider):
 
 
 async def _refuse_metrics(allocation_id: str) -> SshHost:
-    raise Unsupported("what can be had in the cloud is no machine yet; look at the metrics of a task")
+    raise Unsupported("an instance type of the cloud is no machine yet; look at the metrics of a task")

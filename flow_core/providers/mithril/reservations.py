@@ -163,13 +163,13 @@ class MithrilReservations:
     def describe_create(self, spec: ReservationSpec, quote: ReservationQuote | None = None) -> str:
         start = "now" if spec.start_time_utc is None else spec.start_time_utc.isoformat(timespec="minutes")
         request = f"{spec.quantity} x {spec.instance_type} from {start} for {spec.duration_hours} h"
-        price = "" if quote is None else f": {format_usd(quote.total_usd)} in all"
-        unit_price = "" if quote is None else f", {format_usd(quote.unit_usd_per_hour)}/h and instance"
+        price = "" if quote is None else f": {format_usd(quote.total_usd)} total"
+        unit_price = "" if quote is None else f", {format_usd(quote.unit_usd_per_hour)}/h per instance"
         return f"POST {self._session.settings.url}{RESERVATIONS}: {request}{unit_price}, paid in full{price}"
 
     def describe_release(self, reservation_id: str) -> str:
         path = f"{self._session.settings.url}{RESERVATIONS}/{reservation_id}/terminate-instances"
-        return f"POST {path}: all of them, for good"
+        return f"POST {path}: all of its machines, permanently"
 
     async def _set_paused(self, reservation_id: str, paused: bool) -> Reservation:
         reservation = await self.get(reservation_id)

@@ -31,7 +31,7 @@ _EXIT_READ_S = 8.0
 
 
 class MithrilTasks:
-    """The tasks of one account. A list uses cached exit statuses; `get_record` reads the exit status from the machines."""
+    """The tasks of one account. A list uses cached exit statuses; `get_record` reads them from the machines."""
 
     def __init__(self, session: MithrilSession) -> None:
         self._session = session

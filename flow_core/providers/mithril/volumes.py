@@ -139,7 +139,7 @@ class MithrilVolumes:
 
     def describe_attach(self, volume_id: str, task_id: str, mount_path: str | None) -> str:
         path = f"{self._session.settings.url}{BIDS}/{task_id}"
-        return f"PATCH {path}: pause it (its machines stop), add volume {volume_id}, let it go on"
+        return f"PATCH {path}: pause the bid (its machines stop), add volume {volume_id}, resume the bid"
 
     async def _set_volumes(self, bid_id: str, was_paused: bool, volume_ids: Sequence[str]) -> None:
         """Pauses the bid, sets its volumes, and resumes it even after an error or a cancellation.

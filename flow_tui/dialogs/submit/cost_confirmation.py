@@ -53,9 +53,9 @@ class CostConfirmation:
         market = _cheapest_price(await self._fetch_offers(context, config))
         if config.max_price_per_hour is None:
             now = "" if market is None else f"; the market price is {format.hourly(market)}"
-            message = f"max_price_per_hour: write the most that one instance may cost per hour{now}"
+            message = f"max_price_per_hour: enter the maximum USD per hour for one instance{now}"
             raise ConfigError(message, field="max_price_per_hour")
-        what = ", ".join(config.instance_types) or f"{config.min_gpu_memory_gb} GB a GPU"
+        what = ", ".join(config.instance_types) or f"any type with {config.min_gpu_memory_gb} GB per GPU"
         question = Confirm(
             f"Submit {config.name}?",
             [f"{context}  {config.num_instances} x {what}  {config.region or 'any region'}"],
@@ -79,7 +79,9 @@ class CostConfirmation:
                 async with fleet.deadline(context, _POLL_S):
                     return await fleet.flow(context).find_instances(requirements, limit=_OFFERS)
         except TimeoutError:
-            raise FlowError(f"{context} did not say within {_POLL_S:.0f} s what that costs; nothing was sent") from None
+            raise FlowError(
+                f"{context} did not report the price within {_POLL_S:.0f} s; nothing was submitted"
+            ) from None
 
     def _known_offers(self, entered: Mapping[str, str]) -> Iterable[AvailableInstance]:
         """Yields the fleet's offers that fit the form. Makes no request."""

@@ -45,7 +45,7 @@ async def edit(app: App[Any], text: str, *, name: str, beside: Mapping[str, str]
     """
     command = find_editor(os.environ)
     if app.is_web or app._driver is None or not app._driver.can_suspend:
-        raise FlowError("an editor needs a terminal, and this dashboard has none to give away")
+        raise FlowError("an editor needs a terminal, which this dashboard does not have")
     try:
         folder = await asyncio.to_thread(_write_files, {name: text, **beside})
         try:
@@ -66,7 +66,7 @@ def find_editor(environment: Mapping[str, str]) -> list[str]:
     found = next((editor for editor in _FALLBACKS if shutil.which(editor, path=path)), None)
     if found is None:
         raise FlowError(
-            f"there is no editor: $VISUAL and $EDITOR are not set, and {' and '.join(_FALLBACKS)} are not here"
+            f"there is no editor: $VISUAL and $EDITOR are not set, and {' and '.join(_FALLBACKS)} are not installed"
         )
     return [found]
 
@@ -77,7 +77,7 @@ def _parse_command(variable: str, setting: str, path: str | None) -> list[str]:
     except ValueError as error:
         raise FlowError(f"${variable} can't be read: {str(error).lower()}") from None
     if shutil.which(command[0], path=path) is None:
-        raise FlowError(f"${variable} names {escape_controls(command[0])!r}, which is not to be found")
+        raise FlowError(f"${variable} names {escape_controls(command[0])!r}, which was not found")
     return command
 
 
@@ -169,7 +169,7 @@ def _suspend_app(app: App[Any]) -> Iterator[None]:
         with app.suspend():
             yield
     except SuspendNotSupported as error:
-        raise FlowError("the terminal can't be given to an editor here") from error
+        raise FlowError("the terminal can't be passed to an editor here") from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -43,7 +43,7 @@ def collect_typed_fields(entered: Mapping[str, str]) -> dict[str, Any]:
     try:
         rest = _check_given_once(parse_rest(entered.get("rest", "")), entered)
     except ConfigError:
-        rest = {"also": entered["rest"]}
+        rest = {"other_fields": entered["rest"]}
     return _default_to_cpu({**typed, **rest})
 
 
@@ -74,7 +74,7 @@ def parse_hours(text: str) -> float | None:
         return None
     found = _HOURS.fullmatch(text.strip())
     if found is None:
-        raise ConfigError("write hours, such as 12, or 90m, or 2d", field="max_run_time_hours")
+        raise ConfigError("enter hours, such as 12, or 90m, or 2d", field="max_run_time_hours")
     return float(found[1]) * _IN_HOURS[(found[2] or "h").lower()]
 
 
@@ -87,7 +87,7 @@ def parse_size_gb(text: str) -> int:
     """Parses gigabytes from "100", "100gb" or "2tb"."""
     found = re.fullmatch(r"(\d{1,9})\s*(g|gb|t|tb)?", text.strip(), re.IGNORECASE)
     if found is None:
-        raise ConfigError("write gigabytes, such as 100", field="size_gb")
+        raise ConfigError("enter gigabytes, such as 100", field="size_gb")
     return int(found[1]) * (1024 if (found[2] or "").lower().startswith("t") else 1)
 
 
@@ -100,9 +100,9 @@ def parse_rest(text: str) -> dict[str, Any]:
     except ValueError:
         fields = None
     if not isinstance(fields, dict):
-        raise ConfigError('write a table such as {"num_instances": 2}', field="rest")
+        raise ConfigError('enter a JSON object, such as {"num_instances": 2}', field="rest")
     if "name" in fields:
-        raise ConfigError("name has a field of its own", field="rest")
+        raise ConfigError("name has its own field", field="rest")
     return fields
 
 
@@ -147,7 +147,7 @@ def _check_given_once(rest: dict[str, Any], entered: Mapping[str, str]) -> dict[
     """Removes fields that are null in `rest` and set in the form. Raises ConfigError for a field that is set twice."""
     for key, place in CONFIG_FIELDS.items():
         if entered.get(key, "").strip() and rest.pop(place.field, None) is not None:
-            raise ConfigError(f"{place.field} has a field of its own; give it once", field="rest")
+            raise ConfigError(f"{place.field} has its own field; enter it once", field="rest")
     return rest
 
 

@@ -38,8 +38,8 @@ _IN_REST = (
 _TEXT = "text"
 _RARE_FIELDS = {
     "region": ("region", "any"),
-    "limit": ("price limit", "dollars per hour: the most that one instance may cost"),
-    "rest": ("also", ""),
+    "limit": ("price limit", "USD per hour for one instance; required in the cloud"),
+    "rest": ("other fields", ""),
 }
 """Fields that are shown only if they have a value or matter in some context: their labels and placeholders."""
 
@@ -55,10 +55,12 @@ class SubmitForm(Form["AsyncTask"]):
     With `in_editor`, the editor opens immediately.
     """
 
-    HINTS: ClassVar[Hints] = (("ctrl+e", "edit as YAML"),)
+    HINTS: ClassVar[Hints] = (("ctrl+e", "YAML"),)
     BINDINGS: ClassVar[list[BindingType]] = [
         # It needs priority: text fields have their own binding for ctrl+e.
-        Binding("ctrl+e,f4", "edit", "Edit", id="submit.edit", tooltip="The task as YAML in $EDITOR", priority=True),
+        Binding(
+            "ctrl+e,f4", "edit", "Edit", id="submit.edit", tooltip="Edit the task as YAML in $EDITOR", priority=True
+        ),
     ]
     FIELD_OF: ClassVar[Mapping[str, str]] = dict.fromkeys(_IN_REST, "rest") | {
         "name": "name",
@@ -109,21 +111,23 @@ class SubmitForm(Form["AsyncTask"]):
     def make_fields(self) -> Iterable[Field]:
         initial = self._initial_values.get
         yield Field("name", "name", LineInput(initial("name", ""), placeholder="optional, generated if empty"))
-        command = LinesInput(initial("command", ""), placeholder="a shell command or script", classes="-command")
+        command = LinesInput(
+            initial("command", ""), placeholder="a shell command, or a script of several lines", classes="-command"
+        )
         yield Field("command", "command", command)
         yield Field("context", "context", ChoiceInput(self._contexts, initial("context", "")))
         yield Field("gpu", "GPU", LineInput(initial("gpu", ""), placeholder="a100, 4xa100, gpu:40gb or cpu"))
         env = LinesInput(initial("env", ""), placeholder="NAME=value, one per line", classes="-env")
-        yield Field("env", "env", env)
+        yield Field("env", "environment", env)
         volumes = LineInput(initial("volumes", ""), placeholder="name:/path attaches; name:/path:100 creates 100 GB")
         yield Field("volumes", "volumes", volumes)
         yield Field(
             "working_dir",
             "directory",
-            LineInput(initial("working_dir", ""), placeholder="working directory; default: here"),
+            LineInput(initial("working_dir", ""), placeholder="working directory; the default depends on the context"),
         )
-        hours = LineInput(initial("max_run_hours", ""), placeholder="hours, or 90m, 2d; empty for no limit")
-        yield Field("max_run_hours", "max run", hours)
+        hours = LineInput(initial("max_run_hours", ""), placeholder="hours, 90m or 2d; at most 7d; empty: no limit")
+        yield Field("max_run_hours", "time limit", hours)
         for key in _RARE_FIELDS:
             if initial(key, "") or (key != "rest" and self._cost is not None and self._cost.is_expected):
                 yield _make_rare_field(key, initial(key, ""))

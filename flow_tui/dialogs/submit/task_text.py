@@ -43,7 +43,7 @@ def read_task_text(text: str) -> dict[str, str]:
     from flow_core.models.task_config import TaskConfig  # lazy import: loads pydantic
 
     if len(text) > _LONGEST:
-        raise ConfigError(f"is larger than {_LONGEST >> 20} MB, which no task is", source=SOURCE)
+        raise ConfigError(f"must not be larger than {_LONGEST >> 20} MB", source=SOURCE)
     return to_form_values(TaskConfig.from_yaml_text(text, SOURCE).to_dict())
 
 
@@ -58,10 +58,10 @@ def describe_ignored_fields(text: str) -> str:
 
 def _explain(context: str, complaint: str) -> Iterator[str]:
     yield (
-        "Save this and leave the editor: it is checked and fills the form; only ctrl+s there submits it."
-        " An error exit (:cq in vi) leaves the form as it was."
+        "Save and leave the editor. The form then checks this text and fills its fields;"
+        " press ctrl+s in the form to submit. An error exit (:cq in vi) leaves the form as it was."
     )
-    yield f"{_format_context(context)} it is chosen in the form."
+    yield f"{_format_context(context)} choose it in the form."
     if complaint:
         yield f"Not a task yet: {complaint}"
 
@@ -74,7 +74,7 @@ def _explain_fields(schema: str) -> Iterator[str]:
     from flow_core.models.task_config import TaskConfig  # lazy import: loads pydantic
 
     yield f"Fields: {', '.join(TaskConfig.model_fields)}."
-    yield f"docs/sdk.md says what each means, {schema} beside this file what it may hold."
+    yield f"docs/sdk.md describes each field; {schema} beside this file lists the allowed values."
 
 
 def _format_comments(paragraphs: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ def _explain_unreachable(pane: InstancesTable) -> str | None:
     instance = pane.selected
     if instance is None:
         return "no instance type is selected"
-    return instance.description or "it can't be reached" if instance.is_down else None
+    return instance.description or "it is unreachable" if instance.is_down else None
 
 
 ACTIONS: tuple[Action[Any], ...] = (

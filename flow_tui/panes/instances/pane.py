@@ -129,7 +129,9 @@ class InstancesPane(TablePane[AvailableInstance]):
             Column("region", "REGION", lambda instance: instance.region, min_width=13, max_width=18, priority=7),
             Column("free", "FREE GPUS", _free_cell, width=9, priority=8),
             Column("vram", "VRAM", _format_memory, width=5, align="right", priority=3),
-            Column("price", "$/H", lambda i: format.price(i.price_per_hour), width=7, align="right", priority=6),
+            Column(
+                "price", "$/H", lambda i: format.price(i.price_per_hour or None), width=7, align="right", priority=6
+            ),
             Column("gpu_price", "$/GPU-H", format.gpu_price, width=8, align="right", priority=9),
             Column("day", "24H PRICE", self._spark_cell, width=CELLS, priority=5),
             Column("quota", "QUOTA", self._quota_cell, width=5, align="right", priority=5),
@@ -142,7 +144,7 @@ class InstancesPane(TablePane[AvailableInstance]):
         return sum(row.gpu_count > 0 for row in rows)
 
     def empty_text(self) -> str:
-        return "no context offers an instance"
+        return "No context offers an instance."
 
     def key_of(self, row: AvailableInstance) -> Hashable:
         return row.key

@@ -49,35 +49,45 @@ async def _show_next(pane: _Logs) -> None:
 
 
 _SCROLLING: tuple[Action[Any], ...] = (
-    LogAction("logs.scroll_down", "j,down", "down", "One line down", lambda pane: pane.view.action_scroll_down()),
-    LogAction("logs.scroll_up", "k,up", "up", "One line up", lambda pane: pane.view.action_scroll_up()),
-    LogAction("logs.scroll_home", "g,home", "start", "To the first line", lambda pane: pane.view.action_scroll_home()),
     LogAction(
-        "logs.page_down", "pagedown,space", "page down", "One page down", lambda pane: pane.view.action_page_down()
+        "logs.scroll_down", "j,down", "down", "Scroll one line down", lambda pane: pane.view.action_scroll_down()
     ),
-    LogAction("logs.page_up", "pageup", "page up", "One page up", lambda pane: pane.view.action_page_up()),
+    LogAction("logs.scroll_up", "k,up", "up", "Scroll one line up", lambda pane: pane.view.action_scroll_up()),
+    LogAction(
+        "logs.scroll_home", "g,home", "start", "Go to the first line", lambda pane: pane.view.action_scroll_home()
+    ),
+    LogAction(
+        "logs.page_down",
+        "pagedown,space",
+        "page down",
+        "Scroll one page down",
+        lambda pane: pane.view.action_page_down(),
+    ),
+    LogAction("logs.page_up", "pageup", "page up", "Scroll one page up", lambda pane: pane.view.action_page_up()),
     LogAction(
         "logs.scroll_left",
         "left",
         "left",
-        "To the left, where lines are cut",
+        "Scroll to the left, where lines are cut",
         lambda pane: pane.view.action_scroll_left(),
     ),
     LogAction(
         "logs.scroll_right",
         "right",
         "right",
-        "To the right, where lines are cut",
+        "Scroll to the right, where lines are cut",
         lambda pane: pane.view.action_scroll_right(),
     ),
     LogAction(
         "logs.half_page_down",
         "ctrl+d",
         "half down",
-        "Half a page down",
+        "Scroll half a page down",
         lambda pane: pane.view.action_half_page_down(),
     ),
-    LogAction("logs.half_page_up", "ctrl+u", "half up", "Half a page up", lambda pane: pane.view.action_half_page_up()),
+    LogAction(
+        "logs.half_page_up", "ctrl+u", "half up", "Scroll half a page up", lambda pane: pane.view.action_half_page_up()
+    ),
 )
 
 ACTIONS: tuple[Action[Any], ...] = (
@@ -86,18 +96,23 @@ ACTIONS: tuple[Action[Any], ...] = (
         "logs.follow",
         "f,G,end",
         "follow",
-        "To the end, and stay there",
+        "Go to the end and follow the log",
         lambda pane: pane.view.action_follow(),
         in_footer=True,
     ),
     LogAction(
-        "logs.search", "slash", "search", "Find a regular expression", lambda pane: pane.open_search(), in_footer=True
+        "logs.search",
+        "slash",
+        "search",
+        "Search for a regular expression",
+        lambda pane: pane.open_search(),
+        in_footer=True,
     ),
     LogAction(
         "logs.next_match",
         "n",
         "next",
-        "To the next match",
+        "Go to the next match",
         lambda pane: pane.view.action_next_match(),
         in_footer=True,
     ),
@@ -105,7 +120,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "logs.previous_match",
         "N",
         "previous",
-        "To the previous match",
+        "Go to the previous match",
         lambda pane: pane.view.action_previous_match(),
     ),
     LogAction(
@@ -123,7 +138,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "logs.cycle_stream",
         "e",
         "stream",
-        "Both streams, stdout only, stderr only",
+        "Switch between both streams, stdout and stderr; ▌ marks stderr",
         lambda pane: pane.cycle_stream(),
         in_footer=True,
     ),
@@ -131,7 +146,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "logs.previous_log",
         "left_parenthesis",
         "previous log",
-        "The log of the previous rank or attempt",
+        "Show the log of the previous rank or attempt",
         _show_previous,
         _explain_single_log,
     ),
@@ -139,7 +154,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "logs.next_log",
         "right_parenthesis",
         "next log",
-        "The log of the next rank or attempt",
+        "Show the log of the next rank or attempt",
         _show_next,
         _explain_single_log,
     ),

@@ -25,7 +25,7 @@ from flow_tui.panes.pane import Pane
 from flow_tui.services import Services
 from flow_tui.widgets.log import LogView
 
-_NO_TASK = "no task is selected"
+_NO_TASK = "No task is selected."
 
 
 class LogsPane(Pane, inherit_bindings=False):
@@ -184,7 +184,7 @@ class LogsPane(Pane, inherit_bindings=False):
             return
         shown = [view.stream_name] if view.stream is not None else []
         label = [self._label] if self._label else []
-        words = [escape_controls(self._record.name), *label, "follow" if view.following else "paused", *shown]
+        words = [escape_controls(self._record.name), *label, "following" if view.following else "not following", *shown]
         self.border_title = Content("  ".join(["Log", *words]))
         lines = self._lines
         self.border_subtitle = "" if lines is None else f"{lines:,} {'line' if lines == 1 else 'lines'}"
@@ -192,8 +192,8 @@ class LogsPane(Pane, inherit_bindings=False):
 
 def _explain_empty(task: TaskRecord) -> str:
     """Returns why there is no output: what a pending task waits for, if the provider knows it."""
-    return (format.note(task) if task.status is TaskStatus.PENDING else "") or "no output yet"
+    return (format.note(task) if task.status is TaskStatus.PENDING else "") or "No output yet."
 
 
 def _explain_merged(task: TaskRecord) -> str:
-    return f"its stdout and stderr are one, as it was submitted with {task.merged_by}" if task.merged_by else ""
+    return f"stdout and stderr are merged: the task was submitted with {task.merged_by}" if task.merged_by else ""

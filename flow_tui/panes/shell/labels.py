@@ -15,8 +15,8 @@ from flow_tui.widgets.shell_tabs import Tab, Tabs
 if TYPE_CHECKING:
     from flow_tui.panes.shell.tab import ShellTab
 
-_PREFIX = "[ copy  n p c tabs  t d persistent  k close  z zoom  r record  ? all  esc leaves"
-_COPY = "q ends copying  / ? n N find  v V y take"
+_PREFIX = "[ copy  n p c tabs  t d persistent  k close  z zoom  r record  ? all  esc leave"
+_COPY = "q end copy mode  / ? n N find  v V select  y copy"
 _PERSISTENT = "persistent"
 _REC = "● REC"
 
@@ -36,9 +36,9 @@ def show_labels(pane: Widget, row: Tabs, tabs: Sequence[ShellTab], front: ShellT
 
 def _format_title(front: ShellTab | None) -> str:
     if front is None:
-        return "SHELL"
+        return "Shell"
     persistent, recorded = _PERSISTENT if front.is_persistent else "", _REC if front.view.is_recording else ""
-    pieces = ["SHELL", f"task {front.name}", persistent, front.view.signals.title, recorded]
+    pieces = ["Shell", f"task {front.name}", persistent, front.view.signals.title, recorded]
     return "  ".join(filter(None, pieces))
 
 
@@ -51,7 +51,7 @@ def _format_tab(at: int, tab: ShellTab) -> str:
 
 def _format_subtitle(front: ShellTab | None, key: str) -> str:
     if front is None:
-        return f"{key} leaves"
+        return ""
     view = front.view
     target, copy_mode, scrolled = view.key_input.target, view.selection.mode, view.selection.scroll_position
     above = "{}/{}".format(*scrolled) if scrolled is not None else ""
@@ -60,11 +60,11 @@ def _format_subtitle(front: ShellTab | None, key: str) -> str:
     if target is KeyTarget.COPY_MODE and copy_mode is not None:
         prompt = copy_mode.prompt
         notice = copy_mode.notice or (f"find: {prompt}" if prompt is not None else _COPY)
-        return "  ".join(filter(None, [above, notice, f"{key} leaves"]))
+        return "  ".join(filter(None, [above, notice, f"{key} leave"]))
     if (waiting := view.signals.clipboard.waiting) is not None:
         size = len(waiting)
-        return f"it wants to copy {size} characters: {key} y lets it, {key} x never  {key} leaves"
+        return f"the shell wants to copy {size} characters: {key} y allow, {key} x forbid  {key} leave"
     if view.is_over:
-        return "  ".join(filter(None, [above, f"enter opens it again  {key} k closes", f"{key} leaves"]))
-    opening = "opening  esc stops waiting" if view.is_opening else ""
-    return "  ".join(filter(None, [view.note, above, opening, f"{key} leaves"]))
+        return "  ".join(filter(None, [above, f"enter reopen  {key} k close", f"{key} leave"]))
+    opening = "opening…  esc stop waiting" if view.is_opening else ""
+    return "  ".join(filter(None, [view.note, above, opening, f"{key} leave"]))

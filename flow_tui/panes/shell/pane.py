@@ -67,8 +67,8 @@ class ShellPane(Pane):
     @property
     def _empty_text(self) -> str:
         if self.services.is_read_only:
-            return "no shell open"
-        return f"no shell open; press {self.services.keys.written('tasks.shell')} on a running task"
+            return "No shell is open."
+        return f"No shell is open. Press {self.services.keys.written('tasks.shell')} on a running task to open one."
 
     def on_mount(self) -> None:
         self._update_labels()
@@ -87,7 +87,7 @@ class ShellPane(Pane):
         """The key that the shell does not get, and where all other keys go."""
         if self.front is None or not self.front.keys_go_to:
             return None
-        leave = Piece(f"{spell_key(self._release_key)} leaves", "bold $accent")
+        leave = Piece(f"{spell_key(self._release_key)} leaves the shell", "bold $accent")
         return leave, Piece(self.front.keys_go_to, "$muted")
 
     async def may_quit(self) -> bool:
@@ -177,7 +177,7 @@ class ShellPane(Pane):
             await self._open_shell_in(tab)
         except asyncio.CancelledError:
             if tab in self._tabs:
-                await tab.view.say("given up")
+                await tab.view.say("you stopped waiting for the shell")
             raise
 
     async def _open_shell_in(self, tab: ShellTab, error_prefix: str = "") -> None:
@@ -275,7 +275,9 @@ class ShellPane(Pane):
             await self._close_front_tab()
         else:
             key = spell_key(self._release_key)
-            self.services.notify(f"This shell is not persistent: leaving it would end it. {key} t opens one that is.")
+            self.services.notify(
+                f"This shell is not persistent, so detaching would end it. Press {key} t to open a persistent one."
+            )
 
     async def _close_front(self) -> None:
         """Closes the shell in front. Asks first if it is open."""

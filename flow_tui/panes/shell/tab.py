@@ -63,7 +63,7 @@ class ShellTab:
             return await self._opening
         except asyncio.CancelledError:
             if self._was_stopped:
-                raise FlowError("you stopped waiting") from None
+                raise FlowError("you stopped waiting for the shell") from None
             raise
         finally:
             self._opening = None

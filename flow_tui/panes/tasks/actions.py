@@ -38,11 +38,11 @@ def _for_task(check: Check = lambda pane, task: None) -> Callable[[TasksTable], 
 
 def _check_not_ended(_: TasksTable, task: TaskRecord) -> str | None:
     ended = task.is_terminal and not task.is_still_billed
-    return f"{task.name} has ended already: {task.status.value}" if ended else None
+    return f"{task.name} has already ended ({task.status.value})" if ended else None
 
 
 def _check_measurable(_: TasksTable, task: TaskRecord) -> str | None:
-    return f"{task.name} has ended; metrics are of a machine that works for it" if task.is_terminal else None
+    return f"{task.name} has ended; metrics need a running task" if task.is_terminal else None
 
 
 def _check_running(what: str) -> Check:
@@ -60,8 +60,9 @@ def _with_bid(check: Check = lambda pane, task: None) -> Callable[[TasksTable], 
         if not pane.services.fleet.has_market(task.context):
             return "Only cloud tasks can be paused or have a price limit."
         if task.is_terminal:
-            billing = f"; {pane.services.keys.written('tasks.cancel')} ends its billing" if task.is_still_billed else ""
-            return f"{task.name} has ended: {task.status.value}{billing}"
+            key = pane.services.keys.written("tasks.cancel")
+            billing = f"; press {key} to end its billing" if task.is_still_billed else ""
+            return f"{task.name} has ended ({task.status.value}){billing}"
         return check(pane, task)
 
     return _for_task(check_bid)
@@ -70,15 +71,15 @@ def _with_bid(check: Check = lambda pane, task: None) -> Callable[[TasksTable], 
 def _check_not_paused(pane: TasksTable, task: TaskRecord) -> str | None:
     if task.status is not TaskStatus.PAUSED:
         return None
-    return f"{task.name} is paused already; {pane.services.keys.written('tasks.resume')} resumes it"
+    return f"{task.name} is already paused; press {pane.services.keys.written('tasks.resume')} to resume it"
 
 
 def _check_paused(_: TasksTable, task: TaskRecord) -> str | None:
-    return None if task.status is TaskStatus.PAUSED else f"{task.name} is not paused: {task.status.value}"
+    return None if task.status is TaskStatus.PAUSED else f"{task.name} is not paused ({task.status.value})"
 
 
 def _check_prunable(pane: TasksTable) -> str | None:
-    return None if pane.services.fleet.prunable else "No context here can prune its ended tasks."
+    return None if pane.services.fleet.prunable else "No context can prune its ended tasks."
 
 
 ACTIONS: tuple[Action[Any], ...] = (
@@ -88,7 +89,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.logs",
         "l",
         "logs",
-        "The log of this task",
+        "Show the log of this task",
         lambda pane: pane.services.workspace.bring_to_front("logs"),
         _for_task(),
         in_footer=True,
@@ -97,7 +98,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.shell",
         "s",
         "shell",
-        "A shell in this task",
+        "Open a shell in this task",
         lambda pane: task_actions.open_shell(pane, is_persistent=False),
         _for_task(_check_running("a shell")),
         in_footer=True,
@@ -108,7 +109,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.kept_shell",
         "K",
         "persistent shell",
-        "A shell that tmux keeps on the node; opens the same one again",
+        "Open the persistent shell of this task, which tmux keeps on the node",
         lambda pane: task_actions.open_shell(pane, is_persistent=True),
         _for_task(_check_running("a shell")),
         changes=True,
@@ -127,7 +128,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.detail",
         "d,enter",
         "detail",
-        "Everything known of this task",
+        "Show the details of this task",
         lambda pane: task_actions.open_detail(pane),
         _for_task(),
         in_footer=True,
@@ -136,7 +137,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.metrics",
         "m",
         "metrics",
-        "How busy its machine is: GPUs, their processes, load and memory",
+        "Show the metrics of its machine: GPUs, their processes, load and memory",
         lambda pane: task_actions.open_detail(pane, metrics=True),
         _for_task(_check_measurable),
     ),
@@ -144,7 +145,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.rerun",
         "r",
         "rerun",
-        "The submit form, filled from this task",
+        "Open the submit form, filled from this task",
         lambda pane: task_actions.rerun(pane),
         _for_task(),
         changes=True,
@@ -163,7 +164,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.prune",
         "X",
         "prune",
-        "Remove ended tasks, by age or number; shows what would go first",
+        "Remove ended tasks, by age or number; shows them first, and asks",
         load_lazily(lambda: pruning_actions.prune),
         _check_prunable,
         changes=True,
@@ -172,7 +173,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.limit",
         "e",
         "price limit",
-        "Change the most that an instance of it may cost; asks first",
+        "Change the price limit of this task; asks first",
         load_lazily(lambda: bid_actions.change_limit),
         _with_bid(),
         changes=True,
@@ -181,7 +182,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.pause",
         "p",
         "pause",
-        "Give its machines back and keep its place; asks first",
+        "Pause this task: release its machines and keep its bid; asks first",
         load_lazily(lambda: bid_actions.pause),
         _with_bid(_check_not_paused),
         changes=True,
@@ -190,7 +191,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.resume",
         "P",
         "resume",
-        "Bid again for machines of a paused task; asks first",
+        "Resume this paused task: bid for machines again; asks first",
         load_lazily(lambda: bid_actions.resume),
         _with_bid(_check_paused),
         changes=True,
@@ -208,7 +209,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.spec",
         "Y",
         "copy YAML",
-        "Copy what it was submitted with as YAML, without secrets",
+        "Copy the configuration of this task as YAML, without secrets",
         lambda pane: task_actions.copy_yaml(pane),
         _for_task(),
     ),

@@ -31,13 +31,13 @@ async def change_limit(pane: TasksTable) -> None:
     before = "unknown" if bid.limit is None else format.sums(bid.limit, task.num_instances)
     question = Confirm(
         f"Change the price limit of {task.name}?",
-        [f"now: {before}"],
+        [f"current limit: {before}"],
         call=market.describe_set_limit(task, limit),
         costs=describe_limit(limit, task.num_instances, bid.market),
-        loses="its machines, at once" if bid.market is not None and limit < bid.market else "",
+        loses="its machines, immediately" if bid.market is not None and limit < bid.market else "",
         keeps="everything else of the task",
         agree="Change the price limit",
-        refuse="Keep the old limit",
+        refuse="Keep the current limit",
     )
     flow = services.fleet.flow(task.context)
     await _confirm_and_do(services, task, question, lambda: flow.set_limit_price(task.task_id, limit))
@@ -53,8 +53,8 @@ async def pause(pane: TasksTable) -> None:
         f"Pause {task.name}?",
         [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
         call=market.describe_pause(task),
-        costs="nothing until it is resumed" + (f"; {format.hourly(saves)} now" if saves else ""),
-        loses="what runs on its machines",
+        costs="no cost until you resume it" + (f" (now {format.hourly(saves)})" if saves else ""),
+        loses="the running command",
         keeps="the task, its log, the disks of its machines and its volumes",
         agree="Pause the task",
         refuse="Keep it running",

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from flow_core.logs.escape import escape_controls
 from flow_core.models.task import TaskRecord
-from flow_tui.dialogs.dialog import Fact, Reader, measure_labels
+from flow_tui.dialogs.dialog import Fact, HintLines, Hints, Reader, measure_labels
 from flow_tui.keymap import Keymap
 from flow_tui.panes.tasks.facts import FactRow, collect_facts
 from flow_tui.panes.tasks.history import Ask, HistoryView
@@ -23,14 +23,7 @@ from flow_tui.panes.tasks.metrics_view import MetricsView, OpenSamples
 from flow_tui.panes.tasks.task_yaml import format_task_yaml
 
 _TICK_S = 1.0
-_ACTIONS = {
-    "tasks.logs": "log",
-    "tasks.shell": "shell",
-    "tasks.limit": "price limit",
-    "tasks.pause": "pause",
-    "tasks.resume": "resume",
-    "tasks.cancel": "end",
-}
+_ACTIONS = ("tasks.logs", "tasks.shell", "tasks.limit", "tasks.pause", "tasks.resume", "tasks.cancel")
 _BID_ACTIONS = ("tasks.limit", "tasks.pause", "tasks.resume")
 
 
@@ -44,14 +37,14 @@ class TaskDetail(Reader[str | None]):
     # A binding for an action has the action's id, so that the user's own keys act here, too.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "close", "Close", id="tasks.detail", tooltip="Back to where you were"),
-        Binding("Y", "copy_yaml", "Copy YAML", id="tasks.spec", tooltip="Copy what it was submitted with as YAML"),
-        Binding("m", "switch", "Metrics", id="tasks.metrics", tooltip="Between the facts and how busy the machine is"),
-        Binding("right_square_bracket", "turn(1)", "Next tab", id="detail.next_tab", tooltip="The next tab"),
+        Binding("Y", "copy_yaml", "Copy YAML", id="tasks.spec", tooltip="Copy the configuration of the task as YAML"),
+        Binding("m", "switch", "Metrics", id="tasks.metrics", tooltip="Switch between the overview and the metrics"),
+        Binding("right_square_bracket", "turn(1)", "Next tab", id="detail.next_tab", tooltip="Show the next tab"),
         Binding(
-            "left_square_bracket", "turn(-1)", "Previous tab", id="detail.previous_tab", tooltip="The previous tab"
+            "left_square_bracket", "turn(-1)", "Previous tab", id="detail.previous_tab", tooltip="Show the previous tab"
         ),
-        Binding("left_parenthesis", "node(-1)", "Previous", id="logs.previous_log", tooltip="The previous node"),
-        Binding("right_parenthesis", "node(1)", "Next", id="logs.next_log", tooltip="The next node"),
+        Binding("left_parenthesis", "node(-1)", "Previous", id="logs.previous_log", tooltip="Show the previous node"),
+        Binding("right_parenthesis", "node(1)", "Next", id="logs.next_log", tooltip="Show the next node"),
     ]
 
     rows: var[tuple[FactRow, ...]] = var[tuple[FactRow, ...]](())
@@ -72,13 +65,7 @@ class TaskDetail(Reader[str | None]):
             for action_id in (_ACTIONS if act is not None else ())
             if not (read_only and keys[action_id].changes) and not (ask is None and action_id in _BID_ACTIONS)
         )
-        hints = [("j k", "scroll"), (f"esc {keys.short('tasks.detail')}", "close")]
-        hints += [("[ ]", "tabs")] if ask is not None else []
-        hints += [(keys.short("tasks.metrics"), "metrics")] if open_samples is not None else []
-        if open_samples is not None and task.num_instances > 1:
-            hints.append((f"{keys.short('logs.previous_log')} {keys.short('logs.next_log')}", "node"))
-        hints += [(keys.short(action_id), label) for action_id, label in _ACTIONS.items() if action_id in self._offered]
-        super().__init__(task.name or task.task_id, [*hints, (keys.short("tasks.spec"), "copy as YAML")])
+        super().__init__(task.name or task.task_id, ())
         self._bindings = BindingsMap.merge([self._bindings, _make_bindings(keys)])
         self._record = task
         self._keys = keys
@@ -87,6 +74,7 @@ class TaskDetail(Reader[str | None]):
         self._history = None if ask is None else HistoryView(ask)
         self._facts = Vertical(classes="facts")
         self._tab = "Metrics" if metrics and open_samples is not None else "Overview"
+        self._hint_lines = HintLines(self._list_hints())
         self.set_reactive(TaskDetail.rows, collect_facts(task, keys))
 
     @property
@@ -101,6 +89,9 @@ class TaskDetail(Reader[str | None]):
             yield self._view
         if self._history is not None:
             yield self._history
+
+    def hint_line(self) -> Widget:
+        return self._hint_lines
 
     def on_mount(self) -> None:
         self.set_interval(_TICK_S, self._tick)
@@ -167,11 +158,24 @@ class TaskDetail(Reader[str | None]):
             if view is not None:
                 view.display = self._tab == name
                 view.start() if self._tab == name else view.stop()
+        self._hint_lines.hints = self._list_hints()
         has_nodes = self._view is not None and self._tab == "Metrics" and self._view.nodes > 1
         node = f"  node {self._view.node} of {self._view.nodes}" if self._view and has_nodes else ""
         name = escape_controls(self._record.name or self._record.task_id)
         words = [Content.styled(f" {tab} ", "reverse" if tab == self._tab else "") for tab in self.tabs]
         self.frame.border_title = Content("  ").join([Content(name), *words]) + Content(node)
+
+    def _list_hints(self) -> Hints:
+        short = self._keys.short
+        hints = [("j k", "scroll"), (f"esc {short('tasks.detail')}", "close")]
+        if self._history is not None:
+            hints.append(("[ ]", "tabs"))
+        if self._view is not None:
+            hints.append((short("tasks.metrics"), "overview" if self._tab == "Metrics" else "metrics"))
+            if self._view.nodes > 1:
+                hints.append((f"{short('logs.previous_log')} {short('logs.next_log')}", "node"))
+        offered = [action_id for action_id in _ACTIONS if action_id in self._offered]
+        return [*hints, *((short(action_id), self._keys[action_id].label) for action_id in (*offered, "tasks.spec"))]
 
     def _tick(self) -> None:
         self.rows = collect_facts(self._record, self._keys)
@@ -192,8 +196,8 @@ class TaskDetail(Reader[str | None]):
 def _make_bindings(keys: Keymap) -> BindingsMap:
     """Returns the bindings of actions that also act here. Textual replaces their default keys by the user's keys."""
     return BindingsMap(
-        Binding(keys[action_id].keys, f"act('{action_id}')", label, id=action_id, tooltip=keys[action_id].tooltip)
-        for action_id, label in _ACTIONS.items()
+        Binding(action.keys, f"act('{action.id}')", action.label, id=action.id, tooltip=action.tooltip)
+        for action in (keys[action_id] for action_id in _ACTIONS)
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.bid_prices import PRICES, format_margin, get_bid_prices
 from flow_tui.keymap import Keymap
@@ -40,16 +40,18 @@ class FactRow(NamedTuple):
 def collect_facts(task: TaskRecord, keys: Keymap, now: datetime | None = None) -> tuple[FactRow, ...]:
     """Collects the facts in the order in which they are shown."""
     moment = now or datetime.now(UTC)
+    cost = {"Cost": _cost_facts(task)}
     sections: dict[str, Iterator[tuple[str, str]]] = {
         "State": _state_facts(task),
         "Bid": _bid_facts(task, keys),
+        **(cost if task.bid is not None else {}),
         "Times": _time_facts(task, moment),
         "Task": _task_facts(task),
         "Endpoints": ((f"port {port}", address) for port, address in task.endpoints.items()),
         "Volumes": ((volume.name or volume.volume_id, volume.mount_path) for volume in task.volumes),
         "Mounts": _mount_facts(task.config.get("data_mounts")),
         "Environment": _environment_facts(task.config.get("env")),
-        "Cost": _cost_facts(task),
+        **cost,  # a section that is there already keeps its place, beside the bid
         "Provider details": _table_facts(
             {key: value for key, value in task.provider_metadata.items() if key not in PRICES}
         ),
@@ -74,7 +76,13 @@ def _state_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
     if task.exit_code is not None:
         yield "exit code", _format_exit_code(task.exit_code)
     yield "message", task.message
-    yield "attempt", format.attempt(task)
+    yield "attempt", _format_attempt(task)
+
+
+def _format_attempt(task: TaskRecord) -> str:
+    """Formats the attempt. Without retries, a later attempt means that the command was started again."""
+    attempt = format.attempt(task)
+    return f"{attempt} (started again)" if attempt.isdecimal() else attempt
 
 
 def _format_exit_code(code: int) -> str:
@@ -90,12 +98,12 @@ def _time_facts(task: TaskRecord, now: datetime) -> Iterator[tuple[str, str]]:
     yield "ended", _format_time(task.completed_at)
     if task.created_at and (task.started_at or not task.is_terminal):
         waited = (task.started_at or now) - task.created_at
-        yield ("waited" if task.started_at else "waiting"), format.duration(waited.total_seconds())
+        yield "time in queue", format.duration(waited.total_seconds())
     if task.started_at and (task.completed_at or not task.is_terminal):
-        yield ("running" if task.status is TaskStatus.RUNNING else "ran"), format.ran_for(task, now)
+        yield "run time", format.ran_for(task, now)
     hours = task.config.get("max_run_time_hours")
     if isinstance(hours, int | float):
-        yield "max run", format.duration(hours * 3600)
+        yield "time limit", format.duration(hours * 3600)
 
 
 def _task_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
@@ -106,10 +114,11 @@ def _task_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
     yield "region", task.region
     yield "command", task.command
     yield "directory", str(task.config.get("working_dir") or "")
-    yield "requested", task.instance_type
+    yield "instance type", task.instance_type
     yield "GPUs", format.gpus(task) if task.gpu_count else "none"
     if task.num_instances > 1:
-        yield "instances", f"{task.num_instances}, ranks 0 to {task.num_instances - 1}"
+        ranks = "ranks 0 and 1" if task.num_instances == 2 else f"ranks 0 to {task.num_instances - 1}"
+        yield "instances", f"{task.num_instances} ({ranks})"
     yield "machines", ", ".join(task.instances)
     yield "image", mask("image", str(task.config.get("image") or ""), is_field=True)
     yield "reservation", str(task.config.get("reservation_id") or "")
@@ -134,23 +143,23 @@ def _bid_facts(task: TaskRecord, keys: Keymap) -> Iterator[tuple[str, str]]:
     bid = get_bid_prices(task)
     if bid.limit is None:
         return
-    yield "bid", task.bid.status if task.bid is not None else ""
+    yield "status", task.bid.status if task.bid is not None else ""
     yield "price limit", format.sums(bid.limit, task.num_instances)
     if bid.market is not None:
         yield "market price", format.sums(bid.market, task.num_instances)
         yield "margin", format_margin(bid.limit, bid.market)
     billed = format.hourly(task.billed_usd_per_hour or 0)
-    ended = f", though its command has ended: {keys.written('tasks.cancel')} ends it"
-    yield "now", billed + (ended if task.is_still_billed else "")
+    ended = f"; the command has ended: press {keys.written('tasks.cancel')} to end the machines"
+    yield "current cost", billed + (ended if task.is_still_billed else "")
 
 
 def _cost_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
     if task.price_usd_per_hour is None:
-        yield "price", "not known now" if get_bid_prices(task).limit is not None else "nothing is billed here"
+        yield "price", "unknown" if get_bid_prices(task).limit is not None else "none (this context bills nothing)"
         return
-    yield "price", f"${task.price_usd_per_hour:.2f} an hour" + (" each" if task.num_instances > 1 else "")
+    yield "price", format.hourly(task.price_usd_per_hour) + (" per instance" if task.num_instances > 1 else "")
     if task.cost_usd is not None:
-        yield "so far", f"${task.cost_usd:.2f}"
+        yield "cost so far", f"${task.cost_usd:,.2f}"
 
 
 def _table_facts(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -62,8 +62,8 @@ class HistoryView(Widget):
     def _lines(self) -> list[Content]:
         problems = [Content.styled(escape_controls(self.problem), "$text-warning")] if self.problem else []
         if self.events is None:
-            return problems or [Content.styled("asking…", "$muted")]
-        return [*problems, *map(_render_event, reversed(self.events))] or [Content("nothing has happened yet")]
+            return problems or [Content.styled("loading…", "$muted")]
+        return [*problems, *map(_render_event, reversed(self.events))] or [Content("No events yet.")]
 
     @work(group="history", exclusive=True)
     async def _poll(self) -> None:

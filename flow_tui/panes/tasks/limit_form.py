@@ -14,7 +14,7 @@ from flow_core.errors import ConfigError
 from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.bid_prices import describe_limit, get_bid_prices, parse_usd
-from flow_tui.dialogs.dialog import Fact, to_safe_content
+from flow_tui.dialogs.dialog import Fact, measure_labels, to_safe_content
 from flow_tui.dialogs.field import Field, LineInput
 from flow_tui.dialogs.form import Form
 
@@ -22,7 +22,7 @@ from flow_tui.dialogs.form import Form
 class LimitForm(Form[Decimal]):
     """A form for the highest price of an instance of a task per hour. It returns the limit and changes nothing."""
 
-    SEND: ClassVar[str] = "Continue"
+    SEND: ClassVar[str] = "Change…"
     SENDING: ClassVar[str] = "…"
     FIELD_OF: ClassVar[Mapping[str, str]] = {"limit_usd_per_hour": "limit"}
 
@@ -34,12 +34,13 @@ class LimitForm(Form[Decimal]):
 
     def make_fields(self) -> Iterable[Field]:
         limit = "" if self._bid.limit is None else str(self._bid.limit)
-        yield Field("limit", "price limit", LineInput(limit, placeholder="dollars per hour for one instance"))
+        yield Field("limit", "price limit", LineInput(limit, placeholder="USD per hour for one instance"))
 
     def compose_body(self) -> Iterable[Widget]:
-        for label, usd in (("limit now", self._bid.limit), ("market price", self._bid.market)):
+        prices = {"current limit": self._bid.limit, "market price": self._bid.market}
+        for label, usd in prices.items():
             if usd is not None:
-                yield Fact(label, format.sums(usd, self._record.num_instances))
+                yield Fact(label, format.sums(usd, self._record.num_instances), width=measure_labels(prices))
         yield from super().compose_body()
 
     def compose_footer(self) -> Iterable[Widget]:

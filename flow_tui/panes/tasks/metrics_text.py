@@ -17,24 +17,24 @@ _WIDE = 84
 _HOT_C, _TOO_HOT_C = 80, 90
 _FULL = 0.95
 _MUTED, _GOOD, _WARNING, _ERROR = "$muted", "$success", "$warning", "bold $error"
-# The most frequent XIDs, described as in NVIDIA's documentation.
+# The most frequent XIDs, in the terms of NVIDIA's documentation.
 _XIDS = {
-    13: "exception of a program's kernel",
-    31: "a program touched memory that isn't its own",
-    43: "a program was stopped",
-    45: "a program was ended before its time",
-    48: "double bit ECC error",
-    61: "firmware stopped",
-    62: "firmware halted",
-    63: "a row of memory was remapped",
-    64: "a row of memory could not be remapped",
+    13: "graphics engine exception",
+    31: "GPU memory page fault",
+    43: "GPU stopped processing",
+    45: "preemptive cleanup after earlier errors",
+    48: "double-bit ECC error",
+    61: "internal micro-controller breakpoint",
+    62: "internal micro-controller halt",
+    63: "row remapping recorded",
+    64: "row remapping failed",
     74: "NVLink error",
     79: "the GPU has fallen off the bus",
-    92: "many single bit ECC errors",
+    92: "high single-bit ECC error rate",
     94: "contained ECC error",
     95: "uncontained ECC error",
-    119: "its firmware does not answer",
-    120: "its firmware failed",
+    119: "GSP RPC timeout",
+    120: "GSP error",
 }
 Key = tuple[int, int | None]
 
@@ -63,7 +63,7 @@ def render_lines(history: MetricsHistory, task_id: str, width: int) -> list[Cont
     """Returns lines of at most `width` cells, which is 40 at least. Highlights the processes of `task_id`."""
     sample = history.latest
     if sample is None:
-        return [Content.styled("asking the machine …", _MUTED)]
+        return [Content.styled("reading the metrics…", _MUTED)]
     lines = [
         *_gpu_lines(sample, history, width),
         *_process_lines(sample, task_id),
@@ -82,7 +82,7 @@ def _gpu_lines(sample: MachineSample, history: MetricsHistory, width: int) -> It
     yield from wrap_text(sample.gpu_problem, width)
     if not sample.gpus:
         if not sample.gpu_problem:
-            yield Content("no GPU for this task" if sample.has_driver else "no NVIDIA driver here")
+            yield Content("no GPU for this task" if sample.has_driver else "no NVIDIA driver on this machine")
         yield Content()
         return
     names = Counter(gpu.name for gpu in sample.gpus if gpu.mig_index is None)
@@ -158,7 +158,7 @@ def _machine_lines(sample: MachineSample, history: MetricsHistory, width: int) -
     used, total = sample.memory_used_gb, sample.memory_total_gb
     if used is not None and total:
         yield Content.assemble(
-            ("memory  ", _MUTED),
+            ("RAM     ", _MUTED),
             (draw_bar(used / total, 8), _WARNING if used / total >= _FULL else _GOOD),
             f" {used:.1f} of {total:.1f} GB",
         )

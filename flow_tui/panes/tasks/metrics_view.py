@@ -91,7 +91,7 @@ class MetricsView(Widget):
                         self.history.add(sample)
                         self.problem = ""
                         self.refresh(layout=True)
-                self.problem = "nothing of the task runs there now"
+                self.problem = "no process of the task runs on this machine now"
             except (Conflict, Unreachable) as error:
                 self.problem = str(error)
             except FlowError as error:
@@ -102,6 +102,6 @@ class MetricsView(Widget):
                     await self._ended.wait()
                     has_samples = self.history.latest is not None
                     self.problem = (
-                        "the task has ended; this is how it was last" if has_samples else "the task has ended"
+                        "the task has ended; these are its last metrics" if has_samples else "the task has ended"
                     )
                     return

@@ -105,9 +105,9 @@ class TasksPane(TablePane[TaskRecord]):
 
     def empty_text(self) -> str:
         if self.services.is_read_only:
-            return "no tasks yet"
+            return "No tasks yet."
         key = self.services.keys.written("app.new_task")
-        return f"no tasks yet\n\npress {key} to submit one: a command is all it needs"
+        return f"No tasks yet.\n\nPress {key} to submit one; only the command is required."
 
     def key_of(self, row: TaskRecord) -> Hashable:
         return row.key

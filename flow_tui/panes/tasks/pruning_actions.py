@@ -61,8 +61,8 @@ def _make_dialog(services: Services, plan: PruningPlan) -> Confirm:
         f"Prune {count} of {plan.context}?",
         _describe_plan(plan),
         call="" if facet is None else facet.describe(plan),
-        loses="their logs and records" + (", and the files that the named ones made" if made else ""),
-        keeps="every volume, every other task, and the idempotency keys: nothing runs twice",
+        loses="their logs and records" + (", and the files that the named tasks made" if made else ""),
+        keeps="all volumes, all other tasks, and the idempotency keys (so a repeated submit starts no second task)",
         agree=f"Prune {count}",
         refuse="Keep them",
     )
@@ -74,7 +74,7 @@ def _find_task_id(services: Services, context: str, id_or_name: str) -> str:
     found = [task.task_id for task in tasks if id_or_name in (task.task_id, task.name)]
     if len(found) != 1:
         how_many = (
-            f"{len(found)} tasks are called {id_or_name}: give an id" if found else f"no task is called {id_or_name}"
+            f"{len(found)} tasks are called {id_or_name}: enter an id" if found else f"no task is called {id_or_name}"
         )
         raise ConfigError(f"task_ids: {how_many}", field="task_ids")
     return found[0]
@@ -86,10 +86,10 @@ def _describe_plan(plan: PruningPlan) -> list[str]:
         day = oldest.ended_at.strftime("%Y-%m-%d")
         facts.append(f"The oldest is {oldest.name}: it ended {format.age(oldest.ended_at)} ago, on {day} (UTC).")
     if made := [task for task in plan.tasks if task.made_files]:
-        facts.append(f"You named {_format_count(len(made))} with files that they made:\n{list_tasks(made)}")
+        facts.append(f"You named {_format_count(len(made))} with files:\n{list_tasks(made)}")
     if plan.kept:
-        facts.append(f"Kept, because they hold files that they made:\n{list_tasks(plan.kept)}")
-        facts.append("Go back to name those of them that may go.")
+        facts.append(f"Kept, because they made files:\n{list_tasks(plan.kept)}")
+        facts.append("To prune them too, go back and enter their names.")
     facts += [f"{task_id} stays: {why}" for task_id, why in list(plan.refused.items())[:3]]
     return facts
 

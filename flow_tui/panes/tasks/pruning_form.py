@@ -20,8 +20,8 @@ _SHOWN_MAX = 8
 class PruningForm(Form[PruningPlan]):
     """A form for an age, a number and names. It answers a plan and removes nothing; None if the user closes it."""
 
-    SEND: ClassVar[str] = "Continue"
-    SENDING: ClassVar[str] = "looking at the tasks…"
+    SEND: ClassVar[str] = "Review…"
+    SENDING: ClassVar[str] = "checking the tasks…"
     FIELD_OF: ClassVar[Mapping[str, str]] = {"older_than_days": "days", "keep_last": "keep", "task_ids": "named"}
 
     def __init__(self, contexts: Sequence[str], plan: Plan, preset: Mapping[str, str]) -> None:
@@ -32,10 +32,12 @@ class PruningForm(Form[PruningPlan]):
 
     def make_fields(self) -> Iterable[Field]:
         initial = self._initial_values.get
-        yield Field("days", "age in days", LineInput(initial("days", "30"), placeholder="since their end, or nothing"))
-        yield Field("keep", "keep last", LineInput(initial("keep", ""), placeholder="how many stay in any case"))
+        yield Field("days", "age in days", LineInput(initial("days", "30"), placeholder="since their end; optional"))
+        yield Field("keep", "keep last", LineInput(initial("keep", ""), placeholder="newest tasks to keep; optional"))
         yield Field(
-            "named", "also prune", LineInput(initial("named", ""), placeholder="ids or names, with files they made")
+            "named",
+            "also prune",
+            LineInput(initial("named", ""), placeholder="ids or names of tasks, also of those that made files"),
         )
         yield Field("context", "context", ChoiceInput(self._contexts, initial("context", "")))
 
@@ -47,7 +49,7 @@ class PruningForm(Form[PruningPlan]):
             entered["named"].replace(",", " ").split(),
         )
         if days is None and keep is None and not named:
-            raise ConfigError("older_than_days: give an age, a number or names", field="older_than_days")
+            raise ConfigError("older_than_days: enter an age, a number or names", field="older_than_days")
         plan = await self._plan(entered["context"], days, keep, named)
         if not plan.tasks:
             raise FlowError(_explain_empty_plan(plan))
@@ -72,10 +74,10 @@ def _describe_files(task: PrunableTask) -> str:
 
 def _explain_empty_plan(plan: PruningPlan) -> str:
     if plan.kept:
-        return f"These hold files that they made. Name those that may go:\n{list_tasks(plan.kept)}"
+        return f"These tasks made files. To prune them, enter their names:\n{list_tasks(plan.kept)}"
     for task_id, why in plan.refused.items():
-        return f"Task {task_id} can't go: {why}."
-    return f"No ended task of {plan.context} meets this."
+        return f"Task {task_id} can't be pruned: {why}."
+    return f"No ended task in {plan.context} matches."
 
 
 def _parse_days(text: str) -> float | None:
@@ -84,12 +86,12 @@ def _parse_days(text: str) -> float | None:
     try:
         return float(number)
     except ValueError:
-        raise ConfigError("older_than_days: write a number of days, such as 30", field="older_than_days") from None
+        raise ConfigError("older_than_days: enter a number of days, such as 30", field="older_than_days") from None
 
 
 def _parse_count(text: str) -> int | None:
     if not (number := text.strip()):
         return None
     if not (number.isascii() and number.isdecimal()):
-        raise ConfigError("keep_last: write a number, such as 100", field="keep_last")
+        raise ConfigError("keep_last: enter a number, such as 100", field="keep_last")
     return int(number)

@@ -33,7 +33,7 @@ class RunOnNodes(Dialog[None]):
     """A dialog that runs command lines, one after another. Esc stops the command; without a command, it closes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Close", id="everywhere.close", tooltip="Stop the command; then, back"),
+        Binding("escape", "leave", "Close", id="everywhere.close", tooltip="Stop the command; then close"),
         Binding("down", "scroll(1)", "Down", show=False, id="everywhere.down"),
         Binding("up", "scroll(-1)", "Up", show=False, id="everywhere.up"),
         Binding("pagedown", "page(1)", "Page down", show=False, id="everywhere.page_down"),
@@ -43,7 +43,8 @@ class RunOnNodes(Dialog[None]):
     def __init__(self, name: str, nodes: int, run: RunCommand) -> None:
         where = f"the {nodes} nodes" if nodes > 1 else "the node"
         super().__init__(
-            f"A command on {where} of {name}", (("enter", "run"), ("↑ ↓ pgup pgdn", "scroll"), ("esc", "stop, close"))
+            f"Run a command on {where} of {name}",
+            (("enter", "run"), ("↑ ↓ pgup pgdn", "scroll"), ("esc", "stop, then close")),
         )
         self._node_count = nodes
         self._run_command = run
@@ -142,9 +143,9 @@ def _render_end(run: NodeResult) -> Content:
     if run.problem:
         return Content.styled(to_plain_text(run.problem), "$error")
     if run.exit_code is not None:
-        return Content.styled(f"exit {run.exit_code}  {took}", "$error" if run.exit_code else "$success")
+        return Content.styled(f"exit code {run.exit_code}  {took}", "$error" if run.exit_code else "$success")
     if run.is_over:
-        return Content.styled(f"stopped  {took}" if run.has_begun else "stopped before it began", "$warning")
+        return Content.styled(f"stopped  {took}" if run.has_begun else "stopped before it started", "$warning")
     return Content.styled("running" if run.has_begun else "waiting", "$muted")
 
 

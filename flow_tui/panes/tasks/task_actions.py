@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _HISTORY_S = 30.0
 _RUN_ON_NODES_S = 600.0
 _IN_A_PANE = frozenset({"tasks.logs", "tasks.shell"})
-_SSH = "for a terminal of its own"  # the note of the choice; the command is requested once it is chosen
+_SSH = "command to run in another terminal"  # the note of the choice; the command is requested once it is chosen
 TasksTable = TablePane[TaskRecord]
 
 
@@ -116,9 +116,9 @@ async def cancel(pane: TasksTable) -> None:
         f"End the machines of {task.name}?" if task.is_still_billed else f"End {task.name}?",
         facts,
         call=flow.provider.describe_cancel(task),
-        loses="what is only on its machines, and its open shells"
+        loses="data that is only on its machines, and its open shells"
         if task.is_still_billed
-        else "what the task has not yet written to disk, and its open shells",
+        else "data that the task has not written to disk, and its open shells",
         keeps="its log, its record and the data on its volumes",
         agree="End the machines" if task.is_still_billed else "End the task",
         refuse="Keep the machines" if task.is_still_billed else "Keep it running",
@@ -134,13 +134,13 @@ async def copy(pane: TasksTable) -> None:
     if task is None:
         return
     choices = [PickOption("id", task.task_id), PickOption("name", task.name), PickOption("command", task.command)]
-    choices.append(PickOption("task as YAML", format_task_yaml(task)))
+    choices.append(PickOption("task as YAML", format_task_yaml(task), "secrets are hidden"))
     if files := services.selection.log_files:
         choices.append(PickOption("log file", str(files.log)))
     flow = services.fleet.flow(task.context)
     if task.is_running and flow.provider.endpoints is not None:
         choices.append(PickOption("ssh command", _SSH))
-    if value := await services.ask(Pick("Copy", choices)):
+    if value := await services.ask(Pick("Copy to the clipboard", choices)):
         with services.prompts.foreground(task.context):
             services.copy(await flow.ssh_command(task.task_id) if value is _SSH else value)
 

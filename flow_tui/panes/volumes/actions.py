@@ -42,7 +42,7 @@ def _for_volume(check: Check = lambda pane, volume: None) -> Callable[[VolumesTa
 def _check_open_task(pane: VolumesTable, volume: Volume) -> str | None:
     if any(task.context == volume.context and not task.is_terminal for task in pane.services.fleet.tasks):
         return None
-    return f"no unfinished task in {volume.context} could take {volume.name}"
+    return f"{volume.context} has no unfinished task to attach {volume.name} to"
 
 
 def _check_unused(pane: VolumesTable, volume: Volume) -> str | None:
@@ -50,7 +50,7 @@ def _check_unused(pane: VolumesTable, volume: Volume) -> str | None:
         return None
     fleet = pane.services.fleet
     users = describe_users(volume, lambda key: task.name if (task := fleet.task(key)) is not None else None)
-    return f"{volume.name} is in use by {users}; end that first"
+    return f"{volume.name} is in use by {users}; end that task first"
 
 
 def _check_used(_: VolumesTable, volume: Volume) -> str | None:
@@ -94,7 +94,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "volumes.delete",
         "ctrl+d",
         "delete",
-        "Destroy this volume and its data; asks first",
+        "Delete this volume and its data; asks first",
         load_lazily(lambda: volume_actions.delete),
         _for_volume(_check_unused),
         in_footer=True,
@@ -103,8 +103,8 @@ ACTIONS: tuple[Action[Any], ...] = (
     VolumeAction(
         "volumes.users",
         "u,enter",
-        "used by",
-        "The tasks that hold this volume",
+        "tasks",
+        "Show the tasks that use this volume",
         _show_user,
         _for_volume(_check_used),
         in_footer=True,

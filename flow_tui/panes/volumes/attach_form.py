@@ -41,13 +41,13 @@ class AttachForm(Form[str]):
 
     def compose_body(self) -> Iterable[Widget]:
         if not self._tasks:
-            yield Static("No unfinished task could take it.", markup=False)
+            yield Static("This context has no unfinished task.", markup=False)
         yield from self.make_fields()
 
     def make_fields(self) -> Iterable[Field]:
         rows = [(key, _format_task(task)) for key, task in self._tasks.items()]
         yield Field("task", "task", PickList(rows))
-        yield Field("mount_path", "path", LineInput("", placeholder=f"/volumes/{self._volume} when empty"))
+        yield Field("mount_path", "path", LineInput("", placeholder=f"mount path; default: /volumes/{self._volume}"))
 
     async def confirm(self, entered: Mapping[str, str]) -> None:
         if self._confirm is not None:
@@ -59,7 +59,7 @@ class AttachForm(Form[str]):
     async def _read(self, entered: Mapping[str, str]) -> tuple[TaskRecord, str | None]:
         task = self._tasks.get(entered["task"])
         if task is None:
-            raise ConfigError("there is no task to attach it to", field="task")
+            raise ConfigError("there is no task to attach the volume to", field="task")
         path = entered["mount_path"].strip() or None
         if path is not None:
             await asyncio.to_thread(_check_path, path)

@@ -50,7 +50,9 @@ class VolumesPane(TablePane[Volume]):
             Column("name", "NAME", lambda volume: volume.name, min_width=10, max_width=30, priority=9),
             *self.make_context_column(lambda volume: volume.context, priority=4),
             Column("type", "TYPE", lambda volume: volume.interface, width=5, priority=4),
-            Column("size", "SIZE", lambda volume: format.size(volume.size_gb), width=6, align="right", priority=8),
+            Column(
+                "size", "SIZE", lambda volume: format.short_size(volume.size_gb), width=6, align="right", priority=8
+            ),
             Column("users", "ATTACHED TO", self._users_cell, min_width=11, max_width=30, priority=7),
             Column("age", "AGE", lambda volume: format.age(volume.created_at), width=7, align="right", priority=2),
             Column("region", "REGION", lambda volume: volume.region, min_width=8, max_width=18, priority=1),
@@ -58,8 +60,8 @@ class VolumesPane(TablePane[Volume]):
 
     def empty_text(self) -> str:
         if self.services.is_read_only:
-            return "no volumes yet"
-        return f"no volumes yet\n\npress {self.services.keys.written('volumes.create')} to create one"
+            return "No volumes yet."
+        return f"No volumes yet.\n\nPress {self.services.keys.written('volumes.create')} to create one."
 
     def key_of(self, row: Volume) -> Hashable:
         return row.key

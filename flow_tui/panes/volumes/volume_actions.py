@@ -57,10 +57,10 @@ async def delete(pane: TablePane[Volume]) -> None:
         f"Delete volume {volume.name}?",
         [f"{volume.context}  {volume.interface}  {format.size(volume.size_gb)}"],
         call=facet.describe_delete(volume) if facet else "",
-        loses="everything stored on it, for good",
-        keeps="every task and its log",
+        loses="all data on the volume, permanently",
+        keeps="all tasks and their logs",
         agree="Delete the volume",
-        refuse="Keep it",
+        refuse="Keep the volume",
     )
     if await services.ask(question):
         with services.prompts.foreground(volume.context):
@@ -95,7 +95,7 @@ async def _confirm_attach(services: Services, volume: Volume, task: TaskRecord, 
         [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
         call=volumes.describe_attach(volume.volume_id, task.task_id, path),
         costs="" if bid.limit is None else describe_limit(bid.limit, task.num_instances, bid.market),
-        loses="what runs on its machines: the task is paused, and bids again",
+        loses="the running command: the task is paused, and bids again",
         keeps="its log and the data on its volumes",
         agree="Attach the volume",
     )

@@ -49,8 +49,8 @@ class VolumeForm(Form[Volume]):
 
     def make_fields(self) -> Iterable[Field]:
         initial = self._initial_values.get
-        yield Field("name", "name", LineInput(initial("name", ""), placeholder="a-z, 0-9 and -"))
-        yield Field("size_gb", "size GB", LineInput(initial("size_gb", "10"), placeholder="100"))
+        yield Field("name", "name", LineInput(initial("name", ""), placeholder="optional; 3 to 64 of a-z, 0-9 and -"))
+        yield Field("size_gb", "size (GB)", LineInput(initial("size_gb", "10"), placeholder="100"))
         yield Field("interface", "type", ChoiceInput(tuple(_TYPES), _find_type_text(initial("interface", ""))))
         yield Field("context", "context", ChoiceInput(self._contexts, initial("context", "")))
 

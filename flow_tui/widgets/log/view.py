@@ -52,7 +52,7 @@ class LogView(Widget, can_focus=True):
     wrap: var[bool] = var(False)
     show_time: var[bool] = var(False)
     stream: var[int | None] = var(None)
-    empty_text: reactive[str] = reactive("no output yet")
+    empty_text: reactive[str] = reactive("No output yet.")
     merged_text: reactive[str] = reactive("")
     """Why no output is on stderr."""
 
@@ -291,8 +291,8 @@ class LogView(Widget, can_focus=True):
 
     def _empty_line(self) -> str:
         if self._painter is not None and self._painter.window.reader.size and self.stream is not None:
-            return self.merged_text or f"nothing on {self.stream_name}"
-        return "no output" if self._follower.is_over else self.empty_text
+            return self.merged_text or f"no output on {self.stream_name}"
+        return "This task wrote no output." if self._follower.is_over else self.empty_text
 
     def _make_layout(self) -> LogLayout:
         return LogLayout(self.size.width - 1, self.wrap, self.show_time)

@@ -59,7 +59,7 @@ def test_one_redirected_stream_is_enough_to_refuse(redirection: str, tmp_path: P
 def test_a_dumb_terminal_is_refused() -> None:
     code, said = on_terminal(TERM="dumb")
     assert code == 2
-    assert said.startswith("flow-tui: this terminal calls itself dumb")
+    assert said.startswith("flow-tui: this terminal (TERM=dumb) can't show")
     assert said.count("\n") == 1
 
 
@@ -85,7 +85,7 @@ def test_a_system_that_is_not_supported_is_refused_in_one_sentence() -> None:
     script = "import sys; sys.platform = 'win32'; from flow_tui.__main__ import run; sys.exit(run([]))"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
     assert ended.returncode == 2
-    assert ended.stderr.startswith("flow-tui: this runs on Linux and macOS; win32 is neither")
+    assert ended.stderr.startswith("flow-tui: this program runs on Linux and macOS, not on win32")
     assert ended.stderr.count("\n") == 1
 
 

@@ -78,7 +78,7 @@ async def test_the_log_follows_the_filter(size: tuple[int, int]) -> None:
         await until(lambda: len(seen.table.rows) == 3)
         await seen.shows_the_log_of("quick")
         await press(seen.pilot, "tasks.filter", *"nothing like it", "enter")
-        await until(lambda: seen.shown()[1] == "no task is selected", explain=seen.shown)
+        await until(lambda: seen.shown()[1] == "No task is selected.", explain=seen.shown)
 
 
 async def test_the_log_follows_the_cursor_its_click_and_a_sorted_column() -> None:
@@ -143,7 +143,7 @@ async def test_no_other_tasks_log_is_shown_while_a_log_is_on_its_way(
         await dashboard.panes.wait_until_all_loaded()
         await seen.shows_the_log_of("quick")
         await press(pilot, "tasks.last")
-        await until(lambda: seen.shown() == ("slow", "no output yet"), explain=seen.shown)
+        await until(lambda: seen.shown() == ("slow", "No output yet."), explain=seen.shown)
         assert dashboard.services.selection.log_files is None
         SlowLogs.is_ready.set()
         await seen.shows_the_log_of("slow")

@@ -12,6 +12,7 @@ from testbed.source_files import FILES
 REPLACED = re.compile(
     r"action log|\bvouch|headroom|kept shell|made up when|never answered|come back at once|came back at once"
     r"|hang up meanwhile|nobody waits|GB makes it|where it starts|\bLoses\b|\bRuns:|From the provider|fault of its own"
+    r"|dollars per hour|an hour and instance|is no setting|id in the config:|Turn the order|nothing is billed here"
 )
 SEAM = re.compile(r"""(["'])\s+[rf]{0,2}\1""")
 """Where Python joins two texts that stand side by side."""

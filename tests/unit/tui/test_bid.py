@@ -28,9 +28,9 @@ def test_what_is_no_price_is_refused_at_its_field(text: str) -> None:
 @each(
     ("limit", "market", "said"),
     [
-        ("15", "10", "+50%"),
+        ("15", "10", "50% above the market price"),
         ("10", "10", "none: the next price rise stops this task"),
-        ("5", "10", "none: the limit is 50% under the market price"),
+        ("5", "10", "none: the limit is 50% below the market price"),
         ("5", None, ""),
         (None, "5", ""),
         ("5", "0", ""),
@@ -42,13 +42,14 @@ def test_the_margin_is_how_far_the_price_may_rise(limit: str | None, market: str
 
 def test_a_limit_is_told_for_one_and_for_all() -> None:
     line = describe_limit(Decimal("1250.5"), 4, Decimal("1000.4"))
-    assert line == "at most $1,250.50/h each, $5,002.00/h in all; the market price is $1,000.40/h, margin +25%"
+    assert line == "at most $1,250.50/h per instance, $5,002.00/h total; 25% above the market price of $1,000.40/h"
     assert describe_limit(Decimal(3), 1, None) == "at most $3.00/h"
 
 
 def test_a_limit_without_a_margin_says_what_that_means() -> None:
     line = describe_limit(Decimal(10), 1, Decimal(10))
-    assert line == "at most $10.00/h; the market price is $10.00/h, no margin: the next price rise stops this task"
+    assert line == "at most $10.00/h; no margin: the next rise above $10.00/h stops this task"
+    assert describe_limit(Decimal(5), 1, Decimal(10)) == "at most $5.00/h; 50% below the market price of $10.00/h"
 
 
 @each(("market", "limit"), [("17.60", "22.00"), ("0.33", "0.42"), ("12.345", "15.44")])

@@ -48,7 +48,7 @@ def test_no_settings_are_the_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [
-        ("colour: red", "dashboard.colour: is no setting of the dashboard; known are: theme, read_only"),
+        ("colour: red", "dashboard.colour: is not a setting of the dashboard; known are: theme, read_only"),
         (
             "theme: flow-lite",
             "dashboard.theme: there is no theme 'flow-lite'; did you mean flow-light? Using",

@@ -80,7 +80,9 @@ def _s3_needs_boto3(details: Details, machine: str) -> FlowError:
     address = get_text(details, "address")
     if machine == HERE:
         return Unsupported(
-            f"data_mounts: {address!r} needs boto3; install it with: pip install 'flow-tui[s3]'", field="data_mounts"
+            f"data_mounts: {address!r} needs boto3; in the checkout of flow-tui, run: uv tool install"
+            " '.[fast,emulator,s3]', or: pip install '.[s3]'",
+            field="data_mounts",
         )
     return Unsupported(
         f"data_mounts: {address!r} needs boto3 on {machine}; install it for the Python there, or name one that"

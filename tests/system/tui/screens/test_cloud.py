@@ -33,7 +33,7 @@ async def test_where_nothing_has_a_price_nothing_is_about_money_and_the_keys_of_
 
 async def test_a_wrong_key_is_one_sentence_and_the_other_contexts_go_on(tmp_path: Path) -> None:
     async with opened(tmp_path, api_key="fkey_wrong") as seen:
-        await seen.shows("cloud! no answer", "local●")
+        await seen.shows("cloud! unreachable", "local●")
         await press(seen.pilot, "app.attend")
         await seen.until(lambda: seen.app.screen is not seen.dashboard)
         await seen.shows("cloud", "key")
@@ -46,7 +46,7 @@ async def test_a_cloud_that_is_out_of_reach_keeps_its_last_answer_with_its_age(t
         await seen.shows("far-away")
         seen.emulator.faults.add(Fault(cut="all", times=None))
         seen.app.fleet.refresh()
-        await seen.shows("cloud! stale ", "local●", "far-away")
+        await seen.shows("cloud! ", "s old", "local●", "far-away")
 
 
 async def test_an_answer_that_says_nothing_new_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ async def test_of_an_ended_task_the_yaml_is_copied_help_opens_its_detail_and_wha
     async with opened() as (app, dashboard, pilot):
         await until(lambda: dashboard.pane(TasksPane).selected)
         await press(pilot, "tasks.cancel")
-        await until(lambda: any("has ended already" in notice for notice in notices(app)))
+        await until(lambda: any("has already ended" in notice for notice in notices(app)))
         await press(pilot, "tasks.shell")
         await until(lambda: any("needs a running task" in notice for notice in notices(app)))
         assert app.screen is dashboard

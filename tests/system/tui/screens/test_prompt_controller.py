@@ -152,7 +152,7 @@ async def test_a_no_is_not_asked_again_until_the_user_refreshes(sshd: Sshd) -> N
         await at.until(lambda: at.state().failures >= 2)
         assert at.app.prompts.open == ()
         assert not sshd.known_hosts.exists()
-        await at.shows("lab! no answer", "press ! to see why")
+        await at.shows("lab! unreachable", "press ! to see why")
         await press(at.pilot, "app.attend")
         await at.until(lambda: isinstance(at.app.screen, ContextsScreen))
         await at.shows("the key of 'gpu1'", "is not known", "SHA256:", "unreachable")
@@ -166,7 +166,7 @@ async def test_a_changed_key_is_told_in_full_and_nobody_is_asked(sshd: Sshd) -> 
     sshd.stop()
     sshd.start()
     async with desk(place(sshd), size=(80, 24)) as at:
-        await at.shows("lab! no answer")
+        await at.shows("lab! unreachable")
         await press(at.pilot, "app.attend")
         await at.until(lambda: isinstance(at.app.screen, ContextsScreen))
         error = at.state().error
@@ -192,13 +192,13 @@ async def test_a_host_that_changes_its_key_under_a_running_task_gives_no_shell(s
 
 async def test_a_wrong_passphrase_is_said_at_once_and_the_right_one_opens(locked: Sshd) -> None:
     async with desk(place(locked)) as at:
-        await at.shows("gpu1 asks for a passphrase: press !")
+        await at.shows("gpu1 prompts for a passphrase: press !")
         await press(at.pilot, "app.attend")
         first = await at.asks(SecretDialog)
         await at.shows("Passphrase of id_user")
         await at.type("hunter2")
         await at.until(lambda: at.app.screen is not first and isinstance(at.app.screen, SecretDialog))
-        await at.shows("That was not the passphrase. Attempt 2.")
+        await at.shows("Wrong passphrase. Attempt 2.")
         await at.type(SECRET)
         await at.until(lambda: at.listed == {"hello-from-gpu1"})
         assert SECRET not in screen_text(at.app)
@@ -261,7 +261,7 @@ async def test_two_hosts_that_ask_at_once_are_answered_one_after_the_other(make_
     for sshd in (one, two):
         sshd.known_hosts.unlink()
     async with desk(place(one), place(two, "home", "gpu2")) as at:
-        await at.shows("lab?", "home?", "2 questions: press !")
+        await at.shows("lab?", "home?", "2 prompts: press !")
         assert len([notice for notice in at.notices if "press !" in notice]) == 1
         await press(at.pilot, "app.attend")
         first = await at.asks(HostKeyDialog)
@@ -351,7 +351,7 @@ async def test_a_person_may_think_for_longer_than_a_context_may_take(
 async def test_a_click_on_the_header_tells_what_is_wrong(sshd: Sshd) -> None:
     sshd.stop()
     async with desk(place(sshd)) as at:
-        await at.shows("lab! no answer", "press ! to see why")
+        await at.shows("lab! unreachable", "press ! to see why")
         await at.pilot.click("#header")
         await at.until(lambda: isinstance(at.app.screen, ContextsScreen))
         await at.shows("refused the connection; check that an SSH server runs on that port")
@@ -375,7 +375,7 @@ async def test_what_follows_an_answer_waits_while_the_user_types_something_else(
         await at.until(lambda: asking[0].done() and at.app.screen is at.dashboard)
         await press(at.pilot, "tasks.filter", *"hel")
         asking.append(asyncio.create_task(at.app.prompts.ask_secret(SecretPrompt("gpu2", "password", "Password"))))
-        await at.shows("gpu2 asks for a password: press !")
+        await at.shows("gpu2 prompts for a password: press !")
         await at.pilot.press(*"lo")
         assert at.dashboard.pane(TasksPane).filter_text == "hello"
         asking[-1].cancel()

@@ -17,8 +17,8 @@ from flow_core.models.task_config import MountSpec, Retries, TaskConfig, VolumeS
     ("fields", "field", "words"),
     [
         ({}, "command", "required"),
-        ({"command": " "}, "command", "is empty"),
-        ({"command": []}, "command", "is empty"),
+        ({"command": " "}, "command", "must not be empty"),
+        ({"command": []}, "command", "must not be empty"),
         ({"command": 5}, "command", "valid string"),
         ({"command": ["a", True]}, "command.1", "valid string"),
         ({"command": ["a", 10**400]}, "command.1", "valid string"),

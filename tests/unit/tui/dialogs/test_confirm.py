@@ -35,8 +35,7 @@ async def test_its_buttons_and_keys_say_what_they_do(ask: Any) -> None:
     async with ask(cancel_task()) as question:
         (buttons,) = [row for row in question.rows if "Keep it running" in row]
         assert "End the task" in buttons
-        assert "y end the task  esc go back" in buttons
-        assert "Press y to end the task; Enter goes back." in question.text
+        assert "Press y to end the task; enter and esc go back." in question.text
         assert "Cancel" not in question.text
         assert "onfirm" not in question.text
 
@@ -88,7 +87,7 @@ async def test_a_word_must_be_typed_in_full(ask: Any) -> None:
         await question.type("yes-dat")
         await question.press("enter")
         assert question.answers == []
-        assert "That is not yes-data; nothing was done." in question.text
+        assert "Type yes-data exactly; esc goes back." in question.text
         await question.press("a", "enter")
         assert question.answers == [True]
 

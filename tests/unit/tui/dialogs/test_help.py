@@ -68,7 +68,7 @@ async def test_a_cursor_message_that_the_search_has_overtaken_does_no_harm() -> 
         options.post_message(stale)
         await pilot.pause()
         assert app.rows() == []
-        assert app.detail().startswith("No key does that")
+        assert app.detail().startswith("No key matches")
 
 
 async def test_a_click_that_the_search_has_overtaken_chooses_no_other_action() -> None:
@@ -154,4 +154,4 @@ async def test_nothing_to_list_is_said() -> None:
     async with app.run_test() as pilot:
         await pilot.press("down", "enter")
         assert app.answers == []
-        assert app.detail().startswith("No key does that")
+        assert app.detail().startswith("No key matches")

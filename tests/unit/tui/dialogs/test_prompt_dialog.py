@@ -56,7 +56,7 @@ async def test_nothing_else_does(ask: Any) -> None:
             question.app.screen.query_one(Input).value = ""
         await question.type(FINGERPRINT.swapcase().replace("sha", "SHA"))
         await question.press("enter")
-        assert "another fingerprint" in question.text
+        assert "The fingerprint differs" in question.text
         assert question.answers == []
         await question.press("escape")
         assert question.answers == [None]
@@ -80,7 +80,7 @@ async def test_foreign_words_are_text(ask: Any) -> None:
 
 async def test_a_secret_is_shown_as_dots_only_and_handed_over_as_it_was_typed(ask: Any) -> None:
     async with ask(secret(context="lab")) as question:
-        assert "gpu1 asks for a passphrase" in question.text
+        assert "gpu1 prompts for a passphrase" in question.text
         assert "Passphrase of id_a" in question.text
         await question.type(SECRET)
         line = question.app.screen.query_one(Input)
@@ -120,14 +120,14 @@ async def test_nothing_is_an_answer_only_to_a_host_that_asks_for_a_code(ask: Any
     async with ask(secret("password")) as question:
         await question.press("enter")
         assert question.answers == []
-        assert "esc gives up" in question.text
+        assert "Enter the password, or press esc" in question.text
     async with ask(secret("code")) as question:
         await question.press("enter")
         assert question.answers == [""]
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("passphrase", "That was not the passphrase. Attempt 2."), ("code", "Question 2 of this login")]
+    ("kind", "said"), [("passphrase", "Wrong passphrase. Attempt 2."), ("code", "Prompt 2 of this login")]
 )
 async def test_a_second_attempt_says_what_was_wrong(ask: Any, kind: str, said: str) -> None:
     async with ask(secret(kind, attempt=2)) as question:

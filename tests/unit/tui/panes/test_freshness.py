@@ -62,7 +62,7 @@ async def test_an_answer_with_nothing_readable_does_not_look_like_no_tasks_and_n
     app = FlowApp(Config(tmp_path / "config.yaml", (Context("cloud", "unreadable"),)))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(lambda: "cloud could not be read: press ! to see why" in screen_text(app))
-        assert "no tasks yet" not in screen_text(app)
+        assert "No tasks yet" not in screen_text(app)
         assert "unknown costs" in screen_rows(app)[0]
         await press(pilot, "app.attend")
         await until(lambda: "no tasks could be read: bid 1: fid is missing" in screen_text(app))

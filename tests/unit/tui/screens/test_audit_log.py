@@ -32,7 +32,7 @@ async def test_the_action_log_scrolls_and_a_long_call_is_all_there(ask: Any) -> 
 @pytest.mark.parametrize("key", ["escape", "q", "@"])
 async def test_the_action_log_closes(ask: Any, key: str) -> None:
     async with ask(AuditLogScreen([])) as question:
-        assert "Nothing has been changed yet." in question.text
+        assert "No changes recorded yet." in question.text
         await question.press(key)
         assert question.answers == [None]
 

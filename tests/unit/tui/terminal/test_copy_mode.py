@@ -145,7 +145,7 @@ def test_small_letters_find_capital_ones_and_signs_are_themselves(new_core: Open
     assert pressed(core, "?", *"Error", "enter").at == CellPosition(0, 0)
     assert pressed(core, "?", *"a.b", "enter").at == CellPosition(0, 10)
     assert pressed(core, "?", *"ERROR", "enter").notice == "not found"
-    assert pressed(core, "n").notice == "nothing to find yet; / asks"
+    assert pressed(core, "n").notice == "no search yet; press / to search"
 
 
 def test_what_is_typed_into_a_search_can_be_corrected_and_given_up(new_core: OpenCore) -> None:

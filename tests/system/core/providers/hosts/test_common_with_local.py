@@ -94,7 +94,7 @@ async def test_a_task_on_two_machines_can_not_have_a_volume(lab: Lab) -> None:
     provider = lab.start(2)
     await provider.volumes.create(1, "data", "file", "one")
     mounts = [{"source": "volume://data", "target": "/d"}]
-    with pytest.raises(Unsupported, match=r"^volumes: a volume lies on one machine; "):
+    with pytest.raises(Unsupported, match=r"^volumes: a volume is on one machine; "):
         await submit(provider, "true", num_instances=2, data_mounts=mounts)
 
 

@@ -56,7 +56,7 @@ async def test_between_attempts_it_is_pending_and_says_when_the_next_one_starts(
     assert waiting.message == "attempt 1 failed with exit code 3; attempt 2 of 4 starts in 60 s"
     assert waiting.started_at is not None
     assert await machine.provider.logs.is_complete(LogId("local", task.task_id))
-    assert "no further attempt" in machine.provider.describe_cancel(waiting)
+    assert "the remaining attempts" in machine.provider.describe_cancel(waiting)
     (offer,) = await machine.provider.instances.find({"instance_type": "1xa100"})
     assert offer.available_quantity == 0
     with pytest.raises(Conflict):

@@ -22,12 +22,12 @@ async def test_a_limit_is_asked_for_before_anything_is_sent_and_several_instance
         open_submit_form(seen.dashboard.services, preset)
         await seen.until(lambda: isinstance(seen.app.screen, SubmitForm))
         await press(seen.pilot, "form.send")
-        await seen.shows("the most that one instance may cost per hour; the market price is", "the market price is $")
+        await seen.shows("the maximum USD per hour for one instance; the market price is", "the market price is $")
         assert not seen.calls("POST", "/v2/spot/bids")
         fill(seen.app.screen, limit="30")
         await press(seen.pilot, "form.send")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
-        await seen.shows("$30.00/h each, $60.00/h in all")
+        await seen.shows("$30.00/h per instance, $60.00/h total")
         assert not seen.calls("POST", "/v2/spot/bids")
 
 
@@ -42,5 +42,5 @@ async def test_nothing_is_sent_unasked_to_a_market_that_has_not_answered_yet(tmp
             open_submit_form(dashboard.services, {"context": "cloud", "gpu": "8xh100", "command": "true"})
             await seen.until(lambda: isinstance(app.screen, SubmitForm))
             await press(pilot, "form.send")
-            await seen.shows("the most that one instance may cost per hour")
+            await seen.shows("the maximum USD per hour for one instance")
             assert not seen.calls("POST", "/v2/spot/bids")

@@ -76,9 +76,9 @@ async def test_enter_on_an_instance_type_submits_there_once_the_sums_were_seen(t
         entered = form.entered
         assert (entered["context"], entered["gpu"], entered["region"]) == ("cloud", H100, REGION)
         assert float(entered["limit"]) == pytest.approx(chosen.price_per_hour * 1.25)
-        await seen.shows(f"market price is ${chosen.price_per_hour:.2f}/h, margin +25%")
+        await seen.shows(f"25% above the market price of ${chosen.price_per_hour:.2f}/h")
         fill(form, command="nvidia-smi", limit="25")
-        await seen.shows("at most $25.00/h", f"market price is ${chosen.price_per_hour:.2f}/h")
+        await seen.shows("at most $25.00/h", f"market price of ${chosen.price_per_hour:.2f}/h")
         await press(seen.pilot, "form.send")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
         await seen.shows("at most $25.00/h", "POST ", "/v2/spot/bids")

@@ -47,13 +47,13 @@ async def test_the_border_tells_whose_log_it_is_whether_it_follows_and_how_long_
     app = Desk()
     async with app.run_test(size=(80, 12)):
         assert app.pane.border_title == "Log"
-        assert "no task is selected" in app.pane.view.render_line(0).text
+        assert "No task is selected." in app.pane.view.render_line(0).text
         files = spool(tmp_path / "a", b"x\n" * 1234)
         await app.pane.show(record("train[bold]"), files, never)
         await until(lambda: app.pane.border_subtitle == "1,234 lines")
-        assert "train[bold]  follow" in app.pane._border_title.plain  # type: ignore[union-attr]
+        assert "train[bold]  following" in app.pane._border_title.plain  # type: ignore[union-attr]
         app.pane.view.action_scroll_up()
-        await until(lambda: str(app.pane.border_title).endswith("paused"))
+        await until(lambda: str(app.pane.border_title).endswith("not following"))
         await app.pane.show(record("train[bold]"), files, never)
         assert not app.pane.view.following
         await app.pane.show(None, None)
@@ -67,10 +67,10 @@ async def test_of_a_task_with_merged_streams_it_says_why_nothing_is_of_stderr(tm
         app.pane.cycle_stream()
         await until(lambda: "out" in app.pane.view.render_line(0).text)
         app.pane.cycle_stream()
-        wanted = "its stdout and stderr are one, as it was submitted with streams: merged"
+        wanted = "stdout and stderr are merged: the task was submitted with streams: merged"
         await until(lambda: wanted in app.pane.view.render_line(0).text)
         await app.pane.show(record("train"), files, never)
-        await until(lambda: "nothing on stderr" in app.pane.view.render_line(0).text)
+        await until(lambda: "no output on stderr" in app.pane.view.render_line(0).text)
 
 
 async def test_a_search_is_typed_run_and_left_with_escape(tmp_path: Path) -> None:

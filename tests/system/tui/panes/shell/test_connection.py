@@ -155,12 +155,12 @@ async def test_escape_stops_waiting_for_a_shell_and_drops_what_was_typed_for_it(
     async with hosted() as (app, pilot):
         opening = asyncio.create_task(app.pane.enter(task(), slow))
         await is_asked.wait()
-        await until(lambda: "esc stops waiting" in border_subtitle(app))
+        await until(lambda: "esc stop waiting" in border_subtitle(app))
         await pilot.press(*"ls", "escape")
         await opening
         view = app.pane.front
         assert view is not None
-        assert "[No shell in train: you stopped waiting]\n[enter tries again]" in text(view)
+        assert "[No shell in train: you stopped waiting for the shell]\n[enter tries again]" in text(view)
         assert view.has_focus
         may_open.set()
 

@@ -25,7 +25,7 @@ async def test_a_pane_without_its_widgets_takes_every_message_and_shows_it_later
         await pane.close_front()
         await pane.close()
         await app.mount(pane)
-        assert str(pane.border_title) == "SHELL"
+        assert str(pane.border_title) == "Shell"
         await pane.remove()
         pane.show(None)
         pane.on_terminal_view_state_changed()
@@ -88,4 +88,4 @@ async def test_the_reason_why_a_shell_could_not_be_opened_is_lost_with_its_tab()
         await app.pane.close_front()
         may_fail.set()
         await opening
-        await until(lambda: border_text(app) == "SHELL")
+        await until(lambda: border_text(app) == "Shell")

@@ -31,7 +31,7 @@ async def test_costs_and_limits_are_told_and_a_limit_is_changed_once_the_call_wa
         await seen.until(lambda: isinstance(seen.app.screen, TaskDetail))
         for size in ((80, 24), (120, 36)):
             await seen.pilot.resize_terminal(*size)
-            await seen.shows("$35.20/h", "$17.60/h", "+100%", "Allocated", "History")
+            await seen.shows("$35.20/h", "$17.60/h", "100% above", "Allocated", "History")
         await press(seen.pilot, "detail.previous_tab")
         await seen.shows("Placed", "limit $35.20/h", "Running")
         before = len(seen.calls("GET", f"/v2/spot/bids/{task_id}/history"))
@@ -48,7 +48,7 @@ async def change_the_limit(seen: Seen, task_id: str) -> None:
     seen.app.screen.query_one(Input).value = "$8.80"
     await press(seen.pilot, "form.send")
     await seen.until(lambda: isinstance(seen.app.screen, Confirm))
-    await seen.shows("its machines, at once", "margin: the limit is 50% under the market price")
+    await seen.shows("its machines, immediately", "50% below")
     await press(seen.pilot, "confirm.refuse")
     await seen.until(lambda: isinstance(seen.app.screen, LimitForm | TaskDetail))
     if isinstance(seen.app.screen, LimitForm):
@@ -56,11 +56,11 @@ async def change_the_limit(seen: Seen, task_id: str) -> None:
         await seen.until(lambda: isinstance(seen.app.screen, TaskDetail))
     await ask_for_a_limit(seen, "50")
     await seen.until(lambda: isinstance(seen.app.screen, Confirm))
-    await seen.shows("$50.00/h each, $100.00/h in all", f"/v2/spot/bids/{task_id}", "PATCH")
+    await seen.shows("$50.00/h per instance, $100.00/h total", f"/v2/spot/bids/{task_id}", "PATCH")
     assert not seen.calls("PATCH", f"/v2/spot/bids/{task_id}")
     await press(seen.pilot, "confirm.agree")
     await seen.until(lambda: _limit(seen, task_id) == "$50.00")
-    await seen.shows("$50.00/h each, $100.00/h in all")
+    await seen.shows("$50.00/h per instance, $100.00/h total")
     assert seen.app.fleet.gate.log.read_recent()[0].verb == "set limit"
 
 
@@ -79,14 +79,14 @@ async def test_a_task_is_paused_and_resumed_behind_a_question(tmp_path: Path) ->
         await seen.until(lambda: "is not paused" in seen.notices())
         await press(seen.pilot, "tasks.pause")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
-        await seen.shows("$17.60/h now", "PATCH")
+        await seen.shows("now $17.60/h", "PATCH")
         await press(seen.pilot, "confirm.agree")
         await seen.becomes(task_id, TaskStatus.PAUSED)
         await press(seen.pilot, "tasks.pause")
-        await seen.until(lambda: "is paused already" in seen.notices())
+        await seen.until(lambda: "is already paused" in seen.notices())
         await press(seen.pilot, "tasks.resume")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
-        await seen.shows("at most $40.00/h", "again, for $40.00/h at most")
+        await seen.shows("at most $40.00/h", "again for at most $40.00/h")
         await press(seen.pilot, "confirm.agree")
         await seen.becomes(task_id, TaskStatus.RUNNING)
 
@@ -98,7 +98,7 @@ async def test_a_command_that_has_ended_still_costs_until_its_machines_are_ended
         await seen.until(lambda: _has(seen, task_id, lambda task: task.is_still_billed))
         await seen.shows("completed", "!17.60", "$17.60/h")
         await press(seen.pilot, "tasks.detail")
-        await seen.shows("though its command has ended: ctrl+d ends it")
+        await seen.shows("the command has ended: press ctrl+d to end the machines")
         await press(seen.pilot, "tasks.cancel")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
         await seen.shows("End the machines of train?", "still cost $17.60/h", "DELETE")
@@ -107,7 +107,7 @@ async def test_a_command_that_has_ended_still_costs_until_its_machines_are_ended
         await seen.pilot.press("escape")
         await seen.shows("completed", "$0.00/h")
         await press(seen.pilot, "tasks.cancel")
-        await seen.until(lambda: "has ended already" in seen.notices())
+        await seen.until(lambda: "has already ended" in seen.notices())
 
 
 def _has(seen: Seen, task_id: str, holds: Callable[[TaskRecord], bool]) -> bool:

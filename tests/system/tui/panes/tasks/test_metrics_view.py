@@ -74,7 +74,7 @@ async def test_the_gpus_of_a_task_are_shown_while_they_are_looked_at(smi: FakeSm
             assert words in screen_text(app)
         assert "192453" not in screen_text(app)
         await press(pilot, "reader.bottom")
-        await until(lambda: "memory  " in screen_text(app))
+        await until(lambda: "RAM     " in screen_text(app))
         (group,) = smi.callers
         await pilot.press("escape")
         await until(lambda: not is_measured(group))
@@ -117,7 +117,7 @@ async def test_another_node_is_chosen_with_the_keys_of_ranks(smi: FakeSmi) -> No
 async def test_a_machine_without_a_driver_is_told_so_and_the_rest_is_shown() -> None:
     async with dashboard((60, 15)) as (app, pilot):
         await press(pilot, "tasks.metrics")
-        await until(lambda: "no NVIDIA driver here" in screen_text(app))
+        await until(lambda: "no NVIDIA driver on this machine" in screen_text(app))
         assert "load    " in screen_text(app)
 
 
@@ -178,8 +178,8 @@ async def test_a_task_that_is_tried_again_is_looked_at_again(ask: Any, monkeypat
 
     detail = TaskDetail(RUNNING, KEYS, look, metrics=True)
     async with ask(detail) as question:
-        await question.shows("nothing of the task runs there now")
+        await question.shows("no process of the task runs on this machine now")
         await question.until(lambda: len(looks) > 3)
         detail.update(replace(RUNNING, status=TaskStatus.FAILED))
-        await question.shows("the task has ended; this is how it was last")
+        await question.shows("the task has ended; these are its last metrics")
         assert f"{len(looks)}.0" in question.text

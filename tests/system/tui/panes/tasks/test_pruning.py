@@ -55,13 +55,13 @@ async def test_it_says_what_goes_asks_and_only_then_removes_it_and_a_task_with_f
         await press(pilot, "tasks.prune")
         await until(lambda: isinstance(app.screen, PruningForm))
         await press(pilot, "form.send")
-        await shows(app, "No ended task of local meets this.")
+        await shows(app, "No ended task in local matches.")
         await press(pilot, "backspace", "backspace", "0", "form.send")
         await until(lambda: isinstance(app.screen, Confirm))
         await shows(app, "Prune 2 tasks of local?", "2 tasks, ", "on disk", "The oldest is first-one: it ended ")
         await shows(
             app,
-            "Kept, because they hold files that they made",
+            "Kept, because they made files",
             f"with-weights  {made.task_id}",
             "out.pt",
             "Press y to prune 2 tasks",
@@ -85,12 +85,12 @@ async def prune_by_name(app: FlowApp, pilot: Pilot[None], made: Task) -> None:
     await press(pilot, "tasks.prune")
     await until(lambda: isinstance(app.screen, PruningForm))
     await press(pilot, "backspace", "backspace", "0", "form.send")
-    await shows(app, "These hold files that they made. Name those that may go:", made.task_id, "out.pt")
+    await shows(app, "These tasks made files. To prune them, enter their names:", made.task_id, "out.pt")
     await press(pilot, "tab", "tab", *"no-such", "form.send")
     await shows(app, "no task is called no-such")
     await press(pilot, *["backspace"] * 7, *"with-weights", "form.send")
     await until(lambda: isinstance(app.screen, Confirm))
-    await shows(app, "You named 1 task with files", "the files that the named ones made")
+    await shows(app, "You named 1 task with files", "the files that the named tasks made")
     await press(pilot, "confirm.agree")
     await until(lambda: not app.fleet.tasks)
     await until(lambda: not [*state_dir().glob("local/*/contexts/local/tasks/*")])
@@ -102,7 +102,7 @@ async def test_what_can_not_be_meant_is_said_under_its_field(ask: Any) -> None:
 
     async with ask(PruningForm(("local",), plan, {"days": "", "keep": ""})) as question:
         fields = {field.key: field for field in question.app.screen.query(Field)}
-        for days, keep, said in (("soon", "", "such as 30"), ("", "-1", "such as 100"), ("", "", "give an age")):
+        for days, keep, said in (("soon", "", "such as 30"), ("", "-1", "such as 100"), ("", "", "enter an age")):
             fields["days"].fill(days)
             fields["keep"].fill(keep)
             await question.press("form.send")

@@ -192,9 +192,9 @@ async def test_a_resize_keeps_the_end_in_view(source: Source) -> None:
 async def test_an_empty_log_says_so_until_the_first_byte_and_after_the_end(source: Source) -> None:
     app = Reader(source)
     async with app.run_test(size=(60, 5)):
-        assert app.picture()[0] == "no output yet"
+        assert app.picture()[0] == "No output yet."
         source.complete = True
-        await until(lambda: app.picture()[0] == "no output")
+        await until(lambda: app.picture()[0] == "This task wrote no output.")
         await until(lambda: app.counts[-1] == (0, True))
 
 
@@ -253,5 +253,5 @@ async def test_opening_another_log_lets_go_of_the_one_before(source: Source, tmp
         other.write(b"more of the second\n")
         await until(lambda: app.picture()[1] == "more of the second")
         app.view.open(None)
-        assert app.picture()[0] == "no output yet"
+        assert app.picture()[0] == "No output yet."
         await until(lambda: all(worker.is_finished for worker in app.workers))

@@ -13,7 +13,7 @@ from flow_core.config import Context
 from flow_core.errors import ConfigError, Unsupported
 from flow_core.providers.mithril import deferred_actions
 
-CHEAPEST = r'is missing; the cheapest that fits is instance_type="\w+", for \$\d+\.\d\d an hour now in \S+'
+CHEAPEST = r'is missing; the cheapest that fits is instance_type="\w+", for \$\d+\.\d\d/h now in \S+'
 
 
 async def test_many_submits_at_once_have_names_of_their_own(lab: CloudLab, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]

@@ -46,7 +46,7 @@ async def test_the_quote_comes_first_and_is_part_of_the_described_call(
     assert quote.total_usd == 8 * quote.unit_usd_per_hour
     each, all_of_it = quote.unit_usd_per_hour, quote.total_usd
     described = facet.describe_create(spec(quantity=2), quote)
-    assert described.endswith(f"for 4 h, ${each}/h and instance, paid in full: ${all_of_it} in all")
+    assert described.endswith(f"for 4 h, ${each}/h per instance, paid in full: ${all_of_it} total")
 
 
 async def test_a_reservation_that_costs_more_than_its_quote_is_not_created(

@@ -185,7 +185,7 @@ async def test_an_outbid_task_shows_by_how_much_and_runs_again_with_a_higher_lim
     bid = lab.bids[0]
     await lab.cloud.control.set_price(bid.instance_type, bid.region, 50_00)
     await lab.until(task, lambda one: one.record.message.startswith("outbid"))
-    assert task.record.message == "outbid: the market is at $50.00, the limit is $40.00 an hour and instance"
+    assert task.record.message == "outbid: the market price is $50.00/h, the limit $40.00/h per instance"
     await lab.flow.set_limit_price(task.task_id, 60)
     await lab.until(task, lambda one: one.is_running)
     assert task.record.provider_metadata["limit_price"] == "$60.00"

@@ -23,7 +23,7 @@ async def test_without_a_terminal_or_an_editor_one_sentence_says_so(
         await question.shows("an editor needs a terminal")
         monkeypatch.setenv("VISUAL", "no-such-editor --wait")
         await question.press("submit.edit")
-        await question.shows("$VISUAL names 'no-such-editor', which is not to be found")
+        await question.shows("$VISUAL names 'no-such-editor', which was not found")
 
 
 def test_the_editor_is_the_users_else_the_first_there_is(tmp_path: Path) -> None:

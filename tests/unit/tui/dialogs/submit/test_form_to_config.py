@@ -51,7 +51,7 @@ def test_a_command_is_enough() -> None:
 @each(
     ("typed", "field", "said"),
     [
-        ({"command": " "}, "command", "is empty; say what to run"),
+        ({"command": " "}, "command", "must not be empty; enter a command or a script"),
         ({"name": "No Spaces"}, "name", "must be at most 128"),
         ({"env": "A=1\nnonsense"}, "env", "line 2 is not NAME=value"),
         ({"env": "A=1\nA=2"}, "env", "line 2 sets A again"),
@@ -59,15 +59,15 @@ def test_a_command_is_enough() -> None:
         ({"volumes": "data:relative"}, "volumes", "'data:relative': 'relative' must be an absolute path"),
         ({"volumes": "data:/a:b:c"}, "volumes", "is not name:/path or name:/path:GB"),
         ({"volumes": ":/a"}, "volumes", "is not name:/path or name:/path:GB"),
-        ({"volumes": "data:/a:lots"}, "volumes", "write gigabytes"),
+        ({"volumes": "data:/a:lots"}, "volumes", "enter gigabytes"),
         ({"volumes": "data:/a:0"}, "volumes", "greater than or equal to 1"),
         ({"volumes": "Data:/a"}, "volumes", "must be 3 to 64"),
         ({"volumes": "one:/a, two:/a"}, "volumes", "mounts /a and /a clash"),
-        ({"max_run_hours": "soon"}, "max_run_time_hours", "write hours"),
+        ({"max_run_hours": "soon"}, "max_run_time_hours", "enter hours"),
         ({"max_run_hours": "1000"}, "max_run_time_hours", "less than or equal to 168"),
-        ({"rest": "[1]"}, "rest", "write a table"),
+        ({"rest": "[1]"}, "rest", "enter a JSON object"),
         ({"rest": '{"region": 1}'}, "region", "valid string"),
-        ({"rest": '{"name": "x"}'}, "rest", "name has a field of its own"),
+        ({"rest": '{"name": "x"}'}, "rest", "name has its own field"),
     ],
 )
 def test_a_refusal_names_its_field(typed: dict[str, str], field: str, said: str) -> None:

@@ -112,13 +112,13 @@ async def test_what_is_wrong_is_said_under_its_field(ask: Any) -> None:
     sound = {"name": "", "command": "true", "env": "", "volumes": "", "max_run_hours": "", "gpu": "", "rest": "{}"}
     async with ask(SubmitForm(CONTEXTS, far.submit, preset=sound)) as question:
         for key, wrong, said in (
-            ("command", "", "is empty; say what to run"),
+            ("command", "", "must not be empty; enter a command or a script"),
             ("name", "Bad Name", "must be at most 128"),
             ("env", "nonsense", "line 1 is not NAME=value"),
             ("volumes", "data:x", "'data:x': 'x' must be an absolute path"),
-            ("max_run_hours", "soon", "write hours, such as 12"),
+            ("max_run_hours", "soon", "enter hours, such as 12"),
             ("gpu", "4 a100", "'4 a100' is no GPU request; did you mean 4xa100?"),
-            ("rest", "{", "write a table"),
+            ("rest", "{", "enter a JSON object"),
             ("rest", '{"ports": [80]}', "ports.0: "),
         ):
             for field in question.app.screen.query(Field):
@@ -182,7 +182,7 @@ async def test_esc_stops_waiting_for_an_answer_and_keeps_the_form(ask: Any) -> N
         await question.press("form.send")
         await question.until(lambda: far.calls)
         await question.press("escape")
-        await question.shows("Stopped waiting. It may have been done all the same")
+        await question.shows("You stopped waiting. The request may have been")
         assert question.answers == []
         far.answer.set()
         await question.press("form.send")

@@ -108,7 +108,7 @@ def test_whatever_was_typed_is_in_the_text_for_the_editor(entered: dict[str, str
     for name in {"command", "working_dir", "instance_type"} & typed.keys():
         assert fields[name].strip() == typed[name]
     if entered.get("rest", "").strip():
-        assert "also" in fields or "ports" in fields
+        assert "other_fields" in fields or "ports" in fields
 
 
 @each(
@@ -144,7 +144,7 @@ def test_a_volume_with_more_than_the_form_has_words_for_is_kept_whole() -> None:
 
 
 def test_what_is_in_the_table_and_in_a_field_is_refused_and_null_gives_way() -> None:
-    with pytest.raises(ConfigError, match="instance_type has a field of its own; give it once"):
+    with pytest.raises(ConfigError, match="instance_type has its own field; enter it once"):
         parse_task_config({"command": "true", "gpu": "a100", "rest": '{"instance_type": ["h100"]}'})
     assert (
         parse_task_config({"command": "true", "gpu": "a100", "rest": '{"instance_type": null}'}).instance_type == "a100"
@@ -161,7 +161,7 @@ def test_the_text_says_the_context_the_fields_and_why_it_is_no_task_yet() -> Non
     text = format_task({"context": "lab", "command": "", "gpu": "4 a100"}, "s.json")
     comments = [line for line in text.splitlines() if line.startswith("#")]
     assert comments[0] == "# yaml-language-server: $schema=s.json"
-    assert "# Context: lab; it is chosen in the form." in comments
+    assert "# Context: lab; choose it in the form." in comments
     assert any("num_instances" in line for line in comments)
     assert any(line.startswith("# Not a task yet: ") for line in comments)
     assert "instance_type: 4 a100" in text

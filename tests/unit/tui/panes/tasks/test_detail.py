@@ -40,9 +40,10 @@ def test_times_are_in_the_zone_of_whoever_reads() -> None:
 
 
 def test_durations_run_until_the_task_has_ended() -> None:
-    assert facts(PENDING, minutes=2)["waiting"] == "2m00s"
-    assert (facts(RUNNING, minutes=5)["waited"], facts(RUNNING, minutes=5)["running"]) == ("3m00s", "2m00s")
-    assert facts(KILLED, minutes=500)["ran"] == "1h02m"
+    assert facts(PENDING, minutes=2)["time in queue"] == "2m00s"
+    running = facts(RUNNING, minutes=5)
+    assert (running["time in queue"], running["run time"]) == ("3m00s", "2m00s")
+    assert facts(KILLED, minutes=500)["run time"] == "1h02m"
 
 
 def test_a_signal_is_named() -> None:
@@ -53,7 +54,7 @@ def test_a_signal_is_named() -> None:
 
 def test_what_is_not_known_is_left_out() -> None:
     known = facts(PENDING)
-    assert {"started", "ended", "exit code", "message", "owner", "region", "max run"} & known.keys() == set()
+    assert {"started", "ended", "exit code", "message", "owner", "region", "time limit"} & known.keys() == set()
 
 
 def test_secrets_of_the_environment_are_hidden_and_the_rest_is_shown() -> None:
@@ -89,10 +90,10 @@ def test_everything_asked_for_is_there_and_secrets_of_the_provider_are_not() -> 
         )
     )
     assert known["directory"] == "/w"
-    assert known["max run"] == "1h30m"
+    assert known["time limit"] == "1h30m"
     assert known["priority"] == "high"
     assert known["GPUs"] == "4xA100"
-    assert known["instances"] == "2, ranks 0 to 1"
+    assert known["instances"] == "2 (ranks 0 and 1)"
     assert known["data"] == "/data"
     assert known["bid"] == '{"limit": 2}'
     assert known["api_token"] == "[hidden]"
@@ -134,13 +135,13 @@ def test_ports_are_shown_as_the_addresses_at_which_they_are_reached() -> None:
 
 def test_attempts_are_counted_as_people_count() -> None:
     assert "attempt" not in facts(RUNNING)
-    assert facts(replace(RUNNING, attempt=1))["attempt"] == "2"
+    assert facts(replace(RUNNING, attempt=1))["attempt"] == "2 (started again)"
 
 
 def test_nothing_is_billed_only_where_no_price_is_known() -> None:
-    assert facts(RUNNING)["price"] == "nothing is billed here"
-    paid = facts(replace(RUNNING, price_usd_per_hour=Decimal("9.84"), cost_usd=Decimal("41.2")))
-    assert (paid["price"], paid["so far"]) == ("$9.84 an hour", "$41.20")
+    assert facts(RUNNING)["price"] == "none (this context bills nothing)"
+    paid = facts(replace(RUNNING, price_usd_per_hour=Decimal("9.84"), cost_usd=Decimal("1041.2")))
+    assert (paid["price"], paid["cost so far"]) == ("$9.84/h", "$1,041.20")
 
 
 def test_an_endless_command_is_cut_with_a_word_about_it() -> None:
@@ -192,7 +193,7 @@ async def test_a_running_task_grows_older_while_it_is_looked_at(ask: Any) -> Non
     async with ask(detail, size=(120, 36)) as question:
 
         def seconds() -> int:
-            return int(next(iter(re.findall(r"running +(\d+)s", question.text)), "0"))
+            return int(next(iter(re.findall(r"run time +(\d+)s", question.text)), "0"))
 
         first = seconds()
         await question.until(lambda: seconds() > first)
@@ -206,7 +207,7 @@ async def test_the_end_can_be_reached_and_the_keys_stay_in_view(ask: Any, size: 
         await question.press("pagedown")
         assert question.app.screen.scrolled.scroll_y >= size[1] - 6
         await question.press("reader.bottom")
-        await question.shows("nothing is billed here")
+        await question.shows("none (this context bills nothing)")
         assert "esc d close" in question.text
 
 

@@ -49,7 +49,7 @@ def test_processes_come_by_their_memory_and_the_machine_last() -> None:
         "0   7        bob        0.0G    small",
     ]
     assert lines[-2].startswith("load    ▓░░░░░░░ 33.2 of 208 CPUs")
-    assert lines[-1] == "memory  ▓▓▓░░░░░ 579.0 of 1480.0 GB"
+    assert lines[-1] == "RAM     ▓▓▓░░░░░ 579.0 of 1480.0 GB"
 
 
 def test_what_is_wrong_with_a_gpu_is_said_below_it() -> None:
@@ -71,7 +71,7 @@ def test_slices_follow_their_gpu_by_name_and_without_a_bar() -> None:
 @each(
     ("sample", "words"),
     [
-        (MachineSample(BUSY.taken_at, load=1.0), "no NVIDIA driver here"),
+        (MachineSample(BUSY.taken_at, load=1.0), "no NVIDIA driver on this machine"),
         (MachineSample(BUSY.taken_at, has_driver=True), "no GPU for this task"),
         (MachineSample(BUSY.taken_at, has_driver=True, gpu_problem="No devices were found"), "No devices were found"),
     ],

@@ -61,7 +61,7 @@ async def test_a_volume_is_made_as_typed(ask: Any) -> None:
     [
         ({"name": ""}, "name", "must be 3 to 64"),
         ({"name": "My Data"}, "name", "must be 3 to 64"),
-        ({"size_gb": "some"}, "size_gb", "write gigabytes, such as 100"),
+        ({"size_gb": "some"}, "size_gb", "enter gigabytes, such as 100"),
         ({"size_gb": "0"}, "size_gb", "Input should be greater than or equal to 1"),
     ],
 )
@@ -111,7 +111,7 @@ async def test_a_task_is_picked_by_its_row_and_enter_goes_on_to_the_path(ask: An
 async def test_without_a_path_the_provider_chooses(ask: Any) -> None:
     store = Store()
     async with ask(AttachForm("data", tasks("one"), store.attach)) as question:
-        assert "/volumes/data when empty" in question.text
+        assert "mount path; default: /volumes/data" in question.text
         await question.press("alt+enter")
         await question.until(lambda: question.answers)
     assert store.given == [("task_one", None)]
@@ -154,8 +154,8 @@ async def test_many_tasks_scroll_and_the_keys_stay_in_view(ask: Any) -> None:
 async def test_without_a_task_there_is_nothing_to_attach_to(ask: Any) -> None:
     store = Store()
     async with ask(AttachForm("data", [], store.attach)) as question:
-        assert "No unfinished task could take it." in question.text
+        assert "This context has no unfinished task." in question.text
         await question.press("form.send")
-        await question.shows("there is no task to attach it to")
+        await question.shows("there is no task to attach the volume to")
         await question.press("escape")
         assert (question.answers, store.given) == ([None], [])
