@@ -38,7 +38,7 @@ def _download(task: TaskFolder, progress: DownloadProgress) -> None:
     mounts = read_s3_mounts(task)
     addresses = " and ".join(mount["s3"] for mount in mounts)
     if importlib.util.find_spec("boto3") is None:
-        raise DownloadError(f"{addresses} can't be fetched: {sys.executable} has no boto3; install it for that Python")
+        raise DownloadError(f"{addresses} can't be fetched: {sys.executable} has no boto3; pip install 'flow-tui[s3]'")
     from flow_core.agent.s3.transfer import S3Download, s3_client  # lazy import: it needs boto3
 
     client = s3_client(addresses)

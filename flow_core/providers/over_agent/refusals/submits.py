@@ -80,9 +80,7 @@ def _s3_needs_boto3(details: Details, machine: str) -> FlowError:
     address = text(details, "address")
     if machine == HERE:
         return Unsupported(
-            f"data_mounts: {address!r} needs boto3; install flow-tui with its extra 's3', for example with:"
-            " uv tool install '.[fast,emulator,s3]'",
-            field="data_mounts",
+            f"data_mounts: {address!r} needs boto3; install it with: pip install 'flow-tui[s3]'", field="data_mounts"
         )
     return Unsupported(
         f"data_mounts: {address!r} needs boto3 on {machine}; install it for the Python there, or name one that"
