@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "keys.md"
 SINK = ROOT / "tests" / "testbed" / "key_sink.py"
 _ALONE_S = 0.25  # an escape with nothing behind it is the key
 
-# (key, what a terminal of the old kind sends, what one with the kitty protocol sends where that differs)
+# (key, what a terminal with the legacy encoding sends, what one with the kitty protocol sends if that differs)
 KEYS = [
     ("a", "a", ""),
     ("A", "A", ""),
@@ -61,12 +61,16 @@ KEYS = [
 ]
 HEADER = """# What a shell receives
 
-Made by pressing each key in the running dashboard, in a shell of a task, and reading what arrived there. The first
-column of bytes is for terminals of the old kind (xterm, Terminal.app, tmux); the second for those that speak the kitty
-keyboard protocol (kitty, Ghostty, WezTerm, foot, recent iTerm2), which the dashboard asks for and translates back: a
-shell did not ask for it. `=` is the same as in the first. `ctrl+]` twice sends `1d`; once, it is the dashboard's.
+This page lists the bytes that a shell of a task receives for each key. A test presses each key in the running
+dashboard and records them.
 
-| key | arrives | arrives, kitty protocol |
+The column *bytes* is for terminals with the legacy encoding of keys (xterm, Terminal.app, tmux). The column *bytes,
+kitty protocol* is for terminals that support the kitty keyboard protocol (kitty, Ghostty, WezTerm, foot, recent
+iTerm2). The dashboard enables that protocol for itself and converts the keys back, because the shell has not enabled
+it. `=` means the same bytes as in the first column. `ctrl+]` is the prefix key of the dashboard; press it twice to send
+it (`1d`).
+
+| key | bytes | bytes, kitty protocol |
 | --- | --- | --- |
 """
 

@@ -101,9 +101,9 @@ async def use_pane() -> None:
         await shown.shows("note 1: 0 volumes")
         await shown.shows("x add")
         await shown.press("x", "x")
-        await shown.until(lambda: "there are enough notes" in shown.notices)
+        await shown.until(lambda: "the notes pane is full" in shown.notices)
         await shown.press("question_mark", *"notes.add")
-        await shown.shows("Not now: there are enough notes")
+        await shown.shows("Not now: the notes pane is full")
 
 
 async def use_action() -> None:

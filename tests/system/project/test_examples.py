@@ -93,6 +93,20 @@ def test_the_python_on_the_page_of_local_tasks_runs_as_it_stands(flow: Flow, mon
         assert [task.wait(60).exit_code for task in flow.list_tasks()] == [0, 0]
 
 
+def test_the_python_of_the_first_session_runs_as_it_stands(tmp_path: Path, run: Callable[[Path], str]) -> None:
+    (block,) = BLOCK.findall((ROOT / "docs" / "first-session.md").read_text(encoding="utf-8"))
+    (tmp_path / "page.py").write_text(block, encoding="utf-8")
+    assert run(tmp_path / "page.py").splitlines() == ["step 1", "step 2", "step 3", "completed"]
+    assert (tmp_path / "result.txt").read_text(encoding="utf-8") == "42\n"
+
+
+def test_the_training_on_the_page_of_hosts_is_a_valid_task() -> None:
+    (block,) = BLOCK.findall((ROOT / "docs" / "hosts.md").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {}
+    exec(compile(block.partition("with Flow")[0], "hosts.md", "exec"), names)
+    assert names["config"].num_instances == 2
+
+
 def test_the_python_on_the_page_of_the_emulator_runs_as_it_stands() -> None:
     (block,) = BLOCK.findall((ROOT / "docs" / "emulator.md").read_text(encoding="utf-8"))
     exec(compile(block, "emulator.md", "exec"), {})

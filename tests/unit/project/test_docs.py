@@ -8,6 +8,7 @@ import yaml
 from testbed.places import ROOT
 
 from flow_core.config_file import load_config
+from flow_core.models.task_config import TaskConfig
 from flow_tui.action_table import ACTIONS
 from flow_tui.terminal.prefix import PREFIX_KEYS
 from flow_tui.themes import load_themes
@@ -34,6 +35,27 @@ def test_the_page_of_keys_lists_what_comes_after_the_prefix() -> None:
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_section_leads_to_a_heading(page: Path) -> None:
+    links = re.findall(r"\]\(([^):]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+    assert [f"{target}#{name}" for target, name in links if name not in section_names(page, target)] == []
+
+
+def section_names(page: Path, target: str) -> set[str]:
+    """The names by which links reach the sections of a page: the headings in small letters, with "-" for blanks."""
+    text = (page.parent / target if target else page).read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_page_of_the_sdk_lists_every_field_of_a_task_once() -> None:
+    page = (ROOT / "docs" / "sdk.md").read_text(encoding="utf-8")
+    table = page.partition("## The fields of a TaskConfig\n")[2].partition("\n## ")[0]
+    rows = [row.split(" |")[0] for row in table.splitlines() if row.startswith("| `")]
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(listed) == sorted(TaskConfig.model_fields)
 
 
 def test_the_configuration_in_the_readme_is_one_that_loads_without_a_problem(tmp_path: Path) -> None:
