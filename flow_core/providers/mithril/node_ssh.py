@@ -70,7 +70,7 @@ class MithrilMachines:
                 f"{escape_controls(target.name or target.instance_id)} has no address yet; try again in a moment"
             )
         settings = self._make_host_settings(target, private, keys)
-        return self._pool.of(replace(settings, hops=(self._make_host_settings(head, gateway, keys),)))
+        return self._pool.get_host(replace(settings, hops=(self._make_host_settings(head, gateway, keys),)))
 
     def _make_host_settings(self, node: BidInstance, destination: Destination, keys: tuple[Path, ...]) -> HostSettings:
         return HostSettings(

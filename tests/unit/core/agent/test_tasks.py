@@ -55,7 +55,7 @@ def test_progress_is_reported_for_each_task_that_is_read(layout):
 
 @pytest.mark.parametrize("task_id", ["task_bbbbbbbbbb", "../other", "x\n" * 50])
 def test_an_unknown_task_is_refused_with_a_sentence(layout, task_id):
-    for lookup in (TaskStore(layout).get, TaskStore(layout).folder):
+    for lookup in (TaskStore(layout).get, TaskStore(layout).get_folder):
         with pytest.raises(Refused) as refused:
             lookup(task_id)
         assert refused.value.code == NO_TASK

@@ -71,7 +71,7 @@ async def test_a_host_is_looked_up_once_and_shared_by_all(sshd: Sshd, pool: Host
     config = sshd.config()
     found = await asyncio.gather(*(pool.find("far", config=config) for _ in range(8)))
     assert len(set(found)) == 1
-    assert pool.of(found[0].settings) is found[0]
+    assert pool.get_host(found[0].settings) is found[0]
     await asyncio.gather(*(host.run("true") for host in found))
     assert found[0].connection_count == 1
     config.write_text(config.read_text() + "ConnectTimeout 3\n")
@@ -82,7 +82,7 @@ async def test_a_host_is_looked_up_once_and_shared_by_all(sshd: Sshd, pool: Host
     await pool.close()
     assert found[0].connection_count == 0
     with pytest.raises(Unreachable, match="closed"):
-        pool.of(found[0].settings)
+        pool.get_host(found[0].settings)
 
 
 def test_the_facets_load_no_ssh_library_before_one_is_used() -> None:

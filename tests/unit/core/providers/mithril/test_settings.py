@@ -79,7 +79,9 @@ def test_an_invalid_key_is_refused_without_being_repeated(monkeypatch: pytest.Mo
 
 async def test_a_context_sets_how_long_a_login_to_a_machine_and_its_jump_hosts_may_take() -> None:
     account = MithrilSession("cloud", read_settings({"api_key": "k", "login_timeout_s": 7}), None)
-    host = account.pool.of(HostSettings("inner", "10.0.0.2", "me", hops=(HostSettings("head", "10.0.0.1", "me"),)))
+    host = account.pool.get_host(
+        HostSettings("inner", "10.0.0.2", "me", hops=(HostSettings("head", "10.0.0.1", "me"),))
+    )
     assert [one.login_timeout_s for one in (host.settings, *host.settings.hops)] == [7.0, 7.0]
 
 
