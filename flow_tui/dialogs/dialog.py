@@ -54,7 +54,7 @@ class Dialog(Modal[Answer], Generic[Answer]):
                 yield from self.compose_footer()
                 with Horizontal(classes="dialog-keys"):
                     yield from self.compose_buttons()
-                    yield self.hint_line()
+                    yield self.compose_hints()
 
     def compose_body(self) -> Iterable[Widget]:
         """Returns the widgets of the body, which scrolls."""
@@ -68,7 +68,13 @@ class Dialog(Modal[Answer], Generic[Answer]):
         """Returns the buttons left of the hints."""
         return ()
 
-    def hint_line(self) -> Widget:
+    def action_scroll(self, rows: int) -> None:
+        self.scrolled.scroll_relative(y=rows, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        self.scrolled.scroll_relative(y=pages * max(1, self.scrolled.size.height - 1), animate=False)
+
+    def compose_hints(self) -> Widget:
         """Returns the widget that shows the hints. It cuts those that don't fit into one line."""
         return Static(Content("  ").join(map(_render_hint, self._hints)), classes="dialog-hints")
 

@@ -90,7 +90,7 @@ class TaskDetail(Reader[str | None]):
         if self._history is not None:
             yield self._history
 
-    def hint_line(self) -> Widget:
+    def compose_hints(self) -> Widget:
         return self._hint_lines
 
     def on_mount(self) -> None:

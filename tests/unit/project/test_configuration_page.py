@@ -14,7 +14,7 @@ from testbed.source_files import FILES
 from flow_core.config_file import load_config
 from flow_core.providers.contract.config_schema import IProviderInit
 from flow_core.providers.hosts.config_schema import HostsConfigSchema
-from flow_core.providers.hosts.machines import Machine
+from flow_core.providers.hosts.machine_settings import Machine
 from flow_core.providers.local.config_schema import LocalConfigSchema
 from flow_core.providers.mithril.config_schema import MithrilConfigSchema
 from flow_core.providers.mithril.settings import ENVIRONMENT

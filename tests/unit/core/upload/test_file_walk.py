@@ -98,16 +98,14 @@ def test_a_walk_over_given_paths_applies_the_same_rules(tmp_path):
         dict.fromkeys(("a", "a.log", "out/x", "sub/b.log", "sub/c.log", "sub/d/e", "sub2/f", ".git/x"), ""),
     )
     asked = ["a", "a.log", "out/x", "sub/", "sub/d/e", "sub/b.log", "gone", ".git/x", "sub2/f/g"]
-    found = [entry.path for entries in selection(tmp_path).at_time(asked) for entry in entries]
+    found = [entry.path for entries in selection(tmp_path).at(asked) for entry in entries]
     assert found == ["a", "sub/.gitignore", "sub/b.log", "sub/d/e"]
 
 
 def test_overlapping_paths_give_each_file_once(tmp_path):
     write(tmp_path, dict.fromkeys(("a/x", "a/y/z", "a-b/c"), ""))
     found = [
-        entry.path
-        for entries in selection(tmp_path).at_time(["a/", "a-b/", "a/x", "a/y/", "a/y/z"])
-        for entry in entries
+        entry.path for entries in selection(tmp_path).at(["a/", "a-b/", "a/x", "a/y/", "a/y/z"]) for entry in entries
     ]
     assert sorted(found) == ["a-b/c", "a/x", "a/y/z"]
 
