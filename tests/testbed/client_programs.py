@@ -39,7 +39,7 @@ def run(connection):
     os.chdir(folder)
     exec(compile(code, "<client program>", "exec"), {"__name__": "__main__"})
 
-bootstrap_payload.archive()
+bootstrap_payload.build_archive()
 server = socket.socket(socket.AF_UNIX)
 server.bind(sys.argv[1])
 server.listen(64)

@@ -36,7 +36,7 @@ SCREENS = {
     "volumes": Screen(("app.show_volumes",), ("checkpoints",)),
     "logs": Screen(("app.show_logs", "app.show_logs"), ("step 61", "data loader is slow")),
     "log-search": Screen(("app.show_logs", "logs.search", *"slow", "enter"), ("1 ",)),
-    "shell": Screen(("app.show_shell",), ("no shell",)),
+    "shell": Screen(("app.show_shell",), ("No shell is open",)),
     "filtered": Screen(("tasks.filter", *"status:failed", "enter"), ("eval-mmlu", "1 of 6")),
     "nothing-matches": Screen(("tasks.filter", *"zzz", "enter"), ("esc",)),
     "detail": Screen(("tasks.detail",), ("torchrun", "node-7")),

@@ -357,7 +357,7 @@ async def test_a_click_on_the_header_tells_what_is_wrong(sshd: Sshd) -> None:
         await at.shows("refused the connection; check that an SSH server runs on that port")
         sshd.start()
         await press(at.pilot, "contexts.again")
-        await at.shows("lab ssh connected")
+        await at.shows("lab provider: ssh connected")
 
 
 async def test_what_follows_an_answer_waits_while_the_user_types_something_else(sshd: Sshd) -> None:

@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,10 @@ async def test_the_description_of_a_submit_says_that_credentials_are_sent(lab: L
 
 
 def files_with(folder: Path, text: str) -> list[Path]:
-    """The files below the folder that contain the text."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return [path for path in files if text.encode() in path.read_bytes()]
+    """The files below the folder that contain the text. Other processes may delete files meanwhile."""
+    found = []
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file() and text.encode() in path.read_bytes():
+                found.append(path)
+    return found

@@ -72,7 +72,7 @@ async def test_a_port_that_is_taken_or_isnt_one_is_refused(machine, served):
     tunnels = machine.provider.tunnels
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Conflict, match="is listened on by"):
         await tunnels.open(task.task_id, port, taken.getsockname()[1])
-    with pytest.raises(Conflict, match="needs no tunnel"):
+    with pytest.raises(Conflict, match="is the port of the task itself"):
         await tunnels.open(task.task_id, port, port)
     for remote, local in ((0, 0), (70_000, 0), (port, -1)):
         with pytest.raises(ConfigError, match="_port: must be a port number"):

@@ -86,7 +86,7 @@ async def test_a_host_is_looked_up_once_and_shared_by_all(sshd: Sshd, pool: Host
 
 
 def test_the_facets_load_no_ssh_library_before_one_is_used() -> None:
-    rooms = ("endpoints", "host_pool", "logs", "remote", "shells", "tunnels", "uploads")
+    rooms = ("endpoints", "host_pool", "logs", "task_commands", "shells", "tunnels", "uploads")
     imports = "; ".join(f"import flow_core.providers.over_ssh.{room}" for room in rooms)
     script = f"import sys; {imports}; print('asyncssh' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

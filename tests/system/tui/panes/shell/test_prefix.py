@@ -36,7 +36,7 @@ async def test_what_can_come_after_the_prefix_is_listed_and_done_when_it_is_chos
         await press(pilot, Command.HELP)
         await until(lambda: isinstance(app.screen, HelpScreen) and app.screen._shown)
         assert {"ctrl+] [", "ctrl+] k", "ctrl+] ctrl+]", "ctrl+] esc", "ctrl+] 1"} <= set(listed(app))
-        await pilot.press(*"look", "space", *"back")
+        await pilot.press(*"scroll", "space", *"back")
         await until(lambda: listed(app) == ["ctrl+] ["])
         await pilot.press("enter")
         await until(lambda: view.has_focus and view.key_input.target is KeyTarget.COPY_MODE)

@@ -23,7 +23,7 @@ async def test_storage_that_costs_is_made_behind_a_question_and_attached_behind_
         fill(seen.app.screen, name="data", size_gb="100")
         await press(seen.pilot, "form.send")
         await seen.until(lambda: isinstance(seen.app.screen, Confirm))
-        await seen.shows("100G of storage", "POST")
+        await seen.shows("100 GB of storage", "POST")
         assert not seen.calls("POST", "/v2/volumes")
         await press(seen.pilot, "confirm.agree")
         await seen.until(lambda: seen.app.screen is seen.dashboard and seen.dashboard.pane(VolumesPane).selected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from flow_core.models.task import TaskStatus
 _STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
 
 
-async def test_cancelling_gives_every_process_in_the_container_its_time_to_end(machine, engine):
+async def test_cancelling_gives_every_process_in_the_container_its_time_to_end(machine, engine, monkeypatch):
+    monkeypatch.setenv("FLOW_LOCAL_GRACE_S", "60")
     worker = "trap 'echo worker ended; exit' TERM; echo ready; while :; do sleep 0.05; done"
     task = await machine.submit(f"sh -c \"{worker}\" & trap 'wait; echo all ended; exit 0' TERM; wait", image=IMAGE)
     await machine.until(lambda: b"ready" in machine.written(task), "the worker")
     running = await machine.provider.get_task(task.task_id)
     assert machine.provider.describe_cancel(running) == (
-        f"SIGTERM to every process in {engine.containers(task.task_id)[0]}, {engine.name} kill after 1 s"
+        f"SIGTERM to every process in {engine.containers(task.task_id)[0]}, {engine.name} kill after 60 s"
     )
     await machine.provider.cancel_task(task.task_id)
     assert (await machine.ended(task)).status is TaskStatus.CANCELLED
@@ -52,20 +54,19 @@ async def test_a_task_that_is_cancelled_while_it_starts_leaves_no_container(mach
 
 @pytest.mark.parametrize("what", ["supervisor", "client", "both", "beside"])
 async def test_when_one_of_its_keepers_is_killed_the_container_ends_before_its_gpu_is_free(machine, engine, what):
-    task = await machine.submit(_STUBBORN, image=IMAGE, instance_type="a100:2")
+    stubborn = f"{_STUBBORN} # {uuid.uuid4()}"  # tests beside this one run the same command
+    task = await machine.submit(stubborn, image=IMAGE, instance_type="a100:2")
     await machine.until(lambda: b"ready" in machine.written(task), "the start")
     after = await machine.submit("true", instance_type="a100:2")
     client = (await machine.provider.get_task(task.task_id)).provider_metadata["pid"]
-    beside = [
-        pid for pid in _mentioning(_names(engine, task.task_id)) if pid not in (client, *_mentioning([_STUBBORN]))
-    ]
+    beside = [pid for pid in _mentioning(_names(engine, task.task_id)) if pid not in (client, *_mentioning([stubborn]))]
     assert beside
     keepers = {"supervisor": [machine.supervisor(task)], "client": [client], "beside": beside}
     for pid in keepers["supervisor"] + keepers["client"] if what == "both" else keepers[what]:
         os.kill(pid, signal.SIGKILL)
     end = await machine.ended(task)
     assert engine.containers(task.task_id) == []
-    assert _mentioning([_STUBBORN]) == []
+    assert _mentioning([stubborn]) == []
     assert end.status is TaskStatus.FAILED
     assert (await machine.ended(after)).started_at >= end.completed_at
     if what != "beside":
