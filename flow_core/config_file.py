@@ -11,14 +11,17 @@ A broken part is a sentence in `Config.problems`; the rest of the file still cou
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.bounded_read import read_regular_file
 from flow_core.config import DEFAULT_CONTEXT, NAME_RULE, Config, Context, config_path, is_context_name, problem_at
 from flow_core.errors import ConfigError, printable
 from flow_core.providers import PROVIDERS, get_provider_type
+
+if TYPE_CHECKING:
+    from flow_core.providers.contract.provider_type import ProviderType
 
 _CONFIG_BYTES_MAX = 256 << 10
 
@@ -109,10 +112,21 @@ class _Reader:
             self._add_problem(f"{where}.provider", f"the context {DEFAULT_CONTEXT!r} is always this machine")
             return None
         rest = {str(key): value for key, value in settings.items() if key != "provider"}
-        usable = get_provider_type(provider).usable_settings(rest)
+        provider_type = get_provider_type(provider)
+        self._report_unknown_settings(where, rest, provider_type)
+        usable = provider_type.usable_settings(rest)
         for problem in usable.problems:
             self._add_problem(f"{where}.{problem.path}", problem.reason)
         return None if usable.settings is None else Context(name, provider, usable.settings)
+
+    def _report_unknown_settings(self, where: str, settings: Iterable[str], provider_type: ProviderType) -> None:
+        if provider_type.setting_names is None:
+            return
+        known = provider_type.setting_names()
+        for name in settings:
+            if name not in known:
+                reason = f"is not a setting of this context and is ignored; known are: {', '.join(known)}"
+                self._add_problem(f"{where}.{printable(name)}", reason)
 
     def _default(self, value: Any, contexts: tuple[Context, ...]) -> str:
         if value is None:

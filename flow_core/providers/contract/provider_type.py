@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ class ProviderType:
 
     The type checker checks `open` against the contract. `open` creates the provider of a context; it imports what it
     needs, makes no request and waits for nothing. `usable_settings` takes the settings of a context in a config file.
+    `setting_names` returns the names of its settings, so that a mistyped one is reported; if it is None, any name is
+    valid.
     `has_own_context` returns whether a context with the name of the provider exists although no config file has one.
     `takes_batch_scripts` is whether a command may be a script with `#SBATCH` lines.
     """
@@ -33,4 +35,5 @@ class ProviderType:
     usable_settings: Callable[[Mapping[str, Any]], UsableSettings] = use_all
     has_own_context: Callable[[], bool] = _never
     takes_batch_scripts: bool = False
+    setting_names: Callable[[], Collection[str]] | None = None
     platform: Platform | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flow_core.providers.contract.config_schema import UsableSettings
@@ -26,4 +26,10 @@ def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
     return usable_settings(settings)
 
 
-PROVIDER = ProviderType(_open, _usable_settings)
+def _setting_names() -> Collection[str]:
+    from flow_core.providers.hosts.machine_settings import SETTINGS  # lazy import: only a config needs it
+
+    return SETTINGS
+
+
+PROVIDER = ProviderType(_open, _usable_settings, setting_names=_setting_names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flow_core.providers.contract.config_schema import UsableSettings, drop_invalid
@@ -29,4 +29,10 @@ def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
     return drop_invalid(settings, parse_prune_after_days)
 
 
-PROVIDER = ProviderType(_open, _usable_settings, has_own_context=lambda: True)
+def _setting_names() -> Collection[str]:
+    from flow_core.providers.local.config_schema import SETTING_NAMES  # lazy import: only a config needs it
+
+    return SETTING_NAMES
+
+
+PROVIDER = ProviderType(_open, _usable_settings, has_own_context=lambda: True, setting_names=_setting_names)

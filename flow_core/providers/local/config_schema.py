@@ -19,6 +19,7 @@ _FIELDS = (
         "container", "what runs tasks with an image: podman or docker", default="podman if it is installed, else docker"
     ),
 )
+SETTING_NAMES = tuple(field.name for field in _FIELDS)
 
 
 class LocalConfigSchema:
@@ -28,8 +29,7 @@ class LocalConfigSchema:
         return _FIELDS
 
     def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        names = {field.name for field in _FIELDS}
-        problems = [f"{name}: is not a setting of a local context" for name in settings if name not in names]
+        problems = [f"{name}: is not a setting of a local context" for name in settings if name not in SETTING_NAMES]
         checks = (
             lambda: find_gpus(settings.get("gpus")),
             lambda: check_engine(settings.get("container")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flow_core.providers.contract.account import Platform
@@ -32,6 +32,12 @@ def _usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
     return drop_invalid(settings, parse_login_timeout)
 
 
+def _setting_names() -> Collection[str]:
+    from flow_core.providers.mithril.config_schema import SETTING_NAMES  # lazy import: only a config needs it
+
+    return SETTING_NAMES
+
+
 def _has_key() -> bool:
     """Returns whether a key in the environment creates a context.
 
@@ -56,5 +62,6 @@ PROVIDER = ProviderType(
     _open,
     _usable_settings,
     has_own_context=_has_key,
+    setting_names=_setting_names,
     platform=Platform(_platform_from_environment, "set MITHRIL_API_KEY to manage those of Mithril", _find_user),
 )

@@ -20,6 +20,7 @@ _DESCRIPTIONS = {
     "instance_type": "the default instance type",
     LOGIN_TIMEOUT: LOGIN_TIMEOUT_MEANING,
 }
+SETTING_NAMES = tuple(_DESCRIPTIONS)
 _DEFAULTS = {
     "api_url": DEFAULT_URL,
     "project": "the only project of the key",
@@ -45,7 +46,7 @@ class MithrilConfigSchema:
         )
 
     def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        problems = [f"{name}: is not a setting of a mithril context" for name in settings if name not in _DESCRIPTIONS]
+        problems = [f"{name}: is not a setting of a mithril context" for name in settings if name not in SETTING_NAMES]
         try:
             read_settings(settings)
         except AuthError:

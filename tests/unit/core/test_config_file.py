@@ -134,6 +134,18 @@ def test_a_field_that_a_machine_does_not_have_is_named_where_it_stands(file: Pat
     assert (problem.line, problem.field) == (6, "contexts.lab.hosts.0.colour")
 
 
+@pytest.mark.parametrize("provider", ["local", "hosts", "mithril"])
+def test_a_setting_that_a_context_does_not_have_is_named_with_its_line_and_the_context_stays(
+    file: Path, provider: str
+) -> None:
+    config = loaded(file, f"contexts:\n  lab:\n    provider: {provider}\n    hosts: [gpu1]\n    regoin: lab\n")
+    problem = config.problems[-1]
+    assert (problem.line, problem.field) == (5, "contexts.lab.regoin")
+    assert "is not a setting of this context and is ignored; known are: " in str(problem)
+    assert len(config.problems) == (1 if provider == "hosts" else 2)
+    assert config.context("lab").provider == provider
+
+
 def test_one_bad_context_does_not_take_the_good_ones_with_it(file: Path) -> None:
     config = loaded(file, "contexts:\n  bad: {provider: x}\n  lab: {provider: local}\n  worse: 3\n")
     assert [context.name for context in config.contexts] == ["local", "lab"]
