@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo 'make run [ARGS="--read-only"]   the dashboard'
 	@echo 'make quick [ARGS="-k logs"]     the unit tests: no processes, no network'
-	@echo 'make test [ARGS="-k logs"]      every test, four at a time'
+	@echo 'make test [ARGS="-k logs"]      every test, six at a time'
 	@echo 'make fuzz [ARGS="60 -k logs"]    new examples for the property tests, for so many seconds (600)'
 	@echo 'make check                      lint, format, types, layers'
 	@echo 'make soak                       random keys over every screen, and random kills, for a long time'
@@ -28,9 +28,9 @@ run: $(VENV)/run.stamp
 quick: $(VENV)/test.stamp
 	@$(PYTHON) -m pytest -n 4 -rs tests/unit $(ARGS)
 
-# Four at a time whatever the cores: most tests wait for a machine or a server. ARGS="-n 0" runs one after the other.
+# Six at a time whatever the cores: most tests wait for a machine or a server. ARGS="-n 0" runs one after the other.
 test: $(VENV)/test.stamp
-	@$(PYTHON) -m pytest -n 4 -rs $(ARGS)
+	@$(PYTHON) -m pytest -n 6 -rs $(ARGS)
 
 fuzz: $(VENV)/test.stamp
 	@$(PYTHON) tests/fuzz.py $(ARGS)
