@@ -43,6 +43,7 @@ REASONS = {
     "flow_core/providers/hosts/machine_settings.py": "reading a config must not pay for it",
     "flow_core/providers/hosts/provider.py": "facets load when they are first used",
     "flow_core/providers/local/capacity/reservations.py": "rarely asked for",
+    "flow_core/providers/local/config_schema.py": "reading a config needs only the names of the settings",
     "flow_core/providers/local/identity.py": "rarely asked for",
     "flow_core/providers/local/provider.py": "facets load when they are first used",
     "flow_core/providers/local/sshd/keys.py": "takes longer than all the rest",

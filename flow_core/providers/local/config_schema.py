@@ -7,8 +7,6 @@ from typing import Any
 
 from flow_core.errors import FlowError
 from flow_core.providers.contract.config_schema import ConfigField
-from flow_core.providers.local.capacity.gpus import find_gpus
-from flow_core.providers.over_agent.container_request_checks import check_engine
 from flow_core.providers.over_agent.pruning_setting import PRUNE_FIELD, parse_prune_after_days
 
 _FIELDS = (
@@ -29,6 +27,11 @@ class LocalConfigSchema:
         return _FIELDS
 
     def validate_config(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        from flow_core.providers.local.capacity.gpus import find_gpus  # lazy import: only a check of values needs it
+        from flow_core.providers.over_agent.container_request_checks import (
+            check_engine,  # lazy import: only a check of values needs it
+        )
+
         problems = [f"{name}: is not a setting of a local context" for name in settings if name not in SETTING_NAMES]
         checks = (
             lambda: find_gpus(settings.get("gpus")),

@@ -101,7 +101,7 @@ class Service:
                     return reason
             except ProviderError as error:
                 _log.warning("%s", error)  # the disk doesn't respond; the next poll retries
-        return "it was told to"
+        return "a stop was requested"
 
     async def _find_end_reason(self, now: float) -> str:
         """Returns why the server is no longer needed; "" while it is."""
