@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from flow_core.agent.spool import STDERR, STDOUT
 from flow_core.argument_checks import check_integer, check_one_of, check_optional_integer, check_text
 from flow_core.errors import ConfigError, NotFound, Unsupported
-from flow_core.logs.follow import check_readable
 from flow_core.logs.log_id import LogId
 
 if TYPE_CHECKING:
@@ -123,6 +122,8 @@ class AsyncTaskLogResource:
 
     async def open(self, address: LogId) -> SpoolFiles:
         """Returns the files of this log on this machine; they may not exist yet. Raises NotFound, ProviderError."""
+        from flow_core.logs.follow import check_readable  # lazy import: loads ctypes
+
         files = await self._logs.open(_check_address(address))
         await asyncio.to_thread(check_readable, files)
         return files

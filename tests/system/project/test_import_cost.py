@@ -23,6 +23,10 @@ def test_importing_the_sdk_loads_nothing_heavy() -> None:
     assert HEAVY & loaded_by("flow_core") == set()
 
 
+def test_importing_the_blocking_client_loads_nothing_that_only_logs_and_forms_need() -> None:
+    assert (HEAVY - {"asyncio"}) & loaded_by("flow_core.sync") == set()
+
+
 @pytest.mark.parametrize("provider", ["hosts"])
 def test_importing_a_provider_loads_none_of_the_libraries_it_may_need_later(provider: str) -> None:
     loaded = loaded_by(f"flow_core.providers.{provider}.provider")
