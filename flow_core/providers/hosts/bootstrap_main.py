@@ -19,10 +19,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.agent_start_exit import exit_with_message
 from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.machine_id import get_machine_id
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.startup_error import exit_with_message
 
 WANTED = b"archive\n"
 READY = b"ready\n"

@@ -18,7 +18,7 @@ MOST_LINES = 400
 
 # Standard library only, and open to every room.
 FOUNDATIONS = (
-    "identifiers prompter agent.linux_mounts agent.private_folders agent.record_fields agent.bounded_read agent.spool"
+    "identifiers prompter agent.linux_mounts agent.private_folders agent.record_fields agent.regular_files agent.spool"
 )
 
 # Room -> what it may import of ours, its own room aside. The longest name that fits a module is its room.

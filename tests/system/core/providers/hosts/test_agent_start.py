@@ -11,8 +11,8 @@ from testbed.agent_start import BareMachine, is_alive
 from testbed.pythons import pythons
 from testbed.waiting import DEADLINE_S, wait_until
 
+from flow_core.agent.agent_start_exit import OLD_PYTHON, SYSTEM_ERROR, UNSAFE
 from flow_core.agent.protocol import VERSION
-from flow_core.agent.startup_error import BROKEN, OLD_PYTHON, UNSAFE
 from flow_core.providers.hosts.bootstrap_payload import NO_PYTHON, NOT_THIS_PYTHON, build_archive, build_loader_input
 
 SHELLS = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
@@ -140,10 +140,10 @@ def test_an_archive_that_was_changed_or_cut_leaves_nothing(untouched: BareMachin
     untouched.add(untouched.bin / "python3")
     data = build_archive().data
     changed = untouched.start(sent=bytes([*data[:-1], data[-1] ^ 1]))
-    assert (changed.code, changed.greeting) == (BROKEN, {})
+    assert (changed.code, changed.greeting) == (SYSTEM_ERROR, {})
     assert changed.said == "the program for this machine was changed on its way"
     cut = untouched.start(sent=data[:-1])
-    assert (cut.code, cut.said) == (BROKEN, "the program for this machine came only in part")
+    assert (cut.code, cut.said) == (SYSTEM_ERROR, "the program for this machine came only in part")
     assert not untouched.state.exists()
     assert untouched.start(sent=data).code == 0
 
@@ -216,7 +216,7 @@ def test_the_error_names_a_folder_that_can_not_be_created(untouched: BareMachine
     untouched.add(untouched.bin / "python3")
     (untouched.home / ".local").write_text("no folder")
     start = untouched.start(sent=build_archive().data)
-    assert start.code == BROKEN
+    assert start.code == SYSTEM_ERROR
     assert str(untouched.home / ".local") in start.said
 
 

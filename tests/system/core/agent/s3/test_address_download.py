@@ -12,8 +12,9 @@ import pytest
 from testbed.s3_server import S3Server, listing, point_at
 from testbed.tables import each
 
-from flow_core.agent.s3.progress import DownloadError, DownloadProgress
-from flow_core.agent.s3.transfer import S3Download, create_s3_client
+from flow_core.agent.s3.address_download import S3Download, create_s3_client
+from flow_core.agent.s3.errors import DownloadError
+from flow_core.agent.s3.progress import DownloadProgress
 
 Download = Callable[[str], Path]
 
