@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.ssh_servers import end_servers
+from testbed.local_ssh_servers import kill_servers
 from testbed.waiting import task_until, until
 
 from flow_core.agent.machine_id import get_machine_id
@@ -101,7 +101,7 @@ def _link_agent(copy: Path, state: Path) -> None:
 
 
 def _end_everything(home: Path) -> None:
-    end_servers(home / "state")
+    kill_servers(home / "state")
     marks = {_mark(spec) for spec in home.glob("state/local/*/contexts/*/tasks/*/spec.json")} - {None}
     for _ in range(3):
         alive = [pid for pid, mark in iter_variable("FLOW_TASK_MARK") if mark in marks] if marks else []

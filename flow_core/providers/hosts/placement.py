@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import CapacityError, ConfigError, Conflict, FlowError, printable
-from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_matching import Gpu, describe_gpus
+from flow_core.gpu_shorthand import GpuRequest, parse_gpu
 from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.host_info import HostInfo
 from flow_core.providers.over_agent.submit_requests import build_gpu_request_part, build_no_gpu_part

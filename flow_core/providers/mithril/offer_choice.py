@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from flow_core.errors import CapacityError, ConfigError
-from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.gpu_shorthand import GpuRequest, parse_gpu
 from flow_core.providers.mithril.catalog import Offer
 from flow_core.providers.mithril.money import format_usd
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flow_core.agent.capacity.availability import Opening
 from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationRequest
 from flow_core.errors import ConfigError
-from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_matching import Gpu
+from flow_core.gpu_shorthand import GpuRequest, parse_gpu
 from flow_core.models.reservation import Reservation, ReservationStatus
 from flow_core.providers.contract.supported_fields import UnsupportedField
 

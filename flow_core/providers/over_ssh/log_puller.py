@@ -16,7 +16,7 @@ from flow_core.upload.cancellable_thread import CancellableThread
 if TYPE_CHECKING:
     from flow_core.logs.log_id import LogId
     from flow_core.providers.over_ssh.task_nodes import LogFile, LogSources
-    from flow_core.ssh.follow import FilePiece
+    from flow_core.ssh.remote_file_follow import FilePiece
 
 _POLL_S = 0.5
 _LOCK_S = 0.25

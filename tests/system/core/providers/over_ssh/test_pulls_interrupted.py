@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
-from testbed import pull_log
+from testbed import log_puller_program
 from testbed.client_programs import ClientProgram, client_program
 from testbed.far_tasks import CONTEXT, Far
 from testbed.sshd import Sshd
@@ -29,7 +29,7 @@ _RUN = """
 import json, runpy, sys
 sys.path.insert(0, (paths := json.loads(sys.argv[1])).pop(0))
 sys.argv[1:] = paths
-runpy.run_module("testbed.pull_log", None, "__main__")
+runpy.run_module("testbed.log_puller_program", None, "__main__")
 """
 WRITER = """
 import sys, time
@@ -50,7 +50,7 @@ async def logs(far: Far, tmp_path: Path) -> AsyncIterator[SpooledLogs]:
 @pytest.fixture
 async def program(sshd: Sshd, far: Far, tmp_path: Path) -> AsyncIterator[StartProgram]:
     """Starts another program of the same user, which pulls the log."""
-    tests = Path(pull_log.__file__).parent.parent
+    tests = Path(log_puller_program.__file__).parent.parent
     paths = [str(path) for path in (tests, sshd.config(), far.folder, tmp_path / "spools")]
     async with AsyncExitStack() as stack:
 

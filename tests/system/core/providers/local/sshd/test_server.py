@@ -10,8 +10,8 @@ import subprocess
 import sys
 
 import pytest
+from testbed.local_ssh_servers import find_live_servers
 from testbed.ssh_programs import run_ssh, ssh_folder
-from testbed.ssh_servers import live_servers
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.processes.tree import ProcessIdentity
@@ -113,7 +113,7 @@ async def test_many_who_ask_at_the_same_moment_start_one_server(machine, task):
     others = [machine.open("local") for _ in range(4)]
     found = await asyncio.gather(*(other.endpoints.resolve(task.task_id) for other in others))
     assert len({endpoint.port for endpoint in found}) == 1
-    (only,) = live_servers(machine.home / "state")
+    (only,) = find_live_servers(machine.home / "state")
     assert only.port == found[0].port
 
 
@@ -178,7 +178,7 @@ async def test_the_command_works_wherever_the_state_directory_is(machine, monkey
         assert (done.returncode, done.stdout) == (0, b"in\n"), done.stderr
     finally:
         await provider.cancel_task(task.task_id, force=True)
-        for server in live_servers(tmp_path / name / "state"):
+        for server in find_live_servers(tmp_path / name / "state"):
             server.process.send(signal.SIGKILL)
 
 

@@ -10,7 +10,7 @@ from testbed.sentences import is_a_sentence
 from testbed.tables import each
 
 from flow_core.errors import ConfigError
-from flow_core.gpu import MAX_COUNT, GpuRequest, parse_gpu
+from flow_core.gpu_shorthand import MAX_COUNT, GpuRequest, parse_gpu
 
 
 @each(
