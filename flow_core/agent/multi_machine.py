@@ -153,6 +153,7 @@ def _write_order(task: TaskFolder, order: StartOrder) -> None:
 
 
 def _read_state(task: TaskFolder) -> TaskState | None:
+    """Returns the state; None if it is missing or malformed."""
     try:
         return TaskState.read_known(task.state)[0]
     except MalformedRecord:

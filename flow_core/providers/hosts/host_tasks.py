@@ -69,9 +69,10 @@ class HostTasks:
 
     async def find_names(self, task_ids: Iterable[str]) -> list[str]:
         """Returns the tasks' names; the id of a task that can't be found now."""
-        return list(await asyncio.gather(*(self._find_name(task_id) for task_id in task_ids)))
+        return list(await asyncio.gather(*(self._get_name_or_id(task_id) for task_id in task_ids)))
 
-    async def _find_name(self, task_id: str) -> str:
+    async def _get_name_or_id(self, task_id: str) -> str:
+        """Returns the task's name, or its id if the task can't be read."""
         try:
             return (await self.get(task_id)).name
         except FlowError:

@@ -131,6 +131,10 @@ def _list_requested_types(config: TaskConfig) -> tuple[GpuRequest | str, ...]:
 
 
 def _make_candidate(instance_type: GpuRequest | str, agent: AgentClient, info: HostInfo) -> Candidate | None:
+    """Returns the machine with its suitable GPUs (all of them if `instance_type` is its name); None if it has too few.
+
+    If the request is for CPUs only, None means that it has too few CPUs.
+    """
     if instance_type == agent.name:
         gpus = info.gpus
         return Candidate(agent, info, len(gpus), gpus, gpus[0].short_model) if gpus else Candidate(agent, info)
