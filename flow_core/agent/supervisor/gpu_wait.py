@@ -32,11 +32,11 @@ class GpuWait:
 
         Returns None if the task was stopped while it waited.
         """
-        is_part, wants_gpus = self._writer.spec.part is not None, self._writer.spec.wants_gpus
-        if not wants_gpus and not is_part:
+        is_part, needs_gpus = self._writer.spec.part is not None, self._writer.spec.needs_gpus
+        if not needs_gpus and not is_part:
             return None if self._stop.must_stop else leases.GpuLocks()
-        ticket = self._ticket = self._load_ticket() if wants_gpus else None
-        if wants_gpus and ticket is None:
+        ticket = self._ticket = self._load_ticket() if needs_gpus else None
+        if needs_gpus and ticket is None:
             return None
         if is_part:
             # lazy import: nearly all tasks run on one machine

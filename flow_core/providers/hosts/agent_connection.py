@@ -157,7 +157,7 @@ class AgentLink:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_S):
                     await session.wait_until_ended()
-            if session.is_idle and time.monotonic() - session.asked_at >= _IDLE_S:
+            if session.is_idle and time.monotonic() - session.last_call_at >= _IDLE_S:
                 return
 
 

@@ -51,7 +51,7 @@ class Session:
         self.greeting: dict[str, Any] = {}
         self.is_left = False
         self._ended = asyncio.Event()
-        self.asked_at = time.monotonic()
+        self.last_call_at = time.monotonic()
 
     @property
     def is_lost(self) -> bool:
@@ -78,13 +78,13 @@ class Session:
         except ValueError as error:
             raise ProviderError(f"{self._name!r} can't be asked that: {error}") from error
         self._pending[number] = pending_call
-        self.asked_at = time.monotonic()
+        self.last_call_at = time.monotonic()
         try:
             self._unsent.put_nowait(frame)
             return await pending_call.answer(self._name, timeout_s)
         finally:
             del self._pending[number]
-            self.asked_at = time.monotonic()
+            self.last_call_at = time.monotonic()
 
     async def launch(self) -> None:
         """Starts the agent and waits for its greeting. Raises ProviderError, PythonUnusable, Stalled, Unreachable."""
