@@ -97,7 +97,7 @@ class Planner:
             why = str(unavailable)
         if self._git_incremental is True:
             raise ConfigError(
-                f"git_incremental: git can't say what changed in {str(self._source)!r}: {why}", field="git_incremental"
+                f"git_incremental: git can't find what changed in {str(self._source)!r}: {why}", field="git_incremental"
             )
         return None
 

@@ -156,7 +156,7 @@ class ContainerTask:
         return path
 
     def _report_unresponsive(self, reason: str) -> None:
-        self._writer.set_message(f"{self._engine.name} does not say whether the container still runs: {reason}")
+        self._writer.set_message(f"{self._engine.name} does not report whether the container still runs: {reason}")
 
 
 def _is_watched(name: str) -> bool:

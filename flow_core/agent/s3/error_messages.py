@@ -19,7 +19,7 @@ _CHANGED = "an object of it was changed meanwhile"
 _BY_CODE = {
     "NoSuchBucket": "there is no such bucket",
     "InvalidObjectState": "an object of it is archived; restore it first",
-    "SlowDown": "the server is asked too much; try again later",
+    "SlowDown": "the server gets too many requests; try again later",
     **dict.fromkeys(("NoSuchKey", "404"), _DELETED),
     **dict.fromkeys(("PreconditionFailed", "412"), _CHANGED),
     **dict.fromkeys(("AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "401", "Unauthorized"), _FORBIDDEN),

@@ -76,7 +76,7 @@ class Session:
         try:
             frame = protocol.encode_frame([number, call, dict(arguments)])
         except ValueError as error:
-            raise ProviderError(f"{self._name!r} can't be asked that: {error}") from error
+            raise ProviderError(f"the request can't be sent to {self._name!r}: {error}") from error
         self._pending[number] = pending_call
         self.last_call_at = time.monotonic()
         try:

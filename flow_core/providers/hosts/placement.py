@@ -102,7 +102,7 @@ def find_candidates(
             return sorted(candidates, key=lambda candidate: candidate.rank)
     requested = printable(" or ".join(map(str, instance_types)) + condition)
     has = "; ".join(f"{agent.name} has {_describe_host(info)}" for agent, info in list(infos.items())[:_SHOWN_MAX])
-    unreachable = f"; {', '.join(agent.name for agent in silent)} can't be asked now" if silent else ""
+    unreachable = f"; no usable answer from {', '.join(agent.name for agent in silent)}" if silent else ""
     raise CapacityError(f"{requested} can't be had here: {has or 'no reachable machine is large enough'}{unreachable}")
 
 

@@ -222,4 +222,4 @@ def _parse_refusals(host: HostState, answer: Mapping[str, Any]) -> list[PruningR
 
 
 def _unreadable_error(host: HostState, error: ValueError) -> ProviderError:
-    return ProviderError(f"what {host.agent.name!r} says of ended tasks can't be read: {error}")
+    return ProviderError(f"the answer of {host.agent.name!r} about ended tasks can't be read: {error}")

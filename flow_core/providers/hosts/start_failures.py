@@ -35,7 +35,7 @@ def start_error(name: str, code: int, output: str, *, is_ready: bool) -> Provide
         return ProviderError(f"the agent can't be put on {name!r}: {output or 'it came only in part'}; try again")
     if code == OLD_PYTHON:
         return PythonUnusable(f"the agent on {name!r} needs Python 3.8 or newer: {output}; name another by python:")
-    ending = f"exit code {code}, {output or 'and said nothing'}"
+    ending = f"exit code {code}, {output or 'no output'}"
     if is_ready:
         return ProviderError(f"the agent on {name!r} ended at once with {ending}")
     return PythonUnusable(f"the Python of {name!r} could not start the agent and ended with {ending}")

@@ -121,7 +121,7 @@ builtins.late = Late()
 builtins.kept = (flow, task, FlowError, say)
 """
     code, said, complained = end(start(asked_late, running))
-    assert (code, said, complained) == (0, "Python is ending; nothing more can be asked\n", "")
+    assert (code, said, complained) == (0, "Python is ending; no call is possible any more\n", "")
 
 
 CALLS = {

@@ -89,7 +89,7 @@ async def test_a_task_can_not_have_a_reservation_and_a_volume_on_two_machines(la
     provider = lab.start(2)
     made = await reserve(provider, "a100", region="two")
     await provider.volumes.create(1, "data", "file", "one")
-    said = "^volumes and reservation_id: what the task wants lies on one, two; a task runs on one machine$"
+    said = "^volumes and reservation_id: what they name is on one, two; a task runs on one machine$"
     with pytest.raises(Conflict, match=said):
         await submit(
             provider,

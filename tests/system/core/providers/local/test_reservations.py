@@ -174,7 +174,7 @@ async def test_a_gpu_that_somebody_waits_for_is_not_reserved_away(machine):
     await machine.running(await machine.submit("sleep 300", instance_type="a100"))
     both = await machine.submit("true", instance_type="a100:2")
     await waiting(machine, both)
-    with pytest.raises(CapacityError, match=f"wanted by {both.task_id}, which waits"):
+    with pytest.raises(CapacityError, match=f"requested by {both.task_id}, which waits"):
         await reserve(machine, "a100")
     await machine.provider.cancel_task(both.task_id)
     await machine.ended(both)
@@ -202,7 +202,7 @@ async def test_all_instances_of_a_task_go_on_its_reservation_or_none(machine):
     assert task.status is TaskStatus.COMPLETED
     await machine.provider.reservations.release(made.reservation_id)
     small = await reserve(machine, "a100")
-    with pytest.raises(CapacityError, match="has 1 x a100; the task wants 2"):
+    with pytest.raises(CapacityError, match="has 1 x a100; the task requests 2"):
         await machine.submit("true", num_instances=2, **fields | {"reservation_id": small.reservation_id})
 
 

@@ -380,7 +380,7 @@ async def test_a_message_that_can_not_be_sent_is_refused_and_harms_no_later_one(
     world = World(HostileHost(ok(SOUND)))
     agent = world.provider._tasks.hosts[1].agent
     try:
-        with pytest.raises(ProviderError, match=r"^'m1' can't be asked that: the message"):
+        with pytest.raises(ProviderError, match=r"^the request can't be sent to 'm1': the message"):
             await agent.call("facts", gpus=[value])
         assert await agent.call("facts") == MACHINE
     finally:

@@ -142,7 +142,7 @@ async def test_a_cancel_waits_for_an_engine_that_does_not_answer_unless_it_is_fo
     await machine.until(lambda: b"ready" in machine.written(task), "the start")
     deaf.touch()
     await machine.provider.cancel_task(task.task_id)
-    await machine.until_task(task, lambda now: now.message.startswith(f"{engine.name} does not say"))
+    await machine.until_task(task, lambda now: now.message.startswith(f"{engine.name} does not report"))
     await machine.provider.cancel_task(task.task_id, force=True)
     assert (await machine.ended(task)).status is TaskStatus.CANCELLED
     await machine.until(lambda: machine.members(task) == [], "the end of its supervisor")
