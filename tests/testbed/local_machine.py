@@ -40,8 +40,8 @@ class Machine:
     async def until(self, condition: Callable[[], Any], what: str) -> None:
         await until(condition, explain=lambda: f"never happened: {what}")
 
-    async def until_task(self, task: TaskRecord, wanted: Callable[[TaskRecord], bool]) -> TaskRecord:
-        return await task_until(self.provider, task, wanted)
+    async def until_task(self, task: TaskRecord, holds: Callable[[TaskRecord], bool]) -> TaskRecord:
+        return await task_until(self.provider, task, holds)
 
     async def running(self, task: TaskRecord) -> TaskRecord:
         return await self.until_task(task, lambda now: now.is_running or now.is_terminal)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.agent import protocol
 from flow_core.agent.refusals import Refused
 from flow_core.errors import ProviderError, Unreachable, printable
-from flow_core.providers.hosts.bootstrap_main import READY, WANTED
+from flow_core.providers.hosts.bootstrap_main import ARCHIVE_REQUEST, READY
 from flow_core.providers.hosts.bootstrap_payload import build_archive, build_command_line, build_loader_input
 from flow_core.providers.hosts.start_failures import find_last_line, start_error
 from flow_core.ssh.full_disk import is_full
@@ -136,10 +136,10 @@ class Session:
     async def _wait_for_ready(self) -> bytes:
         """Waits for the line `READY`, and returns the bytes after it."""
         received = b""
-        expected = [READY, WANTED]
+        expected = [READY, ARCHIVE_REQUEST]
         while not received.startswith(READY):
-            if received.startswith(WANTED):
-                expected, received = [READY], received[len(WANTED) :]
+            if received.startswith(ARCHIVE_REQUEST):
+                expected, received = [READY], received[len(ARCHIVE_REQUEST) :]
                 await self._running.write(build_archive().data)
             else:
                 piece = await self._running.read()

@@ -36,7 +36,7 @@ def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSmi:
     smi = FakeSmi(tmp_path / "driver")
     monkeypatch.setenv("PATH", f"{smi.bin}:{os.environ['PATH']}")
     monkeypatch.setenv("FLOW_LOCAL_GPUS", "a100:2")
-    smi.says("titan-x.csv", "titan-x-apps.csv")
+    smi.set_output("titan-x.csv", "titan-x-apps.csv")
     return smi
 
 

@@ -27,7 +27,7 @@ from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskStatus
 from flow_core.models.task_config import TaskConfig
 from flow_core.providers.contract.listing import find_unreadable
-from flow_core.providers.hosts.bootstrap_main import READY, WANTED
+from flow_core.providers.hosts.bootstrap_main import ARCHIVE_REQUEST, READY
 from flow_core.providers.hosts.provider import HostsProvider
 
 GOOD, BAD = "task_goodgoodgo", "task_badbadbadb"
@@ -286,7 +286,7 @@ def test_invalid_frames_are_an_error_of_that_machine(said: bytes) -> None:
 
 STARTS = {
     "text": b"Welcome!\n",
-    "the archive wanted twice": WANTED + WANTED,
+    "the archive requested twice": ARCHIVE_REQUEST + ARCHIVE_REQUEST,
     "another line": READY[:-1] + b"!\n",
     "an answer instead of a greeting": READY + encode_frame([1, "ok", None]),
     "a greeting without facts": READY + encode_frame(["agent"]),
@@ -328,7 +328,7 @@ ENDS = [
 @pytest.mark.parametrize(("code", "said", "sentence"), ENDS, ids=lambda value: str(value)[:9])
 async def test_a_start_that_fails_says_why(code: int, said: bytes, sentence: str) -> None:
     world = World(HostileHost({}, b""))
-    world.hostile.exit_code, world.hostile.said_on_stderr = code, said
+    world.hostile.exit_code, world.hostile.stderr = code, said
     try:
         with pytest.raises(ProviderError) as refused:
             await world.provider._tasks.hosts[1].agent.call("facts")
@@ -393,6 +393,6 @@ async def test_an_agent_that_ends_at_every_call_counts_as_unreachable() -> None:
     try:
         with pytest.raises(Unreachable, match=r"^the agent on 'm1' has ended$"):
             await agent.call("facts")
-        assert world.hostile.asked == ["facts", "facts"]
+        assert world.hostile.calls == ["facts", "facts"]
     finally:
         await world.provider.close()
