@@ -36,8 +36,8 @@ class Stalled(Unreachable):
     """The start gave no result. The interpreter may be one that hangs."""
 
 
-class Session:
-    """The calls to one agent process. Many coroutines may call at the same time."""
+class AgentProcess:
+    """One agent process, and the calls to it. Many coroutines may call at the same time."""
 
     def __init__(self, name: str, running: RunningCommand) -> None:
         self._name = name
@@ -253,24 +253,24 @@ def _parse_result(name: str, message: list[Any]) -> Any:
             raise ProviderError(f"there is no room on the disk of {name!r}; make room there, and try again")
         case [protocol.FAILED, str(reason), *_]:
             raise ProviderError(f"{name!r} could not do that: {reason}")
-    raise ProviderError(f"{name!r} sent an answer that is none; update flow")
+    raise ProviderError(f"{name!r} sent an invalid answer; update flow")
 
 
 @asynccontextmanager
-async def start_session(
+async def start_agent_process(
     name: str, host: SshHost, python: str | None, found_python: str | None
-) -> AsyncIterator[Session]:
-    """Starts an agent and yields a session after its greeting. On exit, waits up to 2 s for the agent to end."""
+) -> AsyncIterator[AgentProcess]:
+    """Starts an agent and yields it after its greeting. On exit, waits up to 2 s for the agent to end."""
     async with host.start(build_command_line(python, found_python)) as running:
-        session = Session(name, running)
-        workers = [asyncio.create_task(session.read_stderr())]
+        process = AgentProcess(name, running)
+        workers = [asyncio.create_task(process.read_stderr())]
         try:
-            await session.launch()
-            workers += [asyncio.create_task(session.write_requests()), asyncio.create_task(session.listen())]
+            await process.launch()
+            workers += [asyncio.create_task(process.write_requests()), asyncio.create_task(process.listen())]
             try:
-                yield session
+                yield process
             finally:
-                session.leave()
+                process.leave()
                 await asyncio.wait(workers[-1:], timeout=_LEAVE_S)
         finally:
             for worker in workers:
