@@ -154,11 +154,11 @@ async def test_what_can_not_be_reserved_is_refused_with_who_has_it_until_when(ma
     task = await machine.running(await machine.submit("sleep 300", instance_type="a100"))
     with pytest.raises(CapacityError) as refused:
         await reserve(machine, "a100:3")
-    said = str(refused.value)
-    assert "1 x 3xa100 can't be reserved now until" in said
-    assert "2 of 4 GPUs are free all that time" in said
-    assert f"by {first.reservation_id}" in said
-    assert f"1 held by {task.task_id}" in said
+    message = str(refused.value)
+    assert "1 x 3xa100 can't be reserved now until" in message
+    assert "2 of 4 GPUs are free all that time" in message
+    assert f"by {first.reservation_id}" in message
+    assert f"1 held by {task.task_id}" in message
     soon = datetime.now(UTC) + timedelta(hours=1)
     later = await reserve(machine, "a100", quantity=3, start_time_utc=soon)
     assert len(set(later.provider_metadata["gpus"])) == 3

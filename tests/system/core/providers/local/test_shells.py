@@ -19,13 +19,13 @@ async def task(machine):
 
 
 async def _said(shell, wanted: bytes) -> bytes:
-    said = b""
+    received = b""
     async with asyncio.timeout(DEADLINE_S):
         async for piece in shell.read():
-            said += piece
-            if wanted in said:
+            received += piece
+            if wanted in received:
                 break
-    return said
+    return received
 
 
 async def _rest(output) -> bytes:
@@ -77,13 +77,13 @@ async def test_a_shell_ends_with_its_task(machine, task):
 
 async def test_what_the_server_itself_has_to_say_stands_on_the_terminal(machine, task):
     shell = await machine.provider.shells.open(task.task_id, columns=80, rows=24, command="echo up; cat")
-    output, said = shell.read(), b""
+    output, received = shell.read(), b""
     assert b"up" in await anext(output)
     (server,) = find_live_servers(machine.home / "state")
     server.process.send(signal.SIGTERM)
     with suppress(Unreachable):
         async with asyncio.timeout(DEADLINE_S):
             async for piece in output:
-                said += piece
-    assert b"flow: the SSH server ends" in said
+                received += piece
+    assert b"flow: the SSH server ends" in received
     await shell.close()

@@ -159,23 +159,23 @@ async def test_a_restarted_server_costs_no_byte(
 
 async def test_a_log_that_is_replaced_over_and_over_is_read_from_end_to_end(far: Far, logs: SpooledLogs) -> None:
     far.start()
-    said = b""
+    expected = b""
     files = await logs.open(TRAIN)
     for turn in range(4):
         piece = b"file %d\n" % turn * 1000
         append(far.log(), piece)
-        said += piece
+        expected += piece
         if turn % 2 == 0:
             await logs.catch_up(TRAIN)
         far.log().rename(far.log().with_suffix(f".{turn}"))
         append(far.log().with_suffix(f".{turn}"), b"late\n")
-        said += b"late\n"
+        expected += b"late\n"
         append(far.log(), b"next\n")
-        said += b"next\n"
+        expected += b"next\n"
         await logs.catch_up(TRAIN)
     far.ended.add("train")
     await until(lambda: logs.is_complete(TRAIN))
-    assert files.log.read_bytes() == said
+    assert files.log.read_bytes() == expected
 
 
 def append(log: Path, data: bytes) -> None:

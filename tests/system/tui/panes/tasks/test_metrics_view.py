@@ -1,4 +1,4 @@
-"""The metrics of a task in the dashboard, over a real local context and a driver that says what real ones said."""
+"""The metrics of a task in the dashboard, over a real local context and a driver with recorded output of real ones."""
 
 from __future__ import annotations
 

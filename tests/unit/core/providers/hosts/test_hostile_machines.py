@@ -167,8 +167,8 @@ def test_a_sound_answer_is_understood() -> None:
 @example({"part": 1, "parts": 2})
 @BOUNDED
 def test_anything_in_a_report_is_at_most_one_broken_task(fields: dict[str, Any]) -> None:
-    said = TASK._asdict() | fields
-    found = look({"changes": {**CHANGES, "tasks": [said]}, "task": said, "submit": said})["tasks"]
+    record = TASK._asdict() | fields
+    found = look({"changes": {**CHANGES, "tasks": [record]}, "task": record, "submit": record})["tasks"]
     bad = found[BAD]
     assert bad.status is TaskStatus.RUNNING or bad.message.startswith("its record is broken: ")
 
@@ -278,9 +278,9 @@ GARBAGE = {
 }
 
 
-@each("said", GARBAGE.values(), ids=GARBAGE)
-def test_invalid_frames_are_an_error_of_that_machine(said: bytes) -> None:
-    (sentence,) = look(changes=said)["unreadable"]
+@each("output", GARBAGE.values(), ids=GARBAGE)
+def test_invalid_frames_are_an_error_of_that_machine(output: bytes) -> None:
+    (sentence,) = look(changes=output)["unreadable"]
     assert sentence.startswith("m1: 'm1' did not answer as an agent does: ")
 
 
@@ -325,10 +325,10 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize(("code", "said", "sentence"), ENDS, ids=lambda value: str(value)[:9])
-async def test_a_start_that_fails_says_why(code: int, said: bytes, sentence: str) -> None:
+@pytest.mark.parametrize(("code", "output", "sentence"), ENDS, ids=lambda value: str(value)[:9])
+async def test_a_start_that_fails_says_why(code: int, output: bytes, sentence: str) -> None:
     world = World(HostileHost({}, b""))
-    world.hostile.exit_code, world.hostile.stderr = code, said
+    world.hostile.exit_code, world.hostile.stderr = code, output
     try:
         with pytest.raises(ProviderError) as refused:
             await world.provider._tasks.hosts[1].agent.call("facts")

@@ -35,7 +35,7 @@ def test_a_task_that_has_its_gpus_and_is_just_starting_wants_no_others(tmp_path:
         locks = leases.take_gpus(task, GPUS, 2)
         assert locks is not None
         try:
-            said = [use.holder for use in collect_gpu_uses(tmp_path, GPUS, (), 0.0)]
+            holders = [use.holder for use in collect_gpu_uses(tmp_path, GPUS, (), 0.0)]
         finally:
             locks.release()
-    assert said == [f"held by {task.task_id}"] * 2
+    assert holders == [f"held by {task.task_id}"] * 2

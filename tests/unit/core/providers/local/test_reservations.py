@@ -1,4 +1,4 @@
-"""Reservations of GPUs: which are refused, and what is said of them while no task runs."""
+"""Reservations of GPUs: which are refused, and their reports while no task runs."""
 
 from __future__ import annotations
 

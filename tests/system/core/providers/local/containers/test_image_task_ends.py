@@ -30,8 +30,8 @@ async def test_cancelling_gives_every_process_in_the_container_its_time_to_end(m
     )
     await machine.provider.cancel_task(task.task_id)
     assert (await machine.ended(task)).status is TaskStatus.CANCELLED
-    said = [line for line in (await machine.output(task)).split(b"\n") if line.endswith(b"ended")]
-    assert said == [b"worker ended", b"all ended"]
+    lines = [line for line in (await machine.output(task)).split(b"\n") if line.endswith(b"ended")]
+    assert lines == [b"worker ended", b"all ended"]
     assert engine.containers(task.task_id) == []
 
 
