@@ -75,8 +75,8 @@ async def test_how_many_lines_match_stays_said_where_that_was_known_before_the_f
     app = Reader(source)
     async with app.run_test(size=(60, 10)):
         app.view.find("error")
-        assert app.view._search._query is not None
-        finder, counter = app.view._search._query._finder, app.view._search._query._counter
+        assert app.view._search._matches is not None
+        finder, counter = app.view._search._matches._finder, app.view._search._matches._counter
         while finder._child is None:
             await asyncio.sleep(0)  # at once: it must not have answered yet
         child = finder._child
