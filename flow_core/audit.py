@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from flow_core.agent.bounded_read import open_regular_stream, parse_json
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.regular_files import open_regular_stream, parse_json
 from flow_core.config import state_dir
 from flow_core.errors import FlowError, ReadOnly, printable
 

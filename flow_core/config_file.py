@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.bounded_read import read_regular_file
+from flow_core.agent.regular_files import read_regular_file
 from flow_core.config import DEFAULT_CONTEXT, NAME_RULE, Config, Context, config_path, is_context_name, problem_at
 from flow_core.errors import ConfigError, printable
 from flow_core.providers import PROVIDERS, get_provider_type

@@ -210,7 +210,7 @@ class Fleet:
         loop = poller.get_loop()
         loop.call_exception_handler({"message": f"the poller of {name} failed", "exception": fault, "task": poller})
         state = self._states[name]
-        error = f"flow-tui failed to process its answer ({type(fault).__name__}); it asks again soon"
+        error = f"flow-tui failed to process its answer ({type(fault).__name__}); it tries again soon"
         self._publish(name, replace(state, error=error, failures=state.failures + 1))
         if self._is_open:
             self._start_poller(name, is_restart=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from flow_core.errors import CapacityError, ConfigError
-from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.gpu_shorthand import GpuRequest, parse_gpu
 
 _MEMORY_GB = {"t4": 16, "l4": 24, "a10": 24, "v100": 32, "l40s": 48, "a6000": 48, "a100": 80, "h100": 80, "h200": 141}
 _PART_MEMORY = re.compile(r"(\d+)gb")
@@ -35,10 +35,11 @@ class Gpu:
     def _has_memory(self, min_gb: int) -> bool:
         return not min_gb or (self.memory_gb is not None and min_gb <= self.memory_gb * _TOLERANCE)
 
-    def _matches_model(self, model_name: str) -> bool:
+    def _matches_model(self, requested_model: str) -> bool:
+        """Returns whether every part of a requested model, such as a100-80gb, fits this GPU's model and memory."""
         words = re.findall(r"[a-z0-9]+", self.model.lower())
         joined_words = {"".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
-        for part in re.split(r"[-.]", model_name.lower()):
+        for part in re.split(r"[-.]", requested_model.lower()):
             memory = _PART_MEMORY.fullmatch(part)
             if part not in joined_words and not (memory and self._has_memory(int(memory[1]))):
                 return False

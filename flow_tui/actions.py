@@ -50,11 +50,14 @@ class Action(Generic[TargetT]):
         return tuple(self.keys.split(","))
 
 
-def load_lazily(find: Callable[[], AsyncRun[TargetT]]) -> AsyncRun[TargetT]:
-    """Returns a `run` that finds its code when it runs. With `LazyModule`, a table of actions loads no dialog."""
+def defer(get_run: Callable[[], AsyncRun[TargetT]]) -> AsyncRun[TargetT]:
+    """Returns a `run` that looks up the real one only when it is called.
+
+    With `LazyModule`, a table of actions then doesn't import the modules of dialogs.
+    """
 
     async def run(target: TargetT) -> None:
-        await find()(target)
+        await get_run()(target)
 
     return run
 

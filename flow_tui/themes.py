@@ -12,7 +12,7 @@ from typing import Any
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
-from flow_core.agent.bounded_read import read_regular_file
+from flow_core.agent.regular_files import read_regular_file
 from flow_core.errors import ConfigError
 from flow_tui.colour_reduction import Rgb, contrast_ratio
 

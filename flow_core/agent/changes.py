@@ -119,6 +119,6 @@ class TaskChanges:
             return report
         if stored.state.held_by:
             return report._replace(is_ready=True)
-        ticket = queue.find_ticket(task, stored.seq) if stored.spec.wants_gpus else None
-        is_ready = not stored.spec.wants_gpus or (ticket is not None and not queue.explain_queue_wait(ticket))
+        ticket = queue.find_ticket(task, stored.seq) if stored.spec.needs_gpus else None
+        is_ready = not stored.spec.needs_gpus or (ticket is not None and not queue.explain_queue_wait(ticket))
         return report._replace(is_ready=is_ready)

@@ -21,10 +21,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flow_core.agent.bounded_read import parse_json, read_regular_file
 from flow_core.agent.file_systems import is_on_network
 from flow_core.agent.processes.tree import ProcessIdentity
 from flow_core.agent.record_fields import Fields
+from flow_core.agent.regular_files import parse_json, read_regular_file
 
 _WAIT_S = 60.0
 _POLL_RANGE_S = (0.002, 0.05)

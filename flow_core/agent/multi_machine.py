@@ -20,7 +20,7 @@ from flow_core.agent.task_state import TaskState
 
 NO_PART, PART_BUSY, PART_LAPSED = "no_part", "part_busy", "part_lapsed"
 NO_CLIENT = "waits for a client to be connected"
-OTHER_MACHINES = "waits for its turn on its other machines"
+OTHER_MACHINES = "waits for its other machines"
 
 _CLIENT_TIMEOUT_S = 45.0
 _TOUCH_S = 10.0
@@ -153,6 +153,7 @@ def _write_order(task: TaskFolder, order: StartOrder) -> None:
 
 
 def _read_state(task: TaskFolder) -> TaskState | None:
+    """Returns the state; None if it is missing or malformed."""
     try:
         return TaskState.read_known(task.state)[0]
     except MalformedRecord:

@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from flow_core.agent.bounded_read import parse_json
+from flow_core.agent.regular_files import parse_json
 
 VERSION = 1
 MOST_BYTES = 64 << 20

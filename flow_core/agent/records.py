@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from flow_core.agent.bounded_read import NotRegular, TooLarge, parse_json, read_regular_file
 from flow_core.agent.locks import move_aside
+from flow_core.agent.regular_files import NotRegular, TooLarge, parse_json, read_regular_file
 
 VERSION = 1
 NEWER = "was written by a newer version of flow; update this one"

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from flow_core.agent import protocol
+from flow_core.agent.agent_start_exit import exit_with_message
 from flow_core.agent.calls import AgentCalls
 from flow_core.agent.refusals import Refused
-from flow_core.agent.startup_error import exit_with_message
 
 _READ_BYTES = 1 << 16
 # Variables of this connection; they mean nothing to a task that outlives it.

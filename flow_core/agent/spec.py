@@ -21,7 +21,7 @@ class GpuPlan(NamedTuple):
     `visible` maps each candidate to its name in CUDA_VISIBLE_DEVICES. `hide` hides all GPUs from a task without GPUs.
     """
 
-    wanted: str = "cpu"
+    instance_type: str = "cpu"
     type: str | None = None
     per_rank: int = 0
     candidates: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class GpuPlan(NamedTuple):
         """Parses the plan. Raises ValueError."""
         fields = Fields(data)
         return cls(
-            wanted=fields.text("wanted", "cpu"),
+            instance_type=fields.text("wanted", "cpu"),
             type=fields.optional_text("type"),
             per_rank=fields.whole("count", 0, maximum=GPUS_MAX),
             candidates=fields.texts("candidates"),
@@ -47,7 +47,7 @@ class GpuPlan(NamedTuple):
 
     def as_record(self) -> dict[str, Any]:
         data = self._asdict()
-        data["count"] = data.pop("per_rank")
+        data["wanted"], data["count"] = data.pop("instance_type"), data.pop("per_rank")
         return data
 
 
@@ -153,7 +153,7 @@ class StoredSpec(NamedTuple):
     unknown_fields: dict[str, Any] = {}
 
     @property
-    def wants_gpus(self) -> bool:
+    def needs_gpus(self) -> bool:
         return self.gpus.per_rank > 0
 
     @classmethod

@@ -69,7 +69,7 @@ def start_supervisor(task: TaskFolder, mark: str) -> None:
 def start_reaper(task: TaskFolder) -> None:
     """Starts a process that ends the remaining processes of a task whose supervisor has died."""
     with subprocess.Popen(
-        _command("settle", task),
+        _command("reap", task),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -90,7 +90,7 @@ class TaskReport(NamedTuple):
             started_at=state.started_at,
             completed_at=state.completed_at,
             ranks=spec.ranks,
-            instance_type=gpus.wanted,
+            instance_type=gpus.instance_type,
             gpu_type=gpus.type,
             gpu_count=gpus.per_rank,
             exit_code=state.exit_code,

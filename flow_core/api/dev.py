@@ -1,4 +1,4 @@
-"""`from flow_core.api.dev import DevEnvironment`, as older releases of the published SDK have it."""
+"""`from flow_core.api.dev import DevEnvironment`, as in older releases of the published SDK."""
 
 from flow_core.sync import DevEnvironment
 

@@ -14,7 +14,7 @@ from flow_core.client.local_terminal import LocalTerminal, Printer
 from flow_core.client.task_access import AsyncTaskAccessResource
 from flow_core.client.tasks import AsyncTaskResource
 from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable
-from flow_core.gpu import parse_gpu
+from flow_core.gpu_shorthand import parse_gpu
 from flow_core.models.task import TaskStatus
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.argument_checks import check_integer, check_optional_text, check_table, check_text
 from flow_core.errors import FlowError, printable
-from flow_core.gpu import parse_gpu
+from flow_core.gpu_shorthand import parse_gpu
 from flow_core.models.instance import Instance, InstanceRequirements, InstanceStatus
 from flow_core.models.task import TaskStatus
 from flow_core.models.task_properties import public_address

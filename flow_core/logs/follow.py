@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from flow_core.agent.bounded_read import open_regular_file, open_regular_stream
+from flow_core.agent.regular_files import open_regular_file, open_regular_stream
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import ProviderError, Unreachable, printable
 from flow_core.logs.file_watcher import POLL_S, FileWatcher

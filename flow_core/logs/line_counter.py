@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from flow_core.agent.bounded_read import open_regular_file
+from flow_core.agent.regular_files import open_regular_file
 from flow_core.logs.reader import LINE_LIMIT
 
 BLOCK = 1024 * 1024

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from flow_core.agent.bounded_read import open_regular_file
+from flow_core.agent.regular_files import open_regular_file
 
 LINE_LIMIT = 64 * 1024
 PIECE_LIMIT = 16 * 1024 * 1024

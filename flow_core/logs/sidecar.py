@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flow_core.agent.bounded_read import open_regular_file
+from flow_core.agent.regular_files import open_regular_file
 from flow_core.agent.spool import RECORD, STDOUT, Stamp
 
 _BLOCK_RECORDS = 4096

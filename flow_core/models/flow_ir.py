@@ -1,4 +1,4 @@
-"""A task as engines receive it (`flow.ir/v1`): an argument list, resources, mounts, parameters."""
+"""The `TaskSpec` of the published SDK (`flow.ir/v1`): an argument list, resources, mounts, parameters."""
 
 from __future__ import annotations
 

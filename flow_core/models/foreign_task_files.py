@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from flow_core.errors import ConfigError
-from flow_core.gpu import parse_gpu
+from flow_core.gpu_shorthand import parse_gpu
 from flow_core.models.yaml_file import YamlTable, parse_table
 
 _HEAD = 64 << 10

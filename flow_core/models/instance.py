@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, TypedDict
 
 from flow_core.errors import ConfigError
-from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.gpu_shorthand import GpuRequest, parse_gpu
 from flow_core.models.as_dict import as_dict
 from flow_core.models.typed_dicts import CatalogEntry, GPUInstanceDict
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import Field, field_validator
 
-from flow_core.gpu import parse_gpu
+from flow_core.gpu_shorthand import parse_gpu
 from flow_core.models.strict_model import StrictModel
 
 

@@ -52,7 +52,7 @@ class StrictModel(BaseModel, metaclass=_ConfigErrorMeta):
     def _rename_fields(cls, fields: Any) -> Any:
         if not isinstance(fields, dict):
             return fields
-        known = {name: _convert_paths(value) for name, value in fields.items() if name not in cls.IGNORED}
+        known = {name: _paths_to_str(value) for name, value in fields.items() if name not in cls.IGNORED}
         if ignored := cls.find_ignored(fields):
             _warn(f"{cls.__name__}: {', '.join(ignored)}: without meaning here, and ignored")
         for old, new in cls.RENAMED.items():
@@ -130,7 +130,7 @@ def _find_models(annotation: Any) -> Iterator[type]:
         yield from _find_models(one)
 
 
-def _convert_paths(value: Any) -> Any:
+def _paths_to_str(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, list | tuple):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from flow_core.errors import ConfigError, printable
-from flow_core.gpu import parse_gpu
+from flow_core.gpu_shorthand import parse_gpu
 from flow_core.identifiers import is_image_reference
 from flow_core.models.foreign_task_files import detect_foreign_table, detect_foreign_text
 from flow_core.models.json_object import PlainTable

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from flow_core.agent.bounded_read import read_start
+from flow_core.agent.regular_files import read_start
 from flow_core.errors import ConfigError, Unsupported
 from flow_core.models.flow_ir import TaskSpec
 from flow_core.models.foreign_task_files import detect_foreign_text

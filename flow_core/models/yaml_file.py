@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flow_core.agent.bounded_read import NotRegular, TooLarge, read_regular_file
+from flow_core.agent.regular_files import NotRegular, TooLarge, read_regular_file
 from flow_core.errors import ConfigError, printable
 
 _MAX_FILE_BYTES = 4 << 20

@@ -41,7 +41,7 @@ def open_provider(context: Context, prompter: Prompter | None = None) -> Provide
     if context.provider not in PROVIDERS:
         names = ", ".join(PROVIDERS)
         raise ConfigError(
-            f"context {context.name!r} wants provider {context.provider[:70]!r}; known are: {names}", field="provider"
+            f"context {context.name!r} names provider {context.provider[:70]!r}; known are: {names}", field="provider"
         )
     return get_provider_type(context.provider).open(context, prompter)
 

@@ -1,4 +1,4 @@
-"""`from flow_core.sdk.client import Flow`, as the reference has it."""
+"""`from flow_core.sdk.client import Flow`, as in the Flow SDK reference."""
 
 from typing import Any
 

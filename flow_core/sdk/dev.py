@@ -1,4 +1,4 @@
-"""`from flow_core.sdk.dev import DevEnvironment`, as the published SDK has it."""
+"""`from flow_core.sdk.dev import DevEnvironment`, as in the Flow SDK reference."""
 
 from flow_core.sync import DevEnvironment
 

@@ -1,4 +1,4 @@
-"""`from flow_core.sdk.models import TaskConfig`, as the reference has it."""
+"""`from flow_core.sdk.models import TaskConfig`, as in the Flow SDK reference."""
 
 from typing import Any
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from flow_core.ssh.connection import Connection
     from flow_core.ssh.connection_pool import ConnectionPool
     from flow_core.ssh.files import RemoteFiles
-    from flow_core.ssh.follow import FilePiece
     from flow_core.ssh.forwards import Forward, Forwards, RemoteForward
     from flow_core.ssh.identities import Keyring
+    from flow_core.ssh.remote_file_follow import FilePiece
     from flow_core.ssh.sftp_upload_destination import SftpFolder
     from flow_core.ssh.shell import RemoteShell
 
@@ -141,8 +141,8 @@ class SshHost:
         until: asyncio.Event | None = None,
         reconnect_timeout_s: float | None = None,
     ) -> AsyncGenerator[FilePiece, None]:
-        """Follows a growing file from a byte offset on; see flow_core.ssh.follow. Read it under `aclosing`."""
-        from flow_core.ssh.follow import follow_file  # lazy import: asyncssh takes 0.2 s
+        """Follows a growing file from a byte offset on, as `remote_file_follow` does. Read it under `aclosing`."""
+        from flow_core.ssh.remote_file_follow import follow_file  # lazy import: asyncssh takes 0.2 s
 
         return follow_file(self, path, offset, inode, until=until, reconnect_timeout_s=reconnect_timeout_s)
 

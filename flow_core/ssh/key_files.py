@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncssh
 
-from flow_core.agent.bounded_read import read_start
+from flow_core.agent.regular_files import read_start
 
 _MAX_BYTES = 256 << 10
 _MAGIC = b"openssh-key-v1\0"

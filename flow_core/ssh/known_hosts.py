@@ -17,8 +17,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core.agent.bounded_read import read_start
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.regular_files import read_start
 from flow_core.errors import ConfigError, ProviderError, printable
 
 if TYPE_CHECKING:

@@ -74,7 +74,10 @@ class LoginWait:
                 raise AuthError(f"you stopped waiting for {self._settings.alias!r} {self._what}")
 
     async def _show_progress(self) -> None:
-        """Shows the progress; returns when the user stops waiting. Shows nothing while a prompt is open."""
+        """Shows the progress after a delay; returns when the user stops waiting.
+
+        While a prompt is open, waits until it is cancelled.
+        """
         if self._timeout.is_prompting:
             await asyncio.Event().wait()
         await asyncio.sleep(_SHOW_BANNER_S if self.banner.strip() else _SHOW_S)

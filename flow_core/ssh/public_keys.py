@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from flow_core.agent.bounded_read import read_start
+from flow_core.agent.regular_files import read_start
 from flow_core.errors import ConfigError
 
 _PREFERRED = ("id_ed25519.pub", "id_rsa.pub")

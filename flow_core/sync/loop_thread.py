@@ -136,7 +136,7 @@ def private_loop() -> asyncio.AbstractEventLoop:
     _stop_at_end()
     with _lock:
         if _is_over:
-            raise FlowError("Python is ending; nothing more can be asked")
+            raise FlowError("Python is ending; no call is possible any more")
         if _current is None:
             _current = _Thread()
         return _current.loop

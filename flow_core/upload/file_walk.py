@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.errors import ConfigError, printable
+from flow_core.upload.git_work_tree import WorkTree
 from flow_core.upload.gitignore import IgnoreRules, read_ignore_file
 from flow_core.upload.source import SourceEntry, list_parents, unreadable_error
-from flow_core.upload.work_tree import WorkTree
 
 FLOW, GIT = ".flowignore", ".gitignore"
 # Excluded at any depth. No rule can re-include them.

@@ -178,7 +178,7 @@ class _Upload:
             try:
                 await self._send_one(source, plan.manifest, step)
             except SourceGone:
-                self._skip(plan, step, "it was gone when its turn came")
+                self._skip(plan, step, "it was deleted before it could be uploaded")
             except DestinationConflict:
                 self._skip(plan, step, "something of another kind stands there at the destination")
             else:

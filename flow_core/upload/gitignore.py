@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-from flow_core.agent.bounded_read import open_regular_file
+from flow_core.agent.regular_files import open_regular_file
 from flow_core.errors import ConfigError
 from flow_core.upload.source import mtime_to_record, unreadable_error
 

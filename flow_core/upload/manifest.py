@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flow_core.agent.bounded_read import parse_json
+from flow_core.agent.regular_files import parse_json
 
 MANIFEST = ".flow-sync.json"
 _VERSION = 1

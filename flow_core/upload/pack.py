@@ -11,8 +11,8 @@ from pathlib import Path
 from flow_core.errors import ConfigError
 from flow_core.upload.file_walk import FileWalk
 from flow_core.upload.git import GitUnavailable, read_git_status
+from flow_core.upload.git_work_tree import find_work_tree
 from flow_core.upload.source import SourceEntry, SourceGone, SourceReader
-from flow_core.upload.work_tree import find_work_tree
 
 
 async def pack(source: Path, most_bytes: int, most_unpacked: int) -> bytes | None:

@@ -13,9 +13,9 @@ from flow_core.upload.cancellable_thread import CancellableThread
 from flow_core.upload.destination import DestinationEntry, UploadDestination
 from flow_core.upload.file_walk import FLOW, GIT, FileWalk, SkippedFiles, is_ignored
 from flow_core.upload.git import GitStatus, GitUnavailable, read_git_status
+from flow_core.upload.git_work_tree import WorkTree, find_work_tree
 from flow_core.upload.manifest import Manifest, Marker, Record, make_source_key
 from flow_core.upload.source import SourceEntry, list_parents
-from flow_core.upload.work_tree import WorkTree, find_work_tree
 
 _BATCH_ENTRIES = 1000
 
@@ -97,7 +97,7 @@ class Planner:
             why = str(unavailable)
         if self._git_incremental is True:
             raise ConfigError(
-                f"git_incremental: git can't say what changed in {str(self._source)!r}: {why}", field="git_incremental"
+                f"git_incremental: git can't find what changed in {str(self._source)!r}: {why}", field="git_incremental"
             )
         return None
 

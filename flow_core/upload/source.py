@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from flow_core.agent.bounded_read import NotRegular, open_regular_file
+from flow_core.agent.regular_files import NotRegular, open_regular_file
 from flow_core.errors import ConfigError
 
 _PIECE = 1 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flow_tui.actions import Action, LazyModule, load_lazily
+from flow_tui.actions import Action, LazyModule, defer
 from flow_tui.panes.registry import PANES
 from flow_tui.services import Services
 
@@ -60,7 +60,7 @@ APP_ACTIONS: tuple[Action[Services], ...] = (
         "question_mark",
         "help",
         "List and search the keys of this pane",
-        load_lazily(lambda: key_help.show_keys),
+        defer(lambda: key_help.show_keys),
         in_footer=True,
     ),
     AppAction(
@@ -139,7 +139,7 @@ APP_ACTIONS: tuple[Action[Services], ...] = (
         "Show the audit log: each change with its exact call, user, time and result",
         lambda services: audit_log.open_audit_log(services),
     ),
-    AppAction("app.recordings", "f8", "recordings", "Play a recorded shell", load_lazily(lambda: recordings.play)),
+    AppAction("app.recordings", "f8", "recordings", "Play a recorded shell", defer(lambda: recordings.play)),
     AppAction("app.next_theme", "f9", "theme", "Switch to the next theme", _show_next_theme),
     AppAction(
         "app.quit",

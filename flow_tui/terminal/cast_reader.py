@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from flow_core.agent.bounded_read import open_regular_file
+from flow_core.agent.regular_files import open_regular_file
 from flow_core.errors import FlowError
 from flow_tui.terminal.cells import to_plain_title
 

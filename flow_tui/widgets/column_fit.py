@@ -8,7 +8,7 @@ from typing import Generic
 from rich.cells import cell_len
 from textual.cache import FIFOCache
 
-from flow_tui.widgets.columns import Cell, Column, PlacedColumn, RowT, place_columns, to_cells
+from flow_tui.widgets.columns import Column, PlacedColumn, RowT, StyledText, place_columns, to_styled_texts
 
 _ROWS_KEPT = 1024
 _NOTHING = frozenset({"", "-"})
@@ -21,7 +21,7 @@ class ColumnFit(Generic[RowT]):
         self.placed: tuple[PlacedColumn[RowT], ...] = ()
         self._columns = tuple(columns)
         self._needs: dict[str, int] = {}
-        self._cells: FIFOCache[Hashable, tuple[RowT, list[list[Cell]]]] = FIFOCache(_ROWS_KEPT)
+        self._cells: FIFOCache[Hashable, tuple[RowT, list[list[StyledText]]]] = FIFOCache(_ROWS_KEPT)
 
     def set_columns(self, columns: Sequence[Column[RowT]]) -> None:
         """Replaces the columns. The rows are the same."""
@@ -32,7 +32,7 @@ class ColumnFit(Generic[RowT]):
         """Clears the cache, so that every row is rendered again."""
         self._cells.clear()
 
-    def get_cells(self, key: Hashable, row: RowT) -> list[list[Cell]]:
+    def get_cells(self, key: Hashable, row: RowT) -> list[list[StyledText]]:
         """Returns the cells of a row in every placed column."""
         shown = {placed.column.key for placed in self.placed}
         return [
@@ -70,15 +70,15 @@ class ColumnFit(Generic[RowT]):
         texts = [(placed, "".join(part.text for part in parts)) for placed, parts in by_importance]
         return [(placed.column.title, text) for placed, text in texts if cell_len(text) > placed.width]
 
-    def _render_cells(self, key: Hashable, row: RowT) -> list[list[Cell]]:
+    def _render_cells(self, key: Hashable, row: RowT) -> list[list[StyledText]]:
         cached = self._cells.get(key)
         if cached is not None and (cached[0] is row or cached[0] == row):
             return cached[1]
-        cells = [to_cells(column.render(row)) for column in self._columns]
+        cells = [to_styled_texts(column.render(row)) for column in self._columns]
         self._cells[key] = (row, cells)
         return cells
 
 
-def _content_width(parts: Sequence[Cell]) -> int:
+def _content_width(parts: Sequence[StyledText]) -> int:
     text = "".join(part.text for part in parts)
     return 0 if text.strip() in _NOTHING else cell_len(text)

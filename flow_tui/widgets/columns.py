@@ -1,4 +1,4 @@
-"""The columns of a table: the cells of a row, and the width of each column."""
+"""The columns of a table: the content of their cells, and the width of each column."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ _ENDLESS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class StyledText:
     """A text and its style: words such as `bold`, `dim` or the name of a theme variable (`error`, `status-running`)."""
 
     text: str
     style: str = ""
 
 
-Cells = str | Cell | Sequence[Cell]
+CellContent = str | StyledText | Sequence[StyledText]
+"""The content of one cell of a table."""
 
 
 @dataclass(frozen=True)  # without slots: they break `Column[Row](...)` on Python 3.11
@@ -37,7 +38,7 @@ class Column(Generic[RowT]):
 
     key: str
     title: str
-    render: Callable[[RowT], Cells]
+    render: Callable[[RowT], CellContent]
     width: int | None = None
     min_width: int = 4
     max_width: int | None = None
@@ -75,31 +76,32 @@ def place_columns(
     return tuple(PlacedColumn(column, widths[column.key]) for column in shown)
 
 
-def to_cells(cells: Cells) -> list[Cell]:
-    """Makes the cells printable, and drops those without text."""
-    parts = [Cell(cells)] if isinstance(cells, str) else [cells] if isinstance(cells, Cell) else list(cells)
-    return [Cell(escape_controls(part.text), part.style) for part in parts if part.text]
+def to_styled_texts(content: CellContent) -> list[StyledText]:
+    """Makes the texts of a cell printable, and drops empty ones."""
+    content = StyledText(content) if isinstance(content, str) else content
+    parts = [content] if isinstance(content, StyledText) else content
+    return [StyledText(escape_controls(part.text), part.style) for part in parts if part.text]
 
 
-def fit_cells(cells: Cells, width: int, align: str) -> list[Cell]:
-    """Cuts the cells with an ellipsis or pads them to exactly `width` terminal cells."""
-    parts = to_cells(cells)
+def fit_content(content: CellContent, width: int, align: str) -> list[StyledText]:
+    """Cuts the content of a cell with an ellipsis, or pads it, to exactly `width` terminal cells."""
+    parts = to_styled_texts(content)
     used = sum(cell_len(part.text) for part in parts)
     if used > width:
         return _cut(parts, width)
-    filling = [Cell(" " * (width - used))] if used < width else []
+    filling = [StyledText(" " * (width - used))] if used < width else []
     return filling + parts if align == "right" else parts + filling
 
 
-def _cut(parts: list[Cell], width: int) -> list[Cell]:
-    kept: list[Cell] = []
+def _cut(parts: list[StyledText], width: int) -> list[StyledText]:
+    kept: list[StyledText] = []
     remaining_width = width - 1
     for part in parts:
         size = cell_len(part.text)
         if size > remaining_width:
             head = set_cell_size(part.text, remaining_width)
             split = not part.text.startswith(head)  # half of a wide character became a space
-            return [*kept, Cell(head[:-1] + "… " if split else head + "…", part.style)]
+            return [*kept, StyledText(head[:-1] + "… " if split else head + "…", part.style)]
         kept.append(part)
         remaining_width -= size
     return kept

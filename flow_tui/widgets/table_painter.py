@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from flow_tui.widgets.column_fit import ColumnFit
-from flow_tui.widgets.columns import GAP, Cell, PlacedColumn, RowT, fit_cells
+from flow_tui.widgets.columns import GAP, PlacedColumn, RowT, StyledText, fit_content
 from flow_tui.widgets.styles import get_component_style, resolve
 
 CURSOR_MARK = "▸ "
@@ -62,7 +62,7 @@ class TablePainter(Generic[RowT]):
         texts = [" " * cell_len(CURSOR_MARK)]
         for i, placed in enumerate(self._columns.placed):
             texts.append(" " * GAP if i else "")
-            texts += [cell.text for cell in fit_cells(_format_title(placed, sort), placed.width, placed.column.align)]
+            texts += [part.text for part in fit_content(_format_title(placed, sort), placed.width, placed.column.align)]
         return Strip([Segment(text, style) for text in texts if text]).adjust_cell_length(self._width, style)
 
     def draw_placeholder(self, y: int, text: str) -> Strip:
@@ -72,9 +72,9 @@ class TablePainter(Generic[RowT]):
         top = max(0, (self._widget.scrollable_content_region.height - 1 - len(lines)) // 2)
         if not top <= y < top + len(lines):
             return self.draw_blank()
-        (cell,) = fit_cells(lines[y - top], min(cell_len(lines[y - top]), width), "left") or [Cell("")]
-        left = (width - cell_len(cell.text)) // 2
-        return Strip([Segment(" " * left + cell.text, style)]).adjust_cell_length(width, style)
+        (part,) = fit_content(lines[y - top], min(cell_len(lines[y - top]), width), "left") or [StyledText("")]
+        left = (width - cell_len(part.text)) // 2
+        return Strip([Segment(" " * left + part.text, style)]).adjust_cell_length(width, style)
 
     def draw_blank(self) -> Strip:
         return Strip.blank(self._width, self._widget.rich_style)
@@ -85,15 +85,15 @@ class TablePainter(Generic[RowT]):
 
     def _build_row(self, key: Hashable, row: RowT, is_cursor: bool) -> Strip:
         is_stale = self._is_stale(row)
-        cells = [Cell(CURSOR_MARK if is_cursor else " " * cell_len(CURSOR_MARK))]
+        texts = [StyledText(CURSOR_MARK if is_cursor else " " * cell_len(CURSOR_MARK))]
         for i, (placed, parts) in enumerate(zip(self._columns.placed, self._columns.get_cells(key, row), strict=True)):
-            cells += [Cell(" " * GAP)] if i else []
-            cells += fit_cells(parts, placed.width, placed.column.align)
-        segments = [Segment(cell.text, self._find_style(cell.style, is_cursor, is_stale)) for cell in cells]
+            texts += [StyledText(" " * GAP)] if i else []
+            texts += fit_content(parts, placed.width, placed.column.align)
+        segments = [Segment(part.text, self._find_style(part.style, is_cursor, is_stale)) for part in texts]
         return Strip(segments).adjust_cell_length(self._width, self._find_style("", is_cursor, is_stale))
 
     def _find_style(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
-        """Returns the style of a cell. Drops unreadable colours: those under the cursor of a focused table."""
+        """Returns the style of a text. Drops unreadable colours: those under the cursor of a focused table."""
         if (cached := self._styles.get((words, is_cursor, is_stale))) is not None:
             return cached
         widget = self._widget

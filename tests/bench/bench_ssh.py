@@ -69,7 +69,7 @@ def _tail(config: Path, log: Path) -> float:
 
 
 async def _follow(host: SshHost, log: Path) -> float:
-    """As for tail, the clock stops at the last byte: what it takes to end the far side's command isn't in it."""
+    """As for tail, the clock stops at the last byte: the end of the remote command isn't measured."""
     left, began, took = SIZE, 0.0, 0.0
     async with aclosing(host.follow(str(log))) as pieces:
         async for piece in pieces:

@@ -115,8 +115,8 @@ def test_where_machines_are_not_isolated_it_says_so_and_nothing_is_left_once_it_
 ) -> None:
     with nothing_left(temporary, Path(environment["HOME"])):
         screen = open_demo(columns=160, FLOW_EMULATOR_NO_NAMESPACE="1")
-        said = "in this demo, its machines share this system's files"
-        screen.wait_for(lambda text: squeezed(said) in squeezed(text))
+        expected = "in this demo, its machines share this system's files"
+        screen.wait_for(lambda text: squeezed(expected) in squeezed(text))
         screen.wait_for(status_of("tokenize-corpus", "completed"))
         screen.wait_for(status_of("eval-mmlu", "failed"))
         assert any(b"flow_core.emulator" in line for line in processes(temporary))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from testbed.driving import reopen_shell, status_of, submit, trigger
+from testbed.local_ssh_servers import kill_servers
 from testbed.pty_screen import Screen
-from testbed.ssh_servers import end_servers
 from testbed.sshd import Sshd
 
 from flow_tui.terminal.prefix import Command
@@ -26,7 +26,7 @@ def test_an_editor_a_copy_a_shell_opened_again_and_a_lost_link(
     edit_a_file(screen, tmp_path / "note")
     copy_what_was_printed_and_come_back(screen)
     end_and_open_again(screen)
-    end_servers(state)
+    kill_servers(state)
     open_again_after_a_lost_link(screen)
 
 

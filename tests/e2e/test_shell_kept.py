@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from testbed.driving import quit_dashboard, reopen_shell, status_of, submit, trigger
+from testbed.local_ssh_servers import kill_servers
 from testbed.pty_screen import Screen
-from testbed.ssh_servers import end_servers
 
 from flow_tui.terminal.prefix import Command
 
@@ -45,7 +45,7 @@ def test_a_kept_shell_is_found_again_by_the_next_dashboard_and_after_a_lost_link
     again.send("echo found-$here", "enter")
     again.wait_for("found-42")
     again.settle()
-    end_servers(state)
+    kill_servers(state)
     again.wait_for("[connection lost: enter opens it again]")
     reopen_shell(again)
     again.wait_for(lambda text: "found-42" in text and "connection lost" not in text)

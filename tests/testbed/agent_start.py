@@ -16,7 +16,7 @@ from testbed.agent_folders import keep_agent_copy
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.protocol import FrameDecoder
-from flow_core.providers.hosts.bootstrap_main import READY, WANTED
+from flow_core.providers.hosts.bootstrap_main import ARCHIVE_REQUEST, READY
 from flow_core.providers.hosts.bootstrap_payload import build_command_line, build_loader_input
 
 _TOOLS = ("uname", "sleep")
@@ -27,8 +27,8 @@ class Start(NamedTuple):
 
     code: int
     greeting: dict[str, Any]
-    wanted_archive: bool
-    said: str
+    requests_archive: bool
+    stderr: str
 
 
 class BareMachine:
@@ -97,12 +97,12 @@ class BareMachine:
 
 
 def _read(code: int, out: bytes, err: bytes) -> Start:
-    wanted = out.startswith(WANTED)
-    rest = out[len(WANTED) :] if wanted else out
+    requests_archive = out.startswith(ARCHIVE_REQUEST)
+    rest = out[len(ARCHIVE_REQUEST) :] if requests_archive else out
     greeting: dict[str, Any] = {}
     if rest.startswith(READY):
         greeting = next(iter(FrameDecoder().take(rest[len(READY) :])), [None, {}])[1]
-    return Start(code, greeting, wanted, err.decode(errors="replace").strip())
+    return Start(code, greeting, requests_archive, err.decode(errors="replace").strip())
 
 
 def is_alive(pid: int) -> bool:

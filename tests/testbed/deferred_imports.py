@@ -8,7 +8,7 @@ ENTRIES = ("flow_core/providers/*/__init__.py", "flow_tui/panes/*/__init__.py")
 REASONS = {
     "flow_core/__init__.py": "names load what they need on first use",
     "flow_core/agent/agent_copy.py": "an installed package is compiled already",
-    "flow_core/agent/bounded_read.py": "most callers that read files don't parse JSON",
+    "flow_core/agent/regular_files.py": "most callers that read files don't parse JSON",
     "flow_core/agent/calls.py": "listing tasks needs none of it",
     "flow_core/agent/agent_copy_cleanup.py": "the import takes a tenth of the time of every submit",
     "flow_core/agent/data_mounts.py": "few tasks have data from S3",

@@ -20,17 +20,18 @@ FACTS: dict[str, Any] = {
 
 
 class HostileHost:
-    """`answers` holds, by the name of a call, what follows the number in its answer, or bytes that are sent instead.
+    """A host whose agent sends what a test chooses.
 
-    `first` is all that is said before anything is asked; when it has said `exit_code`, it ends.
+    `answers` holds, by the name of a call, what follows the number in its answer, or bytes that are sent instead.
+    `first` is the output before the first call. With `exit_code` set, the process ends after that output.
     """
 
     def __init__(self, answers: dict[str, list[Any] | bytes], first: bytes | None = None) -> None:
         self.answers = answers
         self.first = greeting(FACTS) if first is None else first
         self.exit_code: int | None = None
-        self.said_on_stderr = b""
-        self.asked: list[str] = []
+        self.stderr = b""
+        self.calls: list[str] = []
         self.commands: list[str] = []
         self.settings = HostSettings("one", "10.0.0.7", "ada")
 
@@ -38,7 +39,7 @@ class HostileHost:
         return self
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: nothing is open."""
 
     @asynccontextmanager
     async def start(self, command: str) -> AsyncIterator[HostileProcess]:
@@ -56,9 +57,9 @@ class HostileProcess:
         self._still = len(build_loader_input())
         self._frames = FrameDecoder()
         self.result = None if host.exit_code is None else CompletedCommand(host.exit_code)
-        for queue, said in ((self._out, host.first), (self._err, host.said_on_stderr)):
-            if said:
-                queue.put_nowait(said)
+        for queue, output in ((self._out, host.first), (self._err, host.stderr)):
+            if output:
+                queue.put_nowait(output)
             if host.exit_code is not None:
                 queue.put_nowait(b"")
 
@@ -69,7 +70,7 @@ class HostileProcess:
         skipped = min(self._still, len(data))
         self._still -= skipped
         for number, call, *_ in self._frames.take(data[skipped:]) if len(data) > skipped else ():
-            self._host.asked.append(call)
+            self._host.calls.append(call)
             answer = self._host.answers.get(call, ["ok", None])
             self._out.put_nowait(answer if isinstance(answer, bytes) else encode_frame([number, *answer]))
 
@@ -78,7 +79,7 @@ class HostileProcess:
         self._err.put_nowait(b"")
 
     async def wait_closed(self) -> None:
-        """At once."""
+        """Returns immediately."""
 
 
 def greeting(facts: Any) -> bytes:

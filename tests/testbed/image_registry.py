@@ -56,8 +56,8 @@ def registry(files: dict[str, bytes]) -> Iterator[Registry]:
             self.do_GET()
 
         def do_GET(self) -> None:
-            name, _, wanted = self.path.removeprefix("/v2/").partition("/")
-            kind, _, reference = wanted.partition("/")
+            name, _, rest = self.path.removeprefix("/v2/").partition("/")
+            kind, _, reference = rest.partition("/")
             if not name:
                 self._answer(200, b"{}", "application/json")
             elif name == "one" and kind == "manifests" and reference in ("1", _digest(served.manifest)):

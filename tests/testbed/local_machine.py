@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.ssh_servers import end_servers
+from testbed.local_ssh_servers import kill_servers
 from testbed.waiting import task_until, until
 
 from flow_core.agent.machine_id import get_machine_id
@@ -40,8 +40,8 @@ class Machine:
     async def until(self, condition: Callable[[], Any], what: str) -> None:
         await until(condition, explain=lambda: f"never happened: {what}")
 
-    async def until_task(self, task: TaskRecord, wanted: Callable[[TaskRecord], bool]) -> TaskRecord:
-        return await task_until(self.provider, task, wanted)
+    async def until_task(self, task: TaskRecord, holds: Callable[[TaskRecord], bool]) -> TaskRecord:
+        return await task_until(self.provider, task, holds)
 
     async def running(self, task: TaskRecord) -> TaskRecord:
         return await self.until_task(task, lambda now: now.is_running or now.is_terminal)
@@ -101,7 +101,7 @@ def _link_agent(copy: Path, state: Path) -> None:
 
 
 def _end_everything(home: Path) -> None:
-    end_servers(home / "state")
+    kill_servers(home / "state")
     marks = {_mark(spec) for spec in home.glob("state/local/*/contexts/*/tasks/*/spec.json")} - {None}
     for _ in range(3):
         alive = [pid for pid, mark in iter_variable("FLOW_TASK_MARK") if mark in marks] if marks else []

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from testbed.ssh_servers import end_servers
+from testbed.local_ssh_servers import kill_servers
 from testbed.waiting import DEADLINE_S
 
 from flow_core import Flow
@@ -32,7 +32,7 @@ def running_task(state: Path, command: str, **settings: str) -> Iterator[str]:
 
 def end_tasks(state: Path) -> None:
     """Ends what a test left running in a state directory."""
-    end_servers(state)
+    kill_servers(state)
     names = {folder.parent.name for folder in state.glob("local/*/contexts/*/tasks") if any(folder.iterdir())}
     for name in names:
         with pytest.MonkeyPatch.context() as patch:

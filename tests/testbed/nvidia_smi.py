@@ -1,4 +1,4 @@
-"""An `nvidia-smi` that says what it is told to: the far side of finding GPUs, where there are none."""
+"""An `nvidia-smi` whose output a test sets, for the discovery of GPUs on a machine without any."""
 
 from __future__ import annotations
 

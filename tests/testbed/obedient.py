@@ -1,4 +1,4 @@
-"""A provider that answers, fails or keeps silent as a test says."""
+"""A provider whose answers, failures and silence a test sets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOCAL = Context("local", "local")
 
 
 class Obedient(Provider):
-    """A far side that answers, fails or keeps silent as the test says."""
+    """A provider that answers, fails or keeps silent as the test sets it. `calls` counts the calls of `list_tasks`."""
 
     answers: tuple[TaskRecord, ...] = ()
     volumes_answer: tuple[Volume, ...] = (Volume("far", "v-1", "data", 1),)
@@ -33,8 +33,8 @@ class Obedient(Provider):
     poll = PollIntervals(busy_s=0.01, idle_s=0.01)
     market: Any = None
     pruning: Any = None
-    asked = 0
-    asks = 0
+    calls = 0
+    prompt_count = 0
 
     def __init__(self, context: Context, person: Prompter | None) -> None:
         self._person = person
@@ -44,13 +44,13 @@ class Obedient(Provider):
         return self
 
     async def list_tasks(self, statuses: Any = None, limit: int | None = None) -> tuple[TaskRecord, ...]:
-        type(self).asked += 1
+        type(self).calls += 1
         if self.is_silent:
             await asyncio.Event().wait()
         if self.fails is not None:
             raise self.fails
         if self._person is not None:
-            questions = [SecretPrompt("gpu1", "password", f"Password {n}") for n in range(self.asks)]
+            questions = [SecretPrompt("gpu1", "password", f"Password {n}") for n in range(self.prompt_count)]
             await asyncio.gather(*(self._person.ask_secret(question) for question in questions))
         return self.answers
 

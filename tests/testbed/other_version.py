@@ -88,10 +88,10 @@ class OtherVersion:
         assert self._program.stdin is not None
         self._program.stdin.write(expression.encode() + b"\n")
         self._program.stdin.flush()
-        said = b""
-        while not said.endswith(_END.encode() + b"\n"):
-            said += self._read()
-        return said.decode().removesuffix(_END + "\n").split()
+        output = b""
+        while not output.endswith(_END.encode() + b"\n"):
+            output += self._read()
+        return output.decode().removesuffix(_END + "\n").split()
 
     def _read(self) -> bytes:
         assert self._program.stdout is not None

@@ -92,16 +92,16 @@ class Screen:
             if data == b"\x1b":
                 self._escape_sent_at = time.monotonic()
 
-    def wait_for(self, wanted: str | Callable[[str], object], timeout_s: float = DEADLINE_S) -> str:
-        """Reads on until the text is on the screen, or the question about the screen's text is answered yes."""
-        holds = wanted if callable(wanted) else lambda text: wanted in text
+    def wait_for(self, expected: str | Callable[[str], object], timeout_s: float = DEADLINE_S) -> str:
+        """Reads until the expected text is on the screen, or the expected condition of the screen's text is true."""
+        holds = expected if callable(expected) else lambda text: expected in text
         deadline = time.monotonic() + timeout_s
         while True:
             text = self.text()
             if holds(text):
                 return text
             if time.monotonic() > deadline or (self._closed and not self.pump(0)):
-                name = repr(wanted) if isinstance(wanted, str) else "the condition"
+                name = repr(expected) if isinstance(expected, str) else "the condition"
                 why = "the program ended" if self._closed else f"{timeout_s:g} s went by"
                 raise AssertionError(f"{why} without {name} on the screen:\n{self.framed()}")
             self.pump(_SLICE_S)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-_SAY = "import sys; print(*sys.version_info[:2])"
+_PRINT_VERSION = "import sys; print(*sys.version_info[:2])"
 _NAME = re.compile(r"python3\.(\d+)$")
 
 
@@ -38,8 +38,10 @@ def _candidates() -> Iterator[Path]:
 
 def _version(path: Path) -> tuple[int, int] | None:
     try:
-        said = subprocess.run([path, "-I", "-S", "-c", _SAY], capture_output=True, text=True, timeout=20, check=True)
-        major, minor = said.stdout.split()
+        result = subprocess.run(
+            [path, "-I", "-S", "-c", _PRINT_VERSION], capture_output=True, text=True, timeout=20, check=True
+        )
+        major, minor = result.stdout.split()
         return int(major), int(minor)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from flow_core.upload.file_walk import FileWalk
-from flow_core.upload.work_tree import find_work_tree
+from flow_core.upload.git_work_tree import find_work_tree
 
 _QUIET = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 _AUTHOR = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.com", "-c", "commit.gpgsign=false")

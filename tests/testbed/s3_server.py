@@ -80,8 +80,8 @@ class S3Server:
     def _serve(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         self.requests.append(f"{environ['REQUEST_METHOD']} {path}?{environ['QUERY_STRING']}")
-        said = re.search("Credential=([^/]*)/", environ.get("HTTP_AUTHORIZATION", ""))
-        caller = said[1] if said else ""
+        credential = re.search("Credential=([^/]*)/", environ.get("HTTP_AUTHORIZATION", ""))
+        caller = credential[1] if credential else ""
         self.callers.add(caller)
         if caller in self.refusals:
             return _answer(start, "403 Forbidden", _DENIED.format(self.refusals[caller]))

@@ -1,4 +1,4 @@
-"""Every screen of the dashboard over the fixed provider, each with the keys that lead there."""
+"""Every screen of the dashboard over the screenshot provider, each with the keys that lead there."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from testbed.fixed_provider import NAME, WHERE, fixed_config
 from testbed.screen_text import screen_text
+from testbed.screenshot_provider import NAME, WHERE, screenshot_config
 from testbed.tui.press import press
 from testbed.waiting import until
 from textual.pilot import Pilot
@@ -102,7 +102,7 @@ async def showcase(
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(providers.PROVIDERS, NAME, WHERE)
         patch.setenv("TEXTUAL_ANIMATIONS", "none")
-        app = FlowApp(fixed_config(folder), theme=theme, colours=colours)
+        app = FlowApp(screenshot_config(folder), theme=theme, colours=colours)
         async with app.run_test(size=size, notifications=True) as pilot:
             dashboard = app.screen
             assert isinstance(dashboard, DashboardScreen)

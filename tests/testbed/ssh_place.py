@@ -34,8 +34,8 @@ class SshPlace(Provider):
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
         host = await self._found()
-        said = (await host.run("echo hello")).stdout.decode().strip()
-        return (TaskRecord(self.context.name, "t-1", f"{said}-from-{host.settings.alias}", TaskStatus.RUNNING),)
+        greeting = (await host.run("echo hello")).stdout.decode().strip()
+        return (TaskRecord(self.context.name, "t-1", f"{greeting}-from-{host.settings.alias}", TaskStatus.RUNNING),)
 
     async def open(self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0) -> Shell:
         return await (await self._found()).open_shell(columns=columns, rows=rows, command=command)

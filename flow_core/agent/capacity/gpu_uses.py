@@ -74,7 +74,7 @@ def _waiting_uses(
         if leases.find_leased_gpus(ticket.task, ticket.candidates):
             continue  # it holds its GPUs already, and leaves the queue once it runs
         for gpu_id in set(gpu_ids).intersection(ticket.select_allowed_gpus(reservations)):
-            yield GpuUse(gpu_id, now, math.inf, f"wanted by {ticket.task.task_id}, which waits")
+            yield GpuUse(gpu_id, now, math.inf, f"requested by {ticket.task.task_id}, which waits")
 
 
 def _find_deadline(task: TaskFolder | None) -> float:

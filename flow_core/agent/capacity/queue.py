@@ -30,6 +30,7 @@ from flow_core.agent.spec import StoredSpec
 from flow_core.agent.task_state import TaskState
 
 _COUNTER = "counter.json"  # the names of tickets are numbers and sort before the counter
+_FIFO_SUFFIX = ".bell"  # programs of other versions know the FIFO by this name
 _NO_PART, _FRONT = (-1.0, ""), 0.0
 _SEQ_MAX = 10**12 - 2  # the names of tickets have twelve digits, and there must always be a next one
 
@@ -53,7 +54,7 @@ class QueueTicket(NamedTuple):
 
     @property
     def wakeup_fifo(self) -> Path:
-        return self.path.with_suffix(".bell")
+        return self.path.with_suffix(_FIFO_SUFFIX)
 
     @property
     def is_live(self) -> bool:
@@ -120,7 +121,7 @@ def take_position(root: Path) -> QueuePosition:
 
 def enqueue(task: TaskFolder, spec: StoredSpec) -> None:
     """Writes the task's ticket if the task needs GPUs. Call it under the queue's lock."""
-    if spec.wants_gpus:
+    if spec.needs_gpus:
         _make_ticket(task, spec).write()
 
 
@@ -160,7 +161,7 @@ def find_ticket(task: TaskFolder, seq: int) -> QueueTicket | None:
 
 
 def try_take_gpus(ticket: QueueTicket) -> leases.GpuLocks | str:
-    """Returns the locks of the GPUs if it is this ticket's turn and they are free; otherwise the reason, in words.
+    """Returns the locks of the GPUs if they are free and no ticket before this one needs them; otherwise the reason.
 
     The ticket stays in the queue. Remove it once the task has started, so that the next task starts after it.
     """
@@ -206,7 +207,7 @@ def list_tickets(root: Path, before: str = _COUNTER) -> Iterator[QueueTicket]:
             yield ticket
         elif not move_aside(path):
             path.unlink(missing_ok=True)
-            path.with_suffix(".bell").unlink(missing_ok=True)
+            path.with_suffix(_FIFO_SUFFIX).unlink(missing_ok=True)
 
 
 def open_wakeup_fifo(ticket: QueueTicket) -> int | None:
@@ -224,7 +225,7 @@ def open_wakeup_fifo(ticket: QueueTicket) -> int | None:
 
 def notify_waiting(root: Path) -> None:
     """Wakes all waiting supervisors."""
-    for fifo in (root / "queue").glob("*.bell"):
+    for fifo in (root / "queue").glob(f"*{_FIFO_SUFFIX}"):
         try:
             fd = _open_fifo(fifo, os.O_WRONLY)
         except OSError:
@@ -327,7 +328,7 @@ def _rebuild_ticket(root: Path, path: Path) -> QueueTicket | None:
     for task in iter_tasks(root):
         try:
             spec = StoredSpec.read_known(task.spec)[0]
-            if spec is None or path.stem != _path(root, spec.seq).stem or not spec.wants_gpus:
+            if spec is None or path.stem != _path(root, spec.seq).stem or not spec.needs_gpus:
                 continue
             ticket = _make_ticket(task, spec)
             if not _is_newer(path):

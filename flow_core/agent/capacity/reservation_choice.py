@@ -91,7 +91,7 @@ def _find_own_reservation(
     waiting = [(ticket.reservation_id, ticket.gpu_count) for ticket in queue.list_tickets(root)]
 
     def has_room(reservation: ReservationRecord) -> bool:
-        ahead = sum(count for wanted_id, count in waiting if wanted_id == reservation.reservation_id)
+        ahead = sum(count for reservation_id, count in waiting if reservation_id == reservation.reservation_id)
         return _count_fitting(reservation, gpus) - len(leases.find_holders(root, reservation.gpus)) - ahead >= needed
 
     return max(large, key=lambda reservation: (has_room(reservation), reservation.busy_until))

@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from flow_core.agent.bounded_read import open_regular_stream
 from flow_core.agent.capacity import queue
 from flow_core.agent.containers.arguments import Container, add_workspace
-from flow_core.agent.containers.container_end import ContainerEnd
+from flow_core.agent.containers.container_termination import ContainerTermination
 from flow_core.agent.containers.engine import ContainerEngine, EngineError, find_last_line
 from flow_core.agent.containers.image_pull import ImagePull
 from flow_core.agent.layout import make_container_name
 from flow_core.agent.private_folders import private_opener
 from flow_core.agent.processes.table import has_argument, list_processes
 from flow_core.agent.processes.tree import ProcessIdentity, ProcessTree, read_grace_s
+from flow_core.agent.regular_files import open_regular_stream
 from flow_core.agent.spool import SpoolFiles
 from flow_core.agent.supervisor.namespace import Mount
 from flow_core.agent.supervisor.process_launch import ProcessLaunch
@@ -119,8 +119,8 @@ class ContainerTask:
     def end(self, children: Sequence[ProcessIdentity], pause: Callable[[float], None]) -> None:
         """Returns once no container of the task is left, and no process that could start one."""
         tree = ProcessTree(self._writer.spec.mark, children, os.getpid())
-        end = ContainerEnd(self._engine, self._writer.task.task_id, tree)
-        end.run(read_grace_s(), pause, self._stop.is_urgent, self._report_unresponsive)
+        termination = ContainerTermination(self._engine, self._writer.task.task_id, tree)
+        termination.run(read_grace_s(), pause, self._stop.is_urgent, self._report_unresponsive)
 
     def explain_exit(self, code: int, message: str, files: SpoolFiles) -> tuple[int, str]:
         """Returns the exit code and message of a rank, with the engine's error message if the engine failed."""
@@ -156,7 +156,7 @@ class ContainerTask:
         return path
 
     def _report_unresponsive(self, reason: str) -> None:
-        self._writer.set_message(f"{self._engine.name} does not say whether the container still runs: {reason}")
+        self._writer.set_message(f"{self._engine.name} does not report whether the container still runs: {reason}")
 
 
 def _is_watched(name: str) -> bool:

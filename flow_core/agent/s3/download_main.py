@@ -1,7 +1,7 @@
 """The program that downloads a task's data. It is a separate process, so that the supervisor doesn't load boto3.
 
 Its argument is the task's folder. It ends when its standard input ends, which happens when the supervisor ends. It
-writes its progress to standard output as lines "say ...", and at the end "fetched" or "failed ...".
+writes its progress to standard output as lines "progress ...", and at the end "fetched" or "failed ...".
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import threading
 from pathlib import Path
 
 from flow_core.agent.layout import TaskFolder
-from flow_core.agent.s3.progress import DownloadError, DownloadProgress, format_bytes
+from flow_core.agent.s3.errors import DownloadError
+from flow_core.agent.s3.progress import DownloadProgress, format_bytes
 from flow_core.agent.s3.staging import read_s3_mounts
 
 _SPARE_BYTES = 1 << 26  # for the records and logs of all tasks on that disk
@@ -39,7 +40,7 @@ def _download(task: TaskFolder, progress: DownloadProgress) -> None:
     addresses = " and ".join(mount["s3"] for mount in mounts)
     if importlib.util.find_spec("boto3") is None:
         raise DownloadError(f"{addresses} can't be fetched: {sys.executable} has no boto3; install boto3 for it")
-    from flow_core.agent.s3.transfer import S3Download, create_s3_client  # lazy import: it needs boto3
+    from flow_core.agent.s3.address_download import S3Download, create_s3_client  # lazy import: it needs boto3
 
     client = create_s3_client(addresses)
     downloads = [S3Download(client, mount["s3"], Path(mount["source"]), progress) for mount in mounts]

@@ -1,4 +1,4 @@
-"""The progress of a download, and its errors."""
+"""The progress of a download."""
 
 from __future__ import annotations
 
@@ -7,14 +7,6 @@ import threading
 
 _INTERVAL_S = 0.5
 _UNITS = ("B", "kB", "MB", "GB", "TB")
-
-
-class DownloadError(Exception):
-    """The data can't be downloaded. The text is a sentence for the task's message."""
-
-
-class UnsupportedKey(Exception):
-    """An object can't become a file here. The text is the reason, without the address."""
 
 
 class DownloadProgress:
@@ -50,7 +42,7 @@ class DownloadProgress:
         while not self._ended.wait(_INTERVAL_S):
             with self._lock:
                 if self._address and not self._ended.is_set():
-                    self._write(f"say fetching {self._address}: {self._text()}")
+                    self._write(f"progress fetching {self._address}: {self._text()}")
 
     def _text(self) -> str:
         if not self._objects_total:

@@ -17,7 +17,7 @@ from flow_core.agent.supervisor.stop_signal import StopSignal
 _POLL_S = 0.2
 
 
-class JointStart:
+class GangWait:
     """The wait of one part. `ticket` is None for a task without GPUs."""
 
     def __init__(self, writer: TaskStateWriter, stop: StopSignal, ticket: queue.QueueTicket | None) -> None:

@@ -11,7 +11,7 @@ from flow_core.agent.supervisor.state_writer import TaskStateWriter
 from flow_core.agent.supervisor.stop_signal import StopSignal, drain
 
 if TYPE_CHECKING:
-    from flow_core.agent.supervisor.gang_wait import JointStart
+    from flow_core.agent.supervisor.gang_wait import GangWait
 
 _POLL_S = 2.0  # poll interval for events without notification: a killed process released a lock
 # poll interval without a FIFO: a part without GPUs has no ticket, and on NFS there are no FIFOs
@@ -25,24 +25,24 @@ class GpuWait:
         self._writer = writer
         self._stop = stop
         self._ticket: queue.QueueTicket | None = None
-        self._joint_start: JointStart | None = None
+        self._gang_wait: GangWait | None = None
 
     def wait(self) -> leases.GpuLocks | None:
         """Returns the locks of the task's GPUs, empty for a task without GPUs.
 
         Returns None if the task was stopped while it waited.
         """
-        is_part, wants_gpus = self._writer.spec.part is not None, self._writer.spec.wants_gpus
-        if not wants_gpus and not is_part:
+        is_part, needs_gpus = self._writer.spec.part is not None, self._writer.spec.needs_gpus
+        if not needs_gpus and not is_part:
             return None if self._stop.must_stop else leases.GpuLocks()
-        ticket = self._ticket = self._load_ticket() if wants_gpus else None
-        if wants_gpus and ticket is None:
+        ticket = self._ticket = self._load_ticket() if needs_gpus else None
+        if needs_gpus and ticket is None:
             return None
         if is_part:
             # lazy import: nearly all tasks run on one machine
-            from flow_core.agent.supervisor.gang_wait import JointStart
+            from flow_core.agent.supervisor.gang_wait import GangWait
 
-            self._joint_start = JointStart(self._writer, self._stop, ticket)
+            self._gang_wait = GangWait(self._writer, self._stop, ticket)
         locks = self._wait_for_gpus(ticket)
         if locks is None:
             self.leave_queue()
@@ -77,8 +77,8 @@ class GpuWait:
     def _try_start(self, ticket: queue.QueueTicket | None) -> leases.GpuLocks | str:
         """Returns the locks of the GPUs, or the reason of the wait; "" if the disk fails."""
         try:
-            if self._joint_start is not None:
-                return self._joint_start.try_start()
+            if self._gang_wait is not None:
+                return self._gang_wait.try_start()
             return queue.try_take_gpus(ticket) if ticket is not None else leases.GpuLocks()
         except OSError:
             return ""
@@ -107,6 +107,6 @@ class GpuWait:
         start_reapers({holder for holder in holders if holder is not None})
 
     def _sleep(self, fifo: int | None) -> None:
-        pause_s = _POLL_WITHOUT_FIFO_S if self._joint_start is not None and fifo is None else _POLL_S
+        pause_s = _POLL_WITHOUT_FIFO_S if self._gang_wait is not None and fifo is None else _POLL_S
         for fd in self._stop.wait(set() if fifo is None else {fifo}, pause_s):
             drain(fd)

@@ -73,15 +73,17 @@ def _end_processes(task: TaskFolder, spec: StoredSpec, state: TaskState) -> bool
         end_tree(get_process_tree(spec, state).list_members, read_grace_s())
         return True
     # lazy import: nearly all tasks have no image. If the package was replaced meanwhile, the next call reaps the task
-    from flow_core.agent.containers.container_end import ContainerEnd
+    from flow_core.agent.containers.container_termination import ContainerTermination
     from flow_core.agent.containers.engine import ContainerEngine, EngineError
 
     def raise_error(reason: str) -> None:
         raise EngineError(reason)
 
-    end = ContainerEnd(ContainerEngine.parse(spec.container.engine), task.task_id, get_process_tree(spec, state))
+    termination = ContainerTermination(
+        ContainerEngine.parse(spec.container.engine), task.task_id, get_process_tree(spec, state)
+    )
     try:
-        end.run(read_grace_s(), is_urgent=lambda: is_forced_cancel(task), on_silence=raise_error)
+        termination.run(read_grace_s(), is_urgent=lambda: is_forced_cancel(task), on_silence=raise_error)
     except EngineError:
         # No container survives a reboot.
         return not state.supervisor.is_of_this_boot

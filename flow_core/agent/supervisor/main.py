@@ -1,7 +1,7 @@
 """The process that supervises one task: waits for its GPUs, runs it, and writes its log and its end.
 
 It runs from a copy of the agent, which no upgrade of the package changes. Every submit waits for these imports, so none
-of them loads dataclasses. Started as `main()` with "run FOLDER" or "settle FOLDER".
+of them loads dataclasses. Started as `main()` with "run FOLDER" or "reap FOLDER".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import try_lock
-from flow_core.agent.s3.download import TaskDownload
+from flow_core.agent.s3.download_launcher import DownloadLauncher
 from flow_core.agent.s3.staging import discard_downloads
 from flow_core.agent.supervisor.attempt import RunningAttempt
 from flow_core.agent.supervisor.gpu_wait import GpuWait
@@ -54,7 +54,7 @@ def _do(job: str, task: TaskFolder) -> None:
     except OSError as error:
         _report(f"unsafe {error.strerror}")
         return
-    if job == "settle":
+    if job == "reap":
         reap(task)
         return
     if try_lock(task.alive_lock) is None:  # locked until this process ends
@@ -113,7 +113,7 @@ class Supervisor:
 
     def _fetch(self, mounts: TaskMounts) -> TaskOutcome | None:
         """Fetches the image and the data; returns None on success, otherwise the outcome of the task."""
-        download = TaskDownload(self._writer, self._stop, mounts.link_notice)
+        download = DownloadLauncher(self._writer, self._stop, mounts.link_notice)
         if self._container_task is None:
             return download.run()
         outcome = self._container_task.fetch() or download.run()

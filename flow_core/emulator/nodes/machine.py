@@ -25,7 +25,7 @@ from flow_core.emulator.nodes.machine_interface import NodeSpec
 from flow_core.emulator.nodes.pid1.isolate import NOBODY
 from flow_core.emulator.nodes.pid1_client import NotStarted, Pid1Client
 from flow_core.emulator.nodes.spawn_requests import SpawnRequestBuilder
-from flow_core.emulator.nodes.ssh_port import SshPort
+from flow_core.emulator.nodes.ssh_listener import SshListener
 from flow_core.emulator.nodes.volumes import binds, link_volumes, write_shares
 from flow_core.upload.cancellable_thread import CancellableThread
 
@@ -61,7 +61,7 @@ class EmulatedMachine:
         self._disk = folder / "disk"
         self.requests = SpawnRequestBuilder("", "")
         self._pid1: Pid1Client | None = None
-        self._port: SshPort | None = None
+        self._listener: SshListener | None = None
         self._watch: asyncio.Task[None] | None = None
         self.lock = asyncio.Lock()
         self.accepted_keys: frozenset[bytes] = frozenset()
@@ -99,9 +99,9 @@ class EmulatedMachine:
 
     async def listen(self, options: asyncssh.SSHServerConnectionOptions) -> None:
         """Opens its SSH port, at its previous number if that is free. Raises OSError."""
-        self._port = SshPort(self.port)
-        self.port = self._port.number
-        await self._port.open(options)
+        self._listener = SshListener(self.port)
+        self.port = self._listener.number
+        await self._listener.open(options)
         self._watch = asyncio.get_running_loop().create_task(self._close_when_gone(self.pid1))
 
     async def warn(self, text: str | None) -> None:
@@ -115,10 +115,10 @@ class EmulatedMachine:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        await self._close_port()
+        await self._close_listener()
         if self._pid1 is not None:
             await self._pid1.close()
-        await self._close_port()  # clients that came through the front port meanwhile
+        await self._close_listener()  # clients that came through the front port meanwhile
 
     def host_key(self) -> asyncssh.SSHKey:
         """Returns its SSH host key, created at the first call. Blocking."""
@@ -179,11 +179,11 @@ class EmulatedMachine:
 
     async def _close_when_gone(self, pid1: Pid1Client) -> None:
         await pid1.gone.wait()
-        await self._close_port()
+        await self._close_listener()
 
-    async def _close_port(self) -> None:
-        if self._port is not None:
-            await self._port.close()
+    async def _close_listener(self) -> None:
+        if self._listener is not None:
+            await self._listener.close()
         for connection in tuple(self.connections):
             connection.disconnect()
 

@@ -16,7 +16,7 @@ from flow_core.emulator.nodes.host_programs import create_filtered_bin
 from flow_core.emulator.nodes.machine import EmulatedMachine, FleetSettings, MachineConnection
 from flow_core.emulator.nodes.machine_interface import NodeFleet, NodeSpec
 from flow_core.emulator.nodes.pid1_client import NoNamespaces
-from flow_core.emulator.nodes.ssh_port import SshPort
+from flow_core.emulator.nodes.ssh_listener import SshListener
 from flow_core.emulator.nodes.ssh_server import build_server_options
 from flow_core.errors import ProviderError
 from flow_core.ssh.server.connection import is_loopback
@@ -44,7 +44,7 @@ class Machines(NodeFleet):
         self._not_isolated = "FLOW_EMULATOR_NO_NAMESPACE is set" if os.environ.get("FLOW_EMULATOR_NO_NAMESPACE") else ""
         self._has_booted = False
         self._programs = programs or root / "programs"
-        self._front = SshPort()
+        self._front = SshListener()
         self._connections: set[MachineConnection] = set()
         self._opening = asyncio.Lock()
 

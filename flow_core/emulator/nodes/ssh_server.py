@@ -11,7 +11,7 @@ import asyncssh
 from flow_core.emulator.nodes.machine import EmulatedMachine, MachineConnection
 from flow_core.emulator.nodes.pid1_client import SpawnRequest
 from flow_core.emulator.nodes.process import MachineProcess
-from flow_core.emulator.nodes.ssh_port import LOOPBACK
+from flow_core.emulator.nodes.ssh_listener import LOOPBACK
 from flow_core.ssh.server import connection
 from flow_core.ssh.server.connection import forwarding_error
 from flow_core.ssh.server.session import ServerSession, SessionRequest

@@ -126,7 +126,7 @@ async def _allocate_again(world: World, bid: BidRow) -> None:
     bid.set_status("Allocated")
     add_event(world, bid, "Allocated", by_user=False)
     for instance in _instances(world, bid):
-        await instance_lifecycle.cancel_end_warning(world, instance)
+        await instance_lifecycle.keep_or_start(world, instance)
 
 
 async def _try_to_allocate(world: World, bid: BidRow) -> None:

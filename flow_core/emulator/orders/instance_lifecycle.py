@@ -68,13 +68,13 @@ async def warn(world: World, instance: InstanceRow, status: Status, bid_status: 
         await world.nodes.warn(instance.fid, "".join(f"{line}\n" for line in lines))
 
 
-async def cancel_end_warning(world: World, instance: InstanceRow) -> None:
-    """Cancels a warning: the instance continues to run, or starts."""
+async def keep_or_start(world: World, instance: InstanceRow) -> None:
+    """Cancels the end warning of a running instance; starts an instance that is down."""
     if not instance.is_up:
         await start(world, instance)
         return
     instance.set_status("STATUS_RUNNING", world.now)
-    await _end_warning(world, instance)
+    await _clear_warning(world, instance)
 
 
 async def relocate(world: World, instance: InstanceRow) -> None:
@@ -92,7 +92,7 @@ async def relocate(world: World, instance: InstanceRow) -> None:
     instance.timer = world.clock.after(world.settings.relocating_s, move)
 
 
-async def _end_warning(world: World, instance: InstanceRow) -> None:
+async def _clear_warning(world: World, instance: InstanceRow) -> None:
     was_warned, instance.is_warned = instance.is_warned, False
     if was_warned and world.nodes is not None:
         await world.nodes.warn(instance.fid, None)
@@ -111,7 +111,7 @@ async def _boot(world: World, instance: InstanceRow) -> None:
     try:
         port = None if world.nodes is None else await world.nodes.boot(_spec(world, instance))
         if instance.status == before:
-            await _end_warning(world, instance)
+            await _clear_warning(world, instance)
     except (ProviderError, OSError) as error:
         _log.warning("machine %s was not started: %s", instance.name, error)
         instance.set_status("STATUS_ERROR", world.now)

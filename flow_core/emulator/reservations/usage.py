@@ -1,4 +1,4 @@
-"""The usage of a reservation: its cost and its credits."""
+"""Builds the response of the usage endpoint: costs, credits and events of a reservation."""
 
 from __future__ import annotations
 

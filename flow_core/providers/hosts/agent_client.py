@@ -16,7 +16,7 @@ from flow_core.providers.hosts.machine_settings import Machine
 from flow_core.providers.over_agent.refusals import to_error
 
 if TYPE_CHECKING:
-    from flow_core.providers.hosts.agent_connection import AgentLink
+    from flow_core.providers.hosts.agent_connection import AgentConnection
     from flow_core.providers.over_ssh.host_pool import HostPool
     from flow_core.ssh.host import SshHost
 
@@ -43,7 +43,7 @@ class AgentClient:
     @property
     def greeting(self) -> Mapping[str, Any]:
         """The first message of the agent; empty before its first response."""
-        return self._link.greeting
+        return self._connection.greeting
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -76,13 +76,13 @@ class AgentClient:
         Raises the errors of `SshHost`, ProviderError, Unreachable, and the error for a refusal.
         """
         try:
-            return await self._link.call(call, arguments, timeout_s)
+            return await self._connection.call(call, arguments, timeout_s)
         except Refused as refused:
             raise self.convert_refusal(refused) from None
 
     async def call_raw(self, call: str, timeout_s: float = ANSWER_S, /, **arguments: Any) -> Any:
         """Calls the agent as `call` does, but raises Refused unchanged."""
-        return await self._link.call(call, arguments, timeout_s)
+        return await self._connection.call(call, arguments, timeout_s)
 
     def convert_refusal(self, refused: Refused) -> FlowError:
         """Converts a refusal to an error; replaces the agent's context name by the user's.
@@ -95,18 +95,18 @@ class AgentClient:
 
     async def close(self) -> None:
         """Closes the connection to the agent. Calling it again is safe."""
-        if (link := vars(self).get("_link")) is not None:
-            await link.close()
+        if (connection := vars(self).get("_connection")) is not None:
+            await connection.close()
 
     @cached_property
-    def _link(self) -> AgentLink:
-        from flow_core.providers.hosts.agent_connection import AgentLink
+    def _connection(self) -> AgentConnection:
+        from flow_core.providers.hosts.agent_connection import AgentConnection
         from flow_core.providers.hosts.found_python import FoundPython  # lazy import: a config needs neither
 
         machine = self.machine
         address = " ".join(str(part) for part in (machine.name, machine.hostname, machine.user, machine.port))
         python = FoundPython(machine.python, state_dir().absolute() / "hosts" / "python", address)
-        return AgentLink(self.name, self.get_ssh_host, python)
+        return AgentConnection(self.name, self.get_ssh_host, python)
 
 
 async def call_all(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flow_core.agent import protocol
 from flow_core.agent.refusals import Refused
 from flow_core.errors import ProviderError, Unreachable, printable
-from flow_core.providers.hosts.bootstrap_main import READY, WANTED
+from flow_core.providers.hosts.bootstrap_main import ARCHIVE_REQUEST, READY
 from flow_core.providers.hosts.bootstrap_payload import build_archive, build_command_line, build_loader_input
 from flow_core.providers.hosts.start_failures import find_last_line, start_error
 from flow_core.ssh.full_disk import is_full
@@ -36,8 +36,8 @@ class Stalled(Unreachable):
     """The start gave no result. The interpreter may be one that hangs."""
 
 
-class Session:
-    """The calls to one agent process. Many coroutines may call at the same time."""
+class AgentProcess:
+    """One agent process, and the calls to it. Many coroutines may call at the same time."""
 
     def __init__(self, name: str, running: RunningCommand) -> None:
         self._name = name
@@ -51,7 +51,7 @@ class Session:
         self.greeting: dict[str, Any] = {}
         self.is_left = False
         self._ended = asyncio.Event()
-        self.asked_at = time.monotonic()
+        self.last_call_at = time.monotonic()
 
     @property
     def is_lost(self) -> bool:
@@ -76,15 +76,15 @@ class Session:
         try:
             frame = protocol.encode_frame([number, call, dict(arguments)])
         except ValueError as error:
-            raise ProviderError(f"{self._name!r} can't be asked that: {error}") from error
+            raise ProviderError(f"the request can't be sent to {self._name!r}: {error}") from error
         self._pending[number] = pending_call
-        self.asked_at = time.monotonic()
+        self.last_call_at = time.monotonic()
         try:
             self._unsent.put_nowait(frame)
             return await pending_call.answer(self._name, timeout_s)
         finally:
             del self._pending[number]
-            self.asked_at = time.monotonic()
+            self.last_call_at = time.monotonic()
 
     async def launch(self) -> None:
         """Starts the agent and waits for its greeting. Raises ProviderError, PythonUnusable, Stalled, Unreachable."""
@@ -136,10 +136,10 @@ class Session:
     async def _wait_for_ready(self) -> bytes:
         """Waits for the line `READY`, and returns the bytes after it."""
         received = b""
-        expected = [READY, WANTED]
+        expected = [READY, ARCHIVE_REQUEST]
         while not received.startswith(READY):
-            if received.startswith(WANTED):
-                expected, received = [READY], received[len(WANTED) :]
+            if received.startswith(ARCHIVE_REQUEST):
+                expected, received = [READY], received[len(ARCHIVE_REQUEST) :]
                 await self._running.write(build_archive().data)
             else:
                 piece = await self._running.read()
@@ -253,24 +253,24 @@ def _parse_result(name: str, message: list[Any]) -> Any:
             raise ProviderError(f"there is no room on the disk of {name!r}; make room there, and try again")
         case [protocol.FAILED, str(reason), *_]:
             raise ProviderError(f"{name!r} could not do that: {reason}")
-    raise ProviderError(f"{name!r} sent an answer that is none; update flow")
+    raise ProviderError(f"{name!r} sent an invalid answer; update flow")
 
 
 @asynccontextmanager
-async def start_session(
+async def start_agent_process(
     name: str, host: SshHost, python: str | None, found_python: str | None
-) -> AsyncIterator[Session]:
-    """Starts an agent and yields a session after its greeting. On exit, waits up to 2 s for the agent to end."""
+) -> AsyncIterator[AgentProcess]:
+    """Starts an agent and yields it after its greeting. On exit, waits up to 2 s for the agent to end."""
     async with host.start(build_command_line(python, found_python)) as running:
-        session = Session(name, running)
-        workers = [asyncio.create_task(session.read_stderr())]
+        process = AgentProcess(name, running)
+        workers = [asyncio.create_task(process.read_stderr())]
         try:
-            await session.launch()
-            workers += [asyncio.create_task(session.write_requests()), asyncio.create_task(session.listen())]
+            await process.launch()
+            workers += [asyncio.create_task(process.write_requests()), asyncio.create_task(process.listen())]
             try:
-                yield session
+                yield process
             finally:
-                session.leave()
+                process.leave()
                 await asyncio.wait(workers[-1:], timeout=_LEAVE_S)
         finally:
             for worker in workers:

@@ -19,12 +19,12 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from flow_core.agent.agent_start_exit import exit_with_message
 from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.machine_id import get_machine_id
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.startup_error import exit_with_message
 
-WANTED = b"archive\n"
+ARCHIVE_REQUEST = b"archive\n"
 READY = b"ready\n"
 
 _SIZES = "sizes.json"
@@ -61,7 +61,7 @@ def _install(root: Path, home: Path, digest: str, size: int) -> None:
     """Installs the agent's copy unless it is complete. Raises UnsafeFolder, OSError."""
     check_folders(root, more=[home])
     if not _is_complete(home):
-        os.write(1, WANTED)
+        os.write(1, ARCHIVE_REQUEST)
         _unpack(_read_archive(digest, size), home)
     folders = {(home / name).parent for name in _read_sizes(home)}
     check_folders(root, more=[home, home / "flow_core", *folders, *(folder / "__pycache__" for folder in folders)])

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import flow_core.agent
 from flow_core.agent.agent_copy import get_agent_name
-from flow_core.agent.startup_error import BROKEN, OLD_PYTHON
+from flow_core.agent.agent_start_exit import OLD_PYTHON, SYSTEM_ERROR
 from flow_core.ssh.quoting import quote_word
 
 NO_PYTHON, NOT_THIS_PYTHON = 41, 42
 """Exit codes of bootstrap.sh: no Python is new enough, or the one in the settings is not usable."""
 
 _AGENT = Path(flow_core.agent.__file__).parent
-_MODULES = ("private_folders", "folder_ownership", "machine_id", "startup_error")
+_MODULES = ("private_folders", "folder_ownership", "machine_id", "agent_start_exit")
 # Reads only its own bytes: the archive and the requests follow on the same stream. Users see its first line in the
 # list of their processes.
 _LOADER = f"""\
@@ -32,7 +32,7 @@ size, data = int(sys.argv.pop(1)), b""
 while len(data) < size:
     piece = os.read(0, size - len(data))
     if not piece:
-        sys.exit({BROKEN})
+        sys.exit({SYSTEM_ERROR})
     data += piece
 for name, text in json.loads(data):
     module = sys.modules[name] = types.ModuleType(name)

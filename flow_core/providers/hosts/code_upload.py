@@ -65,7 +65,7 @@ async def send_code(agent: AgentClient, folder: Path, target: str, config: TaskC
         if config.code_root is None and state.bytes_total > _DEFAULT_BYTES_MAX:
             raise ConfigError(
                 f"code_root: {printable(repr(str(folder)))} holds {state.bytes_total >> 20} MiB to send; leave some out"
-                " by a .flowignore, say code_root to send it all the same, or upload_code: false",
+                " by a .flowignore, set code_root to send it all the same, or set upload_code: false",
                 field="code_root",
             )
 

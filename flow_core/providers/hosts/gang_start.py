@@ -29,7 +29,7 @@ _REPORT_S = 10.0
 _LEAVE_S = 5.0
 
 
-class JointStarts:
+class GangStarts:
     """The starts of tasks on several machines, at most one at a time for each task.
 
     `find_hosts` returns the machines that have reported a task, by part.

@@ -60,7 +60,7 @@ async def read_all_hosts(
         try:
             infos[agent] = parse_host_info(answer, agent.machine.pretend)
         except ValueError as error:
-            silent[agent] = ProviderError(f"what {agent.name!r} says of itself can't be read: {error}")
+            silent[agent] = ProviderError(f"the answer of {agent.name!r} about itself can't be read: {error}")
     return infos, silent
 
 

@@ -12,7 +12,7 @@ from flow_core.agent.ids import is_task_id
 from flow_core.errors import AuthError, FlowError, NotFound, Unreachable, printable
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.hosts.agent_client import AgentClient
-from flow_core.providers.hosts.gang_start import JointStarts
+from flow_core.providers.hosts.gang_start import GangStarts
 from flow_core.providers.hosts.host_state import RESPONSE_WAIT_S, HostState
 from flow_core.providers.hosts.merge_ranks import TaskPart, merge_parts
 
@@ -28,7 +28,7 @@ class HostTasks:
     def __init__(self, context: str, hosts: Collection[HostState]) -> None:
         self._context = context
         self.hosts = tuple(hosts)
-        self._joint_starts = JointStarts(self.find_hosts)
+        self._gang_starts = GangStarts(self.find_hosts)
 
     async def list_all(self) -> list[TaskRecord]:
         """Returns all tasks, last submitted first.
@@ -40,7 +40,7 @@ class HostTasks:
         task_ids = dict.fromkeys(task_id for host in self.hosts for task_id in host.reports)
         records = [self.get_record(task_id) for task_id in task_ids]  # now: an await may change the reports
         await self._end_incomplete_tasks(task_ids)
-        self._joint_starts.start_ready_tasks(task_ids)
+        self._gang_starts.start_ready_tasks(task_ids)
         return sorted(records, key=_sort_key, reverse=True)
 
     def describe_unreadable(self) -> list[str]:
@@ -60,18 +60,19 @@ class HostTasks:
         if record.status is TaskStatus.PENDING and time.time() - _sort_key(record)[0] > _BEHIND_S:
             for host in self.hosts:  # tasks before it may run on several machines, and wait for a client
                 host.start_poll()
-            self._joint_starts.start_ready_tasks(
+            self._gang_starts.start_ready_tasks(
                 dict.fromkeys(other_id for host in self.hosts for other_id in host.reports)
             )
         else:
-            self._joint_starts.start_ready_tasks((task_id,))
+            self._gang_starts.start_ready_tasks((task_id,))
         return record
 
     async def find_names(self, task_ids: Iterable[str]) -> list[str]:
         """Returns the tasks' names; the id of a task that can't be found now."""
-        return list(await asyncio.gather(*(self._find_name(task_id) for task_id in task_ids)))
+        return list(await asyncio.gather(*(self._get_name_or_id(task_id) for task_id in task_ids)))
 
-    async def _find_name(self, task_id: str) -> str:
+    async def _get_name_or_id(self, task_id: str) -> str:
+        """Returns the task's name, or its id if the task can't be read."""
         try:
             return (await self.get(task_id)).name
         except FlowError:
@@ -138,7 +139,7 @@ class HostTasks:
 
     async def close(self) -> None:
         """Ends starts in progress, and closes the connections to all machines."""
-        await self._joint_starts.close()
+        await self._gang_starts.close()
         await asyncio.gather(*(host.close() for host in self.hosts))
 
     async def _end_incomplete_tasks(self, task_ids: Iterable[str]) -> None:

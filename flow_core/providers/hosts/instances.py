@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from flow_core.errors import CapacityError, FlowError, HostKeyUnknown
-from flow_core.gpu import build_gpu_request, parse_gpu
+from flow_core.gpu_shorthand import build_gpu_request, parse_gpu
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.hosts.host_info import HostInfo, read_all_hosts
 from flow_core.providers.hosts.placement import find_candidates

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import CapacityError, ConfigError, Conflict, FlowError, printable
-from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_matching import Gpu, describe_gpus
+from flow_core.gpu_shorthand import GpuRequest, parse_gpu
 from flow_core.providers.hosts.agent_client import AgentClient
 from flow_core.providers.hosts.host_info import HostInfo
 from flow_core.providers.over_agent.submit_requests import build_gpu_request_part, build_no_gpu_part
@@ -102,7 +102,7 @@ def find_candidates(
             return sorted(candidates, key=lambda candidate: candidate.rank)
     requested = printable(" or ".join(map(str, instance_types)) + condition)
     has = "; ".join(f"{agent.name} has {_describe_host(info)}" for agent, info in list(infos.items())[:_SHOWN_MAX])
-    unreachable = f"; {', '.join(agent.name for agent in silent)} can't be asked now" if silent else ""
+    unreachable = f"; no usable answer from {', '.join(agent.name for agent in silent)}" if silent else ""
     raise CapacityError(f"{requested} can't be had here: {has or 'no reachable machine is large enough'}{unreachable}")
 
 
@@ -131,6 +131,10 @@ def _list_requested_types(config: TaskConfig) -> tuple[GpuRequest | str, ...]:
 
 
 def _make_candidate(instance_type: GpuRequest | str, agent: AgentClient, info: HostInfo) -> Candidate | None:
+    """Returns the machine with its suitable GPUs (all of them if `instance_type` is its name); None if it has too few.
+
+    If the request is for CPUs only, None means that it has too few CPUs.
+    """
     if instance_type == agent.name:
         gpus = info.gpus
         return Candidate(agent, info, len(gpus), gpus, gpus[0].short_model) if gpus else Candidate(agent, info)

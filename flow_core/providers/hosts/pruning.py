@@ -16,7 +16,7 @@ from flow_core.models.pruning import PrunableTask, PruningPlan, PruningResult
 from flow_core.models.task import TaskRecord
 from flow_core.providers.hosts.host_state import HostState
 from flow_core.providers.hosts.host_tasks import HostTasks, choose_error
-from flow_core.providers.over_agent.pruned_tasks import explain_refusal, explain_refusals, to_prunable_tasks
+from flow_core.providers.over_agent.pruning_conversion import explain_refusal, explain_refusals, to_prunable_tasks
 
 _DAY_S = 24 * 3600.0
 _POLL_S, _ANSWER_S = 600.0, 60.0
@@ -222,4 +222,4 @@ def _parse_refusals(host: HostState, answer: Mapping[str, Any]) -> list[PruningR
 
 
 def _unreadable_error(host: HostState, error: ValueError) -> ProviderError:
-    return ProviderError(f"what {host.agent.name!r} says of ended tasks can't be read: {error}")
+    return ProviderError(f"the answer of {host.agent.name!r} about ended tasks can't be read: {error}")

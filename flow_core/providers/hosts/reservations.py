@@ -155,7 +155,7 @@ class HostReservations:
         try:
             return self._to_reservation(agent, ReservationReport.parse(data))
         except ValueError as error:
-            raise ProviderError(f"what {agent.name!r} says of a reservation can't be read: {error}") from error
+            raise ProviderError(f"the answer of {agent.name!r} about a reservation can't be read: {error}") from error
 
     def _to_reservation(self, agent: AgentClient, report: ReservationReport) -> Reservation:
         return replace(to_reservation(report, agent.name), context=self._context)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.bounded_read import read_regular_file
+from flow_core.agent.regular_files import read_regular_file
 from flow_core.errors import ConfigError
 from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.over_agent.submit_requests import is_s3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flow_core.agent.startup_error import BROKEN, OLD_PYTHON, UNSAFE
+from flow_core.agent.agent_start_exit import OLD_PYTHON, SYSTEM_ERROR, UNSAFE
 from flow_core.errors import ProviderError
 from flow_core.providers.hosts.bootstrap_payload import NO_PYTHON, NOT_THIS_PYTHON
 from flow_core.ssh.full_disk import is_full
@@ -31,11 +31,11 @@ def start_error(name: str, code: int, output: str, *, is_ready: bool) -> Provide
         return ProviderError(f"the python: of {name!r} is no Python 3.8 or newer there; name another, or leave it out")
     if code == UNSAFE:
         return ProviderError(f"{name!r} can't keep tasks safely: {output}")
-    if code == BROKEN:
+    if code == SYSTEM_ERROR:
         return ProviderError(f"the agent can't be put on {name!r}: {output or 'it came only in part'}; try again")
     if code == OLD_PYTHON:
         return PythonUnusable(f"the agent on {name!r} needs Python 3.8 or newer: {output}; name another by python:")
-    ending = f"exit code {code}, {output or 'and said nothing'}"
+    ending = f"exit code {code}, {output or 'no output'}"
     if is_ready:
         return ProviderError(f"the agent on {name!r} ended at once with {ending}")
     return PythonUnusable(f"the Python of {name!r} could not start the agent and ended with {ending}")

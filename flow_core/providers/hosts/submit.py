@@ -126,9 +126,7 @@ class HostSubmission:
         if len(set(machine_names)) > 1:
             machines = ", ".join(sorted(set(machine_names)))
             fields = "volumes" if self._config.reservation_id is None else "volumes and reservation_id"
-            raise Conflict(
-                f"{fields}: what the task wants lies on {machines}; a task runs on one machine", field="volumes"
-            )
+            raise Conflict(f"{fields}: what they name is on {machines}; a task runs on one machine", field="volumes")
         hosts = [agent for agent in names.values() if not machine_names or agent.name in machine_names]
         infos, silent = await read_all_hosts(hosts)
         if not infos:
@@ -160,7 +158,7 @@ class HostSubmission:
         earlier_task = next((task for task in tasks if task.config.get("idempotency_key") == key), None)
         if earlier_task is not None and earlier_task.config != self._config.to_dict():
             raise Conflict(
-                f"idempotency_key: {key!r} is that of task {earlier_task.task_id}, which was asked something else",
+                f"idempotency_key: {key!r} is that of task {earlier_task.task_id}, which has a different configuration",
                 field="idempotency_key",
             )
         if earlier_task is not None and await self._is_cut_off(earlier_task.task_id):

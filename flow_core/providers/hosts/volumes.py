@@ -42,7 +42,7 @@ class HostVolumes:
         try:
             return _parse_volume(self._context, agent, answer)
         except ValueError as error:
-            raise ProviderError(f"what {agent.name!r} says of the new volume can't be read: {error}") from error
+            raise ProviderError(f"the answer of {agent.name!r} about the new volume can't be read: {error}") from error
 
     async def list(self) -> tuple[Volume, ...]:
         """Returns the volumes of all machines that respond. If none does, raises the error."""

@@ -10,7 +10,7 @@ from flow_core.agent.containers.engine_choice import guess_engine
 from flow_core.agent.refusals import Refused
 from flow_core.agent.supervisor.namespace import Mount
 from flow_core.agent.user_paths import resolve_path
-from flow_core.gpu import parse_gpu
+from flow_core.gpu_shorthand import parse_gpu
 from flow_core.providers.local.capacity.gpus import find_gpus
 from flow_core.providers.over_agent.container_request_checks import parse_image, parse_working_dir
 from flow_core.providers.over_agent.refusals import to_error

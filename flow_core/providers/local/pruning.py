@@ -16,7 +16,7 @@ from flow_core.errors import Conflict, NotFound, printable
 from flow_core.models.pruning import PruningPlan, PruningResult
 from flow_core.providers.contract.blocking_io import report_progress
 from flow_core.providers.over_agent.in_process_agent import call_agent
-from flow_core.providers.over_agent.pruned_tasks import explain_refusal, explain_refusals, to_prunable_tasks
+from flow_core.providers.over_agent.pruning_conversion import explain_refusal, explain_refusals, to_prunable_tasks
 
 _DAY_S = 24 * 3600.0
 _POLL_S = 600.0

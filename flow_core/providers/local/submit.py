@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from flow_core.agent.machine_id import make_new_id
 from flow_core.agent.submit import submit
 from flow_core.errors import CapacityError
-from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_matching import Gpu, choose_gpus
+from flow_core.gpu_shorthand import GpuRequest, parse_gpu
 from flow_core.providers.contract.blocking_io import report_progress
 from flow_core.providers.contract.request_checks import build_task_name
 from flow_core.providers.local.capacity.gpus import find_gpus

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from flow_core.errors import ProviderError
-from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.gpu_shorthand import GpuRequest, parse_gpu
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril import response_fields

@@ -98,4 +98,4 @@ async def _run_as_root(task_node: TaskNode, command: str, stdin: str = "") -> No
     result = await task_node.host.run(line, stdin=stdin.encode(), timeout_s=_COMMAND_S)
     if result.exit_code:
         message = escape_controls((result.stdout or result.stderr).decode("utf-8", "replace").strip())
-        raise ProviderError(f"{task_node.name} said: {message or result.exit_code}")
+        raise ProviderError(f"{task_node.name} reported: {message or result.exit_code}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from flow_core.errors import CapacityError, ConfigError
-from flow_core.gpu import GpuRequest, parse_gpu
+from flow_core.gpu_shorthand import GpuRequest, parse_gpu
 from flow_core.providers.mithril.catalog import Offer
 from flow_core.providers.mithril.money import format_usd
 
@@ -112,7 +112,7 @@ def _select_large_enough(offers: Sequence[Offer], query: OfferQuery) -> list[Off
         maximum = max(map(size_of, remaining))
         if maximum < minimum:
             raise ConfigError(
-                f"{field}: no instance of what was asked for has {minimum} {noun}; the most is {maximum}", field=field
+                f"{field}: none of the requested instances has {minimum} {noun}; the most is {maximum}", field=field
             )
         remaining = [offer for offer in remaining if size_of(offer) >= minimum]
     return remaining

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from flow_core.agent.bounded_read import read_start
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.regular_files import read_start
 from flow_core.errors import ConfigError
 from flow_core.ssh.public_keys import PublicKey, parse_public_key, read_local_public_keys
 

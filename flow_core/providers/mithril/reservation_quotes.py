@@ -43,7 +43,7 @@ class ReservationTimes:
         """Returns the slots, as `availability` of the contract does."""
         for name in params:
             if name not in _PARAMS:
-                raise ConfigError(f"{name}: is not asked here; known are: {', '.join(_PARAMS)}", field=name)
+                raise ConfigError(f"{name}: is not a known parameter; known are: {', '.join(_PARAMS)}", field=name)
         instance_type = params.get("instance_type")
         if not isinstance(instance_type, str):
             raise ConfigError("instance_type: is missing", field="instance_type")

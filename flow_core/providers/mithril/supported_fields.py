@@ -42,12 +42,12 @@ UNSUPPORTED: tuple[UnsupportedField[TaskConfig], ...] = (
     UnsupportedField(
         "internode_interconnect",
         lambda task: task.internode_interconnect,
-        "the API can't be asked for a network; choose an instance type that has it",
+        "the API has no field for a network; choose an instance type that has it",
     ),
     UnsupportedField(
         "intranode_interconnect",
         lambda task: task.intranode_interconnect,
-        "the API can't be asked for a socket; choose an instance type that has it",
+        "the API has no field for a socket; choose an instance type that has it",
     ),
     UnsupportedField(
         "terminate_on_exit",

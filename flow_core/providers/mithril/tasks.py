@@ -96,9 +96,10 @@ class MithrilTasks:
 
     async def find_names(self, order_ids: Iterable[str]) -> list[str]:
         """Returns the names of bids; the id of a reservation, and of a bid that can't be found now."""
-        return list(await asyncio.gather(*(self._find_name(order_id) for order_id in order_ids)))
+        return list(await asyncio.gather(*(self._get_name_or_id(order_id) for order_id in order_ids)))
 
-    async def _find_name(self, order_id: str) -> str:
+    async def _get_name_or_id(self, order_id: str) -> str:
+        """Returns the bid's name, or the id if the bid can't be read."""
         try:
             return (await self.get_snapshot(order_id)).bid.name
         except FlowError:

@@ -90,7 +90,7 @@ class MithrilVolumes:
         if fitting:
             ids = ", ".join(volume.volume_id for volume in fitting)
             raise ConfigError(
-                f"{id_or_name!r} is the name of several volumes; say which by its id: {ids}", field="volume"
+                f"{id_or_name!r} is the name of several volumes; name one by its id: {ids}", field="volume"
             )
         if named:
             raise ConfigError(f"volume {id_or_name!r} is in {named[0].region}, the task in {region}", field="volumes")

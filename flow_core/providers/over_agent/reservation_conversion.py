@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flow_core.agent.capacity.availability import Opening
 from flow_core.agent.capacity.reservation_report import ReservationReport, ReservationRequest
 from flow_core.errors import ConfigError
-from flow_core.gpu import GpuRequest, parse_gpu
 from flow_core.gpu_matching import Gpu
+from flow_core.gpu_shorthand import GpuRequest, parse_gpu
 from flow_core.models.reservation import Reservation, ReservationStatus
 from flow_core.providers.contract.supported_fields import UnsupportedField
 
@@ -66,7 +66,7 @@ class OpeningQuery(NamedTuple):
 def parse_gpus(instance_type: object) -> GpuRequest:
     """Parses an instance type with GPUs. Raises ConfigError."""
     if not isinstance(instance_type, str):
-        raise ConfigError("instance_type: say which, for example a100:4", field="instance_type")
+        raise ConfigError("instance_type: name one, for example a100:4", field="instance_type")
     request = parse_gpu(instance_type)
     if not request.needs_gpu:
         raise ConfigError("instance_type: only GPUs can be reserved on this machine", field="instance_type")

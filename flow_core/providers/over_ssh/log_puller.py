@@ -16,7 +16,7 @@ from flow_core.upload.cancellable_thread import CancellableThread
 if TYPE_CHECKING:
     from flow_core.logs.log_id import LogId
     from flow_core.providers.over_ssh.task_nodes import LogFile, LogSources
-    from flow_core.ssh.follow import FilePiece
+    from flow_core.ssh.remote_file_follow import FilePiece
 
 _POLL_S = 0.5
 _LOCK_S = 0.25
@@ -26,8 +26,8 @@ _NOTES = {
     "gap": "a part of this log is missing: its file was replaced before all of it could be read",
     "truncated": "a part of this log may be missing: its file was cut short and begins again",
 }
-_MOVED = "this log goes on on another machine; what it may have said before and was not fetched is lost"
-_GONE = "the machine is gone; what this log may have said after this is lost"
+_MOVED = "this log continues on another machine; output before this that was not fetched is lost"
+_GONE = "the machine is gone; output after this was not fetched and is lost"
 
 
 class LogPuller:

@@ -11,7 +11,7 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.errors import AuthError, NotFound, Unreachable, printable
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.contract.blocking_io import run_blocking
-from flow_core.providers.over_ssh.log_catch_up import wait_for_catch_up
+from flow_core.providers.over_ssh.log_catch_up_wait import wait_for_catch_up
 from flow_core.providers.over_ssh.log_puller import LogPuller
 from flow_core.providers.over_ssh.pull_state import SpoolPaths, read_pull_state
 from flow_core.ssh.quoting import quote_word

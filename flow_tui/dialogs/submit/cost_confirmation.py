@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from flow_core.agent.bounded_read import parse_json
+from flow_core.agent.regular_files import parse_json
 from flow_core.errors import ConfigError, FlowError
 from flow_tui import format
 from flow_tui.bid_prices import describe_limit, parse_usd

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from textual.app import App, SuspendNotSupported
 
-from flow_core.agent.bounded_read import read_regular_file
 from flow_core.agent.private_folders import make_private_folder
+from flow_core.agent.regular_files import read_regular_file
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
 from flow_core.logs.escape import escape_controls

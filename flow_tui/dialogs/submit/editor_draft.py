@@ -26,8 +26,11 @@ _RETURNED_AT_ONCE = "Your editor returned at once. If it opens a window, add its
 _FORM_UNCHANGED = "the form is as it was, and ctrl+e opens the text again"
 
 
-class TaskFile:
-    """The task of one form as a text. `refused` is the last text that was not accepted; None after an accepted one."""
+class EditorDraft:
+    """The text of one form's task for the editor.
+
+    `refused` is the last text that was not accepted; None after an accepted one.
+    """
 
     def __init__(self, refused: str | None = None) -> None:
         self.refused = refused

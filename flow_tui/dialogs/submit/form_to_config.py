@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flow_core.agent.bounded_read import parse_json
+from flow_core.agent.regular_files import parse_json
 from flow_core.errors import ConfigError
 from flow_tui.bid_prices import parse_usd
 

@@ -22,7 +22,7 @@ from flow_tui.dialogs.submit.form_to_config import parse_task_config
 if TYPE_CHECKING:
     from flow_core.client.task import AsyncTask
     from flow_core.models.task_config import TaskConfig
-    from flow_tui.dialogs.submit.editor_draft import TaskFile
+    from flow_tui.dialogs.submit.editor_draft import EditorDraft
 
 Submit = Callable[[str, "TaskConfig"], Awaitable["AsyncTask"]]
 """(context name, config) -> the task."""
@@ -101,7 +101,7 @@ class SubmitForm(Form["AsyncTask"]):
         self._disclosure = disclosure
         self._initial_values = {"gpu": "cpu"} | dict(draft or {}) | dict(preset or {})
         self._refused = self._initial_values.pop(_TEXT, None)
-        self._file: TaskFile | None = None
+        self._editor_draft: EditorDraft | None = None
         self._sums = Static(classes="form-sums")
 
     def on_mount(self) -> None:
@@ -168,7 +168,7 @@ class SubmitForm(Form["AsyncTask"]):
     @property
     def kept(self) -> Mapping[str, str]:
         """The values of the fields, and the refused text, if there is one."""
-        refused = self._refused if self._file is None else self._file.refused
+        refused = self._refused if self._editor_draft is None else self._editor_draft.refused
         return self.entered if refused is None else self.entered | {_TEXT: refused}
 
     def action_edit(self) -> None:
@@ -177,12 +177,14 @@ class SubmitForm(Form["AsyncTask"]):
 
     @work(group="edit", exclusive=True)
     async def _edit(self) -> None:
-        if self._file is None:
-            from flow_tui.dialogs.submit.editor_draft import TaskFile  # lazy import: most tasks are written in the form
+        if self._editor_draft is None:
+            from flow_tui.dialogs.submit.editor_draft import (
+                EditorDraft,  # lazy import: most tasks are written in the form
+            )
 
-            self._file = TaskFile(self._refused)
+            self._editor_draft = EditorDraft(self._refused)
         try:
-            filling = await self._file.edit(self.app, self.entered)
+            filling = await self._editor_draft.edit(self.app, self.entered)
         except FlowError as error:
             self.problem = Problem(str(error))
             return

@@ -17,18 +17,18 @@ from flow_tui.panes.instances.market import CELLS, MarketSummary
 from flow_tui.panes.instances.market_watch import MarketWatch
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.services import Services
-from flow_tui.widgets.columns import Cell, Cells, Column
+from flow_tui.widgets.columns import CellContent, Column, StyledText
 
 
 def _grey_when_down(column: Column[AvailableInstance]) -> Column[AvailableInstance]:
     """Returns a column whose cells are grey for an instance whose machine doesn't answer."""
 
-    def render(instance: AvailableInstance) -> Cells:
-        cells = column.render(instance)
+    def render(instance: AvailableInstance) -> CellContent:
+        content = column.render(instance)
         if not instance.is_down:
-            return cells
-        parts = [cells] if isinstance(cells, str | Cell) else cells
-        return Cell("".join(part if isinstance(part, str) else part.text for part in parts), "muted")
+            return content
+        parts = [content] if isinstance(content, str | StyledText) else content
+        return StyledText("".join(part if isinstance(part, str) else part.text for part in parts), "muted")
 
     return replace(column, render=render)
 
@@ -37,10 +37,10 @@ Columns = tuple[Column[AvailableInstance], ...]
 _NO_MARKET = MarketSummary()
 
 
-def _free_cell(instance: AvailableInstance) -> Cell:
+def _free_cell(instance: AvailableInstance) -> StyledText:
     if instance.is_down:
-        return Cell("down")
-    return Cell(format.free_of(instance), "muted" if instance.available_quantity == 0 else "")
+        return StyledText("down")
+    return StyledText(format.free_of(instance), "muted" if instance.available_quantity == 0 else "")
 
 
 def _format_memory(instance: AvailableInstance) -> str:
@@ -158,12 +158,12 @@ class InstancesPane(TablePane[AvailableInstance]):
             "about": row.description.lower(),
         }
 
-    def _spark_cell(self, instance: AvailableInstance) -> Cell:
-        return Cell(self._get_market(instance).draw_price_sparkline(instance), "accent")
+    def _spark_cell(self, instance: AvailableInstance) -> StyledText:
+        return StyledText(self._get_market(instance).draw_price_sparkline(instance), "accent")
 
-    def _quota_cell(self, instance: AvailableInstance) -> Cell:
+    def _quota_cell(self, instance: AvailableInstance) -> StyledText:
         left = self._get_market(instance).count_left(instance)
-        return Cell("-" if left is None else str(left), "muted" if left is None else "" if left else "warning")
+        return StyledText("-" if left is None else str(left), "muted" if left is None else "" if left else "warning")
 
     def _get_market(self, instance: AvailableInstance) -> MarketSummary:
         return self._markets.get(instance.context, _NO_MARKET)
@@ -182,5 +182,5 @@ def _machine_columns(priority: int) -> Columns:
 
 def _host_column(priority: int) -> Column[AvailableInstance]:
     return Column(
-        "about", "HOST", lambda i: Cell(i.description, "muted"), min_width=12, max_width=40, priority=priority
+        "about", "HOST", lambda i: StyledText(i.description, "muted"), min_width=12, max_width=40, priority=priority
     )

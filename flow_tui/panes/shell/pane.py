@@ -28,10 +28,10 @@ from flow_tui.widgets.workers import start_worker
 
 if TYPE_CHECKING:
     from flow_core.providers.contract.access import Shell
-    from flow_tui.panes.shell import confirmations
+    from flow_tui.panes.shell import dialogs
     from flow_tui.widgets.terminal import TerminalView
 else:
-    confirmations = LazyModule("flow_tui.panes.shell.confirmations")
+    dialogs = LazyModule("flow_tui.panes.shell.dialogs")
 
 _STEPS = {Command.NEXT: 1, Command.PREVIOUS: -1}
 
@@ -91,7 +91,7 @@ class ShellPane(Pane):
         return leave, Piece(self.front.keys_go_to, "$muted")
 
     async def may_quit(self) -> bool:
-        return not self.has_shells_to_lose or await confirmations.confirm_quit(self.services)
+        return not self.has_shells_to_lose or await dialogs.confirm_quit(self.services)
 
     @property
     def front(self) -> TerminalView | None:
@@ -263,7 +263,7 @@ class ShellPane(Pane):
     async def _show_keys(self) -> None:
         """Lists the keys after the prefix key and carries out the command that the user chooses."""
         view = self.front
-        chosen = await confirmations.pick_key(self.services)
+        chosen = await dialogs.pick_key(self.services)
         if chosen is not None and chosen in self.services.keys:
             self.services.workspace.act(chosen)
         elif chosen is not None and view is not None:
@@ -282,7 +282,7 @@ class ShellPane(Pane):
     async def _close_front(self) -> None:
         """Closes the shell in front. Asks first if it is open."""
         tab = self._front
-        if tab is None or not tab.is_live or await confirmations.confirm_close(self.services, tab):
+        if tab is None or not tab.is_live or await dialogs.confirm_close(self.services, tab):
             await self._close_front_tab()
 
     async def _close_front_tab(self) -> None:
@@ -299,7 +299,7 @@ class ShellPane(Pane):
         self.services.carry_out(partial(self._paste, message.control, message.text), "paste")
 
     async def _paste(self, view: TerminalView, text: str) -> None:
-        if await confirmations.confirm_paste(self.services, text):
+        if await dialogs.confirm_paste(self.services, text):
             view.send_paste(text)
 
     def _open_beside(self, opening: Callable[[], Awaitable[None]], keys: KeyHold | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui.actions import Action, LazyModule, load_lazily
+from flow_tui.actions import Action, LazyModule, defer
 from flow_tui.panes.table_actions import explain_no_selection, filter_action, move_actions, sort_actions
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "A",
         "run on all nodes",
         "Run one command on every node of this task",
-        load_lazily(lambda: task_actions.run_on_all_nodes),
+        defer(lambda: task_actions.run_on_all_nodes),
         _for_task(_check_running("a command")),
         changes=True,
     ),
@@ -155,7 +155,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "ctrl+d",
         "cancel",
         "End this task; asks first",
-        load_lazily(lambda: task_actions.cancel),
+        defer(lambda: task_actions.cancel),
         _for_task(_check_not_ended),
         in_footer=True,
         changes=True,
@@ -165,7 +165,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "X",
         "prune",
         "Remove ended tasks, by age or number; shows them first, and asks",
-        load_lazily(lambda: pruning_actions.prune),
+        defer(lambda: pruning_actions.prune),
         _check_prunable,
         changes=True,
     ),
@@ -174,7 +174,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "e",
         "price limit",
         "Change the price limit of this task; asks first",
-        load_lazily(lambda: bid_actions.change_limit),
+        defer(lambda: bid_actions.change_limit),
         _with_bid(),
         changes=True,
     ),
@@ -183,7 +183,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "p",
         "pause",
         "Pause this task: release its machines and keep its bid; asks first",
-        load_lazily(lambda: bid_actions.pause),
+        defer(lambda: bid_actions.pause),
         _with_bid(_check_not_paused),
         changes=True,
     ),
@@ -192,7 +192,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "P",
         "resume",
         "Resume this paused task: bid for machines again; asks first",
-        load_lazily(lambda: bid_actions.resume),
+        defer(lambda: bid_actions.resume),
         _with_bid(_check_paused),
         changes=True,
     ),
@@ -201,7 +201,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "y",
         "copy",
         "Copy its id, name, command, YAML, log path or ssh command",
-        load_lazily(lambda: task_actions.copy),
+        defer(lambda: task_actions.copy),
         _for_task(),
         in_footer=True,
     ),

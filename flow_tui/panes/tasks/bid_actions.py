@@ -10,7 +10,7 @@ from flow_tui import format
 from flow_tui.bid_prices import describe_limit, get_bid_prices
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.panes.table_pane import TablePane
-from flow_tui.panes.tasks.limit_form import LimitForm
+from flow_tui.panes.tasks.price_limit_form import PriceLimitForm
 from flow_tui.services import Services
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ async def change_limit(pane: TasksTable) -> None:
     market = _find_market(services, task)
     if task is None or market is None:
         return
-    limit = await services.ask(LimitForm(task))
+    limit = await services.ask(PriceLimitForm(task))
     if limit is None:
         return
     bid = get_bid_prices(task)

@@ -15,20 +15,20 @@ from flow_tui.panes.freshness import describe_unread, get_stale_age_s
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.actions import ACTIONS
 from flow_tui.services import Services
-from flow_tui.widgets.columns import Cell, Column
+from flow_tui.widgets.columns import Column, StyledText
 from flow_tui.widgets.table import ResourceTable
 
 _OLDEST = 0.0
 
 
-def _state(task: TaskRecord) -> Cell:
-    return Cell(format.state(task), f"status-{task.status.value}")
+def _state(task: TaskRecord) -> StyledText:
+    return StyledText(format.state(task), f"status-{task.status.value}")
 
 
-def _billed_cell(task: TaskRecord) -> Cell:
+def _billed_cell(task: TaskRecord) -> StyledText:
     """Formats the billed price, with a mark if the command has ended and the machines are still billed."""
     text = format.price(task.billed_usd_per_hour)
-    return Cell(f"!{text}", "bold warning") if task.is_still_billed else Cell(text)
+    return StyledText(f"!{text}", "bold warning") if task.is_still_billed else StyledText(text)
 
 
 def _instances(task: TaskRecord) -> str:
@@ -98,10 +98,10 @@ class TasksPane(TablePane[TaskRecord]):
             Column("command", "COMMAND", _one_line, min_width=16, max_width=40, priority=2),
         )
 
-    def _reason(self, task: TaskRecord) -> Sequence[Cell]:
-        reason = Cell(format.note(task), "muted")
+    def _reason(self, task: TaskRecord) -> Sequence[StyledText]:
+        reason = StyledText(format.note(task), "muted")
         age_s = get_stale_age_s(self.services.fleet, task)
-        return (reason,) if age_s is None else (Cell(f"read {format.duration(age_s)} ago  ", "warning"), reason)
+        return (reason,) if age_s is None else (StyledText(f"read {format.duration(age_s)} ago  ", "warning"), reason)
 
     def empty_text(self) -> str:
         if self.services.is_read_only:
@@ -136,5 +136,5 @@ class TasksPane(TablePane[TaskRecord]):
         self.services.selection.change(self.selected)  # the message may be older than the selection
 
 
-def _one_line(task: TaskRecord) -> Cell:
-    return Cell(" ".join(task.command.split()), "muted")
+def _one_line(task: TaskRecord) -> StyledText:
+    return StyledText(" ".join(task.command.split()), "muted")

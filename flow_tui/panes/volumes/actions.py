@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flow_tui.actions import Action, LazyModule, load_lazily
+from flow_tui.actions import Action, LazyModule, defer
 from flow_tui.panes.table_actions import explain_no_selection, filter_action, move_actions, sort_actions
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "c",
         "create",
         "Create a volume",
-        load_lazily(lambda: volume_actions.create),
+        defer(lambda: volume_actions.create),
         in_footer=True,
         changes=True,
     ),
@@ -85,7 +85,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "a",
         "attach",
         "Attach this volume to a task",
-        load_lazily(lambda: volume_actions.attach),
+        defer(lambda: volume_actions.attach),
         _for_volume(_check_open_task),
         in_footer=True,
         changes=True,
@@ -95,7 +95,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "ctrl+d",
         "delete",
         "Delete this volume and its data; asks first",
-        load_lazily(lambda: volume_actions.delete),
+        defer(lambda: volume_actions.delete),
         _for_volume(_check_unused),
         in_footer=True,
         changes=True,

@@ -14,7 +14,7 @@ from flow_tui.panes.freshness import describe_unread
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.volumes.actions import ACTIONS, describe_users
 from flow_tui.services import Services
-from flow_tui.widgets.columns import Cell, Column
+from flow_tui.widgets.columns import Column, StyledText
 
 
 class VolumesPane(TablePane[Volume]):
@@ -75,5 +75,9 @@ class VolumesPane(TablePane[Volume]):
             "users": describe_users(row, self._task_names.get).lower(),
         }
 
-    def _users_cell(self, volume: Volume) -> Cell:
-        return Cell(describe_users(volume, self._task_names.get)) if volume.attached_to else Cell("free", "muted")
+    def _users_cell(self, volume: Volume) -> StyledText:
+        return (
+            StyledText(describe_users(volume, self._task_names.get))
+            if volume.attached_to
+            else StyledText("free", "muted")
+        )

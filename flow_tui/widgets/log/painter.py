@@ -12,7 +12,7 @@ from textual.strip import Strip
 from flow_core.agent.spool import STDERR, SpoolFiles
 from flow_core.logs.reader import LogLine
 from flow_core.logs.sidecar import select_streams
-from flow_tui.widgets.log.query import LogQuery, MatchSpans
+from flow_tui.widgets.log.matches import LogMatches, MatchSpans
 from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, decode, lay_out_line
 from flow_tui.widgets.log.window import LogWindow
 
@@ -38,7 +38,7 @@ class LogPainter:
 
     def __init__(self, files: SpoolFiles, layout: LogLayout, styles: LogStyles) -> None:
         self.window = LogWindow(files, lambda line: len(self._lay_out(line)))
-        self.query: LogQuery | None = None
+        self.matches: LogMatches | None = None
         self._layout = layout
         self._styles = styles
         self._rows: LRUCache[_RowKey, list[LogRow]] = LRUCache(_KEPT)
@@ -65,11 +65,11 @@ class LogPainter:
         return [_add_scroll_bar(strip, frame, y in thumb) for y, strip in enumerate(strips)]
 
     def list_unmarked_texts(self, height: int) -> list[str]:
-        """Returns the texts in view for which the query has not found the marks yet."""
-        if (query := self.query) is None:
+        """Returns the texts in view for which the marks have not been found yet."""
+        if (matches := self.matches) is None:
             return []
         texts = [self._decode_line(line).text for line, _ in self.window.get_lines(height)]
-        return [text for text in texts if query.get_marks(text) is None]
+        return [text for text in texts if matches.get_marks(text) is None]
 
     def _thumb_rows(self, first: int, last: int, height: int) -> range:
         """Returns the rows of the scroll bar's thumb; empty if the whole log is in view."""
@@ -82,9 +82,9 @@ class LogPainter:
 
     def _lay_out(self, line: LogLine) -> list[LogRow]:
         text = self._decode_line(line)
-        query = self.query
-        found = query is not None and query.match is not None and _contains(line, query.match.offset)
-        spans = (query.get_marks(text.text) if query else None) or ()
+        matches = self.matches
+        found = matches is not None and matches.current is not None and _contains(line, matches.current.offset)
+        spans = (matches.get_marks(text.text) if matches else None) or ()
         key = (self._cache_key(line), found, spans)
         if (rows := self._rows.get(key)) is None:
             rows = self._rows[key] = lay_out_line(text, self._layout, self._styles, spans, is_found=found)

@@ -21,8 +21,8 @@ class PaintSchedule:
         self._is_in_update = False
         self._timer: Timer | None = None
 
-    def request(self, *, is_in_update: bool) -> None:
-        """Paints when the next frame is due. `is_in_update`: the program is in a synchronized update."""
+    def request_paint(self, *, is_in_update: bool) -> None:
+        """Schedules a paint at the next frame; during a synchronized update at its end, at the latest after 0.15 s."""
         if is_in_update and not self._is_in_update:
             delay_s = _MAX_UPDATE_S
         elif self._timer is None or (self._is_in_update and not is_in_update):

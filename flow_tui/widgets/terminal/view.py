@@ -245,7 +245,7 @@ class TerminalView(Widget, can_focus=True):
         """Handles the events of the core and requests a frame, after each slice of output."""
         if self.core is not None:
             self.signals.take(self.core.events, has_focus=self.has_focus)
-            self._schedule.request(is_in_update=self.core.modes.synchronized)
+            self._schedule.request_paint(is_in_update=self.core.modes.synchronized)
 
     def _answer_clipboard(self, command: Command) -> None:
         if command is Command.ALLOW_COPY and (text := self.signals.clipboard.allow()) is not None:

@@ -1,4 +1,4 @@
-"""The fleet over a real context and a far side that obeys."""
+"""The fleet over a real context and a provider that a test controls."""
 
 from __future__ import annotations
 

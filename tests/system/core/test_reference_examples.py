@@ -176,9 +176,9 @@ def test_logs_are_fetched_and_streamed_until_an_error(flow: Flow, capsys: pytest
         flow=flow,
         task_id=task.task_id,
     )
-    said = capsys.readouterr().out.split("\n")
-    assert said[0] == "52"
-    assert said[49] == "ERROR in step 101"
+    output = capsys.readouterr().out.split("\n")
+    assert output[0] == "52"
+    assert output[49] == "ERROR in step 101"
 
 
 def test_a_task_is_got_and_its_status_printed(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
@@ -242,6 +242,6 @@ def test_several_mounts_on_four_gpus(flow: Flow, monkeypatch: pytest.MonkeyPatch
             flow=flow,
         )["task"]
     assert task.status is TaskStatus.COMPLETED, task.message
-    said = task.logs()
-    assert "torchrun on GPUs 0,1,2,3: --nproc_per_node=4 train.py" in said
-    assert "weights.bin" in said
+    output = task.logs()
+    assert "torchrun on GPUs 0,1,2,3: --nproc_per_node=4 train.py" in output
+    assert "weights.bin" in output

@@ -10,7 +10,7 @@ import pytest
 from testbed.tables import each
 
 from flow_core import Flow
-from flow_core.agent.bounded_read import read_regular_file
+from flow_core.agent.regular_files import read_regular_file
 from flow_core.errors import ProviderError
 
 

@@ -34,14 +34,14 @@ def test_is_run_all_the_same():
 def test_a_hung_test_is_ended_with_the_stack_of_its_threads(tmp_path: Path) -> None:
     file = tmp_path / "test_hung.py"
     file.write_text(HUNG, encoding="utf-8")
-    said = run_with_our_conftest(file, "--timeout=2")
-    assert "2 failed, 1 passed" in said
-    assert len(re.findall(r"^E +Failed: Timeout \(>2\.0s\) from pytest-timeout", said, re.M)) == 2
+    output = run_with_our_conftest(file, "--timeout=2")
+    assert "2 failed, 1 passed" in output
+    assert len(re.findall(r"^E +Failed: Timeout \(>2\.0s\) from pytest-timeout", output, re.M)) == 2
     # Before and after the stacks of the other threads of each test. Where Python buffers stdout, they come before the
     # failures, else among them.
-    assert said.count("+ Timeout +") == 4
-    sync, asynchronous = said.split("test_awaits_for_ever", 1)
-    assert "in wait_in_a_thread" in said
+    assert output.count("+ Timeout +") == 4
+    sync, asynchronous = output.split("test_awaits_for_ever", 1)
+    assert "in wait_in_a_thread" in output
     assert re.search(r"^>? +ended\.wait\(\)", sync, re.M)
     assert "self._selector.select" in asynchronous  # where the loop waits; no thread is at the line of the test
 

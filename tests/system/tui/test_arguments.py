@@ -57,10 +57,10 @@ def test_one_redirected_stream_is_enough_to_refuse(redirection: str, tmp_path: P
 
 
 def test_a_dumb_terminal_is_refused() -> None:
-    code, said = on_terminal(TERM="dumb")
+    code, message = on_terminal(TERM="dumb")
     assert code == 2
-    assert said.startswith("flow-tui: this terminal (TERM=dumb) can't show")
-    assert said.count("\n") == 1
+    assert message.startswith("flow-tui: this terminal (TERM=dumb) can't show")
+    assert message.count("\n") == 1
 
 
 def test_a_config_file_that_was_named_must_exist(tmp_path: Path) -> None:
@@ -69,16 +69,16 @@ def test_a_config_file_that_was_named_must_exist(tmp_path: Path) -> None:
 
 
 def test_a_context_that_nobody_configured_is_refused_with_those_there_are(config: Path) -> None:
-    said = "flow-tui: no context is called 'lap'; there are: local, lab\r\n"
-    assert on_terminal("--config", str(config), "--context", "lab", "--context", "lap") == (2, said)
+    message = "flow-tui: no context is called 'lap'; there are: local, lab\r\n"
+    assert on_terminal("--config", str(config), "--context", "lab", "--context", "lap") == (2, message)
 
 
 def test_a_theme_that_is_none_is_refused_with_those_there_are(config: Path) -> None:
-    code, said = on_terminal("--config", str(config), "--theme", "flow-drak")
+    code, message = on_terminal("--config", str(config), "--theme", "flow-drak")
     assert code == 2
-    assert said.startswith("flow-tui: no theme is called 'flow-drak'; there are: ")
-    assert "flow-dark" in said
-    assert said.count("\n") == 1
+    assert message.startswith("flow-tui: no theme is called 'flow-drak'; there are: ")
+    assert "flow-dark" in message
+    assert message.count("\n") == 1
 
 
 def test_a_system_that_is_not_supported_is_refused_in_one_sentence() -> None:

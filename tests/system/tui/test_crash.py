@@ -108,12 +108,12 @@ def run_to_the_end(small: list[str], environment: dict[str, str], key: str) -> t
 
 
 def test_a_fault_in_a_handler_is_one_sentence_and_a_report(small: list[str], environment: dict[str, str]) -> None:
-    code, said, text = run_to_the_end(small, environment, "h")
+    code, message, text = run_to_the_end(small, environment, "h")
     assert code == 1
     (kept,) = reports()
     place = f"KeyError in {Path(small[1]).parent.name}/small.py:"
-    assert said.startswith(f"flow-tui crashed ({place}")
-    assert said.endswith(f"; a report is in {kept}")
+    assert message.startswith(f"flow-tui crashed ({place}")
+    assert message.endswith(f"; a report is in {kept}")
     assert f"KeyError: 'no {HIDDEN} here'" in text
     assert "small.py:15 in on_key" in text
     assert "textual/" in text
@@ -131,17 +131,17 @@ def test_who_leaves_while_widgets_are_being_made_leaves_without_a_fault(
 
 
 def test_a_fault_in_a_worker_is_told_as_what_it_was(small: list[str], environment: dict[str, str]) -> None:
-    code, said, text = run_to_the_end(small, environment, "w")
+    code, message, text = run_to_the_end(small, environment, "w")
     assert code == 1
-    assert "(RuntimeError in " in said
+    assert "(RuntimeError in " in message
     assert f"RuntimeError: no {HIDDEN} here" in text
     assert "in fail" in text
 
 
 def test_a_panic_prints_nothing_of_what_it_was_given(small: list[str], environment: dict[str, str]) -> None:
-    code, said, _ = run_to_the_end(small, environment, "p")
+    code, message, _ = run_to_the_end(small, environment, "p")
     assert code == 1
-    assert said.startswith("flow-tui crashed (PanicError)")
+    assert message.startswith("flow-tui crashed (PanicError)")
 
 
 def test_a_fault_that_nobody_waits_for_leaves_the_screen_alone(small: list[str], environment: dict[str, str]) -> None:
@@ -160,9 +160,9 @@ def test_a_fault_that_nobody_waits_for_leaves_the_screen_alone(small: list[str],
 
 
 def test_a_fault_outside_the_app_goes_the_same_way(small: list[str], environment: dict[str, str]) -> None:
-    code, said, text = run_to_the_end([*small, "raise"], environment, "q")
+    code, message, text = run_to_the_end([*small, "raise"], environment, "q")
     assert code == 1
-    assert "flow-tui crashed (ValueError in " in said
+    assert "flow-tui crashed (ValueError in " in message
     assert f"ValueError: {HIDDEN}" in text
 
 

@@ -111,7 +111,7 @@ async def test_the_log_and_the_keys_follow_when_the_selected_row_vanishes() -> N
 
 
 class SlowLogs(Obedient):
-    """A far side whose log of "slow" takes as long as the test says."""
+    """A provider that opens the log of "slow" only when the test allows it."""
 
     answers = tuple(TaskRecord("far", name, name, TaskStatus.RUNNING) for name in ("quick", "slow"))
     folder: Path

@@ -47,7 +47,7 @@ class Seen(NamedTuple):
         await self.until(lambda: all(text in self.text for text in texts))
 
     async def submit(self, **fields: Any) -> str:
-        """A task that the far side has placed and the dashboard has heard of."""
+        """Submits a task; returns its id once the cloud has placed it and the dashboard shows it."""
         usual = {"command": "true", "instance_type": H100, "region": REGION, "upload_code": False}
         config = TaskConfig.parse({"name": "train", "unique_name": False, "max_price_per_hour": 40, **usual, **fields})
         task = await self.app.fleet.flow("cloud").run(config)

@@ -41,7 +41,7 @@ class Reader(ThemedApp):
         super().__init__()
         self.source = source
         self.follows: list[bool] = []
-        self.said: list[str] = []
+        self.statuses: list[str] = []
         self.counts: list[tuple[int, bool]] = []
 
     def compose(self) -> ComposeResult:
@@ -59,7 +59,7 @@ class Reader(ThemedApp):
         self.follows.append(message.following)
 
     def on_log_view_searched(self, message: LogView.Searched) -> None:
-        self.said.append(message.status)
+        self.statuses.append(message.status)
 
     def on_log_view_counted(self, message: LogView.Counted) -> None:
         self.counts.append((message.lines, message.is_complete))

@@ -26,7 +26,7 @@ def loaded(file: Path, text: str) -> Config:
     return load_config(file)
 
 
-def said(config: Config) -> str:
+def describe_problems(config: Config) -> str:
     return "\n".join(str(problem) for problem in config.problems)
 
 
@@ -36,9 +36,9 @@ def test_without_a_file_there_is_this_machine_and_no_complaint() -> None:
 
 
 def test_a_file_that_was_named_and_is_missing_is_said(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "does not exist" in said(load_config(file))
+    assert "does not exist" in describe_problems(load_config(file))
     monkeypatch.setenv("FLOW_CONFIG", str(file))
-    assert "does not exist" in said(load_config())
+    assert "does not exist" in describe_problems(load_config())
 
 
 def test_contexts_default_and_dashboard_are_read(file: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_login_time_that_can_not_be_used_is_named_with_its_line_and_left_out(f
         (4, "contexts.lab.login_timeout_s"),
         (12, "contexts.cloud.login_timeout_s"),
     ]
-    assert "login_timeout_s: must be a number of seconds above 0 and at most 86400" in said(config)
+    assert "login_timeout_s: must be a number of seconds above 0 and at most 86400" in describe_problems(config)
     hosts = ["gpu1", {"name": "gpu3", "login_timeout_s": 300}]
     assert [dict(context.settings) for context in config.contexts[1:]] == [{"hosts": hosts}, {}]
 
@@ -124,7 +124,7 @@ def test_an_age_for_pruning_that_can_not_be_used_is_named_with_its_line_and_left
     config = loaded(file, "contexts:\n  lab:\n    provider: local\n    prune_after_days: soon\n    region: lab\n")
     (problem,) = config.problems
     assert (problem.line, problem.field) == (4, "contexts.lab.prune_after_days")
-    assert "prune_after_days: must be a number of days above 0 and at most 36500" in said(config)
+    assert "prune_after_days: must be a number of days above 0 and at most 36500" in describe_problems(config)
     assert dict(config.context("lab").settings) == {"region": "lab"}
 
 
@@ -158,8 +158,8 @@ def test_a_context_called_by_a_number_can_be_the_default(file: Path) -> None:
 
 def test_what_is_no_text_and_no_file_is_said(file: Path, tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
-    assert "is not UTF-8 text" in said(load_config(file))
-    assert "can't be read: it is a folder, not a file" in said(load_config(tmp_path))
+    assert "is not UTF-8 text" in describe_problems(load_config(file))
+    assert "can't be read: it is a folder, not a file" in describe_problems(load_config(tmp_path))
 
 
 def test_the_context_is_the_one_asked_for_else_of_the_environment_else_the_default(
@@ -233,7 +233,7 @@ def test_machines_that_no_ssh_could_reach_are_refused_with_their_lines_and_the_o
         "contexts.lab.hosts.5.user",
         "contexts.lab.hosts.6.hostname",
     ]
-    assert "contexts.lab.hosts.1: 'ssh://x' is not a host name" in said(config)
+    assert "contexts.lab.hosts.1: 'ssh://x' is not a host name" in describe_problems(config)
     assert config.context("lab").settings["hosts"] == ["gpu1", {"name": "gpu2", "user": "me"}]
     nobody = loaded(file, "contexts:\n  lab: {provider: hosts, hosts: ['*']}\n")
     assert [problem.line for problem in nobody.problems] == [2]

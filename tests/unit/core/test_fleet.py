@@ -49,8 +49,8 @@ async def test_listeners_hear_of_changes_and_of_nothing_else(far: type[Obedient]
     async with Fleet([FAR], Gate()) as fleet:
         leave = fleet.subscribe(lambda _: heard.append(len(fleet.tasks)))
         await until(lambda: heard == [0])
-        seen = far.asked
-        await until(lambda: far.asked > seen + 3)
+        seen = far.calls
+        await until(lambda: far.calls > seen + 3)
         assert heard == [0]
         far.answers = (task("t-1"),)
         await until(lambda: heard == [0, 1])
@@ -119,7 +119,7 @@ async def test_leaving_does_not_wait_for_a_context_that_keeps_silent(
     monkeypatch.setattr("flow_core.fleet._CLOSE_S", 0.1)
     far.is_silent = True
     async with asyncio.timeout(DEADLINE_S), Fleet([FAR], Gate()):
-        await until(lambda: far.asked)
+        await until(lambda: far.calls)
 
 
 async def test_a_context_that_is_none_is_not_found() -> None:
@@ -164,7 +164,7 @@ async def test_a_context_is_not_given_up_while_the_person_it_asks_is_thinking(
     far: type[Obedient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("flow_core.fleet._DEADLINE_S", 0.3)
-    far.asks, far.answers, person = 2, (task("t-1"),), Slow()
+    far.prompt_count, far.answers, person = 2, (task("t-1"),), Slow()
     errors: set[str | None] = set()
     async with Fleet([FAR], Gate(), person) as fleet:
         fleet.subscribe(lambda _: errors.add(state(fleet, "far").error))
@@ -174,7 +174,7 @@ async def test_a_context_is_not_given_up_while_the_person_it_asks_is_thinking(
             asyncio.get_running_loop().call_later(wait_s, person.answers.release)
         await until(lambda: fleet.tasks)
         assert errors == {None}
-        far.asks = 0
+        far.prompt_count = 0
 
 
 async def test_the_deadline_of_a_context_goes_on_once_the_person_has_answered(far: type[Obedient]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from testbed.tables import each
 
-from flow_core.agent.bounded_read import TooLarge, parse_json, read_regular_file, read_start
+from flow_core.agent.regular_files import TooLarge, parse_json, read_regular_file, read_start
 from flow_core.config_file import load_config
 from flow_core.errors import ConfigError
 from flow_core.models.yaml_file import read_text

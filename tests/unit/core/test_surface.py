@@ -219,24 +219,24 @@ def test_the_page_has_35_methods_of_flow_and_7_of_client() -> None:
     assert (len(page(FLOW)), len(page(CLIENT))) == (35, 7)
 
 
-@each(("owner", "name", "said"), PAGE, ids=[f"{owner.__name__}.{name}" for owner, name, _ in PAGE])
-def test_a_method_takes_what_the_page_says_in_its_order(owner: type, name: str, said: inspect.Signature) -> None:
+@each(("owner", "name", "published"), PAGE, ids=[f"{owner.__name__}.{name}" for owner, name, _ in PAGE])
+def test_a_method_takes_what_the_page_says_in_its_order(owner: type, name: str, published: inspect.Signature) -> None:
     ours = list(inspect.signature(getattr(owner, name)).parameters.values())
-    theirs = list(said.parameters.values())
+    theirs = list(published.parameters.values())
     wanted = [(p.name, p.kind, OPTIONAL.get((name, p.name), p.default)) for p in theirs]
     assert [(p.name, p.kind, p.default) for p in ours[1 : len(theirs)]] == wanted[1:], "but for self"
     for extra in ours[len(theirs) :]:
         assert extra.default is not extra.empty or extra.kind is extra.VAR_KEYWORD, f"{extra.name} is not optional"
 
 
-@each(("owner", "name", "said"), PAGE, ids=[f"{owner.__name__}.{name}" for owner, name, _ in PAGE])
-def test_a_method_is_typed_as_the_page_says_or_closer(owner: type, name: str, said: inspect.Signature) -> None:
+@each(("owner", "name", "published"), PAGE, ids=[f"{owner.__name__}.{name}" for owner, name, _ in PAGE])
+def test_a_method_is_typed_as_the_page_says_or_closer(owner: type, name: str, published: inspect.Signature) -> None:
     ours = inspect.signature(getattr(owner, name))
-    for parameter in list(said.parameters.values())[1:]:
+    for parameter in list(published.parameters.values())[1:]:
         wanted = CLOSER.get((name, parameter.name)) or today(parameter.annotation)
         assert ours.parameters[parameter.name].annotation == wanted, parameter.name
     if owner is not AsyncFlow:
-        assert ours.return_annotation == CLOSER.get((name, "return"), said.return_annotation)
+        assert ours.return_annotation == CLOSER.get((name, "return"), published.return_annotation)
 
 
 def today(annotation: str) -> str:
@@ -246,8 +246,8 @@ def today(annotation: str) -> str:
 
 @each("owner", [Flow, Client, AsyncFlow])
 def test_what_goes_beyond_the_page_was_decided(owner: type) -> None:
-    said = page(CLIENT if owner is Client else FLOW)
-    assert {name for name in dir(owner) if not name.startswith("_")} == {*said, *BEYOND[owner]}
+    published = page(CLIENT if owner is Client else FLOW)
+    assert {name for name in dir(owner) if not name.startswith("_")} == {*published, *BEYOND[owner]}
 
 
 @each("owner", [Task, AsyncTask])

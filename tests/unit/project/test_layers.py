@@ -18,7 +18,7 @@ MOST_LINES = 400
 
 # Standard library only, and open to every room.
 FOUNDATIONS = (
-    "identifiers prompter agent.linux_mounts agent.private_folders agent.record_fields agent.bounded_read agent.spool"
+    "identifiers prompter agent.linux_mounts agent.private_folders agent.record_fields agent.regular_files agent.spool"
 )
 
 # Room -> what it may import of ours, its own room aside. The longest name that fits a module is its room.
@@ -28,31 +28,35 @@ CORE = {
     "flow_core.identifiers": "",
     "flow_core.argument_checks": "errors",
     "flow_core.unsupported_names": "",
-    "flow_core.gpu": "errors",
-    "flow_core.gpu_matching": "errors gpu",
-    "flow_core.models": "errors gpu",
+    "flow_core.gpu_shorthand": "errors",
+    "flow_core.gpu_matching": "errors gpu_shorthand",
+    "flow_core.models": "errors gpu_shorthand",
     "flow_core.config": "errors",
     "flow_core.config_file": "errors models config providers",
-    "flow_core.logs": "errors models gpu config",
+    "flow_core.logs": "errors models gpu_shorthand config",
     "flow_core.prompter": "",
     "flow_core.pausable_timeout": "prompter",
-    "flow_core.ssh": "errors models gpu config logs pausable_timeout upload",
+    "flow_core.ssh": "errors models gpu_shorthand config logs pausable_timeout upload",
     "flow_core.upload": "errors models",
     "flow_core.metrics": "errors models",
-    "flow_core.providers": "agent errors models gpu gpu_matching config logs ssh upload metrics",
-    "flow_core.audit": "errors models gpu config logs ssh providers",
-    "flow_core.client": "errors argument_checks models gpu config config_file logs ssh upload providers audit",
+    "flow_core.providers": "agent errors models gpu_shorthand gpu_matching config logs ssh upload metrics",
+    "flow_core.audit": "errors models gpu_shorthand config logs ssh providers",
+    "flow_core.client": (
+        "errors argument_checks models gpu_shorthand config config_file logs ssh upload providers audit"
+    ),
     "flow_core.sync.loop_thread": "errors",
-    "flow_core.sync": "errors argument_checks models gpu config logs ssh upload providers audit client",
+    "flow_core.sync": "errors argument_checks models gpu_shorthand config logs ssh upload providers audit client",
     "flow_core.fleet_state": "errors models config providers",
-    "flow_core.fleet": "errors models gpu config fleet_state logs pausable_timeout ssh providers audit client",
-    "flow_core.sdk": "errors models gpu config client sync unsupported_names",
+    "flow_core.fleet": (
+        "errors models gpu_shorthand config fleet_state logs pausable_timeout ssh providers audit client"
+    ),
+    "flow_core.sdk": "errors models gpu_shorthand config client sync unsupported_names",
     "flow_core.api": "sync sdk unsupported_names",
     "flow_core.emulator": "errors ssh.server ssh.terminal_modes upload.cancellable_thread",
 }
 CONTRACT = ("contract", "over_agent", "over_ssh")
 CORE_FOR_TUI = (
-    "errors models gpu config config_file logs audit client fleet_state fleet prompter"
+    "errors models gpu_shorthand config config_file logs audit client fleet_state fleet prompter"
     " providers.contract.provider providers.contract.access providers.contract.market"
 )
 TUI = {

@@ -12,10 +12,10 @@ from flow_tui.arguments import Arguments, make_printable, parse_arguments
 
 
 def test_everything_that_can_be_said_is_read() -> None:
-    said = parse_arguments(
+    expected = parse_arguments(
         ["--context", "lab", "--read-only", "--theme", "x", "--config", "f.yaml", "--context=b", "--context", "lab"]
     )
-    assert said == Arguments(("lab", "b"), True, "x", Path("f.yaml"))
+    assert expected == Arguments(("lab", "b"), True, "x", Path("f.yaml"))
     assert parse_arguments([]) == Arguments()
 
 
@@ -36,7 +36,7 @@ def ended(argument: str, capsys: pytest.CaptureFixture[str]) -> tuple[object, st
 
 
 @each(
-    ("argument", "said"),
+    ("argument", "expected"),
     [
         ("--nonsense", "--nonsense"),
         ("surplus", "surplus"),
@@ -47,12 +47,12 @@ def ended(argument: str, capsys: pytest.CaptureFixture[str]) -> tuple[object, st
     ],
 )
 def test_what_can_not_be_read_is_one_line_and_exit_code_2(
-    argument: str, said: str, capsys: pytest.CaptureFixture[str]
+    argument: str, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, printed, error = ended(argument, capsys)
     assert (code, printed) == (2, "")
     assert error.startswith("flow-tui: ")
-    assert said in error
+    assert expected in error
     assert error.count("\n") == 1
 
 

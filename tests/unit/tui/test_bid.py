@@ -26,7 +26,7 @@ def test_what_is_no_price_is_refused_at_its_field(text: str) -> None:
 
 
 @each(
-    ("limit", "market", "said"),
+    ("limit", "market", "expected"),
     [
         ("15", "10", "50% above the market price"),
         ("10", "10", "none: the next price rise stops this task"),
@@ -36,8 +36,8 @@ def test_what_is_no_price_is_refused_at_its_field(text: str) -> None:
         ("5", "0", ""),
     ],
 )
-def test_the_margin_is_how_far_the_price_may_rise(limit: str | None, market: str | None, said: str) -> None:
-    assert format_margin(*(None if usd is None else Decimal(usd) for usd in (limit, market))) == said
+def test_the_margin_is_how_far_the_price_may_rise(limit: str | None, market: str | None, expected: str) -> None:
+    assert format_margin(*(None if usd is None else Decimal(usd) for usd in (limit, market))) == expected
 
 
 def test_a_limit_is_told_for_one_and_for_all() -> None:

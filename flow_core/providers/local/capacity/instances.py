@@ -9,8 +9,8 @@ from typing import Any
 from flow_core.agent.capacity import leases, reservation_records
 from flow_core.agent.layout import Layout
 from flow_core.errors import CapacityError
-from flow_core.gpu import GpuRequest, build_gpu_request
 from flow_core.gpu_matching import Gpu, choose_gpus
+from flow_core.gpu_shorthand import GpuRequest, build_gpu_request
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.local.capacity.gpus import find_gpus
 from flow_core.providers.local.supported_fields import read_memory_gb

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core.agent.bounded_read import read_regular_file
 from flow_core.agent.records import sync_folder
+from flow_core.agent.regular_files import read_regular_file
 from flow_core.errors import ConfigError, ProviderError
 from flow_core.providers.local.sshd.address import HOST_ALIAS
 from flow_core.providers.local.sshd.server_files import SshFolder

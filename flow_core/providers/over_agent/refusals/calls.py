@@ -16,9 +16,7 @@ def _unknown_call(details: Details, machine: str) -> FlowError:
 
 
 def _invalid_arguments(details: Details, machine: str) -> FlowError:
-    return ProviderError(
-        f"the agent on {machine} can't use what this flow asked: {escape(details, 'why')}; update flow"
-    )
+    return ProviderError(f"the agent on {machine} can't process this call: {escape(details, 'why')}; update flow")
 
 
 def _no_part(details: Details, machine: str) -> FlowError:

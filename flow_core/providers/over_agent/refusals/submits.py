@@ -142,9 +142,9 @@ def _booked_unknown(details: Details, machine: str) -> FlowError:
 
 def _booked_too_small(details: Details, machine: str) -> FlowError:
     has = f"{get_integer(details, 'fitting')} x {escape(details, 'gpu_type')}"
-    wants = f"the task wants {get_integer(details, 'count')}"
+    requests = f"the task requests {get_integer(details, 'count')}"
     return CapacityError(
-        f"reservation_id: {escape(details, 'reservation_id')} has {has}; {wants}", field="reservation_id"
+        f"reservation_id: {escape(details, 'reservation_id')} has {has}; {requests}", field="reservation_id"
     )
 
 

@@ -179,8 +179,8 @@ def test_data_is_mounted_by_a_table_or_by_the_name_of_a_volume(flow: Flow, tmp_p
 
 def test_a_dry_run_submits_nothing_and_describes_the_submission(flow: Flow) -> None:
     task = flow.run("echo hello", instance_type="a100", dry_run=True)
-    said = "dry run, nothing was submitted; this would be done: "
-    assert (task.task_id, task.message.startswith(said)) == ("dry-run", True)
+    expected = "dry run, nothing was submitted; this would be done: "
+    assert (task.task_id, task.message.startswith(expected)) == ("dry-run", True)
     assert task.message.endswith("-c 'echo hello'")
     assert flow.list_tasks() == []
     with pytest.raises(FlowError):
@@ -202,15 +202,15 @@ def test_the_package_makes_volumes_and_follows_logs_without_a_client(flow: Flow)
 
 
 @each(
-    ("argument", "said"),
+    ("argument", "expected"),
     [
         ("api_key", r'set MITHRIL_API_KEY in the environment and write Flow\("mithril"\)'),
         ("provider", r'a context says where tasks run: write its name, such as Flow\("local"\)'),
     ],
 )
-def test_a_client_is_not_made_with_a_key_or_a_provider(argument: str, said: str) -> None:
+def test_a_client_is_not_made_with_a_key_or_a_provider(argument: str, expected: str) -> None:
     for kind in (Flow, flow_core.AsyncFlow):
-        with pytest.raises(FlowError, match=said):
+        with pytest.raises(FlowError, match=expected):
             kind(**{argument: "x"})
         with pytest.raises(TypeError, match=f"{kind.__name__}.* unexpected keyword argument 'nonsense'"):
             kind(nonsense=1)

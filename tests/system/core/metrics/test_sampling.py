@@ -97,7 +97,7 @@ def test_a_machine_without_a_driver_says_what_else_it_knows(sampling: Callable[.
 
 
 def test_gpus_and_processes_with_their_owners_are_told(sampling: Callable[..., Sampling], smi: FakeSmi) -> None:
-    smi.says("rtx-3090-515.csv", apps=f"{APPS}\nGPU-1, {os.getpid()}, 10, py\nGPU-1, 999999999, 1, x\n")
+    smi.set_output("rtx-3090-515.csv", apps=f"{APPS}\nGPU-1, {os.getpid()}, 10, py\nGPU-1, 999999999, 1, x\n")
     sample = sampling().until(lambda one: one.gpus)
     assert [gpu.memory_used_mb for gpu in sample.gpus] == [963, 1]
     me = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
@@ -107,14 +107,14 @@ def test_gpus_and_processes_with_their_owners_are_told(sampling: Callable[..., S
 @pytest.mark.parametrize("sampling", SHELLS[:1], indirect=True)  # busybox has a dmesg of its own
 def test_what_the_kernel_says_of_a_gpu_is_told(sampling: Callable[..., Sampling], smi: FakeSmi) -> None:
     rows = ["0, 00000000:4E:00.0, A100", "1, 00000000:4F:00.0, A100"]
-    smi.says("\n".join(["index, pci.bus_id, name", *rows]), kernel="kernel.txt")
+    smi.set_output("\n".join(["index, pci.bus_id, name", *rows]), kernel="kernel.txt")
     running = sampling()
     assert [[gpu.xid for gpu in running.until(lambda one: one.gpus).gpus] for _ in range(2)] == [[79, None]] * 2
 
 
 def test_a_process_of_a_task_of_ours_is_known_by_it(sampling: Callable[..., Sampling], smi: FakeSmi) -> None:
     with subprocess.Popen(["sleep", "1000"], env={**os.environ, "FLOW_TASK_ID": "task_abc"}) as process:
-        smi.says(
+        smi.set_output(
             gpu="index, uuid, name\n0, GPU-1, A100\n",
             apps=f"{APPS}\nGPU-1, {process.pid}, 10, sleep\n",
         )
@@ -124,7 +124,7 @@ def test_a_process_of_a_task_of_ours_is_known_by_it(sampling: Callable[..., Samp
 
 
 def test_slices_are_asked_for_where_a_gpu_is_sliced(sampling: Callable[..., Sampling], smi: FakeSmi) -> None:
-    smi.says("h100-mig-590.csv", "h100-mig-590-apps.csv", "mig-470.txt", "h100-mig-590.xml")
+    smi.set_output("h100-mig-590.csv", "h100-mig-590-apps.csv", "mig-470.txt", "h100-mig-590.xml")
     sample = sampling().until(lambda one: one.gpus)
     assert [(gpu.name, gpu.memory_total_mb) for gpu in sample.gpus[1:3]] == [("3g.20gb", 40448), ("3g.20gb", 20096)]
     assert {process.gpu_uuid for process in sample.processes} == {"MIG-c7384736-a75d-5afc-978f-d2f1294409fd"}
@@ -134,7 +134,7 @@ def test_a_driver_that_knows_no_slices_is_asked_again_without_them(
     sampling: Callable[..., Sampling], smi: FakeSmi
 ) -> None:
     smi.know_no_mig()
-    smi.says("titan-x.csv", "titan-x-apps.csv")
+    smi.set_output("titan-x.csv", "titan-x-apps.csv")
     sample = sampling().until(lambda one: one.gpus)
     assert (len(sample.gpus), sample.gpu_problem) == (3, "")
     assert not any(call == "-L" for call in smi.calls)
@@ -144,7 +144,7 @@ def test_a_driver_that_knows_no_slices_is_asked_again_without_them(
 def test_a_driver_that_hangs_is_told_of_and_the_rest_goes_on(
     sampling: Callable[..., Sampling], smi: FakeSmi, beyond_signals: bool
 ) -> None:
-    smi.says("titan-x.csv")
+    smi.set_output("titan-x.csv")
     smi.hang(beyond_signals=beyond_signals)
     running = sampling()
     sample = running.until(lambda one: one.gpu_problem)
@@ -158,7 +158,7 @@ def test_a_driver_that_hangs_is_told_of_and_the_rest_goes_on(
 def test_it_ends_with_its_stdin_and_takes_everything_with_it(
     sampling: Callable[..., Sampling], smi: FakeSmi, hangs: bool
 ) -> None:
-    smi.says("titan-x.csv")
+    smi.set_output("titan-x.csv")
     running = sampling()
     running.until(lambda one: one.gpus)
     if hangs:

@@ -170,9 +170,9 @@ async def shells_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> 
     try:
         await shell.resize(100, 30)
         await shell.write(b"words\n")
-        said = b"".join([piece async for piece in shell.read()])
-        assert b"got words" in said
-        assert b"30 100" in said
+        output = b"".join([piece async for piece in shell.read()])
+        assert b"got words" in output
+        assert b"30 100" in output
         assert await shell.wait() == 5
     finally:
         await shell.close()

@@ -82,7 +82,7 @@ async def opened(
     await world.close()
 
 
-async def said(bench: Bench, task: TaskRecord, attempt: int | None = None, rank: int = 0) -> str:
+async def read_log(bench: Bench, task: TaskRecord, attempt: int | None = None, rank: int = 0) -> str:
     async with AsyncFlow(bench.world.context) as flow:
         return await flow.logs(task.task_id, attempt=attempt, rank=rank)
 
@@ -102,14 +102,14 @@ async def test_a_task_runs_in_its_image_with_its_folder_inside(
     command = "pwd; cat given; busybox | head -c 7"
     task = await place.submit(command, image=IMAGE, code_root=str(tmp_path / "code"), working_dir=None)
     await completed(place, task)
-    assert await said(place, task) == "/workspace\nfrom here\nBusyBox"
+    assert await read_log(place, task) == "/workspace\nfrom here\nBusyBox"
 
 
 async def test_a_task_that_fails_is_tried_again_with_a_log_for_each_attempt(place: Bench) -> None:
     command = "[ -e $FLOW_TASK_DIR/again ] && echo well || { echo badly; touch $FLOW_TASK_DIR/again; exit 3; }"
     task = await completed(place, await place.submit(command, retries={"max_retries": 2, "delay_s": 0.1}))
     assert task.attempt == 1
-    assert [await said(place, task, number) for number in (0, 1)] == ["badly\n", "well\n"]
+    assert [await read_log(place, task, number) for number in (0, 1)] == ["badly\n", "well\n"]
 
 
 @pytest.mark.needs("namespaces")
@@ -118,7 +118,7 @@ async def test_data_from_s3_is_there_before_the_task_starts(place: Bench, s3: S3
     mounts = [{"source": "s3://corpus/data", "target": "/data/corpus"}]
     task = await place.submit("cat /data/corpus/a.txt /data/corpus/deep/b.txt", env=env, data_mounts=mounts)
     await completed(place, task)
-    assert await said(place, task) == "one\ntwo\n"
+    assert await read_log(place, task) == "one\ntwo\n"
 
 
 @pytest.mark.needs("namespaces")
@@ -135,7 +135,7 @@ async def test_a_path_of_the_machine_and_a_volume_are_mounted_where_the_task_wan
     await completed(place, writer)
     reader = await place.submit("cat /c/file", volumes=[{"name": "results", "mount_path": "/c"}])
     await completed(place, reader)
-    assert await said(place, reader) == "kept\n"
+    assert await read_log(place, reader) == "kept\n"
     assert not Path("/a/set").exists()
 
 
@@ -167,4 +167,4 @@ async def test_a_task_of_two_instances_waits_for_both_then_runs_on_both(wide_pla
     await place.provider.cancel_task(holder.task_id, force=True)
     end = await completed(place, both)
     assert end.num_instances == 2
-    assert [await said(place, end, rank=rank) for rank in (0, 1)] == ["rank 0 of 2\n", "rank 1 of 2\n"]
+    assert [await read_log(place, end, rank=rank) for rank in (0, 1)] == ["rank 0 of 2\n", "rank 1 of 2\n"]

@@ -200,13 +200,13 @@ async def test_the_error_of_a_forced_command_quotes_its_output(make_sshd: Callab
 
 async def test_a_terminal_has_the_size_and_kind_that_were_asked_for(host: SshHost) -> None:
     shell = await host.open_shell(columns=101, rows=37, term="screen-256color", command="stty size; echo $TERM; cat")
-    said = b""
+    output = b""
     async for piece in shell.read():
-        said += piece
-        if b"256color\r\n" in said and b"42" not in said:
+        output += piece
+        if b"256color\r\n" in output and b"42" not in output:
             await shell.resize(80, 24)
             await shell.write(b"42\n\x04")
-    assert said.startswith(b"37 101\r\nscreen-256color\r\n42\r\n")
+    assert output.startswith(b"37 101\r\nscreen-256color\r\n42\r\n")
     assert await shell.wait() == 0
     await shell.close()
     await shell.close()
@@ -216,12 +216,12 @@ async def test_a_terminal_gets_its_new_size_and_a_hangup_at_the_end(host: SshHos
     mark = endless()
     command = f"trap 'stty size' WINCH; echo up; while :; do sleep 0.01; done; : {mark}"
     shell = await host.open_shell(columns=80, rows=24, command=command)
-    said = b""
+    output = b""
     async for piece in shell.read():
-        said += piece
-        if said == b"up\r\n":
+        output += piece
+        if output == b"up\r\n":
             await shell.resize(132, 43)
-        if b"43 132" in said:
+        if b"43 132" in output:
             break
     await shell.close()
     await until(lambda: not is_running(mark))

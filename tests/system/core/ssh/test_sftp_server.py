@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from testbed.waiting import DEADLINE_S
 
-from flow_core.providers.local.sshd import task_lookup
+from flow_core.providers.local.sshd import sftp_command
 from flow_core.ssh.server import sftp_server
 
 
@@ -28,11 +28,11 @@ def _somewhere(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("in_container", [True, False])
 def test_it_is_started_by_a_shell_line_on_the_machine_and_in_an_image_with_python(in_container, monkeypatch):
-    monkeypatch.setattr(task_lookup, "_USUAL", ())  # as on a machine that has none of its own
-    argv = ["sh", "-c", task_lookup.build_sftp_command(in_container)]
+    monkeypatch.setattr(sftp_command, "_USUAL", ())  # as on a machine that has none of its own
+    argv = ["sh", "-c", sftp_command.build_sftp_command(in_container)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
-        said, _ = server.communicate(_text(b"\x01" + struct.pack(">I", 3)), timeout=DEADLINE_S)
-    assert said[4:9] == b"\x02" + struct.pack(">I", 3)
+        output, _ = server.communicate(_text(b"\x01" + struct.pack(">I", 3)), timeout=DEADLINE_S)
+    assert output[4:9] == b"\x02" + struct.pack(">I", 3)
 
 
 @pytest.mark.needs("ssh")

@@ -74,12 +74,12 @@ def start(script: str, task_id: str = "") -> subprocess.Popen[str]:
 
 
 def end(program: subprocess.Popen[str], timeout_s: float = 30) -> tuple[int, str, str]:
-    """(exit code, what it said, what it complained)."""
+    """Returns the exit code, the output and the errors of the program."""
     try:
-        said, complained = program.communicate(timeout=timeout_s)
+        output, errors = program.communicate(timeout=timeout_s)
     finally:
         program.kill()
-    return program.returncode, said, complained
+    return program.returncode, output, errors
 
 
 LEAVING = {
@@ -103,8 +103,8 @@ def test_a_program_ends_at_once_and_prints_nothing(how: str, running: str) -> No
     assert program.stdout is not None
     program.stdout.readline()
     since = time.monotonic()
-    code, _, complained = end(program)
-    assert (code, complained) == (0, "")
+    code, _, errors = end(program)
+    assert (code, errors) == (0, "")
     assert time.monotonic() - since < 4.5  # to settle what is open may take 5
 
 
@@ -120,8 +120,8 @@ import builtins
 builtins.late = Late()
 builtins.kept = (flow, task, FlowError, say)
 """
-    code, said, complained = end(start(asked_late, running))
-    assert (code, said, complained) == (0, "Python is ending; nothing more can be asked\n", "")
+    code, output, errors = end(start(asked_late, running))
+    assert (code, output, errors) == (0, "Python is ending; no call is possible any more\n", "")
 
 
 CALLS = {
@@ -139,12 +139,12 @@ def test_ctrl_c_ends_a_program_by_its_own_traceback_and_no_task(doing: str, runn
     program.stdout.readline()
     until_it_waits(program.pid)
     os.killpg(program.pid, signal.SIGINT)
-    code, _, complained = end(program, 10)
+    code, _, errors = end(program, 10)
     assert code == -signal.SIGINT
-    assert complained.endswith("KeyboardInterrupt\n")
-    assert complained.count("Traceback") == 1, complained
+    assert errors.endswith("KeyboardInterrupt\n")
+    assert errors.count("Traceback") == 1, errors
     for noise in ("ignored", "destroyed", "never retrieved", "CancelledError"):
-        assert noise not in complained
+        assert noise not in errors
     assert flow.get_task(running).is_running
 
 
@@ -154,9 +154,9 @@ def test_ctrl_c_reaches_a_call_within_another_loop(running: str) -> None:
     program.stdout.readline()
     until_it_waits(program.pid)
     os.killpg(program.pid, signal.SIGINT)
-    code, _, complained = end(program, 10)
+    code, _, errors = end(program, 10)
     assert code == -signal.SIGINT
-    assert complained.endswith("KeyboardInterrupt\n")
+    assert errors.endswith("KeyboardInterrupt\n")
 
 
 def until_it_waits(pid: int) -> None:
@@ -204,8 +204,8 @@ stop.set()
 flow.cancel(task.task_id)
 say(list(lines), task.wait(20).status)
 """
-    code, said, complained = end(start(script), 40)
-    assert (code, said, complained) == (0, "[] cancelled\n", "")
+    code, output, errors = end(start(script), 40)
+    assert (code, output, errors) == (0, "[] cancelled\n", "")
 
 
 def ask_from_elsewhere(context: str, task_id: str) -> str:

@@ -16,7 +16,7 @@ from testbed.properties import limit_examples
 from testbed.repository import Repository, selected, selection, write
 
 from flow_core.upload.file_walk import is_ignored
-from flow_core.upload.work_tree import find_work_tree
+from flow_core.upload.git_work_tree import find_work_tree
 
 NAMES = ("a", "b", "ab", "a.b", "a b", "#a", "!b", "[a]", "\u00e9", "B", "a\\b", " a", "-a", "\u00e0", "1", "a\t", "]")
 FOLDERS = ("", "a/", "b/", "a/b/", "ab/a/", "a.b/b/a/")

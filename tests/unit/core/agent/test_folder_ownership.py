@@ -102,11 +102,11 @@ def test_a_folder_that_a_group_can_write_to_is_refused(state, which):
 
 
 def _check_others_can_write(state: Path, folder: Path) -> None:
-    said = _refusal(state)
-    assert f"others can write to '{folder}'" in said
+    message = _refusal(state)
+    assert f"others can write to '{folder}'" in message
     is_program = folder.name == "bin" or folder.parent.name == "bin"
-    assert (" remove it" if is_program else f"chmod go-w {folder}") in said
-    assert "FLOW_STATE_DIR" in said
+    assert (" remove it" if is_program else f"chmod go-w {folder}") in message
+    assert "FLOW_STATE_DIR" in message
 
 
 @pytest.mark.needs("root")
@@ -114,9 +114,9 @@ def _check_others_can_write(state: Path, folder: Path) -> None:
 def test_a_folder_of_another_user_is_refused(state, which):
     folder = _folder(state, which)
     with _changed(folder, user=OTHER):
-        said = _refusal(state)
-    assert f"'{folder}' belongs to user {OTHER}, not to you" in said
-    assert "choose another state directory with FLOW_STATE_DIR" in said
+        message = _refusal(state)
+    assert f"'{folder}' belongs to user {OTHER}, not to you" in message
+    assert "choose another state directory with FLOW_STATE_DIR" in message
 
 
 def test_on_the_way_a_sticky_folder_is_safe_and_below_the_state_directory_it_is_not(state):

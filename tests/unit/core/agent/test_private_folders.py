@@ -15,7 +15,7 @@ from testbed.source_files import FILES
 from flow_core.agent.private_folders import make_private_folder
 
 OTHER_PEOPLES_FOLDERS = {
-    "flow_core/agent/s3/transfer.py": "containers may read downloaded files as any user",
+    "flow_core/agent/s3/address_download.py": "containers may read downloaded files as any user",
     "flow_core/emulator/nodes/first_boot_disk.py": "a machine's own file system",
     "flow_core/emulator/nodes/pid1/isolate.py": "a machine's own file system",
     "flow_core/emulator/nodes/machine.py": "a machine's own file system",

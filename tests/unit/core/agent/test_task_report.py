@@ -25,7 +25,7 @@ SPEC = StoredSpec(
     mark="m",
     created_at=1.5,
     ranks=2,
-    gpus=GpuPlan(wanted="2xa100", type="a100", per_rank=2, reservation="res_1"),
+    gpus=GpuPlan(instance_type="2xa100", type="a100", per_rank=2, reservation="res_1"),
     owner="ada",
     ports=(80,),
     config={"command": "python train.py"},

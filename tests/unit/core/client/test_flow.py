@@ -47,5 +47,5 @@ def test_a_context_that_is_not_configured_is_refused_at_once() -> None:
 
 
 async def test_an_unknown_provider_is_refused_in_one_sentence() -> None:
-    with pytest.raises(ConfigError, match="wants provider 'nimbus'"):
+    with pytest.raises(ConfigError, match="names provider 'nimbus'"):
         await AsyncFlow(Context("x", "nimbus")).list_tasks()

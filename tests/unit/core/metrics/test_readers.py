@@ -1,4 +1,4 @@
-"""What machines said, read: recordings of several drivers, and any text at all."""
+"""The parsers of what machines report: recordings of several drivers, and any text at all."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_gpu_that_fell_off_the_bus_is_told_and_the_other_is_read() -> None:
 
 
 @each(
-    "said",
+    "output",
     [
         "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest"
         " NVIDIA driver is installed and running.",
@@ -77,9 +77,9 @@ def test_a_gpu_that_fell_off_the_bus_is_told_and_the_other_is_read() -> None:
         "No devices were found",
     ],
 )
-def test_a_driver_that_can_not_be_asked_says_why(said: str) -> None:
-    assert nvidia_smi.parse_gpu_rows(said + "\n") == ()
-    assert nvidia_smi.find_error_text(said + "\nNVML library version: 580.173\n") == said
+def test_a_driver_that_can_not_be_asked_says_why(output: str) -> None:
+    assert nvidia_smi.parse_gpu_rows(output + "\n") == ()
+    assert nvidia_smi.find_error_text(output + "\nNVML library version: 580.173\n") == output
 
 
 def test_a_sound_answer_is_no_complaint() -> None:
@@ -182,8 +182,8 @@ def test_load_and_memory_of_linux_and_of_a_mac_are_read() -> None:
 
 
 def test_owners_of_processes_are_read_and_those_that_are_gone_are_not() -> None:
-    said = "dr-xr-xr-x 9 ann users 0 Nov 24 10:00 42\nls: cannot access '43': No such file\n"
-    assert proc.parse_owners(said) == {42: "ann"}
+    output = "dr-xr-xr-x 9 ann users 0 Nov 24 10:00 42\nls: cannot access '43': No such file\n"
+    assert proc.parse_owners(output) == {42: "ann"}
 
 
 def test_a_gpu_that_is_gone_is_told_though_no_row_is_left_of_it() -> None:

@@ -106,19 +106,19 @@ SAID = [
 IDS = ["skypilot", "dstack", "kubernetes", "compose", "ir"]
 
 
-@pytest.mark.parametrize(("text", "line", "said"), SAID, ids=IDS)
+@pytest.mark.parametrize(("text", "line", "expected"), SAID, ids=IDS)
 def test_a_task_file_of_another_tool_is_refused_with_what_to_write(
-    text: str, line: int, said: str, tmp_path: Path
+    text: str, line: int, expected: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "theirs.yaml"
     path.write_text(text, encoding="utf-8")
     for read in (lambda: to_task_config(str(path)), lambda: TaskConfig.from_yaml(path)):
         with pytest.raises(ConfigError) as refused:
             read()
-        assert str(refused.value).startswith(f"{path}:{line}: {said}")
+        assert str(refused.value).startswith(f"{path}:{line}: {expected}")
     refusal = explain_task_file(str(path))
     assert str(refusal) == str(refused.value)
-    assert said in str(explain_task_file(text))
+    assert expected in str(explain_task_file(text))
     with pytest.raises(ConfigError, match=r"^this is a"):
         to_task_config(text)
 
@@ -140,16 +140,16 @@ def test_of_several_documents_the_first_says_whose_they_are(tmp_path: Path) -> N
 def test_a_pbs_script_is_refused_with_what_to_write(tmp_path: Path) -> None:
     script = tmp_path / "job.pbs"
     script.write_text(PBS, encoding="utf-8")
-    said = (
+    expected = (
         "is a PBS script, which flow does not read; write name for '-N train' (line 2),"
         " instance_type: 8xh100 and num_instances for '-l select=2:ngpus=4' (line 3),"
         " max_run_time_hours for '-l walltime=12:00:00' (line 4)"
     )
     with pytest.raises(ConfigError) as refused:
         to_task_config(str(script))
-    assert str(refused.value) == f"{script}:2: {said}"
+    assert str(refused.value) == f"{script}:2: {expected}"
     assert str(explain_task_file(str(script))) == str(refused.value)
-    assert str(explain_task_file(PBS)) == f"this {said}"
+    assert str(explain_task_file(PBS)) == f"this {expected}"
 
 
 @each(

@@ -17,9 +17,9 @@ def test_a_script_with_sbatch_lines_is_recognised_as_text_by_its_path_and_behind
     script.write_text(SCRIPT, encoding="utf-8")
     assert "take those lines out" in str(explain_slurm_script(SCRIPT))
     for command in (f"'{script}'", f"sbatch -n 2 '{script}'"):
-        said = str(explain_slurm_script(command))
-        assert "needs a context whose provider is slurm" in said
-        assert f"bash {script}" in said
+        message = str(explain_slurm_script(command))
+        assert "needs a context whose provider is slurm" in message
+        assert f"bash {script}" in message
     assert "bash SCRIPT" in str(explain_slurm_script("sbatch nowhere.sh"))
     with pytest.raises(Unsupported) as refused:
         to_task_config(str(script))

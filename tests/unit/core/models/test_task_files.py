@@ -124,7 +124,7 @@ MERGES = "m0: &m0 {k: v}\n" + "".join(f"m{n}: &m{n} {{<<: [*m{n - 1}, *m{n - 1}]
 
 
 @each(
-    ("text", "said"),
+    ("text", "expected"),
     [
         (BOMB, "holds more than 100000 values"),
         (MERGES, "holds more than 100000 values"),
@@ -142,8 +142,8 @@ MERGES = "m0: &m0 {k: v}\n" + "".join(f"m{n}: &m{n} {{<<: [*m{n - 1}, *m{n - 1}]
     ],
     ids=lambda text: ascii(text)[:30],
 )
-def test_a_malicious_file_is_refused_at_once(text: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said) as refused:
+def test_a_malicious_file_is_refused_at_once(text: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected) as refused:
         TaskConfig.from_yaml_text(text, "task.yaml")
     assert is_a_sentence(refused.value)
 

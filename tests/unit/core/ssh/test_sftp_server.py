@@ -40,10 +40,10 @@ def _talk(*packets: tuple[int, bytes]) -> list[tuple[int, int, bytes]]:
     bodies = [bytes([kind]) + struct.pack(">I", number) + body for number, (kind, body) in enumerate(packets)]
     sink = io.BytesIO()
     SftpServer(io.BytesIO(b"".join(map(_text, bodies))), sink).serve()
-    said, answers = sink.getvalue(), []
-    while said:
-        (length,) = struct.unpack_from(">I", said)
-        packet, said = said[4 : 4 + length], said[4 + length :]
+    data, answers = sink.getvalue(), []
+    while data:
+        (length,) = struct.unpack_from(">I", data)
+        packet, data = data[4 : 4 + length], data[4 + length :]
         answers.append((packet[0], *struct.unpack_from(">I", packet, 1), packet[5:]))
     return answers
 

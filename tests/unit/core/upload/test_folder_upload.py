@@ -312,7 +312,7 @@ async def test_a_file_deleted_during_the_upload_is_reported(source, there):
         (source / "sub/b.py").unlink(missing_ok=True)
 
     result = await send(source, there, on_progress=tell)
-    assert result.skipped == ("'sub/b.py': it was gone when its turn came",)
+    assert result.skipped == ("'sub/b.py': it was deleted before it could be uploaded",)
     assert counts(result) == (2, 0, 0)
 
 

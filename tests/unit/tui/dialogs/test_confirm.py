@@ -25,8 +25,8 @@ def cancel_task(word: str | None = None) -> Confirm:
 
 async def test_it_says_what_is_called_what_is_lost_and_what_stays(ask: Any) -> None:
     async with ask(cancel_task()) as question:
-        for said in ("End llama-sft-7?", "running 4h11m", "DELETE /v2/spot/bids/bid_9x3kQ", "1 open shell"):
-            assert said in question.text
+        for expected in ("End llama-sft-7?", "running 4h11m", "DELETE /v2/spot/bids/bid_9x3kQ", "1 open shell"):
+            assert expected in question.text
         assert [row.split()[1:3] for row in question.rows if "volume data" in row] == [["You", "keep:"]]
         assert all(label in question.text for label in ("You lose:", "What will be done:"))
 

@@ -23,7 +23,7 @@ from flow_tui.dialogs.confirm import Confirm
 from flow_tui.dialogs.help import HelpScreen
 from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.key_names import parse_key
-from flow_tui.panes.shell.confirmations import ConfirmPaste
+from flow_tui.panes.shell.dialogs import ConfirmPaste
 from flow_tui.panes.tasks.detail import TaskDetail
 from flow_tui.screens.audit_log import AuditLogScreen
 

@@ -16,7 +16,7 @@ from flow_tui.dialogs.help import HelpEntry, HelpScreen
 from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.dialogs.submit.submit_form import SubmitForm
 from flow_tui.panes.tasks.detail import TaskDetail
-from flow_tui.panes.tasks.limit_form import LimitForm
+from flow_tui.panes.tasks.price_limit_form import PriceLimitForm
 from flow_tui.panes.tasks.run_on_nodes import RunOnNodes
 from flow_tui.panes.volumes.attach_form import AttachForm
 from flow_tui.panes.volumes.volume_form import VolumeForm
@@ -40,7 +40,7 @@ DIALOGS: dict[str, Callable[[], ModalScreen[Any]]] = {
     "submit": lambda: SubmitForm(["local", "lab"], nothing),
     "volume": lambda: VolumeForm(["local", "lab"], nothing),
     "attach": lambda: AttachForm("data", [TASK], nothing),
-    "limit": lambda: LimitForm(TASK),
+    "limit": lambda: PriceLimitForm(TASK),
     "detail": lambda: TaskDetail(TASK, KEYS),
     "action log": lambda: AuditLogScreen(()),
     "everywhere": lambda: RunOnNodes("train", 3, nothing),

@@ -13,7 +13,7 @@ from testbed.waiting import until
 
 from flow_core.config import Config
 from flow_core.config_file import load_config
-from flow_core.gpu import parse_gpu
+from flow_core.gpu_shorthand import parse_gpu
 from flow_core.models.instance import AvailableInstance
 from flow_tui.app import FlowApp
 from flow_tui.dialogs.submit.submit_form import SubmitForm

@@ -1,4 +1,4 @@
-"""What is owed to the far side, and what is kept from it."""
+"""The bytes that a core owes to the program in the terminal, and those that it keeps back."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from testbed.bare_services import bare_services
-from testbed.fixed_provider import LAB_TASKS
 from testbed.screen_text import screen_rows
+from testbed.screenshot_provider import LAB_TASKS
 from testbed.showcase import showcase
 from testbed.tui.press import press
 

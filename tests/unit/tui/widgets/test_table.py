@@ -11,7 +11,7 @@ from testbed.themed_app import ThemedApp
 from textual.app import ComposeResult
 from textual.pilot import Pilot
 
-from flow_tui.widgets.columns import Cell, Cells, Column, fit_cells, place_columns
+from flow_tui.widgets.columns import CellContent, Column, StyledText, fit_content, place_columns
 from flow_tui.widgets.table import ResourceTable
 
 
@@ -30,12 +30,12 @@ class Board(ThemedApp):
         self.activated: list[Row] = []
         self.columns = columns or [
             Column("name", "NAME", self.counted(lambda row: row.name), min_width=12, priority=9),
-            Column("state", "STATE", lambda row: Cell(row.state, "error"), width=8, priority=5),
+            Column("state", "STATE", lambda row: StyledText(row.state, "error"), width=8, priority=5),
         ]
         self.first_rows = rows or []
 
-    def counted(self, render: Callable[[Row], Cells]) -> Callable[[Row], Cells]:
-        def count(row: Row) -> Cells:
+    def counted(self, render: Callable[[Row], CellContent]) -> Callable[[Row], CellContent]:
+        def count(row: Row) -> CellContent:
             self.rendered += 1
             return render(row)
 
@@ -166,7 +166,7 @@ def test_flexible_columns_share_the_room_up_to_their_limit() -> None:
 def test_a_cell_fills_exactly_its_width(text: str, width: int) -> None:
     from rich.cells import cell_len
 
-    assert cell_len("".join(cell.text for cell in fit_cells(text, width, "right"))) == width
+    assert cell_len("".join(cell.text for cell in fit_content(text, width, "right"))) == width
 
 
 async def test_a_table_without_rows_says_why() -> None:

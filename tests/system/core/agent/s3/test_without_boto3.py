@@ -10,7 +10,7 @@ from pathlib import Path
 import pydantic
 from testbed.places import ROOT
 
-from flow_core.agent.s3.download import _PROGRAM
+from flow_core.agent.s3.download_launcher import _PROGRAM
 
 _SUBMIT = """
 from flow_core import Flow, Unsupported

@@ -97,7 +97,7 @@ async def test_closing_ends_every_waiting_call(lab: Lab) -> None:
 async def test_a_frame_of_many_megabytes_is_answered_and_one_above_the_limit_is_refused(lab: Lab) -> None:
     agent = agent_of(lab.start())
     assert await agent.call("refuse_pruned_key", key="x" * (20 << 20)) is None
-    with pytest.raises(ProviderError, match="'one' can't be asked that: the message is longer than 64 MiB"):
+    with pytest.raises(ProviderError, match="the request can't be sent to 'one': the message is longer than 64 MiB"):
         await agent.call("refuse_pruned_key", key="x" * (64 << 20))
     assert await agent.call("facts")
 

@@ -11,8 +11,8 @@ from testbed.agent_start import BareMachine, is_alive
 from testbed.pythons import pythons
 from testbed.waiting import DEADLINE_S, wait_until
 
+from flow_core.agent.agent_start_exit import OLD_PYTHON, SYSTEM_ERROR, UNSAFE
 from flow_core.agent.protocol import VERSION
-from flow_core.agent.startup_error import BROKEN, OLD_PYTHON, UNSAFE
 from flow_core.providers.hosts.bootstrap_payload import NO_PYTHON, NOT_THIS_PYTHON, build_archive, build_loader_input
 
 SHELLS = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
@@ -51,11 +51,11 @@ def test_every_sh_starts_the_agent_which_ends_with_its_input(untouched_anywhere:
     machine = untouched_anywhere
     machine.add(machine.bin / "python3")
     first = machine.start(sent=build_archive().data)
-    assert (first.code, first.wanted_archive, first.said) == (0, True, "")
+    assert (first.code, first.requests_archive, first.stderr) == (0, True, "")
     assert first.greeting["protocol"] == VERSION
     assert first.greeting["agent"] == build_archive().name
     again = machine.start()
-    assert (again.code, again.wanted_archive, again.said) == (0, False, "")
+    assert (again.code, again.requests_archive, again.stderr) == (0, False, "")
     assert again.greeting["root"] == str(machine.programs.parent)
 
 
@@ -79,7 +79,7 @@ def test_a_python_that_is_too_old_or_hangs_is_skipped(anywhere: BareMachine, tmp
     slow = anywhere.add(anywhere.bin / "python3.12", f"echo $$ >{stuck}; exec sleep 617")
     good = anywhere.add(anywhere.home / "venv/bin/python3")
     start = anywhere.start()
-    assert (start.code, start.said) == (0, "")
+    assert (start.code, start.stderr) == (0, "")
     assert anywhere.tried() == [str(old), str(slow), str(good)]
     wait_until(lambda: not is_alive(int(stuck.read_text())))
 
@@ -88,7 +88,7 @@ def test_without_a_python_the_start_fails_with_its_own_exit_code(anywhere: BareM
     assert anywhere.start().code == NO_PYTHON
     anywhere.add(anywhere.bin / "python3", "exit 1")
     (anywhere.bin / "python").mkdir()
-    assert (anywhere.start().code, anywhere.start().said) == (NO_PYTHON, "")
+    assert (anywhere.start().code, anywhere.start().stderr) == (NO_PYTHON, "")
 
 
 def test_only_the_python_of_the_settings_is_tried(anywhere: BareMachine) -> None:
@@ -131,7 +131,7 @@ def test_a_known_python_that_is_too_old_is_refused_by_the_loader(
 ) -> None:
     start = untouched.start(known=str(untouched.add(untouched.bin / "old", python=pythons()[version])))
     if version > (3,):  # an older one doesn't even know the options
-        assert (start.code, start.said.split(" is ")[1][:10]) == (OLD_PYTHON, f"Python {version[0]}.{version[1]}")
+        assert (start.code, start.stderr.split(" is ")[1][:10]) == (OLD_PYTHON, f"Python {version[0]}.{version[1]}")
     assert start.code != 0
     assert not untouched.state.exists()
 
@@ -140,10 +140,10 @@ def test_an_archive_that_was_changed_or_cut_leaves_nothing(untouched: BareMachin
     untouched.add(untouched.bin / "python3")
     data = build_archive().data
     changed = untouched.start(sent=bytes([*data[:-1], data[-1] ^ 1]))
-    assert (changed.code, changed.greeting) == (BROKEN, {})
-    assert changed.said == "the program for this machine was changed on its way"
+    assert (changed.code, changed.greeting) == (SYSTEM_ERROR, {})
+    assert changed.stderr == "the program for this machine was changed on its way"
     cut = untouched.start(sent=data[:-1])
-    assert (cut.code, cut.said) == (BROKEN, "the program for this machine came only in part")
+    assert (cut.code, cut.stderr) == (SYSTEM_ERROR, "the program for this machine came only in part")
     assert not untouched.state.exists()
     assert untouched.start(sent=data).code == 0
 
@@ -178,7 +178,7 @@ def test_an_incomplete_copy_is_made_again(ready: BareMachine, spoil: str) -> Non
     else:
         shutil.rmtree(home / "flow_core/agent/capacity")
     start = ready.start(sent=build_archive().data)
-    assert (start.code, start.wanted_archive) == (0, True)
+    assert (start.code, start.requests_archive) == (0, True)
     assert ready.start().greeting["agent"] == build_archive().name
     assert [path.name for path in ready.programs.iterdir()] == [build_archive().name]
 
@@ -198,7 +198,7 @@ def test_no_code_is_run_from_a_folder_that_others_can_write_to(ready: BareMachin
     folder.chmod(0o777)
     start = ready.start()
     assert (start.code, start.greeting) == (UNSAFE, {})
-    assert start.said.startswith(f"others can write to {str(folder)!r}; ")
+    assert start.stderr.startswith(f"others can write to {str(folder)!r}; ")
     assert not ran.exists()
 
 
@@ -209,22 +209,22 @@ def test_no_code_is_run_from_a_folder_of_another_user(ready: BareMachine, inside
     os.chown(folder, 12345, 12345)
     start = ready.start()
     assert (start.code, start.greeting) == (UNSAFE, {})
-    assert start.said.startswith(f"{str(folder)!r} belongs to user 12345, not to you; ")
+    assert start.stderr.startswith(f"{str(folder)!r} belongs to user 12345, not to you; ")
 
 
 def test_the_error_names_a_folder_that_can_not_be_created(untouched: BareMachine) -> None:
     untouched.add(untouched.bin / "python3")
     (untouched.home / ".local").write_text("no folder")
     start = untouched.start(sent=build_archive().data)
-    assert start.code == BROKEN
-    assert str(untouched.home / ".local") in start.said
+    assert start.code == SYSTEM_ERROR
+    assert str(untouched.home / ".local") in start.stderr
 
 
 def test_invalid_frames_end_the_agent_with_a_sentence(ready: BareMachine) -> None:
     start = ready.start(sent=b"\xff" * 9)
-    assert (start.code, start.said) == (1, "what the client sent can't be read: a frame is too long")
+    assert (start.code, start.stderr) == (1, "what the client sent can't be read: a frame is too long")
     start = ready.start(sent=(2).to_bytes(4, "big") + b"{}")
-    assert (start.code, start.said) == (1, "what the client sent can't be read: a frame holds no message")
+    assert (start.code, start.stderr) == (1, "what the client sent can't be read: a frame holds no message")
 
 
 @pytest.mark.needs("linux")

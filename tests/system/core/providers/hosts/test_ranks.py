@@ -43,9 +43,9 @@ async def test_each_rank_runs_on_its_own_machine_with_the_addresses_of_all(lab: 
     found = await ended(provider, task)
     assert (found.status, found.exit_code) == (TaskStatus.COMPLETED, 0)
     async with AsyncFlow(lab.context) as flow:
-        said = [await flow.logs(task.task_id, rank=rank) for rank in (0, 1)]
+        logs = [await flow.logs(task.task_id, rank=rank) for rank in (0, 1)]
         assert [address.rank for address in await flow.log_addresses(task.task_id)] == [0, 1]
-    words = [line.split() for line in said]
+    words = [line.split() for line in logs]
     assert [line[:3] for line in words] == [["0/2"] * 3, ["1/2"] * 3]
     assert words[0][3:5] == words[1][3:5]
     assert [line[5] for line in words] == ["0", "0"]

@@ -89,8 +89,8 @@ async def test_a_task_can_not_have_a_reservation_and_a_volume_on_two_machines(la
     provider = lab.start(2)
     made = await reserve(provider, "a100", region="two")
     await provider.volumes.create(1, "data", "file", "one")
-    said = "^volumes and reservation_id: what the task wants lies on one, two; a task runs on one machine$"
-    with pytest.raises(Conflict, match=said):
+    expected = "^volumes and reservation_id: what they name is on one, two; a task runs on one machine$"
+    with pytest.raises(Conflict, match=expected):
         await submit(
             provider,
             "true",
@@ -134,10 +134,10 @@ async def test_a_missing_object_is_unreachable_rather_than_unknown_while_a_machi
     made = await reserve(provider, region="two")
     volume = await provider.volumes.create(1, "data", "file", "two")
     lab.servers[1].stop()
-    said = "is on no machine of context 'lab' that answers; unreachable: two$"
-    with pytest.raises(Unreachable, match=f"^reservation '{made.reservation_id}' {said}"):
+    expected = "is on no machine of context 'lab' that answers; unreachable: two$"
+    with pytest.raises(Unreachable, match=f"^reservation '{made.reservation_id}' {expected}"):
         await provider.reservations.release(made.reservation_id)
-    with pytest.raises(Unreachable, match=f"^volume '{volume.volume_id}' {said}"):
+    with pytest.raises(Unreachable, match=f"^volume '{volume.volume_id}' {expected}"):
         await provider.volumes.delete(volume.volume_id)
     assert await provider.reservations.list({}) == ()
     lab.servers[1].start()

@@ -166,10 +166,10 @@ async def test_without_boto3_on_the_host_submit_creates_nothing(lab: Lab, tmp_pa
     bare.chmod(0o755)
     hosts = [{**lab.context.settings["hosts"][0], "s3_python": str(bare)}, lab.context.settings["hosts"][1]]
     provider = opened(lab, hosts=hosts)
-    said = "^data_mounts: 's3://corpus/data' needs boto3 on 'one'; install it for the Python there, or name one "
+    expected = "^data_mounts: 's3://corpus/data' needs boto3 on 'one'; install it for the Python there, or name one "
     (tmp_path / "code").mkdir()
     before = records_of_agent(state_of(lab.servers[0].home))
-    with pytest.raises(Unsupported, match=said):
+    with pytest.raises(Unsupported, match=expected):
         await submit(provider, SHOW, region="one", upload_code=True, code_root=str(tmp_path / "code"), **MOUNT)
     assert await provider.list_tasks() == ()
     left = {Path(path).name for path in records_of_agent(state_of(lab.servers[0].home)) - before}
@@ -181,9 +181,9 @@ async def test_the_description_of_a_submit_says_that_credentials_are_sent(lab: L
     silent, sending = opened(lab), opened(lab, send_credentials=True)
     config = TaskConfig.parse({"command": SHOW, **MOUNT})
     assert silent.describe_disclosure(config) == ""
-    said = "the keys for S3 of this machine, in a file for your eyes only that is removed once the data is there"
-    assert sending.describe_disclosure(config) == said
-    assert said in sending.describe_submit(config)
+    expected = "the keys for S3 of this machine, in a file for your eyes only that is removed once the data is there"
+    assert sending.describe_disclosure(config) == expected
+    assert expected in sending.describe_submit(config)
     for fields in ({}, {**MOUNT, "env": keys_of("task")}, {**MOUNT, "env": {"AWS_PROFILE": "theirs"}}):
         assert sending.describe_disclosure(TaskConfig.parse({"command": SHOW, **fields})) == ""
 

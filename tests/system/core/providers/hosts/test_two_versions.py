@@ -92,8 +92,8 @@ def ask(home: Path, root: Path, questions: list[list[Any]]) -> list[list[Any]]:
     """Returns the greeting of that agent and its answers in the order of the requests."""
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.serve import main; main()"
     argv = [sys.executable, "-I", "-S", "-c", code, str(home), str(root)]
-    said = subprocess.run(
+    output = subprocess.run(
         argv, input=b"".join(map(protocol.encode_frame, questions)), capture_output=True, check=True
     ).stdout
-    greeting, *answers = protocol.FrameDecoder().take(said)
+    greeting, *answers = protocol.FrameDecoder().take(output)
     return [greeting, *sorted(answers, key=lambda answer: answer[0])]

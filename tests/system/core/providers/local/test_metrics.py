@@ -22,7 +22,7 @@ THREE = "titan-x.csv"
 def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSmi:
     smi = FakeSmi(tmp_path)
     monkeypatch.setenv("PATH", f"{smi.bin}:{os.environ['PATH']}")
-    smi.says(THREE, "titan-x-apps.csv")
+    smi.set_output(THREE, "titan-x-apps.csv")
     return smi
 
 

@@ -277,8 +277,8 @@ async def test_something_mounted_in_the_folder_keeps_the_task(machine):
     script = 'mount --bind "$1" "$2" && exec "$3" -c "$4" "$5" "$6"'
     arguments = [str(machine.home), str(inside), sys.executable, code, str(folder(task).parents[3]), task.task_id]
     command = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", *arguments]
-    said = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert f"code='mounted', detail='{inside}'" in said.stdout, said.stderr
+    result = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert f"code='mounted', detail='{inside}'" in result.stdout, result.stderr
 
 
 @pytest.fixture

@@ -154,11 +154,11 @@ async def test_what_can_not_be_reserved_is_refused_with_who_has_it_until_when(ma
     task = await machine.running(await machine.submit("sleep 300", instance_type="a100"))
     with pytest.raises(CapacityError) as refused:
         await reserve(machine, "a100:3")
-    said = str(refused.value)
-    assert "1 x 3xa100 can't be reserved now until" in said
-    assert "2 of 4 GPUs are free all that time" in said
-    assert f"by {first.reservation_id}" in said
-    assert f"1 held by {task.task_id}" in said
+    message = str(refused.value)
+    assert "1 x 3xa100 can't be reserved now until" in message
+    assert "2 of 4 GPUs are free all that time" in message
+    assert f"by {first.reservation_id}" in message
+    assert f"1 held by {task.task_id}" in message
     soon = datetime.now(UTC) + timedelta(hours=1)
     later = await reserve(machine, "a100", quantity=3, start_time_utc=soon)
     assert len(set(later.provider_metadata["gpus"])) == 3
@@ -174,7 +174,7 @@ async def test_a_gpu_that_somebody_waits_for_is_not_reserved_away(machine):
     await machine.running(await machine.submit("sleep 300", instance_type="a100"))
     both = await machine.submit("true", instance_type="a100:2")
     await waiting(machine, both)
-    with pytest.raises(CapacityError, match=f"wanted by {both.task_id}, which waits"):
+    with pytest.raises(CapacityError, match=f"requested by {both.task_id}, which waits"):
         await reserve(machine, "a100")
     await machine.provider.cancel_task(both.task_id)
     await machine.ended(both)
@@ -202,7 +202,7 @@ async def test_all_instances_of_a_task_go_on_its_reservation_or_none(machine):
     assert task.status is TaskStatus.COMPLETED
     await machine.provider.reservations.release(made.reservation_id)
     small = await reserve(machine, "a100")
-    with pytest.raises(CapacityError, match="has 1 x a100; the task wants 2"):
+    with pytest.raises(CapacityError, match="has 1 x a100; the task requests 2"):
         await machine.submit("true", num_instances=2, **fields | {"reservation_id": small.reservation_id})
 
 

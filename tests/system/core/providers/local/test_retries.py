@@ -72,14 +72,14 @@ async def test_between_attempts_it_is_pending_and_says_when_the_next_one_starts(
 async def test_delays_double_up_to_their_limit(machine):
     command = 'python3 -c "import time; print(time.monotonic())" >> stamps; false'
     task = await machine.submit(command, **_retries(3, 0.3, "exponential", max_delay_s=0.5))
-    said = set()
+    messages = set()
 
     def note(now):
-        said.add(now.message)
+        messages.add(now.message)
         return now.is_terminal
 
     await machine.until_task(task, note)
-    assert {message.rpartition("starts in ")[2] for message in said if "starts in" in message} == {"0.3 s", "0.5 s"}
+    assert {message.rpartition("starts in ")[2] for message in messages if "starts in" in message} == {"0.3 s", "0.5 s"}
     stamps = [float(line) for line in (machine.home / "stamps").read_text().split()]
     gaps = [after - before for before, after in pairwise(stamps)]
     assert all(gap >= least for gap, least in zip(gaps, (0.3, 0.5, 0.5), strict=True))

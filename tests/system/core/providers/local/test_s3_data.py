@@ -186,8 +186,8 @@ async def test_a_kill_during_the_download_leaves_nothing_behind(machine, s3, buc
     await machine.until(lambda: not machine.is_alive(fetcher), "no orphan fetches on")
     end = await machine.ended(task)
     assert end.status is TaskStatus.FAILED
-    said = {"supervisor": "its supervisor was killed", "fetcher": "ended early (killed by SIGKILL)"}
-    assert said[victim] in end.message
+    expected = {"supervisor": "its supervisor was killed", "fetcher": "ended early (killed by SIGKILL)"}
+    assert expected[victim] in end.message
     await machine.until(lambda: not machine.members(task), "no process is left")
     await _gone(machine, task)
     assert (await machine.ended(await machine.submit("true", instance_type="a100:2"))).status is TaskStatus.COMPLETED

@@ -7,7 +7,7 @@ import signal
 from contextlib import suppress
 
 import pytest
-from testbed.ssh_servers import live_servers
+from testbed.local_ssh_servers import find_live_servers
 from testbed.waiting import DEADLINE_S
 
 from flow_core.errors import HostKeyChanged, NotFound, Unreachable
@@ -19,13 +19,13 @@ async def task(machine):
 
 
 async def _said(shell, wanted: bytes) -> bytes:
-    said = b""
+    received = b""
     async with asyncio.timeout(DEADLINE_S):
         async for piece in shell.read():
-            said += piece
-            if wanted in said:
+            received += piece
+            if wanted in received:
                 break
-    return said
+    return received
 
 
 async def _rest(output) -> bytes:
@@ -34,9 +34,9 @@ async def _rest(output) -> bytes:
 
 
 async def test_the_first_shell_starts_the_server_and_a_lost_one_says_so(machine, task):
-    assert list(live_servers(machine.home / "state")) == []
+    assert list(find_live_servers(machine.home / "state")) == []
     shell = await machine.provider.shells.open(task.task_id, columns=80, rows=24, command="echo here; cat")
-    (server,) = live_servers(machine.home / "state")
+    (server,) = find_live_servers(machine.home / "state")
     output = shell.read()
     assert b"here" in await anext(output)
     server.process.send(signal.SIGKILL)
@@ -62,7 +62,7 @@ async def test_a_server_with_another_key_is_not_taken_for_ours(machine, task):
 async def test_an_unknown_task_starts_no_server(machine):
     with pytest.raises(NotFound):
         await machine.provider.shells.open("task_aaaaaaaaaa", columns=80, rows=24)
-    assert list(live_servers(machine.home / "state")) == []
+    assert list(find_live_servers(machine.home / "state")) == []
 
 
 async def test_a_shell_ends_with_its_task(machine, task):
@@ -77,13 +77,13 @@ async def test_a_shell_ends_with_its_task(machine, task):
 
 async def test_what_the_server_itself_has_to_say_stands_on_the_terminal(machine, task):
     shell = await machine.provider.shells.open(task.task_id, columns=80, rows=24, command="echo up; cat")
-    output, said = shell.read(), b""
+    output, received = shell.read(), b""
     assert b"up" in await anext(output)
-    (server,) = live_servers(machine.home / "state")
+    (server,) = find_live_servers(machine.home / "state")
     server.process.send(signal.SIGTERM)
     with suppress(Unreachable):
         async with asyncio.timeout(DEADLINE_S):
             async for piece in output:
-                said += piece
-    assert b"flow: the SSH server ends" in said
+                received += piece
+    assert b"flow: the SSH server ends" in received
     await shell.close()

@@ -252,8 +252,8 @@ def test_looking_at_tasks_loads_nothing_heavy(tmp_path):
         "print([name for name in ('pydantic', 'asyncssh', 'yaml', 'ctypes') if name in sys.modules])"
     )
     env = {**os.environ, "PYTHONPATH": _ROOT, "FLOW_STATE_DIR": str(tmp_path)}
-    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
-    assert said.strip() == "[]"
+    output = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"
 
 
 def test_a_context_opens_without_touching_the_disk(tmp_path, monkeypatch):

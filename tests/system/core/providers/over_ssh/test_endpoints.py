@@ -89,5 +89,5 @@ def test_the_facets_load_no_ssh_library_before_one_is_used() -> None:
     rooms = ("endpoints", "host_pool", "logs", "task_commands", "shells", "tunnels", "uploads")
     imports = "; ".join(f"import flow_core.providers.over_ssh.{room}" for room in rooms)
     script = f"import sys; {imports}; print('asyncssh' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert said.stdout == "False\n"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout == "False\n"

@@ -45,7 +45,7 @@ class Tasks:
 @pytest.fixture
 def smi(tmp_path: Path) -> FakeSmi:
     smi = FakeSmi(tmp_path / "far")
-    smi.says("titan-x.csv", "titan-x-apps.csv")
+    smi.set_output("titan-x.csv", "titan-x-apps.csv")
     return smi
 
 

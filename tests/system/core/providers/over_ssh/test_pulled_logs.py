@@ -72,16 +72,16 @@ async def test_a_log_that_has_stopped_growing_is_complete_after_a_catch_up(far: 
 async def test_a_reader_gets_every_byte_as_it_comes_until_the_log_is_complete(far: Far, logs: SpooledLogs) -> None:
     far.start()
     files = await logs.open(TRAIN)
-    said = bytearray()
+    text = bytearray()
     async with asyncio.timeout(DEADLINE_S), aclosing(follow_log(files, 0, lambda: logs.is_complete(TRAIN))) as chunks:
         append(far.log(), b"line 0\n")
         async for chunk in chunks:
-            said += chunk.data
-            if (count := said.count(b"\n")) < 20:
+            text += chunk.data
+            if (count := text.count(b"\n")) < 20:
                 append(far.log(), b"line %d\n" % count)
             else:
                 far.ended.add("train")
-    assert said.splitlines() == [b"line %d" % number for number in range(20)]
+    assert text.splitlines() == [b"line %d" % number for number in range(20)]
 
 
 async def test_every_byte_is_stamped_with_the_time_it_came(far: Far, logs: SpooledLogs) -> None:
@@ -152,7 +152,7 @@ async def test_a_log_that_continues_on_another_machine_says_so_and_is_read_from_
     again = SpooledLogs(far, files.log.parent.parent.parent)
     await again.open(TRAIN)
     await again.catch_up(TRAIN)
-    assert b"one\ntwo\n[flow] this log goes on on another machine" in files.log.read_bytes()
+    assert b"one\ntwo\n[flow] this log continues on another machine" in files.log.read_bytes()
     assert files.log.read_bytes().endswith(b"\nall of this is new\n")
     await again.aclose()
 
@@ -204,10 +204,10 @@ async def test_a_file_that_was_cut_short_begins_again_behind_a_line_that_says_so
     await logs.catch_up(TRAIN)
     far.log().write_bytes(b"short\n")
     await logs.catch_up(TRAIN)
-    first, said, last = files.log.read_bytes().splitlines()
+    first, text, last = files.log.read_bytes().splitlines()
     assert (first, last) == (b"a long beginning", b"short")
-    assert said.startswith(b"[flow] ")
-    assert b"cut short" in said
+    assert text.startswith(b"[flow] ")
+    assert b"cut short" in text
 
 
 async def test_a_line_says_that_a_part_of_the_log_was_lost_while_no_client_ran(far: Far, tmp_path: Path) -> None:
@@ -223,9 +223,9 @@ async def test_a_line_says_that_a_part_of_the_log_was_lost_while_no_client_ran(f
     logs = SpooledLogs(far, tmp_path / "spools")
     await logs.catch_up(TRAIN)
     await logs.aclose()
-    first, said, last = files.log.read_bytes().splitlines()
+    first, text, last = files.log.read_bytes().splitlines()
     assert (first, last) == (b"read in time", b"new")
-    assert b"missing" in said
+    assert b"missing" in text
 
 
 async def test_a_complete_log_is_read_without_its_machine(far: Far, sshd: Sshd, tmp_path: Path) -> None:
@@ -258,9 +258,9 @@ async def test_a_log_whose_machine_is_gone_stays_readable_and_says_where_it_ends
     far.ended.add("train")
     await logs.catch_up(TRAIN)
     assert await logs.is_complete(TRAIN)
-    first, said = files.log.read_bytes().splitlines()
+    first, text = files.log.read_bytes().splitlines()
     assert first == b"until here"
-    assert b"gone" in said
+    assert b"gone" in text
 
 
 async def test_an_unreachable_machine_is_an_error_and_the_spool_stays_readable(

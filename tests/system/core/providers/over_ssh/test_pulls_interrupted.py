@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
-from testbed import pull_log
+from testbed import log_puller_program
 from testbed.client_programs import ClientProgram, client_program
 from testbed.far_tasks import CONTEXT, Far
 from testbed.sshd import Sshd
@@ -29,7 +29,7 @@ _RUN = """
 import json, runpy, sys
 sys.path.insert(0, (paths := json.loads(sys.argv[1])).pop(0))
 sys.argv[1:] = paths
-runpy.run_module("testbed.pull_log", None, "__main__")
+runpy.run_module("testbed.log_puller_program", None, "__main__")
 """
 WRITER = """
 import sys, time
@@ -50,7 +50,7 @@ async def logs(far: Far, tmp_path: Path) -> AsyncIterator[SpooledLogs]:
 @pytest.fixture
 async def program(sshd: Sshd, far: Far, tmp_path: Path) -> AsyncIterator[StartProgram]:
     """Starts another program of the same user, which pulls the log."""
-    tests = Path(pull_log.__file__).parent.parent
+    tests = Path(log_puller_program.__file__).parent.parent
     paths = [str(path) for path in (tests, sshd.config(), far.folder, tmp_path / "spools")]
     async with AsyncExitStack() as stack:
 
@@ -159,23 +159,23 @@ async def test_a_restarted_server_costs_no_byte(
 
 async def test_a_log_that_is_replaced_over_and_over_is_read_from_end_to_end(far: Far, logs: SpooledLogs) -> None:
     far.start()
-    said = b""
+    expected = b""
     files = await logs.open(TRAIN)
     for turn in range(4):
         piece = b"file %d\n" % turn * 1000
         append(far.log(), piece)
-        said += piece
+        expected += piece
         if turn % 2 == 0:
             await logs.catch_up(TRAIN)
         far.log().rename(far.log().with_suffix(f".{turn}"))
         append(far.log().with_suffix(f".{turn}"), b"late\n")
-        said += b"late\n"
+        expected += b"late\n"
         append(far.log(), b"next\n")
-        said += b"next\n"
+        expected += b"next\n"
         await logs.catch_up(TRAIN)
     far.ended.add("train")
     await until(lambda: logs.is_complete(TRAIN))
-    assert files.log.read_bytes() == said
+    assert files.log.read_bytes() == expected
 
 
 def append(log: Path, data: bytes) -> None:

@@ -27,10 +27,10 @@ async def test_a_shell_opens_in_the_tasks_directory_with_its_environment(far: Fa
         assert shell.title == "shell in the train"
         await shell.write(b"pwd; echo $TASK; stty size; exit 7\n")
         async with asyncio.timeout(DEADLINE_S), aclosing(shell.read()) as pieces:  # type: ignore[type-var]
-            said = b"".join([piece async for piece in pieces])
-        assert str(task).encode() in said
-        assert b"it's" in said
-        assert b"17 71" in said
+            output = b"".join([piece async for piece in pieces])
+        assert str(task).encode() in output
+        assert b"it's" in output
+        assert b"17 71" in output
         assert await shell.wait() == 7
     finally:
         await shell.close()

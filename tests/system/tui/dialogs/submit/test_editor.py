@@ -147,13 +147,13 @@ async def test_a_text_left_as_it_was_or_emptied_or_taken_away_changes_nothing(as
 
 async def test_an_editor_that_fails_leaves_the_form_and_its_text_is_kept(ask: Any, editor: FakeEditor) -> None:
     async with ask(SubmitForm(CONTEXTS, FarSide().submit, preset={"command": "true"})) as question:
-        for body, said in (
+        for body, expected in (
             ("write('command: ls\\n'); sys.exit(3)", "exit code 3"),
             ("write('command: ls'); os.kill(os.getpid(), 9)", "-9"),
         ):
             editor.does(body)
             await open_editor(question, editor)
-            await question.shows(said)
+            await question.shows(expected)
             assert question.app.question.entered["command"] == "true"
         editor.does("write(text + '\\nports: [8080]\\n')")
         await open_editor(question, editor)
@@ -204,11 +204,11 @@ async def test_what_is_no_config_yet_is_given_as_it_was_typed_with_the_complaint
 async def test_an_editor_that_ends_at_once_is_told_of(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(headless_driver, "HeadlessDriver", Terminal)
     async with ask(SubmitForm(CONTEXTS, FarSide().submit, preset={"command": "true"})) as question:
-        for program, said in (("true", "Your editor returned at once"), ("false", "false ended with exit")):
+        for program, expected in (("true", "Your editor returned at once"), ("false", "false ended with exit")):
             monkeypatch.setenv("VISUAL", program)
             await question.press("submit.edit")
             await question.until(
-                lambda said=said: any(notice.message.startswith(said) for notice in question.app._notifications)
+                lambda text=expected: any(notice.message.startswith(text) for notice in question.app._notifications)
             )
 
 

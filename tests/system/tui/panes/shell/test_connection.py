@@ -1,4 +1,4 @@
-"""The shell pane and the far side: what it is told, and how its silence and its end are met."""
+"""The shell pane and the connection to its shell: queries and sizes that are sent, silence, and the end."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def refusing_once(open_pty: Any) -> OpenShell:
 
 
 @pytest.mark.needs("sshd")
-async def test_closing_does_not_wait_for_a_far_side_that_is_silent(tmp_path: Path) -> None:
+async def test_closing_does_not_wait_for_a_silent_shell(tmp_path: Path) -> None:
     sshd = Sshd(tmp_path / "sshd")
     sshd.start()
     host = SshHost(await find_settings("far", config=sshd.config()))

@@ -12,7 +12,7 @@ from testbed.waiting import until
 from flow_core.config_file import load_config
 from flow_tui.app import FlowApp
 from flow_tui.dialogs.help import HelpScreen
-from flow_tui.panes.shell.confirmations import ConfirmPaste
+from flow_tui.panes.shell.dialogs import ConfirmPaste
 from flow_tui.panes.shell.pane import ShellPane
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.terminal.prefix import Command, KeyTarget

@@ -13,7 +13,7 @@ from textual.widgets import Input
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.panes.tasks.detail import TaskDetail
-from flow_tui.panes.tasks.limit_form import LimitForm
+from flow_tui.panes.tasks.price_limit_form import PriceLimitForm
 
 
 async def test_costs_and_limits_are_told_and_a_limit_is_changed_once_the_call_was_seen(
@@ -50,8 +50,8 @@ async def change_the_limit(seen: Seen, task_id: str) -> None:
     await seen.until(lambda: isinstance(seen.app.screen, Confirm))
     await seen.shows("its machines, immediately", "50% below")
     await press(seen.pilot, "confirm.refuse")
-    await seen.until(lambda: isinstance(seen.app.screen, LimitForm | TaskDetail))
-    if isinstance(seen.app.screen, LimitForm):
+    await seen.until(lambda: isinstance(seen.app.screen, PriceLimitForm | TaskDetail))
+    if isinstance(seen.app.screen, PriceLimitForm):
         await seen.pilot.press("escape")
         await seen.until(lambda: isinstance(seen.app.screen, TaskDetail))
     await ask_for_a_limit(seen, "50")
@@ -66,7 +66,7 @@ async def change_the_limit(seen: Seen, task_id: str) -> None:
 
 async def ask_for_a_limit(seen: Seen, limit: str) -> None:
     await press(seen.pilot, "tasks.limit")
-    await seen.until(lambda: isinstance(seen.app.screen, LimitForm))
+    await seen.until(lambda: isinstance(seen.app.screen, PriceLimitForm))
     seen.app.screen.query_one(Input).value = limit
     await press(seen.pilot, "form.send")
 

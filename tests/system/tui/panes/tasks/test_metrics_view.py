@@ -1,4 +1,4 @@
-"""The metrics of a task in the dashboard, over a real local context and a driver that says what real ones said."""
+"""The metrics of a task in the dashboard, over a real local context and a driver with recorded output of real ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSmi:
     smi = FakeSmi(tmp_path / "driver")
     monkeypatch.setenv("PATH", f"{smi.bin}:{os.environ['PATH']}")
     monkeypatch.setenv("FLOW_LOCAL_GPUS", "a100:2")
-    smi.says("titan-x.csv", "titan-x-apps.csv")
+    smi.set_output("titan-x.csv", "titan-x-apps.csv")
     return smi
 
 

@@ -102,11 +102,11 @@ async def test_what_can_not_be_meant_is_said_under_its_field(ask: Any) -> None:
 
     async with ask(PruningForm(("local",), plan, {"days": "", "keep": ""})) as question:
         fields = {field.key: field for field in question.app.screen.query(Field)}
-        for days, keep, said in (("soon", "", "such as 30"), ("", "-1", "such as 100"), ("", "", "enter an age")):
+        for days, keep, expected in (("soon", "", "such as 30"), ("", "-1", "such as 100"), ("", "", "enter an age")):
             fields["days"].fill(days)
             fields["keep"].fill(keep)
             await question.press("form.send")
-            await question.shows(said)
+            await question.shows(expected)
         await question.press("escape")
         assert question.answers == [None]
 

@@ -28,8 +28,8 @@ async def test_each_node_of_a_real_task_answers_and_the_action_log_has_the_comma
             await until(lambda: isinstance(app.screen, RunOnNodes))
             app.screen.query_one("LineInput").value = "echo I am $NODE_RANK; exit $NODE_RANK"
             await pilot.press("enter")
-            said = ("1 done  1 exit code not 0", "node 0", "exit code 0", "I am 0", "node 1", "exit code 1", "I am 1")
-            await until(lambda: all(wanted in screen_text(app) for wanted in said), explain=lambda: screen_text(app))
+            texts = ("1 done  1 exit code not 0", "node 0", "exit code 0", "I am 0", "node 1", "exit code 1", "I am 1")
+            await until(lambda: all(text in screen_text(app) for text in texts), explain=lambda: screen_text(app))
             action = app.fleet.gate.log.read_recent()[0]
             assert (action.verb, action.target, action.result) == ("shell", task.task_id, "ok")
             assert action.call == "on each of 2 nodes: echo I am $NODE_RANK; exit $NODE_RANK"

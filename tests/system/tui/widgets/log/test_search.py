@@ -22,7 +22,7 @@ async def test_a_match_found_while_the_view_has_no_room_is_in_view_afterwards(so
         await until(lambda: app.picture()[-1] == "line 2999")
         app.view.find("line 1234")
         app.view.styles.height = 0
-        await until(lambda: "searching" in app.said and len(app.said) > 2)
+        await until(lambda: "searching" in app.statuses and len(app.statuses) > 2)
         app.view.styles.height = "1fr"
         await pilot.pause()
         await until(lambda: "line 1234" in app.picture())
@@ -39,7 +39,7 @@ async def test_search_goes_to_the_next_and_the_previous_match_and_marks_them(sou
         app.view.action_scroll_home()
         app.view.find(r"err\w+")
         await until(lambda: current() == "step 37 ERROR")
-        await until(lambda: "10 lines match" in app.said)
+        await until(lambda: "10 lines match" in app.statuses)
         row = app.picture().index("step 37 ERROR")
         await until(lambda: any(part.text == "ERROR" for part in app.view.render_line(row)))
         app.view.action_next_match()
@@ -48,11 +48,11 @@ async def test_search_goes_to_the_next_and_the_previous_match_and_marks_them(sou
         await until(lambda: current() == "step 37 ERROR")
         app.view.action_previous_match()
         await until(lambda: current() == "step 937 ERROR")
-        await until(lambda: app.said[-1] == "from the end, 10 lines match")
+        await until(lambda: app.statuses[-1] == "from the end, 10 lines match")
         app.view.find("nothing like it")
-        await until(lambda: app.said[-1] == "no match")
+        await until(lambda: app.statuses[-1] == "no match")
         app.view.find("(")
-        await until(lambda: "not a regular expression" in app.said[-1])
+        await until(lambda: "not a regular expression" in app.statuses[-1])
 
 
 async def test_a_pattern_that_never_ends_leaves_the_view_alive_and_can_be_given_up(source: Source) -> None:
@@ -61,13 +61,13 @@ async def test_a_pattern_that_never_ends_leaves_the_view_alive_and_can_be_given_
     async with app.run_test(size=(60, 10)):
         app.view.action_scroll_home()
         app.view.find("(a+)+$")
-        await until(lambda: "searching" in app.said)
+        await until(lambda: "searching" in app.statuses)
         source.write(b"still here\n")
         app.view.action_follow()
         await until(lambda: app.picture()[-1] == "still here", within_s=1.0)
         app.view.clear_search()
         app.view.find("still")
-        await until(lambda: "1 line matches" in app.said)
+        await until(lambda: "1 line matches" in app.statuses)
 
 
 async def test_how_many_lines_match_stays_said_where_that_was_known_before_the_first_match(source: Source) -> None:
@@ -75,8 +75,8 @@ async def test_how_many_lines_match_stays_said_where_that_was_known_before_the_f
     app = Reader(source)
     async with app.run_test(size=(60, 10)):
         app.view.find("error")
-        assert app.view._search._query is not None
-        finder, counter = app.view._search._query._finder, app.view._search._query._counter
+        assert app.view._search._matches is not None
+        finder, counter = app.view._search._matches._finder, app.view._search._matches._counter
         while finder._child is None:
             await asyncio.sleep(0)  # at once: it must not have answered yet
         child = finder._child
@@ -85,7 +85,7 @@ async def test_how_many_lines_match_stays_said_where_that_was_known_before_the_f
         await until(lambda: counter._child is None)
         os.kill(child.pid, signal.SIGCONT)
         await until(lambda: app.view._search.match_offset is not None)
-        await until(lambda: app.said[-1] == "1 line matches", explain=lambda: app.said)
+        await until(lambda: app.statuses[-1] == "1 line matches", explain=lambda: app.statuses)
 
 
 async def test_what_a_search_found_stays_in_view_when_the_view_gets_another_size(source: Source) -> None:

@@ -27,7 +27,7 @@ from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskStatus
 from flow_core.models.task_config import TaskConfig
 from flow_core.providers.contract.listing import find_unreadable
-from flow_core.providers.hosts.bootstrap_main import READY, WANTED
+from flow_core.providers.hosts.bootstrap_main import ARCHIVE_REQUEST, READY
 from flow_core.providers.hosts.provider import HostsProvider
 
 GOOD, BAD = "task_goodgoodgo", "task_badbadbadb"
@@ -167,8 +167,8 @@ def test_a_sound_answer_is_understood() -> None:
 @example({"part": 1, "parts": 2})
 @BOUNDED
 def test_anything_in_a_report_is_at_most_one_broken_task(fields: dict[str, Any]) -> None:
-    said = TASK._asdict() | fields
-    found = look({"changes": {**CHANGES, "tasks": [said]}, "task": said, "submit": said})["tasks"]
+    record = TASK._asdict() | fields
+    found = look({"changes": {**CHANGES, "tasks": [record]}, "task": record, "submit": record})["tasks"]
     bad = found[BAD]
     assert bad.status is TaskStatus.RUNNING or bad.message.startswith("its record is broken: ")
 
@@ -278,15 +278,15 @@ GARBAGE = {
 }
 
 
-@each("said", GARBAGE.values(), ids=GARBAGE)
-def test_invalid_frames_are_an_error_of_that_machine(said: bytes) -> None:
-    (sentence,) = look(changes=said)["unreadable"]
+@each("output", GARBAGE.values(), ids=GARBAGE)
+def test_invalid_frames_are_an_error_of_that_machine(output: bytes) -> None:
+    (sentence,) = look(changes=output)["unreadable"]
     assert sentence.startswith("m1: 'm1' did not answer as an agent does: ")
 
 
 STARTS = {
     "text": b"Welcome!\n",
-    "the archive wanted twice": WANTED + WANTED,
+    "the archive requested twice": ARCHIVE_REQUEST + ARCHIVE_REQUEST,
     "another line": READY[:-1] + b"!\n",
     "an answer instead of a greeting": READY + encode_frame([1, "ok", None]),
     "a greeting without facts": READY + encode_frame(["agent"]),
@@ -325,10 +325,10 @@ ENDS = [
 ]
 
 
-@pytest.mark.parametrize(("code", "said", "sentence"), ENDS, ids=lambda value: str(value)[:9])
-async def test_a_start_that_fails_says_why(code: int, said: bytes, sentence: str) -> None:
+@pytest.mark.parametrize(("code", "output", "sentence"), ENDS, ids=lambda value: str(value)[:9])
+async def test_a_start_that_fails_says_why(code: int, output: bytes, sentence: str) -> None:
     world = World(HostileHost({}, b""))
-    world.hostile.exit_code, world.hostile.said_on_stderr = code, said
+    world.hostile.exit_code, world.hostile.stderr = code, output
     try:
         with pytest.raises(ProviderError) as refused:
             await world.provider._tasks.hosts[1].agent.call("facts")
@@ -380,7 +380,7 @@ async def test_a_message_that_can_not_be_sent_is_refused_and_harms_no_later_one(
     world = World(HostileHost(ok(SOUND)))
     agent = world.provider._tasks.hosts[1].agent
     try:
-        with pytest.raises(ProviderError, match=r"^'m1' can't be asked that: the message"):
+        with pytest.raises(ProviderError, match=r"^the request can't be sent to 'm1': the message"):
             await agent.call("facts", gpus=[value])
         assert await agent.call("facts") == MACHINE
     finally:
@@ -393,6 +393,6 @@ async def test_an_agent_that_ends_at_every_call_counts_as_unreachable() -> None:
     try:
         with pytest.raises(Unreachable, match=r"^the agent on 'm1' has ended$"):
             await agent.call("facts")
-        assert world.hostile.asked == ["facts", "facts"]
+        assert world.hostile.calls == ["facts", "facts"]
     finally:
         await world.provider.close()

@@ -29,13 +29,13 @@ def test_a_task_that_has_its_gpus_and_is_just_starting_wants_no_others(tmp_path:
         spec.write(task.spec)
         queue.enqueue(task, spec)
         assert [use.holder for use in collect_gpu_uses(tmp_path, GPUS, (), 0.0)] == [
-            f"wanted by {task.task_id}, which waits"
+            f"requested by {task.task_id}, which waits"
         ] * 3
         write_json(task.state, {"status": "pending", "supervisor": ProcessIdentity.current()._asdict()})
         locks = leases.take_gpus(task, GPUS, 2)
         assert locks is not None
         try:
-            said = [use.holder for use in collect_gpu_uses(tmp_path, GPUS, (), 0.0)]
+            holders = [use.holder for use in collect_gpu_uses(tmp_path, GPUS, (), 0.0)]
         finally:
             locks.release()
-    assert said == [f"held by {task.task_id}"] * 2
+    assert holders == [f"held by {task.task_id}"] * 2

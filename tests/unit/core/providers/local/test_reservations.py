@@ -1,4 +1,4 @@
-"""Reservations of GPUs: which are refused, and what is said of them while no task runs."""
+"""Reservations of GPUs: which are refused, and their reports while no task runs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_a_task_may_not_name_what_is_unknown_over_or_too_small(machine):
     for reservation_id in ("res_aaaaaaaaaa", "../../x", "\x1b[2J"):
         with pytest.raises(NotFound):
             await machine.submit("true", instance_type="a100", reservation_id=reservation_id)
-    with pytest.raises(CapacityError, match="has 1 x a100; the task wants 2"):
+    with pytest.raises(CapacityError, match="has 1 x a100; the task requests 2"):
         await machine.submit("true", instance_type="a100:2", reservation_id=small.reservation_id)
     with pytest.raises(ConfigError, match="reservation_id"):
         await machine.submit("true", reservation_id=small.reservation_id)

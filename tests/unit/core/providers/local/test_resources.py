@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flow_core.errors import CapacityError, ConfigError, Conflict
-from flow_core.gpu import parse_gpu
 from flow_core.gpu_matching import Gpu
+from flow_core.gpu_shorthand import parse_gpu
 from flow_core.providers.local.capacity.gpus import find_gpus
 
 

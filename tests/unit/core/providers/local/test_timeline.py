@@ -28,8 +28,8 @@ def test_at_every_moment_the_slots_say_just_what_nobody_uses(uses: list[GpuUse],
     for tick in range(2 * length):
         moment = start + tick / 2 + 0.25
         free = {gpu for gpu in GPUS if not any(u.gpu_id == gpu and u.start <= moment < u.end for u in uses)}
-        said = [slot.gpus for slot in found if slot.start <= moment < slot.end]
-        assert said == ([free] if free else [])
+        gpus = [slot.gpus for slot in found if slot.start <= moment < slot.end]
+        assert gpus == ([free] if free else [])
 
 
 @given(LISTS_OF_USES, MOMENTS, st.integers(1, 20))

@@ -115,7 +115,7 @@ REFUSED: list[tuple[Callable[[MithrilReservations], Awaitable[Any]], type[FlowEr
     (lambda facet: facet.quote(spec(auto_renew=True)), Unsupported, "extend the reservation"),
     (lambda facet: facet.create(spec(region="mars")), ConfigError, "offers nothing"),
     (lambda facet: facet.create(spec(ssh_keys=["no-such"])), ConfigError, "no key 'no-such'"),
-    (lambda facet: facet.availability({"when": "now"}), ConfigError, "is not asked here"),
+    (lambda facet: facet.availability({"when": "now"}), ConfigError, "is not a known parameter"),
     (lambda facet: facet.availability({"instance_type": "8xh100", "latest_end_time": "soon"}), ConfigError, "ISO 8601"),
     (lambda facet: facet.extend("res_nobody", 1), NotFound, "no reservation is called"),
     (lambda facet: facet.pause("../bids"), NotFound, "no reservation is called"),

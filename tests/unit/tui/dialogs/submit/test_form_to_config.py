@@ -49,7 +49,7 @@ def test_a_command_is_enough() -> None:
 
 
 @each(
-    ("typed", "field", "said"),
+    ("typed", "field", "expected"),
     [
         ({"command": " "}, "command", "must not be empty; enter a command or a script"),
         ({"name": "No Spaces"}, "name", "must be at most 128"),
@@ -70,11 +70,11 @@ def test_a_command_is_enough() -> None:
         ({"rest": '{"name": "x"}'}, "rest", "name has its own field"),
     ],
 )
-def test_a_refusal_names_its_field(typed: dict[str, str], field: str, said: str) -> None:
+def test_a_refusal_names_its_field(typed: dict[str, str], field: str, expected: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_task_config({"command": "true"} | typed)
     assert refused.value.field == field
-    assert said in str(refused.value)
+    assert expected in str(refused.value)
 
 
 def test_a_refused_environment_never_repeats_a_value() -> None:

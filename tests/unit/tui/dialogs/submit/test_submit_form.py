@@ -111,7 +111,7 @@ async def test_what_is_wrong_is_said_under_its_field(ask: Any) -> None:
     far = FarSide()
     sound = {"name": "", "command": "true", "env": "", "volumes": "", "max_run_hours": "", "gpu": "", "rest": "{}"}
     async with ask(SubmitForm(CONTEXTS, far.submit, preset=sound)) as question:
-        for key, wrong, said in (
+        for key, wrong, expected in (
             ("command", "", "must not be empty; enter a command or a script"),
             ("name", "Bad Name", "must be at most 128"),
             ("env", "nonsense", "line 1 is not NAME=value"),
@@ -125,8 +125,8 @@ async def test_what_is_wrong_is_said_under_its_field(ask: Any) -> None:
                 if field.key in sound:
                     field.fill(wrong if field.key == key else sound[field.key])
             await question.press("form.send")
-            await question.shows(said)
-            assert row_under(question, key).startswith(said)
+            await question.shows(expected)
+            assert row_under(question, key).startswith(expected)
             assert question.app.focused.parent.parent.key == key
         assert far.taken == []
 
@@ -155,11 +155,11 @@ async def test_what_no_field_is_to_blame_for_is_said_above_the_keys(ask: Any) ->
     far = FarSide(*refusals)
     async with ask(SubmitForm(CONTEXTS, far.submit, preset={"command": "true", "env": "A=1"})) as question:
         for refusal in refusals:
-            said = str(refusal).replace("\x1b", r"\x1b")
+            expected = str(refusal).replace("\x1b", r"\x1b")
             await question.press("form.send")
-            await question.shows(said)
+            await question.shows(expected)
             keys = next(number for number, row in enumerate(question.rows) if "ctrl+s submit" in row)
-            assert said in question.rows[keys - 1]
+            assert expected in question.rows[keys - 1]
             assert question.app.question.entered["env"] == "A=1"
         await question.press("form.send")
         await question.until(lambda: question.answers)
@@ -272,14 +272,14 @@ async def test_the_name_of_a_task_file_is_no_command(ask: Any, tmp_path: Path) -
     far = FarSide()
     async with ask(SubmitForm(CONTEXTS, far.submit), size=(100, 30)) as question:
         fields = {field.key: field for field in question.app.screen.query(Field)}
-        for name, text, said in (
+        for name, text, expected in (
             ("a", "run: python train.py\n", "is a SkyPilot task, which flow does not read; write command for run"),
             ("b", "command: train.py\n", "is a task file and no command; ctrl+e opens this form as YAML"),
         ):
             (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
             fields["command"].fill(str(tmp_path / f"{name}.yaml"))
             await question.press("form.send")
-            await question.until(lambda said=said: said in fields["command"].problem)
+            await question.until(lambda expected=expected: expected in fields["command"].problem)
     assert far.taken == []
 
 

@@ -13,7 +13,7 @@ from flow_core.config import Config, Context
 from flow_core.models.instance import AvailableInstance
 from flow_tui.format import free_of
 from flow_tui.panes.instances.pane import InstancesPane
-from flow_tui.widgets.columns import Cell
+from flow_tui.widgets.columns import StyledText
 
 
 def test_all_of_a_row_is_grey_while_its_machine_does_not_answer() -> None:
@@ -23,9 +23,9 @@ def test_all_of_a_row_is_grey_while_its_machine_does_not_answer() -> None:
         "lab", "gpu2", "2xa100", "gpu2", 0.0, gpu_count=2, free_gpus=0, total_gpus=2, status="unreachable"
     )
     cells = [column.render(down) for column in columns]
-    assert all(isinstance(cell, Cell) and cell.style == "muted" for cell in cells)
-    assert "down" in [cell.text for cell in cells if isinstance(cell, Cell)]
-    assert "1 of 2" in [cell.text for column in columns if isinstance(cell := column.render(up), Cell)]
+    assert all(isinstance(cell, StyledText) and cell.style == "muted" for cell in cells)
+    assert "down" in [cell.text for cell in cells if isinstance(cell, StyledText)]
+    assert "1 of 2" in [cell.text for column in columns if isinstance(cell := column.render(up), StyledText)]
 
 
 async def test_free_counts_gpus_whatever_the_type_takes_of_them() -> None:

@@ -1,4 +1,4 @@
-"""What is said of a machine, at any width."""
+"""The text of a machine's metrics, at any width."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUSY = MachineSample(
 )
 
 
-def said(sample: MachineSample, width: int = 90, times: int = 1) -> str:
+def render(sample: MachineSample, width: int = 90, times: int = 1) -> str:
     history = MetricsHistory()
     for _ in range(times):
         history.add(sample)
@@ -32,7 +32,7 @@ def said(sample: MachineSample, width: int = 90, times: int = 1) -> str:
 
 
 def test_a_gpu_is_told_by_its_figures_and_what_is_not_known_is_left_out() -> None:
-    first, second = said(BUSY).splitlines()[1:3]
+    first, second = render(BUSY).splitlines()[1:3]
     for figure in ("0 ", "50%", "71.3/79.6G", "612W of 700W", "64C", "▅"):
         assert figure in first
     assert "-" in second
@@ -41,7 +41,7 @@ def test_a_gpu_is_told_by_its_figures_and_what_is_not_known_is_left_out() -> Non
 
 
 def test_processes_come_by_their_memory_and_the_machine_last() -> None:
-    lines = said(BUSY).splitlines()
+    lines = render(BUSY).splitlines()
     assert lines[0] == "2 x NVIDIA H100"
     assert lines[4:7] == [
         "GPU PID      USER       MEMORY  PROCESS",
@@ -54,7 +54,7 @@ def test_processes_come_by_their_memory_and_the_machine_last() -> None:
 
 def test_what_is_wrong_with_a_gpu_is_said_below_it() -> None:
     broken = replace(BUSY, gpus=(replace(H100, ecc_errors=3, xid=79), replace(H100, index=1, ecc_errors=1, xid=999)))
-    text = said(broken)
+    text = render(broken)
     assert "3 uncorrected ECC errors" in text
     assert "XID 79 in the kernel's log: the GPU has fallen off the bus" in text
     assert "1 uncorrected ECC error since" in text
@@ -63,7 +63,7 @@ def test_what_is_wrong_with_a_gpu_is_said_below_it() -> None:
 
 def test_slices_follow_their_gpu_by_name_and_without_a_bar() -> None:
     slices = (replace(H100, utilization_percent=None), GpuSample(0, "3g.40gb", "MIG-0", 0, memory_total_mb=40_448))
-    lines = said(replace(BUSY, gpus=slices)).splitlines()
+    lines = render(replace(BUSY, gpus=slices)).splitlines()
     assert lines[0] == "1 x NVIDIA H100"
     assert lines[2].split() == ["0:0", "3g.40gb", "-/39.5G"]
 
@@ -77,21 +77,21 @@ def test_slices_follow_their_gpu_by_name_and_without_a_bar() -> None:
     ],
 )
 def test_a_machine_without_gpus_is_told_in_words(sample: MachineSample, words: str) -> None:
-    assert said(sample).splitlines()[0] == words
+    assert render(sample).splitlines()[0] == words
 
 
 def test_what_a_driver_says_can_be_read_to_its_end() -> None:
     problem = (
         "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that it is running."
     )
-    lines = said(MachineSample(BUSY.taken_at, has_driver=True, gpu_problem=problem), 48).splitlines()
+    lines = render(MachineSample(BUSY.taken_at, has_driver=True, gpu_problem=problem), 48).splitlines()
     assert " ".join(lines[:3]).strip() == problem
 
 
 @each("width", [40, 48, 66, 90, 200])
 def test_no_line_is_wider_than_there_is_room(width: int) -> None:
     long = replace(BUSY, gpu_problem="x" * 300, processes=(GpuProcess(7, "", "名" * 300, None, "u" * 40),))
-    lines = said(long, width, times=300).splitlines()
+    lines = render(long, width, times=300).splitlines()
     assert max(map(cell_len, lines)) <= width
     assert any("64C" in line for line in lines)
 
@@ -99,7 +99,7 @@ def test_no_line_is_wider_than_there_is_room(width: int) -> None:
 def test_foreign_text_is_shown_as_it_is() -> None:
     nasty = "[red]x[/\x1b[2J"
     gpus = (replace(H100, name=nasty), GpuSample(0, nasty, "MIG-0", 0))
-    text = said(replace(BUSY, gpus=gpus, gpu_problem=nasty, processes=(GpuProcess(7, "", nasty, None, nasty),)))
+    text = render(replace(BUSY, gpus=gpus, gpu_problem=nasty, processes=(GpuProcess(7, "", nasty, None, nasty),)))
     assert "\x1b" not in text
     assert text.count("[red]x[/␛") == 5
 

@@ -57,7 +57,7 @@ async def test_a_volume_is_made_as_typed(ask: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "key", "said"),
+    ("preset", "key", "expected"),
     [
         ({"name": ""}, "name", "must be 3 to 64"),
         ({"name": "My Data"}, "name", "must be 3 to 64"),
@@ -66,14 +66,14 @@ async def test_a_volume_is_made_as_typed(ask: Any) -> None:
     ],
 )
 async def test_what_is_wrong_with_a_volume_is_said_under_its_field(
-    ask: Any, preset: dict[str, str], key: str, said: str
+    ask: Any, preset: dict[str, str], key: str, expected: str
 ) -> None:
     store = Store()
     form = VolumeForm(("local",), store.create, preset={"name": "data", "size_gb": "1"} | preset)
     async with ask(form) as question:
         await question.press("form.send")
-        await question.shows(said)
-        assert row_under(question, key).startswith(said)
+        await question.shows(expected)
+        assert row_under(question, key).startswith(expected)
         assert store.made == []
 
 

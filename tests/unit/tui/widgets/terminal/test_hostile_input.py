@@ -36,7 +36,7 @@ CORES = ["bittty", pytest.param("ghostty", marks=pytest.mark.needs("pyghostty"))
 
 
 class NoisyShell:
-    """A far side of random pieces, which ends when it is told to."""
+    """A shell whose output is random pieces; a test ends it."""
 
     title = "noise"
 

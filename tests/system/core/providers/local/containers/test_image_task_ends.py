@@ -30,8 +30,8 @@ async def test_cancelling_gives_every_process_in_the_container_its_time_to_end(m
     )
     await machine.provider.cancel_task(task.task_id)
     assert (await machine.ended(task)).status is TaskStatus.CANCELLED
-    said = [line for line in (await machine.output(task)).split(b"\n") if line.endswith(b"ended")]
-    assert said == [b"worker ended", b"all ended"]
+    lines = [line for line in (await machine.output(task)).split(b"\n") if line.endswith(b"ended")]
+    assert lines == [b"worker ended", b"all ended"]
     assert engine.containers(task.task_id) == []
 
 
@@ -142,7 +142,7 @@ async def test_a_cancel_waits_for_an_engine_that_does_not_answer_unless_it_is_fo
     await machine.until(lambda: b"ready" in machine.written(task), "the start")
     deaf.touch()
     await machine.provider.cancel_task(task.task_id)
-    await machine.until_task(task, lambda now: now.message.startswith(f"{engine.name} does not say"))
+    await machine.until_task(task, lambda now: now.message.startswith(f"{engine.name} does not report"))
     await machine.provider.cancel_task(task.task_id, force=True)
     assert (await machine.ended(task)).status is TaskStatus.CANCELLED
     await machine.until(lambda: machine.members(task) == [], "the end of its supervisor")

@@ -147,19 +147,19 @@ async def test_a_shell_whose_client_ends_by_a_signal_before_its_session_leaves_n
 
 
 async def said_by(shell, wanted):
-    said = b""
+    output = b""
     async with asyncio.timeout(DEADLINE_S):
         async for piece in shell.read():
-            said += piece
-            if wanted in said:
+            output += piece
+            if wanted in output:
                 return
-    raise AssertionError(f"it ended without {wanted!r}: {said!r}")
+    raise AssertionError(f"it ended without {wanted!r}: {output!r}")
 
 
 async def test_a_command_in_a_shell_runs_inside_the_container(shared_machine, container):
     shell = await shared_machine.provider.shells.open(container.task_id, columns=80, rows=24, command="pwd; exit 5")
-    said = b"".join([piece async for piece in shell.read()])
-    assert (said.split(), await shell.wait()) == ([b"/workspace"], 5)
+    output = b"".join([piece async for piece in shell.read()])
+    assert (output.split(), await shell.wait()) == ([b"/workspace"], 5)
     await shell.close()
 
 

@@ -10,8 +10,8 @@ import subprocess
 import sys
 
 import pytest
+from testbed.local_ssh_servers import find_live_servers
 from testbed.ssh_programs import run_ssh, ssh_folder
-from testbed.ssh_servers import live_servers
 from testbed.waiting import DEADLINE_S
 
 from flow_core.agent.processes.tree import ProcessIdentity
@@ -39,8 +39,8 @@ async def test_a_session_ends_with_its_task_and_so_does_a_forward(machine, task,
     log = ssh_folder(machine.home).log
     await machine.until(lambda: log.read_text().count("entered") >= 2, "both are connected")
     await machine.provider.cancel_task(task.task_id)
-    _, said = await asyncio.wait_for(forward.communicate(), DEADLINE_S)
-    assert f"{task.task_id} has ended" in said.decode()
+    _, output = await asyncio.wait_for(forward.communicate(), DEADLINE_S)
+    assert f"{task.task_id} has ended" in output.decode()
     assert await asyncio.wait_for(session.wait(), DEADLINE_S) != 0
     with pytest.raises(Conflict):
         await machine.provider.endpoints.resolve(task.task_id)
@@ -113,7 +113,7 @@ async def test_many_who_ask_at_the_same_moment_start_one_server(machine, task):
     others = [machine.open("local") for _ in range(4)]
     found = await asyncio.gather(*(other.endpoints.resolve(task.task_id) for other in others))
     assert len({endpoint.port for endpoint in found}) == 1
-    (only,) = live_servers(machine.home / "state")
+    (only,) = find_live_servers(machine.home / "state")
     assert only.port == found[0].port
 
 
@@ -126,11 +126,11 @@ async def test_asked_for_from_inside_a_task_it_outlives_that_task(machine, task)
 
 async def test_it_goes_when_nobody_is_connected_and_stays_while_somebody_is(machine, monkeypatch, task):
     monkeypatch.setenv("FLOW_LOCAL_SSH_IDLE_S", "1")
-    said = b""
-    while not said:  # a client that takes its time may find that the server has gone already
+    output = b""
+    while not output:  # a client that takes its time may find that the server has gone already
         command = await machine.provider.endpoints.command(task.task_id)
-        said = (await run_ssh(command, "'echo in; sleep 2.5; echo still'")).stdout
-    assert said == b"in\nstill\n"
+        output = (await run_ssh(command, "'echo in; sleep 2.5; echo still'")).stdout
+    assert output == b"in\nstill\n"
     await machine.until(lambda: find_running_server(ssh_folder(machine.home)) is None, "the idle server ends")
     assert "nobody was connected" in ssh_folder(machine.home).log.read_text()
 
@@ -145,8 +145,8 @@ async def test_it_ends_at_once_when_told_and_parts_from_who_is_connected(machine
     assert await session.stdout.readline() == b"in\n"
     server = find_running_server(ssh_folder(machine.home))
     server.process.send(signal.SIGTERM)
-    _, said = await asyncio.wait_for(session.communicate(), DEADLINE_S)
-    assert b"the SSH server ends" in said
+    _, output = await asyncio.wait_for(session.communicate(), DEADLINE_S)
+    assert b"the SSH server ends" in output
     await machine.until(lambda: not server.process.is_alive, "the server ends")
 
 
@@ -178,7 +178,7 @@ async def test_the_command_works_wherever_the_state_directory_is(machine, monkey
         assert (done.returncode, done.stdout) == (0, b"in\n"), done.stderr
     finally:
         await provider.cancel_task(task.task_id, force=True)
-        for server in live_servers(tmp_path / name / "state"):
+        for server in find_live_servers(tmp_path / name / "state"):
             server.process.send(signal.SIGKILL)
 
 

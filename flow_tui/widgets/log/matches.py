@@ -1,4 +1,4 @@
-"""A query in a log: finds matches, counts them, and finds the marks of the lines in view."""
+"""The matches of a search in a log, and their marks in the lines in view."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ _TEXTS_KEPT = 4096
 _COUNT_TIMEOUT_S = 20.0
 
 
-class LogQuery:
-    """A query. It finds, counts and marks in one child process each, so that none waits for another."""
+class LogMatches:
+    """The matches of one query in a log: finds, counts and marks them.
+
+    Each of these has a child process of its own, so that none waits for another.
+    """
 
     def __init__(self, path: Path, query: SearchQuery) -> None:
         self.query = query
-        self.match: SearchMatch | None = None
+        self.current: SearchMatch | None = None
         self.is_marking = False
         self.is_problem = False
         self._progress = ""

@@ -17,8 +17,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from flow_core.agent.s3.address import S3Address
-from flow_core.agent.s3.errors import download_errors
-from flow_core.agent.s3.progress import DownloadError, DownloadProgress, UnsupportedKey
+from flow_core.agent.s3.error_messages import download_errors
+from flow_core.agent.s3.errors import DownloadError, UnsupportedKey
+from flow_core.agent.s3.progress import DownloadProgress
 from flow_core.agent.s3.staging import STAGING
 
 _CONNECTIONS = 8

@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flow_core.agent.s3.progress import UnsupportedKey
-from flow_core.agent.s3.transfer import create_file, make_file_path
+from flow_core.agent.s3.address_download import create_file, make_file_path
+from flow_core.agent.s3.errors import UnsupportedKey
 
 
 @given(st.text())

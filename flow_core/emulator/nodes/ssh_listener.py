@@ -1,4 +1,4 @@
-"""A loopback port of an SSH server."""
+"""The listening sockets of an SSH server, on a loopback port."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import asyncssh
 LOOPBACK = "127.0.0.1"
 
 
-class SshPort:
-    """Reserved at creation, on IPv4 and IPv6 loopback if possible; clients wait until `open`."""
+class SshListener:
+    """The listening sockets of an SSH server. They reserve the port at creation, on IPv6 too if possible.
+
+    Clients wait until `open`.
+    """
 
     def __init__(self, preferred: int = 0) -> None:
         """Reserves the preferred port if it is free, otherwise any. Raises OSError."""
@@ -20,14 +23,14 @@ class SshPort:
             first = _open_listener(LOOPBACK, preferred)
         except OSError:
             first = _open_listener(LOOPBACK, 0)
-        self._ends = [first]
+        self._sockets = [first]
         self._acceptors: list[asyncssh.SSHAcceptor] = []
         with suppress(OSError):  # a name such as localhost may mean either; the first is enough
-            self._ends.append(_open_listener("::1", self.number))
+            self._sockets.append(_open_listener("::1", self.number))
 
     @property
     def number(self) -> int:
-        return int(self._ends[0].getsockname()[1])
+        return int(self._sockets[0].getsockname()[1])
 
     @property
     def is_open(self) -> bool:
@@ -35,31 +38,31 @@ class SshPort:
 
     async def open(self, options: asyncssh.SSHServerConnectionOptions) -> None:
         """Serves clients until it is closed."""
-        for end in self._ends:
-            self._acceptors.append(await asyncssh.listen(sock=end, options=options))
+        for listener in self._sockets:
+            self._acceptors.append(await asyncssh.listen(sock=listener, options=options))
 
     async def close(self) -> None:
         """Stops accepting connections; open ones continue. Calling it again is safe."""
         acceptors, self._acceptors = self._acceptors, []
-        for end in self._ends if acceptors else ():
-            asyncio.get_running_loop().remove_reader(end)
+        for listener in self._sockets if acceptors else ():
+            asyncio.get_running_loop().remove_reader(listener)
         # When its server is closed, asyncio forgets a client that it has accepted but not served yet.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         for acceptor in acceptors:
             acceptor.close()
-        for end in self._ends:
-            end.close()
+        for listener in self._sockets:
+            listener.close()
 
 
 def _open_listener(host: str, port: int) -> socket.socket:
-    end = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        end.bind((host, port))
-        end.listen(100)
-        end.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(100)
+        listener.setblocking(False)
     except OSError:
-        end.close()
+        listener.close()
         raise
-    return end
+    return listener

@@ -1,6 +1,6 @@
-"""A far side that never changes, for pictures of the screen: two contexts with tasks, volumes, instances and logs.
+"""A provider with constant data, for screenshots: two contexts with tasks, volumes, instances and logs.
 
-Moments are given as ages in days and hours, so that a picture is the same a minute later.
+Times are given as ages in days and hours, so that a screenshot is the same a minute later.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from flow_core.models.volume import Volume
 from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.contract.provider_type import ProviderType
 
-NAME, WHERE = "fixed", "testbed.fixed_provider"
+NAME, WHERE = "fixed", "testbed.screenshot_provider"
 """For flow_core.providers.PROVIDERS."""
 NOW = datetime.now(UTC)
 
 
-def fixed_config(folder: Path) -> Config:
-    """A context without a market, and one with."""
+def screenshot_config(folder: Path) -> Config:
+    """Returns a config with a context without a market, and one with a market."""
     return Config(folder / "config.yaml", (Context("lab", NAME, {}), Context("cloud", NAME, {})), default="lab")
 
 
 def ago(days: int = 0, hours: float = 0) -> datetime:
-    """A minute more than that: what is shown does not change for the next 59 minutes."""
+    """Returns the time one minute before that age: the age that is shown doesn't change for the next 59 minutes."""
     return NOW - timedelta(days=days, hours=hours, minutes=1)
 
 
@@ -164,8 +164,8 @@ LOG = (
 )
 
 
-class FixedProvider(Provider):
-    """One context of it. Nothing can be changed."""
+class ScreenshotProvider(Provider):
+    """One context with constant data. Nothing can be changed."""
 
     poll = PollIntervals(busy_s=60, idle_s=60)
 
@@ -253,4 +253,4 @@ class FixedProvider(Provider):
         return None
 
 
-PROVIDER = ProviderType(FixedProvider)
+PROVIDER = ProviderType(ScreenshotProvider)

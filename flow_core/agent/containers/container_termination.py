@@ -17,8 +17,8 @@ _CLIENT_GRACE_S = 1.0
 _RETRY_S = 2.0
 
 
-class ContainerEnd:
-    """The end of every container of one task, and of the clients that could start more of them.
+class ContainerTermination:
+    """The termination of every container of one task, and of the clients that could start more of them.
 
     A client is recognized by the container's name in its arguments. The task's mark isn't enough: helper processes of
     an engine, such as the process that holds all containers of a podman user, may carry it and must continue.

@@ -1,4 +1,4 @@
-"""Runs the program that downloads a task's data, before the task waits for GPUs."""
+"""Starts and watches the program that downloads a task's data, before the task waits for GPUs."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _SILENCE_S = 120.0  # the program reports twice a second
 _CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"})
 
 
-class TaskDownload:
-    """The download of one task's data. It runs once for all attempts of the task."""
+class DownloadLauncher:
+    """The launcher of one task's download. The download runs once for all attempts of the task."""
 
     def __init__(self, writer: TaskStateWriter, stop: StopSignal, notice: str) -> None:
-        """Creates the download. `notice` follows each progress message."""
+        """Creates the launcher. `notice` follows each progress message."""
         self._writer = writer
         self._stop = stop
         self._notice = f"; {notice}" if notice else ""
@@ -116,7 +116,7 @@ class TaskDownload:
         *lines, self._unread = (self._unread + data).split(b"\n")
         for line in lines:
             verb, _, text = line.decode(errors="replace").partition(" ")
-            if verb == "say":
+            if verb == "progress":
                 self._set_message(text)
             else:
                 self._result = text

@@ -19,7 +19,7 @@ from flow_tui.dialogs.field import Field, LineInput
 from flow_tui.dialogs.form import Form
 
 
-class LimitForm(Form[Decimal]):
+class PriceLimitForm(Form[Decimal]):
     """A form for the highest price of an instance of a task per hour. It returns the limit and changes nothing."""
 
     SEND: ClassVar[str] = "Change…"

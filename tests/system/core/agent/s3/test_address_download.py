@@ -12,8 +12,9 @@ import pytest
 from testbed.s3_server import S3Server, listing, point_at
 from testbed.tables import each
 
-from flow_core.agent.s3.progress import DownloadError, DownloadProgress
-from flow_core.agent.s3.transfer import S3Download, create_s3_client
+from flow_core.agent.s3.address_download import S3Download, create_s3_client
+from flow_core.agent.s3.errors import DownloadError
+from flow_core.agent.s3.progress import DownloadProgress
 
 Download = Callable[[str], Path]
 
@@ -145,9 +146,9 @@ def test_an_empty_prefix_and_a_missing_bucket_are_errors(s3, bucket, download):
 )
 def test_errors_about_credentials_and_rights_contain_no_secret(s3, bucket, download, code, why):
     s3.refusals["somebody"] = code
-    said = refusal(download, f"s3://{bucket}/data")
-    assert said.startswith(f"{why} ({code})")
-    assert "0ther-secret" not in said
+    message = refusal(download, f"s3://{bucket}/data")
+    assert message.startswith(f"{why} ({code})")
+    assert "0ther-secret" not in message
 
 
 def test_without_credentials_public_data_is_downloaded_and_other_data_is_an_error(s3, bucket, download, monkeypatch):
@@ -156,8 +157,8 @@ def test_without_credentials_public_data_is_downloaded_and_other_data_is_an_erro
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     assert files(download(f"s3://{bucket}")) == {"a": b"x"}
-    said = refusal(download, f"s3://{bucket}-private")
-    assert said.startswith("there are no credentials, and it may not be read without; set AWS_ACCESS_KEY_ID")
+    message = refusal(download, f"s3://{bucket}-private")
+    assert message.startswith("there are no credentials, and it may not be read without; set AWS_ACCESS_KEY_ID")
 
 
 @pytest.mark.parametrize(
@@ -171,6 +172,6 @@ def test_without_credentials_public_data_is_downloaded_and_other_data_is_an_erro
 def test_errors_about_settings_contain_no_secret(s3, bucket, download, monkeypatch, setting, why):
     for name, value in setting.items():
         monkeypatch.setenv(name, value)
-    said = refusal(download, f"s3://{bucket}/data")
-    assert said.startswith(why)
-    assert "s3cret" not in said
+    message = refusal(download, f"s3://{bucket}/data")
+    assert message.startswith(why)
+    assert "s3cret" not in message

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from flow_core.agent.bounded_read import read_start
+from flow_core.agent.regular_files import read_start
 
 
 class WorkTree(NamedTuple):

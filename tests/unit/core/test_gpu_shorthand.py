@@ -10,7 +10,7 @@ from testbed.sentences import is_a_sentence
 from testbed.tables import each
 
 from flow_core.errors import ConfigError
-from flow_core.gpu import MAX_COUNT, GpuRequest, parse_gpu
+from flow_core.gpu_shorthand import MAX_COUNT, GpuRequest, parse_gpu
 
 
 @each(
@@ -43,7 +43,7 @@ def test_every_form_of_the_grammar_is_read(text: str, request_meant: GpuRequest)
 
 
 @each(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("", "empty"),
         ("  ", "empty"),
@@ -68,8 +68,8 @@ def test_every_form_of_the_grammar_is_read(text: str, request_meant: GpuRequest)
         ("cpu_small", "did you mean cpu, or 8xcpu"),
     ],
 )
-def test_what_can_not_be_meant_is_refused_with_the_reason(text: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said) as refused:
+def test_what_can_not_be_meant_is_refused_with_the_reason(text: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected) as refused:
         parse_gpu(text)
     assert refused.value.field == "gpu"
     assert len(str(refused.value)) < 200

@@ -1,4 +1,4 @@
-"""The dialogs of the shell pane: before it closes a shell or pastes into one, and its list of keys."""
+"""The dialogs of the shell pane: confirmations before a shell is closed or text is pasted, and the list of keys."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from testbed.sshd import Sshd
 from testbed.waiting import DEADLINE_S, until
 
 from flow_core.errors import Unreachable
-from flow_core.ssh.follow import FilePiece, _OutputSplitter, _ScriptRecord
 from flow_core.ssh.host import SshHost
+from flow_core.ssh.remote_file_follow import FilePiece, _OutputSplitter, _ScriptRecord
 
 pytestmark = pytest.mark.needs("sshd")
 WRITER = """

@@ -1,4 +1,4 @@
-"""The SSH servers of a state directory: which there are, and their end."""
+"""Finds and kills the SSH servers that a state directory records."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from flow_core.providers.local.sshd.server_files import ServerRecord, SshFolder
 
 
-def live_servers(state: Path) -> Iterator[ServerRecord]:
+def find_live_servers(state: Path) -> Iterator[ServerRecord]:
     for record in state.glob("local/*/ssh/server.json"):
         found = ServerRecord.read(SshFolder(record.parent))
         if found is not None and found.process.is_alive:
             yield found
 
 
-def end_servers(state: Path) -> None:
-    """Returns once none lives."""
+def kill_servers(state: Path) -> None:
+    """Kills the servers; returns when none is alive."""
     deadline = time.monotonic() + 30
-    while servers := list(live_servers(state)):
+    while servers := list(find_live_servers(state)):
         for server in servers:
             server.process.send(signal.SIGKILL)
         assert time.monotonic() < deadline, "an SSH server does not end"

@@ -1,4 +1,4 @@
-"""The exit of an agent that can't start: an exit code and one line on standard error."""
+"""The exit of an agent that can't start: its exit codes, and one line on standard error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from flow_core.agent.folder_ownership import UnsafeFolder
 
-OLD_PYTHON, UNSAFE, BROKEN = 43, 44, 45
+OLD_PYTHON, UNSAFE, SYSTEM_ERROR = 43, 44, 45
 """Exit codes: the Python is too old, a folder is unsafe, the system reports an error."""
 
 
@@ -16,4 +16,4 @@ def exit_with_message(error: OSError) -> NoReturn:
     file_name = f" ({error.filename})" if error.filename else ""
     why = f"{error.strerror or type(error).__name__}{file_name}\n"
     os.write(2, why.encode("utf-8", "backslashreplace"))
-    os._exit(UNSAFE if isinstance(error, UnsafeFolder) else BROKEN)
+    os._exit(UNSAFE if isinstance(error, UnsafeFolder) else SYSTEM_ERROR)

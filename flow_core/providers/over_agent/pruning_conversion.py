@@ -43,6 +43,6 @@ def explain_refusal(refusal: PruningRefusal) -> str:
         selection.GONE: "it is gone already",
         selection.MOUNTED: f"something is mounted in its folder, at {detail}; unmount it first",
         selection.MADE_FILES: f"it holds files that it made, such as {detail}; name it to prune it too",
-        selection.FAILED: f"the system says: {detail}",
+        selection.FAILED: f"the system reports: {detail}",
     }
     return reasons.get(refusal.code, "for a reason that this version of flow doesn't know; update flow")
