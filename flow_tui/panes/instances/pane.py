@@ -150,12 +150,15 @@ class InstancesPane(TablePane[AvailableInstance]):
         return row.key
 
     def get_filter_fields(self, row: AvailableInstance) -> dict[str, str]:
+        """Returns the fields by name. `host` is also called `about`."""
+        host = row.description.lower()
         return {
             "type": row.instance_type.lower(),
             "gpu": f"{row.gpu_type or ''} {_format_gpus(row)}".lower(),
             "context": row.context.lower(),
             "region": row.region.lower(),
-            "about": row.description.lower(),
+            "about": host,
+            "host": host,
         }
 
     def _spark_cell(self, instance: AvailableInstance) -> Cell:
