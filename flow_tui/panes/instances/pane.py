@@ -63,6 +63,7 @@ class InstancesPane(TablePane[AvailableInstance]):
 
     NOUN = "instances"
     TITLE = "GPUs"
+    COUNTED = ("row", "rows")
     OPENS = "instances.submit_here"
     BINDINGS: ClassVar[list[BindingType]] = [*make_bindings(ACTIONS)]
     SORTS = {
@@ -138,10 +139,6 @@ class InstancesPane(TablePane[AvailableInstance]):
             *_machine_columns(1),
             _host_column(0),
         )
-
-    def count(self, rows: Sequence[AvailableInstance]) -> int:
-        """Counts the offers with GPUs, because the title is "GPUs"."""
-        return sum(row.gpu_count > 0 for row in rows)
 
     def empty_text(self) -> str:
         return "No context offers an instance."
