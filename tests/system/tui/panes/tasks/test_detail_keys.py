@@ -23,7 +23,7 @@ from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.screens.dashboard import DashboardScreen
 
 SIZES = [(60, 15), (80, 24), (120, 36)]
-HINTS = ("j k scroll", "esc d close", "m metrics", "l logs", "s shell", "^d cancel", "Y copy YAML")
+HINTS = ("j k scroll", "esc d close", "m metrics", "l logs", "s shell", "^d end", "Y copy YAML")
 OF_THE_CLOUD = "pPepppp"
 OF_THE_DASHBOARD = ("n", "r", "K", "A", "c", "slash", "question_mark", "exclamation_mark", "at", "1", "5", "z", "f8")
 HELD_DOWN = ("ctrl+p", "colon", "ctrl+n", "ctrl+e", "ctrl+r", "f9")
