@@ -103,7 +103,9 @@ def find_candidates(
     requested = printable(" or ".join(map(str, instance_types)) + condition)
     has = "; ".join(f"{agent.name} has {_describe_host(info)}" for agent, info in list(infos.items())[:_SHOWN_MAX])
     unreachable = f"; {', '.join(agent.name for agent in silent)} can't be asked now" if silent else ""
-    raise CapacityError(f"{requested} can't be had here: {has or 'no reachable machine is large enough'}{unreachable}")
+    raise CapacityError(
+        f"{requested} is not available here: {has or 'no reachable machine is large enough'}{unreachable}"
+    )
 
 
 def choose_machines(config: TaskConfig, ranked: Sequence[Candidate]) -> list[Candidate]:
@@ -120,7 +122,7 @@ def choose_machines(config: TaskConfig, ranked: Sequence[Candidate]) -> list[Can
             raise Conflict(f"{candidate.agent.name!r} is {other.agent.name!r} by another name; list each machine once")
     if len(chosen) < ranks:
         instance_type = ranked[0].instance_type
-        raise CapacityError(f"{ranks} machines with {instance_type} can't be had here; {len(chosen)} have it")
+        raise CapacityError(f"{ranks} machines with {instance_type} are not available here; {len(chosen)} have it")
     return list(chosen.values())[:ranks]
 
 

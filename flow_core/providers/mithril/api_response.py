@@ -117,7 +117,10 @@ def _choose_error(answer: ApiResponse, call: str, is_change: bool, message: str)
     """Chooses the class and the sentence of the error, by the status."""
     status, reason = answer.status, f": {message}" if message else f" ({answer.status})"
     if status == 401:
-        return AuthError, "the Mithril API does not accept the key in MITHRIL_API_KEY; make a new one"
+        return AuthError, (
+            "the Mithril API does not accept your API key (MITHRIL_API_KEY or `api_key`); create a new one in your"
+            " Mithril account"
+        )
     if status == 403:
         return AuthError, f"the Mithril API does not allow {call}{reason}"
     if status == 404:

@@ -29,7 +29,10 @@ async def test_a_wrong_key_is_one_sentence_and_the_other_contexts_keep_working(l
         await fleet.wait_for_first_answers(30)
         cloud, local = fleet.states
         assert cloud.error is not None
-        assert "the Mithril API does not accept the key in MITHRIL_API_KEY; make a new one" in cloud.error
+        assert (
+            "the Mithril API does not accept your API key (MITHRIL_API_KEY or `api_key`); create a new one"
+            in cloud.error
+        )
         assert "fkey_wrong" not in cloud.error
         assert (local.error, local.age_s is None) == (None, False)
 
