@@ -102,7 +102,7 @@ class LogViewSearch:
             return
         query.match = match
         self._show(match.offset)
-        self._update_status(query, ("from the start" if forward else "from the end") if is_wrapped else "")
+        self._update_status(query, f"search continued from the {'start' if forward else 'end'}" if is_wrapped else "")
 
     async def _count(self, query: LogQuery) -> None:
         await query.count()
