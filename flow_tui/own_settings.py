@@ -85,7 +85,7 @@ class _SettingsReader:
         if key is None:
             default = spell_key(RELEASE_KEY)
             self.report(
-                "shell_release", f"{printable(repr(value))} is no key; write one such as ctrl+g. Using {default}."
+                "shell_release", f"{printable(repr(value))} is not a key; write one such as ctrl+g. Using {default}."
             )
         return key or RELEASE_KEY
 
@@ -114,7 +114,7 @@ class _SettingsReader:
         written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         keys = parse_keys(written) if isinstance(written, str) else None
         if not keys:
-            self.report(where, f"{printable(repr(value))} is no key; write it like x, ctrl+x, f5 or question_mark")
+            self.report(where, f"{printable(repr(value))} is not a key; write it like x, ctrl+x, f5 or question_mark")
             return ()
         if _QUIT in keys:
             self.report(where, f"{_QUIT}, pressed twice, always quits and can't be the key of an action")

@@ -154,7 +154,8 @@ def _select_region(
     if not any(region in (agent.name, agent.region) for agent in names.values()):
         machines = ", ".join(names)
         raise ConfigError(
-            f"region: {printable(repr(region))} is no machine and no region here; there are: {machines}", field="region"
+            f"region: {printable(repr(region))} is neither a machine nor a region here; there are: {machines}",
+            field="region",
         )
     return {agent: info for agent, info in infos.items() if region in (agent.name, agent.region)}
 

@@ -23,9 +23,9 @@ from flow_core.logs.escape import escape_controls
 # The error and the advice for words in a refusal; the API has the same status for all of these.
 _REFUSALS: tuple[tuple[tuple[str, ...], type[FlowError], str], ...] = (
     (("name already used", "name already exists", "duplicate name"), Conflict, ""),
-    (("quota",), CapacityError, "; end something, or ask for a larger quota"),
-    (("price below minimum",), ConfigError, "; offer more"),
-    (("max_unit_price",), Conflict, "; ask for the price again"),
+    (("quota",), CapacityError, "; end a task, or request a larger quota"),
+    (("price below minimum",), ConfigError, "; raise the price limit"),
+    (("max_unit_price",), Conflict, "; fetch the price again"),
     (("capacity",), CapacityError, ""),
 )
 _PLACES = ("body", "query", "path")

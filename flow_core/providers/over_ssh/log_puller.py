@@ -26,8 +26,8 @@ _NOTES = {
     "gap": "a part of this log is missing: its file was replaced before all of it could be read",
     "truncated": "a part of this log may be missing: its file was cut short and begins again",
 }
-_MOVED = "this log goes on on another machine; what it may have said before and was not fetched is lost"
-_GONE = "the machine is gone; what this log may have said after this is lost"
+_MOVED = "this log continues on another machine; output before this that was not fetched is lost"
+_GONE = "the machine is gone; output after this was not fetched and is lost"
 
 
 class LogPuller:

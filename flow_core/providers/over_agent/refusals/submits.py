@@ -59,7 +59,7 @@ def _no_current_folder(details: Details, machine: str) -> FlowError:
 
 def _no_folder(details: Details, machine: str) -> FlowError:
     field, path = escape(details, "field"), get_text(details, "path")
-    return ConfigError(f"{field}: {printable(repr(path))} is no folder on {machine}", field=field)
+    return ConfigError(f"{field}: {printable(repr(path))} is not a folder on {machine}", field=field)
 
 
 def _s3_address_invalid(details: Details, machine: str) -> FlowError:

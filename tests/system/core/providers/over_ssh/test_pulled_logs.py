@@ -152,7 +152,7 @@ async def test_a_log_that_continues_on_another_machine_says_so_and_is_read_from_
     again = SpooledLogs(far, files.log.parent.parent.parent)
     await again.open(TRAIN)
     await again.catch_up(TRAIN)
-    assert b"one\ntwo\n[flow] this log goes on on another machine" in files.log.read_bytes()
+    assert b"one\ntwo\n[flow] this log continues on another machine" in files.log.read_bytes()
     assert files.log.read_bytes().endswith(b"\nall of this is new\n")
     await again.aclose()
 
