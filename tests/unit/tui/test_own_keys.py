@@ -73,7 +73,7 @@ async def test_a_changed_key_stands_in_footer_tabs_empty_panes_and_sentences(tmp
             "Press f2 on a running task",
         )
         footer = screen_rows(pilot.app)[-1].strip()
-        assert footer == ("? help ^a new task f3 filter l logs f2 shell d detail x cancel y copy ^k palette q quit")
+        assert footer == ("? help ^a new task f3 filter l logs f2 shell d detail x end y copy ^k palette q quit")
         assert "ctrl+]" not in screen_text(pilot.app)
         await pilot.press("x")
         await shows(pilot, "no task is selected; press ctrl+a to")

@@ -131,7 +131,7 @@ async def test_an_ended_shell_stays_to_be_read_and_another_goes_on_below_it(open
         await until(lambda: not has_live_shells(app.pane))
         first = app.pane.front
         await app.pane.enter(task(), open_pty)
-        await until(lambda: "another]\nready>" in text(app.pane.front))
+        await until(lambda: "reopen the shell]\nready>" in text(app.pane.front))
         assert app.pane.front is first
         assert len(app.query(TerminalView)) == 1
 

@@ -107,7 +107,7 @@ async def test_the_users_own_keys_act_in_the_detail_and_stand_in_its_hints(tmp_p
     own = "dashboard: {keys: {tasks.logs: f4, tasks.spec: x, tasks.cancel: ctrl+x}}"
     async with detail_of_a_running_task(tmp_path, own) as (app, dashboard, pilot):
         text = screen_text(app)
-        assert all(hint in text for hint in ("f4 logs", "x copy YAML", "^x cancel"))
+        assert all(hint in text for hint in ("f4 logs", "x copy YAML", "^x end"))
         await pilot.press("l", "Y", "ctrl+d")
         await pilot.pause()
         assert isinstance(app.screen, TaskDetail)

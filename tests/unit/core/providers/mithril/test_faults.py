@@ -51,7 +51,7 @@ async def test_the_last_answer_stays_while_the_api_fails(lab: CloudLab) -> None:
 @pytest.mark.parametrize(
     ("fault", "error", "message"),
     [
-        ({"status": 401}, AuthError, "does not accept the key"),
+        ({"status": 401}, AuthError, "does not accept your API key"),
         ({"status": 403, "detail": "no"}, AuthError, "does not allow"),
         ({"status": 500}, Unreachable, "try again later"),
         ({"status": 504}, Unreachable, "try again later"),

@@ -90,7 +90,7 @@ REFUSALS: list[tuple[int, Any, type[FlowError], str]] = [
     (400, "Limit price below minimum price of $9.00", ConfigError, "raise the price limit"),
     (400, "Not enough capacity", CapacityError, "Not enough capacity"),
     (400, "no good", ProviderError, "no good"),
-    (401, "who?", AuthError, "MITHRIL_API_KEY; make a new one"),
+    (401, "who?", AuthError, "create a new one"),
     (402, "no credit", ProviderError, "billing"),
     (403, "not your project", AuthError, "not your project"),
     (404, "Project not found", NotFound, "Project not found"),
