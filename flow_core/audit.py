@@ -95,11 +95,15 @@ class AuditLog:
 class Gate:
     """The gate of changes: allows them, or refuses them while read-only. One gate serves all contexts of a program.
 
-    `unlogged` is the reason why the last change is missing from the log; None if it is there.
+    `unlock` says what the user has to do to allow changes while read-only. `unlogged` is the reason why the last change
+    is missing from the log; None if it is there.
     """
 
-    def __init__(self, *, read_only: bool = False, log: AuditLog | None = None) -> None:
+    def __init__(
+        self, *, read_only: bool = False, unlock: str = "restart without --read-only", log: AuditLog | None = None
+    ) -> None:
         self.read_only = read_only
+        self.unlock = unlock
         self.unlogged: str | None = None
         self.log = log or AuditLog()
 
@@ -110,9 +114,7 @@ class Gate:
         answer is returned, logged or not: after an error, users would submit a second time.
         """
         if self.read_only:
-            raise ReadOnly(
-                f"read-only: {change.verb} {printable(change.target)} was not done; restart without --read-only"
-            )
+            raise ReadOnly(f"read-only: {change.verb} {printable(change.target)} was not done; {self.unlock}")
         await asyncio.to_thread(self._check, change)
         result = "interrupted"
         try:

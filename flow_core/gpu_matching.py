@@ -58,7 +58,7 @@ def choose_gpus(gpus: Sequence[Gpu], request: GpuRequest, ranks: int = 1) -> tup
     fitting = tuple(gpu for gpu in gpus if gpu.fits(request))
     if len(fitting) < ranks * request.count:
         description = f"{request} for each of {ranks} instances" if ranks > 1 else f"{request}"
-        raise CapacityError(f"{description} can't be had on this machine; it has {describe_gpus(gpus)}")
+        raise CapacityError(f"{description} is not available on this machine; it has {describe_gpus(gpus)}")
     return fitting
 
 

@@ -53,7 +53,10 @@ def _check_terminal() -> None:
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise FlowError("this needs a terminal: stdin, stdout and stderr must not be redirected")
     if os.environ.get("TERM") == "dumb":
-        raise FlowError("this terminal (TERM=dumb) can't show a dashboard; use another terminal")
+        raise FlowError(
+            "this terminal (TERM=dumb) can't show a dashboard; set TERM, for example to xterm-256color, or use another"
+            " terminal"
+        )
 
 
 def _load_config(arguments: Arguments) -> Config:

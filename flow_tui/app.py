@@ -21,7 +21,7 @@ from flow_tui.crash import CrashGuard
 from flow_tui.key_queue import KeyQueue
 from flow_tui.keymap import Keymap
 from flow_tui.notices import Notices
-from flow_tui.own_settings import read_own_settings
+from flow_tui.own_settings import explain_unlock, read_own_settings
 from flow_tui.prompts import PromptQueue
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.themes import complete_variables, load_themes
@@ -85,7 +85,9 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         self._release_key = own_settings.release_key
         chosen = [context for context in config.contexts if not contexts or context.name in contexts]
         self.prompts = PromptQueue()
-        self.fleet = Fleet(chosen, Gate(read_only=read_only or own_settings.read_only), self.prompts)
+        unlock = explain_unlock(by_option=read_only, by_setting=own_settings.read_only)
+        gate = Gate(read_only=read_only or own_settings.read_only, unlock=unlock)
+        self.fleet = Fleet(chosen, gate, self.prompts)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return complete_variables(self.current_theme)

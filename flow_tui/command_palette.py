@@ -12,6 +12,7 @@ from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits
 from textual.css.query import NoMatches
 
 from flow_tui.actions import Action
+from flow_tui.panes.registry import PANE_NAMES
 
 if TYPE_CHECKING:
     from flow_tui.screens.dashboard import DashboardScreen
@@ -43,7 +44,7 @@ class ActionCommands(Provider):
         for action in self._actions():
             name = self._format_name(action)
             score = matcher.match(f"{name} {action.tooltip}")
-            if score > 0:
+            if score > 0 or query.strip().casefold() in action.id:
                 yield Hit(score, matcher.highlight(name), partial(self._run, action), text=name, help=action.tooltip)
 
     @property
@@ -55,7 +56,7 @@ class ActionCommands(Provider):
         return [action for action in services.keys.actions if not (services.is_read_only and action.changes)]
 
     def _format_name(self, action: Action[Any]) -> str:
-        pane = "" if action.noun == "app" else f"{action.noun}: "
+        pane = "" if action.noun == "app" else f"{PANE_NAMES[action.noun]}: "
         return f"{pane}{action.label}   {self._services.keys.short(action.id)}"
 
     def _run(self, action: Action[Any]) -> None:

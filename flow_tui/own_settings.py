@@ -45,6 +45,12 @@ def read_own_settings(config: Config, themes: Collection[str]) -> OwnSettings:
     return OwnSettings(theme, read_only, release_key, keys, tuple(problems))
 
 
+def explain_unlock(*, by_option: bool, by_setting: bool) -> str:
+    """Returns what the user has to do to end read-only mode, which the option or the setting has started."""
+    restart = "restart without --read-only" if by_option else "restart"
+    return f"set dashboard.read_only to false in the configuration and {restart}" if by_setting else restart
+
+
 class _SettingsReader:
     """A reader of the settings. It collects a problem for each invalid part."""
 
@@ -67,7 +73,7 @@ class _SettingsReader:
         """Reads `read_only`. An invalid value counts as true, because the user wanted to prevent changes."""
         value = self._config.dashboard.get("read_only", False)
         if not isinstance(value, bool):
-            self.report("read_only", "must be true or false; the dashboard is read-only until it is")
+            self.report("read_only", "must be true or false; the dashboard stays read-only until you correct this")
             return True
         return value
 
@@ -79,7 +85,7 @@ class _SettingsReader:
         if key is None:
             default = spell_key(RELEASE_KEY)
             self.report(
-                "shell_release", f"{printable(repr(value))} is no key; write one such as ctrl+g. Using {default}."
+                "shell_release", f"{printable(repr(value))} is not a key; write one such as ctrl+g. Using {default}."
             )
         return key or RELEASE_KEY
 
@@ -108,10 +114,10 @@ class _SettingsReader:
         written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         keys = parse_keys(written) if isinstance(written, str) else None
         if not keys:
-            self.report(where, f"{printable(repr(value))} is no key; write it like x, ctrl+x, f5 or question_mark")
+            self.report(where, f"{printable(repr(value))} is not a key; write it like x, ctrl+x, f5 or question_mark")
             return ()
         if _QUIT in keys:
-            self.report(where, f"{_QUIT} always quits and can't be the key of an action")
+            self.report(where, f"{_QUIT}, pressed twice, always quits and can't be the key of an action")
             return ()
         return keys
 

@@ -78,7 +78,7 @@ class PromptQueue:
         if question.kind == "code":
             answer_key = object()  # a code is valid for one login, so no two prompts are equal
             refusal_key = (question.host, question.kind)  # the host's words may differ each time
-        what = "sends a prompt" if question.kind == "code" else f"prompts for a {question.kind}"
+        what = "asks for your input" if question.kind == "code" else f"prompts for a {question.kind}"
         return await self._wait_for_answer(
             PendingPrompt(question, f"{question.host} {what}", answer_key=answer_key, refusal_key=refusal_key)
         )

@@ -165,7 +165,7 @@ class _ThemeFile:
         for name in fields:
             if name not in COLOURS:
                 raise self._make_error(
-                    str(name), f"is no field of a theme; known are: dark, variables, {', '.join(COLOURS)}"
+                    str(name), f"is not a field of a theme; known are: dark, variables, {', '.join(COLOURS)}"
                 )
         if "primary" not in fields:
             raise self._make_error("primary", "is missing; a theme needs at least this colour")

@@ -32,8 +32,8 @@ class AsyncReservationResource:
         `fields` are further fields of a ReservationSpec: quantity, start_time_utc, name, region. With `auto_renew` the
         reservation is extended by its duration each time it would end, until you cancel it; on this machine the next
         call or waiting task extends it, since no process of flow runs in between. Two calls make two reservations.
-        Raises ConfigError, CapacityError that names the free capacity, Conflict if the price has risen since it was
-        shown, Unsupported.
+        Raises ConfigError, CapacityError that names the free capacity, Conflict if the price has risen since this
+        call fetched it, Unsupported.
         """
         from flow_core.models.reservation_spec import ReservationSpec  # lazy import: loads pydantic
 

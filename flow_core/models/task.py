@@ -119,6 +119,11 @@ class TaskRecord:
         return self.status is TaskStatus.RUNNING
 
     @property
+    def is_command_running(self) -> bool:
+        """Whether its command runs now, also if the cloud is about to take its machines."""
+        return self.status in (TaskStatus.RUNNING, TaskStatus.PREEMPTING)
+
+    @property
     def is_terminal(self) -> bool:
         return self.status.is_final
 

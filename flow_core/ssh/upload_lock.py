@@ -118,7 +118,7 @@ class UploadLock:
             )
         if answer == "S":
             return ProviderError(f"{self._title!r} has no room for a lock file; make room on the host's disk")
-        return Conflict(f"{self._title!r} is no folder that you may write to; choose another target_dir")
+        return Conflict(f"{self._title!r} is not a folder that you may write to; choose another target_dir")
 
 
 async def _release(running: RunningCommand) -> None:

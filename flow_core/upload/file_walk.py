@@ -260,7 +260,7 @@ def resolve_source(source: Path) -> Path:
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "it can't be found"
         raise ConfigError(f"source_dir: {shown} can't be opened: {reason}", field="source_dir") from error
-    raise ConfigError(f"source_dir: {shown} is no folder", field="source_dir")
+    raise ConfigError(f"source_dir: {shown} is not a folder", field="source_dir")
 
 
 def is_ignored(work_tree: WorkTree) -> bool:

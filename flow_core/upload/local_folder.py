@@ -111,7 +111,7 @@ class LocalFolder:
             why = (error.strerror or "").lower()
             return AuthError(f"{self.title!r} can't be written to: {why}; choose a target_dir that you may change")
         if error.errno in (errno.ENOTDIR, errno.EEXIST) and self._top == -1:
-            return Conflict(f"{self.title!r} is no folder; choose another target_dir")
+            return Conflict(f"{self.title!r} is not a folder; choose another target_dir")
         return ProviderError(f"{self.title!r} can't be used: {(error.strerror or str(error)).lower()}")
 
     def _open(self) -> None:

@@ -125,8 +125,9 @@ class SecretDialog(PromptDialog):
     """A prompt for a passphrase, a password or a code. It hides the text if the host wants that, and never keeps it."""
 
     def __init__(self, question: SecretPrompt) -> None:
+        request = "asks for your input" if question.kind == "code" else f"prompts for a {question.kind}"
         super().__init__(
-            f"{question.host} prompts " + ("you" if question.kind == "code" else f"for a {question.kind}"),
+            f"{question.host} {request}",
             Hidden() if question.is_secret else LineInput("", classes="confirm-word"),
             enter="answer",
             esc="cancel the login",
@@ -172,5 +173,5 @@ def _describe_failure(question: SecretPrompt) -> str:
     if question.attempt == 1:
         return ""
     if question.kind == "code":
-        return f"Prompt {question.attempt} of this login: a further factor, or the last answer was wrong."
+        return "The host prompts again: it needs a second code, or your last answer was wrong."
     return f"Wrong {question.kind}. Attempt {question.attempt}."

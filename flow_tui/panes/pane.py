@@ -86,3 +86,8 @@ class PaneEntry:
     load: Callable[[], type[Pane]]
     facets: frozenset[str] = frozenset()
     loads_last: bool = False
+
+    @property
+    def name(self) -> str:
+        """The title as a sentence contains it: "tasks" for "Tasks", but "GPUs"."""
+        return self.title if self.title[1:2].isupper() else self.title.lower()

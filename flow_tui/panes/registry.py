@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 
 from flow_tui.panes.pane import PaneEntry
@@ -23,3 +24,6 @@ def _load_entry(module: str) -> PaneEntry:
 
 PANES: tuple[PaneEntry, ...] = tuple(map(_load_entry, _MODULES))
 """Every pane. The first one is the home pane, which is on the first frame."""
+
+PANE_NAMES: Mapping[str, str] = {pane.noun: pane.name for pane in PANES}
+"""The names of the panes in sentences, by noun. They agree with the titles."""

@@ -18,11 +18,15 @@ else:
 def move_actions(noun: str) -> tuple[TableAction, ...]:
     return (
         TableAction(
-            f"{noun}.cursor_down", "j,down", "down", "Go one row down", lambda pane: pane.table.action_cursor_down()
+            f"{noun}.cursor_down", "j,down", "next row", "Go one row down", lambda pane: pane.table.action_cursor_down()
         ),
-        TableAction(f"{noun}.cursor_up", "k,up", "up", "Go one row up", lambda pane: pane.table.action_cursor_up()),
-        TableAction(f"{noun}.first", "g,home", "first", "Go to the first row", lambda pane: pane.table.action_first()),
-        TableAction(f"{noun}.last", "G,end", "last", "Go to the last row", lambda pane: pane.table.action_last()),
+        TableAction(
+            f"{noun}.cursor_up", "k,up", "previous row", "Go one row up", lambda pane: pane.table.action_cursor_up()
+        ),
+        TableAction(
+            f"{noun}.first", "g,home", "first row", "Go to the first row", lambda pane: pane.table.action_first()
+        ),
+        TableAction(f"{noun}.last", "G,end", "last row", "Go to the last row", lambda pane: pane.table.action_last()),
         TableAction(
             f"{noun}.page_down", "pagedown", "page down", "Go one page down", lambda pane: pane.table.action_page_down()
         ),
@@ -36,7 +40,7 @@ def filter_action(noun: str, tooltip: str) -> TableAction:
 
 def sort_actions(noun: str) -> tuple[TableAction, ...]:
     return (
-        TableAction(f"{noun}.sort", "o", "sort", "Sort by the next column", lambda pane: pane.sort_by_next()),
+        TableAction(f"{noun}.sort", "o", "sort", "Sort by the next visible column", lambda pane: pane.sort_by_next()),
         TableAction(
             f"{noun}.reverse_sort", "O", "reverse order", "Reverse the sort order", lambda pane: pane.reverse_sort()
         ),

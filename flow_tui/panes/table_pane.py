@@ -27,6 +27,8 @@ class TablePane(Pane, Generic[RowT]):
     """A titled table of resources. Subclasses define the columns, the keys and the fields that the filter tests."""
 
     TITLE: ClassVar[str] = ""
+    COUNTED: ClassVar[tuple[str, str]] = ("", "")
+    """What the number in the title counts, in the singular and the plural; empty if the title itself names it."""
     OPENS: ClassVar[str] = ""
     """The id of the action that a click or Enter on the row under the cursor carries out."""
     SORTS: Mapping[str, SortKey] = {}
@@ -181,12 +183,9 @@ class TablePane(Pane, Generic[RowT]):
         self.table.set_rows(rows)
         self._label()
 
-    def count(self, rows: Sequence[RowT]) -> int:
-        """Returns the number of these rows for the title."""
-        return len(rows)
-
     def _label(self) -> None:
-        shown, known = self.count(self.table.rows), self.count(self._all_rows)
+        shown, known = len(self.table.rows), len(self._all_rows)
         count = f"{shown} of {known}" if shown != known else str(known) if self._has_rows else ""
-        self.border_title = Content(f"{self.TITLE} {count}".strip())
+        unit = self.COUNTED[known != 1] if count else ""
+        self.border_title = Content(" ".join(filter(None, (self.TITLE, count, unit))))
         self._show_cut()

@@ -47,8 +47,8 @@ _SHOW_PANES = tuple(
     AppAction(
         f"app.show_{pane.noun}",
         str(digit),
-        pane.noun,
-        f"Show the {pane.noun} pane; press again for full size",
+        pane.name,
+        f"Show the {pane.name} pane; press again for full size",
         partial(_show_pane, pane.noun),
     )
     for digit, pane in enumerate(PANES, start=1)

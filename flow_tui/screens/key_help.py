@@ -7,6 +7,7 @@ from typing import Any
 from flow_tui.actions import Action
 from flow_tui.dialogs.help import HelpEntry, HelpScreen
 from flow_tui.key_names import format_short_key
+from flow_tui.panes.registry import PANE_NAMES
 from flow_tui.services import Services
 
 
@@ -15,7 +16,7 @@ async def show_keys(services: Services) -> None:
     noun = services.workspace.front
     actions = (*services.keys.of(noun), *services.keys.of("app"))
     entries = [_make_entry(services, action) for action in actions if not (action.changes and services.is_read_only)]
-    chosen = await services.ask(HelpScreen(f"Keys: {noun}", entries, services.keys))
+    chosen = await services.ask(HelpScreen(f"Keys: {PANE_NAMES[noun]}", entries, services.keys))
     if chosen is not None:
         services.workspace.act(chosen)
 

@@ -159,7 +159,7 @@ class PaneDeck:
     def act(self, action_id: str) -> None:
         action, services = self.services.keys[action_id], self.services
         if action.changes and services.is_read_only:
-            services.notify("read-only: restart without --read-only to change anything", severity="warning")
+            services.notify(f"read-only: {services.fleet.gate.unlock} to change anything", severity="warning")
         elif reason := self.disabled_reason(action_id):
             services.notify(reason, severity="warning")
             if action.opens_shell:

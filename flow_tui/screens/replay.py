@@ -39,9 +39,9 @@ class Replay(Modal[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "finish", "close", id="replay.close", tooltip="Back to the dashboard"),
-        Binding("space", "pause", "pause", id="replay.pause", tooltip="Stop, and go on", priority=True),
+        Binding("space", "pause", "pause", id="replay.pause", tooltip="Pause or continue", priority=True),
         Binding("left,h", "skip(-1)", "back", id="replay.back", tooltip="Five seconds back", priority=True),
-        Binding("right,l", "skip(1)", "forward", id="replay.forward", tooltip="Five seconds on", priority=True),
+        Binding("right,l", "skip(1)", "forward", id="replay.forward", tooltip="Five seconds forward", priority=True),
         Binding("home,0,g", "start", "start", id="replay.start", tooltip="From the start", priority=True),
         Binding("plus,up", "faster(1)", "faster", id="replay.faster", tooltip="Twice as fast", priority=True),
         Binding("minus,down", "faster(-1)", "slower", id="replay.slower", tooltip="Half as fast", priority=True),

@@ -58,7 +58,7 @@ def _alert_pieces(services: Services, problems: Sequence[str], width: int) -> Pi
     """Returns the most urgent problem and the key to press; empty if there is none."""
     key = services.keys.written("app.attend")
     if waiting := services.prompts.open:
-        first = escape_controls(waiting[0].summary) if width >= 100 else "a host prompts you"
+        first = escape_controls(waiting[0].summary) if width >= 100 else "a host asks for your input"
         text = first if len(waiting) == 1 else f"{len(waiting)} prompts"
         return (Piece(f"{text}: press {key}", "bold $warning"),)
     if any(map(_is_wrong, services.fleet.states)):

@@ -47,7 +47,7 @@ def read_cast(path: Path) -> Cast:
                 raise FlowError(f"{path.name} is too large to be played here: more than {_MAX_BYTES // 1_000_000} MB")
             header = _parse_json(lines.readline(_PIECE))
             if not isinstance(header, dict) or header.get("version") != 2:
-                raise FlowError(f"{path.name} is no recording: asciicast version 2 is what can be played")
+                raise FlowError(f"{path.name} can't be played: only asciicast version 2 recordings can be")
             events = tuple(_parse_events(lines))
     except OSError as error:
         raise FlowError(f"{path.name} can't be read: {error.strerror}") from error

@@ -131,7 +131,7 @@ class CopyMode:
     def take(self) -> None:
         """Stores the selected text in `text` and ends copy mode."""
         if self.selection is None:
-            self.notice = "nothing is selected; v or V begins"
+            self.notice = "nothing is selected; press v or V to start"
             return
         self.text = self.take_marked()
         self.is_over = self.text is not None
@@ -140,7 +140,7 @@ class CopyMode:
         """Returns the selected text; None if nothing is selected, or more than MAX_TEXT."""
         text = extract_text(self._core, self.selection) if self.selection is not None else None
         if text is None:
-            self.notice = "that is more than a clipboard takes"
+            self.notice = "the selection is too large for the clipboard; select less"
         return text
 
     def go_to(self, position: CellPosition) -> None:
@@ -209,7 +209,7 @@ class CopyMode:
             self.notice = "not found"
             return
         if (match.start < self.at) is forward:
-            self.notice = "found from the " + ("top" if forward else "bottom")
+            self.notice = "search continued from the " + ("start" if forward else "end")
         self.go_to(match.start)
 
     def _scroll_by(self, rows: int) -> CellPosition:

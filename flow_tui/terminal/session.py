@@ -19,6 +19,7 @@ _SLICE_BYTES = 4096
 _WAIT_S = 10.0
 _LOST_S = 1.0  # after a lost connection, the exit code is rarely known
 _INPUT_QUEUE_BYTES_MAX = 1 << 20
+_REOPEN = "press enter to reopen the shell"
 _FLAGS = ("bold", 1), ("dim", 2), ("italic", 3), ("underline", 4), ("blink", 5), ("reverse", 7), ("strike", 9)
 
 
@@ -46,8 +47,8 @@ class Ending(NamedTuple):
     def lines(self) -> list[str]:
         """The lines that show how the shell ended, and which key reopens it."""
         if self.reason or self.code is None:
-            return [*_add_brackets(self.reason), "[connection lost: enter opens it again]"]
-        return [f"[exit code {self.code}: enter opens another]"]
+            return [*_add_brackets(self.reason), f"[connection lost: {_REOPEN}]"]
+        return [f"[exit code {self.code}: {_REOPEN}]"]
 
 
 class ShellSession:
@@ -181,7 +182,7 @@ class ShellSession:
 
 def describe_open_failure(reason: str) -> list[str]:
     """Returns the lines that show why no shell was opened, and which key tries again."""
-    return [*_add_brackets(reason), "[enter tries again]"]
+    return [*_add_brackets(reason), f"[{_REOPEN}]"]
 
 
 def _add_brackets(reason: str) -> list[str]:

@@ -14,7 +14,7 @@ from testbed.sshd import Sshd
 
 from flow_tui.terminal.prefix import Command
 
-LOST = "[connection lost: enter opens it again]"
+LOST = "[connection lost: press enter to reopen the shell]"
 
 
 @pytest.mark.needs("vi")
@@ -90,7 +90,7 @@ def copy_what_was_printed_and_come_back(screen: Screen) -> None:
 
 def end_and_open_again(screen: Screen) -> None:
     screen.send("exit 3", "enter")
-    screen.wait_for("[exit code 3: enter opens another]")
+    screen.wait_for("[exit code 3: press enter to reopen the shell]")
     reopen_shell(screen)
     screen.wait_for("ctrl+] leaves")
     screen.settle()

@@ -46,7 +46,7 @@ def test_a_kept_shell_is_found_again_by_the_next_dashboard_and_after_a_lost_link
     again.wait_for("found-42")
     again.settle()
     kill_servers(state)
-    again.wait_for("[connection lost: enter opens it again]")
+    again.wait_for("[connection lost: press enter to reopen the shell]")
     reopen_shell(again)
     again.wait_for(lambda text: "found-42" in text and "connection lost" not in text)
     trigger(again, Command.ANOTHER)

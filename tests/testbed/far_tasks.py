@@ -38,7 +38,7 @@ class Far:
         if node:
             raise ConfigError(f"node: task {task_id} has one node, 0, and no {node}", field="node")
         if task_id in self.ended:
-            raise Conflict(f"task {task_id} has ended; only a running one can be entered")
+            raise Conflict(f"task {task_id} has ended; you can enter only a running task")
         return TaskNode(self.host, str(directory), lambda command: _enter(directory, command), name=f"the {task_id}")
 
     async def list_log_ids(self, task_id: str) -> tuple[LogId, ...]:

@@ -37,7 +37,9 @@ def find_code(config: TaskConfig) -> Path | None:
     except OSError:
         is_folder = False
     if not is_folder:
-        raise ConfigError(f"code_root: {printable(repr(str(folder)))} is no folder of this machine", field="code_root")
+        raise ConfigError(
+            f"code_root: {printable(repr(str(folder)))} is not a folder of this machine", field="code_root"
+        )
     if config.code_root is None and folder in (Path.home(), Path(folder.anchor)):
         return None  # as a default, never the whole home folder or disk
     return folder

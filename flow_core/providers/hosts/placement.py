@@ -103,7 +103,9 @@ def find_candidates(
     requested = printable(" or ".join(map(str, instance_types)) + condition)
     has = "; ".join(f"{agent.name} has {_describe_host(info)}" for agent, info in list(infos.items())[:_SHOWN_MAX])
     unreachable = f"; no usable answer from {', '.join(agent.name for agent in silent)}" if silent else ""
-    raise CapacityError(f"{requested} can't be had here: {has or 'no reachable machine is large enough'}{unreachable}")
+    raise CapacityError(
+        f"{requested} is not available here: {has or 'no reachable machine is large enough'}{unreachable}"
+    )
 
 
 def choose_machines(config: TaskConfig, ranked: Sequence[Candidate]) -> list[Candidate]:
@@ -120,7 +122,7 @@ def choose_machines(config: TaskConfig, ranked: Sequence[Candidate]) -> list[Can
             raise Conflict(f"{candidate.agent.name!r} is {other.agent.name!r} by another name; list each machine once")
     if len(chosen) < ranks:
         instance_type = ranked[0].instance_type
-        raise CapacityError(f"{ranks} machines with {instance_type} can't be had here; {len(chosen)} have it")
+        raise CapacityError(f"{ranks} machines with {instance_type} are not available here; {len(chosen)} have it")
     return list(chosen.values())[:ranks]
 
 
@@ -156,7 +158,8 @@ def _select_region(
     if not any(region in (agent.name, agent.region) for agent in names.values()):
         machines = ", ".join(names)
         raise ConfigError(
-            f"region: {printable(repr(region))} is no machine and no region here; there are: {machines}", field="region"
+            f"region: {printable(repr(region))} is neither a machine nor a region here; there are: {machines}",
+            field="region",
         )
     return {agent: info for agent, info in infos.items() if region in (agent.name, agent.region)}
 

@@ -173,7 +173,9 @@ class HostReservations:
         """Returns the machines of the region. Raises ConfigError if there is none."""
         hosts = [host.agent for host in self._tasks.hosts] if region is None else self._find_hosts(region)
         if not hosts:
-            raise ConfigError(f"region: {printable(repr(region))} is no machine and no region here", field="region")
+            raise ConfigError(
+                f"region: {printable(repr(region))} is neither a machine nor a region here", field="region"
+            )
         return hosts
 
     def _find_hosts(self, region: Any) -> Sequence[AgentClient]:

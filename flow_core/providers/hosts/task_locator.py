@@ -35,7 +35,7 @@ class HostTaskLocator:
         report = None if host is None else host.reports[task_id]
         has_files = report is not None and also_ended and report.has_begun
         if host is None or report is None or not (has_files or (record.is_running and report.is_running)):
-            raise Conflict(f"task {task_id} is {record.status}; only a running one can be entered")
+            raise Conflict(f"task {task_id} is {record.status}; you can enter only a running task")
         folder, greeting = report.folder, host.agent.greeting
         python, home = str(greeting.get("python", "")), f"{greeting.get('root', '')}/bin/{greeting.get('agent', '')}"
         name = f"node {node} of {record.name}" if record.num_instances > 1 else record.name

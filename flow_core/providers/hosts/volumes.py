@@ -112,7 +112,9 @@ class HostVolumes:
         if region is not None:
             hosts = [agent for agent in hosts if region in (agent.name, agent.region)]
         if not hosts:
-            raise ConfigError(f"region: {printable(repr(region))} is no machine and no region here", field="region")
+            raise ConfigError(
+                f"region: {printable(repr(region))} is neither a machine nor a region here", field="region"
+            )
         if len(hosts) == 1:
             return hosts[0]
         infos, silent = await read_all_hosts(hosts)

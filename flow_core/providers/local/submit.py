@@ -62,7 +62,7 @@ def _choose_gpus(config: TaskConfig, setting: Any) -> dict[str, Any]:
 def _choose_gpus_for(request: GpuRequest, machine_gpus: Sequence[Gpu], ranks: int) -> dict[str, Any]:
     if not request.needs_gpu:
         if request.cpus and request.cpus > (os.cpu_count() or request.cpus):
-            raise CapacityError(f"{request} can't be had on this machine; it has {os.cpu_count()} CPUs")
+            raise CapacityError(f"{request} is not available on this machine; it has {os.cpu_count()} CPUs")
         return build_no_gpu_part(str(request), machine_gpus)
     fitting = choose_gpus(machine_gpus, request, ranks)
     return build_gpu_request_part(request.count, request.model or fitting[0].short_model, fitting)

@@ -42,11 +42,11 @@ def check_task(config: TaskConfig) -> None:
     cpus, memory_gb = os.cpu_count(), read_memory_gb()
     if config.min_cpus and cpus and config.min_cpus > cpus:
         raise CapacityError(
-            f"min_cpus: {config.min_cpus} CPUs can't be had on this machine; it has {cpus}", field="min_cpus"
+            f"min_cpus: {config.min_cpus} CPUs are not available on this machine; it has {cpus}", field="min_cpus"
         )
     if config.min_memory_gb and memory_gb and config.min_memory_gb > memory_gb:
         raise CapacityError(
-            f"min_memory_gb: {config.min_memory_gb} GB can't be had on this machine; it has {memory_gb} GB",
+            f"min_memory_gb: {config.min_memory_gb} GB are not available on this machine; it has {memory_gb} GB",
             field="min_memory_gb",
         )
 

@@ -23,9 +23,9 @@ from flow_core.logs.escape import escape_controls
 # The error and the advice for words in a refusal; the API has the same status for all of these.
 _REFUSALS: tuple[tuple[tuple[str, ...], type[FlowError], str], ...] = (
     (("name already used", "name already exists", "duplicate name"), Conflict, ""),
-    (("quota",), CapacityError, "; end something, or ask for a larger quota"),
-    (("price below minimum",), ConfigError, "; offer more"),
-    (("max_unit_price",), Conflict, "; ask for the price again"),
+    (("quota",), CapacityError, "; end a task, or request a larger quota"),
+    (("price below minimum",), ConfigError, "; raise the price limit"),
+    (("max_unit_price",), Conflict, "; fetch the price again"),
     (("capacity",), CapacityError, ""),
 )
 _PLACES = ("body", "query", "path")
@@ -117,7 +117,10 @@ def _choose_error(answer: ApiResponse, call: str, is_change: bool, message: str)
     """Chooses the class and the sentence of the error, by the status."""
     status, reason = answer.status, f": {message}" if message else f" ({answer.status})"
     if status == 401:
-        return AuthError, "the Mithril API does not accept the key in MITHRIL_API_KEY; make a new one"
+        return AuthError, (
+            "the Mithril API does not accept your API key (MITHRIL_API_KEY or `api_key`); create a new one in your"
+            " Mithril account"
+        )
     if status == 403:
         return AuthError, f"the Mithril API does not allow {call}{reason}"
     if status == 404:

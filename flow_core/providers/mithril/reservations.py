@@ -129,7 +129,7 @@ class MithrilReservations:
         if reservation.status.is_final:
             return
         if not reservation.instances:
-            raise Conflict("a reservation that has not begun can't be given back; its machines can, once they run")
+            raise Conflict("you can't cancel a reservation before its machines run")
         path = f"{RESERVATIONS}/{reservation_id}/terminate-instances"
         await self._session.http.post(path, {"instances": list(reservation.instances), "reduce_capacity": True})
 

@@ -31,7 +31,8 @@ def parse_image(config: TaskConfig) -> str:
     image = str(config.image)
     if not is_image_reference(image):
         raise ConfigError(
-            f"image: {printable(repr(image))} is no name of an image; write for example ubuntu:24.04", field="image"
+            f"image: {printable(repr(image))} is not the name of an image; write for example ubuntu:24.04",
+            field="image",
         )
     return image
 

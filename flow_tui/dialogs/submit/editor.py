@@ -26,6 +26,7 @@ from flow_core.logs.escape import escape_controls
 _FALLBACKS = ("nano", "vi")
 _ENCODING = ("utf-8", "surrogateescape")  # keeps invalid UTF-8, which the parser of the text refuses
 _GRACE_S = 2.0
+_NO_TERMINAL = "flow-tui can't open an editor in this terminal; fill in the form instead"
 _EDITOR_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
 
 
@@ -45,7 +46,7 @@ async def edit(app: App[Any], text: str, *, name: str, beside: Mapping[str, str]
     """
     command = find_editor(os.environ)
     if app.is_web or app._driver is None or not app._driver.can_suspend:
-        raise FlowError("an editor needs a terminal, which this dashboard does not have")
+        raise FlowError(_NO_TERMINAL)
     try:
         folder = await asyncio.to_thread(_write_files, {name: text, **beside})
         try:
@@ -169,7 +170,7 @@ def _suspend_app(app: App[Any]) -> Iterator[None]:
         with app.suspend():
             yield
     except SuspendNotSupported as error:
-        raise FlowError("the terminal can't be passed to an editor here") from error
+        raise FlowError(_NO_TERMINAL) from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -126,7 +126,9 @@ class SubmitForm(Form["AsyncTask"]):
             "directory",
             LineInput(initial("working_dir", ""), placeholder="working directory; the default depends on the context"),
         )
-        hours = LineInput(initial("max_run_hours", ""), placeholder="hours, 90m or 2d; at most 7d; empty: no limit")
+        hours = LineInput(
+            initial("max_run_hours", ""), placeholder="12 (hours), 90m or 2d; at most 7d; empty: no limit"
+        )
         yield Field("max_run_hours", "time limit", hours)
         for key in _RARE_FIELDS:
             if initial(key, "") or (key != "rest" and self._cost is not None and self._cost.is_expected):

@@ -67,7 +67,7 @@ class MarketWatch:
             async with self._fleet.deadline(name, _DEADLINE_S):
                 return await request()
         except TimeoutError:
-            self._problems[name] = f"{name}: no prices within {_DEADLINE_S:.0f} s"
+            self._problems[name] = f"{name} did not report its prices and quotas within {_DEADLINE_S:.0f} s"
         except FlowError as error:
             self._problems[name] = f"{name}: {error}"
         return None

@@ -63,6 +63,7 @@ class InstancesPane(TablePane[AvailableInstance]):
 
     NOUN = "instances"
     TITLE = "GPUs"
+    COUNTED = ("row", "rows")
     OPENS = "instances.submit_here"
     BINDINGS: ClassVar[list[BindingType]] = [*make_bindings(ACTIONS)]
     SORTS = {
@@ -139,10 +140,6 @@ class InstancesPane(TablePane[AvailableInstance]):
             _host_column(0),
         )
 
-    def count(self, rows: Sequence[AvailableInstance]) -> int:
-        """Counts the offers with GPUs, because the title is "GPUs"."""
-        return sum(row.gpu_count > 0 for row in rows)
-
     def empty_text(self) -> str:
         return "No context offers an instance."
 
@@ -150,12 +147,15 @@ class InstancesPane(TablePane[AvailableInstance]):
         return row.key
 
     def get_filter_fields(self, row: AvailableInstance) -> dict[str, str]:
+        """Returns the fields by name. `host` is also called `about`."""
+        host = row.description.lower()
         return {
             "type": row.instance_type.lower(),
             "gpu": f"{row.gpu_type or ''} {_format_gpus(row)}".lower(),
             "context": row.context.lower(),
             "region": row.region.lower(),
-            "about": row.description.lower(),
+            "about": host,
+            "host": host,
         }
 
     def _spark_cell(self, instance: AvailableInstance) -> StyledText:

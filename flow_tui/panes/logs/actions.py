@@ -50,11 +50,11 @@ async def _show_next(pane: _Logs) -> None:
 
 _SCROLLING: tuple[Action[Any], ...] = (
     LogAction(
-        "logs.scroll_down", "j,down", "down", "Scroll one line down", lambda pane: pane.view.action_scroll_down()
+        "logs.scroll_down", "j,down", "line down", "Scroll one line down", lambda pane: pane.view.action_scroll_down()
     ),
-    LogAction("logs.scroll_up", "k,up", "up", "Scroll one line up", lambda pane: pane.view.action_scroll_up()),
+    LogAction("logs.scroll_up", "k,up", "line up", "Scroll one line up", lambda pane: pane.view.action_scroll_up()),
     LogAction(
-        "logs.scroll_home", "g,home", "start", "Go to the first line", lambda pane: pane.view.action_scroll_home()
+        "logs.scroll_home", "g,home", "first line", "Go to the first line", lambda pane: pane.view.action_scroll_home()
     ),
     LogAction(
         "logs.page_down",
@@ -67,26 +67,30 @@ _SCROLLING: tuple[Action[Any], ...] = (
     LogAction(
         "logs.scroll_left",
         "left",
-        "left",
+        "scroll left",
         "Scroll to the left, where lines are cut",
         lambda pane: pane.view.action_scroll_left(),
     ),
     LogAction(
         "logs.scroll_right",
         "right",
-        "right",
+        "scroll right",
         "Scroll to the right, where lines are cut",
         lambda pane: pane.view.action_scroll_right(),
     ),
     LogAction(
         "logs.half_page_down",
         "ctrl+d",
-        "half down",
+        "half page down",
         "Scroll half a page down",
         lambda pane: pane.view.action_half_page_down(),
     ),
     LogAction(
-        "logs.half_page_up", "ctrl+u", "half up", "Scroll half a page up", lambda pane: pane.view.action_half_page_up()
+        "logs.half_page_up",
+        "ctrl+u",
+        "half page up",
+        "Scroll half a page up",
+        lambda pane: pane.view.action_half_page_up(),
     ),
 )
 

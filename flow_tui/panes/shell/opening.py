@@ -106,4 +106,4 @@ class ShellOpening:
                         self._task.task_id, columns=columns, rows=rows, command=command, node=node
                     )
         except TimeoutError:
-            raise FlowError(f"no shell within {_OPEN_S:.0f} s; try again") from None
+            raise FlowError(f"the shell did not open within {_OPEN_S:.0f} s") from None

@@ -84,7 +84,7 @@ def _check_prunable(pane: TasksTable) -> str | None:
 
 ACTIONS: tuple[Action[Any], ...] = (
     *move_actions("tasks"),
-    filter_action("tasks", "Show matching tasks: text, status:, context:, ! for not"),
+    filter_action("tasks", "Show matching tasks: text, state:, context:, ! for not"),
     TaskAction(
         "tasks.logs",
         "l",
@@ -153,7 +153,7 @@ ACTIONS: tuple[Action[Any], ...] = (
     TaskAction(
         "tasks.cancel",
         "ctrl+d",
-        "cancel",
+        "end",
         "End this task; asks first",
         defer(lambda: task_actions.cancel),
         _for_task(_check_not_ended),
@@ -164,7 +164,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.prune",
         "X",
         "prune",
-        "Remove ended tasks, by age or number; shows them first, and asks",
+        "Prune ended tasks, by age or number; shows them first, and asks",
         defer(lambda: pruning_actions.prune),
         _check_prunable,
         changes=True,
@@ -182,7 +182,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "tasks.pause",
         "p",
         "pause",
-        "Pause this task: release its machines and keep its bid; asks first",
+        "Pause this task: stop its machines, keep its disks and bid; asks first",
         defer(lambda: bid_actions.pause),
         _with_bid(_check_not_paused),
         changes=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from flow_core.models.task import TaskRecord
@@ -34,7 +35,7 @@ async def change_limit(pane: TasksTable) -> None:
         [f"current limit: {before}"],
         call=market.describe_set_limit(task, limit),
         costs=describe_limit(limit, task.num_instances, bid.market),
-        loses="its machines, immediately" if bid.market is not None and limit < bid.market else "",
+        loses=_describe_lost_machines(task, limit, bid.market),
         keeps="everything else of the task",
         agree="Change the price limit",
         refuse="Keep the current limit",
@@ -54,10 +55,10 @@ async def pause(pane: TasksTable) -> None:
         [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
         call=market.describe_pause(task),
         costs="no cost until you resume it" + (f" (now {format.hourly(saves)})" if saves else ""),
-        loses="the running command",
+        loses="the running command" if task.is_command_running else "",
         keeps="the task, its log, the disks of its machines and its volumes",
         agree="Pause the task",
-        refuse="Keep it running",
+        refuse="Keep it running" if task.is_command_running else "Don't pause",
     )
     flow = services.fleet.flow(task.context)
     await _confirm_and_do(services, task, question, lambda: flow.pause_task(task.task_id))
@@ -81,6 +82,13 @@ async def resume(pane: TasksTable) -> None:
     )
     flow = services.fleet.flow(task.context)
     await _confirm_and_do(services, task, question, lambda: flow.resume_task(task.task_id))
+
+
+def _describe_lost_machines(task: TaskRecord, limit: Decimal, market: Decimal | None) -> str:
+    """Describes the machines that a limit below the market price loses; "" if it loses none."""
+    if market is None or limit >= market or not task.billed_usd_per_hour:
+        return ""
+    return "its machines, after the platform's warning of some minutes"
 
 
 def _find_market(services: Services, task: TaskRecord | None) -> MarketFacet | None:

@@ -113,14 +113,18 @@ class TasksPane(TablePane[TaskRecord]):
         return row.key
 
     def get_filter_fields(self, row: TaskRecord) -> dict[str, str]:
+        """Returns the fields by name. Two fields also have the name of their column."""
+        status, reason = row.status.value, format.note(row).lower()
         return {
             "name": row.name.lower(),
             "id": row.task_id.lower(),
-            "status": row.status.value,
+            "status": status,
+            "state": status,
             "context": row.context.lower(),
             "gpu": format.gpus(row).lower(),
             "command": row.command.lower(),
-            "note": format.note(row).lower(),
+            "note": reason,
+            "reason": reason,
         }
 
     def _move_to_requested(self) -> None:

@@ -33,7 +33,11 @@ class PruningForm(Form[PruningPlan]):
     def make_fields(self) -> Iterable[Field]:
         initial = self._initial_values.get
         yield Field("days", "age in days", LineInput(initial("days", "30"), placeholder="since their end; optional"))
-        yield Field("keep", "keep last", LineInput(initial("keep", ""), placeholder="newest tasks to keep; optional"))
+        yield Field(
+            "keep",
+            "keep last",
+            LineInput(initial("keep", ""), placeholder="how many of the last ended tasks to keep; optional"),
+        )
         yield Field(
             "named",
             "also prune",

@@ -150,7 +150,7 @@ def _render_end(run: NodeResult) -> Content:
 
 
 def _summarize_results(runs: Iterable[NodeResult]) -> str:
-    ends = {"done": 0, "exit code not 0": 0, "failed": 0, "stopped": 0, "running": 0, "waiting": 0}
+    ends = {"done": 0, "exit code not 0": 0, "could not run": 0, "stopped": 0, "running": 0, "waiting": 0}
     for run in runs:
         ends[_describe_result(run)] += 1
     return "  ".join(f"{count} {word}" for word, count in ends.items() if count)
@@ -158,7 +158,7 @@ def _summarize_results(runs: Iterable[NodeResult]) -> str:
 
 def _describe_result(run: NodeResult) -> str:
     if run.problem:
-        return "failed"
+        return "could not run"
     if run.exit_code is not None:
         return "exit code not 0" if run.exit_code else "done"
     if run.is_over:

@@ -76,7 +76,12 @@ async def _fetch_history(services: Services, task: TaskRecord) -> list[TaskEvent
         async with services.fleet.deadline(task.context, _HISTORY_S):
             return await services.fleet.flow(task.context).task_history(task.task_id)
     except TimeoutError:
-        raise FlowError(f"no answer within {_HISTORY_S:.0f} s") from None
+        raise make_history_timeout(task.context) from None
+
+
+def make_history_timeout(context: str) -> FlowError:
+    """Creates the error of a history that is late. The keys that it names leave the tab and open it again."""
+    return FlowError(f"{context} did not report the history within {_HISTORY_S:.0f} s; press [ and ] to try again")
 
 
 def open_shell(pane: TasksTable, *, is_persistent: bool) -> None:
@@ -116,17 +121,31 @@ async def cancel(pane: TasksTable) -> None:
         f"End the machines of {task.name}?" if task.is_still_billed else f"End {task.name}?",
         facts,
         call=flow.provider.describe_cancel(task),
-        loses="data that is only on its machines, and its open shells"
-        if task.is_still_billed
-        else "data that the task has not written to disk, and its open shells",
+        loses=_describe_loss(task),
         keeps="its log, its record and the data on its volumes",
         agree="End the machines" if task.is_still_billed else "End the task",
-        refuse="Keep the machines" if task.is_still_billed else "Keep it running",
+        refuse=_label_refusal(task),
     )
     if await services.ask(question):
         with services.prompts.foreground(task.context):
             await flow.cancel(task.task_id)
         services.fleet.refresh(task.context)
+
+
+def _describe_loss(task: TaskRecord) -> str:
+    """Describes what is lost if the task ends now; "" if nothing is."""
+    has_shells = task.is_still_billed or task.is_command_running
+    if task.bid is not None or task.is_still_billed:  # the cloud takes the disks of the machines, too
+        lost = "data that is only on its machines" if has_shells or task.instances else ""
+    else:
+        lost = "data that the task has not written to disk" if has_shells else ""
+    return f"{lost}, and its open shells" if has_shells else lost
+
+
+def _label_refusal(task: TaskRecord) -> str:
+    if task.is_still_billed:
+        return "Keep the machines"
+    return "Keep it running" if task.is_command_running else "Keep the task"
 
 
 async def copy(pane: TasksTable) -> None:

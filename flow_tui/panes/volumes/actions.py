@@ -103,7 +103,7 @@ ACTIONS: tuple[Action[Any], ...] = (
     VolumeAction(
         "volumes.users",
         "u,enter",
-        "tasks",
+        "used by",
         "Show the tasks that use this volume",
         _show_user,
         _for_volume(_check_used),

@@ -67,12 +67,15 @@ class VolumesPane(TablePane[Volume]):
         return row.key
 
     def get_filter_fields(self, row: Volume) -> dict[str, str]:
+        """Returns the fields by name. `attached` is also called `users`."""
+        users = describe_users(row, self._task_names.get).lower()
         return {
             "name": row.name.lower(),
             "id": row.volume_id.lower(),
             "type": row.interface,
             "context": row.context.lower(),
-            "users": describe_users(row, self._task_names.get).lower(),
+            "users": users,
+            "attached": users,
         }
 
     def _users_cell(self, volume: Volume) -> StyledText:

@@ -95,7 +95,7 @@ async def _confirm_attach(services: Services, volume: Volume, task: TaskRecord, 
         [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
         call=volumes.describe_attach(volume.volume_id, task.task_id, path),
         costs="" if bid.limit is None else describe_limit(bid.limit, task.num_instances, bid.market),
-        loses="the running command: the task is paused, and bids again",
+        loses="the running command: the task is paused, and bids again" if task.is_command_running else "",
         keeps="its log and the data on its volumes",
         agree="Attach the volume",
     )

@@ -102,7 +102,8 @@ class LogViewSearch:
             return
         matches.current = match
         self._show(match.offset)
-        self._update_status(matches, ("from the start" if forward else "from the end") if is_wrapped else "")
+        wrapped = f"search continued from the {'start' if forward else 'end'}"
+        self._update_status(matches, wrapped if is_wrapped else "")
 
     async def _count(self, matches: LogMatches) -> None:
         await matches.count()

@@ -82,7 +82,7 @@ TUI = {
     "flow_tui.colour_depth": "",
     "flow_tui.colour_reduction": "colour_depth",
     "flow_tui.themes": "colour_reduction",
-    "flow_tui.command_palette": "actions screens services",
+    "flow_tui.command_palette": "actions panes screens services",
     "flow_tui.arguments": "",
     "flow_tui.redact": "",
     "flow_tui.crash_report": "redact",

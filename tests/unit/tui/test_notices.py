@@ -60,7 +60,7 @@ async def test_every_problem_of_the_config_stands_at_the_exclamation_mark_with_i
             "config.yaml:4: dashboard.theme: there is no theme 'mauve'",
             "config.yaml:5: dashboard.colour: is not a setting",
             "config.yaml:7: dashboard.keys.tasks.fly: there is no action",
-            "config.yaml:8: dashboard.keys.tasks.logs: 'control-x' is no key",
+            "config.yaml:8: dashboard.keys.tasks.logs: 'control-x' is not a key",
             "config.yaml:9: dashboard.keys.tasks.shell: q is already the key of app.quit",
         )
         await press(pilot, "contexts.copy")

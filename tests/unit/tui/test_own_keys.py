@@ -73,7 +73,7 @@ async def test_a_changed_key_stands_in_footer_tabs_empty_panes_and_sentences(tmp
             "Press f2 on a running task",
         )
         footer = screen_rows(pilot.app)[-1].strip()
-        assert footer == ("? help ^a new task f3 filter l logs f2 shell d detail x cancel y copy ^k palette q quit")
+        assert footer == ("? help ^a new task f3 filter l logs f2 shell d detail x end y copy ^k palette q quit")
         assert "ctrl+]" not in screen_text(pilot.app)
         await pilot.press("x")
         await shows(pilot, "no task is selected; press ctrl+a to")
@@ -100,7 +100,7 @@ async def test_a_changed_key_stands_in_the_help_and_the_palette(tmp_path: Path) 
         await press(pilot, "app.help")
         await until(lambda: isinstance(pilot.app.screen, HelpScreen))
         rows = [str(option.prompt).split() for option in pilot.app.screen.query_one(OptionList).options]
-        assert ["x", "cancel"] in rows
+        assert ["x", "end"] in rows
         assert ["f4", "logs"] in rows
         assert ["^k", "palette"] in rows
         await pilot.press(*"qqqq")
@@ -108,7 +108,7 @@ async def test_a_changed_key_stands_in_the_help_and_the_palette(tmp_path: Path) 
         await pilot.press("escape", "ctrl+k")
         await until(lambda: isinstance(pilot.app.screen, ActionPalette))
         await pilot.press(*"cancel")
-        await shows(pilot, "tasks: cancel   x")
+        await shows(pilot, "tasks: end   x")
         await pilot.press("escape")
         await until(lambda: len(pilot.app.screen_stack) == 1)
         await pilot.press("ctrl+p")  # is no key of the palette any more

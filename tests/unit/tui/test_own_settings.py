@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from testbed.tables import each
+from testbed.tui.dashboard import notices, opened
+from testbed.waiting import until
 
 from flow_core.config_file import load_config
-from flow_tui.own_settings import OwnSettings, read_own_settings
+from flow_core.errors import ReadOnly
+from flow_tui.own_settings import OwnSettings, explain_unlock, read_own_settings
 
 THEMES = ("flow-dark", "flow-light")
 
@@ -55,16 +59,16 @@ def test_no_settings_are_the_defaults(tmp_path: Path) -> None:
         ),
         ("theme: 7", "dashboard.theme: there is no theme 7; there are: flow-dark, flow-light. Using"),
         ("read_only: perhaps", "dashboard.read_only: must be true or false"),
-        ("shell_release: ctrl+leave", "dashboard.shell_release: 'ctrl+leave' is no key"),
-        ("shell_release: 3", "dashboard.shell_release: 3 is no key"),
+        ("shell_release: ctrl+leave", "dashboard.shell_release: 'ctrl+leave' is not a key"),
+        ("shell_release: 3", "dashboard.shell_release: 3 is not a key"),
         ("keys: x", "dashboard.keys: must be a table of action ids and keys"),
         ("keys: {tasks.cansel: x}", "dashboard.keys.tasks.cansel: there is no action 'tasks.cansel'; did you mean"),
         ("keys: {fly: x}", "dashboard.keys.fly: there is no action 'fly'"),
-        ("keys: {tasks.cancel: control-x}", "dashboard.keys.tasks.cancel: 'control-x' is no key"),
-        ("keys: {tasks.cancel: }", "dashboard.keys.tasks.cancel: None is no key"),
-        ("keys: {tasks.cancel: [x]}", "dashboard.keys.tasks.cancel: ['x'] is no key"),
-        ("keys: {tasks.cancel: 'x,'}", "dashboard.keys.tasks.cancel: 'x,' is no key"),
-        ("keys: {tasks.cancel: ctrl+c}", "dashboard.keys.tasks.cancel: ctrl+c always quits"),
+        ("keys: {tasks.cancel: control-x}", "dashboard.keys.tasks.cancel: 'control-x' is not a key"),
+        ("keys: {tasks.cancel: }", "dashboard.keys.tasks.cancel: None is not a key"),
+        ("keys: {tasks.cancel: [x]}", "dashboard.keys.tasks.cancel: ['x'] is not a key"),
+        ("keys: {tasks.cancel: 'x,'}", "dashboard.keys.tasks.cancel: 'x,' is not a key"),
+        ("keys: {tasks.cancel: ctrl+c}", "dashboard.keys.tasks.cancel: ctrl+c, pressed twice, always quits"),
         ("keys: {tasks.cancel: s}", "dashboard.keys.tasks.cancel: s is already the key of tasks.shell"),
         ("keys: {tasks.cancel: q}", "dashboard.keys.tasks.cancel: q is already the key of app.quit"),
         ("keys: {app.zoom: s}", "dashboard.keys.app.zoom: s is already the key of tasks.shell"),
@@ -107,3 +111,30 @@ def test_a_key_that_is_refused_gives_its_action_the_default_again(tmp_path: Path
 
 def test_what_can_not_be_read_as_read_only_changes_nothing(tmp_path: Path) -> None:
     assert settings(tmp_path, "dashboard: {read_only: 'yes'}").read_only
+
+
+@each(
+    ("by_option", "by_setting", "said"),
+    [
+        (True, False, "restart without --read-only"),
+        (False, True, "set dashboard.read_only to false in the configuration and restart"),
+        (True, True, "set dashboard.read_only to false in the configuration and restart without --read-only"),
+    ],
+)
+def test_what_ends_read_only_mode_is_what_started_it(by_option: bool, by_setting: bool, said: str) -> None:
+    assert explain_unlock(by_option=by_option, by_setting=by_setting) == said
+
+
+@pytest.mark.parametrize(
+    ("option", "where"), [(True, "restart without --read-only"), (False, "set dashboard.read_only")]
+)
+async def test_a_refused_key_and_a_refused_change_name_the_source_of_read_only(
+    tmp_path: Path, option: bool, where: str
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("" if option else "dashboard: {read_only: true}", encoding="utf-8")
+    async with opened(load_config(file), read_only=option) as (app, dashboard, _):
+        dashboard.action_act("app.new_task")
+        await until(lambda: any(where in notice for notice in notices(app)))
+        with pytest.raises(ReadOnly, match=where):
+            await app.fleet.flow("local").submit("true")

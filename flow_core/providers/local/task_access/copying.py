@@ -39,7 +39,7 @@ def _open_regular(path: Path) -> BinaryIO:
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise ConfigError(f"{str(path)!r} is no file; copy single files, or a folder as an archive")
+        raise ConfigError(f"{str(path)!r} is not a file; copy single files, or a folder as an archive")
     return open(fd, "rb")
 
 

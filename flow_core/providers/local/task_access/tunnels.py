@@ -82,7 +82,7 @@ class _Listener:
             if error.errno == errno.EADDRINUSE:
                 listener = await call_agent(find_listener, port)
                 raise Conflict(
-                    f"local_port: {port} is listened on by {listener or 'another'}", field="local_port"
+                    f"local_port: {listener or 'another process'} listens on port {port}", field="local_port"
                 ) from error
             raise ProviderError(f"local_port: {port} can't be opened: {error.strerror}", field="local_port") from error
         bound: int = self._server.sockets[0].getsockname()[1]

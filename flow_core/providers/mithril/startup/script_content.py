@@ -96,7 +96,7 @@ def _find_folder(code_root: str) -> Path:
     """Returns the code folder. Does blocking I/O. Raises ConfigError."""
     source = Path(os.path.expanduser(code_root)).absolute()
     if not source.is_dir():
-        raise ConfigError(f"code_root: {str(source)!r} is no folder", field="code_root")
+        raise ConfigError(f"code_root: {str(source)!r} is not a folder", field="code_root")
     return source
 
 

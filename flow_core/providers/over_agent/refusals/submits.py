@@ -59,7 +59,7 @@ def _no_current_folder(details: Details, machine: str) -> FlowError:
 
 def _no_folder(details: Details, machine: str) -> FlowError:
     field, path = escape(details, "field"), get_text(details, "path")
-    return ConfigError(f"{field}: {printable(repr(path))} is no folder on {machine}", field=field)
+    return ConfigError(f"{field}: {printable(repr(path))} is not a folder on {machine}", field=field)
 
 
 def _s3_address_invalid(details: Details, machine: str) -> FlowError:
@@ -101,7 +101,7 @@ def _mount_missing(details: Details, machine: str) -> FlowError:
     return ConfigError(f"data_mounts: {shown} does not exist on {machine}", field="data_mounts")
 
 
-def _port_promised(details: Details, machine: str) -> FlowError:
+def _port_reserved(details: Details, machine: str) -> FlowError:
     task_id = escape(details, "task_id")
     holder = f"task {task_id}, which is just being submitted"
     if details["status"] is not None:
@@ -109,14 +109,14 @@ def _port_promised(details: Details, machine: str) -> FlowError:
         origin = "that came over SSH" if context == OVER_SSH else f"of context {context!r}"
         holder = f"task {task_id} {origin} ({escape(details, 'status')})"
     return Conflict(
-        f"ports: {get_integer(details, 'port')} is promised to {holder}; cancel it, or choose another port",
+        f"ports: port {get_integer(details, 'port')} is reserved by {holder}; end it, or choose another port",
         field="ports",
     )
 
 
 def _port_in_use(details: Details, machine: str) -> FlowError:
     port, listener = get_integer(details, "port"), escape(details, "listener")
-    return Conflict(f"ports: {port} is listened on by {listener}; end it, or choose another port", field="ports")
+    return Conflict(f"ports: {listener} listens on port {port}; end it, or choose another port", field="ports")
 
 
 def _no_engine(details: Details, machine: str) -> FlowError:
@@ -178,7 +178,7 @@ SENTENCES: dict[str, Sentence] = {
     data_mounts.S3_NEEDS_BOTO3: _s3_needs_boto3,
     data_mounts.MOUNT_UNSUPPORTED: _mount_unsupported,
     data_mounts.MOUNT_MISSING: _mount_missing,
-    ports.PORT_PROMISED: _port_promised,
+    ports.PORT_PROMISED: _port_reserved,
     ports.PORT_IN_USE: _port_in_use,
     engine_choice.NO_ENGINE: _no_engine,
     reservation_choice.BOOKED_WITHOUT_GPU: _booked_without_gpu,

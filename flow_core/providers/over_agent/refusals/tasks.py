@@ -57,12 +57,12 @@ def _not_entered(details: Details, machine: str) -> FlowError:
 
 def _not_running(details: Details, machine: str) -> FlowError:
     task_id, status = escape(details, "task_id"), escape(details, "status")
-    return Conflict(f"task {task_id} is {status}; only a running one can be entered")
+    return Conflict(f"task {task_id} is {status}; you can enter only a running task")
 
 
 def _node_ended(details: Details, machine: str) -> FlowError:
     node, task_id = get_integer(details, "node"), escape(details, "task_id")
-    return Conflict(f"node {node} of task {task_id} has ended; only a running one can be entered")
+    return Conflict(f"node {node} of task {task_id} has ended; you can enter only a running task")
 
 
 def _folder_unusable(details: Details, machine: str) -> FlowError:

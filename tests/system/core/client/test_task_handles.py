@@ -131,7 +131,7 @@ def test_files_are_copied_into_a_task_and_out_of_it_also_after_its_end(flow: Flo
     task.put_file(away / "b", "new.txt")
     with pytest.raises(NotFound, match=r"there is no .*nothing"):
         task.get_file("nothing", away)
-    with pytest.raises(FlowError, match="is no file"):
+    with pytest.raises(FlowError, match="is not a file"):
         task.get_file(".", away / "d")
     assert sorted(os.listdir(away)) == ["b", "c", "in.sh", "out.txt"]
 

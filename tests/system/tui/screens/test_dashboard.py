@@ -54,7 +54,7 @@ async def test_nothing_can_be_changed_while_read_only() -> None:
         assert "READ-ONLY" in screen_text(app)
         hints = [piece.text for piece in dashboard.query_one("#footer", Bar).left]
         assert "l logs" in hints
-        assert "^d cancel" not in hints
+        assert "^d end" not in hints
         dashboard.action_act("app.new_task")
         await until(lambda: any("read-only" in notice for notice in notices(app)))
 

@@ -116,7 +116,9 @@ def test_an_ignore_file_that_is_a_link_is_not_read(tmp_path):
     assert "code.py" in selected(tmp_path)
 
 
-@pytest.mark.parametrize(("source", "why"), [("missing", "does not exist"), ("file", "is no folder"), ("loop", "loop")])
+@pytest.mark.parametrize(
+    ("source", "why"), [("missing", "does not exist"), ("file", "is not a folder"), ("loop", "loop")]
+)
 def test_a_source_that_is_not_a_folder_is_refused(tmp_path, source, why):
     write(tmp_path, {"file": ""})
     (tmp_path / "loop").symlink_to("loop")

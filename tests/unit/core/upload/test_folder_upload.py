@@ -333,7 +333,7 @@ async def test_an_invalid_timeout_is_refused(source, there, timeout_s):
 
 async def test_a_destination_that_is_a_file_is_refused(source, there):
     there.write_text("")
-    with pytest.raises(Conflict, match="is no folder"):
+    with pytest.raises(Conflict, match="is not a folder"):
         await send(source, there)
 
 

@@ -127,7 +127,7 @@ async def test_nothing_is_an_answer_only_to_a_host_that_asks_for_a_code(ask: Any
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("passphrase", "Wrong passphrase. Attempt 2."), ("code", "Prompt 2 of this login")]
+    ("kind", "said"), [("passphrase", "Wrong passphrase. Attempt 2."), ("code", "it needs a second code, or your last")]
 )
 async def test_a_second_attempt_says_what_was_wrong(ask: Any, kind: str, said: str) -> None:
     async with ask(secret(kind, attempt=2)) as question:

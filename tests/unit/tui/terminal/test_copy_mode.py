@@ -127,9 +127,9 @@ def test_a_search_goes_on_in_its_direction_and_round(new_core: OpenCore) -> None
     assert mode.at.line == 1
     mode.press("N")
     assert mode.at.line == 19
-    assert mode.notice == "found from the bottom"
+    assert mode.notice == "search continued from the end"
     mode.press("n")
-    assert (mode.at.line, mode.notice) == (1, "found from the top")
+    assert (mode.at.line, mode.notice) == (1, "search continued from the start")
 
 
 def test_a_search_finds_what_a_wrap_cuts_in_two_and_marks_both_halves(new_core: OpenCore) -> None:
@@ -279,7 +279,11 @@ def test_more_than_a_clipboard_takes_is_refused(new_core: OpenCore, monkeypatch:
     monkeypatch.setattr("flow_tui.terminal.text_range.MAX_TEXT", 1000)
     core = with_text(new_core, "0123456789\n" * 300)
     mode = pressed(core, "g", "V", "G", "y")
-    assert (mode.text, mode.is_over, mode.notice) == (None, False, "that is more than a clipboard takes")
+    assert (mode.text, mode.is_over, mode.notice) == (
+        None,
+        False,
+        "the selection is too large for the clipboard; select less",
+    )
 
 
 def test_the_place_of_a_row_in_the_view_is_known_while_scrolled(new_core: OpenCore) -> None:

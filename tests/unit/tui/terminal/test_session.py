@@ -11,7 +11,7 @@ LINES = Ending(0, "").lines
 
 
 def rows_after(new_core: OpenCore, output: bytes) -> list[str]:
-    core = new_core(40, 6)
+    core = new_core(60, 6)
     core.feed(output)
     leave_application(core)
     core.take_dirty_rows()  # as a frame does, which updates the cursor and the rows

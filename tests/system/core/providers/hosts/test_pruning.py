@@ -168,7 +168,7 @@ async def test_a_submit_that_one_machine_refused_leaves_its_idempotency_key_free
     provider = lab.start(2)
     fields = {**TWO, "ports": [18473], "idempotency_key": "once"}
     holder = await running(provider, await submit(provider, "sleep 600", region="two", ports=[18473]))
-    with pytest.raises(Conflict, match=f"^ports: 18473 is promised to task {holder.task_id}"):
+    with pytest.raises(Conflict, match=f"^ports: port 18473 is reserved by task {holder.task_id}"):
         await submit(provider, "true", **fields)
     assert ids(await provider.list_tasks()) == [holder.task_id]
     await provider.cancel_task(holder.task_id, force=True)

@@ -36,7 +36,7 @@ async def test_a_reservation_is_made_on_the_named_machine_or_the_one_with_most_f
         await reserve(provider, "a100")
     with pytest.raises(CapacityError, match=r"^1 x a100:4 is more than any reachable machine has$"):
         await reserve(provider, "a100:4")
-    with pytest.raises(ConfigError, match=r"^region: 'mars' is no machine and no region here"):
+    with pytest.raises(ConfigError, match=r"^region: 'mars' is neither a machine nor a region here"):
         await reserve(provider, "a100", region="mars")
     with pytest.raises(Unsupported, match=r"^volumes: "):
         await reserve(provider, "a100", volumes=["vol_aaaaaaaaaa"])

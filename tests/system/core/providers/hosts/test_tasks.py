@@ -43,7 +43,7 @@ async def test_the_name_of_a_machine_is_an_instance_type_that_means_all_of_it(la
 
 async def test_a_request_above_every_machine_is_refused_with_what_the_machines_have(lab: Lab) -> None:
     provider = lab.start(2)
-    with pytest.raises(CapacityError, match=r"a100:4 can't be had here: one has 2 x a100, .* CPUs.*; two has"):
+    with pytest.raises(CapacityError, match=r"a100:4 is not available here: one has 2 x a100, .* CPUs.*; two has"):
         await submit(provider, "true", instance_type="a100:4")
     with pytest.raises(ConfigError, match="there are: one, two"):
         await submit(provider, "true", region="three")

@@ -188,7 +188,7 @@ def _check_what_it_holds(world: World, flow: Flow, record: str, content: str) ->
     assert len(flow.list_volumes()) == (1 if record != "volume" or content == "newer" else 0)
     with pytest.raises(FlowError):
         flow.delete_volume(world.volume)
-    with pytest.raises(Conflict, match=f"{PORT} is promised"):
+    with pytest.raises(Conflict, match=f"{PORT} is reserved"):
         flow.submit("true", ports=[PORT])
 
 

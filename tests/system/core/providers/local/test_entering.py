@@ -72,7 +72,7 @@ async def test_a_refusal_is_a_line_with_code_and_details(machine):
     said.append(await asyncio.to_thread(_refusal, _argv(over, "pipes", "true")))
     assert said[:2] == [
         f"node: task {running.task_id} has one node, 0, and no 3",
-        f"task {over.task_id} is completed; only a running one can be entered",
+        f"task {over.task_id} is completed; you can enter only a running task",
     ]
     assert said[2].startswith("the state directory can't be used: others can write to")
 

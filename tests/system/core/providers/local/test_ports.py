@@ -1,4 +1,4 @@
-"""The ports of this machine: promised to one unfinished task at a time, and told as endpoints."""
+"""The ports of this machine: reserved by one unfinished task at a time, and told as endpoints."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ def test_without_a_list_of_listeners_a_port_that_cannot_be_had_counts_as_listene
             assert _is_refused(port)
 
 
-async def test_a_port_promised_to_an_unfinished_task_of_any_context_is_refused_with_its_name(machine, port):
+async def test_a_port_reserved_by_an_unfinished_task_of_any_context_is_refused_with_its_name(machine, port):
     await machine.running(await machine.submit("sleep 300", instance_type="a100:2"))
     queued = await machine.submit("true", instance_type="a100", ports=[port])
     other = machine.open("other")
-    with pytest.raises(Conflict, match=rf"{port} is promised to task {queued.task_id} of context 'local' \(pending\)"):
+    with pytest.raises(Conflict, match=rf"{port} is reserved by task {queued.task_id} of context 'local' \(pending\)"):
         await other.submit(TaskConfig.parse({"command": "true", "ports": [port]}))
     assert await other.list_tasks() == ()
     await machine.provider.cancel_task(queued.task_id)

@@ -63,7 +63,7 @@ async def test_what_can_be_had_shrinks_while_gpus_are_held(machine):
     assert await machine.provider.instances.normalize(2, "gpu:40gb") == ("2xgpu:40gb", 1, None)
     asked = ((3, "h100", "3xh100"), (16, "a100", "16xa100"), (3, None, "gpu:3"), (1, "it_x", "it_x"))
     for count, kind, wanted in asked:
-        warning = f"{wanted} can't be had on this machine; it has 2 x a100"
+        warning = f"{wanted} is not available on this machine; it has 2 x a100"
         assert await machine.provider.instances.normalize(count, kind) == (wanted, 1, warning)
     with pytest.raises(ConfigError):
         await machine.provider.instances.find({"colour": "red"})  # type: ignore[typeddict-unknown-key]

@@ -70,7 +70,7 @@ async def test_a_tunnel_carries_both_ways_until_it_is_closed(machine, served):
 async def test_a_port_that_is_taken_or_isnt_one_is_refused(machine, served):
     task, port = served
     tunnels = machine.provider.tunnels
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Conflict, match="is listened on by"):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Conflict, match="listens on port"):
         await tunnels.open(task.task_id, port, taken.getsockname()[1])
     with pytest.raises(Conflict, match="is the port of the task itself"):
         await tunnels.open(task.task_id, port, port)

@@ -122,7 +122,7 @@ async def test_a_shell_that_can_not_be_opened_keeps_the_keyboard_and_enter_tries
         assert view.has_focus
         assert view.captures_keys
         await pilot.press("enter")
-        await until(lambda: "[enter tries again]\nready>" in text(view))
+        await until(lambda: "[press enter to reopen the shell]\nready>" in text(view))
 
 
 async def test_text_pasted_while_a_shell_is_being_opened_is_typed_into_it(open_pty: Any) -> None:
@@ -160,7 +160,7 @@ async def test_escape_stops_waiting_for_a_shell_and_drops_what_was_typed_for_it(
         await opening
         view = app.pane.front
         assert view is not None
-        assert "[No shell in train: you stopped waiting for the shell]\n[enter tries again]" in text(view)
+        assert "[No shell in train: you stopped waiting for the shell]\n[press enter to reopen the shell]" in text(view)
         assert view.has_focus
         may_open.set()
 

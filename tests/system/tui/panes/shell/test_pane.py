@@ -83,7 +83,7 @@ async def test_a_shell_that_cannot_be_opened_is_a_sentence_in_the_pane() -> None
     async with hosted() as (app, _):
         await app.pane.enter(task(), refuse)
         assert text(app.pane.front).startswith(
-            "[No shell in train: The task [red]has ended[/oops].]\n[enter tries again]"
+            "[No shell in train: The task [red]has ended[/oops].]\n[press enter to reopen the shell]"
         )
         assert not has_live_shells(app.pane)
 
@@ -127,11 +127,11 @@ async def test_the_way_out_of_a_shell_is_in_the_border_and_the_prefix_says_more(
 async def test_an_ended_shell_stays_to_be_read_and_another_goes_on_below_it(open_pty: Any) -> None:
     async with hosted() as (app, _):
         await app.pane.enter(task(), lambda c, r, _: open_pty(c, r, command="echo last words; exit 4"))
-        await until(lambda: "last words\n[exit code 4: enter opens another]" in text(app.pane.front))
+        await until(lambda: "last words\n[exit code 4: press enter to reopen the shell]" in text(app.pane.front))
         await until(lambda: not has_live_shells(app.pane))
         first = app.pane.front
         await app.pane.enter(task(), open_pty)
-        await until(lambda: "another]\nready>" in text(app.pane.front))
+        await until(lambda: "reopen the shell]\nready>" in text(app.pane.front))
         assert app.pane.front is first
         assert len(app.query(TerminalView)) == 1
 
@@ -256,7 +256,7 @@ async def test_enter_connects_again_after_a_lost_link_and_what_was_read_stays(op
 
     async with hosted() as (app, pilot):
         await app.pane.enter(task(), shaky)
-        await until(lambda: "[connection lost: enter opens it again]" in text(app.pane.front))
+        await until(lambda: "[connection lost: press enter to reopen the shell]" in text(app.pane.front))
         await until(lambda: not has_live_shells(app.pane))
         assert "ready>\n[the link to lab was lost]" in text(app.pane.front)
         await until(lambda: "enter reopen" in border_subtitle(app))

@@ -82,4 +82,4 @@ async def test_the_footer_names_the_users_own_key_that_leaves_a_shell(tmp_path: 
         await until(lambda: "every other key goes to the shell" in screen_rows(app)[-1])
         assert screen_rows(app)[-1].split()[:2] == ["ctrl+g", "leaves"]
         await pilot.press("ctrl+g", "escape")
-        await until(lambda: "cancel" in screen_rows(app)[-1])
+        await until(lambda: "^d end" in screen_rows(app)[-1])

@@ -48,7 +48,7 @@ async def change_the_limit(seen: Seen, task_id: str) -> None:
     seen.app.screen.query_one(Input).value = "$8.80"
     await press(seen.pilot, "form.send")
     await seen.until(lambda: isinstance(seen.app.screen, Confirm))
-    await seen.shows("its machines, immediately", "50% below")
+    await seen.shows("its machines, after the platform's warning of some minutes", "50% below")
     await press(seen.pilot, "confirm.refuse")
     await seen.until(lambda: isinstance(seen.app.screen, PriceLimitForm | TaskDetail))
     if isinstance(seen.app.screen, PriceLimitForm):
@@ -69,6 +69,35 @@ async def ask_for_a_limit(seen: Seen, limit: str) -> None:
     await seen.until(lambda: isinstance(seen.app.screen, PriceLimitForm))
     seen.app.screen.query_one(Input).value = limit
     await press(seen.pilot, "form.send")
+
+
+async def test_a_task_without_machines_loses_nothing_that_it_does_not_have(tmp_path: Path) -> None:
+    async with opened(tmp_path) as seen:
+        task_id = await seen.submit(max_price_per_hour=10)  # below the market price
+        await seen.becomes(task_id, TaskStatus.PENDING)
+        await asks_without_a_loss(seen, "tasks.cancel", "Keep the task")
+        await asks_without_a_loss(seen, "tasks.pause", "Don't pause")
+        await ask_for_a_limit(seen, "9")
+        await seen.until(lambda: isinstance(seen.app.screen, Confirm))
+        await seen.shows("Keep the current limit")
+        assert "You lose" not in seen.text
+        await press(seen.pilot, "confirm.refuse")
+        await press(seen.pilot, "tasks.pause")
+        await seen.until(lambda: isinstance(seen.app.screen, Confirm))
+        await press(seen.pilot, "confirm.agree")
+        await seen.becomes(task_id, TaskStatus.PAUSED)
+        await asks_without_a_loss(seen, "tasks.cancel", "Keep the task")
+
+
+async def asks_without_a_loss(seen: Seen, action_id: str, refusal: str) -> None:
+    """Triggers an action whose dialog must name no loss, and refuses."""
+    await press(seen.pilot, action_id)
+    await seen.until(lambda: isinstance(seen.app.screen, Confirm))
+    await seen.shows(refusal, "What will be done")
+    assert "You lose" not in seen.text
+    assert "Keep it running" not in seen.text
+    await press(seen.pilot, "confirm.refuse")
+    await seen.until(lambda: seen.app.screen is seen.dashboard)
 
 
 async def test_a_task_is_paused_and_resumed_behind_a_question(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ async def test_search_goes_to_the_next_and_the_previous_match_and_marks_them(sou
         await until(lambda: current() == "step 37 ERROR")
         app.view.action_previous_match()
         await until(lambda: current() == "step 937 ERROR")
-        await until(lambda: app.statuses[-1] == "from the end, 10 lines match")
+        await until(lambda: app.statuses[-1] == "search continued from the end, 10 lines match")
         app.view.find("nothing like it")
         await until(lambda: app.statuses[-1] == "no match")
         app.view.find("(")

@@ -308,7 +308,7 @@ async def test_a_far_side_that_breaks_is_a_sentence_in_the_view(open_pty: Any) -
     async with hosted(shell) as (app, _):
         await until(lambda: app.get(TerminalView.Ended))
         assert screen(app).startswith(
-            "half a li\n[The connection to lab was lost.\\x1b[2J]\n[connection lost: enter opens it again]"
+            "half a li\n[The connection to lab was lost.\\x1b[2J]\n[connection lost: press enter to reopen the shell]"
         )
 
 

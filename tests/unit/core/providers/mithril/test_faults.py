@@ -29,7 +29,10 @@ async def test_a_wrong_key_is_one_sentence_and_the_other_contexts_keep_working(l
         await fleet.wait_for_first_answers(30)
         cloud, local = fleet.states
         assert cloud.error is not None
-        assert "the Mithril API does not accept the key in MITHRIL_API_KEY; make a new one" in cloud.error
+        assert (
+            "the Mithril API does not accept your API key (MITHRIL_API_KEY or `api_key`); create a new one"
+            in cloud.error
+        )
         assert "fkey_wrong" not in cloud.error
         assert (local.error, local.age_s is None) == (None, False)
 
@@ -48,7 +51,7 @@ async def test_the_last_answer_stays_while_the_api_fails(lab: CloudLab) -> None:
 @pytest.mark.parametrize(
     ("fault", "error", "message"),
     [
-        ({"status": 401}, AuthError, "does not accept the key"),
+        ({"status": 401}, AuthError, "does not accept your API key"),
         ({"status": 403, "detail": "no"}, AuthError, "does not allow"),
         ({"status": 500}, Unreachable, "try again later"),
         ({"status": 504}, Unreachable, "try again later"),

@@ -54,7 +54,7 @@ async def test_a_reservation_that_costs_more_than_its_quote_is_not_created(
 ) -> None:
     quote = await facet.quote(spec())
     shown = replace(quote, unit_usd_per_hour=quote.unit_usd_per_hour - Decimal("0.01"))
-    with pytest.raises(Conflict, match="ask for the price again"):
+    with pytest.raises(Conflict, match="fetch the price again"):
         await facet.create(spec(), shown)
     assert not lab.cloud.world.reservations
     assert (await facet.create(spec(), quote)).price_total_usd == quote.total_usd

@@ -86,11 +86,11 @@ async def test_the_same_idempotency_key_submits_one_task(lab: CloudLab) -> None:
 
 REFUSALS: list[tuple[int, Any, type[FlowError], str]] = [
     (400, "Name already used: train", Conflict, "Name already used"),
-    (400, "Quota exceeded for Spot", CapacityError, "ask for a larger quota"),
-    (400, "Limit price below minimum price of $9.00", ConfigError, "offer more"),
+    (400, "Quota exceeded for Spot", CapacityError, "request a larger quota"),
+    (400, "Limit price below minimum price of $9.00", ConfigError, "raise the price limit"),
     (400, "Not enough capacity", CapacityError, "Not enough capacity"),
     (400, "no good", ProviderError, "no good"),
-    (401, "who?", AuthError, "MITHRIL_API_KEY; make a new one"),
+    (401, "who?", AuthError, "create a new one"),
     (402, "no credit", ProviderError, "billing"),
     (403, "not your project", AuthError, "not your project"),
     (404, "Project not found", NotFound, "Project not found"),
@@ -165,7 +165,7 @@ async def test_a_name_belongs_to_one_living_task(lab: CloudLab) -> None:
 
 
 async def test_more_than_the_quota_is_refused_with_what_to_do(lab: CloudLab) -> None:
-    with pytest.raises(CapacityError, match="; end something, or ask for a larger quota"):
+    with pytest.raises(CapacityError, match="; end a task, or request a larger quota"):
         await lab.submit(num_instances=65)
 
 

@@ -20,7 +20,7 @@ async def test_without_a_terminal_or_an_editor_one_sentence_says_so(
         monkeypatch.setenv(name, value)
     async with ask(SubmitForm(CONTEXTS, FarSide().submit, preset={"command": "true"})) as question:
         await question.press("submit.edit")
-        await question.shows("an editor needs a terminal")
+        await question.shows("flow-tui can't open an editor in this terminal")
         monkeypatch.setenv("VISUAL", "no-such-editor --wait")
         await question.press("submit.edit")
         await question.shows("$VISUAL names 'no-such-editor', which was not found")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from testbed.bare_services import bare_services
 from testbed.tui.dashboard import opened
+from testbed.tui.press import press
 from testbed.waiting import until
 
 from flow_core import AsyncFlow
@@ -41,12 +42,19 @@ async def test_free_counts_gpus_whatever_the_type_takes_of_them() -> None:
     assert (pair.available_quantity, pair.total_quantity) == (2, 2)
 
 
-async def test_a_machine_without_gpus_has_none_in_the_title() -> None:
+async def test_the_title_counts_the_rows_and_says_so() -> None:
     config = Config(Path("none"), (Context("here", "local", {"gpus": ","}),), "here")
     async with opened(config) as (_, dashboard, _pilot):
         pane = dashboard.pane(InstancesPane)
         await until(lambda: pane.table.rows)
-        assert str(pane.border_title) == "GPUs 0"
+        assert str(pane.border_title) == "GPUs 1 row"  # the row "cpu"
+    config = Config(Path("none"), (Context("here", "local", {"gpus": "a100:2"}),), "here")
+    async with opened(config) as (_, dashboard, pilot):
+        pane = dashboard.pane(InstancesPane)
+        await until(lambda: pane.table.rows)
+        assert str(pane.border_title) == "GPUs 3 rows"
+        await press(pilot, "app.show_instances", "instances.filter", *"type:cpu", "enter")
+        await until(lambda: str(pane.border_title) == "GPUs 1 of 3 rows")
 
 
 async def test_gpus_of_this_machine_are_listed_once_for_two_contexts() -> None:

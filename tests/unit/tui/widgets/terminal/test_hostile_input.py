@@ -112,4 +112,4 @@ async def test_the_exit_line_fits_the_size_that_the_view_has_when_the_shell_ends
         await until(lambda: app.view._resize_timer is not None and app.view.size.width == 80)
         shell.is_over.set()
         await until(lambda: app.get(TerminalView.Ended))
-        assert "[exit code 0: enter opens another]" in screen(app)
+        assert "[exit code 0: press enter to reopen the shell]" in screen(app)

@@ -93,7 +93,7 @@ async def test_its_code_is_its_workspace_and_a_volume_has_a_place_of_its_own(mac
 async def test_a_working_dir_and_a_code_root_that_can_not_be_are_refused(machine, engine):
     with pytest.raises(ConfigError, match="inside the image"):
         await machine.submit("true", image=IMAGE, working_dir="here")
-    with pytest.raises(ConfigError, match=r"code_root: .*is no folder"):
+    with pytest.raises(ConfigError, match=r"code_root: .*is not a folder"):
         await machine.submit("true", image=IMAGE, code_root="nowhere")
 
 

@@ -1,0 +1,36 @@
+"""The names of the fields in filters: those of the columns, and the older ones."""
+
+from __future__ import annotations
+
+from testbed.bare_services import bare_services
+
+from flow_core.models.instance import AvailableInstance
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.volume import Volume
+from flow_tui.filter import parse_filter
+from flow_tui.panes.instances.pane import InstancesPane
+from flow_tui.panes.tasks.pane import TasksPane
+from flow_tui.panes.volumes.pane import VolumesPane
+
+
+def test_a_task_is_found_by_the_names_of_the_columns_state_and_reason() -> None:
+    task = TaskRecord("local", "task_1", "train", TaskStatus.PENDING, command="true", message="Waiting for 2 x a100")
+    fields = TasksPane(bare_services()).get_filter_fields(task)
+    for text in ("state:pend", "status:pend", "reason:waiting", "note:waiting", "!state:run", "!reason:killed"):
+        assert parse_filter(text)(fields), text
+    for text in ("state:run", "reason:killed"):
+        assert not parse_filter(text)(fields), text
+
+
+def test_an_instance_is_found_by_the_name_of_the_column_host() -> None:
+    instance = AvailableInstance("lab", "gpu1", "2xa100", "gpu1", 0.0, description="EPYC 7763")
+    fields = InstancesPane(bare_services()).get_filter_fields(instance)
+    assert parse_filter("host:epyc about:epyc")(fields)
+    assert not parse_filter("host:xeon")(fields)
+
+
+def test_a_volume_is_found_by_the_first_word_of_the_column_attached_to() -> None:
+    volume = Volume(context="lab", volume_id="vol_1", name="data", size_gb=10, attached_to=("task_1",))
+    fields = VolumesPane(bare_services()).get_filter_fields(volume)
+    assert parse_filter("attached:task_1 users:task_1")(fields)
+    assert not parse_filter("attached:task_2")(fields)
