@@ -75,7 +75,7 @@ _HONOURED = {
     "ServerAliveCountMax": "",
     "ServerAliveInterval": "5 s where it is not set",
     "SetEnv": "",
-    "StrictHostKeyChecking": "except that `no` takes no changed key",
+    "StrictHostKeyChecking": "except that `no` never accepts a changed key",
     "Tag": "by `ssh -G`",
     "TCPKeepAlive": "",
     "User": "",

@@ -19,7 +19,7 @@ from flow_core.agent.layout import Layout
 FOLDER = Path(flow_core.agent.__file__).parent
 LAUNCHER = FOLDER.parent / "providers" / "hosts" / "bootstrap_main.py"  # sent to hosts together with some of these
 FILES = [*sorted(FOLDER.rglob("*.py")), LAUNCHER]
-WITH_BOTO3 = {"errors.py", "transfer.py"}  # in s3/: loaded by a program of its own that needs boto3
+WITH_BOTO3 = {"error_messages.py", "address_download.py"}  # in s3/: loaded by a program of its own that needs boto3
 BOTO3 = {"boto3", "botocore", "s3transfer"}
 OLDEST = (3, 8)
 VERSIONS = [(3, 8), (3, 9), max({*pythons(), sys.version_info[:2]})]

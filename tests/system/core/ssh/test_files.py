@@ -173,5 +173,5 @@ async def test_no_link_at_the_destination_is_followed(host: SshHost, tree: Path,
 
 async def test_a_destination_that_is_no_folder(host: SshHost, tree: Path, far: Path) -> None:
     (far / "file").write_text("x")
-    with pytest.raises(Conflict, match="no folder"):
+    with pytest.raises(Conflict, match="not a folder"):
         await upload(tree, host.folder(f"{far}/file"))
