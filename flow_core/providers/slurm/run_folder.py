@@ -25,9 +25,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from flow_core.ssh.quoting import quote_word
-
-DEFAULT_FOLDER = "~/.local/state/flow/slurm"
 RUNS, JOBS = "runs", "jobs"
 SUBMISSION, SCRIPT, ENV, ENTER, JOB, CODE = "submission.json", "script.sh", "env.sh", "enter.sh", "job", "code"
 STATUS, BATCH_LOG = "status", "batch.log"
@@ -35,7 +32,6 @@ COMMENT_PREFIX = "flow:"
 """`--comment` of a job is this prefix and the KEY of its folder."""
 
 _KEY = re.compile(r"[0-9a-f]{12}|[0-9a-f]{24}")
-_HOME_OF = re.compile(r"~[A-Za-z0-9._-]*")
 
 
 def make_key(idempotency_key: str | None) -> str:
@@ -49,15 +45,6 @@ def parse_comment(comment: str) -> str | None:
     """Returns the KEY in the comment of a job; None if flow did not submit the job."""
     key = comment.removeprefix(COMMENT_PREFIX)
     return key if key != comment and _KEY.fullmatch(key) else None
-
-
-def quote_folder(folder: str) -> str:
-    """Quotes the setting `folder` for sh; a leading ~ or ~user becomes the home directory."""
-    home, slash, rest = folder.partition("/")
-    if not _HOME_OF.fullmatch(home):
-        return quote_word(folder)
-    start = '"$HOME"' if home == "~" else home
-    return f"{start}/{quote_word(rest)}" if slash and rest else start
 
 
 @dataclass(frozen=True, slots=True)
