@@ -53,7 +53,7 @@ CORE = {
 CONTRACT = ("contract", "over_agent", "over_ssh")
 CORE_FOR_TUI = (
     "errors models gpu config config_file logs audit client fleet_state fleet prompter"
-    " providers.contract.provider providers.contract.access providers.contract.market"
+    " providers.contract.provider providers.contract.access providers.contract.market providers.contract.scheduling"
 )
 TUI = {
     "flow_tui.format": "",

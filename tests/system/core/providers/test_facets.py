@@ -20,13 +20,14 @@ from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable, Unsup
 from flow_core.logs.log_id import LogId
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskRecord
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.contract.access import ShellFacet
 from flow_core.providers.contract.reservations import ReservationFacet
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3kTwd5kCD6Zq0S6vTmTqXGzPnE7u7b8mYH8cXl3x0N someone@somewhere"
 FACETS = (
     *("logs", "instances", "reservations", "ssh_keys", "identity"),
-    *("shells", "remote", "uploads", "endpoints", "tunnels", "metrics", "pruning"),
+    *("shells", "remote", "uploads", "endpoints", "tunnels", "metrics", "pruning", "scheduling"),
 )
 
 Trip = Callable[[Bench, AsyncFlow, TaskRecord], AsyncGenerator[None]]
@@ -99,6 +100,14 @@ MISSING: dict[str, tuple[Refused, Empty]] = {
     "tunnels": ({"get_ssh_tunnel_manager": ()}, {}),
     "metrics": ({"task_metrics": ("TASK",), "instance_metrics": ("x",)}, {}),
     "pruning": ({"plan_pruning": (30,)}, {}),
+    "scheduling": (
+        {
+            **{name: ("TASK",) for name in ("hold_task", "release_task", "requeue_task")},
+            **{"set_time_limit": ("TASK", 1), "signal_task": ("TASK", "SIGUSR1")},
+            **{"estimate_start": ("true",), "watch_everyone": ()},
+        },
+        {},
+    ),
 }
 
 
@@ -143,6 +152,10 @@ async def instances_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) 
 async def volumes_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     volumes = bench.provider.volumes
     assert volumes is not None
+    if not volumes.can_change:
+        await volumes_are_only_listed(flow, task)
+        yield
+        return
     first = await volumes.create(1, "first", "block", None)
     second = await volumes.create(2, "second", "file", None)
     assert [one.volume_id for one in await volumes.list()] == [second.volume_id, first.volume_id]
@@ -161,6 +174,16 @@ async def volumes_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
     yield
     await volumes.delete(first.volume_id)
     assert await volumes.list() == ()
+
+
+async def volumes_are_only_listed(flow: AsyncFlow, task: TaskRecord) -> None:
+    volumes = await flow.list_volumes()
+    assert volumes
+    assert all(volume.path for volume in volumes)
+    for name, arguments in MISSING["volumes"][0].items():
+        if name != "list_volumes":
+            with pytest.raises(Unsupported, match="only lists volumes"):
+                await ask(flow, name, arguments, task.task_id)
 
 
 async def shells_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
@@ -326,6 +349,27 @@ async def pruning_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
         await flow.plan_pruning(task_ids=[task.task_id])
 
 
+async def scheduling_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
+    facet = bench.provider.scheduling
+    assert facet is not None
+    descriptions = (facet.describe_hold(task), facet.describe_release(task), facet.describe_requeue(task))
+    for words in (*descriptions, facet.describe_set_time_limit(task, 1.5), facet.describe_signal(task, "SIGUSR1")):
+        assert words.isprintable()
+    estimate = await flow.estimate_start(TaskConfig.parse({"command": "true", **bench.world.fields}))
+    assert estimate is None or estimate.starts_at.tzinfo is not None
+    await flow.set_time_limit(task.task_id, 1.5)
+    await flow.signal_task(task.task_id, "CONT")
+    with pytest.raises(Conflict):
+        await flow.hold_task(task.task_id)
+    await flow.watch_everyone()
+    assert task.task_id in [one.task_id for one in await flow.list_tasks()]
+    await flow.watch_everyone(False)
+    yield
+    for call in (flow.set_time_limit(task.task_id, 1.5), flow.signal_task(task.task_id, "CONT")):
+        with pytest.raises(Conflict):
+            await call
+
+
 ROUND_TRIPS: dict[str, Trip] = {
     "logs": logs_round_trip,
     "instances": instances_round_trip,
@@ -340,4 +384,5 @@ ROUND_TRIPS: dict[str, Trip] = {
     "tunnels": tunnels_round_trip,
     "metrics": metrics_round_trip,
     "pruning": pruning_round_trip,
+    "scheduling": scheduling_round_trip,
 }
