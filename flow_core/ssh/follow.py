@@ -17,8 +17,6 @@ from flow_core.ssh.quoting import quote_word
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from flow_core.ssh.command import RunningCommand
-
 _PAUSE_S = 0.5
 Note = Literal["", "replaced", "truncated", "gap"]
 
@@ -104,10 +102,20 @@ class FilePiece:
         return self.offset + len(self.data)
 
 
+class StartedCommand(Protocol):
+    """The part of a running command that following needs."""
+
+    async def read(self) -> bytes:
+        """Returns the next piece of stdout; returns b"" at the end. Raises Unreachable."""
+
+    def write_eof(self) -> None:
+        """Ends the command's stdin."""
+
+
 class CommandHost(Protocol):
     """The part of a host that following needs."""
 
-    def start(self, command: str) -> AbstractAsyncContextManager[RunningCommand]:
+    def start(self, command: str) -> AbstractAsyncContextManager[StartedCommand]:
         """Starts a line for sh. Kills the command on exit."""
 
 
@@ -202,7 +210,7 @@ async def _follow_once(
                 await asyncio.wait((end_task,))
 
 
-async def _close_stdin_at(running: RunningCommand, until: asyncio.Event) -> None:
+async def _close_stdin_at(running: StartedCommand, until: asyncio.Event) -> None:
     await until.wait()
     running.write_eof()
 

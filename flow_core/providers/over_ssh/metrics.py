@@ -15,8 +15,7 @@ from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 
 if TYPE_CHECKING:
-    from flow_core.providers.over_ssh.task_nodes import TaskLocator, TaskNode
-    from flow_core.ssh.host import SshHost
+    from flow_core.providers.over_ssh.task_nodes import Host, TaskLocator, TaskNode
 
 _COMMAND_S = 20.0
 _ATTEMPTS = 8
@@ -30,10 +29,10 @@ class SshMetrics:
     `machines` finds the host of an allocation id from `instances.find`; it raises NotFound.
     """
 
-    def __init__(self, locator: TaskLocator, machines: Callable[[str], Awaitable[SshHost]]) -> None:
+    def __init__(self, locator: TaskLocator, machines: Callable[[str], Awaitable[Host]]) -> None:
         self._locator = locator
         self._machines = machines
-        self._broadcasts: dict[SshHost, SampleBroadcast] = {}
+        self._broadcasts: dict[Host, SampleBroadcast] = {}
 
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
         task_node = await self._locator.locate(task_id, node)
@@ -61,7 +60,7 @@ class SshMetrics:
             async for sample in samples:
                 yield sample
 
-    async def _subscribe(self, host: SshHost) -> AsyncGenerator[MachineSample, None]:
+    async def _subscribe(self, host: Host) -> AsyncGenerator[MachineSample, None]:
         broadcast = self._broadcasts.setdefault(host, SampleBroadcast(partial(_sample_host, host)))
         try:
             async with aclosing(broadcast.subscribe()) as samples:
@@ -72,10 +71,10 @@ class SshMetrics:
                 del self._broadcasts[host]
 
 
-async def _sample_host(host: SshHost) -> AsyncGenerator[MachineSample, None]:
+async def _sample_host(host: Host) -> AsyncGenerator[MachineSample, None]:
     async with (
         host.start(build_sampling_script()) as running,
-        aclosing(read_samples(running.read, repr(host.settings.alias))) as samples,
+        aclosing(read_samples(running.read, host.title)) as samples,
     ):
         async for sample in samples:
             yield sample
