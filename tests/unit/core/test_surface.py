@@ -116,10 +116,7 @@ BEYOND = {
     Flow: {
         *("aio", "context", "reserve", "cancel_reservation", "provider_port", "dev", "log_stream"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances"),
-        *NOUNS,
-        *MARKET,
-        *PRUNING,
-        *SCHEDULING,
+        *(*NOUNS, *MARKET, *PRUNING, *SCHEDULING),
     },
     Client: {"close", "prune"},
     AsyncFlow: {
@@ -128,10 +125,7 @@ BEYOND = {
         *("log_addresses", "log_bytes", "open_log", "is_log_complete"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "dev", "log_stream"),
         *("provider", "platform", "get_facet", "run_change", "share", "reopen", "is_closed"),
-        *NOUNS,
-        *MARKET,
-        *PRUNING,
-        *SCHEDULING,
+        *(*NOUNS, *MARKET, *PRUNING, *SCHEDULING),
     },
 }
 TYPED_DICTS = {

@@ -102,7 +102,7 @@ MISSING: dict[str, tuple[Refused, Empty]] = {
     "pruning": ({"plan_pruning": (30,)}, {}),
     "scheduling": (
         {
-            **{name: ("TASK",) for name in ("hold_task", "release_task", "requeue_task")},
+            **dict.fromkeys(("hold_task", "release_task", "requeue_task"), ("TASK",)),
             **{"set_time_limit": ("TASK", 1), "signal_task": ("TASK", "SIGUSR1")},
             **{"estimate_start": ("true",), "watch_everyone": ()},
         },
