@@ -69,6 +69,12 @@ def _has_all(*programs: str) -> bool:
     return all(shutil.which(program) for program in programs)
 
 
+def _has_cluster(*programs: str) -> bool:
+    """Whether these programs of Slurm are installed, and whoever runs the tests may start them in namespaces."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    return os.geteuid() == 0 and all(shutil.which(program, path=path) for program in programs) and _namespaces()
+
+
 _PRESENT: dict[str, Callable[[], bool]] = {
     "linux": lambda: sys.platform == "linux",
     "root": lambda: os.geteuid() == 0,
@@ -88,6 +94,8 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "less": lambda: shutil.which("less") is not None,
     "ssh": lambda: _has_all("ssh", "scp", "sftp"),
     "sshd": lambda: find_sshd() is not None and _has_all("ssh", "ssh-agent", "ssh-add"),
+    "slurm": lambda: _has_cluster("munged", "slurmctld", "slurmd", "sbatch"),
+    "slurm-accounting": lambda: _has_cluster("slurmctld", "slurmdbd", "mariadbd", "sacctmgr"),
     "openapi": lambda: bool(os.environ.get("FLOW_MITHRIL_OPENAPI")),
     "pythons": lambda: {(3, 8), (3, 9)} <= pythons().keys(),
     "ssh-keygen": lambda: shutil.which("ssh-keygen") is not None,

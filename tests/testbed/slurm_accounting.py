@@ -1,0 +1,56 @@
+"""The accounting of a test's Slurm cluster: MariaDB, slurmdbd, and who may use which account and QOS."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+
+from testbed.slurm_config import Plan, answers
+from testbed.slurm_space import Space
+from testbed.waiting import wait_until
+
+ACCOUNT = "flow"
+OTHER_ACCOUNT = "physics"
+"""One that no user belongs to unless a test says so."""
+SMALL_QOS = "small"
+"""A QOS that a user of `ACCOUNT` may ask for, with 2 GPUs for all tasks of a user."""
+
+
+def start_accounting(plan: Plan, space: Space) -> None:
+    _start_database(plan, space)
+    places = {"SLURM_CONF": str(plan.conf.with_name("slurmdbd.conf"))}
+    database = {"MYSQL_UNIX_PORT": str(plan.folder / "mysql" / "socket")}  # where its client library looks
+    space.launch("slurmdbd", log=plan.log("slurmdbd-start"), user="slurm", env={**places, **database})
+    wait_until(lambda: answers(plan.dbd_port), explain=lambda: plan.log("slurmdbd").read_text())
+    for words in (
+        ("add", "cluster", plan.name),
+        ("add", "qos", SMALL_QOS, "MaxTRESPerUser=gres/gpu=2"),
+        ("add", "account", f"{ACCOUNT},{OTHER_ACCOUNT}", f"QOS=normal,{SMALL_QOS}", "DefaultQOS=normal"),
+    ):
+        manage(plan, space, *words)
+
+
+def manage(plan: Plan, space: Space, *words: str) -> str:
+    """Runs a command of sacctmgr, as its administrator."""
+    return space.run("sacctmgr", "-iQ", *words, env={"SLURM_CONF": str(plan.conf)})
+
+
+def give_account(plan: Plan, space: Space, names: Iterable[str], account: str = ACCOUNT, level: str = "None") -> None:
+    """`level` None, Operator or Admin: an operator may make reservations."""
+    manage(plan, space, "add", "user", ",".join(names), f"Account={account}", f"AdminLevel={level}")
+
+
+def _start_database(plan: Plan, space: Space) -> None:
+    """It asks for no password: only the user slurm can reach its socket."""
+    folder = plan.folder / "mysql"
+    folder.mkdir(mode=0o700)
+    (folder / "data").mkdir()
+    for path in (folder, folder / "data"):
+        shutil.chown(path, "slurm", "slurm")
+    base = ("--no-defaults", f"--datadir={folder}/data")
+    space.launch("mariadb-install-db", *base, "--skip-test-db", log=plan.log("mariadb-install"), user="slurm")
+    socket = f"--socket={folder}/socket"
+    small = ("--innodb-buffer-pool-size=64M", "--innodb-lock-wait-timeout=900", "--innodb-flush-log-at-trx-commit=0")
+    argv = ("mariadbd", *base, socket, "--skip-networking", "--skip-grant-tables", *small)
+    space.spawn(*argv, log=plan.log("mariadbd"), user="slurm")
+    wait_until((folder / "socket").exists, explain=lambda: plan.log("mariadbd").read_text())
