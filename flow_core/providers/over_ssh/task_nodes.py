@@ -95,6 +95,10 @@ class TaskNode:
     (None: a login shell) with the task's environment, replacing that sh. `address` is the address of the node's ports,
     as seen from the host. `name` is the user's name for the task; empty if it has none. The line of `enter` must not
     contain a secret: it is shown to the user, and in lists of processes.
+
+    The node may be a machine that only the host reaches. Then `on_machine` builds the line for sh on the host that runs
+    a script for sh there, and ends with it, and `machine` is its name. Nodes of a host with the same `machine` share
+    their measurements.
     """
 
     host: Host
@@ -102,6 +106,8 @@ class TaskNode:
     enter: Callable[[str | None], str]
     address: str = "127.0.0.1"
     name: str = ""
+    machine: str = ""
+    on_machine: Callable[[str], str] | None = None
 
 
 class TaskLocator(Protocol):
