@@ -102,6 +102,13 @@ class SlurmCluster:
             wait_until(lambda: f"UserName={user.name}(" in self.run(*assoc))
         return user
 
+    def make_folder(self, user: User, name: str) -> Path:
+        """Makes a folder in the user's home."""
+        path = user.home / name
+        path.mkdir()
+        os.chown(path, user.uid, user.uid)
+        return path
+
     def remove_user(self, user: User) -> None:
         """Ends everything that the user runs, on every node and on the login node."""
         self.run("scancel", f"--user={user.name}", check=False)
