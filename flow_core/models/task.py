@@ -83,8 +83,8 @@ class TaskRecord:
     `endpoints` maps a port to its address. `instances` are ids of machines. `created_by` is the id of the user who
     submitted it, and `owner` that user's name. `bid` is None if capacity has no bids there. `processes` are those of
     the last attempt, if the provider names them. `elements` are the elements of an array, by index; empty for a task
-    that is none. `is_held` is whether a pending task waits until it is released. `config` holds the fields of the submitted `TaskConfig` as plain data.
-    `provider_metadata` is for users to read; no decision depends on it.
+    that is none. `is_held` is whether a pending task waits until it is released. `config` holds the fields of the
+    submitted `TaskConfig` as plain data. `provider_metadata` is for users to read; no decision depends on it.
     """
 
     context: str

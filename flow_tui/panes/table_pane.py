@@ -61,6 +61,10 @@ class TablePane(Pane, Generic[RowT]):
         """Returns the text to show if there are no rows."""
         raise AssertionError("a table pane says what to press where it has no rows")
 
+    def describe_scope(self) -> str:
+        """Returns what the title adds about the rows that are listed."""
+        return ""
+
     def make_context_column(self, context_of: Callable[[RowT], str], priority: int) -> tuple[Column[RowT], ...]:
         """Returns the column of the context; no column if there is only one context."""
         column = Column("context", "CONTEXT", context_of, min_width=8, max_width=16, priority=priority)
@@ -188,5 +192,5 @@ class TablePane(Pane, Generic[RowT]):
     def _label(self) -> None:
         shown, known = self.count(self.table.rows), self.count(self._all_rows)
         count = f"{shown} of {known}" if shown != known else str(known) if self._has_rows else ""
-        self.border_title = Content(f"{self.TITLE} {count}".strip())
+        self.border_title = Content(f"{self.TITLE} {count}".strip() + self.describe_scope())
         self._show_cut()

@@ -39,7 +39,7 @@ _NO_MARKET = MarketSummary()
 
 def _free_cell(instance: AvailableInstance) -> Cell:
     if instance.is_down:
-        return Cell("down")
+        return Cell("drained" if instance.status == "drained" else "down")
     return Cell(format.free_of(instance), "muted" if instance.available_quantity == 0 else "")
 
 
