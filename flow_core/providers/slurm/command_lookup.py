@@ -89,10 +89,8 @@ async def _find_in_login_shell(host: Host) -> SlurmCommands | None:
 
 def _parse(result: CompletedCommand) -> SlurmCommands | None:
     """Reads the last result: start-up files may print anything before it."""
-    found = None
-    for found in _FOUND.finditer(result.stdout):
-        pass
-    if found is None:
+    results = _FOUND.findall(result.stdout)
+    if not results:
         return None
-    folder, slurm_conf = (text.decode("utf-8", "surrogateescape") for text in found.groups())
+    folder, slurm_conf = (text.decode("utf-8", "surrogateescape") for text in results[-1])
     return SlurmCommands(folder, slurm_conf or None)

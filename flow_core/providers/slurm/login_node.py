@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 _NOT_FOUND = 127
 _LOOKUP_PAUSE_S = 30.0
 # The variables would change what the commands print. Which ones exist depends on the version.
-_UNSET = """unset SLURM_TIME_FORMAT $(env | sed -n \
+_UNSET_FORMATS = """unset SLURM_TIME_FORMAT $(env | sed -n \
 -e 's/^\\(SQUEUE_[A-Z0-9_]*\\)=.*/\\1/p' -e 's/^\\(SACCT_[A-Z0-9_]*\\)=.*/\\1/p' \
 -e 's/^\\(SINFO_[A-Z0-9_]*\\)=.*/\\1/p' -e 's/^\\(SCONTROL_[A-Z0-9_]*\\)=.*/\\1/p')
 export LC_ALL=C TZ=UTC0
+"""
+# Inside a job, sbatch would take the size of that job for the new one.
+_LEAVE_JOB = """[ -z "${SLURM_JOB_ID-}" ] || unset $(env | sed -n \
+-e '/^SLURM_CONF=/d' -e '/^SLURM_CLUSTERS=/d' -e 's/^\\(SLURM_[A-Z0-9_]*\\)=.*/\\1/p')
 """
 
 
@@ -76,7 +80,15 @@ class LoginNode:
         commands = await self._find_commands()
         # The commands' folder comes first: the PATH may contain wrappers with their names.
         path = f"PATH={quote_word(commands.folder)}:$PATH; export PATH\n"
-        result = await self._run(f"{path}{_UNSET}{self._export_conf(commands)}{script}", timeout_s, stdin)
+        began = self._now()
+        try:
+            result = await self._run(f"{path}{_UNSET_FORMATS}{self._export_conf(commands)}{script}", timeout_s, stdin)
+        except Unreachable as error:
+            if self._now() - began < timeout_s:
+                raise  # the login node can't be reached
+            raise Unreachable(
+                f"slurmctld of {self.title} did not answer within {timeout_s:g} s; try again in a minute"
+            ) from error
         if result.exit_code == _NOT_FOUND:
             self._commands = None  # Slurm may have moved to the folder of another version
         if result.exit_code:
@@ -86,7 +98,7 @@ class LoginNode:
         return result.stdout
 
     async def run(self, script: str, *, timeout_s: float = 60.0, stdin: bytes = b"") -> CompletedCommand:
-        """Runs a script for sh that may change something, in the environment that the user has there.
+        """Runs a script for sh that may change something, in the environment of the user outside of jobs.
 
         A job inherits that environment. Calling it again runs the script again. Raises Unreachable after `timeout_s`;
         every exit code is a result.
@@ -94,12 +106,15 @@ class LoginNode:
         commands = await self._find_commands()
         folder = quote_word(commands.folder)
         path = f'case ":$PATH:" in *:{folder}:*) ;; *) PATH=$PATH:{folder}; export PATH ;; esac\n'
-        return await self._run(f"{path}{self._export_conf(commands)}{script}", timeout_s, stdin)
+        return await self._run(f"{path}{_LEAVE_JOB}{self._export_conf(commands)}{script}", timeout_s, stdin)
 
     async def close(self) -> None:
         """Ends what still runs on this machine; the pool closes connections. Calling it again is safe."""
         if self._local_host is not None:
             await self._local_host.close()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     async def _run(self, script: str, timeout_s: float, stdin: bytes) -> CompletedCommand:
         host = await self.get_host()
@@ -117,14 +132,13 @@ class LoginNode:
         async with self._lookup:
             if self._commands is not None:
                 return self._commands
-            now = asyncio.get_running_loop().time()
-            if self._lookup_error is not None and now - self._failed_at < _LOOKUP_PAUSE_S:
-                raise self._lookup_error
+            if self._lookup_error is not None and self._now() - self._failed_at < _LOOKUP_PAUSE_S:
+                raise self._lookup_error.with_traceback(None)
             try:
                 self._commands = await find_slurm_commands(await self.get_host(), self._settings, self.title)
             except Unreachable:
                 raise  # the next call may reach it
             except FlowError as error:
-                self._lookup_error, self._failed_at = error, now
+                self._lookup_error, self._failed_at = error, self._now()
                 raise
             return self._commands

@@ -85,7 +85,8 @@ def usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
 
 def find_problems(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Returns a sentence for each setting that can't be used."""
-    unknown = [f"{printable(str(name))}: is not a setting of a slurm context" for name in settings if name not in SETTINGS]
+    names = [printable(str(name)) for name in settings if name not in SETTINGS]
+    unknown = (f"{name}: is not a setting of a slurm context" for name in names)
     return (*unknown, *(str(error) for error in _find_errors(settings).values()))
 
 
@@ -103,7 +104,7 @@ def _find_errors(settings: Mapping[str, Any]) -> dict[str, FlowError]:
 def _parse_host(field: str, value: Any) -> LoginHost:
     from flow_core.ssh.settings import check_host_name, check_user_name  # lazy import: only a login node needs it
 
-    table = {"name": value} if isinstance(value, str) else value
+    table = _split_user(value) if isinstance(value, str) else value
     if not isinstance(table, Mapping) or not isinstance(table.get("name", table.get("hostname")), str):
         raise ConfigError(f"{field}: name a host of ~/.ssh/config, or write a table with a name", field=field)
     unknown = next((str(name) for name in table if name not in _HOST_FIELDS), None)
@@ -121,6 +122,12 @@ def _parse_host(field: str, value: Any) -> LoginHost:
         )
     except ConfigError as error:
         raise ConfigError(f"{field}: {error.reason}", field=field) from None
+
+
+def _split_user(value: str) -> dict[str, str]:
+    """Splits user@host as ssh does."""
+    user, at, name = value.rpartition("@")
+    return {"name": name, "user": user} if at else {"name": name}
 
 
 def _parse_host_text(field: str, name: str, value: Any) -> str:
