@@ -179,6 +179,7 @@ def _own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("FLOW_STATE_DIR", str(home / "state"))
+    monkeypatch.setenv("FLOW_SLURM", "none")  # the machine of the tests may have Slurm's commands
     yield
     end_tasks(home / "state")
 

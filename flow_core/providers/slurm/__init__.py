@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from flow_core.providers.contract.provider import Provider
 
 _OWN_CONTEXT = "slurm"
-_VARIABLE = "FLOW_SLURM"
 _THIS_MACHINE = "local"
 _NO_CONTEXT = "none"
 
@@ -51,7 +50,7 @@ def _has_cluster() -> bool:
 
 
 def _read_variable() -> str:
-    return os.environ.get(_VARIABLE, "").strip()
+    return os.environ.get("FLOW_SLURM", "").strip()
 
 
 PROVIDER = ProviderType(

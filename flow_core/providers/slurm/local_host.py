@@ -119,7 +119,8 @@ class LocalHost:
         self._is_closed = True
         for process in self._processes:
             kill_group(process)
-        await asyncio.gather(*(each.close() for each in (*self._shells, *self._forwards)))
+        open_parts: tuple[TerminalShell | PortForward, ...] = (*self._shells, *self._forwards)
+        await asyncio.gather(*(each.close() for each in open_parts))
 
     @asynccontextmanager
     async def _start_process(self, command: str) -> AsyncIterator[Process]:

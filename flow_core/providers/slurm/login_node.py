@@ -30,6 +30,10 @@ export LC_ALL=C TZ=UTC0
 _LEAVE_JOB = """[ -z "${SLURM_JOB_ID-}" ] || unset $(env | sed -n \
 -e '/^SLURM_CONF=/d' -e '/^SLURM_CLUSTERS=/d' -e 's/^\\(SLURM_[A-Z0-9_]*\\)=.*/\\1/p')
 """
+# Slurm's commands wait for a minute for a missing file.
+_CHECK_CONF = """[ -z "${SLURM_CONF-}" ] || [ -r "$SLURM_CONF" ] || {
+printf 'error: cannot stat file %s\\n' "$SLURM_CONF" >&2; exit 1; }
+"""
 
 
 class LoginNode:
@@ -122,9 +126,9 @@ class LoginNode:
 
     def _export_conf(self, commands: SlurmCommands) -> str:
         if self._settings.slurm_conf is not None:
-            return f"SLURM_CONF={quote_path(self._settings.slurm_conf)}; export SLURM_CONF\n"
+            return f"SLURM_CONF={quote_path(self._settings.slurm_conf)}; export SLURM_CONF\n{_CHECK_CONF}"
         if commands.slurm_conf is not None:
-            return f"SLURM_CONF={quote_word(commands.slurm_conf)}; export SLURM_CONF\n"
+            return f"SLURM_CONF={quote_word(commands.slurm_conf)}; export SLURM_CONF\n{_CHECK_CONF}"
         return ""
 
     async def _find_commands(self) -> SlurmCommands:

@@ -236,7 +236,7 @@ _PARSERS: Mapping[str, Callable[[str, Any], Any]] = {
     "folder": _parse_cluster_path,
     "bin_dir": _parse_cluster_path,
     "slurm_conf": _parse_cluster_path,
-    "poll_s": _parse_number(1, 3600),
+    "poll_s": _parse_number(0.1, 3600),
     "history_days": _parse_number(0, 366),
     "container": _parse_choice(CONTAINERS),
     "attach": _parse_choice(ATTACHMENTS),

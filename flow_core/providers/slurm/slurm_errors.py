@@ -62,7 +62,7 @@ _RULES = (
         "slurmctld of {title} does not answer; try again in a minute, or tell the administrators of the cluster",
     ),
     _rule(
-        r"unable to status file|Unable to process configuration|Could not establish a configuration source"
+        r"cannot stat file|unable to status file|Unable to process configuration|Could not establish a configuration source"
         r"|DNS SRV lookup failed|failed to fetch config|error reading .*slurm\.conf",
         ProviderError,
         "Slurm on {title} finds no slurm.conf; set slurm_conf in the context to its path, or choose another login node",
