@@ -37,15 +37,24 @@ from flow_core.providers.slurm.settings import (
         ({"partition": "gpu,debug", "qos": "high"}, SlurmSettings(partition="gpu,debug", qos="high")),
         ({"constraint": "[a*2&b*1]|c"}, SlurmSettings(constraint="[a*2&b*1]|c")),
         ({"folder": "/scratch/me/flow/"}, SlurmSettings(folder="/scratch/me/flow")),
-        ({"bin_dir": "~/slurm/bin", "slurm_conf": "/x y/slurm.conf"}, SlurmSettings(bin_dir="~/slurm/bin", slurm_conf="/x y/slurm.conf")),
+        (
+            {"bin_dir": "~/slurm/bin", "slurm_conf": "/x y/slurm.conf"},
+            SlurmSettings(bin_dir="~/slurm/bin", slurm_conf="/x y/slurm.conf"),
+        ),
         ({"poll_s": 30, "history_days": 0}, SlurmSettings(poll_s=30.0, history_days=0.0)),
         ({"container": "none", "attach": "ssh"}, SlurmSettings(container="none", attach="ssh")),
-        ({"paths": ["/scratch", "$WORK/me", "~/data", "~"]}, SlurmSettings(paths=("/scratch", "$WORK/me", "~/data", "~"))),
+        (
+            {"paths": ["/scratch", "$WORK/me", "~/data", "~"]},
+            SlurmSettings(paths=("/scratch", "$WORK/me", "~/data", "~")),
+        ),
         ({"paths": "/scratch"}, SlurmSettings(paths=("/scratch",))),
         ({"login_timeout_s": 9}, SlurmSettings(login_timeout_s=9.0)),
-        ({"rest_url": "http://login:6820/", "rest_user": "me"}, SlurmSettings(rest_url="http://login:6820", rest_user="me")),
+        (
+            {"rest_url": "http://login:6820/", "rest_user": "me"},
+            SlurmSettings(rest_url="http://login:6820", rest_user="me"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_settings_of_each_form_are_read(settings: dict[str, Any], parsed: SlurmSettings) -> None:
     assert parse_settings(settings) == parsed
     assert find_problems(settings) == ()
