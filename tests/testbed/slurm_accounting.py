@@ -22,12 +22,14 @@ def start_accounting(plan: Plan, space: Space) -> None:
     database = {"MYSQL_UNIX_PORT": str(plan.folder / "mysql" / "socket")}  # where its client library looks
     space.launch("slurmdbd", log=plan.log("slurmdbd-start"), user="slurm", env={**places, **database})
     wait_until(lambda: answers(plan.dbd_port), explain=lambda: plan.log("slurmdbd").read_text())
-    for words in (
-        ("add", "cluster", plan.name),
-        ("add", "qos", SMALL_QOS, "MaxTRESPerUser=gres/gpu=2"),
-        ("add", "account", f"{ACCOUNT},{OTHER_ACCOUNT}", f"QOS=normal,{SMALL_QOS}", "DefaultQOS=normal"),
-    ):
-        manage(plan, space, *words)
+    manage(plan, space, "add", "cluster", plan.name)
+
+
+def add_accounts(plan: Plan, space: Space) -> None:
+    """slurmctld must have begun: before that, slurmdbd knows of no GPUs that it could limit."""
+    manage(plan, space, "add", "qos", SMALL_QOS, "MaxTRESPerUser=gres/gpu=2")
+    manage(plan, space, "add", "account", f"{ACCOUNT},{OTHER_ACCOUNT}", f"QOS=normal,{SMALL_QOS}", "DefaultQOS=normal")
+    give_account(plan, space, ["root"])
 
 
 def manage(plan: Plan, space: Space, *words: str) -> str:
@@ -45,8 +47,8 @@ def _start_database(plan: Plan, space: Space) -> None:
     folder = plan.folder / "mysql"
     folder.mkdir(mode=0o700)
     (folder / "data").mkdir()
-    for path in (folder, folder / "data"):
-        shutil.chown(path, "slurm", "slurm")
+    shutil.chown(folder, "slurm", "slurm")
+    space.run("mount", "-t", "tmpfs", "-o", "mode=700,uid=slurm,gid=slurm", "tmpfs", str(folder / "data"))
     base = ("--no-defaults", f"--datadir={folder}/data")
     space.launch("mariadb-install-db", *base, "--skip-test-db", log=plan.log("mariadb-install"), user="slurm")
     socket = f"--socket={folder}/socket"

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-from testbed.slurm_accounting import ACCOUNT, give_account, manage, start_accounting
+from testbed.slurm_accounting import ACCOUNT, add_accounts, give_account, manage, start_accounting
 from testbed.slurm_config import Plan, answers, find_ports, get_version, write_config
 from testbed.slurm_space import Space, User
 from testbed.sshd import Sshd
@@ -20,6 +20,8 @@ from testbed.waiting import wait_until
 
 GPU_PARTITION, DEBUG_PARTITION = "gpu", "debug"
 """The first has every node and is the default; the second has one node."""
+
+_SPARE_USERS = 20
 
 
 class SlurmCluster:
@@ -49,6 +51,7 @@ class SlurmCluster:
         self.folder = folder
         self.space = Space(folder)
         self._numbers = count(1)
+        self._spare_users: dict[str, list[User]] = {}
         self._changed_nodes: set[str] = set()
         self._reservations: set[str] = set()
         self._is_down = self._is_paused = False
@@ -71,10 +74,11 @@ class SlurmCluster:
         self._start_munge()
         if plan.has_accounting:
             start_accounting(plan, self.space)
-            give_account(plan, self.space, ["root"])
         self.start_controller()
         for node in plan.node_names:
             self.space.launch("slurmd", "-N", node, "-f", str(plan.conf), log=plan.log(node), env=self.env)
+        if plan.has_accounting:
+            add_accounts(plan, self.space)
         if plan.has_rest:
             self._start_rest()
         wait_until(self._nodes_are_idle, explain=lambda: self.run("sinfo", "-N", "-l"))
@@ -95,12 +99,12 @@ class SlurmCluster:
 
     def add_user(self, name: str = "", *, account: str | None = ACCOUNT, level: str = "None") -> User:
         """Adds a user whose queue and home are empty. Without accounting, the account and the level have no effect."""
-        (user,) = self.space.add_users(name or f"flowslurm{next(self._numbers)}")
-        if self.plan.has_accounting and account is not None:
-            give_account(self.plan, self.space, [user.name], account, level)
-            assoc = ("scontrol", "show", "assoc_mgr", f"users={user.name}", "flags=users")
-            wait_until(lambda: f"UserName={user.name}(" in self.run(*assoc))
-        return user
+        if name or account != ACCOUNT or not self.plan.has_accounting:
+            return self._add_users([name or self._make_name()], account, level)[0]
+        spare = self._spare_users.setdefault(level, [])
+        if not spare:  # slurmdbd needs 0.6 s, however many
+            spare += self._add_users([self._make_name() for _ in range(_SPARE_USERS)], account, level)
+        return spare.pop(0)
 
     def make_folder(self, user: User, name: str) -> Path:
         """Makes a folder in the user's home."""
@@ -187,6 +191,17 @@ class SlurmCluster:
     def resume_controller(self) -> None:
         self._signal_controller("CONT")
         self._is_paused = False
+
+    def _make_name(self) -> str:
+        return f"flowslurm{next(self._numbers)}"
+
+    def _add_users(self, names: list[str], account: str | None, level: str) -> list[User]:
+        users = self.space.add_users(*names)
+        if self.plan.has_accounting and account is not None:
+            give_account(self.plan, self.space, names, account, level)
+            argv = ("scontrol", "show", "assoc_mgr", f"users={names[-1]}", "flags=users")
+            wait_until(lambda: f"UserName={names[-1]}(" in self.run(*argv))
+        return users
 
     def _signal_controller(self, name: str) -> None:
         pid = (self.folder / "run" / "slurmctld.pid").read_text().strip()

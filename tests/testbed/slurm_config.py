@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testbed.slurm_space import HOST_NAME
+from testbed.slurm_space import HOST_NAME, PATH
 
 _PORT_BLOCK = 20
 _PORTS = range(15_000, 32_000, _PORT_BLOCK)
@@ -87,7 +87,7 @@ def write_config(plan: Plan) -> None:
 
 
 def get_version() -> tuple[int, int]:
-    said = subprocess.run(["sinfo", "--version"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(["slurmd", "-V"], env={"PATH": PATH}, capture_output=True, text=True, check=True).stdout
     found = re.search(r"(\d+)\.(\d+)", said)
     assert found is not None, said
     return int(found[1]), int(found[2])

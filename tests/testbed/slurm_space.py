@@ -16,7 +16,7 @@ from testbed.waiting import DEADLINE_S
 
 HOST_NAME = "login"
 _GUARD = Path(__file__).with_name("slurm_guard.py")
-_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 _FIRST_UID = 47_000
 
 
@@ -51,9 +51,10 @@ class Space:
         assert self._guard.stdout.readline() == b"ready\n"
         (self._first,) = list_children(self._guard.pid)
         self._homes.mkdir()
-        for name in ("passwd", "group", "shadow"):
+        for name in ("passwd", "group", "shadow", "hosts"):
             shutil.copy(f"/etc/{name}", self._folder / name)
             self.run("mount", "--bind", str(self._folder / name), f"/etc/{name}")
+        self._append("hosts", [f"127.0.0.1 {HOST_NAME}"])
 
     def stop(self) -> None:
         """Kills every process; returns once none is left."""
@@ -116,7 +117,7 @@ class Space:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={"PATH": _PATH, **(env or {})},
+                env={"PATH": PATH, **(env or {})},
                 start_new_session=True,
             )
 
@@ -129,8 +130,8 @@ class Space:
 
     def _environment(self, user: User | None) -> dict[str, str]:
         if user is None:
-            return {"PATH": _PATH, "HOME": "/root"}
-        return {"PATH": _PATH, "HOME": str(user.home), "USER": user.name, "LOGNAME": user.name, "SHELL": "/bin/bash"}
+            return {"PATH": PATH, "HOME": "/root"}
+        return {"PATH": PATH, "HOME": str(user.home), "USER": user.name, "LOGNAME": user.name, "SHELL": "/bin/bash"}
 
     def _append(self, name: str, rows: Iterable[str]) -> None:
         with (self._folder / name).open("a") as file:  # in place: the file is mounted

@@ -140,6 +140,8 @@ class Sshd:
 
     def _signal(self, *numbers: signal.Signals) -> None:
         family = self._family()
+        if self._within and self._process is not None:
+            _kill(self._process.pid, signal.SIGCONT)  # it stops and ends with the server
         for number in numbers:
             for pid in family:
                 _kill(pid, number)
@@ -148,7 +150,7 @@ class Sshd:
         """The server and all below it, the server first."""
         if self._process is None:
             return []
-        family = [self._process.pid]
+        family = list_children(self._process.pid) if self._within else [self._process.pid]
         for member in family:
             family += list_children(member)
         return family

@@ -16,13 +16,14 @@ from testbed.waiting import DEADLINE_S
 from testbed.worlds import Bench
 
 from flow_core import AsyncFlow
-from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable, Unsupported
+from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, Unreachable, Unsupported
 from flow_core.logs.log_id import LogId
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskRecord
 from flow_core.models.task_config import TaskConfig
 from flow_core.providers.contract.access import ShellFacet
 from flow_core.providers.contract.reservations import ReservationFacet
+from flow_core.providers.contract.resources import VolumeFacet
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3kTwd5kCD6Zq0S6vTmTqXGzPnE7u7b8mYH8cXl3x0N someone@somewhere"
 FACETS = (
@@ -186,6 +187,21 @@ async def volumes_are_only_listed(flow: AsyncFlow, task: TaskRecord) -> None:
                 await ask(flow, name, arguments, task.task_id)
 
 
+async def volumes_only_listed(bench: Bench, volumes: VolumeFacet, task: TaskRecord) -> None:
+    why, listed = bench.world.refused["volumes"], await volumes.list()
+    assert listed
+    attempts = (
+        lambda: volumes.create(1, "first", "block", None),
+        lambda: volumes.delete(listed[0].volume_id),
+        lambda: volumes.attach(listed[0].volume_id, task.task_id, None),
+    )
+    for attempt in attempts:
+        with pytest.raises(Unsupported, match=why) as refused:
+            await attempt()
+        assert str(refused.value).isprintable()
+    assert await volumes.list() == listed
+
+
 async def shells_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     shells = bench.provider.shells
     assert shells is not None
@@ -255,6 +271,12 @@ async def reservations_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecor
     assert facet is not None
     offers = [one for one in await flow.find_instances({}) if one.gpu_count]
     spec = ReservationSpec.parse({"instance_type": offers[0].instance_type, "duration_hours": 3})
+    if "reservations" in bench.world.refused:
+        with pytest.raises(FlowError, match=bench.world.refused["reservations"]):
+            await facet.create(spec)
+        assert await facet.list({}) == ()
+        yield
+        return
     made = await facet.create(spec)
     assert not made.status.is_final
     assert (await facet.get(made.reservation_id)).reservation_id == made.reservation_id
