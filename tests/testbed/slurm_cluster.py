@@ -137,6 +137,10 @@ class SlurmCluster:
         said = self.run("scontrol", "token", f"username={user.name}", f"lifespan={lifespan_s}")
         return said.partition("=")[2]
 
+    def expire(self, job: str) -> None:
+        """A running job has used up its time limit. slurmctld looks every 30 s."""
+        self.run("scontrol", "update", f"JobId={job}", "EndTime=now")
+
     def renew(self) -> None:
         """Undoes what a test did to the nodes, the controller and the reservations."""
         if self._is_paused:

@@ -104,8 +104,8 @@ def _slurm_conf(plan: Plan) -> Iterator[str]:
             f"Gres=gpu:{plan.gpu_type}:{plan.gpus} Feature={plan.gpu_type} State=UNKNOWN"
         )
     everywhere = ",".join(plan.node_names)
-    yield f"PartitionName=gpu Nodes={everywhere} Default=YES MaxTime=INFINITE DefaultTime=60 DefMemPerCPU=256 State=UP"
-    yield f"PartitionName=debug Nodes={plan.node_names[0]} MaxTime=30 DefMemPerCPU=256 State=UP PriorityTier=10"
+    yield f"PartitionName=gpu Nodes={everywhere} Default=YES MaxTime=INFINITE DefaultTime=60 DefMemPerCPU=1000 State=UP"
+    yield f"PartitionName=debug Nodes={plan.node_names[0]} MaxTime=30 DefMemPerCPU=1000 State=UP PriorityTier=10"
 
 
 MEMORY_MB = 64_000
@@ -142,6 +142,7 @@ _SETTINGS = {
 }
 _ACCOUNTING = {
     "AccountingStorageEnforce": "associations,limits,qos",
+    "EnforcePartLimits": "ALL",
     "AccountingStorageTRES": "gres/gpu",  # slurmctld refuses to start with this line and no slurmdbd
     "AccountingStoreFlags": "job_comment,job_script,job_env",
 }

@@ -36,8 +36,6 @@ _IMPOSSIBLE: tuple[dict[str, Any], ...] = (
     {"after": ["no-number"]},
     {"reservation_id": "no-such"},
     {"allocation_mode": "reserved"},
-    {"max_price_per_hour": 0.01},
-    {"max_run_time_hours": 100},
     {"working_dir": "/nowhere/at/all"},
     {"working_dir": "x" * 300},
     {"data_mounts": [{"source": "/nowhere/at/all", "target": "/data"}]},
@@ -54,6 +52,7 @@ _IMPOSSIBLE: tuple[dict[str, Any], ...] = (
     {"provider_options": {"slurm": {"no such option": "1"}}},
 )
 _IMPOSSIBLE_WITH_ACCOUNTING: tuple[dict[str, Any], ...] = (
+    {"max_run_time_hours": 100},
     {"provider_options": {"slurm": {"account": "no-such-account"}}},
     {"provider_options": {"slurm": {"account": OTHER_ACCOUNT}}},
     {"provider_options": {"slurm": {"qos": "no-such-qos"}}},

@@ -92,7 +92,16 @@ def test_a_new_user_has_an_empty_queue_and_a_removed_one_runs_nothing_more(clust
     await_state(cluster, submit(cluster, second, "true"), "COMPLETED")
 
 
-def test_what_a_test_does_to_a_cluster_is_undone(cluster: SlurmCluster) -> None:
+def test_what_a_test_does_to_a_cluster_is_undone() -> None:
+    cluster = SlurmCluster(options={"MessageTimeout": "2"})
+    cluster.start()
+    try:
+        change_and_undo(cluster)
+    finally:
+        cluster.stop()
+
+
+def change_and_undo(cluster: SlurmCluster) -> None:
     user = cluster.add_user()
     job = submit(cluster, user, "sleep 600")
     await_state(cluster, job, "RUNNING")

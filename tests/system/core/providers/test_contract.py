@@ -78,6 +78,10 @@ async def test_an_unknown_id_is_not_found_by_any_call(bench: Bench, stranger: st
         calls.append(lambda: scheduling.set_time_limit(stranger, 1.0))
     if (endpoints := provider.endpoints) is not None:
         calls += [lambda: endpoints.resolve(stranger), lambda: endpoints.command(stranger)]
+    if (scheduling := provider.scheduling) is not None:
+        calls += [lambda: scheduling.hold(stranger), lambda: scheduling.release(stranger)]
+        calls += [lambda: scheduling.requeue(stranger), lambda: scheduling.set_time_limit(stranger, 1)]
+        calls.append(lambda: scheduling.signal(stranger, "SIGUSR1"))
     for call in calls:
         with pytest.raises(NotFound) as refused:
             await call()

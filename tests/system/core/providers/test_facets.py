@@ -375,21 +375,39 @@ async def scheduling_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord)
     facet = bench.provider.scheduling
     assert facet is not None
     descriptions = (facet.describe_hold(task), facet.describe_release(task), facet.describe_requeue(task))
-    for words in (*descriptions, facet.describe_set_time_limit(task, 1.5), facet.describe_signal(task, "SIGUSR1")):
+    for words in (*descriptions, facet.describe_set_time_limit(task, 0.25), facet.describe_signal(task, "SIGUSR1")):
         assert words.isprintable()
     estimate = await flow.estimate_start(TaskConfig.parse({"command": "true", **bench.world.fields}))
     assert estimate is None or estimate.starts_at.tzinfo is not None
-    await flow.set_time_limit(task.task_id, 1.5)
+    await flow.set_time_limit(task.task_id, 0.25)
     await flow.signal_task(task.task_id, "CONT")
     with pytest.raises(Conflict):
         await flow.hold_task(task.task_id)
     await flow.watch_everyone()
     assert task.task_id in [one.task_id for one in await flow.list_tasks()]
     await flow.watch_everyone(False)
+    await a_pending_task_is_held_released_and_queued_again(bench, flow)
     yield
-    for call in (flow.set_time_limit(task.task_id, 1.5), flow.signal_task(task.task_id, "CONT")):
+    for call in (flow.set_time_limit(task.task_id, 0.25), flow.signal_task(task.task_id, "CONT")):
         with pytest.raises(Conflict):
             await call
+
+
+async def a_pending_task_is_held_released_and_queued_again(bench: Bench, flow: AsyncFlow) -> None:
+    holder = await bench.running("trap 'exit 4' USR1; while :; do sleep 0.1; done", instance_type=bench.world.scarce)
+    waiting = await bench.submit("true", instance_type=bench.world.scarce)
+    for _ in range(2):
+        await flow.hold_task(waiting.task_id)
+    await bench.until(waiting, lambda now: now.is_held)
+    await flow.signal_task(holder.task_id, "USR1")
+    assert (await bench.ended(holder)).exit_code == 4
+    assert (await bench.provider.get_task(waiting.task_id)).is_held
+    for _ in range(2):
+        await flow.release_task(waiting.task_id)
+    assert (await bench.ended(waiting)).exit_code == 0
+    await flow.requeue_task(waiting.task_id)
+    again = await bench.until(waiting, lambda now: now.is_terminal and now.attempt > 0)
+    assert (again.attempt, again.exit_code) == (1, 0)
 
 
 ROUND_TRIPS: dict[str, Trip] = {
