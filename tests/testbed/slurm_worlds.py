@@ -19,7 +19,6 @@ POLL_S = 0.2
 _FACETS = frozenset(
     {"logs", "instances", "volumes", "shells", "remote", "uploads", "tunnels", "reservations", "metrics", "scheduling"}
 )
-_REFUSED = {"volumes": "the site's administrators"}
 _IMPOSSIBLE: tuple[dict[str, Any], ...] = (
     {"instance_type": "8xh900"},
     {"instance_type": "9xa100"},
@@ -98,7 +97,7 @@ class SlurmWorld(_SlurmWorld):
     """A cluster with accounting, behind a real SSH server. The user may make reservations."""
 
     facets = _FACETS | {"endpoints"}
-    refused: Mapping[str, str] = _REFUSED
+    refused: Mapping[str, str] = {}
     impossible = _IMPOSSIBLE + _IMPOSSIBLE_WITH_ACCOUNTING
     accounting = True
 
@@ -119,7 +118,7 @@ class SlurmWorld(_SlurmWorld):
 class PlainSlurmWorld(SlurmWorld):
     """A cluster without accounting, behind a real SSH server. Only its administrator can make reservations."""
 
-    refused = {**_REFUSED, "reservations": "permission"}
+    refused = {"reservations": "permission"}
     impossible = _IMPOSSIBLE
     accounting = False
 
@@ -128,7 +127,7 @@ class LocalSlurmWorld(_SlurmWorld):
     """A cluster whose commands are those of this machine. Root uses it, so each test has a cluster of its own."""
 
     facets = _FACETS
-    refused: Mapping[str, str] = _REFUSED
+    refused: Mapping[str, str] = {}
     impossible = _IMPOSSIBLE
 
     def __init__(self, home: Path) -> None:

@@ -30,7 +30,7 @@ class World(Protocol):
     refuses: frozenset[str]
     """Fields for the streams of tasks that only this provider refuses."""
     refused: Mapping[str, str]
-    """Facets that only list: why they make nothing, as a pattern for the sentence."""
+    """Facets with which this user may only list: a pattern for the sentence that says why."""
     folder: Path
     """Where the test is, and its tasks: this machine and theirs have the same files in it."""
     scarce: str

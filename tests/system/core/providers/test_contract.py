@@ -62,7 +62,7 @@ async def test_an_unknown_id_is_not_found_by_any_call(bench: Bench, stranger: st
     ]
     if (logs := provider.logs) is not None:
         calls += [lambda: logs.addresses(stranger), lambda: logs.open(address), lambda: logs.is_complete(address)]
-    if (volumes := provider.volumes) is not None:
+    if (volumes := provider.volumes) is not None and volumes.can_change:
         calls += [lambda: volumes.delete(stranger), lambda: volumes.attach(stranger, stranger, None)]
     if (shells := provider.shells) is not None:
         calls += [lambda: shells.open(stranger, columns=80, rows=24), lambda: shells.directory(stranger)]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from testbed.missing_facets import KEY, MISSING, ask, check_answers_without
 from testbed.waiting import DEADLINE_S
 from testbed.worlds import Bench
 
@@ -23,9 +22,7 @@ from flow_core.models.task import TaskRecord
 from flow_core.models.task_config import TaskConfig
 from flow_core.providers.contract.access import ShellFacet
 from flow_core.providers.contract.reservations import ReservationFacet
-from flow_core.providers.contract.resources import VolumeFacet
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3kTwd5kCD6Zq0S6vTmTqXGzPnE7u7b8mYH8cXl3x0N someone@somewhere"
 FACETS = (
     *("logs", "instances", "reservations", "ssh_keys", "identity"),
     *("shells", "remote", "uploads", "endpoints", "tunnels", "metrics", "pruning", "scheduling"),
@@ -47,7 +44,7 @@ async def test_every_facet_works_or_is_reported_as_missing(bench: Bench, facets:
         for facet in facets:
             if getattr(bench.provider, facet) is None:
                 assert facet not in bench.world.facets, f"{facet} is promised"
-                await answers_without(facet, flow, task.task_id)
+                await check_answers_without(facet, flow, task.task_id)
             else:
                 trips.append(await stack.enter_async_context(aclosing(ROUND_TRIPS[facet](bench, flow, task))))
                 await anext(trips[-1])
@@ -55,61 +52,6 @@ async def test_every_facet_works_or_is_reported_as_missing(bench: Bench, facets:
         await bench.ended(task)
         for trip in trips:
             assert [step async for step in trip] == []
-
-
-async def answers_without(facet: str, flow: AsyncFlow, task_id: str) -> None:
-    """Asserts that the client refuses a missing facet with a sentence, or returns its documented empty answer."""
-    refused, empty = MISSING[facet]
-    for name, arguments in refused.items():
-        with pytest.raises(Unsupported, match=f"context '{flow.context.name}'") as refusal:
-            await ask(flow, name, arguments, task_id)
-        assert str(refusal.value).isprintable()
-    for name, (arguments, wanted) in empty.items():
-        assert await ask(flow, name, arguments, task_id) == wanted
-
-
-async def ask(flow: AsyncFlow, name: str, arguments: tuple[Any, ...], task_id: str) -> Any:
-    answer = getattr(flow, name)(*(task_id if one == "TASK" else one for one in arguments))
-    return await answer if inspect.isawaitable(answer) else answer
-
-
-Refused = dict[str, tuple[Any, ...]]
-Empty = dict[str, tuple[tuple[Any, ...], Any]]
-MISSING: dict[str, tuple[Refused, Empty]] = {
-    "logs": ({"logs": ("TASK",), "log_addresses": ("TASK",)}, {}),
-    "instances": ({"find_instances": ({},)}, {"normalize_instance_request": ((16, "h100"), ("8xh100", 2, None))}),
-    "volumes": (
-        {"list_volumes": (), "create_volume": (1,), "delete_volume": ("x",), "mount_volume": ("x", "TASK")},
-        {},
-    ),
-    "reservations": (
-        {"reserve": ("a100",), "cancel_reservation": ("x",)},
-        {"list_reservations": ((), []), "get_reservation": (("x",), None), "reservation_availability": (({},), [])},
-    ),
-    "ssh_keys": (
-        {"get_ssh_key_manager": (), "create_platform_ssh_key": ("x", KEY), "delete_platform_ssh_key": ("x",)},
-        {"list_platform_ssh_keys": ((), []), "ensure_default_ssh_key": ((), None)},
-    ),
-    "identity": (
-        {},
-        {"list_projects": ((), []), "get_user": (("x",), None), "get_user_teammates": (("x",), [])},
-    ),
-    "shells": ({"task_directory": ("TASK",)}, {}),
-    "remote": ({"get_remote_operations": ()}, {}),
-    "uploads": ({"upload_code_to_task": ("TASK",)}, {}),
-    "endpoints": ({"resolve_ssh_endpoint": ("TASK",), "wait_for_ssh": ("TASK",), "ssh_command": ("TASK",)}, {}),
-    "tunnels": ({"get_ssh_tunnel_manager": ()}, {}),
-    "metrics": ({"task_metrics": ("TASK",), "instance_metrics": ("x",)}, {}),
-    "pruning": ({"plan_pruning": (30,)}, {}),
-    "scheduling": (
-        {
-            **dict.fromkeys(("hold_task", "release_task", "requeue_task"), ("TASK",)),
-            **{"set_time_limit": ("TASK", 1), "signal_task": ("TASK", "SIGUSR1")},
-            **{"estimate_start": ("true",), "watch_everyone": ()},
-        },
-        {},
-    ),
-}
 
 
 async def logs_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
@@ -185,21 +127,6 @@ async def volumes_are_only_listed(flow: AsyncFlow, task: TaskRecord) -> None:
         if name != "list_volumes":
             with pytest.raises(Unsupported, match="only lists volumes"):
                 await ask(flow, name, arguments, task.task_id)
-
-
-async def volumes_only_listed(bench: Bench, volumes: VolumeFacet, task: TaskRecord) -> None:
-    why, listed = bench.world.refused["volumes"], await volumes.list()
-    assert listed
-    attempts = (
-        lambda: volumes.create(1, "first", "block", None),
-        lambda: volumes.delete(listed[0].volume_id),
-        lambda: volumes.attach(listed[0].volume_id, task.task_id, None),
-    )
-    for attempt in attempts:
-        with pytest.raises(Unsupported, match=why) as refused:
-            await attempt()
-        assert str(refused.value).isprintable()
-    assert await volumes.list() == listed
 
 
 async def shells_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
