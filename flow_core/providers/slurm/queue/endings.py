@@ -16,6 +16,7 @@ _SIGNALS = {
     **{18: "SIGCONT", 19: "SIGSTOP", 24: "SIGXCPU", 25: "SIGXFSZ", 31: "SIGSYS"},
 }
 _OUTPUT_SIGNAL = 53
+"""The signal that Slurm records if it can't open the output file."""
 _SENTENCES = {
     "DEADLINE": "cancelled, because it could not end before its deadline",
     "PREEMPTED": "preempted by a job with a higher priority",
@@ -45,8 +46,8 @@ def get_exit_code(job: Job) -> int | None:
     status = get_status(job)
     if not status.is_final:
         return None
-    if job.signal and job.signal != _OUTPUT_SIGNAL:
-        return 128 + job.signal
+    if job.signal:
+        return None if job.signal == _OUTPUT_SIGNAL else 128 + job.signal
     return job.exit_code or (0 if status is TaskStatus.COMPLETED and job.exit_code == 0 else None)
 
 
@@ -65,6 +66,8 @@ def describe_ending(job: Job, own_user: str = "") -> str:
         return f"a node failed{_list_nodes(job)}"
     if job.state in _SENTENCES:
         return _SENTENCES[job.state]
+    if job.signal == _OUTPUT_SIGNAL:
+        return "Slurm could not write its output file or enter its directory; check both paths"
     word = job.reason.partition(",")[0]
     if word in _SENTENCE_BY_REASON:
         return _SENTENCE_BY_REASON[word]
@@ -95,8 +98,6 @@ def _describe_cancel(job: Job, own_user: str) -> str:
 
 
 def _describe_failure(job: Job) -> str:
-    if job.signal == _OUTPUT_SIGNAL:
-        return "Slurm could not write its output file or enter its directory; check both paths"
     if job.signal:
         return f"killed by {get_signal_name(job.signal)}"
     return "" if job.reason in _EXPECTED or job.exit_code else clean_label(job.reason)

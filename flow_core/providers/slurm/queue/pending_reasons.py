@@ -79,6 +79,8 @@ _SENTENCE_BY_FLAG = {
     "LAUNCH_FAILED": "could not be started, and is requeued",
     "RECONFIG_FAIL": "its nodes could not be configured, and it is requeued",
 }
+_HOLDS = frozenset({"JobHeldUser", "JobHeldAdmin", "JobHoldMaxRequeue"})
+_HOLD_FLAGS = frozenset({"SPECIAL_EXIT", "REQUEUE_HOLD", "RESV_DEL_HOLD"})
 _GENERIC = frozenset({"", "None", "Cleaning", "BeginTime"})
 """Reasons that say less than a flag."""
 
@@ -90,6 +92,11 @@ def describe_pending(job: Job, now: datetime, usage: Usage = NO_USAGE, *, is_own
         return sentence
     about = "" if job.reason == "BeginTime" else "about "
     return f"{sentence}, start {about}{format_moment(job.starts_at, now)}"
+
+
+def is_held(job: Job) -> bool:
+    """Returns whether a job that waits does so until it is released."""
+    return job.reason.partition(",")[0] in _HOLDS or bool(job.flags & _HOLD_FLAGS)
 
 
 def _describe_reason(job: Job, usage: Usage, is_own: bool) -> str:

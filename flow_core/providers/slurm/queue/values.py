@@ -81,7 +81,8 @@ class Resources:
 @lru_cache(maxsize=4096)
 def parse_tres(text: str) -> Resources:
     """Parses a list such as cpu=8,mem=16G,gres/gpu:a100=4, or the requests gres:gpu:a100:4 and gres/gpu:4."""
-    untyped, typed = 0, {}
+    untyped = 0
+    typed: dict[str, int] = {}
     memory_mb = cpu_count = None
     for part in text.split(","):
         name, _, amount = part.partition("=")
@@ -95,8 +96,7 @@ def parse_tres(text: str) -> Resources:
                 typed[gpu_type] = typed.get(gpu_type, 0) + count
             else:
                 untyped += count
-    gpu_type = next(iter(typed), None)
-    return Resources(max(untyped, sum(typed.values())), gpu_type, memory_mb, cpu_count)
+    return Resources(max(untyped, sum(typed.values())), next(iter(typed), None), memory_mb, cpu_count)
 
 
 def _parse_gpu(part: str) -> tuple[str, int] | None:
