@@ -70,7 +70,7 @@ def _parse(output: str, token: str, title: str) -> JobNodes:
     lines = [line.removeprefix(token).partition(" ") for line in output.split("\n") if line.startswith(token)]
     texts = {name: text for name, _, text in lines}
     if not texts.get("srun", "").startswith("/"):
-        raise ProviderError(f"{title} has no command srun; set bin_dir in the context to the folder of Slurm's commands")
+        raise ProviderError(f"{title} has no command srun; set bin_dir in the context to the folder of srun")
     found = [match for name, _, text in lines if name == "node" and (match := _NODE.match(text))]
     return JobNodes(
         srun=SrunCommand(texts["srun"], texts.get("conf", ""), "overlap" in texts),
