@@ -191,7 +191,7 @@ async def test_commands_that_only_a_login_shell_finds_are_used(user: User, remot
 async def test_a_login_shell_that_waits_for_input_delays_no_more_than_the_lookup(user: User, remote: LoginNode) -> None:
     tools = make_programs(user, "tools", "env", "sed")
     write_start_up_file(user, ".bashrc", f"PATH={tools}\n")
-    write_start_up_file(user, ".bash_profile", "read -r answer </dev/zero\n")
+    write_start_up_file(user, ".bash_profile", "exec sleep 1000\n")
     assert await remote.query("command -v squeue", timeout_s=60) == b"/usr/bin/squeue\n"
 
 
