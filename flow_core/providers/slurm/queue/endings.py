@@ -51,7 +51,7 @@ def get_exit_code(job: Job) -> int | None:
     return job.exit_code or (0 if status is TaskStatus.COMPLETED and job.exit_code == 0 else None)
 
 
-def describe_ending(job: Job, own_user: str = "") -> str:
+def describe_ending(job: Job, own_uid: str = "") -> str:
     """Returns how an ended job ended; "" if its status and exit code tell everything."""
     if FORGOTTEN in job.flags:
         return _describe_forgotten(job)
@@ -68,12 +68,15 @@ def describe_ending(job: Job, own_user: str = "") -> str:
         return _SENTENCES[job.state]
     if job.signal == _OUTPUT_SIGNAL:
         return "Slurm could not write its output file or enter its directory; check both paths"
+    if job.state == "FAILED" and job.signal:
+        return f"killed by {get_signal_name(job.signal)}"
     word = job.reason.partition(",")[0]
     if word in _SENTENCE_BY_REASON:
         return _SENTENCE_BY_REASON[word]
     if job.state == "CANCELLED":
-        return _describe_cancel(job, own_user)
-    return _describe_failure(job) if job.state == "FAILED" else ""
+        return _describe_cancel(job, own_uid)
+    is_told = job.state != "FAILED" or job.reason in _EXPECTED or job.exit_code
+    return "" if is_told else clean_label(job.reason)
 
 
 def get_signal_name(number: int) -> str:
@@ -88,19 +91,13 @@ def _describe_memory(job: Job) -> str:
     return f"out of memory: the job asked for {format_memory(job.memory_mb)}{each}"
 
 
-def _describe_cancel(job: Job, own_user: str) -> str:
+def _describe_cancel(job: Job, own_uid: str) -> str:
     if not job.cancelled_by:
         return ""
-    names = {own_user: "you", "0": "root"} if own_user else {"0": "root"}
-    known = names.get(job.cancelled_by)
-    who = known or (f"user {job.cancelled_by}" if job.cancelled_by.isdecimal() else clean_label(job.cancelled_by))
-    return f"cancelled by {who}"
-
-
-def _describe_failure(job: Job) -> str:
-    if job.signal:
-        return f"killed by {get_signal_name(job.signal)}"
-    return "" if job.reason in _EXPECTED or job.exit_code else clean_label(job.reason)
+    if job.cancelled_by == own_uid:
+        return "cancelled by you"
+    number = f"user {job.cancelled_by}" if job.cancelled_by.isdecimal() else clean_label(job.cancelled_by)
+    return f"cancelled by {'root' if job.cancelled_by == '0' else number}"
 
 
 def _describe_forgotten(job: Job) -> str:

@@ -21,7 +21,7 @@ class Job:
     number of the signal that ended it, 0 for none. `cancelled_by` is a uid or name of a user. `array_limit` is the
     number of elements that may run at once, None without a limit. `script_path` is the path that sbatch was given.
     `output_path` is a pattern of sbatch, relative to `work_dir` unless it is absolute; "" is Slurm's default, or
-    unknown for a job that has left the queue.
+    unknown for a job that has left the queue. `priority` is known only from the REST API.
     `array_indexes` are the elements of which this is the common record, because none of them has started; a record of
     one element, and of a job that is in no array, has none. `is_batch` is False for a job of srun or salloc.
     """

@@ -33,6 +33,7 @@ _SLOWNESS = 10
 _NOTED_S = 30.0
 _SLOW_FACTS_S = 60.0
 _LIMITS_S = 600.0
+_TASKS_PER_STEP = 200
 
 
 class JobPoller:
@@ -103,7 +104,7 @@ class JobPoller:
         self._own_runs.note(job_id, submission)
         self._noted[job_id] = submission, time.monotonic()
         self._table.add_open((self._build_noted(job_id, submission),))
-        self._records.update(self._surroundings)
+        self._records.refresh((job_id,), self._surroundings)
         self.expire()
         record = self._records.get(job_id)
         assert record is not None  # the table contains the job
@@ -159,7 +160,7 @@ class JobPoller:
         finally:
             slowness_s = _SLOWNESS * (time.monotonic() - began_at)
             self._interval_s = max(self._settings.poll_s, min(slowness_s, _LONGEST_INTERVAL_S))
-        self._apply(script.parse(output), began_at)
+        await self._apply(script.parse(output), began_at)
         self._error = None
         self._began_at, self._answered_at = began_at, time.monotonic()
 
@@ -179,27 +180,36 @@ class JobPoller:
             has_nodes=is_due and any(job.started_at is not None for job in open_jobs),
         )
 
-    def _apply(self, answer: PollAnswer, now: float) -> None:
+    async def _apply(self, answer: PollAnswer, now: float) -> None:
+        """Takes an answer over. Pauses between parts of its work, so that thousands of jobs don't delay a key."""
         user = answer.user
-        jobs = self._decoder.decode(answer.queue, answer.token)
+        jobs = await self._decoder.decode(answer.queue, answer.token)
         oldest = datetime.now(UTC) - timedelta(days=self._settings.history_days)
         self._own_runs.take(answer, {job.task_id for job in jobs}, oldest)
         self._own_runs.find_new(jobs, user)
         self._table.set_queue([*jobs, *self._list_noted(jobs, user, now)], user)
         self._history.take(answer, self._table, now)
         self._history.settle(self._table, self._own_runs, now)
-        if now - self._slow_facts_at >= _SLOW_FACTS_S:
+        is_due = now - self._slow_facts_at >= _SLOW_FACTS_S
+        if is_due:
             self._slow_facts_at = now
             self._table.prune(oldest - timedelta(days=1))
         if answer.limits is not None:
             self._limits, self._limits_at = parse_qos_limits(answer.limits), now
+        before, self._surroundings = self._surroundings, self._build_surroundings(answer)
+        changed = self._table.take_changed() | self._own_runs.take_changed()
+        if is_due or before != self._surroundings:
+            changed.update(job.task_id for job in self._table.list_open())
+        task_ids = tuple(changed)
+        for start in range(0, len(task_ids), _TASKS_PER_STEP):
+            self._records.refresh(task_ids[start : start + _TASKS_PER_STEP], self._surroundings)
+            await asyncio.sleep(0)
+
+    def _build_surroundings(self, answer: PollAnswer) -> Surroundings:
         nodes = self._surroundings.unusable_nodes if answer.unusable_nodes is None else answer.unusable_nodes
-        own_jobs = (job for job in self._table.list_open() if job.user == user)
+        own_jobs = (job for job in self._table.list_open() if job.user == answer.user)
         usage = sum_usage(own_jobs, self._limits) if self._limits else NO_USAGE
-        self._surroundings = replace(
-            self._surroundings, own_user=user, own_uid=answer.uid, usage=usage, unusable_nodes=nodes
-        )
-        self._records.update(self._surroundings)
+        return replace(self._surroundings, own_user=answer.user, own_uid=answer.uid, usage=usage, unusable_nodes=nodes)
 
     def _list_noted(self, jobs: list[Job], user: str, now: float) -> list[Job]:
         """Returns the jobs that were submitted some seconds ago and that squeue does not show yet."""

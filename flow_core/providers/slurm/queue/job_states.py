@@ -7,6 +7,7 @@ REST API returns both.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from flow_core.logs.escape import escape_controls
 from flow_core.models.task import TaskStatus
@@ -71,18 +72,11 @@ _WORD_CHARACTERS = 40
 
 
 def split_states(words: str | Iterable[str]) -> tuple[str, frozenset[str]]:
-    """Returns the base state and the flags. `words` is what a command printed, or the list of the REST API.
+    """Returns the base state and the flags. `words` is what a command printed, or all that the REST API lists.
 
     A state that this version doesn't know counts as a running job with a flag of that name: the job may still end.
     """
-    known = [_normalize(word) for word in ([words] if isinstance(words, str) else words)]
-    base = next((word for word in known if word in _STATUS_BY_STATE), None)
-    flags = frozenset(word for word in known if word and word != base)
-    if base is None:
-        base = next((_STATE_BY_FLAG[word] for word in known if word in _STATE_BY_FLAG), _RUNNING)
-    if base != _PENDING and flags & _REQUEUED:
-        base = _PENDING  # the end that the base state names was that of the last attempt
-    return base, flags or NO_FLAGS
+    return _split((words,) if isinstance(words, str) else tuple(words))
 
 
 def get_status(job: Job) -> TaskStatus:
@@ -103,6 +97,18 @@ def find_unknown_words(job: Job) -> list[str]:
     words = (job.state, *sorted(job.flags))
     known = {*_STATUS_BY_STATE, *_STATE_BY_FLAG, FORGOTTEN, PREEMPTING}
     return [word for word in words if word not in known]
+
+
+@lru_cache(maxsize=256)
+def _split(words: tuple[str, ...]) -> tuple[str, frozenset[str]]:
+    known = [_normalize(word) for word in words]
+    base = next((word for word in known if word in _STATUS_BY_STATE), None)
+    flags = frozenset(word for word in known if word and word != base)
+    if base is None:
+        base = next((_STATE_BY_FLAG[word] for word in known if word in _STATE_BY_FLAG), _RUNNING)
+    if base != _PENDING and flags & _REQUEUED:
+        base = _PENDING  # the end that the base state names was that of the last attempt
+    return base, flags or NO_FLAGS
 
 
 def _normalize(word: str) -> str:

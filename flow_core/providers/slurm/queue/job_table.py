@@ -27,6 +27,7 @@ class JobTable:
         self._ended: dict[str, Elements] = {}
         self._lost: dict[str, Elements] = {}
         self._views: dict[str, tuple[Job, ...]] = {}
+        self._changed: set[str] = set()
 
     @property
     def task_ids(self) -> Collection[str]:
@@ -50,6 +51,11 @@ class JobTable:
             view = self._open.get(task_id, ()) + tuple(gone[index] for index in ordered)
             self._views[task_id] = view
         return view
+
+    def take_changed(self) -> set[str]:
+        """Returns the ids of the tasks that have changed since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
 
     def list_open(self) -> Iterator[Job]:
         """Yields the jobs in the queue that have not ended."""
@@ -129,6 +135,7 @@ class JobTable:
 
     def _tidy(self, task_id: str) -> None:
         self._views.pop(task_id, None)
+        self._changed.add(task_id)
         for place in (self._ended, self._lost):
             if not place.get(task_id, True):
                 del place[task_id]
@@ -137,7 +144,7 @@ class JobTable:
         self._open.pop(task_id, None)
         self._ended.pop(task_id, None)
         self._lost.pop(task_id, None)
-        self._views.pop(task_id, None)
+        self._tidy(task_id)
 
 
 def _group(jobs: Iterable[Job]) -> dict[str, tuple[Job, ...]]:

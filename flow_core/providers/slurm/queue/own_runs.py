@@ -30,6 +30,7 @@ class OwnRuns:
         self._unread: dict[str, str] = {}
         self._unreadable: set[str] = set()
         self._asked: set[str] = set()
+        self._changed: set[str] = set()
         self.newest_id = 0
         """The highest job id of a run that was read."""
 
@@ -44,6 +45,11 @@ class OwnRuns:
     def get_statuses(self, task_id: str) -> Mapping[int | None, RunStatus]:
         """Returns what the scripts of a task recorded, by index; None is the index of a job that is in no array."""
         return self._statuses.get(task_id, {})
+
+    def take_changed(self) -> set[str]:
+        """Returns the ids of the tasks of which something was read since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
 
     def was_asked(self, task_id: str) -> bool:
         """Returns whether the last answer contains all that the scripts of a task recorded."""
@@ -85,6 +91,7 @@ class OwnRuns:
             submission = parse_submission(text, folder) if task_id else None
             if submission is not None and (task_id in queued or _is_between(submission.submitted_at, oldest)):
                 self._submissions.setdefault(task_id, submission)
+                self._changed.add(task_id)
         self._take_statuses(answer, {run: task_id for run, (task_id, _) in runs.items()})
         self._asked |= {job_id for job_id in answer.links if not self._is_array(job_id)}
         self.newest_id = max([self.newest_id, *map(int, answer.links)])
@@ -140,6 +147,7 @@ class OwnRuns:
             if run in tasks:
                 parsed = {index: status for index, lines in files.items() if (status := parse_run_status(lines))}
                 self._statuses.setdefault(tasks[run], {}).update(parsed)
+                self._changed.add(tasks[run])
 
     def _drop(self, task_id: str) -> None:
         del self._submissions[task_id]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from flow_core.providers.slurm.queue.hostlist import expand_hostlist, expand_indexes
@@ -37,7 +38,6 @@ class _Row(NamedTuple):
     started: str
     ended: str
     preempted: str
-    priority: str
     batch_flag: str
     tres: str
     per_job: str
@@ -53,13 +53,14 @@ class _Row(NamedTuple):
 
 _FIXED = (
     *("ArrayJobId", "ArrayTaskId", "State", "exit_code", "RestartCnt", "NumNodes", "NumCPUs", "NumTasks"),
-    *("TimeLimit", "SubmitTime", "StartTime", "EndTime", "PreemptTime", "PriorityLong", "BatchFlag"),
+    *("TimeLimit", "SubmitTime", "StartTime", "EndTime", "PreemptTime", "BatchFlag"),
     *("tres-alloc", "tres-per-job", "tres-per-node", "tres-per-socket", "tres-per-task"),
     *("NodeList", "Partition", "Account", "QOS", "Reservation"),
 )
-"""The names of these fields."""
+"""The names of these fields. The priority is left out: it grows with the age of a job, so each line would change."""
 _FREE = ("UserName", "Reason", "Dependency", "Comment", "WorkDir", "Command", "StdOut", "Name")
 _WIDTH = 2 + len(_FREE)
+_JOBS_PER_STEP = 1000
 
 
 def build_format(token: str) -> str:
@@ -80,19 +81,20 @@ class SqueueDecoder:
         self.unreadable = 0
         """The number of records of the last call that could not be read."""
 
-    def decode(self, text: str, token: str) -> list[Job]:
-        """Returns the jobs in the order of the output."""
+    async def decode(self, text: str, token: str) -> list[Job]:
+        """Returns the jobs in the order of the output. Pauses after every thousand of them."""
+        jobs: dict[tuple[str, ...], Job] = {}
         self.unreadable = 0
-        self._jobs = dict(self._decode_records(text, token))
-        return list(self._jobs.values())
-
-    def _decode_records(self, text: str, token: str) -> Iterator[tuple[tuple[str, ...], Job]]:
-        for record in split_records(text, token, _WIDTH):
+        for count, record in enumerate(split_records(text, token, _WIDTH)):
             job = self._jobs.get(record) or _decode(record)
             if job is None:
                 self.unreadable += 1
             else:
-                yield record, job
+                jobs[record] = job
+            if count % _JOBS_PER_STEP == _JOBS_PER_STEP - 1:
+                await asyncio.sleep(0)
+        self._jobs = jobs
+        return list(jobs.values())
 
 
 def _decode(record: tuple[str, ...]) -> Job | None:
@@ -106,7 +108,9 @@ def _decode(record: tuple[str, ...]) -> Job | None:
         flags |= {PREEMPTING}
     index, indexes, limit = _parse_indexes(row.array_index)
     node_count = max(parse_number(row.nodes) or 1, 1)
-    resources = _find_resources(row, node_count)
+    resources = _find_resources(
+        row.tres, row.per_job, row.per_node, row.per_socket, row.per_task, node_count, parse_number(row.tasks) or 1
+    )
     names = expand_hostlist(clean(row.node_list))
     is_over = state not in _UNFINISHED
     exit_code, signal = split_wait_status(row.exit_code) if is_over else (None, 0)
@@ -141,7 +145,6 @@ def _decode(record: tuple[str, ...]) -> Job | None:
         output_path=_find_output_pattern(clean(output), clean(work_dir), job_id) if is_batch else "",
         comment=clean(comment),
         dependency=clean(dependency),
-        priority=parse_number(row.priority),
         reservation=clean(row.reservation),
         array_limit=limit,
         script_path=clean(command),
@@ -162,14 +165,16 @@ def _parse_indexes(text: str) -> tuple[int | None, tuple[int, ...], int | None]:
     return (indexes[0], (), limit) if len(indexes) == 1 else (None, indexes, limit)
 
 
-def _find_resources(row: _Row, nodes: int) -> Resources:
+@lru_cache(maxsize=1024)
+def _find_resources(
+    tres: str, per_job: str, per_node: str, per_socket: str, per_task: str, nodes: int, tasks: int
+) -> Resources:
     """Returns the resources in total.
 
     The total lacks GPUs where accounting doesn't track them, and often their type. Then the request has both.
     """
-    total = parse_tres(clean(row.tres))
-    tasks = parse_number(row.tasks) or 1
-    for text, factor in ((row.per_job, 1), (row.per_node, nodes), (row.per_task, tasks), (row.per_socket, nodes)):
+    total = parse_tres(clean(tres))
+    for text, factor in ((per_job, 1), (per_node, nodes), (per_task, tasks), (per_socket, nodes)):
         requested = parse_tres(clean(text))
         if requested.gpu_count:
             count = total.gpu_count or requested.gpu_count * factor

@@ -24,6 +24,7 @@ def clean(text: str) -> str:
     return "" if text in _NONE else text[:_TEXT_CHARACTERS]
 
 
+@lru_cache(maxsize=4096)
 def clean_label(text: str) -> str:
     """Returns a text for one line of the screen: no control characters, at most 256 characters."""
     return escape_controls(clean(text)[:256])
