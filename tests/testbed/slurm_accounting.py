@@ -29,7 +29,6 @@ def add_accounts(plan: Plan, space: Space) -> None:
     """slurmctld must have begun: before that, slurmdbd knows of no GPUs that it could limit."""
     manage(plan, space, "add", "qos", SMALL_QOS, "MaxTRESPerUser=gres/gpu=2")
     manage(plan, space, "add", "account", f"{ACCOUNT},{OTHER_ACCOUNT}", f"QOS=normal,{SMALL_QOS}", "DefaultQOS=normal")
-    give_account(plan, space, ["root"])
 
 
 def manage(plan: Plan, space: Space, *words: str) -> str:
@@ -42,6 +41,15 @@ def give_account(plan: Plan, space: Space, names: Iterable[str], account: str = 
     manage(plan, space, "add", "user", ",".join(names), f"Account={account}", f"AdminLevel={level}")
 
 
+_SMALL = (
+    "--innodb-buffer-pool-size=16M",
+    "--innodb-log-file-size=8M",
+    "--innodb-flush-log-at-trx-commit=0",
+    "--aria-pagecache-buffer-size=8M",
+    "--key-buffer-size=1M",
+)
+
+
 def _start_database(plan: Plan, space: Space) -> None:
     """It asks for no password: only the user slurm can reach its socket."""
     folder = plan.folder / "mysql"
@@ -49,10 +57,9 @@ def _start_database(plan: Plan, space: Space) -> None:
     (folder / "data").mkdir()
     shutil.chown(folder, "slurm", "slurm")
     space.run("mount", "-t", "tmpfs", "-o", "mode=700,uid=slurm,gid=slurm", "tmpfs", str(folder / "data"))
-    base = ("--no-defaults", f"--datadir={folder}/data")
+    base = ("--no-defaults", f"--datadir={folder}/data", *_SMALL)
     space.launch("mariadb-install-db", *base, "--skip-test-db", log=plan.log("mariadb-install"), user="slurm")
     socket = f"--socket={folder}/socket"
-    small = ("--innodb-buffer-pool-size=64M", "--innodb-lock-wait-timeout=900", "--innodb-flush-log-at-trx-commit=0")
-    argv = ("mariadbd", *base, socket, "--skip-networking", "--skip-grant-tables", *small)
+    argv = ("mariadbd", *base, socket, "--skip-networking", "--skip-grant-tables", "--innodb-lock-wait-timeout=900")
     space.spawn(*argv, log=plan.log("mariadbd"), user="slurm")
     wait_until((folder / "socket").exists, explain=lambda: plan.log("mariadbd").read_text())

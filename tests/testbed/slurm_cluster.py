@@ -22,6 +22,7 @@ GPU_PARTITION, DEBUG_PARTITION = "gpu", "debug"
 """The first has every node and is the default; the second has one node."""
 
 _SPARE_USERS = 20
+_UNFINISHED = "PENDING,RUNNING,SUSPENDED,CONFIGURING"
 
 
 class SlurmCluster:
@@ -119,9 +120,9 @@ class SlurmCluster:
         self.space.kill_processes(user)
         wait_until(lambda: not self.list_jobs(user), explain=lambda: self.run("squeue", "-l"))
 
-    def list_jobs(self, user: User, states: str = "PENDING,RUNNING,SUSPENDED,CONFIGURING,COMPLETING") -> list[str]:
-        """Returns the ids of the user's jobs in these states."""
-        argv = ("squeue", "--noheader", f"--user={user.name}", f"--states={states}", "--format=%A")
+    def list_jobs(self, user: User) -> list[str]:
+        """Returns the ids of the user's jobs that have not ended; the node of one that has may need a second more."""
+        argv = ("squeue", "--noheader", f"--user={user.name}", f"--states={_UNFINISHED}", "--format=%A")
         return sorted(set(self.run(*argv).split()), key=int)
 
     def run(self, *argv: str, user: User | None = None, stdin: str = "", check: bool = True) -> str:
@@ -143,6 +144,8 @@ class SlurmCluster:
 
     def renew(self) -> None:
         """Undoes what a test did to the nodes, the controller and the reservations."""
+        if not (self._is_paused or self._is_down or self._reservations or self._changed_nodes):
+            return
         if self._is_paused:
             self.resume_controller()
         if self._is_down:
