@@ -17,8 +17,10 @@ refuse() {
   exit 0
 }
 
-keep_folder() {
+# Leaves the folder to the client, which sends the code.
+expect_code() {
   trap - EXIT
+  refuse ready "$run"
 }
 
 # Files could not be written; stderr says why.
@@ -27,8 +29,14 @@ fail_to_write() {
   exit 0
 }
 
+# Removes the folder if the script ends before it has the job, or before the client shall send the code.
+guard_folder() {
+  trap 'cd / && rm -rf "$run" "$unfinished"' EXIT
+  trap 'exit 1' HUP INT TERM
+}
+
 make_folder() {
-  mkdir -p "$root/runs" "$root/jobs" || fail_to_write
+  mkdir -p "$root/runs" "$root/jobs" "$root/unfinished" || fail_to_write
   while ! mkdir "$run" 2>/dev/null; do
     if [ ! -d "$run" ]; then
       mkdir "$run" || fail_to_write
@@ -36,11 +44,8 @@ make_folder() {
     fi
     follow_other_client
   done
-  trap 'cd / && rm -rf "$run"' EXIT
-  trap 'exit 1' HUP INT TERM
-  if [ -n "$is_keyed" ]; then
-    printf '%s\n' "$owner" >"$run/owner" && echo $(($(date +%s) + limit_s)) >"$run/deadline" || fail_to_write
-  fi
+  guard_folder
+  echo "$(($(date +%s) + limit_s)) $owner" >"$unfinished" || fail_to_write
 }
 
 # Waits for the job of another submission with the same key. Returns if that was abandoned, and its folder is gone.
@@ -59,8 +64,9 @@ follow_other_client() {
   report_earlier
 }
 
+# Another client that has only just begun may not have written its deadline yet.
 is_abandoned() {
-  if deadline=$(cat "$run/deadline" 2>/dev/null) && [ -n "$deadline" ]; then
+  if read -r deadline other 2>/dev/null <"$unfinished"; then
     [ "$deadline" -le "$(date +%s)" ]
   else
     [ "$waited" -ge 3 ]
@@ -75,17 +81,18 @@ report_earlier() {
 
 # The other client died. Its job may exist all the same.
 adopt_or_remove() {
-  id=$(find_job)
+  id=$(find_job) || refuse busy
   if [ -n "$id" ]; then
     record_job "$id"
     report_earlier
   fi
-  mv "$run" "$run.$owner" 2>/dev/null && rm -rf "$run.$owner"
+  mv "$run" "$run.$owner" 2>/dev/null && rm -rf "$run.$owner" "$unfinished"
 }
 
+# Prints the job of this folder, if there is one. Fails if slurmctld does not answer.
 find_job() {
-  command squeue ${cluster:+--clusters="$cluster"} -h -t all -u "$(id -un)" -o '%F %k' </dev/null |
-    sed -n "s/^\([0-9][0-9]*\) flow:$key\( .*\)\{0,1\}\$/\1/p" | head -n 1
+  jobs=$(command squeue ${cluster:+--clusters="$cluster"} -h -t all -u "$(id -un)" -o '%F %k' </dev/null) || return
+  printf '%s\n' "$jobs" | sed -n "s/^\([0-9][0-9]*\) flow:$key\( .*\)\{0,1\}\$/\1/p" | head -n 1
 }
 
 # Writes the files that the client sends on stdin. Lines with the token name the file that follows. The arguments are
@@ -94,6 +101,7 @@ receive_files() {
   mkdir "$run/code" && cd "$run" || fail_to_write
   json_run=$(printf '%s' "$run" | sed 's/[\\"]/\\&/g') json_home=$(printf '%s' "$HOME" | sed 's/[\\"]/\\&/g')
   json_run=$json_run json_home=$json_home LC_ALL=C awk -v token="$token" '
+    BEGIN { ORS = "" }
     function fill(line, mark, text,   at) {
       if ((at = index(line, mark)) > 0) line = substr(line, 1, at - 1) text substr(line, at + length(mark))
       return line
@@ -101,7 +109,7 @@ receive_files() {
     index($0, token " ") == 1 {
       if (file != "") close(file)
       file = substr($0, length(token) + 2)
-      printf "" > file
+      print "" > file
       is_later = 0
       next
     }
@@ -110,7 +118,7 @@ receive_files() {
         $0 = fill($0, token "-run", ENVIRON["json_run"])
         $0 = fill($0, token "-home", ENVIRON["json_home"])
       }
-      printf "%s%s", (is_later ? "\n" : ""), $0 > file
+      print (is_later ? "\n" : "") $0 > file
       is_later = 1
     }' || fail_to_write
   grep -q '}$' submission.json && [ "$(cat "$@" | wc -c)" -eq "$size" ] || fail_to_write
@@ -129,15 +137,34 @@ check_folder() {
   [ -d "$1" ] || refuse no-folder
 }
 
-# Answers the state of each job that slurmctld does not know any more; accounting may know it.
-check_jobs() {
-  listed=$(IFS=,; echo "$*")
-  known=$(command squeue ${cluster:+--clusters="$cluster"} -h -t all -j "$listed" -o '%A %F' 2>/dev/null </dev/null)
+# Finds which of the jobs, separated by commas, slurmctld knows.
+list_known_jobs() {
+  known=$(
+    command squeue ${cluster:+--clusters="$cluster"} -h -t all -j "$1" -o '%A %F' 2>/dev/null </dev/null |
+      tr ' ' '\n'
+  )
+}
+
+# Adds a dependency: its kind and its jobs. For a job that slurmctld has forgotten, the accounting says how it ended.
+add_dependency() {
+  kind=$1 ids=
+  shift
   for id do
-    printf '%s\n' "$known" | tr ' ' '\n' | grep -qx "${id%%_*}" && continue
-    state=$(command sacct ${cluster:+--clusters="$cluster"} -X -n -P -j "$id" -o State 2>/dev/null </dev/null | head -n 1)
-    answer ended "$id" "${state:-unknown}"
+    if printf '%s\n' "$known" | grep -qx "${id%%_*}"; then
+      ids=$ids:$id
+      continue
+    fi
+    state=$(
+      command sacct ${cluster:+--clusters="$cluster"} -X -n -P -j "$id" -o State 2>/dev/null </dev/null |
+        head -n 1
+    )
+    case $kind/$state in
+    */) refuse ended "$id" unknown ;;
+    afterok/COMPLETED* | aftercorr/COMPLETED*) ;;
+    afterok/* | aftercorr/* | afternotok/COMPLETED*) refuse ended "$id" "$state" ;;
+    esac
   done
+  [ -z "$ids" ] || dependency=${dependency:+$dependency,}$kind$ids
 }
 
 # Keeps the script of the first container tool that the site has.
@@ -162,7 +189,8 @@ probe() {
   command sbatch --test-only "$@" >/dev/null 2>"$run/sbatch.err" </dev/null && return 0
   grep -q 'Requested node configuration is not available' "$run/sbatch.err" || return 0
   # For a test, sbatch counts no node that is down; the job could wait for one.
-  [ -z "$(command sinfo ${cluster:+--clusters="$cluster"} -h -t down,drained,draining,fail,maint,powering_down -o %D </dev/null)" ] || return 0
+  down=$(command sinfo ${cluster:+--clusters="$cluster"} -h -t down,drain,fail,maint -o %D </dev/null)
+  [ -z "$down" ] || return 0
   refuse_job
 }
 
@@ -171,32 +199,53 @@ refuse_job() {
   refuse refused
 }
 
+# After a lost answer, slurmctld may have the job all the same.
+find_accepted_job() {
+  grep -q -e 'Socket timed out' -e 'Zero Bytes' -e 'receive failure' "$run/sbatch.err" || refuse_job
+  if ! printed=$(find_job); then
+    trap - EXIT
+    refuse unclear
+  fi
+}
+
 submit() {
   probe "$@"
-  printed=$(command sbatch --parsable "$@" 2>"$run/sbatch.err" </dev/null) || refuse_job
-  id=$(printf '%s\n' "$printed" | sed -n 's/^\(Submitted batch job \)\{0,1\}\([0-9][0-9]*\)\(;.*\)\{0,1\}$/\2/p' | tail -n 1)
+  printed=$(command sbatch --parsable "$@" 2>"$run/sbatch.err" </dev/null) || find_accepted_job
+  id=$(
+    printf '%s\n' "$printed" |
+      sed -n 's/^\(Submitted batch job \)\{0,1\}\([0-9][0-9]*\)\(;.*\)\{0,1\}$/\2/p' | tail -n 1
+  )
   [ -n "$id" ] || refuse_job
-  keep_folder
+  trap - EXIT
   record_job "$id"
+  answer submission "$(cat "$run/submission.json")"
   answer job "$id" "$run"
 }
 
 record_job() {
   printf '%s\n' "$1" >"$run/.job" && mv "$run/.job" "$run/job"
-  rm -f "$root/jobs/$1" "$run/sbatch.err" "$run/owner" "$run/deadline"
+  rm -f "$root/jobs/$1" "$run/sbatch.err" "$unfinished"
   ln -s "../runs/$key" "$root/jobs/$1"
 } 2>/dev/null
 
-# Undoes a submission whose client gave up: cancels its job, and removes its folder.
+# Undoes a submission whose client gave up: cancels its job, and removes its folder. Another client with the same key
+# may rely on a job that is recorded.
 withdraw() {
-  [ -d "$run" ] || return 0
   if [ -n "$is_keyed" ]; then
-    [ "$(cat "$run/owner" 2>/dev/null)" = "$owner" ] || return 0
+    read -r deadline other 2>/dev/null <"$unfinished" && [ "$other" = "$owner" ] || return 0
   fi
-  id=$(cat "$run/job" 2>/dev/null || find_job)
-  if [ -n "$id" ]; then
-    command scancel ${cluster:+--clusters="$cluster"} "$id" </dev/null
-    rm -f "$root/jobs/$id"
-  fi
-  rm -rf "$run"
+  [ -d "$run" ] || return 0
+  id=$(cat "$run/job" 2>/dev/null || find_job) || exit 1
+  [ -z "$id" ] || command scancel ${cluster:+--clusters="$cluster"} "$id" </dev/null
+  rm -rf "$run" "$unfinished" "$root/jobs/${id:-none}"
+}
+
+# Removes what clients left that died before they had a job.
+remove_abandoned() {
+  for unfinished in "$root"/unfinished/*; do
+    key=${unfinished##*/} run=$root/runs/${unfinished##*/} waited=0
+    [ -e "$unfinished" ] && is_abandoned || continue
+    id=$(find_job) || return
+    if [ -n "$id" ]; then record_job "$id"; else rm -rf "$run" "$unfinished"; fi
+  done
 }
