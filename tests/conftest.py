@@ -36,31 +36,21 @@ for number, usual in (
 def _namespaces() -> bool:
     """Whether a process may mount something only for itself; root may do so where others may not."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    script = "mount --bind / /"
-    unshare = shutil.which("unshare")
-    if sys.platform != "linux" or unshare is None:
-        return False
-    attempt = subprocess.run(
-        [unshare, *user, "--mount", "sh", "-c", script],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    return attempt.returncode == 0
+    return _unshares(*user, "--mount", "sh", "-c", "mount --bind / /")
 
 
 def _user_namespaces() -> bool:
     """Whether whoever runs the tests may be root of a small system of its own."""
+    mount = ("mount", "-t", "proc", "proc", "/proc")
+    return _unshares("--user", "--map-root-user", "--mount", "--pid", "--fork", *mount)
+
+
+def _unshares(*words: str) -> bool:
     unshare = shutil.which("unshare")
     if sys.platform != "linux" or unshare is None:
         return False
     attempt = subprocess.run(
-        [unshare, "--user", "--map-root-user", "--mount", "--pid", "--fork", "mount", "-t", "proc", "proc", "/proc"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        timeout=DEADLINE_S,
-        check=False,
+        [unshare, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=DEADLINE_S, check=False
     )
     return attempt.returncode == 0
 
@@ -70,9 +60,10 @@ def _has_all(*programs: str) -> bool:
 
 
 def _has_cluster(*programs: str) -> bool:
-    """Whether these programs of Slurm are installed, and whoever runs the tests may start them in namespaces."""
+    """Whether these programs of Slurm are installed, and whoever runs the tests may start them for itself."""
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-    return os.geteuid() == 0 and all(shutil.which(program, path=path) for program in programs) and _namespaces()
+    found = os.geteuid() == 0 and all(shutil.which(program, path=path) for program in programs)
+    return found and _unshares("--pid", "--mount", "--uts", "--fork", "--mount-proc", "true")
 
 
 _PRESENT: dict[str, Callable[[], bool]] = {
