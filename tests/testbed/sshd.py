@@ -177,10 +177,10 @@ class Sshd:
             f"SetEnv {' '.join(f'{name}={value}' for name, value in self._env.items())}",
         )
 
-    def _namespace(self) -> Sequence[str]:
+    def _namespace(self) -> list[str]:
         """What to start it under, for its own view of the users and of the home."""
         if self._within:
-            return self._within
+            return [*self._within]
         mounts = []
         if self._shell is not None:
             users = self.folder / "passwd"
