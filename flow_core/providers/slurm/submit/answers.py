@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of a script: its word, and the rest of the line. `submission` is the record of an earlier submission.
+    """The answer of a script: its word, and the rest of the line.
 
-    "job", "ready" and "earlier" are successes; "" is a script that was killed.
+    "job", "ready" and "earlier" are successes; "" is a script that was killed. `submission` is the record of an earlier
+    submission, and `home` the home of the user there.
     """
 
     word: str = ""
     rest: str = ""
     submission: str = ""
+    home: str = ""
 
     def split_job(self) -> tuple[str, str]:
         """Returns the id and the folder of a job."""
@@ -44,14 +46,12 @@ class Answer:
 
 def parse_answer(stdout: bytes, token: str) -> Answer:
     """Returns the last answer; ignores what else the login node printed."""
-    found = Answer()
+    found: dict[str, str] = {}
     for line in stdout.decode("utf-8", "surrogateescape").split("\n"):
         if line.startswith(f"{token} "):
             word, _, rest = line[len(token) + 1 :].partition(" ")
-            found = (
-                Answer(found.word, found.rest, rest) if word == "submission" else Answer(word, rest, found.submission)
-            )
-    return found
+            found |= {word: rest} if word in ("submission", "home") else {"word": word, "rest": rest}
+    return Answer(**found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flow_core.errors import AuthError, CapacityError, ConfigError, FlowError, NotFound, ProviderError, printable
-from flow_core.providers.slurm.slurm_errors import build_slurm_error
+from flow_core.providers.slurm.slurm_errors import build_slurm_error, read_first_error
 
 if TYPE_CHECKING:
     from flow_core.providers.slurm.submit.request import SbatchRequest
@@ -256,7 +256,7 @@ def build_refusal(stderr: bytes, request: SbatchRequest, title: str, *, is_scrip
 def build_write_error(stderr: bytes, folder: str, title: str) -> FlowError:
     """Returns the error for files that could not be written to flow's folder on the cluster."""
     text = stderr.decode("utf-8", "replace")
-    reason = "it can't be written"
+    reason = read_first_error(text) or "it can't be written"
     for pattern, found in _WRITE_REASONS:
         if re.search(pattern, text, re.IGNORECASE):
             reason = found

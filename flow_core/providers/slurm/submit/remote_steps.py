@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from flow_core.providers.slurm.cluster_path import quote_path
-from flow_core.providers.slurm.run_folder import BATCH_LOG, COMMENT_PREFIX, ENV, RUNS, SCRIPT, SUBMISSION
+from flow_core.providers.slurm.run_folder import BATCH_LOG, COMMENT_PREFIX, ENV, RUNS, SCRIPT, SUBMISSION, Submission
 from flow_core.providers.slurm.submit.answers import Answer, parse_answer
 from flow_core.providers.slurm.submit.environment import quote
 from flow_core.providers.slurm.submit.images import DETECTION
@@ -65,6 +65,13 @@ class RemoteSteps:
         """Returns the answer of one of the scripts."""
         return parse_answer(stdout, self.token)
 
+    def locate(self, submission: Submission, answer: Answer) -> Submission:
+        """Returns the record of a submission with the paths on the cluster."""
+        _, folder = answer.split_job()
+        run_mark, home_mark = self.marks
+        working_dir = submission.working_dir.replace(run_mark, folder).replace(home_mark, answer.home)
+        return replace(submission, folder=folder, working_dir=working_dir)
+
     def _build_script(self, lines: Sequence[str]) -> str:
         root = quote_path(self.settings.folder)
         limit_s = _LIMIT_S + (self.config.upload_timeout if self.has_code else 0)
@@ -102,7 +109,7 @@ class RemoteSteps:
             *(f"add_dependency {kind} {' '.join(job_ids)}" for kind, job_ids in plan.request.job_ids),
             *([f"begin=$(({int(plan.request.starts_at)} - $(date +%s)))"] if plan.request.starts_at else ["begin=0"]),
             'cd "$run/code" || fail_to_write',
-            f"output=$(printf '%s\\n' \"$run\" | sed 's/%/%%/g')/{name_output(plan)}",
+            *([f"set_output {name_output(plan)}"] if own else []),
             f"is_probed={'yes' if plan.request.must_be_tested else ''}",
             f"unset SBATCH_WAIT {' '.join(variables)}",
             *(_USE_ENV if not own and ENV in plan.files else ()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -142,7 +142,7 @@ class _RequestBuilder:
         self._check_time(kinds)
         config = self._config
         asks_for_gpus = bool(self._gpu_count) and not self._extra.keys() & _GPU_OPTIONS
-        checks = [
+        checks: list[tuple[str, Callable[[NodeKind], bool]]] = [
             ("instance_type", lambda kind: not asks_for_gpus or kind.count_gpus(self._gpu_type) >= self._gpu_count),
             ("min_cpus" if config.min_cpus else "instance_type", lambda kind: kind.cpus >= self._cpus),
             ("min_memory_gb", lambda kind: kind.memory_mb >= (config.min_memory_gb or 0) * 1024),

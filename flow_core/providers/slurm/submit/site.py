@@ -27,6 +27,7 @@ _GRES = re.compile(r"gpu(?::(?P<type>[^:()]*[^:()\d][^:()]*))?(?::(?P<count>\d+)
 _MEMORY = re.compile(r"(?<![0-9.])(\d{1,4})g(?:b|ib)?(?![a-z0-9])", re.IGNORECASE)
 _ONE_GRES = re.compile(r"[^,()]+(?:\([^)]*\))?")
 _FIELDS = 7
+_SHOWN_PARTITIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +117,22 @@ def find_types(kinds: Sequence[NodeKind], request: GpuRequest) -> list[str]:
 
 
 def describe_kinds(kinds: Sequence[NodeKind]) -> str:
-    """Returns the nodes in a phrase, such as "3 nodes with 4 x a100"."""
-    counts: dict[str, int] = {}
+    """Returns the nodes of each partition in a phrase, such as "3 nodes with 4 x a100 in gpu"."""
+    counts: dict[str, dict[str, int]] = {}
     for kind in kinds:
         gpus = " and ".join(f"{count} x {name or 'gpu'}" for name, count in kind.gpus) or "no GPU"
-        counts[gpus] = counts.get(gpus, 0) + kind.count
-    phrases = (f"{count} node{'s' if count > 1 else ''} with {gpus}" for gpus, count in counts.items())
-    return ", ".join(phrases) or "no nodes"
+        nodes = counts.setdefault(kind.partition, {})
+        nodes[gpus] = nodes.get(gpus, 0) + kind.count
+    phrases = [
+        ", ".join(f"{_count_nodes(count)} with {gpus}" for gpus, count in nodes.items()) + f" in {partition}"
+        for partition, nodes in counts.items()
+    ]
+    more = ", and more" if len(phrases) > _SHOWN_PARTITIONS else ""
+    return ", ".join(phrases[:_SHOWN_PARTITIONS]) + more
+
+
+def _count_nodes(count: int) -> str:
+    return "1 node" if count == 1 else f"{count} nodes"
 
 
 def find_feature(kinds: Sequence[NodeKind], request: GpuRequest) -> str | None:

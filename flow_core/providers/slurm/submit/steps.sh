@@ -36,7 +36,7 @@ guard_folder() {
 }
 
 make_folder() {
-  mkdir -p "$root/runs" "$root/jobs" "$root/unfinished" || fail_to_write
+  [ -d "$root/unfinished" ] || mkdir -p "$root/runs" "$root/jobs" "$root/unfinished" || fail_to_write
   while ! mkdir "$run" 2>/dev/null; do
     if [ ! -d "$run" ]; then
       mkdir "$run" || fail_to_write
@@ -99,8 +99,7 @@ find_job() {
 # the files whose size the client knows.
 receive_files() {
   mkdir "$run/code" && cd "$run" || fail_to_write
-  json_run=$(printf '%s' "$run" | sed 's/[\\"]/\\&/g') json_home=$(printf '%s' "$HOME" | sed 's/[\\"]/\\&/g')
-  json_run=$json_run json_home=$json_home LC_ALL=C awk -v token="$token" '
+  json_run=$(quote_json "$run") json_home=$(quote_json "$HOME") LC_ALL=C awk -v token="$token" '
     BEGIN { ORS = "" }
     function fill(line, mark, text,   at) {
       if ((at = index(line, mark)) > 0) line = substr(line, 1, at - 1) text substr(line, at + length(mark))
@@ -121,7 +120,26 @@ receive_files() {
       print (is_later ? "\n" : "") $0 > file
       is_later = 1
     }' || fail_to_write
-  grep -q '}$' submission.json && [ "$(cat "$@" | wc -c)" -eq "$size" ] || fail_to_write
+  # A full disk is no error for every awk.
+  case $(LC_ALL=C wc -c "$@") in
+  *[!0-9]"$size total") [ -s submission.json ] || fail_to_write ;;
+  *) fail_to_write ;;
+  esac
+}
+
+quote_json() {
+  case $1 in
+  *[\\\"]*) printf '%s\n' "$1" | sed 's/[\\"]/\\&/g' ;;
+  *) printf '%s\n' "$1" ;;
+  esac
+}
+
+# Sets `output` to a file of the folder, as sbatch reads it.
+set_output() {
+  case $run in
+  *%*) output=$(printf '%s\n' "$run" | sed 's/%/%%/g')/$1 ;;
+  *) output=$run/$1 ;;
+  esac
 }
 
 # Answers the first of the paths that does not exist, by its number.
@@ -211,21 +229,27 @@ find_accepted_job() {
 submit() {
   probe "$@"
   printed=$(command sbatch --parsable "$@" 2>"$run/sbatch.err" </dev/null) || find_accepted_job
-  id=$(
-    printf '%s\n' "$printed" |
-      sed -n 's/^\(Submitted batch job \)\{0,1\}\([0-9][0-9]*\)\(;.*\)\{0,1\}$/\2/p' | tail -n 1
-  )
+  case $printed in
+  *[!0-9]*)
+    id=$(
+      printf '%s\n' "$printed" |
+        sed -n 's/^\(Submitted batch job \)\{0,1\}\([0-9][0-9]*\)\(;.*\)\{0,1\}$/\2/p' | tail -n 1
+    )
+    ;;
+  *) id=$printed ;;
+  esac
   [ -n "$id" ] || refuse_job
   trap - EXIT
   record_job "$id"
-  answer submission "$(cat "$run/submission.json")"
+  answer home "$HOME"
   answer job "$id" "$run"
 }
 
 record_job() {
   printf '%s\n' "$1" >"$run/.job" && mv "$run/.job" "$run/job"
-  rm -f "$root/jobs/$1" "$run/sbatch.err" "$unfinished"
+  if [ -h "$root/jobs/$1" ]; then rm -f "$root/jobs/$1"; fi # of an earlier job, if the cluster counts anew
   ln -s "../runs/$key" "$root/jobs/$1"
+  rm -f "$run/sbatch.err" "$unfinished"
 } 2>/dev/null
 
 # Undoes a submission whose client gave up: cancels its job, and removes its folder. Another client with the same key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,8 +67,7 @@ class SlurmSubmission:
             raise
         if answer.word == "earlier":
             return self._take_earlier(answer)
-        job_id, folder = answer.split_job()
-        return parse_submission(answer.submission, folder) or replace(plan.submission, folder=folder), job_id
+        return steps.locate(plan.submission, answer), answer.split_job()[0]
 
     async def estimate(self) -> str:
         """Returns what `sbatch --test-only` prints for the task: when it would start, and where. Leaves nothing behind.
