@@ -9,8 +9,9 @@ from testbed.tables import each
 
 from flow_core.config import Context
 from flow_core.config_file import load_config
+from flow_core.errors import ConfigError
+from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers import open_provider, takes_batch_scripts
-from flow_core.providers.slurm.provider import SlurmProvider
 
 
 def _put_sbatch_on_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,5 +79,13 @@ def test_the_variable_names_the_login_node_of_that_context_alone(
 ) -> None:
     monkeypatch.setenv("FLOW_SLURM", value)
     provider = open_provider(context)
-    assert isinstance(provider, SlurmProvider)
-    assert provider.login_node.title == title
+    task = TaskRecord(context.name, "7", "train", TaskStatus.RUNNING)
+    assert title in provider.describe_cancel(task)
+    assert (provider.endpoints is None) == (title == "this machine")
+
+
+def test_a_variable_that_names_no_host_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOW_SLURM", "-oProxyCommand=touch x")
+    with pytest.raises(ConfigError, match="is not a host name") as refused:
+        open_provider(load_config().context("slurm"))
+    assert refused.value.field == "host"
