@@ -22,8 +22,7 @@ _SENTENCES = {
     "PREEMPTED": "preempted by a job with a higher priority",
     "BOOT_FAIL": "its nodes could not start",
 }
-_SENTENCE_BY_REASON = {
-    "DependencyNeverSatisfied": "cancelled, because the job that it waited for did not end as required",
+_FAILURES = {
     "BadConstraints": "refused: no node can ever meet its request (BadConstraints)",
     "JobLaunchFailure": "could not be started (JobLaunchFailure); check its script and its paths",
     "InvalidAccount": "refused: its account is not valid",
@@ -31,9 +30,12 @@ _SENTENCE_BY_REASON = {
     "OutOfMemory": "out of memory",
     "SystemFailure": "Slurm or the network failed (SystemFailure)",
     "InactiveLimit": "reached the InactiveLimit of the cluster",
-    "AssocGrpJobsLimit": "refused: its account has too many jobs",
+}
+_CANCELS = {
+    "DependencyNeverSatisfied": "cancelled, because the job that it waited for did not end as required",
     "ReservationDeleted": "cancelled, because its reservation was deleted",
 }
+"""Other reasons of a cancelled job are left over from the time when it waited."""
 _EXPECTED = frozenset({"", "None", "NonZeroExitCode", "TimeLimit", "Resources", "Priority", "Dependency", "Prolog"})
 """Reasons that say no more than the state, or that are left over from the time before the start."""
 
@@ -71,12 +73,11 @@ def describe_ending(job: Job, own_uid: str = "") -> str:
     if job.state == "FAILED" and job.signal:
         return f"killed by {get_signal_name(job.signal)}"
     word = job.reason.partition(",")[0]
-    if word in _SENTENCE_BY_REASON:
-        return _SENTENCE_BY_REASON[word]
     if job.state == "CANCELLED":
-        return _describe_cancel(job, own_uid)
-    is_told = job.state != "FAILED" or job.reason in _EXPECTED or job.exit_code
-    return "" if is_told else clean_label(job.reason)
+        return _CANCELS.get(word) or _describe_cancel(job, own_uid)
+    if job.state != "FAILED" or word in _EXPECTED:
+        return ""
+    return _FAILURES.get(word) or ("" if job.exit_code else clean_label(job.reason))
 
 
 def get_signal_name(number: int) -> str:

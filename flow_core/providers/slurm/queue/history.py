@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from flow_core.providers.slurm.queue.sacct import SacctDecoder
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from flow_core.providers.slurm.queue.own_runs import OwnRuns
     from flow_core.providers.slurm.queue.poll_script import PollAnswer
 
+_NO_ACCOUNTING = re.compile(r"accounting storage is disabled|supported accounting_storage plugin", re.IGNORECASE)
 _PAUSE_S = 60.0
 _OVERLAP_S = 300
 _GIVE_UP_S = 60.0
@@ -56,7 +58,7 @@ class History:
         if answer.history is not None:
             table.add_ended(self._decoder.decode(answer.history, answer.token))
             self._answered_at, self.failure = now, ""
-        elif "accounting storage is disabled" in answer.history_failure.lower():
+        elif _NO_ACCOUNTING.search(answer.history_failure):
             self.is_off, self.failure = True, ""
         elif answer.history_failure:
             self.failure = str(build_slurm_error(answer.history_failure.encode(), self._title))

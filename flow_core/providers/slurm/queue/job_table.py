@@ -115,11 +115,12 @@ class JobTable:
         for place in (self._ended, self._lost):
             for index in indexes & place.get(task_id, {}).keys():
                 del place[task_id][index]
+        gone = list_indexes(past) - indexes
         for job in present:
-            for one in split_common(job) if is_ended(job) else ():
+            for one in self._split_ended(job, gone) if is_ended(job) else ():
                 if one.array_index not in indexes:  # a federation lists a job of another cluster as revoked
                     self._add_ended(one)
-        gone = list_indexes(past) - indexes - self._ended.get(task_id, {}).keys()
+        gone -= self._ended.get(task_id, {}).keys()
         lost = {one.array_index: one for job in past for one in split_common(job, gone)}
         if lost:
             self._lost.setdefault(task_id, {}).update(lost)
@@ -127,10 +128,23 @@ class JobTable:
             self._open[task_id] = is_open
         self._tidy(task_id)
 
+    def _split_ended(self, job: Job, gone: Set[int | None]) -> Iterator[Job]:
+        """Yields an ended job, or its elements. `gone` are the indexes of the task that have left the queue.
+
+        Slurm prints no indexes for an array that was cancelled before its start.
+        """
+        if job.array_id or gone <= {None}:
+            is_known_array = not job.array_id and self._ended.get(job.task_id, {}).keys() - {None}
+            return iter(()) if is_known_array else split_common(job)
+        return split_whole(job, gone)
+
     def _add_ended(self, job: Job) -> None:
         before = self._ended.get(job.task_id, {}).get(job.array_index)
         last = before or self._lost.get(job.task_id, {}).pop(job.array_index, None)
-        self._ended.setdefault(job.task_id, {})[job.array_index] = job if last is None else _complete(job, last)
+        ended = self._ended.setdefault(job.task_id, {})
+        ended[job.array_index] = job if last is None else _complete(job, last)
+        if job.array_index is not None:
+            ended.pop(None, None)
         self._tidy(job.task_id)
 
     def _tidy(self, task_id: str) -> None:
@@ -171,6 +185,13 @@ def split_common(job: Job, wanted: Set[int | None] | None = None) -> Iterator[Jo
             yield replace(job, array_index=index, array_indexes=())
 
 
+def split_whole(job: Job, indexes: Iterable[int | None]) -> Iterator[Job]:
+    """Yields the elements of an array that Slurm printed as one job without indexes."""
+    for index in indexes:
+        if index is not None:
+            yield replace(job, array_id=job.task_id, array_index=index)
+
+
 def _complete(job: Job, before: Job) -> Job:
     """Returns an ended job with what only an earlier answer told: squeue and sacct know different things."""
     if job is before:
@@ -178,6 +199,8 @@ def _complete(job: Job, before: Job) -> Job:
     missing = {name: getattr(before, name) for name in _KEPT_TEXTS if not getattr(job, name) and getattr(before, name)}
     if not job.reason and is_ended(before):
         missing["reason"] = before.reason
+    if job.state == before.state and not job.exit_code and not job.signal:
+        missing |= {"exit_code": before.exit_code, "signal": before.signal}
     if before.restarts > job.restarts:
         missing["restarts"] = before.restarts
     return replace(job, **missing) if missing else job

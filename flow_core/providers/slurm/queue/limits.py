@@ -13,6 +13,7 @@ from flow_core.providers.slurm.queue.wording import format_memory
 
 QOS_FIELDS = ("Name", "MaxTRESPU", "MaxJobsPU", "GrpTRES", "GrpJobs", "MaxTRES", "MaxTRESPerNode")
 """The fields of `sacctmgr show qos` that `parse_qos_limits` reads."""
+_RUNNING_JOBS = "running jobs"
 _LIMIT = re.compile(
     r"(?P<owner>QOS|Assoc)?(?P<kind>Grp|Max|Min)(?P<resource>[A-Z][A-Za-z]*?)"
     r"(?P<time>RunMinutes|Minutes)?(?P<per>PerJob|PerNode|PerUser|PerAccount)?(?:Limit|NotSatisfied)?"
@@ -20,7 +21,7 @@ _LIMIT = re.compile(
 _RESOURCES = {
     **dict.fromkeys(("Cpu", "CPU"), "CPUs"),
     **dict.fromkeys(("Mem", "Memory"), "memory"),
-    **dict.fromkeys(("Job", "Jobs"), "running jobs"),
+    **dict.fromkeys(("Job", "Jobs"), _RUNNING_JOBS),
     **dict.fromkeys(("SubmitJob", "SubmitJobs"), "submitted jobs"),
     **dict.fromkeys(("Wall", "WallDuration"), "run time"),
     "GRES": "GPUs",
@@ -31,7 +32,7 @@ _RESOURCES = {
     "License": "licenses",
     "Unknown": "a resource",
 }
-_TRES_NAMES = {"CPUs": "cpu", "GPUs": "gres/gpu", "nodes": "node", "memory": "mem", "running jobs": "jobs"}
+_TRES_NAMES = {"CPUs": "cpu", "GPUs": "gres/gpu", "nodes": "node", "memory": "mem", _RUNNING_JOBS: "jobs"}
 _EACH = {"PerJob": "one job", "PerNode": "one node of a job", "PerUser": "one user", "PerAccount": "one account"}
 
 
@@ -70,11 +71,12 @@ def describe_limit(reason: str, job: Job, usage: Usage = NO_USAGE) -> str | None
         noun = f"{noun} times run time"
     owner = _name_owner(found["owner"], job)
     if found["kind"] == "Min":
-        return f"{reason}: asks for less than {owner} requires: {noun}"
+        return f"{reason}: the request for {noun} is below the minimum of {owner}"
     if found["kind"] == "Max" and found["per"] in ("PerJob", "PerNode"):
-        most = usage.limits[job.qos].get(found["per"], _TRES_NAMES.get(noun, "")) if job.qos in usage.limits else None
-        amount = "" if most is None else f" ({_format_amount(most, noun)})"
-        return f"{reason}: asks for more than {owner} allows {_EACH[found['per']]}: {noun}{amount}"
+        limits = usage.limits.get(job.qos) if found["owner"] == "QOS" else None
+        most = None if limits is None else limits.get(found["per"], _TRES_NAMES.get(noun, ""))
+        amount = "" if most is None else f": {_format_amount(most, noun)}"
+        return f"{reason}: the request for {noun} exceeds the limit of {owner} for {_EACH[found['per']]}{amount}"
     return f"{reason}: {_describe_use(found, noun, owner, job, usage)}"
 
 
@@ -84,7 +86,7 @@ def _describe_use(found: re.Match[str], noun: str, owner: str, job: Job, usage: 
     limits = usage.limits.get(job.qos) if found["owner"] == "QOS" else None
     most = None if limits is None else limits.get(kind, tres)
     if most is not None and kind == "PerUser":
-        return f"{_format_use(usage.used.get((job.qos, tres), 0), most, noun)} in use"
+        return _format_use(usage.used.get((job.qos, tres), 0), most, noun)
     who = "all its jobs together" if kind == "Grp" else _EACH[kind]
     return f"the limit of {owner} for {who} is reached: {noun if most is None else _format_amount(most, noun)}"
 
@@ -97,8 +99,8 @@ def _name_owner(owner: str | None, job: Job) -> str:
 
 def _format_use(used: int, most: int, noun: str) -> str:
     if noun == "memory":
-        return f"{format_memory(used)} of {format_memory(most)} memory"
-    return f"{used} of {most} {noun}"
+        return f"{format_memory(used)} of {format_memory(most)} memory in use"
+    return f"{used} of {most} {noun}" + ("" if noun == _RUNNING_JOBS else " in use")
 
 
 def _format_amount(amount: int, noun: str) -> str:

@@ -9,7 +9,8 @@ from datetime import datetime
 from flow_core.agent.record_fields import LAST_TIMESTAMP, to_utc_datetime
 from flow_core.providers.slurm.queue.hostlist import expand_indexes
 from flow_core.providers.slurm.queue.job import Job
-from flow_core.providers.slurm.queue.job_table import JobTable, list_indexes
+from flow_core.providers.slurm.queue.job_states import is_ended
+from flow_core.providers.slurm.queue.job_table import JobTable, list_indexes, split_whole
 from flow_core.providers.slurm.queue.poll_script import PollAnswer
 from flow_core.providers.slurm.queue.run_status import RunStatus, apply_status, parse_run_status
 from flow_core.providers.slurm.run_folder import RUNS, Submission, parse_comment, parse_submission
@@ -104,10 +105,13 @@ class OwnRuns:
     def list_unlisted(self, table: JobTable) -> Iterator[Job]:
         """Yields the jobs that Slurm does not list although they were submitted, as their scripts recorded their end.
 
-        Only those of which everything was read.
+        Only those of which everything was read, and the elements of arrays that Slurm prints without their indexes.
         """
         for task_id, missing in self._find_incomplete(table).items():
-            if task_id in self._asked:
+            listed = table.get(task_id)
+            if listed and not listed[0].array_id and is_ended(listed[0]):
+                yield from split_whole(listed[0], missing)
+            elif task_id in self._asked:
                 job, statuses = build_job(task_id, self._submissions[task_id]), self._statuses.get(task_id, {})
                 for index in missing:
                     yield apply_status(replace(job, array_index=index, array_indexes=()), statuses.get(index))

@@ -105,6 +105,8 @@ def _describe_reason(job: Job, usage: Usage, is_own: bool) -> str:
     flag = next((flag for flag in _SENTENCE_BY_FLAG if flag in job.flags), None)
     if flag is not None and word in _GENERIC:
         return _SENTENCE_BY_FLAG[flag]
+    if word == "BeginTime" and job.restarts:
+        return "was requeued, and waits for a while before it starts again"
     if word in _DETAILS and detail:
         return _DETAILS[word](detail)
     if word not in _SENTENCES:

@@ -27,6 +27,8 @@ FIELDS = (
     *("User", "WorkDir", "Comment", "JobName"),
 )
 ENDED_STATES = "BF,CA,CD,DL,F,NF,OOM,PR,TO"
+_NEVER_SATISFIED = "DependencyNeverSatisfied"
+"""The only reason that tells why a job ended. The field is the last reason for which it had to wait."""
 _ELEMENT = re.compile(r"(\d+)_(?:(\d+)|\[(.*)\])")
 _CANCELLED_BY = re.compile(r"CANCELLED by (\S+)")
 
@@ -71,7 +73,7 @@ def _decode(row: dict[str, str]) -> Job | None:
         account=clean(row["Account"]),
         qos=clean(row["QOS"]),
         flags=flags,
-        reason=clean(row["Reason"]),
+        reason=row["Reason"] if row["Reason"] == _NEVER_SATISFIED else "",
         node_count=node_count,
         node_list=names,
         gpu_count=resources.gpu_count,
