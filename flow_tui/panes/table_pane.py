@@ -65,6 +65,10 @@ class TablePane(Pane, Generic[RowT]):
         """Returns what the title adds about the rows that are listed."""
         return ""
 
+    def describe_selected(self) -> str:
+        """Returns what the lower edge of the frame adds about the row under the cursor."""
+        return ""
+
     def make_context_column(self, context_of: Callable[[RowT], str], priority: int) -> tuple[Column[RowT], ...]:
         """Returns the column of the context; no column if there is only one context."""
         column = Column("context", "CONTEXT", context_of, min_width=8, max_width=16, priority=priority)
@@ -158,6 +162,7 @@ class TablePane(Pane, Generic[RowT]):
     def _show_cut(self) -> None:
         """Shows the whole texts of the cut cells under the cursor in the lower edge of the frame."""
         texts = [text if at == 0 else f"{title} {text}" for at, (title, text) in enumerate(self.table.cut_cells)]
+        texts.append(self.describe_selected())
         self.border_subtitle = Content("  ".join(filter(None, [self._problem, *texts, self._footnote])))
 
     def _get_filter_line(self) -> Input:

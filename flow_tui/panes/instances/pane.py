@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
+from flow_core.logs.escape import escape_controls
 from flow_core.models.instance import AvailableInstance
 from flow_tui import format
 from flow_tui.actions import make_bindings
@@ -142,6 +143,12 @@ class InstancesPane(TablePane[AvailableInstance]):
     def count(self, rows: Sequence[AvailableInstance]) -> int:
         """Counts the offers with GPUs, because the title is "GPUs"."""
         return sum(row.gpu_count > 0 for row in rows)
+
+    def describe_selected(self) -> str:
+        """Returns the description of the selected row if there is no room for its column."""
+        if self.selected is None or "about" in self.table.shown_columns:
+            return ""
+        return escape_controls(self.selected.description)
 
     def empty_text(self) -> str:
         return "No context offers an instance."
