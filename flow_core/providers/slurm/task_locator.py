@@ -112,7 +112,7 @@ def _build_entry_words(job: Job, submission: Submission | None, index: int) -> l
     if submission is None:
         return ["/bin/sh", "-c", _CHANGE_FOLDER, "sh", job.work_dir]
     variables = [f"FLOW_NODE_RANK={index}", f"FLOW_NUM_NODES={max(job.node_count, 1)}"]
-    return ["env", *variables, submission.files.enter_script]
+    return ["env", *variables, "/bin/sh", submission.files.enter_script]
 
 
 def _describe_refusal(record: TaskRecord, job: Job) -> str:
