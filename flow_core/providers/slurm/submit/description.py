@@ -40,7 +40,8 @@ def _list_lines(plan: SubmissionPlan, settings: SlurmSettings, key: str) -> Iter
     if ENV in plan.files:
         names = " ".join(f"{one}=..." for one in plan.submission.config.get("env", {}))
         yield f'# "$run/{ENV}", which only you can read, has the values: export {names}'
-    yield f'output="$run"/{name_output(plan)}'
+    if not plan.is_user_script:
+        yield f'output="$run"/{name_output(plan)}'
     if settings.cluster is not None:
         yield f"cluster={quote(settings.cluster)}"
     if plan.request.job_ids:

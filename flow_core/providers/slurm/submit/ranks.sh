@@ -1,8 +1,12 @@
 # srun runs this script again on each node.
 if [ "${1-}" = rank ]; then
-  run=$2 failed=$3 head=$4 port=$5 rank=$SLURM_PROCID
+  run=$2 log=$3 failed=$4 head=$5 port=$6 rank=$SLURM_PROCID
   trap : HUP INT QUIT TERM USR1 USR2 # the command gets the signals, too
-  (start_command)
+  case $log in
+  '') (start_command) 2>&1 ;;
+  *-) (start_command) >>"$log$rank.log" 2>&1 ;;
+  *) (start_command) >>"$log" 2>&1 ;;
+  esac
   code=$?
   # The first rank to fail gives the exit code of the task; srun ends the others.
   [ $code -eq 0 ] || { mkdir "$failed" 2>/dev/null && echo $code >"$failed/code"; }

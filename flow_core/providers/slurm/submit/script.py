@@ -27,10 +27,9 @@ _SINGLE = """\
 _SEVERAL = """\
   head=$(find_head) port=$(find_port)
   failed=$folder/failed${index:+-$index} messages=$folder/srun${index:+-$index}.log
-  output=$(printf '%s\\n' "$@FILE@" | sed 's/%/%%/g')@SUFFIX@
   command srun --nodes=@RANKS@ --ntasks=@RANKS@ --ntasks-per-node=1 --kill-on-bad-exit=1 --wait=0 --export=ALL \\
-    ${SLURM_CPUS_PER_TASK:+--cpus-per-task="$SLURM_CPUS_PER_TASK"} --open-mode=append --output="$output"@OPTIONS@ \\
-    sh "$run/script.sh" rank "$run" "$failed" "$head" "$port" </dev/null 2>"$messages"
+    ${SLURM_CPUS_PER_TASK:+--cpus-per-task="$SLURM_CPUS_PER_TASK"}@OPTIONS@ \\
+    sh "$run/script.sh" rank "$run" "@LOG@" "$failed" "$head" "$port" </dev/null@OUTPUT@ 2>"$messages"
   code=$?
   cat "$messages" >&2
   [ ! -s "$failed/code" ] || read -r code <"$failed/code"
@@ -138,12 +137,13 @@ def _build_launch(request: ScriptRequest) -> str:
     launch = _SINGLE
     options = "" if request.launch is None else request.launch.srun
     if _needs_srun(request):
-        is_merged = request.is_array or request.ranks == 1
+        # Nodes that share a file system can't append to one file, so srun collects what the ranks of an element write.
+        is_collected = request.is_array and request.ranks > 1
         parts = {
             "RANKS": str(request.ranks),
-            "FILE": "log" if is_merged else "folder",
-            "SUFFIX": "" if is_merged else "/rank-%t.log",
-            "OPTIONS": (" --label" if request.is_array and request.ranks > 1 else "") + (options and f" {options}"),
+            "LOG": "" if is_collected else "$log" if request.ranks == 1 else "$folder/rank-",
+            "OUTPUT": ' >>"$log"' if is_collected else "",
+            "OPTIONS": (" --label" if is_collected else "") + (options and f" {options}"),
         }
         launch = _fill(_SEVERAL, parts)
     if request.launch is not None and request.launch.prepare:

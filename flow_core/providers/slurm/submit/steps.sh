@@ -134,9 +134,10 @@ quote_json() {
   esac
 }
 
-# Sets `output` to a file of the folder, as sbatch reads it.
+# Sets `output` to a file of the folder, as sbatch reads it. It can't read a name with a backslash.
 set_output() {
   case $run in
+  *\\*) output=/dev/null ;;
   *%*) output=$(printf '%s\n' "$run" | sed 's/%/%%/g')/$1 ;;
   *) output=$run/$1 ;;
   esac
