@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import AuthError, CapacityError, ConfigError, FlowError, NotFound, ProviderError, printable
 from flow_core.providers.slurm.slurm_errors import build_slurm_error, read_first_error
+from flow_core.providers.slurm.submit.provider_options import chooses_nodes
 
 if TYPE_CHECKING:
     from flow_core.providers.slurm.submit.request import SbatchRequest
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 _PREFIX = re.compile(r"^\s*(?:sbatch: )?(?:(?:error|fatal): )?")
 _FAILED = re.compile(r"(?:Batch job submission|allocation) fail(?:ed|ure): *", re.IGNORECASE)
 _LIMIT = re.compile(r"\b((?:QOS|Assoc|Max|Part)[A-Z]\w{4,60})\b")
+_OPTION = re.compile(r"--([a-z][a-z-]+)")
+_OF_EVERY_TASK = frozenset({"job-name", "nodes", "ntasks-per-node", "array"})
 _SHOWN_MAX = 300
+ANY_OF_NODES = "nodes of any kind"
+"""In place of an option: the first one of the task that chooses nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,7 @@ REFUSALS = (
         "Requested node configuration is not available|Requested topology configuration|Required node not available"
         "|not enough unique cores",
         CapacityError,
-        "gpus-per-node",
+        ANY_OF_NODES,
         "no node there has everything that the task asks for; `sinfo -o '%P %D %c %m %G %f'` shows what there is",
         field="instance_type",
     ),
@@ -241,7 +246,7 @@ def build_refusal(stderr: bytes, request: SbatchRequest, title: str, *, is_scrip
     line = _find_reason(text)
     for refusal in REFUSALS:
         if refusal.pattern.search(text):
-            field = _find_field(refusal, request, is_script=is_script)
+            field = _find_field(refusal, text, request, is_script=is_script)
             value = repr(request.options.get(refusal.option, ""))
             limit = _LIMIT.search(text)
             parts = {"value": value, "line": line, "limit": limit[1] if limit else line, "title": title}
@@ -276,19 +281,17 @@ _WRITE_REASONS = (
 )
 
 
-def _find_field(refusal: Refusal, request: SbatchRequest, *, is_script: bool) -> str:
+def _find_field(refusal: Refusal, text: str, request: SbatchRequest, *, is_script: bool) -> str:
     """Returns the field that set the option: of the task, "" if the context did, and the command for a script's own."""
-    if refusal.option in request.fields:
-        return request.fields[refusal.option]
-    if refusal.option and refusal.option in request.options:
+    named = _OPTION.search(text)
+    option = refusal.option or (named[1] if named else "")
+    if option == ANY_OF_NODES:
+        option = next((name for name in request.fields if chooses_nodes(name) and name not in _OF_EVERY_TASK), "")
+    if option in request.fields:
+        return request.fields[option]
+    if option in request.options:
         return ""
-    if refusal.option and is_script:
-        return "command"
-    related = {"gpus-per-node": ("gres", "constraint", "nodelist", "exclude"), "gres": ("gpus-per-node",)}
-    for name in related.get(refusal.option, ()):
-        if name in request.fields:
-            return request.fields[name]
-    return refusal.field
+    return "command" if is_script else refusal.field
 
 
 def _find_reason(text: str) -> str:

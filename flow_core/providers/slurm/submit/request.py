@@ -110,6 +110,8 @@ class _RequestBuilder:
             self.set("array", config.array, "array")
         if config.reservation_id is not None:
             self.set("reservation", config.reservation_id, "reservation_id")
+        if config.after:
+            self._fields["dependency"] = "after"
         if config.priority == "low":
             self.set("nice", _LOW_PRIORITY, "priority")
         if self._extra.keys() & _GPU_OPTIONS:
