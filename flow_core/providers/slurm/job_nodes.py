@@ -28,9 +28,13 @@ _UNEVEN = re.compile(r" TresPer(?:Job|Task|Socket)=\S*gpu")
 
 @dataclass(frozen=True, slots=True)
 class JobNodes:
-    """What does not change while a job runs: the address and the host name of each node, and its GPUs if needed."""
+    """What does not change while a job runs: the address and the host name of each node, and its GPUs if needed.
+
+    `user` is the user's own name on the login node.
+    """
 
     srun: SrunCommand
+    user: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
     hostnames: Mapping[str, str] = field(default_factory=dict)
     gpus: Mapping[str, int] = field(default_factory=dict)
@@ -60,6 +64,7 @@ class JobNodeLookup:
         scontrol = f"command scontrol{self._cluster} -o"
         nodes = quote_word(",".join(job.node_list))
         return f"""printf '%s %s\\n' {token}srun "$(command -v srun)" {token}conf "${{SLURM_CONF-}}"
+printf '%s %s\\n' {token}user "$(id -un)"
 command srun --help 2>/dev/null | grep -q -e --overlap && echo {token}overlap
 {scontrol} show node {nodes} 2>/dev/null | sed 's/^/{token}node /'
 {scontrol} -d show job {quote_word(job.job_id)} 2>/dev/null | sed 's/^/{token}job /'
@@ -74,6 +79,7 @@ def _parse(output: str, token: str, title: str) -> JobNodes:
     found = [match for name, _, text in lines if name == "node" and (match := _NODE.match(text))]
     return JobNodes(
         srun=SrunCommand(texts["srun"], texts.get("conf", ""), "overlap" in texts),
+        user=texts.get("user", ""),
         addresses={match[1]: match[2] for match in found},
         hostnames={match[1]: match[3].partition(".")[0] for match in found},
         gpus=_count_gpus(" ".join(text for name, _, text in lines if name == "job")),

@@ -19,6 +19,8 @@ read -r code && exit "$code"
 step=$("$1/squeue" -h -s -j "$2" -o '%i %j' | sed -n "s/ $3\\$//p")
 [ -z "$step" ] || "$1/scancel" "$step"
 """
+# srun drops the last output of a process that a signal ended, so a shell turns the signal into an exit code.
+_WITH_EXIT_CODE = '"$@"; exit $?'
 # sshd leaves a command without a terminal running when its client is killed.
 _WATCHED = """
 (while sleep 2; do now=$(ps -o ppid= -p $$) && [ -n "$now" ] || exit; [ "$now" -eq $PPID ] || kill -KILL 0; done) \\
@@ -86,8 +88,9 @@ def _build_guarded(srun: SrunCommand, node: JobNode, command: str) -> str:
     """Returns lines that run a step, which ends if they are killed. Slurm's own messages would mix with the output."""
     name = f"flow-{secrets.token_hex(6)}"
     failed = f"srun could not run a command in job {node.job_id} on {node.name}; the job may have ended"
+    wrapper = f"/bin/sh -c {quote_word(_WITH_EXIT_CODE)} sh"
     guard = " ".join(map(quote_word, ["/bin/sh", "-c", _GUARD, "sh", srun.folder, node.job_id, name]))
     return f"""exec 8>&1
-{{ SLURM_EXIT_ERROR={_STEP_FAILED} {command} -QQ --job-name={name} "$@" >&8 8>&-; code=$?
+{{ SLURM_EXIT_ERROR={_STEP_FAILED} {command} -QQ --job-name={name} {wrapper} "$@" >&8 8>&-; code=$?
 [ $code -ne {_STEP_FAILED} ] || echo {quote_word(failed)} >&2
 echo $code; }} | setsid {guard} >/dev/null 2>&1 8>&-"""

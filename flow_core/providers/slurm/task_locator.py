@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flow_core.errors import ConfigError, Conflict, printable
+from flow_core.errors import AuthError, ConfigError, Conflict, printable
 from flow_core.models.task import TaskStatus
 from flow_core.providers.over_ssh.task_nodes import TaskNode
 from flow_core.providers.slurm.node_entry import JobNode, build_srun_line, build_ssh_line
@@ -57,6 +57,8 @@ class SlurmTaskLocator:
 
     async def _build_node(self, record: TaskRecord, submission: Submission | None, job: Job, index: int) -> TaskNode:
         nodes = await self._job_nodes.find(job)
+        if job.user not in ("", nodes.user) and nodes.user != "root":
+            raise AuthError(f"task {record.task_id} belongs to {printable(job.user)}; only its owner can enter it")
         name = job.node_list[index]
         build_line: _Line
         if self._settings.attach == "ssh":
@@ -112,6 +114,8 @@ def _build_entry_words(job: Job, submission: Submission | None, index: int) -> l
     if submission is None:
         return ["/bin/sh", "-c", _CHANGE_FOLDER, "sh", job.work_dir]
     variables = [f"FLOW_NODE_RANK={index}", f"FLOW_NUM_NODES={max(job.node_count, 1)}"]
+    if job.array_index is not None:
+        variables += [f"{name}={job.array_index}" for name in ("FLOW_ARRAY_INDEX", "SLURM_ARRAY_TASK_ID")]
     return ["env", *variables, "/bin/sh", submission.files.enter_script]
 
 
