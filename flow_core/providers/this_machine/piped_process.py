@@ -31,20 +31,20 @@ async def start_process(
     Awaits `on_kill` after that. What an ended process left in the background continues. Raises Unreachable if the
     process can't be started.
     """
-    try:
-        process = await asyncio.create_subprocess_exec(
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
             *argv, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=env, cwd=folder, start_new_session=True
         )
-    except OSError as error:
-        raise Unreachable(f"the command could not be started: {error.strerror}") from error
+    )
     try:
-        yield process
+        # asyncio would kill only the process itself if its start was cancelled.
+        yield await asyncio.shield(starting)
+    except OSError as error:
+        if starting.exception() is not error:
+            raise
+        raise Unreachable(f"the command could not be started: {error.strerror}") from error
     finally:
-        was_running = process.returncode is None
-        kill_group(process)
-        await _wait_for_exit(process)
-        if was_running and on_kill is not None:
-            await on_kill()
+        await _end(starting, on_kill)
 
 
 async def collect_output(
@@ -131,6 +131,18 @@ class _Pipes:
             self._process.stdin.write(stdin)
             await self._process.stdin.drain()
             self._process.stdin.close()
+
+
+async def _end(starting: asyncio.Task[Process], on_kill: Callable[[], Awaitable[None]] | None) -> None:
+    try:
+        process = await starting
+    except OSError:
+        return  # it did not start
+    was_running = process.returncode is None
+    kill_group(process)
+    await _wait_for_exit(process)
+    if was_running and on_kill is not None:
+        await on_kill()
 
 
 async def _wait_for_exit(process: Process) -> None:

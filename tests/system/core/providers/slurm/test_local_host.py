@@ -18,6 +18,7 @@ from testbed.waiting import until, wait_until
 
 from flow_core.errors import AuthError, ConfigError, Conflict, FlowError, NotFound, Unreachable
 from flow_core.providers.slurm.local_host import LocalHost
+from flow_core.providers.this_machine.piped_process import start_process
 from flow_core.providers.this_machine.terminal_shell import TerminalShell
 from flow_core.ssh.follow import FilePiece
 from flow_core.ssh.quoting import build_sh_command
@@ -87,13 +88,32 @@ async def test_a_command_that_takes_too_long_is_killed_with_what_it_started(host
 
 
 async def test_cancelling_kills_the_command(host: LocalHost) -> None:
+    for _ in range(10):  # the shell may have started the command before its own start is known here
+        command = endless()
+        running = asyncio.create_task(host.run(f"{command}; echo never"))
+        await until(lambda: is_running(command))  # noqa: B023
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await until(lambda: not is_running(command))  # noqa: B023
+
+
+async def test_a_command_that_is_cancelled_while_it_starts_leaves_nothing(host: LocalHost, tmp_path: Path) -> None:
     command = endless()
-    running = asyncio.create_task(host.run(f"echo up; {command}"))
-    await until(lambda: is_running(command))
+    running = asyncio.create_task(host.run(f"{command} & touch {tmp_path}/up; wait"))
+    for _ in range(2):
+        await asyncio.sleep(0)
+    wait_until((tmp_path / "up").exists)  # the event loop has not heard of the process yet
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
     await until(lambda: not is_running(command))
+
+
+async def test_a_program_that_can_not_be_started_is_refused() -> None:
+    with pytest.raises(Unreachable, match="could not be started: No such file"):
+        async with start_process(["/no/such/program"]):
+            pass
 
 
 async def test_a_started_command_is_written_to_and_read(host: LocalHost) -> None:
