@@ -58,7 +58,8 @@ class JobPoller:
         self._error: FlowError | None = None
         self._interval_s = settings.poll_s
         self._began_at = self._answered_at = self._expired_at = float("-inf")
-        self._failed_at = self._slow_facts_at = self._limits_at = float("-inf")
+        self._failed_at = self._runs_at = self._nodes_at = self._limits_at = float("-inf")
+        self._expanded: dict[str, tuple[tuple[Job, ...], tuple[Job, ...]]] = {}
 
     @property
     def unreadable(self) -> tuple[str, ...]:
@@ -93,7 +94,11 @@ class JobPoller:
         jobs = self._table.get(task_id)
         if not jobs:
             raise self._not_found(task_id)
-        return tuple(one for job in jobs for one in split_common(job))
+        before, expanded = self._expanded.get(task_id, ((), ()))
+        if before is not jobs:
+            expanded = tuple(one for job in jobs for one in split_common(job))
+            self._expanded = {task_id: (jobs, expanded)}  # the same task is asked for again and again
+        return expanded
 
     def get_submission(self, task_id: str) -> Submission | None:
         """Returns what flow submitted as this task; None if another program did. Known after a list."""
@@ -165,19 +170,18 @@ class JobPoller:
         self._began_at, self._answered_at = began_at, time.monotonic()
 
     def _build_request(self, now: float) -> PollRequest:
-        is_due = now - self._slow_facts_at >= _SLOW_FACTS_S
         statuses, element_statuses = self._own_runs.choose_statuses(self._table)
         open_jobs = tuple(self._table.list_open())
         needs_limits = any(job.reason.startswith("QOS") for job in open_jobs) and not self._history.is_off
         return PollRequest(
             is_everyone=self._is_everyone,
             history_s=self._history.choose_length_s(now, is_needed=bool(self._table.lost)),
-            newer_than=self._own_runs.newest_id if is_due else None,
+            newer_than=self._own_runs.newest_id if now - self._runs_at >= _SLOW_FACTS_S else None,
             submissions=self._own_runs.choose_submissions(),
             statuses=statuses,
             element_statuses=element_statuses,
             has_limits=needs_limits and now - self._limits_at >= _LIMITS_S,
-            has_nodes=is_due and any(job.started_at is not None for job in open_jobs),
+            has_nodes=now - self._nodes_at >= _SLOW_FACTS_S and any(job.started_at is not None for job in open_jobs),
         )
 
     async def _apply(self, answer: PollAnswer, now: float) -> None:
@@ -190,12 +194,14 @@ class JobPoller:
         self._table.set_queue([*jobs, *self._list_noted(jobs, user, now)], user)
         self._history.take(answer, self._table, now)
         self._history.settle(self._table, self._own_runs, now)
-        is_due = now - self._slow_facts_at >= _SLOW_FACTS_S
+        is_due = now - self._runs_at >= _SLOW_FACTS_S
         if is_due:
-            self._slow_facts_at = now
+            self._runs_at = now
             self._table.prune(oldest - timedelta(days=1))
         if answer.limits is not None:
             self._limits, self._limits_at = parse_qos_limits(answer.limits), now
+        if answer.unusable_nodes is not None:
+            self._nodes_at = now
         before, self._surroundings = self._surroundings, self._build_surroundings(answer)
         changed = self._table.take_changed() | self._own_runs.take_changed()
         if is_due or before != self._surroundings:

@@ -88,7 +88,7 @@ _GENERIC = frozenset({"", "None", "Cleaning", "BeginTime"})
 def describe_pending(job: Job, now: datetime, usage: Usage = NO_USAGE, *, is_own: bool = True) -> str:
     """Returns why a job waits and when it may start, such as "waits for Resources, start about 14:20"."""
     sentence = _describe_reason(job, usage, is_own)
-    if job.starts_at is None or job.starts_at < now - timedelta(minutes=1):
+    if job.starts_at is None or job.starts_at < now - timedelta(minutes=1) or is_held(job):
         return sentence
     about = "" if job.reason == "BeginTime" else "about "
     return f"{sentence}, start {about}{format_moment(job.starts_at, now)}"
@@ -105,7 +105,7 @@ def _describe_reason(job: Job, usage: Usage, is_own: bool) -> str:
     flag = next((flag for flag in _SENTENCE_BY_FLAG if flag in job.flags), None)
     if flag is not None and word in _GENERIC:
         return _SENTENCE_BY_FLAG[flag]
-    if word == "BeginTime" and job.restarts:
+    if job.restarts and word in _GENERIC:
         return "was requeued, and waits for a while before it starts again"
     if word in _DETAILS and detail:
         return _DETAILS[word](detail)

@@ -136,6 +136,11 @@ def test_the_expected_start_is_told_while_it_lies_ahead() -> None:
     )
 
 
+def test_no_start_is_told_of_a_held_job() -> None:
+    job = replace(PENDING, reason="JobHeldUser", starts_at=NOW + timedelta(hours=1))
+    assert describe_pending(job, NOW) == "held by you; release it to let it start"
+
+
 def test_a_job_of_somebody_else_is_held_by_its_user() -> None:
     job = replace(PENDING, reason="JobHeldUser")
     assert describe_pending(job, NOW, is_own=False) == "held by its user; release it to let it start"
