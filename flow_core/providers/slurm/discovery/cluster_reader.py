@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flow_core.providers.slurm.login_node import LoginNode
     from flow_core.providers.slurm.settings import SlurmSettings
 
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 20.0
 _POLLS = 3
 """Polls of the queue for one of the nodes, which change less."""
 _SLOWNESS = 10
@@ -82,7 +82,7 @@ class ClusterReader:
         self._answered_at = self._failed_at = self._settings_at = float("-inf")
 
     async def read(self, max_age_s: float | None = None) -> ClusterState:
-        """Returns a state that is at most `max_age_s` old (None: the interval). One call, within 30 s.
+        """Returns a state that is at most `max_age_s` old (None: the interval). One call, within 20 s.
 
         Raises Unreachable, AuthError and ProviderError; the same error for the next 15 s.
         """
