@@ -57,7 +57,7 @@ follow_other_client() {
       adopt_or_remove
       return 0
     fi
-    [ "$waited" -lt 25 ] || refuse busy
+    [ "$waited" -lt 15 ] || refuse busy
     waited=$((waited + 1))
     sleep 1
   done
