@@ -82,16 +82,27 @@ class SqueueDecoder:
         """The number of records of the last call that could not be read."""
 
     async def decode(self, text: str, token: str) -> list[Job]:
-        """Returns the jobs in the order of the output. Pauses after every thousand of them."""
+        """Returns the jobs in the order of the output. Pauses after every thousand of them.
+
+        Lines of `squeue -r` that differ only in the index of an array become one common record.
+        """
+        lines: dict[tuple[str, ...], list[str]] = {}
+        for count, (job_id, fixed, *free) in enumerate(split_records(text, token, _WIDTH), start=1):
+            array_id, _, rest = fixed.partition("|")
+            index, _, rest = rest.partition("|")
+            lines.setdefault((job_id, array_id, rest, *free), []).append(index)
+            if count % _JOBS_PER_STEP == 0:
+                await asyncio.sleep(0)
         jobs: dict[tuple[str, ...], Job] = {}
         self.unreadable = 0
-        for count, record in enumerate(split_records(text, token, _WIDTH)):
+        for count, ((job_id, array_id, rest, *free), indexes) in enumerate(lines.items(), start=1):
+            record = (job_id, f"{array_id}|{','.join(indexes)}|{rest}", *free)
             job = self._jobs.get(record) or _decode(record)
             if job is None:
                 self.unreadable += 1
             else:
                 jobs[record] = job
-            if count % _JOBS_PER_STEP == _JOBS_PER_STEP - 1:
+            if count % _JOBS_PER_STEP == 0:
                 await asyncio.sleep(0)
         self._jobs = jobs
         return list(jobs.values())

@@ -84,10 +84,8 @@ async def test_an_array_is_told_in_common_records_and_elements() -> None:
 async def test_squeue_with_one_line_for_each_element_tells_the_same() -> None:
     record = find_record(SQUEUE, "59")
     text = "".join(record.replace("|1-3|", f"|{index}|") for index in (1, 2, 3))
-    jobs = await SqueueDecoder().decode(text, TOKEN)
-    assert [(job.slurm_id, job.state, job.reason) for job in jobs] == [
-        (f"59_{index}", "PENDING", "JobHeldUser") for index in (1, 2, 3)
-    ]
+    assert await SqueueDecoder().decode(text, TOKEN) == await SqueueDecoder().decode(record, TOKEN)
+    assert await SqueueDecoder().decode(record + record, TOKEN) == await SqueueDecoder().decode(record, TOKEN)
 
 
 async def test_what_did_not_change_is_the_same_job() -> None:
