@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from flow_core.providers.slurm.run_folder import RunFolder
     from flow_core.providers.slurm.script_output import ScriptOutput
 
-STDERR_OF_ARRAY = 10_000_000
-"""The stderr of element I of an array has this number plus I as its rank, if the script writes it to its own file."""
+STDERR_OF_ARRAY = 500_000
+"""The stderr of element I of an array has this number plus I as its rank, if a script writes it to its own file.
+
+An array with such an index has only its stdout.
+"""
 
 _LIST_S = 20.0
 
@@ -51,13 +54,13 @@ class SlurmLogSources:
     async def find_file(self, address: LogId) -> LogFile | None:
         record = await self._find_record(address)
         submission = self._poller.get_submission(record.task_id)
-        index = _get_index(address) if record.elements else None
+        index = _get_index(record, address.rank) if record.elements else None
         jobs = await self._poller.get_jobs(record.task_id)
         job = next((job for job in jobs if job.array_index == index), jobs[0])
         if job.started_at is None and not record.attempt and not job.restarts:
             return None
         if submission is None or submission.is_user_script:
-            path = await self._output.find_path(job, submission, is_stderr=_is_stderr(record, address))
+            path = await self._output.find_path(job, submission, is_stderr=_is_stderr(record, address.rank))
         elif record.elements:
             path = await self._find_newest_log(submission.files, address, job.restarts)
         else:
@@ -74,7 +77,7 @@ class SlurmLogSources:
         record = await self._find_record(address)
         if record.is_terminal or not record.elements:
             return record.is_terminal or address.attempt < record.attempt
-        index = _get_index(address)
+        index = _get_index(record, address.rank)
         return next(element.status.is_final for element in record.elements if element.index == index)
 
     async def _find_record(self, address: LogId) -> TaskRecord:
@@ -84,7 +87,7 @@ class SlurmLogSources:
         rank, ranks = address.rank, range(record.num_instances if is_own else 2)
         exists = rank in ranks
         if record.elements:
-            index = rank if is_own else _get_index(address)
+            index = rank if is_own else _get_index(record, rank)
             exists = any(element.index == index for element in record.elements)
             if address.attempt > last_attempt:
                 last_attempt = await self._find_last_attempt(record)
@@ -110,7 +113,9 @@ class SlurmLogSources:
         if not record.elements:
             return [0, 1] if has_stderr else [0]
         indexes = [element.index for element in record.elements]
-        return indexes + ([STDERR_OF_ARRAY + index for index in indexes] if has_stderr else [])
+        if not has_stderr or indexes[-1] >= STDERR_OF_ARRAY:
+            return indexes
+        return indexes + [STDERR_OF_ARRAY + index for index in indexes]
 
     async def _find_newest_log(self, files: RunFolder, address: LogId, restarts: int) -> str:
         """Returns the log of an element in an attempt; in its last one, the newest that exists.
@@ -128,11 +133,13 @@ class SlurmLogSources:
         return files.get_log(newest, address.rank)
 
 
-def _get_index(address: LogId) -> int:
+def _get_index(record: TaskRecord, rank: int) -> int:
     """Returns the index of the element that writes a log of an array."""
-    return address.rank - STDERR_OF_ARRAY if address.rank >= STDERR_OF_ARRAY else address.rank
+    return rank - STDERR_OF_ARRAY if _is_stderr(record, rank) else rank
 
 
-def _is_stderr(record: TaskRecord, address: LogId) -> bool:
+def _is_stderr(record: TaskRecord, rank: int) -> bool:
     """Returns whether a log of a script that flow did not write is its stderr."""
-    return address.rank >= STDERR_OF_ARRAY if record.elements else address.rank == 1
+    if not record.elements:
+        return rank == 1
+    return rank >= STDERR_OF_ARRAY > record.elements[-1].index
