@@ -82,24 +82,31 @@ def build_source_line(has_env: bool, indent: str = "  ") -> str:
     return f'{indent}[ -r "$run/env.sh" ] || {{ echo {quote(_GONE)} >&2; exit 1; }}\n{indent}. "$run/env.sh"\n'
 
 
-def build_enter_file(run: str, directory: str, variables: Mapping[str, str], prefix: str, export: str) -> str:
+def select_common(variables: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables that all ranks share, and a shell in the task gets."""
+    return {name: value for name, value in variables.items() if name in _COMMON}
+
+
+def build_enter_file(
+    run: str, root: str, directory: str, variables: Mapping[str, str], prefix: str, export: str
+) -> str:
     """Returns enter.sh: it runs its arguments, or a login shell, with the directory and the variables of the task.
 
-    `prefix` is the command line of a tool that runs them in the image of the task.
+    `prefix` is the command line of a tool that runs them in the image of the task, and `export` the lines before it.
     """
-    plain = {name: value for name, value in variables.items() if name in _WITHOUT_RANK}
+    in_image = f"{prefix} " if prefix else ""
     lines = [
         "#!/bin/sh",
-        f"run={run}",
-        *(f"export {name}={value}" for name, value in {**plain, "FLOW_TASK_DIR": '"$run"'}.items()),
+        f"run={run} root={root}",
+        *(f"export {name}={value}" for name, value in variables.items()),
         '[ ! -r "$run/env.sh" ] || . "$run/env.sh"',
         f"cd -- {directory} || exit 1",
         *export.splitlines(),
-        f'[ $# -eq 0 ] || exec {prefix}{" " if prefix else ""}"$@"',
-        f"exec {prefix} sh -c {quote(_ANY_SHELL)}" if prefix else 'exec "${SHELL:-/bin/sh}" -l',
+        f'[ $# -eq 0 ] || exec {in_image}"$@"',
+        f"exec {in_image}sh -c {quote(_ANY_SHELL)}" if prefix else 'exec "${SHELL:-/bin/sh}" -l',
     ]
     return "\n".join(lines) + "\n"
 
 
-_WITHOUT_RANK: Sequence[str] = (*DEFAULT_ENVIRONMENT, "FLOW_PORTS", "PORT")
+_COMMON: Sequence[str] = (*DEFAULT_ENVIRONMENT, "FLOW_TASK_DIR", "FLOW_PORTS", "PORT")
 _ANY_SHELL = "if command -v bash >/dev/null 2>&1; then exec bash -i; else exec sh -i; fi"

@@ -11,13 +11,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flow_core.errors import Unsupported
+from flow_core.gpu import parse_gpu
 from flow_core.models.retries import Retries
 from flow_core.providers.contract.request_checks import build_task_name
 from flow_core.providers.over_ssh.code_folder import resolve_working_dir
 from flow_core.providers.slurm.cluster_path import quote_path
 from flow_core.providers.slurm.run_folder import ENTER, ENV, RUNS, SCRIPT, Submission
 from flow_core.providers.slurm.submit.batch_script import BatchScript, FoundScript, parse_batch_script
-from flow_core.providers.slurm.submit.environment import build_enter_file, build_env_file, build_variables, quote
+from flow_core.providers.slurm.submit.environment import (
+    build_enter_file,
+    build_env_file,
+    build_variables,
+    quote,
+    select_common,
+)
 from flow_core.providers.slurm.submit.images import TOOLS, Bind, ImageLaunch, ImageRequest, build_launch
 from flow_core.providers.slurm.submit.request import SbatchRequest, build_overrides, build_request
 from flow_core.providers.slurm.submit.script import ScriptRequest, build_script
@@ -90,10 +97,9 @@ class PlanBuilder:
         tools = self._choose_tools()
         variables = build_variables(config, request.gpu_count)
         for tool in tools or ("",):
-            launch = self._build_launch(tool, request, variables) if tool else None
-            script, enter = self._build_scripts(lines, variables, launch)
+            script = self._build_script(lines, variables, tool)
             files[f"script-{tool}.sh" if tool else SCRIPT] = os.fsencode(script)
-            files[f"enter-{tool}.sh" if tool else ENTER] = os.fsencode(enter)
+            files[f"enter-{tool}.sh" if tool else ENTER] = os.fsencode(self._build_enter(variables, tool))
         submission = Submission(
             folder="",
             name=name,
@@ -120,7 +126,7 @@ class PlanBuilder:
         is_named = config.name != _DEFAULT_NAME
         name = build_task_name(config) if is_named else script.name or (found.path.name if found.path else "sbatch")
         request = build_overrides(config, name if is_named else None, self._settings, facts, script)
-        files = {SCRIPT: found.text, ENTER: os.fsencode(self._build_plain_enter())}
+        files = {SCRIPT: found.text, ENTER: os.fsencode(self._build_enter({}, ""))}
         if config.env:
             files[ENV] = os.fsencode(build_env_file(config.env))
         submission = Submission(
@@ -148,11 +154,9 @@ class PlanBuilder:
             is_user_script=True,
         )
 
-    def _build_scripts(
-        self, options: Mapping[str, str], variables: Mapping[str, str], launch: ImageLaunch | None
-    ) -> tuple[str, str]:
-        """Returns the script and enter.sh."""
+    def _build_script(self, options: Mapping[str, str], variables: Mapping[str, str], tool: str) -> str:
         config = self._config
+        launch = self._build_launch(tool, variables) if tool else None
         request = ScriptRequest(
             run=self._run,
             root=self._root,
@@ -166,18 +170,23 @@ class PlanBuilder:
             retries=config.retries or Retries(max_retries=0),
             launch=launch,
         )
-        outside = _CODE if self._directory.is_in_image else self._directory.word
-        prefix, export = ("", "") if launch is None else (launch.prefix, launch.export)
-        return build_script(request), build_enter_file(self._run, outside, variables, prefix, export)
+        return build_script(request)
 
-    def _build_plain_enter(self) -> str:
-        return build_enter_file(self._run, self._directory.word, {}, "", "")
+    def _build_enter(self, variables: Mapping[str, str], tool: str) -> str:
+        """Returns enter.sh. Without the image if srun would have to start it."""
+        plain = select_common(variables)
+        launch = self._build_launch(tool, plain) if tool else ImageLaunch()
+        outside = _CODE if self._directory.is_in_image else self._directory.word
+        return build_enter_file(self._run, self._root, outside, plain, launch.prefix, launch.export)
 
     def _find_start(self, launch: ImageLaunch | None) -> str:
-        """Returns where the script changes to: with srun's own containers, it runs in the image already."""
+        """Returns where the script changes to before it starts the command, or the tool that runs the image.
+
+        With srun's own containers, it is in the image already, and where it belongs.
+        """
         if launch is None:
             return self._directory.word
-        return self._directory.word if launch.srun else _CODE
+        return "." if launch.srun else _CODE
 
     def _choose_tools(self) -> tuple[str, ...]:
         if self._config.image is None:
@@ -187,7 +196,7 @@ class PlanBuilder:
             raise Unsupported("image: this context runs no images (container: none)", field="image")
         return TOOLS if chosen is None else (chosen,)
 
-    def _build_launch(self, tool: str, request: SbatchRequest, variables: Mapping[str, str]) -> ImageLaunch:
+    def _build_launch(self, tool: str, variables: Mapping[str, str]) -> ImageLaunch:
         config = self._config
         binds = [
             Bind(quote_path(mount.source), mount.target, is_read_only=mount.options.get("read_only", True) is not False)
@@ -203,7 +212,8 @@ class PlanBuilder:
                 working_dir=config.working_dir or _WORKSPACE,
                 binds=binds,
                 variables=names,
-                has_gpus=bool(request.gpu_count),
+                has_gpus=config.min_gpu_memory_gb is not None
+                or any(parse_gpu(one).needs_gpu for one in config.instance_types),
                 ranks=config.num_instances,
             ),
         )

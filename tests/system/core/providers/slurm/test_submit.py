@@ -225,6 +225,7 @@ async def test_a_task_waits_for_others(submitter: Submitter) -> None:
 
 async def test_a_start_time_does_not_depend_on_the_time_zone_of_the_login_node(submitter: Submitter) -> None:
     submitter.write(".bashrc", "export TZ=Asia/Tokyo SLURM_TIME_FORMAT=relative\n")
+    assert (await submitter.login_node.run("date +%Z")).stdout == b"JST\n"
     task = await submitter.submit("true", scheduled_start_time="2035-06-01T10:00:00Z")
     planned = submitter.cluster.run("squeue", "--noheader", f"--job={task.job_id}", "--format=%S")
     starts = submitter.cluster.run("date", "-d", planned, "+%s")
@@ -234,6 +235,8 @@ async def test_a_start_time_does_not_depend_on_the_time_zone_of_the_login_node(s
 async def test_defaults_of_the_login_shell_do_not_replace_what_the_context_names(submitter: Submitter) -> None:
     submitter.write(".bashrc", "export SBATCH_PARTITION=debug SBATCH_ARRAY_INX=0-3 SBATCH_WAIT=1 SBATCH_TIMELIMIT=7\n")
     submitter.change(partition="gpu")
+    shell = await submitter.login_node.run("echo $SBATCH_PARTITION")
+    assert shell.stdout == b"debug\n"
     task = await submitter.submit("sleep 600", array="0-1", max_run_time_hours=1)
     job = submitter.describe_job(task.job_id)
     assert (job["Partition"], job["TimeLimit"]) == ("gpu", "01:00:00")
