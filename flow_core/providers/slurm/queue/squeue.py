@@ -22,7 +22,7 @@ from flow_core.providers.slurm.queue.values import (
 )
 
 
-class _Row(NamedTuple):
+class _SqueueRow(NamedTuple):
     """The fields whose values contain no bar, in the order of the output."""
 
     array_id: str
@@ -113,7 +113,7 @@ def _decode(record: tuple[str, ...]) -> Job | None:
     fixed = fixed_text.split("|")
     if not job_id.isdecimal() or len(fixed) != len(_FIXED):
         return None
-    row = _Row(*fixed)
+    row = _SqueueRow(*fixed)
     state, flags = split_states(row.state)
     if state == "RUNNING" and parse_time(row.preempted) is not None:
         flags |= {PREEMPTING}
