@@ -119,7 +119,7 @@ def _decode(record: tuple[str, ...]) -> Job | None:
         flags |= {PREEMPTING}
     index, indexes, limit = _parse_indexes(row.array_index)
     node_count = max(parse_number(row.nodes) or 1, 1)
-    resources = _find_resources(
+    resources = find_resources(
         row.tres, row.per_job, row.per_node, row.per_socket, row.per_task, node_count, parse_number(row.tasks) or 1
     )
     names = expand_hostlist(clean(row.node_list))
@@ -177,7 +177,7 @@ def _parse_indexes(text: str) -> tuple[int | None, tuple[int, ...], int | None]:
 
 
 @lru_cache(maxsize=1024)
-def _find_resources(
+def find_resources(
     tres: str, per_job: str, per_node: str, per_socket: str, per_task: str, nodes: int, tasks: int
 ) -> Resources:
     """Returns the resources in total.
