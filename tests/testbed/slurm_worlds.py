@@ -16,6 +16,7 @@ from testbed.slurm_space import User
 from flow_core.config import Context
 
 POLL_S = 0.2
+_LANGUAGE = "SendEnv LANG LC_*"
 _FACETS = frozenset(
     {"logs", "instances", "volumes", "shells", "remote", "uploads", "tunnels", "reservations", "metrics", "scheduling"}
 )
@@ -105,8 +106,10 @@ class SlurmWorld(_SlurmWorld):
         cluster = shared_cluster(accounting=self.accounting)
         cluster.renew()
         self.user = cluster.add_user(level="Operator")
-        settings = {"host": add_to_ssh_config(cluster, self.user, "lab")}
-        super().__init__(cluster, cluster.make_folder(self.user, "here"), settings)
+        super().__init__(cluster, cluster.make_folder(self.user, "here"), {"host": self._name_host(cluster)})
+
+    def _name_host(self, cluster: SlurmCluster) -> Any:
+        return add_to_ssh_config(cluster, self.user, "lab")
 
     def traces(self) -> set[str]:
         return self._find_traces(self.user.home, self.user.name)
@@ -121,6 +124,10 @@ class PlainSlurmWorld(SlurmWorld):
     refused = {"reservations": "permission"}
     impossible = _IMPOSSIBLE
     accounting = False
+
+    def _name_host(self, cluster: SlurmCluster) -> Any:
+        config = cluster.login.config(_LANGUAGE, name="lab", user=self.user.name)
+        return {"name": "lab", "ssh_config": str(config)}
 
 
 class LocalSlurmWorld(_SlurmWorld):
@@ -152,5 +159,5 @@ def add_to_ssh_config(cluster: SlurmCluster, user: User, name: str) -> str:
     path = Path.home() / ".ssh" / "config"
     path.parent.mkdir(mode=0o700, exist_ok=True)
     with path.open("a") as config:
-        config.write(cluster.login.config("SendEnv LANG LC_*", name=name, user=user.name).read_text())
+        config.write(cluster.login.config(_LANGUAGE, name=name, user=user.name).read_text())
     return name
