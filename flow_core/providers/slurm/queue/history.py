@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from flow_core.providers.slurm.queue.poll_script import HISTORY_TIMEOUT
 from flow_core.providers.slurm.queue.sacct import SacctDecoder
 from flow_core.providers.slurm.slurm_errors import build_slurm_error
 
@@ -50,16 +51,19 @@ class History:
         """
         if self.is_off or (now - self._asked_at < _PAUSE_S and (not is_needed or self.failure)):
             return None
-        self._asked_at = now
         return min(self._length_s, round(min(now - self._answered_at, self._length_s)) + _OVERLAP_S)
 
     def take(self, answer: PollAnswer, table: JobTable, now: float) -> None:
         """Adds the jobs of an answer of the accounting to the table."""
+        if answer.history is not None or answer.history_failure:
+            self._asked_at = now
         if answer.history is not None:
             table.add_ended(self._decoder.decode(answer.history, answer.token))
             self._answered_at, self.failure = now, ""
         elif _NO_ACCOUNTING.search(answer.history_failure):
             self.is_off, self.failure = True, ""
+        elif HISTORY_TIMEOUT in answer.history_failure:
+            self.failure = f"sacct on {self._title} {HISTORY_TIMEOUT}, so ended jobs may be missing; lower history_days"
         elif answer.history_failure:
             self.failure = str(build_slurm_error(answer.history_failure.encode(), self._title))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from flow_core.errors import FlowError, NotFound, printable
+from flow_core.errors import FlowError, NotFound, Unreachable, printable
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.slurm.queue.history import History
 from flow_core.providers.slurm.queue.job_table import JobTable, split_common
@@ -40,7 +40,8 @@ class JobPoller:
     """The jobs of a cluster, from one remote call for all of them.
 
     An answer serves all callers for `poll_s` of the settings, and for longer if slurmctld answers slowly: for ten times
-    the duration of the call, at most a minute. Callers that need a new answer at the same time share one call.
+    the duration of squeue, at most a minute. Callers that need a new answer at the same time share one call. An error
+    serves them for a while too.
     """
 
     def __init__(self, login_node: LoginNode, settings: SlurmSettings, context_name: str) -> None:
@@ -56,7 +57,7 @@ class JobPoller:
         self._is_everyone = False
         self._poll: asyncio.Task[None] | None = None
         self._error: FlowError | None = None
-        self._interval_s = settings.poll_s
+        self._interval_s = self._pause_s = settings.poll_s
         self._began_at = self._answered_at = self._expired_at = float("-inf")
         self._failed_at = self._runs_at = self._nodes_at = self._limits_at = float("-inf")
         self._expanded: dict[str, tuple[tuple[Job, ...], tuple[Job, ...]]] = {}
@@ -139,6 +140,8 @@ class JobPoller:
                 self._raise_recent_failure()
                 self._poll = asyncio.create_task(self._run_poll())
             await asyncio.wait((self._poll,))
+            if self._poll.cancelled():
+                raise Unreachable(f"context {self._surroundings.context!r} was closed while it was read")
             self._poll.result()  # a bug must not go unnoticed
             self._raise_recent_failure()
 
@@ -150,7 +153,7 @@ class JobPoller:
     def _raise_recent_failure(self) -> None:
         """Raises the error of the last call for a while, so that a cluster in trouble is not asked all the time."""
         if self._error is not None and self._failed_at >= self._expired_at:
-            if time.monotonic() - self._failed_at <= min(self._interval_s, _LONGEST_PAUSE_S):
+            if time.monotonic() - self._failed_at <= self._pause_s:
                 raise self._error.with_traceback(None)
             self._error = None
 
@@ -161,11 +164,14 @@ class JobPoller:
             output = await self._login_node.query(script.text, timeout_s=_POLL_TIMEOUT_S)
         except FlowError as error:
             self._error, self._failed_at = error, time.monotonic()
+            self._pause_s = max(self._settings.poll_s, min(self._failed_at - began_at, _LONGEST_PAUSE_S))
             return
-        finally:
-            slowness_s = _SLOWNESS * (time.monotonic() - began_at)
-            self._interval_s = max(self._settings.poll_s, min(slowness_s, _LONGEST_INTERVAL_S))
-        await self._apply(script.parse(output), began_at)
+        duration_s = time.monotonic() - began_at
+        answer = script.parse(output)
+        # The whole call may contain a login, and both times of squeue are whole seconds: it took the shorter time.
+        slow_s = _SLOWNESS * min(duration_s, answer.queue_s)
+        self._interval_s = max(self._settings.poll_s, min(slow_s, _LONGEST_INTERVAL_S))
+        await self._apply(answer, began_at)
         self._error = None
         self._began_at, self._answered_at = began_at, time.monotonic()
 

@@ -10,12 +10,21 @@ from flow_core.providers.slurm.cluster_path import quote_path
 from flow_core.providers.slurm.queue import sacct, squeue
 from flow_core.providers.slurm.queue.limits import QOS_FIELDS
 from flow_core.providers.slurm.queue.records import make_token, split_records, split_sections
-from flow_core.providers.slurm.queue.values import clean_label
+from flow_core.providers.slurm.queue.values import clean_label, parse_number
 from flow_core.providers.slurm.settings import SlurmSettings
 from flow_core.ssh.quoting import quote_word
 
 _HISTORY_LINES = 40_000
 _NEW_RUNS_MAX = 1000
+_HISTORY_WAIT_S = 15
+HISTORY_TIMEOUT = f"did not answer within {_HISTORY_WAIT_S} s"
+# Prints to descriptor 3, and errors to stdout. The second process ends the first one, unless it is ended before.
+_LIMITED = """{{
+{call} & child=$!
+(trap 'kill $!; exit' TERM; sleep {seconds} & wait; kill $child) >/dev/null 2>&1 3>&- & guard=$!
+wait $child; code=$?; kill $guard
+[ $code -lt 128 ] || echo "sacct %s" >&2
+(exit $code); }} 2>&1 >&3 3>&-""".replace("%s", HISTORY_TIMEOUT)
 _FILE = re.compile(r"(jobs/\d{1,20}|runs/[0-9a-f]{12,24})/(submission\.json|status(?:-(\d{1,9}))?):(.*)")
 _LINK = re.compile(r"(\d{1,20}) (/.*)")
 
@@ -43,6 +52,7 @@ class PollRequest:
 class PollAnswer:
     """The answer, in which only the queue and the history are still text: their decoders keep what did not change.
 
+    `queue_s` is the duration of squeue in whole seconds, which may be one too many.
     `folder` is the absolute path of flow's folder on the cluster, "" if there is none. `links` are the run folders by
     job id. The keys of `submissions` and `statuses` are "jobs/JOBID" or "runs/KEY". `history` is None if it was not
     asked or failed; then `history_failure` is what sacct printed. `limits` are rows of QOS_FIELDS. `unusable_nodes` are
@@ -51,6 +61,7 @@ class PollAnswer:
 
     user: str = ""
     uid: str = ""
+    queue_s: int = 0
     token: str = ""
     queue: str = ""
     history: str | None = None
@@ -85,6 +96,7 @@ class PollScript:
         return PollAnswer(
             user=user.strip(),
             uid=uid.strip(),
+            queue_s=_subtract(sections.get("times", "").split()),
             token=self._token,
             queue=sections.get("queue", ""),
             history=None if failure else sections.get("history"),
@@ -100,7 +112,8 @@ class PollScript:
     def _build_parts(self) -> Iterator[str]:
         request = self._request
         yield f"{self._begin('user')}; id -un; id -u"
-        yield f"{self._begin('queue')}; {self._build_squeue()} || exit $?"
+        yield f"{self._begin('queue')}; began=$(date +%s); {self._build_squeue()} || exit $?"
+        yield f"{self._begin('times')}; echo $began $(date +%s)"
         if request.history_s is not None:
             yield f"{self._begin('history')}\n{self._build_sacct(request.history_s)}"
         if request.has_limits:
@@ -118,14 +131,18 @@ class PollScript:
         """Without -r, Slurm prints one line for all elements of an array that wait: -r prints thousands of the same."""
         users = "" if self._request.is_everyone else " --me"
         form = quote_word(squeue.build_format(self._token))
-        return f"SQUEUE_ARRAY_UNIQUE=1 SLURM_BITSTR_LEN=0 command squeue -h -t all{users}{self._cluster} -O {form}"
+        return f"SQUEUE_ARRAY_UNIQUE=1 SLURM_BITSTR_LEN=0 command squeue -h -a -t all{users}{self._cluster} -O {form}"
 
     def _build_sacct(self, history_s: int) -> str:
-        """The last lines are those of the newest jobs. A failure of sacct, with what it printed, is a section."""
+        """The last lines are those of the newest jobs. A failure of sacct, with what it printed, is a section.
+
+        A slurmdbd that hangs must not take the queue with it, so sacct is ended after some seconds.
+        """
         options = f"-X -n -p --delimiter={self._token} -S now-{history_s} -E now -s {sacct.ENDED_STATES}"
         call = f"command sacct{self._cluster} {options} -o {','.join(sacct.FIELDS)}"
+        limited = _LIMITED.format(call=call, seconds=_HISTORY_WAIT_S)
         failure = f'{self._begin("history-failure")}; printf "%s" "$failure"'
-        return f"{{ {{ failure=$({call} 2>&1 >&3 3>&-) || {{ {failure}; }}; }} 3>&1; }} | tail -n {_HISTORY_LINES}"
+        return f"{{ {{ failure=$({limited}) || {{ {failure}; }}; }} 3>&1; }} | tail -n {_HISTORY_LINES}"
 
     def _build_sinfo(self) -> str:
         form = quote_word(f"%N{self._token}%T{self._token}%E{self._token}")
@@ -159,6 +176,11 @@ class PollScript:
     def _parse_nodes(self, text: str) -> dict[str, tuple[str, str]]:
         rows = split_records(text, self._token, 3)
         return {clean_label(name): (clean_label(state), clean_label(reason)) for name, state, reason in rows}
+
+
+def _subtract(times: list[str]) -> int:
+    began, ended = [parse_number(text) or 0 for text in times] if len(times) == 2 else (0, 0)
+    return max(ended - began, 0)
 
 
 def _lines(sections: dict[str, str], name: str) -> Iterator[str]:

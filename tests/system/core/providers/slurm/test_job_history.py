@@ -157,3 +157,15 @@ async def test_an_accounting_that_does_not_answer_is_a_note(
     assert [task.task_id for task in tasks] == [job_id]
     assert len(tasks.unreadable) == 1
     assert tasks.unreadable[0].startswith("slurmdbd, the accounting of login node 'lab', does not answer")
+
+
+async def test_an_accounting_that_hangs_does_not_take_the_queue_with_it(
+    accounted_cluster: SlurmCluster, member: User, make_poller: MakePoller
+) -> None:
+    bin_dir = wrap_commands(member, sacct="echo partial; exec sleep 600")
+    job_id = submit(accounted_cluster, member, "true", "--hold")
+    tasks = await make_poller(accounted_cluster, member, bin_dir=bin_dir).list_jobs()
+    assert [task.task_id for task in tasks] == [job_id]
+    assert tasks.unreadable == (
+        "sacct on login node 'lab' did not answer within 15 s, so ended jobs may be missing; lower history_days",
+    )

@@ -109,7 +109,7 @@ async def test_the_answer_of_a_slow_slurmctld_serves_longer(
     cluster: SlurmCluster, user: User, make_poller: MakePoller
 ) -> None:
     log = user.home / "calls"
-    bin_dir = wrap_commands(user, squeue=f'echo call >> "{log}"\nsleep 0.5\nexec /usr/bin/squeue "$@"')
+    bin_dir = wrap_commands(user, squeue=f'echo call >> "{log}"\nsleep 1.1\nexec /usr/bin/squeue "$@"')
     poller = make_poller(cluster, user, bin_dir=bin_dir)
     for _ in range(5):
         await poller.list_jobs()

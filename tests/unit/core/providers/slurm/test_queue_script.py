@@ -53,6 +53,7 @@ def test_the_parts_of_an_answer_are_told_apart() -> None:
     sections = {
         "user": "ada\n1001",
         "queue": "records",
+        "times": "1700000000 1700000003",
         "history": "ended",
         "limits": "normal|gres/gpu=8|||||\n",
         "nodes": f"node1{token}drained{token}bad \x1b GPU\nsince noon{token}\nnode2{token}down*{token}(null){token}\n",
@@ -71,7 +72,7 @@ def test_the_parts_of_an_answer_are_told_apart() -> None:
     }
     output = "Welcome!\n" + "".join(f"\n{mark}{name}\n{body}\n" for name, body in sections.items())
     answer = script.parse(output.encode())
-    assert (answer.user, answer.uid, answer.token) == ("ada", "1001", token)
+    assert (answer.user, answer.uid, answer.queue_s, answer.token) == ("ada", "1001", 3, token)
     assert answer.queue.strip() == "records"
     assert answer.history is not None
     assert answer.history.strip() == "ended"
