@@ -54,7 +54,6 @@ class SlurmCluster:
         self._numbers = count(1)
         self._spare_users: dict[str, list[User]] = {}
         self._changed_nodes: set[str] = set()
-        self._reservations: set[str] = set()
         self._is_down = self._is_paused = False
 
     @property
@@ -82,7 +81,7 @@ class SlurmCluster:
             add_accounts(plan, self.space)
         if plan.has_rest:
             self._start_rest()
-        wait_until(self._nodes_are_idle, explain=lambda: self.run("sinfo", "-N", "-l"))
+        wait_until(self._nodes_work, explain=lambda: self.run("sinfo", "-N", "-l"))
 
     def stop(self) -> None:
         """Ends every task and daemon, and removes the folder."""
@@ -144,17 +143,16 @@ class SlurmCluster:
 
     def renew(self) -> None:
         """Undoes what a test did to the nodes, the controller and the reservations."""
-        if not (self._is_paused or self._is_down or self._reservations or self._changed_nodes):
-            return
         if self._is_paused:
             self.resume_controller()
         if self._is_down:
             self.start_controller()
-        for name in list(self._reservations):
+        for name in self.list_reservations():
             self.delete_reservation(name)
-        for node in list(self._changed_nodes):
-            self.resume(node)
-        wait_until(self._nodes_are_idle, explain=lambda: self.run("sinfo", "-N", "-l"))
+        if self._changed_nodes:
+            for node in list(self._changed_nodes):
+                self.resume(node)
+            wait_until(self._nodes_work, explain=lambda: self.run("sinfo", "-N", "-l"))
 
     def drain(self, node: str, reason: str) -> None:
         """The node starts no more jobs."""
@@ -173,11 +171,13 @@ class SlurmCluster:
         fields = {"StartTime": "now", "Duration": str(minutes), "Users": user.name, "Nodes": nodes, **more}
         words = [f"{key}={value}" for key, value in fields.items()]
         self.run("scontrol", "create", "reservation", f"ReservationName={name}", *words)
-        self._reservations.add(name)
+
+    def list_reservations(self) -> list[str]:
+        rows = self.run("scontrol", "--oneliner", "show", "reservation").splitlines()
+        return [row.split()[0].partition("=")[2] for row in rows if row.startswith("ReservationName=")]
 
     def delete_reservation(self, name: str) -> None:
         self.run("scontrol", "delete", f"ReservationName={name}", check=False)
-        self._reservations.discard(name)
 
     def start_controller(self) -> None:
         self.space.launch("slurmctld", "-f", str(self.plan.conf), log=self.plan.log("slurmctld-start"), user="slurm")
@@ -218,8 +218,10 @@ class SlurmCluster:
         self._changed_nodes.add(node)
         self.run("scontrol", "update", f"NodeName={node}", f"State={state}", f"Reason={reason}")
 
-    def _nodes_are_idle(self) -> bool:
-        rows = self.run("sinfo", "--noheader", "--Node", "--states=idle", "--format=%N", check=False)
+    def _nodes_work(self) -> bool:
+        rows = self.run(
+            "sinfo", "--noheader", "--Node", "--states=idle,mixed,allocated,completing", "--format=%N", check=False
+        )
         return len(set(rows.split())) == self.plan.nodes
 
     def _tell_controller_log(self) -> str:

@@ -89,9 +89,8 @@ class _SlurmWorld:
         jobs = self.cluster.run("squeue", "--noheader", "--states=all", f"--user={user}", "--format=%i %T")
         reservations = self.cluster.run("scontrol", "--oneliner", "show", "reservation")
         files = (home / ".local" / "state" / "flow" / "slurm").rglob("*")
-        return {row.partition(" ")[0] for row in (*jobs.splitlines(), *reservations.splitlines())} | set(
-            map(str, files)
-        )
+        names = {row.partition(" ")[0] for row in (*jobs.splitlines(), *reservations.splitlines())}
+        return names | set(map(str, files))
 
 
 class SlurmWorld(_SlurmWorld):
