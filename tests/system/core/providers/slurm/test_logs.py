@@ -138,6 +138,7 @@ async def test_the_output_of_a_script_is_found_where_slurm_writes_it(
     assert await read_to_end(plain, task) == ["out", "err"]
     path = world.folder / name.format(id=task.task_id, user=world.user.name)
     assert path.read_text() == "out\nerr\n"
+    await plain.ended(task)
     assert await list_ranks(plain, task) == [(0, 0)]
 
 
@@ -148,12 +149,7 @@ async def test_a_script_may_write_its_stderr_to_another_file(plain: Bench) -> No
 
 
 async def test_a_script_with_its_own_output_is_submitted_unchanged_and_read(plain: Bench) -> None:
-    lines = (
-        "#!/bin/bash",
-        "#SBATCH --output=logs/%x-%A.log --job-name=ddp",
-        "#SBATCH -e logs/%j.err",
-        "echo out; echo err >&2",
-    )
+    options = ("#SBATCH --output=logs/%x-%A.log --job-name=ddp", "#SBATCH -e logs/%j.err")
     world = world_of(plain)
     world.cluster.run("mkdir", f"{world.folder}/logs", user=world.user)
     task = await plain.ended(await plain.submit("\n".join(["#!/bin/bash", *options, "echo out; echo err >&2", ""])))
