@@ -18,7 +18,11 @@ from flow_core.providers.slurm.discovery.node_calendar import NodeCalendar, buil
 from flow_core.providers.slurm.discovery.node_choice import NodePool, list_pools
 from flow_core.providers.slurm.discovery.reservation_query import SlotQuery, parse_node_type
 from flow_core.providers.slurm.discovery.reservation_refusals import build_reservation_refusal
-from flow_core.providers.slurm.discovery.reservation_rows import ReservationRow, build_reservation, parse_reservations
+from flow_core.providers.slurm.discovery.reservation_rows import (
+    ListedReservation,
+    build_reservation,
+    parse_reservations,
+)
 from flow_core.providers.slurm.queue.records import make_token, split_sections
 from flow_core.providers.slurm.queue.wording import format_moment
 from flow_core.ssh.quoting import quote_word
@@ -48,7 +52,7 @@ UNSUPPORTED: tuple[UnsupportedField[ReservationSpec], ...] = (
 class _Answer:
     """What the cluster has reserved. `jobs` are the nodes and the ends of running jobs, if they were asked for."""
 
-    rows: tuple[ReservationRow, ...]
+    rows: tuple[ListedReservation, ...]
     unreadable: int
     jobs: str
 
@@ -205,7 +209,7 @@ class SlurmReservations:
         self._released.pop(name, None)
         return await self.get(name)
 
-    def _forget_replaced(self, rows: Sequence[ReservationRow]) -> None:
+    def _forget_replaced(self, rows: Sequence[ListedReservation]) -> None:
         """Forgets released reservations whose name another one has now."""
         for row in rows:
             released = self._released.get(row.name)

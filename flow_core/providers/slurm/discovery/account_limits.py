@@ -54,7 +54,8 @@ class Limits:
                 elif name == "mem":
                     yield f"{format_memory(amount)} {_NOUNS[name]} {words}"
                 elif name in _NOUNS and not (is_typed and name == "gres/gpu"):
-                    yield f"{amount} {_NOUNS[name]} {words}"
+                    noun = _NOUNS[name].removesuffix("s") if amount == 1 else _NOUNS[name]
+                    yield f"{amount} {noun} {words}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from flow_core.providers.slurm.discovery.node import Node
-from flow_core.providers.slurm.discovery.reservation_rows import ReservationRow
+from flow_core.providers.slurm.discovery.reservation_rows import ListedReservation
 from flow_core.providers.slurm.queue.hostlist import expand_hostlist
 from flow_core.providers.slurm.queue.values import parse_time
 
@@ -57,7 +57,7 @@ class NodeCalendar:
 
 
 def build_calendar(
-    nodes: Iterable[Node], reservations: Iterable[ReservationRow], jobs: str, now: datetime
+    nodes: Iterable[Node], reservations: Iterable[ListedReservation], jobs: str, now: datetime
 ) -> NodeCalendar:
     """Returns the calendar. `jobs` are lines with the nodes and the end of a running job.
 
@@ -79,7 +79,7 @@ def build_calendar(
     return NodeCalendar(periods)
 
 
-def _list_periods(row: ReservationRow) -> Iterator[Period]:
+def _list_periods(row: ListedReservation) -> Iterator[Period]:
     """Yields the period of a reservation, and those of the next year if it repeats."""
     end = row.end or FOREVER
     yield row.start, end

@@ -26,7 +26,7 @@ _PERIODS = {
 
 
 @dataclass(frozen=True, slots=True)
-class ReservationRow:
+class ListedReservation:
     """A reservation. `tres` is what it holds of its nodes, such as cpu=8. `end` is None if it has none.
 
     `users`, `accounts` and `groups` are those that may use it; empty ones don't limit it.
@@ -50,14 +50,14 @@ class ReservationRow:
         return next((period for flag, period in _PERIODS.items() if flag in self.flags), None)
 
 
-def parse_reservations(text: str) -> tuple[list[ReservationRow], int]:
+def parse_reservations(text: str) -> tuple[list[ListedReservation], int]:
     """Parses the lines of `scontrol -o show reservation`. Returns the rows, and the number of unreadable ones."""
     lines = [line for line in text.split("\n") if line.startswith(_START)]
     rows = [row for line in lines if (row := _parse_row(line)) is not None]
     return rows, len(lines) - len(rows)
 
 
-def build_reservation(row: ReservationRow, nodes: Mapping[str, Node], context: str, now: datetime) -> Reservation:
+def build_reservation(row: ListedReservation, nodes: Mapping[str, Node], context: str, now: datetime) -> Reservation:
     """Returns the model. `nodes` are those of the cluster, by name."""
     instance_type, quantity = _find_instances(row, nodes)
     return Reservation(
@@ -81,13 +81,13 @@ def build_reservation(row: ReservationRow, nodes: Mapping[str, Node], context: s
     )
 
 
-def _parse_row(line: str) -> ReservationRow | None:
+def _parse_row(line: str) -> ListedReservation | None:
     found = _NAME.match(line)
     start = parse_time(read_field(line, "StartTime"))
     if found is None or start is None:
         return None
     rest = line[found.end(1) :]
-    return ReservationRow(
+    return ListedReservation(
         name=clean_label(found[1]),
         start=start,
         end=parse_time(read_field(rest, "EndTime")),
@@ -106,7 +106,7 @@ def _read_names(line: str, name: str) -> tuple[str, ...]:
     return tuple(clean_label(part) for part in read_field(line, name).split(",") if part)
 
 
-def _find_status(row: ReservationRow, now: datetime) -> ReservationStatus:
+def _find_status(row: ListedReservation, now: datetime) -> ReservationStatus:
     if row.is_active:
         return ReservationStatus.ACTIVE
     if row.end is not None and row.end <= now:
@@ -114,7 +114,7 @@ def _find_status(row: ReservationRow, now: datetime) -> ReservationStatus:
     return ReservationStatus.SCHEDULED if row.start > now else ReservationStatus.PENDING
 
 
-def _find_instances(row: ReservationRow, nodes: Mapping[str, Node]) -> tuple[str, int]:
+def _find_instances(row: ListedReservation, nodes: Mapping[str, Node]) -> tuple[str, int]:
     """Returns what is reserved: parts of nodes as one instance, or whole nodes, by the most frequent kind of them."""
     gpus = parse_gpus(row.tres)
     gpus = {name: count for name, count in gpus.items() if name or len(gpus) == 1}

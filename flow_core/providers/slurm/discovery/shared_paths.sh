@@ -70,9 +70,10 @@ read_answers() {
   done
 }
 
-# The paths are the arguments.
+# The paths are the arguments. Whatever stays behind must not hold the stdout or stderr of the script.
 ask_all() {
   {
+    exec </dev/null 2>/dev/null
     index=0
     for path do
       (ask_path "$index" "$path"; answer "done") &
@@ -80,5 +81,5 @@ ask_all() {
     done
     (ask_quota; answer "done") &
     (sleep "$total_s"; answer late) &
-  } </dev/null 2>/dev/null | read_answers $(($# + 1))
+  } | read_answers $(($# + 1))
 }
