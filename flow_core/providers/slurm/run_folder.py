@@ -42,9 +42,9 @@ def make_key(idempotency_key: str | None) -> str:
 
 
 def parse_comment(comment: str) -> str | None:
-    """Returns the KEY in the comment of a job; None if flow did not submit the job."""
-    key = comment.removeprefix(COMMENT_PREFIX)
-    return key if key != comment and _KEY.fullmatch(key) else None
+    """Returns the KEY in the comment of a job, which may go on; None if flow did not submit the job."""
+    key = comment.partition(" ")[0].removeprefix(COMMENT_PREFIX)
+    return key if comment.startswith(COMMENT_PREFIX) and _KEY.fullmatch(key) else None
 
 
 @dataclass(frozen=True, slots=True)

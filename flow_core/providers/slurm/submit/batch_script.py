@@ -199,8 +199,9 @@ def _read_lines(text: str) -> tuple[list[list[tuple[str, str]]], list[str]]:
         words, problem = split_line(rest)
         parsed: ParsedOptions = parse_options(words)
         parts[-1] += parsed.options
-        extra = [f"{printable(repr(word))} is not an option" for word in parsed.words]
-        problems += [f"line {number}: {one}" for one in ([problem] if problem else []) + [*parsed.problems, *extra]]
+        found = [problem] if problem else list(parsed.problems)
+        found = found or [f"{printable(repr(word))} is not an option" for word in parsed.words]
+        problems += [f"line {number}: {one}" for one in found]
     return parts, problems
 
 

@@ -204,11 +204,17 @@ class _RequestBuilder:
         )
 
     def _find_types(self, request: GpuRequest) -> list[str]:
-        """Returns the site's types for a request, the best one first; "" for GPUs whose type the site doesn't name."""
-        found = find_types(self._kinds, request)
-        found.sort(key=lambda name: name != request.model)
-        untyped = any(kind.count_gpus("") for kind in self._kinds)
-        return found if found or not untyped or request.min_memory_gb else [""]
+        """Returns the site's types for a request, the best one first.
+
+        "" are GPUs without a type: of nodes with a feature that names the model, or of a site that has no types at all.
+        """
+        kinds = self._kinds
+        if found := find_types(kinds, request):
+            return sorted(found, key=lambda name: name != request.model)
+        if request.min_memory_gb is not None or not any(kind.count_gpus("") for kind in kinds):
+            return []
+        has_types = any(name for kind in kinds for name, _ in kind.gpus)
+        return [""] if not has_types or find_feature(kinds, request) else []
 
     def _add_gpus(self, request: GpuRequest) -> None:
         self._gpu_count = request.count
