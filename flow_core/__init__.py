@@ -34,6 +34,7 @@ _MODULES = {
     "ReservationSpec": "models.reservation_spec",
     "Reservation": "models.reservation",
     "ReservationStatus": "models.reservation",
+    "ArrayElement": "models.task",
     "TaskRecord": "models.task",
     "TaskStatus": "models.task",
     "StorageInterface": "models.volume",
@@ -54,6 +55,7 @@ _MODULES = {
     "PrunableTask": "models.pruning",
     "PruningPlan": "models.pruning",
     "PruningResult": "models.pruning",
+    "StartEstimate": "models.scheduling",
     "PriceSeries": "models.market",
     "Quota": "models.market",
     "TaskEvent": "models.market",
@@ -137,7 +139,8 @@ if TYPE_CHECKING:
     from flow_core.models.pruning import PrunableTask, PruningPlan, PruningResult
     from flow_core.models.reservation import Reservation, ReservationStatus
     from flow_core.models.reservation_spec import ReservationSpec
-    from flow_core.models.task import TaskRecord, TaskStatus
+    from flow_core.models.scheduling import StartEstimate
+    from flow_core.models.task import ArrayElement, TaskRecord, TaskStatus
     from flow_core.models.task_config import MountSpec, Retries, TaskConfig, VolumeSpec
     from flow_core.models.typed_dicts import CatalogEntry, GPUInstanceDict, TaskDict
     from flow_core.models.volume import StorageInterface, Volume

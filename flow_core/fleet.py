@@ -42,13 +42,15 @@ Listener = Callable[[frozenset[str]], None]
 class Fleet:
     """Clients of several contexts, polled. Listeners are called on the loop with the facets that have changed.
 
-    `person` answers the prompts of all of them. `watched` holds the facets that are polled; tasks always are. Use it as
-    an async context manager: the pollers run inside.
+    `person` answers the prompts of all of them. `watched` holds the facets that are polled; tasks always are.
+    `watches_everyone` is whether the tasks of other users are listed, where a context can do that. Use it as an async
+    context manager: the pollers run inside.
     """
 
     def __init__(self, contexts: Iterable[Context], gate: Gate, person: Prompter | None = None) -> None:
         self.gate = gate
         self.watched: frozenset[str] = frozenset({TASKS})
+        self.watches_everyone = False
         chosen = tuple(contexts)
         self._patience = {
             context.name: PausableTimeout(person, context.name) for context in chosen if person is not None
@@ -131,6 +133,19 @@ class Fleet:
         state = self._states.get(context)
         return state is not None and state.has_market
 
+    def has_scheduler(self, context: str) -> bool:
+        """Returns whether tasks there wait in a queue that they share with other users, as far as is known."""
+        state = self._states.get(context)
+        return state is not None and state.has_scheduler
+
+    def can_change_volumes(self, context: str) -> bool:
+        """Returns whether volumes can be created there; True until the context has answered."""
+        state = self._states.get(context)
+        if state is None or state.answered_at is None:
+            return state is not None
+        volumes = self._connections[context].provider.volumes
+        return volumes is not None and volumes.can_change
+
     def takes_batch_scripts(self, context: str) -> bool:
         """Returns whether a command there may be a script with `#SBATCH` lines."""
         state = self._states.get(context)
@@ -187,6 +202,13 @@ class Fleet:
         added, self.watched = watched - self.watched, watched
         if added:
             self.refresh()
+
+    def watch_everyone(self, on: bool) -> None:
+        """Sets whether to list the tasks of other users too, and polls the contexts that can list them."""
+        self.watches_everyone = on
+        for name, state in self._states.items():
+            if state.has_scheduler:
+                self.refresh(name)
 
     def has_read(self, facet: str) -> bool:
         """Returns whether a context has answered for this facet, or has failed."""
@@ -250,7 +272,10 @@ class Fleet:
         try:
             async with self.deadline(name, _DEADLINE_S):
                 provider = self._connections[name].provider
-                state = replace(state, has_market=provider.market is not None)
+                scheduling = provider.scheduling
+                state = replace(state, has_market=provider.market is not None, has_scheduler=scheduling is not None)
+                if scheduling is not None:
+                    await scheduling.watch_everyone(self.watches_everyone)
                 state = await self._fetch_facet(TASKS, provider, state)
                 state = replace(state, answered_at=time.monotonic())
                 for facet in _READERS:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TASKS = "tasks"
 CONTEXTS = "contexts"
-"""Not a facet: listeners get this name if a context answers, fails or has a market now."""
+"""Not a facet: listeners get this name if a context answers, fails or has another facet now."""
 
 
 class FacetRow(Protocol):
@@ -37,13 +37,15 @@ class ContextState:
     """The last answers of one context. `answered_at` is on the monotonic clock, None before the first answer.
 
     `rows` holds the rows of each facet that was read, by the facet's name. `has_market` is whether capacity has a price
-    there; false until the context could be opened. `notes` states what could not be read, by facet. `kept` holds the
+    there, and `has_scheduler` whether tasks wait in a queue that they share with other users; both are false until the
+    context could be opened. `notes` states what could not be read, by facet. `kept` holds the
     read time of each row that the last answer lacks although it may still exist.
     """
 
     context: Context
     rows: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     has_market: bool = False
+    has_scheduler: bool = False
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kept: Mapping[Hashable, float] = field(default_factory=dict)
     error: str | None = None

@@ -49,9 +49,14 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
 
 def ran_for(task: TaskRecord, now: datetime | None = None) -> str:
     """Formats how long the task has run, or ran."""
+    return duration(run_time_s(task, now))
+
+
+def run_time_s(task: TaskRecord, now: datetime | None = None) -> float | None:
+    """Returns how long the task has run, or ran, in seconds; None if it has not started."""
     if task.started_at is None:
-        return "-"
-    return duration(((task.completed_at or now or datetime.now(UTC)) - task.started_at).total_seconds())
+        return None
+    return ((task.completed_at or now or datetime.now(UTC)) - task.started_at).total_seconds()
 
 
 def gpus(task: TaskRecord) -> str:

@@ -36,37 +36,34 @@ for number, usual in (
 def _namespaces() -> bool:
     """Whether a process may mount something only for itself; root may do so where others may not."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    script = "mount --bind / /"
-    unshare = shutil.which("unshare")
-    if sys.platform != "linux" or unshare is None:
-        return False
-    attempt = subprocess.run(
-        [unshare, *user, "--mount", "sh", "-c", script],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    return attempt.returncode == 0
+    return _unshares(*user, "--mount", "sh", "-c", "mount --bind / /")
 
 
 def _user_namespaces() -> bool:
     """Whether whoever runs the tests may be root of a small system of its own."""
+    mount = ("mount", "-t", "proc", "proc", "/proc")
+    return _unshares("--user", "--map-root-user", "--mount", "--pid", "--fork", *mount)
+
+
+def _unshares(*words: str) -> bool:
     unshare = shutil.which("unshare")
     if sys.platform != "linux" or unshare is None:
         return False
     attempt = subprocess.run(
-        [unshare, "--user", "--map-root-user", "--mount", "--pid", "--fork", "mount", "-t", "proc", "proc", "/proc"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        timeout=DEADLINE_S,
-        check=False,
+        [unshare, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=DEADLINE_S, check=False
     )
     return attempt.returncode == 0
 
 
 def _has_all(*programs: str) -> bool:
     return all(shutil.which(program) for program in programs)
+
+
+def _has_cluster(*programs: str) -> bool:
+    """Whether these programs of Slurm are installed, and whoever runs the tests may start them for itself."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    found = os.geteuid() == 0 and all(shutil.which(program, path=path) for program in programs)
+    return found and _unshares("--pid", "--mount", "--uts", "--fork", "--mount-proc", "true")
 
 
 _PRESENT: dict[str, Callable[[], bool]] = {
@@ -88,6 +85,8 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "less": lambda: shutil.which("less") is not None,
     "ssh": lambda: _has_all("ssh", "scp", "sftp"),
     "sshd": lambda: find_sshd() is not None and _has_all("ssh", "ssh-agent", "ssh-add"),
+    "slurm": lambda: _has_cluster("munged", "slurmctld", "slurmd", "sbatch"),
+    "slurm-accounting": lambda: _has_cluster("slurmctld", "slurmdbd", "mariadbd", "sacctmgr"),
     "openapi": lambda: bool(os.environ.get("FLOW_MITHRIL_OPENAPI")),
     "pythons": lambda: {(3, 8), (3, 9)} <= pythons().keys(),
     "ssh-keygen": lambda: shutil.which("ssh-keygen") is not None,
@@ -171,6 +170,7 @@ def _own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("FLOW_STATE_DIR", str(home / "state"))
+    monkeypatch.setenv("FLOW_SLURM", "none")  # the machine of the tests may have Slurm's commands
     yield
     end_tasks(home / "state")
 

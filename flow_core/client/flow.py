@@ -76,6 +76,13 @@ class AsyncFlow(ContextClient):
     set_limit_price = tasks.forward(AsyncTaskResource.set_limit_price)
     pause_task = tasks.forward(AsyncTaskResource.pause)
     resume_task = tasks.forward(AsyncTaskResource.resume)
+    hold_task = tasks.forward(AsyncTaskResource.hold)
+    release_task = tasks.forward(AsyncTaskResource.release)
+    requeue_task = tasks.forward(AsyncTaskResource.requeue)
+    set_time_limit = tasks.forward(AsyncTaskResource.set_time_limit)
+    signal_task = tasks.forward(AsyncTaskResource.signal)
+    estimate_start = tasks.forward(AsyncTaskResource.estimate_start)
+    watch_everyone = tasks.forward(AsyncTaskResource.watch_everyone)
     plan_pruning = tasks.forward(AsyncTaskResource.plan_pruning)
     prune_tasks = tasks.forward(AsyncTaskResource.prune)
 

@@ -1,4 +1,4 @@
-"""Tasks: submit, find and end them, watch them, change their bids, and prune those that have ended."""
+"""Tasks: submit, find and end them, watch them, change their bids or their place in a queue, and prune them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from flow_core.argument_checks import (
     format_value,
 )
 from flow_core.client.pruning import check_plan, parse_days, parse_ids, prune, prune_when_due
+from flow_core.client.scheduling import parse_hours, parse_signal
 from flow_core.client.task import AsyncTask, cancel_task
 from flow_core.errors import ConfigError, Conflict, Unreachable, printable
 from flow_core.models.task import TaskRecord, TaskStatus
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from flow_core.models.market import TaskEvent
     from flow_core.models.metrics import MachineSample
     from flow_core.models.pruning import PruningPlan, PruningResult
+    from flow_core.models.scheduling import StartEstimate
     from flow_core.models.task_config import TaskConfig
     from flow_core.providers.contract.market import MarketFacet
+    from flow_core.providers.contract.scheduling import SchedulingFacet
 
 _SSH_POLL_S = 2.0
 _GOALS = ("submitted", "running", "terminal")
@@ -191,6 +194,66 @@ class AsyncTaskResource:
         call = market.describe_resume(await self._client.provider.get_task(checked_id))
         await self._client.run_change("resume", checked_id, call, lambda: market.resume(checked_id))
 
+    async def hold(self, task_id: str) -> None:
+        """Keeps a pending task from starting until `release`. Calling it again is safe.
+
+        Raises NotFound, Conflict for a task that doesn't wait, AuthError for a task of another user, Unsupported.
+        """
+        checked_id, scheduling = check_text("task_id", task_id), self._scheduling
+        call = scheduling.describe_hold(await self._client.provider.get_task(checked_id))
+        await self._client.run_change("hold", checked_id, call, lambda: scheduling.hold(checked_id))
+
+    async def release(self, task_id: str) -> None:
+        """Lets a held task start. Calling it again is safe. Raises NotFound, Conflict, AuthError, Unsupported."""
+        checked_id, scheduling = check_text("task_id", task_id), self._scheduling
+        call = scheduling.describe_release(await self._client.provider.get_task(checked_id))
+        await self._client.run_change("release", checked_id, call, lambda: scheduling.release(checked_id))
+
+    async def requeue(self, task_id: str) -> None:
+        """Ends the command of a task, also of one that has ended, and queues it again: its next attempt.
+
+        A second call ends the new attempt. Raises NotFound, Conflict, AuthError, Unsupported.
+        """
+        checked_id, scheduling = check_text("task_id", task_id), self._scheduling
+        call = scheduling.describe_requeue(await self._client.provider.get_task(checked_id))
+        await self._client.run_change("requeue", checked_id, call, lambda: scheduling.requeue(checked_id))
+
+    async def set_time_limit(self, task_id: str, hours: float) -> None:
+        """Sets the longest run time of a task, counted from its start. Calling it again is safe.
+
+        Raises NotFound, ConfigError, Conflict for a task that has ended, AuthError if only an operator may raise the
+        limit, Unsupported.
+        """
+        checked_id, limit_hours, scheduling = check_text("task_id", task_id), parse_hours(hours), self._scheduling
+        call = scheduling.describe_set_time_limit(await self._client.provider.get_task(checked_id), limit_hours)
+        await self._client.run_change(
+            "set time limit", checked_id, call, lambda: scheduling.set_time_limit(checked_id, limit_hours)
+        )
+
+    async def signal(self, task_id: str, signal_name: str) -> None:
+        """Sends a signal such as "SIGUSR1" to the processes of a running task. A second call sends it again.
+
+        Raises NotFound, ConfigError, Conflict for a task that doesn't run, AuthError, Unsupported.
+        """
+        checked_id, name, scheduling = check_text("task_id", task_id), parse_signal(signal_name), self._scheduling
+        call = scheduling.describe_signal(await self._client.provider.get_task(checked_id), name)
+        await self._client.run_change("signal", checked_id, call, lambda: scheduling.signal(checked_id, name))
+
+    async def estimate_start(
+        self, /, task: TaskConfig | TaskSpec | str | list[str] | Path | None = None, **fields: Any
+    ) -> StartEstimate | None:
+        """Returns when a task would start if you submitted it now; None if the scheduler can't tell.
+
+        `task` and `fields` are as for `run`. Submits nothing. Raises what `run` raises.
+        """
+        from flow_core.models.task_sources import to_task_config  # lazy import: loads pydantic
+
+        return await self._scheduling.estimate_start(to_task_config(task, fields))
+
+    async def watch_everyone(self, on: bool = True) -> None:
+        """Sets whether `list` also returns the tasks of other users. Calling it again is safe. Raises Unsupported."""
+        await self._scheduling.watch_everyone(bool(on))
+
     async def plan_pruning(
         self,
         older_than_days: float | None = None,
@@ -231,6 +294,10 @@ class AsyncTaskResource:
         await prune_when_due(self._client)
         records = await self._client.provider.list_tasks(_parse_statuses(status), check_integer("limit", limit))
         return [AsyncTask(record, self._client) for record in records]
+
+    @property
+    def _scheduling(self) -> SchedulingFacet:
+        return self._client.get_facet(self._client.provider.scheduling, "scheduler")
 
     @property
     def _market(self) -> MarketFacet:

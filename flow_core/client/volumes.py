@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_core.argument_checks import check_integer, check_one_of, check_optional_label, check_optional_text, check_text
-from flow_core.errors import ConfigError
+from flow_core.errors import ConfigError, Unsupported
 
 if TYPE_CHECKING:
     from flow_core.client.context_client import ContextClient
@@ -28,9 +28,9 @@ class AsyncVolumeResource:
     ) -> Volume:
         """Creates a volume: `block` for one task at a time, `file` for many. A name is generated if you give none.
 
-        Two calls create two volumes. Raises ConfigError, and Conflict if the name is taken.
+        Two calls create two volumes. Raises ConfigError, Unsupported, and Conflict if the name is taken.
         """
-        volumes = self._volumes
+        volumes = self._changeable
         check_integer("size_gb", size_gb, minimum=1)
         check_optional_label("name", name)
         check_one_of("interface", interface, ("block", "file"))
@@ -41,8 +41,11 @@ class AsyncVolumeResource:
         )
 
     async def delete(self, volume_id: str) -> None:
-        """Deletes a volume and its data, without recovery. Raises NotFound, and Conflict while tasks hold it."""
-        volumes, id_or_name = self._volumes, check_text("volume_id", volume_id)
+        """Deletes a volume and its data, without recovery.
+
+        Raises NotFound, Unsupported, and Conflict while tasks hold it.
+        """
+        volumes, id_or_name = self._changeable, check_text("volume_id", volume_id)
         volume = next((v for v in await volumes.list() if id_or_name in (v.volume_id, v.name)), None)
         call = volumes.describe_delete(volume) if volume else "nothing: no such volume"
         await self._client.run_change("delete volume", id_or_name, call, lambda: volumes.delete(id_or_name))
@@ -50,10 +53,10 @@ class AsyncVolumeResource:
     async def attach(self, volume_id: str, task_id: str, mount_point: str | None = None) -> str:
         """Attaches a volume to a task that hasn't ended, and returns its path there. Calling it again is safe.
 
-        The path is `mount_point`, or /volumes/NAME without one. Raises NotFound, ConfigError, and Conflict if another
-        task holds the volume, the path is taken, or the task has ended.
+        The path is `mount_point`, or /volumes/NAME without one. Raises NotFound, ConfigError, Unsupported, and
+        Conflict if another task holds the volume, the path is taken, or the task has ended.
         """
-        volumes, volume = self._volumes, check_text("volume_id", volume_id)
+        volumes, volume = self._changeable, check_text("volume_id", volume_id)
         check_text("task_id", task_id)
         target = _parse_mount_target(mount_point)
         call = volumes.describe_attach(volume, task_id, target)
@@ -69,6 +72,13 @@ class AsyncVolumeResource:
     async def list(self, limit: int = 100) -> list[Volume]:
         """Returns volumes, newest first, at most `limit`."""
         return list((await self._volumes.list())[: check_integer("limit", limit)])
+
+    @property
+    def _changeable(self) -> VolumeFacet:
+        volumes = self._volumes
+        if not volumes.can_change:
+            raise Unsupported(f"context {self._client.context.name!r} only lists volumes; it can't change them")
+        return volumes
 
     @property
     def _volumes(self) -> VolumeFacet:

@@ -34,6 +34,6 @@ async def read_samples(read: Callable[[], Awaitable[bytes]], machine: str) -> As
         except TimeoutError:
             raise Unreachable(f"{machine} sent no measurements for {_SILENCE_S:g} s") from None
         if not data:
-            raise Unreachable(f"whe sampling script on {machine} has ended; try again")
+            raise Unreachable(f"the sampling script on {machine} has ended; try again")
         for sample in parser.feed(data):
             yield sample

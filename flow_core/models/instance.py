@@ -44,7 +44,8 @@ class AvailableInstance:
 
     `memory_gb` is host memory, `gpu_memory_gb` that of one GPU. `available_quantity` is the number of instances that
     could start now; None if the provider does not report it. `free_gpus` and `total_gpus` count the GPUs of this model
-    there, not per instance. `price_per_hour` is USD; 0 for your own machines.
+    there, not per instance. `price_per_hour` is USD; 0 for your own machines. `status` is "available", "busy",
+    "unreachable", "down" or "drained" (an administrator took it out of service).
     """
 
     context: str
@@ -117,8 +118,8 @@ class AvailableInstance:
 
     @property
     def is_down(self) -> bool:
-        """Whether it is a machine that can't be reached now; `description` gives the reason."""
-        return self.status == "unreachable"
+        """Whether its machines can't run a task now; `description` gives the reason."""
+        return self.status in ("unreachable", "down", "drained")
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the offer as plain data. `expires_at` is ISO 8601 in UTC."""

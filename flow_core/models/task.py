@@ -65,6 +65,15 @@ class MainProcess:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrayElement:
+    """One element of a task that is an array. `exit_code` as in TaskRecord; None until it has ended, or if unknown."""
+
+    index: int
+    status: TaskStatus
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRecord:
     """One task of one context, as the provider last reported it. (context, task_id) identifies it.
 
@@ -73,8 +82,9 @@ class TaskRecord:
     the present cost of all instances, also while machines remain after the command has ended. `attempt` counts from 0.
     `endpoints` maps a port to its address. `instances` are ids of machines. `created_by` is the id of the user who
     submitted it, and `owner` that user's name. `bid` is None if capacity has no bids there. `processes` are those of
-    the last attempt, if the provider names them. `config` holds the fields of the submitted `TaskConfig` as plain data.
-    `provider_metadata` is for users to read; no decision depends on it.
+    the last attempt, if the provider names them. `elements` are the elements of an array, by index; empty for a task
+    that is none. `is_held` is whether a pending task waits until it is released. `config` holds the fields of the
+    submitted `TaskConfig` as plain data. `provider_metadata` is for users to read; no decision depends on it.
     """
 
     context: str
@@ -106,6 +116,8 @@ class TaskRecord:
     created_by: str = ""
     bid: TaskBid | None = None
     processes: tuple[MainProcess, ...] = ()
+    elements: tuple[ArrayElement, ...] = ()
+    is_held: bool = False
     config: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
     provider_metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 

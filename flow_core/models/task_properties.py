@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError
-from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
+from flow_core.models.task import ArrayElement, TaskRecord, TaskStatus, VolumeMount
 from flow_core.models.typed_dicts import TaskDict
 
 if TYPE_CHECKING:
@@ -83,6 +83,11 @@ class TaskProperties:
     def attempt(self) -> int:
         """The newest attempt, from 0."""
         return self.record.attempt
+
+    @property
+    def elements(self) -> tuple[ArrayElement, ...]:
+        """The elements of an array, by index; empty for a task that is none."""
+        return self.record.elements
 
     @property
     def created_at(self) -> datetime | None:

@@ -18,6 +18,7 @@ PROVIDERS = {
     "local": "flow_core.providers.local",
     "hosts": "flow_core.providers.hosts",
     "mithril": "flow_core.providers.mithril",
+    "slurm": "flow_core.providers.slurm",
 }
 """The module of each provider, by the provider's name; its `PROVIDER` is the ProviderType."""
 

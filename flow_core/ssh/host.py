@@ -55,6 +55,11 @@ class SshHost:
             await find_settings(name, config=config, overrides=overrides or SshConfigOverrides()), prompter=prompter
         )
 
+    @property
+    def title(self) -> str:
+        """The host in a sentence."""
+        return repr(self.settings.alias)
+
     async def __aenter__(self) -> Self:
         return self
 

@@ -17,8 +17,6 @@ from flow_core.ssh.quoting import quote_word
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from flow_core.ssh.command import RunningCommand
-
 _PAUSE_S = 0.5
 Note = Literal["", "replaced", "truncated", "gap"]
 
@@ -28,26 +26,31 @@ Note = Literal["", "replaced", "truncated", "gap"]
 #   L              the rest of the file that was followed before can't be found
 #   E              the end, requested by closing the script's stdin
 # The script reads each file through one descriptor, so renames neither skip nor repeat bytes.
+# NFS clients keep attributes and missing names for up to a minute; opening the file or the folder asks the server.
 _SCRIPT = r"""
 exec 2>/dev/null 5<&0
-over=; open=; seen=; quiet=0
+over=; last=; open=; seen=; quiet=0
+dir=$(dirname -- "$f")
 say() { printf '\036%s %s\n' "$m" "$*"; }
 read_state() {
   ino=; size=0
   set -- $(ls -Lidn -- "$f")
   case "${2-}" in -*) ino=$1; size=$6 ;; esac
 }
+refresh() {
+  if [ -n "$ino" ]; then true <"$f"; else true <"${dir%/*}/"; true <"$dir/"; fi
+}
 rest() { tail -c "+$(($p + 1))" <&3; p=0; }
 trap 'over=1' HUP
 { cat >/dev/null; kill -HUP $$; } <&5 >/dev/null 2>&1 &
 read_state
 if [ -n "$i" ] && [ "$i" != "$ino" ]; then
-  dir=$(dirname -- "$f")
   old=$(ls -1i -- "$dir" | while read -r n name; do [ "$n" != "$i" ] || printf '%s' "$dir/$name"; done)
   if [ -n "$old" ] && [ -f "$old" ] && [ -r "$old" ]; then exec 3<"$old"; rest; else say L; fi
   p=0
 fi
 while :; do
+  refresh
   read_state
   if [ -z "$open" ]; then
     if [ -n "$ino" ] && [ -r "$f" ]; then
@@ -74,6 +77,8 @@ while :; do
     seen="$ino $size"; quiet=0
   fi
   if [ -n "$over" ]; then
+    # Check once more: the file may have appeared or grown after this check of it began.
+    [ -n "$last" ] || { last=1; continue; }
     [ -z "$open" ] || cat <&3
     say E
     exit 0
@@ -104,10 +109,20 @@ class FilePiece:
         return self.offset + len(self.data)
 
 
+class StartedCommand(Protocol):
+    """The part of a running command that following needs."""
+
+    async def read(self) -> bytes:
+        """Returns the next piece of stdout; returns b"" at the end. Raises Unreachable."""
+
+    def write_eof(self) -> None:
+        """Ends the command's stdin."""
+
+
 class CommandHost(Protocol):
     """The part of a host that following needs."""
 
-    def start(self, command: str) -> AbstractAsyncContextManager[RunningCommand]:
+    def start(self, command: str) -> AbstractAsyncContextManager[StartedCommand]:
         """Starts a line for sh. Kills the command on exit."""
 
 
@@ -202,7 +217,7 @@ async def _follow_once(
                 await asyncio.wait((end_task,))
 
 
-async def _close_stdin_at(running: RunningCommand, until: asyncio.Event) -> None:
+async def _close_stdin_at(running: StartedCommand, until: asyncio.Event) -> None:
     await until.wait()
     running.write_eof()
 

@@ -98,6 +98,13 @@ class Flow:
     set_limit_price = tasks.forward(TaskResource.set_limit_price)
     pause_task = tasks.forward(TaskResource.pause)
     resume_task = tasks.forward(TaskResource.resume)
+    hold_task = tasks.forward(TaskResource.hold)
+    release_task = tasks.forward(TaskResource.release)
+    requeue_task = tasks.forward(TaskResource.requeue)
+    set_time_limit = tasks.forward(TaskResource.set_time_limit)
+    signal_task = tasks.forward(TaskResource.signal)
+    estimate_start = tasks.forward(TaskResource.estimate_start)
+    watch_everyone = tasks.forward(TaskResource.watch_everyone)
     plan_pruning = tasks.forward(TaskResource.plan_pruning)
     prune_tasks = tasks.forward(TaskResource.prune)
 

@@ -27,6 +27,13 @@ class TaskResource(BlockingTwin[AsyncTaskResource]):
     set_limit_price = make_blocking(AsyncTaskResource.set_limit_price)
     pause = make_blocking(AsyncTaskResource.pause)
     resume = make_blocking(AsyncTaskResource.resume)
+    hold = make_blocking(AsyncTaskResource.hold)
+    release = make_blocking(AsyncTaskResource.release)
+    requeue = make_blocking(AsyncTaskResource.requeue)
+    set_time_limit = make_blocking(AsyncTaskResource.set_time_limit)
+    signal = make_blocking(AsyncTaskResource.signal)
+    estimate_start = make_blocking(AsyncTaskResource.estimate_start)
+    watch_everyone = make_blocking(AsyncTaskResource.watch_everyone)
     plan_pruning = make_blocking(AsyncTaskResource.plan_pruning)
     prune = make_blocking(AsyncTaskResource.prune)
 

@@ -192,7 +192,7 @@ class Field(Vertical):
         self._complaint.update(to_safe_content(text))
         self.add_class("-wrong")
         self.control.focus()
-        self.call_after_refresh(self.scroll_visible, animate=False)
+        self.call_after_refresh(self.scroll_visible)  # animated: it has to replace the animation of another focus
 
     def accept(self) -> None:
         self._refused = None

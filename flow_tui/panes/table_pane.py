@@ -63,6 +63,14 @@ class TablePane(Pane, Generic[RowT]):
         """Returns the text to show if there are no rows."""
         raise AssertionError("a table pane says what to press where it has no rows")
 
+    def describe_scope(self) -> str:
+        """Returns what the title adds about the rows that are listed."""
+        return ""
+
+    def describe_selected(self) -> str:
+        """Returns what the lower edge of the frame adds about the row under the cursor."""
+        return ""
+
     def make_context_column(self, context_of: Callable[[RowT], str], priority: int) -> tuple[Column[RowT], ...]:
         """Returns the column of the context; no column if there is only one context."""
         column = Column("context", "CONTEXT", context_of, min_width=8, max_width=16, priority=priority)
@@ -156,6 +164,7 @@ class TablePane(Pane, Generic[RowT]):
     def _show_cut(self) -> None:
         """Shows the whole texts of the cut cells under the cursor in the lower edge of the frame."""
         texts = [text if at == 0 else f"{title} {text}" for at, (title, text) in enumerate(self.table.cut_cells)]
+        texts.append(self.describe_selected())
         self.border_subtitle = Content("  ".join(filter(None, [self._problem, *texts, self._footnote])))
 
     def _get_filter_line(self) -> Input:
@@ -187,5 +196,5 @@ class TablePane(Pane, Generic[RowT]):
         shown, known = len(self.table.rows), len(self._all_rows)
         count = f"{shown} of {known}" if shown != known else str(known) if self._has_rows else ""
         unit = self.COUNTED[known != 1] if count else ""
-        self.border_title = Content(" ".join(filter(None, (self.TITLE, count, unit))))
+        self.border_title = Content(" ".join(filter(None, (self.TITLE, count, unit))) + self.describe_scope())
         self._show_cut()

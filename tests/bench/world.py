@@ -21,7 +21,7 @@ RUNNING = ("run-one", "run-two", "run-three")
 def world(tasks: int = 0, commands: dict[str, str] | None = None) -> Iterator[dict[str, str]]:
     """The environment of a dashboard that sees `tasks` finished tasks, and one for each of `commands`; ends them."""
     with tempfile.TemporaryDirectory(prefix="flow-bench-") as folder:
-        environment = {"HOME": folder, "FLOW_STATE_DIR": str(Path(folder) / "state")}
+        environment = {"HOME": folder, "FLOW_STATE_DIR": str(Path(folder) / "state"), "FLOW_SLURM": "none"}
         os.environ.update(environment)
         os.environ.pop("FLOW_CONFIG", None)
         os.environ.pop("FLOW_CONTEXT", None)

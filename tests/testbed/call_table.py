@@ -49,6 +49,8 @@ MAYBE_NAME = Kind(STRANGERS, ODD_TEXTS)
 LABEL = Kind(STRANGERS, tuple(text for text in ODD_TEXTS if not text.isprintable() or not text.strip()))
 WHOLE = Kind((None, *ODD_NUMBERS))
 MAYBE_WHOLE = Kind(ODD_NUMBERS)
+HOURS = Kind((None, "5", b"5", [], SOMETHING, True, float("nan"), float("inf")), (-1, 0, 10**30))
+SIGNAL = Kind((None, *STRANGERS), (*ODD_TEXTS, "SIG", "SIGWINCH", "9"))
 SECONDS = Kind(("5", b"5", [], SOMETHING, True), (-1, float("nan"), float("inf"), -float("inf")))
 DOLLARS = Kind((None, "5", b"5", [], SOMETHING, True, float("nan"), float("inf")), (-1, 0, 10**30))
 TABLE = Kind((None, 5, b"x", [], "text", SOMETHING, {5: "x"}), ({"\x1b[31m": 1}, {"no such key": 1}, {"": None}))
@@ -106,6 +108,13 @@ FLOW = {
     "task_history": Row(ONE_TASK),
     "set_limit_price": Row(ONE_TASK | {"limit_usd_per_hour": (DOLLARS, 1.5)}),
     "pause_task": Row(ONE_TASK),
+    "hold_task": Row(ONE_TASK),
+    "release_task": Row(ONE_TASK),
+    "requeue_task": Row(ONE_TASK),
+    "set_time_limit": Row(ONE_TASK | {"hours": (HOURS, 1.5)}),
+    "signal_task": Row(ONE_TASK | {"signal_name": (SIGNAL, "SIGUSR1")}),
+    "estimate_start": Row({"task": (TASK, "true"), "fields": (ANYTHING, {})}),
+    "watch_everyone": Row({"on": FLAG}),
     "resume_task": Row(ONE_TASK),
     "close": Row({}, closed=False),
     "create_platform_ssh_key": Row({"name": (NAME, "key"), "public_key": (NAME, "ssh-ed25519 AAAA")}),

@@ -23,8 +23,9 @@ _SERVER = """
 import json, os, select, signal, socket, sys
 import asyncssh
 from flow_core import AsyncFlow, Flow
-from flow_core.providers.hosts import agent_connection, bootstrap_payload, code_upload, gang_start, provider, submit
+from flow_core.providers.hosts import agent_connection, bootstrap_payload, gang_start, provider, submit
 from flow_core.providers.local import provider as local
+from flow_core.providers.over_ssh import code_folder
 from flow_core.ssh import host
 
 def run(connection):

@@ -31,7 +31,9 @@ class Obedient(Provider):
     volumes_fail: BaseException | None = None
     is_silent = False
     poll = PollIntervals(busy_s=0.01, idle_s=0.01)
+    can_change = True
     market: Any = None
+    scheduling: Any = None
     pruning: Any = None
     calls = 0
     prompt_count = 0

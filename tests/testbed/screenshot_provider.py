@@ -168,6 +168,7 @@ class ScreenshotProvider(Provider):
     """One context with constant data. Nothing can be changed."""
 
     poll = PollIntervals(busy_s=60, idle_s=60)
+    can_change = True
 
     def __init__(self, context: Context, person: object = None) -> None:
         self._context = context.name

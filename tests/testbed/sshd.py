@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,7 +30,8 @@ class Sshd:
     """Serves the user who runs the tests from `start` to `stop`. `home` is the HOME that its sessions see, `env` what
     else they find in their environment.
 
-    `shell` (their login shell) and `home_kb` (an empty home of that size) need root and namespaces.
+    `shell` (their login shell) and `home_kb` (an empty home of that size) need root and namespaces. `within` is put
+    before its command line: it may lead to other users, each of whom may log in, in a home of their own.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Sshd:
         sftp: bool = True,
         shell: str | None = None,
         home_kb: int | None = None,
+        within: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -50,7 +52,8 @@ class Sshd:
         self._home_kb = home_kb
         self.home = folder / "home"
         self.home.mkdir(exist_ok=True)
-        self._env = {"HOME": str(self.home), **(env or {})}
+        self._within = within
+        self._env = {**({} if within else {"HOME": str(self.home)}), **(env or {})}
         self.key = make_key(folder / "id_user")
         self.host_key = make_key(folder / "host_key")
         self.authorized_keys = folder / "authorized_keys"
@@ -86,13 +89,13 @@ class Sshd:
             path.unlink()
         make_key(self.host_key)
 
-    def config(self, *more: str, name: str = "far") -> Path:
+    def config(self, *more: str, name: str = "far", user: str | None = None) -> Path:
         """An ssh config that knows this server under a name, and nothing of whoever runs the tests."""
         lines = (
             f"Host {name}",
             "HostName 127.0.0.1",
             f"Port {self.port}",
-            f"User {pwd.getpwuid(os.getuid()).pw_name}",
+            f"User {user or pwd.getpwuid(os.getuid()).pw_name}",
             *more,
             f"IdentityFile {self.key}",
             "IdentityAgent none",
@@ -137,6 +140,8 @@ class Sshd:
 
     def _signal(self, *numbers: signal.Signals) -> None:
         family = self._family()
+        if self._within and self._process is not None:
+            _kill(self._process.pid, signal.SIGCONT)  # it stops and ends with the server
         for number in numbers:
             for pid in family:
                 _kill(pid, number)
@@ -145,9 +150,9 @@ class Sshd:
         """The server and all below it, the server first."""
         if self._process is None:
             return []
-        family = [self._process.pid]
+        family = list_children(self._process.pid) if self._within else [self._process.pid]
         for member in family:
-            family += _children(member)
+            family += list_children(member)
         return family
 
     def _defaults(self) -> tuple[str, ...]:
@@ -174,6 +179,8 @@ class Sshd:
 
     def _namespace(self) -> list[str]:
         """What to start it under, for its own view of the users and of the home."""
+        if self._within:
+            return [*self._within]
         mounts = []
         if self._shell is not None:
             users = self.folder / "passwd"
@@ -195,7 +202,7 @@ class Sshd:
         return b"Server listening on" in self.log.read_bytes()[logged:]
 
 
-def _children(pid: int) -> list[int]:
+def list_children(pid: int) -> list[int]:
     if sys.platform == "linux":
         try:
             files = list(Path(f"/proc/{pid}/task").glob("*/children"))

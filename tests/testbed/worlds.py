@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from testbed.agent_folders import end_tasks_in, keep_agent_copy, records_of_agent, state_of
 from testbed.cloud import Cloud
+from testbed.slurm_worlds import LocalSlurmWorld, PlainSlurmWorld, SlurmWorld
 from testbed.sshd import Sshd
 from testbed.waiting import task_until
 
@@ -28,6 +29,10 @@ class World(Protocol):
     """Fields of tasks that can never run here; each has another reason."""
     refuses: frozenset[str]
     """Fields for the streams of tasks that only this provider refuses."""
+    refused: Mapping[str, str]
+    """Facets with which this user may only list: a pattern for the sentence that says why."""
+    folder: Path
+    """Where the test is, and its tasks: this machine and theirs have the same files in it."""
     scarce: str
     """An instance type that one task at a time can have; the next task waits."""
     fields: Mapping[str, Any]
@@ -48,6 +53,7 @@ class LocalWorld:
         {"logs", "instances", "volumes", "shells", "remote", "uploads", "reservations", "metrics", "pruning"}
     )
     refuses: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = {}
     scarce = "a100:2"
     fields: Mapping[str, Any] = {}
     impossible: tuple[dict[str, Any], ...] = (
@@ -71,6 +77,7 @@ class LocalWorld:
     )
 
     def __init__(self, home: Path) -> None:
+        self.folder = home
         self._state = home / "state"
         keep_agent_copy(self._state)
 
@@ -89,6 +96,7 @@ class HostsWorld:
         | {"reservations", "metrics", "pruning"}
     )
     refuses = frozenset({"streams"})
+    refused: Mapping[str, str] = {}
     scarce = "a100:2"
     impossible: tuple[dict[str, Any], ...] = (
         {"instance_type": "8xh900"},
@@ -125,6 +133,7 @@ class HostsWorld:
 
     def __init__(self, home: Path, machines: int = 1, env: Mapping[str, str] | None = None) -> None:
         """`env` is added to the environment of their sessions."""
+        self.folder = home
         far = home.parent / f"{home.name}-far"
         self.sshds = [Sshd(far / str(number), "MaxSessions 10", env=env) for number in range(machines)]
         for sshd in self.sshds:
@@ -150,6 +159,7 @@ class MithrilWorld:
         | {"reservations", "ssh_keys", "identity", "metrics", "market"}
     )
     refuses = frozenset({"streams", "tty"})
+    refused: Mapping[str, str] = {}
     scarce = "8xh100"
     impossible: tuple[dict[str, Any], ...] = (
         {"instance_type": "8xh900"},
@@ -180,6 +190,7 @@ class MithrilWorld:
     )
 
     def __init__(self, home: Path) -> None:
+        self.folder = home
         self.cloud = Cloud()
         self.cloud.market(capacity=1)
         self.context = self.cloud.context
@@ -221,6 +232,9 @@ WORLDS: dict[str, Callable[[Path], World]] = {
     "local": LocalWorld,
     "hosts": HostsWorld,
     "mithril": MithrilWorld,
+    "slurm": SlurmWorld,
+    "slurm-plain": PlainSlurmWorld,
+    "slurm-local": LocalSlurmWorld,
 }
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from flow_core.models.scheduling import ScriptSummary
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.models.task_config import TaskConfig
     from flow_core.providers.contract.access import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from flow_core.providers.contract.pruning import PruningFacet
     from flow_core.providers.contract.reservations import ReservationFacet
     from flow_core.providers.contract.resources import InstanceFacet, LogFacet, MetricsFacet, VolumeFacet
+    from flow_core.providers.contract.scheduling import SchedulingFacet
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,13 @@ class Provider(Protocol):
 
         Raises ConfigError.
         """
+
+    def summarize_script(self, command: str) -> ScriptSummary | None:
+        """Returns what a command requests that is a batch script, or the path of one; None for any other command.
+
+        Makes no request; it may read a file, so call it in a thread.
+        """
+        return None
 
     def describe_cancel(self, task: TaskRecord) -> str:
         """Returns the exact call or command that `cancel_task` would make. Makes no request."""
@@ -169,6 +178,11 @@ class Provider(Protocol):
     @property
     def market(self) -> MarketFacet | None:
         """Prices, quotas and bids."""
+        return None
+
+    @property
+    def scheduling(self) -> SchedulingFacet | None:
+        """Changes to queued tasks, start estimates, and the tasks of other users."""
         return None
 
     @property

@@ -62,6 +62,10 @@ class InstanceFacet(Protocol):
 class VolumeFacet(Protocol):
     """Storage that outlives tasks. Every `volume_id` may be a name too."""
 
+    @property
+    def can_change(self) -> bool:
+        """False if volumes are only listed: `create`, `delete` and `attach` raise Unsupported. Makes no request."""
+
     async def create(self, size_gb: int, name: str | None, interface: VolumeInterface, region: str | None) -> Volume:
         """Creates a volume. Two calls create two volumes. Raises ConfigError, Conflict (the name is taken)."""
 

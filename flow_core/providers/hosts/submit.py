@@ -16,7 +16,6 @@ from flow_core.agent.submit import CODE_GONE
 from flow_core.errors import Conflict, FlowError, NotFound, Unreachable, printable
 from flow_core.providers.contract.request_checks import build_task_name
 from flow_core.providers.hosts.agent_client import call_all, gather_all
-from flow_core.providers.hosts.code_upload import find_code, resolve_working_dir, send_code
 from flow_core.providers.hosts.host_info import read_all_hosts
 from flow_core.providers.hosts.host_tasks import HostTasks, choose_error
 from flow_core.providers.hosts.placement import Candidate, choose_machines, rank_candidates
@@ -24,6 +23,7 @@ from flow_core.providers.hosts.s3_credentials import find_credentials
 from flow_core.providers.hosts.supported_fields import check_several, check_task
 from flow_core.providers.over_agent.container_request_checks import check_image
 from flow_core.providers.over_agent.submit_requests import build_request, get_volume_name
+from flow_core.providers.over_ssh.code_folder import find_code, resolve_working_dir, send_code
 
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
@@ -105,7 +105,7 @@ class HostSubmission:
 
     async def _send_code(self, candidate: Candidate, code: Path, task_id: str) -> None:
         code_folder = await candidate.agent.call("receive_code", task_id=task_id)
-        await send_code(candidate.agent, code, str(code_folder), self._config)
+        await send_code(await candidate.agent.get_ssh_host(), code, str(code_folder), self._config)
 
     async def _submit_to(self, request: dict[str, Any], candidate: Candidate, code: Path | None) -> Any:
         request |= {"s3_python": candidate.agent.machine.s3_python, "has_code": code is not None}

@@ -26,6 +26,8 @@ from flow_core.providers.over_agent.volume_conversion import to_volume
 class HostVolumes:
     """The volumes of all machines. `region` is the machine of a volume; sizes are stored, but not enforced."""
 
+    can_change = True
+
     def __init__(self, context: str, tasks: HostTasks) -> None:
         self._context = context
         self._tasks = tasks

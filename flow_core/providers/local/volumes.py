@@ -15,6 +15,8 @@ from flow_core.providers.over_agent.volume_conversion import to_volume
 class LocalVolumes:
     """The volumes of one context, converted to models."""
 
+    can_change = True
+
     def __init__(self, store: VolumeStore) -> None:
         self._store = store
         self._context = store.layout.context

@@ -35,6 +35,8 @@ _FIRST_PAUSE_S = 0.5
 class MithrilVolumes:
     """The volume facet of the contract."""
 
+    can_change = True
+
     def __init__(self, session: MithrilSession, tasks: MithrilTasks, deferred: DeferredActions) -> None:
         self._session = session
         self._tasks = tasks

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from flow_core.errors import AuthError, HostKeyChanged, HostKeyUnknown, Unreachable
+from flow_core.errors import AuthError, HostKeyChanged, HostKeyUnknown, Unreachable, Unsupported
 from flow_core.providers.contract.access import SshEndpoint
+from flow_core.ssh.host import SshHost
 from flow_core.ssh.quoting import build_sh_command
 
 if TYPE_CHECKING:
-    from flow_core.providers.over_ssh.task_nodes import TaskLocator
+    from flow_core.providers.over_ssh.task_nodes import Host, TaskLocator
+    from flow_core.ssh.settings import HostSettings
 
 _ANSWER_S = 10.0
 
@@ -23,7 +25,7 @@ class SshEndpoints:
 
     async def resolve(self, task_id: str, node: int | None = None) -> SshEndpoint:
         """Returns the endpoint of a node; without a node, of node 0. Only `command` contains the jump hosts."""
-        settings = (await self._locator.locate(task_id, node or 0)).host.settings
+        settings = _get_settings((await self._locator.locate(task_id, node or 0)).host)
         key = next((path for path in settings.identity_files if path.exists()), None)
         return SshEndpoint(settings.hostname, settings.port, settings.user, key)
 
@@ -46,5 +48,12 @@ class SshEndpoints:
         )
 
         task_node = await self._locator.locate(task_id, 0)
-        program, *ssh_args = await build_ssh_words(task_node.host.settings)
+        program, *ssh_args = await build_ssh_words(_get_settings(task_node.host))
         return shlex.join([program, "-t", *ssh_args, build_sh_command(task_node.enter(None))])
+
+
+def _get_settings(host: Host) -> HostSettings:
+    """Returns the SSH settings of a host. Raises Unsupported for this machine."""
+    if not isinstance(host, SshHost):
+        raise Unsupported(f"{host.title} is used without SSH; open a shell there instead")
+    return host.settings

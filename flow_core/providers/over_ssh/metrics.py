@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,31 +16,44 @@ from flow_core.metrics.visible_gpus import select_visible_gpus
 from flow_core.models.metrics import MachineSample
 
 if TYPE_CHECKING:
-    from flow_core.providers.over_ssh.task_nodes import TaskLocator, TaskNode
-    from flow_core.ssh.host import SshHost
+    from flow_core.providers.over_ssh.task_nodes import Host, TaskLocator, TaskNode
 
 _COMMAND_S = 20.0
-_ATTEMPTS = 8
+_ATTEMPTS = 24
 _POLL_S = 0.5
 _UNSET = "untold"
 
 
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """A machine to measure: the host itself, or, if it has a name, a machine that only the host reaches."""
+
+    host: Host
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.name or self.host.title
+
+
 class SshMetrics:
-    """The load of machines: one channel for each host, shared by all subscribers and closed with the last one.
+    """The load of machines: one channel for each machine, shared by all subscribers and closed with the last one.
 
     `machines` finds the host of an allocation id from `instances.find`; it raises NotFound.
     """
 
-    def __init__(self, locator: TaskLocator, machines: Callable[[str], Awaitable[SshHost]]) -> None:
+    def __init__(self, locator: TaskLocator, machines: Callable[[str], Awaitable[Host]]) -> None:
         self._locator = locator
         self._machines = machines
-        self._broadcasts: dict[SshHost, SampleBroadcast] = {}
+        self._broadcasts: dict[_Machine, SampleBroadcast] = {}
 
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
         task_node = await self._locator.locate(task_id, node)
         visible = await _find_visible_devices(task_node)
         try:
-            async with aclosing(self._subscribe(task_node.host)) as samples:
+            machine, script = _Machine(task_node.host, task_node.machine), build_sampling_script()
+            line = script if task_node.on_machine is None else task_node.on_machine(script)
+            async with aclosing(self._subscribe(machine, line)) as samples:
                 async for sample in samples:
                     yield select_visible_gpus(sample, visible)
                     if await self._locator.is_over(task_id):
@@ -57,25 +71,26 @@ class SshMetrics:
         return False
 
     async def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
-        async with aclosing(self._subscribe(await self._machines(allocation_id))) as samples:
+        machine = _Machine(await self._machines(allocation_id))
+        async with aclosing(self._subscribe(machine, build_sampling_script())) as samples:
             async for sample in samples:
                 yield sample
 
-    async def _subscribe(self, host: SshHost) -> AsyncGenerator[MachineSample, None]:
-        broadcast = self._broadcasts.setdefault(host, SampleBroadcast(partial(_sample_host, host)))
+    async def _subscribe(self, machine: _Machine, line: str) -> AsyncGenerator[MachineSample, None]:
+        broadcast = self._broadcasts.setdefault(machine, SampleBroadcast(partial(_sample, machine, line)))
         try:
             async with aclosing(broadcast.subscribe()) as samples:
                 async for sample in samples:
                     yield sample
         finally:
-            if broadcast.is_idle and self._broadcasts.get(host) is broadcast:
-                del self._broadcasts[host]
+            if broadcast.is_idle and self._broadcasts.get(machine) is broadcast:
+                del self._broadcasts[machine]
 
 
-async def _sample_host(host: SshHost) -> AsyncGenerator[MachineSample, None]:
+async def _sample(machine: _Machine, line: str) -> AsyncGenerator[MachineSample, None]:
     async with (
-        host.start(build_sampling_script()) as running,
-        aclosing(read_samples(running.read, repr(host.settings.alias))) as samples,
+        machine.host.start(line) as running,
+        aclosing(read_samples(running.read, machine.title)) as samples,
     ):
         async for sample in samples:
             yield sample

@@ -9,8 +9,8 @@ from flow_core.ssh.quoting import build_sh_command
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flow_core.providers.contract.access import Shell
     from flow_core.providers.over_ssh.task_nodes import TaskLocator
-    from flow_core.ssh.shell import RemoteShell
 
 
 class SshShells:
@@ -19,9 +19,7 @@ class SshShells:
     def __init__(self, locator: TaskLocator) -> None:
         self._locator = locator
 
-    async def open(
-        self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0
-    ) -> RemoteShell:
+    async def open(self, task_id: str, *, columns: int, rows: int, command: str | None = None, node: int = 0) -> Shell:
         task_node = await self._locator.locate(task_id, node)
         shell = await task_node.host.open_shell(
             columns=columns, rows=rows, command=build_sh_command(task_node.enter(command))

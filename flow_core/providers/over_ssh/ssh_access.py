@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flow_core.providers.over_ssh.endpoints import SshEndpoints
+    from flow_core.providers.contract.access import EndpointFacet
     from flow_core.providers.over_ssh.shells import SshShells
     from flow_core.providers.over_ssh.task_commands import SshTaskCommands
     from flow_core.providers.over_ssh.task_nodes import TaskLocator
@@ -38,7 +38,7 @@ class SshAccess:
         return SshUploads(self._locator)
 
     @cached_property
-    def endpoints(self) -> SshEndpoints:
+    def endpoints(self) -> EndpointFacet | None:
         from flow_core.providers.over_ssh.endpoints import SshEndpoints
 
         return SshEndpoints(self._locator)

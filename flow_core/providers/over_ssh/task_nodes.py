@@ -7,8 +7,84 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncGenerator
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
     from flow_core.logs.log_id import LogId
-    from flow_core.ssh.host import SshHost
+    from flow_core.models.completed_command import CompletedCommand
+    from flow_core.providers.contract.access import OnOutput, Shell
+    from flow_core.ssh.remote_file_follow import FilePiece, StartedCommand
+    from flow_core.upload.destination import UploadDestination
+
+
+class HostFiles(Protocol):
+    """The files of a host. Paths are absolute or relative to the user's home."""
+
+    async def download(self, path: str, target: Path) -> int:
+        """Copies a file to this machine completely or not at all, with its mode; returns its size."""
+
+    async def upload(self, source: Path, path: str) -> int:
+        """Copies a file to the host completely or not at all, with its mode; returns its size."""
+
+
+class HostForward(Protocol):
+    """A port of this machine that leads to a port that the host can reach."""
+
+    local_port: int
+    is_closed: bool
+
+    async def close(self) -> None:
+        """Closes the port and its connections. Calling it again is safe."""
+
+
+class Host(Protocol):
+    """A machine on which commands run for a task: `flow_core.ssh.host.SshHost`, or this machine without SSH.
+
+    Every method has the meaning and the errors that it has for an SshHost.
+    """
+
+    @property
+    def title(self) -> str:
+        """The host in a sentence."""
+
+    async def run(
+        self,
+        command: str,
+        *,
+        timeout_s: float | None = 600,
+        stdin: bytes = b"",
+        on_output: OnOutput | None = None,
+    ) -> CompletedCommand:
+        """Runs a line for sh in the user's home. Kills it after `timeout_s` and raises Unreachable."""
+
+    def start(self, command: str) -> AbstractAsyncContextManager[StartedCommand]:
+        """Starts a line for sh; the caller reads its stdout. Kills the command on exit."""
+
+    async def open_shell(self, *, columns: int, rows: int, command: str | None = None) -> Shell:
+        """Opens a login shell (or `command`) on a terminal. The caller closes it."""
+
+    @property
+    def files(self) -> HostFiles:
+        """Transfers single files."""
+
+    def folder(self, path: str) -> UploadDestination:
+        """Returns a folder, relative to the user's home, for flow_core.upload.folder_upload.upload."""
+
+    def follow(
+        self,
+        path: str,
+        offset: int = 0,
+        inode: int | None = None,
+        *,
+        until: asyncio.Event | None = None,
+        reconnect_timeout_s: float | None = None,
+    ) -> AsyncGenerator[FilePiece, None]:
+        """Follows a growing file from a byte offset on; see flow_core.ssh.remote_file_follow. Read it under `aclosing`."""
+
+    async def forward(self, remote_port: int, local_port: int = 0, *, remote_host: str = "127.0.0.1") -> HostForward:
+        """Opens a port of this machine's loopback (0: any free one) that leads to a port of the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +95,19 @@ class TaskNode:
     (None: a login shell) with the task's environment, replacing that sh. `address` is the address of the node's ports,
     as seen from the host. `name` is the user's name for the task; empty if it has none. The line of `enter` must not
     contain a secret: it is shown to the user, and in lists of processes.
+
+    The node may be a machine that only the host reaches. Then `on_machine` builds the line for sh on the host that runs
+    a script for sh there, and ends with it, and `machine` is its name. Nodes of a host with the same `machine` share
+    their measurements.
     """
 
-    host: SshHost
+    host: Host
     directory: str
     enter: Callable[[str | None], str]
     address: str = "127.0.0.1"
     name: str = ""
+    machine: str = ""
+    on_machine: Callable[[str], str] | None = None
 
 
 class TaskLocator(Protocol):
@@ -48,7 +130,7 @@ class LogFile:
     `machine` identifies the machine if a task may move to another one: files of two machines may look the same.
     """
 
-    host: SshHost
+    host: Host
     path: str
     machine: str = ""
 

@@ -10,8 +10,7 @@ from flow_core.providers.contract.request_checks import check_port
 from flow_core.providers.over_ssh.tunnel_reaper import TunnelReaper
 
 if TYPE_CHECKING:
-    from flow_core.providers.over_ssh.task_nodes import TaskLocator
-    from flow_core.ssh.forwards import Forward
+    from flow_core.providers.over_ssh.task_nodes import HostForward, TaskLocator
 
 
 class SshTunnels:
@@ -19,7 +18,7 @@ class SshTunnels:
 
     def __init__(self, locator: TaskLocator) -> None:
         self._locator = locator
-        self._open: dict[str, tuple[Tunnel, Forward]] = {}
+        self._open: dict[str, tuple[Tunnel, HostForward]] = {}
         self._reaper = TunnelReaper(self, locator.is_over)
 
     async def open(self, task_id: str, remote_port: int, local_port: int = 0, *, node: int = 0) -> Tunnel:

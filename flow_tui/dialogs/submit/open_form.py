@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flow_tui.dialogs.submit.cost_confirmation import CostConfirmation
 from flow_tui.dialogs.submit.disclosure_confirmation import DisclosureConfirmation
+from flow_tui.dialogs.submit.request_review import RequestReview
 from flow_tui.dialogs.submit.submit_form import SubmitForm
 from flow_tui.services import Services
 
@@ -38,6 +39,7 @@ async def _submit(services: Services, preset: Mapping[str, str] | None, in_edito
         slurm=[name for name in fleet.names if fleet.takes_batch_scripts(name)],
         cost=CostConfirmation(services),
         disclosure=DisclosureConfirmation(services),
+        review=RequestReview(services),
         in_editor=in_editor,
     )
     task = await services.ask(form)

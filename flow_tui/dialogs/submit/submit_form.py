@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.binding import Binding, BindingType
+from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input, Static, TextArea
 
 from flow_core.errors import ConfigError, FlowError
-from flow_tui.dialogs.dialog import Hints, to_safe_content
+from flow_tui.dialogs.dialog import HintLines, Hints, to_safe_content
 from flow_tui.dialogs.field import ChoiceInput, Field, LineInput, LinesInput
 from flow_tui.dialogs.form import Form, Problem
 from flow_tui.dialogs.submit.cost_confirmation import CostConfirmation
 from flow_tui.dialogs.submit.disclosure_confirmation import DisclosureConfirmation
 from flow_tui.dialogs.submit.form_to_config import parse_task_config
+from flow_tui.dialogs.submit.request_review import RequestReview, ReviewTexts
 
 if TYPE_CHECKING:
     from flow_core.client.task import AsyncTask
@@ -36,6 +38,8 @@ _IN_REST = (
     "upload_timeout", "code_root", "terminate_on_exit", "dev_vm", "after", "array", "provider_options",
 )  # fmt: skip
 _TEXT = "text"
+_PAUSE_S = 0.6
+_NO_EFFECT_ON_START = frozenset({"name", "env"})
 _RARE_FIELDS = {
     "region": ("region", "any"),
     "limit": ("price limit", "USD per hour for one instance; required in the cloud"),
@@ -52,14 +56,18 @@ class SubmitForm(Form["AsyncTask"]):
     text (a task file that was refused). A preset takes precedence over a draft. `slurm` are the contexts that accept
     Slurm's scripts. `cost` handles the contexts where capacity has a price: the form has a price limit there, and the
     user confirms the cost before anything is sent. `disclosure` asks before a secret of this machine is sent.
+    `review` shows the exact request, the requests of a script, and the expected start after a pause in typing.
     With `in_editor`, the editor opens immediately.
     """
 
-    HINTS: ClassVar[Hints] = (("ctrl+e", "YAML"),)
+    HINTS: ClassVar[Hints] = (("ctrl+e", "YAML"), ("ctrl+l", "preview"))
     BINDINGS: ClassVar[list[BindingType]] = [
         # It needs priority: text fields have their own binding for ctrl+e.
         Binding(
             "ctrl+e,f4", "edit", "Edit", id="submit.edit", tooltip="Edit the task as YAML in $EDITOR", priority=True
+        ),
+        Binding(
+            "ctrl+l,f3", "preview", "Preview", id="submit.preview", tooltip="Show what will be sent", priority=True
         ),
     ]
     FIELD_OF: ClassVar[Mapping[str, str]] = dict.fromkeys(_IN_REST, "rest") | {
@@ -90,6 +98,7 @@ class SubmitForm(Form["AsyncTask"]):
         slurm: Collection[str] = (),
         cost: CostConfirmation | None = None,
         disclosure: DisclosureConfirmation | None = None,
+        review: RequestReview | None = None,
         in_editor: bool = False,
     ) -> None:
         super().__init__("New task")
@@ -99,12 +108,16 @@ class SubmitForm(Form["AsyncTask"]):
         self._in_editor = in_editor
         self._cost = cost
         self._disclosure = disclosure
+        self._review = None if review is None else ReviewTexts(review, self._config, slurm)
+        self._pause: Timer | None = None
+        self._reviewed: Mapping[str, str] = {}
         self._initial_values = {"gpu": "cpu"} | dict(draft or {}) | dict(preset or {})
         self._refused = self._initial_values.pop(_TEXT, None)
         self._editor_draft: EditorDraft | None = None
         self._sums = Static(classes="form-sums")
 
     def on_mount(self) -> None:
+        self._review_after_pause()
         if self._in_editor:
             self.call_after_refresh(self.action_edit)
 
@@ -134,10 +147,21 @@ class SubmitForm(Form["AsyncTask"]):
             if initial(key, "") or (key != "rest" and self._cost is not None and self._cost.is_expected):
                 yield _make_rare_field(key, initial(key, ""))
 
+    def compose_body(self) -> Iterable[Widget]:
+        for field in self.make_fields():
+            yield field
+            if field.key == "command" and self._review is not None:
+                yield self._review.script
+
     def compose_footer(self) -> Iterable[Widget]:
         if self._cost is not None:
             yield self._sums
+        if self._review is not None:
+            yield self._review.start
         yield from super().compose_footer()
+
+    def compose_hints(self) -> Widget:
+        return HintLines(self._hints)
 
     @on(Input.Changed)
     @on(ChoiceInput.Changed)
@@ -146,6 +170,42 @@ class SubmitForm(Form["AsyncTask"]):
             sums = self._cost.sums(entered)
             self._sums.update(to_safe_content(sums))
             self._sums.display = bool(sums)
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    @on(ChoiceInput.Changed)
+    def _review_after_pause(self) -> None:
+        if self._review is None:
+            return
+        if self._pause is not None:
+            self._pause.stop()
+        self._pause = self.set_timer(_PAUSE_S, self._review_changes)
+
+    def _review_changes(self) -> None:
+        """Reviews the request if a field has changed that matters."""
+        relevant = {key: value for key, value in self.entered.items() if key not in _NO_EFFECT_ON_START}
+        if relevant and relevant != self._reviewed:
+            self._reviewed = relevant
+            self._show_review(self.entered)
+
+    @work(group="review", exclusive=True)
+    async def _show_review(self, entered: Mapping[str, str]) -> None:
+        if self._review is not None:
+            await self._review.show(entered)
+
+    def action_preview(self) -> None:
+        if not self.busy and self._review is not None and self.entered:
+            self.problem = None
+            self._show_preview(self._review, self.entered)
+
+    @work(group="preview", exclusive=True)
+    async def _show_preview(self, review: ReviewTexts, entered: Mapping[str, str]) -> None:
+        try:
+            preview = await review.make_preview(entered)
+        except FlowError as error:
+            self.problem = self._locate_problem(error)
+            return
+        self.app.push_screen(preview)
 
     async def confirm(self, entered: Mapping[str, str]) -> None:
         context = entered["context"]

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 
+from flow_core.logs.escape import escape_controls
 from flow_core.models.instance import AvailableInstance
 from flow_tui import format
 from flow_tui.actions import make_bindings
@@ -39,7 +40,7 @@ _NO_MARKET = MarketSummary()
 
 def _free_cell(instance: AvailableInstance) -> StyledText:
     if instance.is_down:
-        return StyledText("down")
+        return StyledText("drained" if instance.status == "drained" else "down")
     return StyledText(format.free_of(instance), "muted" if instance.available_quantity == 0 else "")
 
 
@@ -139,6 +140,12 @@ class InstancesPane(TablePane[AvailableInstance]):
             *_machine_columns(1),
             _host_column(0),
         )
+
+    def describe_selected(self) -> str:
+        """Returns the description of the selected row if there is no room for its column."""
+        if self.selected is None or "about" in self.table.shown_columns:
+            return ""
+        return escape_controls(self.selected.description)
 
     def empty_text(self) -> str:
         return "No context offers an instance."

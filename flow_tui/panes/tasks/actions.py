@@ -11,7 +11,8 @@ from flow_tui.panes.table_actions import explain_no_selection, filter_action, mo
 
 if TYPE_CHECKING:
     from flow_tui.panes.table_pane import TablePane
-    from flow_tui.panes.tasks import bid_actions, pruning_actions, task_actions
+    from flow_tui.panes.tasks import bid_actions, pruning_actions, scheduling_actions, task_actions
+    from flow_tui.services import Services
 
     TasksTable = TablePane[TaskRecord]
     TaskAction = Action[TasksTable]
@@ -19,6 +20,7 @@ else:
     TaskAction = Action
     bid_actions = LazyModule("flow_tui.panes.tasks.bid_actions")
     pruning_actions = LazyModule("flow_tui.panes.tasks.pruning_actions")
+    scheduling_actions = LazyModule("flow_tui.panes.tasks.scheduling_actions")
     task_actions = LazyModule("flow_tui.panes.tasks.task_actions")
 
 Check = Callable[["TasksTable", TaskRecord], str | None]
@@ -76,6 +78,43 @@ def _check_not_paused(pane: TasksTable, task: TaskRecord) -> str | None:
 
 def _check_paused(_: TasksTable, task: TaskRecord) -> str | None:
     return None if task.status is TaskStatus.PAUSED else f"{task.name} is not paused ({task.status.value})"
+
+
+def _with_scheduler(check: Check) -> Callable[[TasksTable], str | None]:
+    """Returns a `disabled_reason` that also checks that the task's context has a scheduler."""
+
+    def check_scheduler(pane: TasksTable, task: TaskRecord) -> str | None:
+        if not pane.services.fleet.has_scheduler(task.context):
+            return f"{task.context} has no scheduler; only tasks in the queue of one can be changed like that."
+        return check(pane, task)
+
+    return _for_task(check_scheduler)
+
+
+def _check_can_hold(pane: TasksTable, task: TaskRecord) -> str | None:
+    if task.is_held:
+        return f"{task.name} is already held; press {pane.services.keys.written('tasks.release')} to release it"
+    statuses = {task.status, *(element.status for element in task.elements)}
+    return None if TaskStatus.PENDING in statuses else f"only a pending task can be held; {task.name} is {task.status}"
+
+
+def _check_held(_: TasksTable, task: TaskRecord) -> str | None:
+    return None if task.is_held else f"{task.name} is not held ({task.status.value})"
+
+
+def _check_can_requeue(_: TasksTable, task: TaskRecord) -> str | None:
+    return f"{task.name} waits in the queue already" if task.status is TaskStatus.PENDING else None
+
+
+def _check_all_users(services: Services) -> str | None:
+    is_possible = any(state.has_scheduler for state in services.fleet.states)
+    return None if is_possible else "No context can list the tasks of other users."
+
+
+def _toggle_all_users(pane: TasksTable) -> None:
+    fleet = pane.services.fleet
+    fleet.watch_everyone(not fleet.watches_everyone)
+    pane.show_fleet()
 
 
 def _check_prunable(pane: TasksTable) -> str | None:
@@ -195,6 +234,59 @@ ACTIONS: tuple[Action[Any], ...] = (
         defer(lambda: bid_actions.resume),
         _with_bid(_check_paused),
         changes=True,
+    ),
+    TaskAction(
+        "tasks.hold",
+        "h",
+        "hold",
+        "Hold this pending task, so that it does not start; asks first",
+        defer(lambda: scheduling_actions.hold),
+        _with_scheduler(_check_can_hold),
+        changes=True,
+    ),
+    TaskAction(
+        "tasks.release",
+        "H",
+        "release",
+        "Release this held task, so that it can start; asks first",
+        defer(lambda: scheduling_actions.release),
+        _with_scheduler(_check_held),
+        changes=True,
+    ),
+    TaskAction(
+        "tasks.requeue",
+        "Q",
+        "requeue",
+        "End the command of this task and queue the task again; asks first",
+        defer(lambda: scheduling_actions.requeue),
+        _with_scheduler(_check_can_requeue),
+        changes=True,
+    ),
+    TaskAction(
+        "tasks.time_limit",
+        "T",
+        "time limit",
+        "Change the time limit of this task; asks first",
+        defer(lambda: scheduling_actions.change_time_limit),
+        _with_scheduler(_check_not_ended),
+        changes=True,
+    ),
+    TaskAction(
+        "tasks.signal",
+        "I",
+        "signal",
+        "Send a signal to the processes of this task; asks first",
+        defer(lambda: scheduling_actions.send_signal),
+        _with_scheduler(_check_running("a signal")),
+        changes=True,
+    ),
+    TaskAction(
+        "tasks.all_users",
+        "a",
+        "all users",
+        "Show the tasks of all users, or only your own again",
+        _toggle_all_users,
+        lambda pane: _check_all_users(pane.services),
     ),
     TaskAction(
         "tasks.copy",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from flow_tui import format
 from flow_tui.bid_prices import describe_limit, get_bid_prices
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.panes.table_pane import TablePane
+from flow_tui.panes.tasks.confirmed_change import confirm_and_do
 from flow_tui.panes.tasks.price_limit_form import PriceLimitForm
 from flow_tui.services import Services
 
@@ -41,7 +41,7 @@ async def change_limit(pane: TasksTable) -> None:
         refuse="Keep the current limit",
     )
     flow = services.fleet.flow(task.context)
-    await _confirm_and_do(services, task, question, lambda: flow.set_limit_price(task.task_id, limit))
+    await confirm_and_do(services, task, question, lambda: flow.set_limit_price(task.task_id, limit))
 
 
 async def pause(pane: TasksTable) -> None:
@@ -61,7 +61,7 @@ async def pause(pane: TasksTable) -> None:
         refuse="Keep it running" if task.is_command_running else "Don't pause",
     )
     flow = services.fleet.flow(task.context)
-    await _confirm_and_do(services, task, question, lambda: flow.pause_task(task.task_id))
+    await confirm_and_do(services, task, question, lambda: flow.pause_task(task.task_id))
 
 
 async def resume(pane: TasksTable) -> None:
@@ -81,7 +81,7 @@ async def resume(pane: TasksTable) -> None:
         refuse="Leave it paused",
     )
     flow = services.fleet.flow(task.context)
-    await _confirm_and_do(services, task, question, lambda: flow.resume_task(task.task_id))
+    await confirm_and_do(services, task, question, lambda: flow.resume_task(task.task_id))
 
 
 def _describe_lost_machines(task: TaskRecord, limit: Decimal, market: Decimal | None) -> str:
@@ -93,12 +93,3 @@ def _describe_lost_machines(task: TaskRecord, limit: Decimal, market: Decimal | 
 
 def _find_market(services: Services, task: TaskRecord | None) -> MarketFacet | None:
     return None if task is None else services.fleet.flow(task.context).provider.market
-
-
-async def _confirm_and_do(
-    services: Services, task: TaskRecord, question: Confirm, change: Callable[[], Awaitable[object]]
-) -> None:
-    if await services.ask(question):
-        with services.prompts.foreground(task.context):
-            await change()
-        services.fleet.refresh(task.context)

@@ -23,8 +23,9 @@ from flow_tui.panes.tasks.metrics_view import MetricsView, OpenSamples
 from flow_tui.panes.tasks.task_yaml import format_task_yaml
 
 _TICK_S = 1.0
-_ACTIONS = ("tasks.logs", "tasks.shell", "tasks.limit", "tasks.pause", "tasks.resume", "tasks.cancel")
 _BID_ACTIONS = ("tasks.limit", "tasks.pause", "tasks.resume")
+_QUEUE_ACTIONS = ("tasks.hold", "tasks.release", "tasks.requeue", "tasks.time_limit", "tasks.signal")
+_ACTIONS = ("tasks.logs", "tasks.shell", *_BID_ACTIONS, *_QUEUE_ACTIONS, "tasks.cancel")
 
 
 class TaskDetail(Reader[str | None]):
@@ -59,11 +60,13 @@ class TaskDetail(Reader[str | None]):
         *,
         metrics: bool = False,
         read_only: bool = False,
+        has_scheduler: bool = False,
     ) -> None:
+        hidden = {*(() if ask is not None else _BID_ACTIONS), *(() if has_scheduler else _QUEUE_ACTIONS)}
         self._offered = frozenset(
             action_id
             for action_id in (_ACTIONS if act is not None else ())
-            if not (read_only and keys[action_id].changes) and not (ask is None and action_id in _BID_ACTIONS)
+            if not (read_only and keys[action_id].changes) and action_id not in hidden
         )
         super().__init__(task.name or task.task_id, ())
         self._bindings = BindingsMap.merge([self._bindings, _make_bindings(keys)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.bid_prices import PRICES, format_margin, get_bid_prices
 from flow_tui.keymap import Keymap
+from flow_tui.panes.tasks.elements import collect_element_facts, format_exit_code
 from flow_tui.redact import HIDDEN, redact
 
 _LONGEST = 20_000
@@ -43,6 +43,7 @@ def collect_facts(task: TaskRecord, keys: Keymap, now: datetime | None = None) -
     cost = {"Cost": _cost_facts(task)}
     sections: dict[str, Iterator[tuple[str, str]]] = {
         "State": _state_facts(task),
+        "Elements": collect_element_facts(task) if task.elements else iter(()),
         "Bid": _bid_facts(task, keys),
         **(cost if task.bid is not None else {}),
         "Times": _time_facts(task, moment),
@@ -74,8 +75,9 @@ def mask(name: str, value: str, *, is_field: bool = False) -> str:
 def _state_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
     yield "state", format.state(task)
     if task.exit_code is not None:
-        yield "exit code", _format_exit_code(task.exit_code)
+        yield "exit code", format_exit_code(task.exit_code)
     yield "message", task.message
+    yield "held", "yes: it waits until you release it" if task.is_held else ""
     yield "attempt", _format_attempt(task)
 
 
@@ -83,13 +85,6 @@ def _format_attempt(task: TaskRecord) -> str:
     """Formats the attempt. Without retries, a later attempt means that the command was started again."""
     attempt = format.attempt(task)
     return f"{attempt} (started again)" if attempt.isdecimal() else attempt
-
-
-def _format_exit_code(code: int) -> str:
-    try:
-        return f"{code} ({signal.Signals(code - 128).name})" if code > 128 else str(code)
-    except ValueError:
-        return str(code)
 
 
 def _time_facts(task: TaskRecord, now: datetime) -> Iterator[tuple[str, str]]:

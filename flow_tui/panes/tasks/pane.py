@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual import on
 from textual.binding import BindingType
@@ -14,6 +14,7 @@ from flow_tui.actions import make_bindings
 from flow_tui.panes.freshness import describe_unread, get_stale_age_s
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.actions import ACTIONS
+from flow_tui.panes.tasks.elements import build_state_cells, count_states
 from flow_tui.services import Services
 from flow_tui.widgets.columns import Column, StyledText
 from flow_tui.widgets.table import ResourceTable
@@ -21,8 +22,18 @@ from flow_tui.widgets.table import ResourceTable
 _OLDEST = 0.0
 
 
-def _state(task: TaskRecord) -> StyledText:
-    return StyledText(format.state(task), f"status-{task.status.value}")
+class _Shown(NamedTuple):
+    """Whether the tasks need the columns of prices and owners, and room for the states of an array's elements."""
+
+    prices: bool = False
+    owners: bool = False
+    elements: bool = False
+
+
+def _state(task: TaskRecord) -> Sequence[StyledText]:
+    if task.elements:
+        return build_state_cells(task)
+    return (StyledText(format.state(task), f"status-{task.status.value}"),)
 
 
 def _billed_cell(task: TaskRecord) -> StyledText:
@@ -50,6 +61,7 @@ class TasksPane(TablePane[TaskRecord]):
         "name": lambda task: task.name,
         "context": lambda task: task.context,
         "state": lambda task: task.status.value,
+        "owner": lambda task: task.owner,
         "gpus": lambda task: (task.gpu_type or "", task.gpu_count),
         "billed": lambda task: -(task.billed_usd_per_hour or 0),
         "age": lambda task: -_created(task),
@@ -57,7 +69,7 @@ class TasksPane(TablePane[TaskRecord]):
     }
 
     def __init__(self, services: Services, *, id: str | None = None) -> None:
-        self._has_prices = False
+        self._shown = _Shown()
         super().__init__(services, id=id)
         self.table.is_stale = lambda task: get_stale_age_s(services.fleet, task) is not None
         services.selection.serve_requests(self._move_to_requested)
@@ -75,23 +87,30 @@ class TasksPane(TablePane[TaskRecord]):
         selection.change(self.selected)
 
     def show(self, rows: Sequence[TaskRecord], *, stale: bool = False, problem: str = "") -> None:
-        has_prices = any(task.price_usd_per_hour is not None or task.billed_usd_per_hour for task in rows)
-        if has_prices != self._has_prices:
-            self._has_prices = has_prices
+        shown = _Shown(
+            any(task.price_usd_per_hour is not None or task.billed_usd_per_hour for task in rows),
+            self.services.fleet.watches_everyone,
+            any(task.elements for task in rows),
+        )
+        if shown != self._shown:
+            self._shown = shown
             self.table.set_columns(self.make_columns())
         super().show(rows, stale=stale, problem=problem)
 
     def make_columns(self) -> Sequence[Column[TaskRecord]]:
-        """Returns the columns. Includes the price only if some task has one."""
+        """Returns the columns. Includes the price only if some task has one, the owner only if others are listed."""
         billed = Column[TaskRecord]("billed", "$/H", _billed_cell, width=8, align="right", priority=8)
+        owner = Column[TaskRecord]("owner", "OWNER", lambda task: task.owner, min_width=6, max_width=12, priority=8)
+        state_width = None if self._shown.elements else 12
         return (
             Column("name", "NAME", lambda task: task.name, min_width=12, max_width=26, priority=9),
             *self.make_context_column(lambda task: task.context, priority=4),
-            Column("state", "STATE", _state, width=12, priority=10),
+            *((owner,) if self._shown.owners else ()),
+            Column("state", "STATE", _state, width=state_width, min_width=12, max_width=24, priority=10),
             Column("gpus", "GPUS", format.gpus, min_width=8, max_width=10, priority=5),
             Column("instances", "INST", _instances, width=4, align="right", priority=0),
             Column("attempt", "ATTEMPT", lambda task: format.attempt(task) or "-", width=7, priority=1),
-            *((billed,) if self._has_prices else ()),
+            *((billed,) if self._shown.prices else ()),
             Column("time", "TIME", format.ran_for, width=7, align="right", priority=6),
             Column("age", "AGE", lambda task: format.age(task.created_at), width=7, align="right", priority=3),
             Column("reason", "REASON", self._reason, min_width=10, max_width=24, priority=7),
@@ -99,7 +118,7 @@ class TasksPane(TablePane[TaskRecord]):
         )
 
     def _reason(self, task: TaskRecord) -> Sequence[StyledText]:
-        reason = StyledText(format.note(task), "muted")
+        reason = StyledText(": ".join(filter(None, (count_states(task), format.note(task)))), "muted")
         age_s = get_stale_age_s(self.services.fleet, task)
         return (reason,) if age_s is None else (StyledText(f"read {format.duration(age_s)} ago  ", "warning"), reason)
 
@@ -114,7 +133,8 @@ class TasksPane(TablePane[TaskRecord]):
 
     def get_filter_fields(self, row: TaskRecord) -> dict[str, str]:
         """Returns the fields by name. Two fields also have the name of their column."""
-        status, reason = row.status.value, format.note(row).lower()
+        status = row.status.value
+        reason = f"{count_states(row)} {format.note(row)}".strip().lower()
         return {
             "name": row.name.lower(),
             "id": row.task_id.lower(),
@@ -125,7 +145,11 @@ class TasksPane(TablePane[TaskRecord]):
             "command": row.command.lower(),
             "note": reason,
             "reason": reason,
+            "owner": row.owner.lower(),
         }
+
+    def describe_scope(self) -> str:
+        return ", all users" if self.services.fleet.watches_everyone else ""
 
     def _move_to_requested(self) -> None:
         """Moves the cursor to the requested task if the task is listed. Otherwise, `show_fleet` does so later."""

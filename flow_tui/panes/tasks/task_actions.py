@@ -45,6 +45,7 @@ def open_detail(pane: TasksTable, *, metrics: bool = False) -> None:
         act=lambda action_id: _act_from_detail(pane, detail, action_id),
         metrics=metrics,
         read_only=services.is_read_only,
+        has_scheduler=services.fleet.has_scheduler(task.context),
     )
 
     def show_changes(_: frozenset[str]) -> None:

@@ -39,13 +39,28 @@ def _for_volume(check: Check = lambda pane, volume: None) -> Callable[[VolumesTa
     return disabled_reason
 
 
+def _check_can_create(pane: VolumesTable) -> str | None:
+    fleet = pane.services.fleet
+    return None if any(map(fleet.can_change_volumes, fleet.names)) else "No context can create volumes."
+
+
+def _check_can_change(pane: VolumesTable, volume: Volume) -> str | None:
+    if pane.services.fleet.can_change_volumes(volume.context):
+        return None
+    return f"{volume.context} only lists its storage; {volume.name} can't be attached or deleted here"
+
+
 def _check_open_task(pane: VolumesTable, volume: Volume) -> str | None:
+    if reason := _check_can_change(pane, volume):
+        return reason
     if any(task.context == volume.context and not task.is_terminal for task in pane.services.fleet.tasks):
         return None
     return f"{volume.context} has no unfinished task to attach {volume.name} to"
 
 
 def _check_unused(pane: VolumesTable, volume: Volume) -> str | None:
+    if reason := _check_can_change(pane, volume):
+        return reason
     if not volume.attached_to:
         return None
     fleet = pane.services.fleet
@@ -77,6 +92,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "create",
         "Create a volume",
         defer(lambda: volume_actions.create),
+        _check_can_create,
         in_footer=True,
         changes=True,
     ),

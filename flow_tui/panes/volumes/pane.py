@@ -16,6 +16,8 @@ from flow_tui.panes.volumes.actions import ACTIONS, describe_users
 from flow_tui.services import Services
 from flow_tui.widgets.columns import Column, StyledText
 
+_NEARLY_FULL = 0.9
+
 
 class VolumesPane(TablePane[Volume]):
     """The volumes, newest first by default."""
@@ -28,6 +30,7 @@ class VolumesPane(TablePane[Volume]):
         "name": lambda volume: volume.name,
         "context": lambda volume: volume.context,
         "size": lambda volume: -volume.size_gb,
+        "used": lambda volume: -(volume.used_bytes or 0),
         "type": lambda volume: volume.interface,
         "age": lambda volume: -(volume.created_at.timestamp() if volume.created_at else 0.0),
     }
@@ -50,16 +53,16 @@ class VolumesPane(TablePane[Volume]):
             Column("name", "NAME", lambda volume: volume.name, min_width=10, max_width=30, priority=9),
             *self.make_context_column(lambda volume: volume.context, priority=4),
             Column("type", "TYPE", lambda volume: volume.interface, width=5, priority=4),
-            Column(
-                "size", "SIZE", lambda volume: format.short_size(volume.size_gb), width=6, align="right", priority=8
-            ),
+            Column("size", "SIZE", _size, width=6, align="right", priority=8),
+            Column("used", "USED", _used_cell, width=9, align="right", priority=6),
             Column("users", "ATTACHED TO", self._users_cell, min_width=11, max_width=30, priority=7),
             Column("age", "AGE", lambda volume: format.age(volume.created_at), width=7, align="right", priority=2),
             Column("region", "REGION", lambda volume: volume.region, min_width=8, max_width=18, priority=1),
+            Column("path", "PATH", self._path, min_width=10, max_width=40, priority=5),
         )
 
     def empty_text(self) -> str:
-        if self.services.is_read_only:
+        if self.services.is_read_only or self.services.workspace.disabled_reason("volumes.create"):
             return "No volumes yet."
         return f"No volumes yet.\n\nPress {self.services.keys.written('volumes.create')} to create one."
 
@@ -74,13 +77,31 @@ class VolumesPane(TablePane[Volume]):
             "id": row.volume_id.lower(),
             "type": row.interface,
             "context": row.context.lower(),
+            "path": self._path(row).lower(),
             "users": users,
             "attached": users,
         }
 
     def _users_cell(self, volume: Volume) -> StyledText:
-        return (
-            StyledText(describe_users(volume, self._task_names.get))
-            if volume.attached_to
-            else StyledText("free", "muted")
-        )
+        if volume.attached_to:
+            return StyledText(describe_users(volume, self._task_names.get))
+        return StyledText("free" if self.services.fleet.can_change_volumes(volume.context) else "-", "muted")
+
+    def _path(self, volume: Volume) -> str:
+        """Returns the path of storage that is only listed; tasks refer to other volumes by name."""
+        return "" if self.services.fleet.can_change_volumes(volume.context) else volume.path
+
+
+def _size(volume: Volume) -> str:
+    """Formats the size; "-" if it is unknown."""
+    return format.short_size(volume.size_gb) if volume.size_gb else "-"
+
+
+def _used_cell(volume: Volume) -> StyledText:
+    """Formats the used space and its share of the size."""
+    if volume.used_bytes is None:
+        return StyledText("-", "muted")
+    used_gb = volume.used_bytes / 2**30
+    share = used_gb / volume.size_gb if volume.size_gb else 0.0
+    percent = f" {share:.0%}" if volume.size_gb else ""
+    return StyledText(f"{format.short_size(round(used_gb))}{percent}", "bold warning" if share >= _NEARLY_FULL else "")

@@ -23,7 +23,8 @@ async def create(pane: TablePane[Volume]) -> None:
         with services.prompts.foreground(context):
             return await services.fleet.flow(context).create_volume(size_gb, name or None, _parse_interface(interface))
 
-    form = VolumeForm(services.fleet.names, send, confirm=partial(_confirm_create, services))
+    contexts = [name for name in services.fleet.names if services.fleet.can_change_volumes(name)]
+    form = VolumeForm(contexts, send, confirm=partial(_confirm_create, services))
     volume = await services.ask(form)
     if volume is not None:
         services.fleet.refresh(volume.context)

@@ -16,6 +16,7 @@ from flow_core.errors import NotFound, Unreachable
 from flow_core.fleet import Fleet
 from flow_core.fleet_state import CONTEXTS, ContextState
 from flow_core.prompter import SecretPrompt
+from flow_core.providers.contract.provider import PollIntervals
 
 
 async def test_a_context_that_fails_keeps_its_last_answer_and_leaves_the_others_alone(far: type[Obedient]) -> None:
@@ -94,6 +95,36 @@ async def test_a_context_says_whether_capacity_has_a_price_there_also_when_it_fa
         assert fleet.has_market("far")
         assert not fleet.has_market("here")
         assert not fleet.has_market("nowhere")
+
+
+class Queue:
+    """A scheduler that keeps whose tasks it was asked for."""
+
+    is_watching_everyone = False
+
+    async def watch_everyone(self, on: bool) -> None:
+        self.is_watching_everyone = on
+
+
+async def test_the_tasks_of_others_are_listed_where_a_context_has_a_scheduler(far: type[Obedient]) -> None:
+    far.scheduling = queue = Queue()
+    far.poll = PollIntervals(busy_s=60, idle_s=60)
+    async with Fleet([Context("far", "obedient"), Context("here", "local")], Gate()) as fleet:
+        assert not fleet.has_scheduler("far")
+        await fleet.wait_for_first_answers(30)
+        assert [fleet.has_scheduler(name) for name in ("far", "here", "nowhere")] == [True, False, False]
+        fleet.watch_everyone(True)
+        await until(lambda: queue.is_watching_everyone)
+        fleet.watch_everyone(False)
+        await until(lambda: not queue.is_watching_everyone)
+
+
+async def test_a_context_says_whether_its_volumes_can_be_changed(far: type[Obedient]) -> None:
+    far.can_change = False
+    async with Fleet([Context("far", "obedient"), Context("here", "local")], Gate()) as fleet:
+        assert fleet.can_change_volumes("far")
+        await fleet.wait_for_first_answers(30)
+        assert [fleet.can_change_volumes(name) for name in ("far", "here", "nowhere")] == [False, True, False]
 
 
 async def test_a_fault_of_ours_is_said_and_reported_instead_of_a_silent_end(far: type[Obedient]) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from testbed.places import ROOT
@@ -18,10 +19,14 @@ from flow_core.providers.hosts.machine_settings import Machine
 from flow_core.providers.local.config_schema import LocalConfigSchema
 from flow_core.providers.mithril.config_schema import MithrilConfigSchema
 from flow_core.providers.mithril.settings import ENVIRONMENT
+from flow_core.providers.slurm.config_schema import SlurmConfigSchema
+from flow_core.providers.slurm.settings import LoginHost
 from flow_tui.arguments import Arguments
 from flow_tui.own_settings import read_own_settings
 from flow_tui.terminal.core_loader import CHOICE_VARIABLE
 
+PARTS: dict[type, Any] = {HostsConfigSchema: Machine, SlurmConfigSchema: LoginHost}
+"""The machines in the settings of a provider, whose fields have a table of their own."""
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 READ_VARIABLE = re.compile(r'os\.environ(?:\.get\(|\[)"((?:FLOW|MITHRIL)_[A-Z_]+)"')
 
@@ -41,12 +46,14 @@ def first_column(text: str) -> list[str]:
     [
         ("Settings of a local context", LocalConfigSchema()),
         ("Settings of a context of hosts", HostsConfigSchema()),
+        ("Settings of a context of a Slurm cluster", SlurmConfigSchema()),
         ("Settings of a context of the Mithril cloud", MithrilConfigSchema()),
     ],
 )
 def test_the_page_lists_every_setting_of_a_provider(title: str, schema: IProviderInit) -> None:
     names = [field.name for field in schema.config_fields()]
-    machine = [field.name for field in fields(Machine)] if isinstance(schema, HostsConfigSchema) else []
+    part = PARTS.get(type(schema))
+    machine = [field.name for field in fields(part)] if part is not None else []
     assert sorted(first_column(section(title))) == sorted([*names, *machine])
 
 
@@ -84,5 +91,5 @@ def test_the_configuration_on_the_page_loads_without_a_problem(tmp_path: Path) -
     file.write_text(PAGE.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
     config = load_config(file)
     assert config.problems == ()
-    assert {context.provider for context in config.contexts} >= {"local", "hosts", "mithril"}
+    assert {context.provider for context in config.contexts} >= {"local", "hosts", "slurm", "mithril"}
     assert read_own_settings(config, ("flow-light",)).problems == ()

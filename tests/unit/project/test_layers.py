@@ -54,10 +54,10 @@ CORE = {
     "flow_core.api": "sync sdk unsupported_names",
     "flow_core.emulator": "errors ssh.server ssh.terminal_modes upload.cancellable_thread",
 }
-CONTRACT = ("contract", "over_agent", "over_ssh")
+CONTRACT = ("contract", "over_agent", "over_ssh", "this_machine")
 CORE_FOR_TUI = (
     "errors models gpu_shorthand config config_file logs audit client fleet_state fleet prompter"
-    " providers.contract.provider providers.contract.access providers.contract.market"
+    " providers.contract.provider providers.contract.access providers.contract.market providers.contract.scheduling"
 )
 TUI = {
     "flow_tui.format": "",

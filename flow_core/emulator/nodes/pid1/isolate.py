@@ -35,7 +35,7 @@ def isolate(plan: dict[str, Any]) -> None:
     syscalls.mount(None, "/", syscalls.RECURSIVE | syscalls.PRIVATE)
     syscalls.mount(plan["disk"], plan["disk"], syscalls.BIND)
     os.chdir(plan["disk"])
-    host = Host.open(plan["binds"])
+    host = HostDescriptors.open(plan["binds"])
     _become_root()
     _make_own_mounts()
     host.show()
@@ -45,7 +45,7 @@ def isolate(plan: dict[str, Any]) -> None:
     syscalls.end_with_parent(signal.SIGKILL)  # last, since a change of the user resets it
 
 
-class Host(NamedTuple):
+class HostDescriptors(NamedTuple):
     """Open descriptors of the host's files for a machine.
 
     They are opened before the user id changes, which removes the right to reach them.
@@ -59,7 +59,7 @@ class Host(NamedTuple):
     binds: list[tuple[int, str, bool]]
 
     @classmethod
-    def open(cls, binds: list[tuple[str, str, bool]]) -> Host:
+    def open(cls, binds: list[tuple[str, str, bool]]) -> HostDescriptors:
         programs = {name: _open_path(f"/{name}") for name in _PROGRAMS if os.path.isdir(f"/{name}")}
         return cls(
             programs,

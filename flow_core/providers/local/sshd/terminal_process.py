@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import fcntl
 import os
 import pty
 import signal
-import struct
-import termios
 from collections.abc import Mapping
 
 from flow_core.agent.task_exec import ExecSpec
 from flow_core.providers.local.sshd.process import TaskProcess
+from flow_core.providers.this_machine.terminal_control import get_foreground_group, set_terminal_size
 from flow_core.ssh.server.process import STDOUT, ProcessListener
 from flow_core.ssh.terminal_modes import apply_modes
 
@@ -38,7 +35,7 @@ class TerminalProcess(TaskProcess):
         """Starts a process. Raises OSError."""
         master, slave = pty.openpty()
         try:
-            _set_size(master, columns, rows)
+            set_terminal_size(master, columns, rows)
             apply_modes(slave, modes)
             os.set_blocking(master, False)
             _, process = await asyncio.get_running_loop().subprocess_exec(
@@ -90,11 +87,11 @@ class TerminalProcess(TaskProcess):
 
     def resize(self, columns: int, rows: int) -> None:
         if self._master >= 0:
-            _set_size(self._master, columns, rows)
+            set_terminal_size(self._master, columns, rows)
 
     def signal(self, number: int) -> None:
         if self._master >= 0:
-            self._signal_group(_get_foreground_group(self._master), number)
+            self._signal_group(get_foreground_group(self._master), number)
 
     def close_output(self) -> None:
         self.signal(signal.SIGHUP)
@@ -135,18 +132,3 @@ class TerminalProcess(TaskProcess):
             self._input.clear()  # no process reads any more
         self._loop.remove_writer(self._master)
         self._listener.set_input_full(False)
-
-
-def _set_size(terminal_fd: int, columns: int, rows: int) -> None:
-    try:
-        fcntl.ioctl(terminal_fd, termios.TIOCSWINSZ, struct.pack("HHHH", max(rows, 1), max(columns, 1), 0, 0))
-    except OSError as error:
-        if error.errno not in (errno.EIO, errno.ENOTTY, errno.EBADF):
-            raise
-
-
-def _get_foreground_group(terminal_fd: int) -> int:
-    try:
-        return os.tcgetpgrp(terminal_fd)
-    except OSError:
-        return 0

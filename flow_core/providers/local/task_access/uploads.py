@@ -10,8 +10,8 @@ from flow_core.agent.mount_records import read_mounts
 from flow_core.agent.records import MalformedRecord
 from flow_core.agent.tasks import TaskStore
 from flow_core.errors import ConfigError, Conflict, NotFound
-from flow_core.providers.local.task_access.copying import copy_file
 from flow_core.providers.over_agent.in_process_agent import call_agent
+from flow_core.providers.this_machine.copying import copy_file
 
 if TYPE_CHECKING:
     from flow_core.upload.report import OnProgress, UploadResult

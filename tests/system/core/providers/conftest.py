@@ -9,19 +9,25 @@ import pytest
 from testbed.api_description import check_requests
 from testbed.worlds import WORLDS, Bench
 
-_NEEDS = {"hosts": "sshd", "mithril": "user-namespaces"}
+_NEEDS = {
+    "hosts": ("sshd",),
+    "mithril": ("user-namespaces",),
+    "slurm": ("sshd", "slurm", "slurm-accounting"),
+    "slurm-plain": ("sshd", "slurm"),
+    "slurm-local": ("slurm",),
+}
 
 
 @pytest.fixture(
-    params=[pytest.param(name, marks=pytest.mark.needs(_NEEDS[name]) if name in _NEEDS else ()) for name in WORLDS]
+    params=[pytest.param(name, marks=pytest.mark.needs(*_NEEDS[name]) if name in _NEEDS else ()) for name in WORLDS]
 )
 async def bench(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Bench]:
     monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.delenv("MITHRIL_API_KEY", raising=False)
-    monkeypatch.chdir(tmp_path)
     world = WORLDS[request.param](tmp_path)
+    monkeypatch.chdir(world.folder)
     for mark in request.node.iter_markers("facets"):
         if missing := set(mark.args) - world.facets:
             await world.close()

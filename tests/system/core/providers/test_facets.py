@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from testbed.missing_facets import KEY, MISSING, ask, check_answers_without
 from testbed.waiting import DEADLINE_S
 from testbed.worlds import Bench
 
 from flow_core import AsyncFlow
-from flow_core.errors import ConfigError, Conflict, NotFound, Unreachable, Unsupported
+from flow_core.errors import ConfigError, Conflict, FlowError, NotFound, Unreachable, Unsupported
 from flow_core.logs.log_id import LogId
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskRecord
+from flow_core.models.task_config import TaskConfig
 from flow_core.providers.contract.access import ShellFacet
 from flow_core.providers.contract.reservations import ReservationFacet
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3kTwd5kCD6Zq0S6vTmTqXGzPnE7u7b8mYH8cXl3x0N someone@somewhere"
 FACETS = (
     *("logs", "instances", "reservations", "ssh_keys", "identity"),
-    *("shells", "remote", "uploads", "endpoints", "tunnels", "metrics", "pruning"),
+    *("shells", "remote", "uploads", "endpoints", "tunnels", "metrics", "pruning", "scheduling"),
 )
 
 Trip = Callable[[Bench, AsyncFlow, TaskRecord], AsyncGenerator[None]]
@@ -45,7 +44,7 @@ async def test_every_facet_works_or_is_reported_as_missing(bench: Bench, facets:
         for facet in facets:
             if getattr(bench.provider, facet) is None:
                 assert facet not in bench.world.facets, f"{facet} is promised"
-                await answers_without(facet, flow, task.task_id)
+                await check_answers_without(facet, flow, task.task_id)
             else:
                 trips.append(await stack.enter_async_context(aclosing(ROUND_TRIPS[facet](bench, flow, task))))
                 await anext(trips[-1])
@@ -53,53 +52,6 @@ async def test_every_facet_works_or_is_reported_as_missing(bench: Bench, facets:
         await bench.ended(task)
         for trip in trips:
             assert [step async for step in trip] == []
-
-
-async def answers_without(facet: str, flow: AsyncFlow, task_id: str) -> None:
-    """Asserts that the client refuses a missing facet with a sentence, or returns its documented empty answer."""
-    refused, empty = MISSING[facet]
-    for name, arguments in refused.items():
-        with pytest.raises(Unsupported, match=f"context '{flow.context.name}'") as refusal:
-            await ask(flow, name, arguments, task_id)
-        assert str(refusal.value).isprintable()
-    for name, (arguments, wanted) in empty.items():
-        assert await ask(flow, name, arguments, task_id) == wanted
-
-
-async def ask(flow: AsyncFlow, name: str, arguments: tuple[Any, ...], task_id: str) -> Any:
-    answer = getattr(flow, name)(*(task_id if one == "TASK" else one for one in arguments))
-    return await answer if inspect.isawaitable(answer) else answer
-
-
-Refused = dict[str, tuple[Any, ...]]
-Empty = dict[str, tuple[tuple[Any, ...], Any]]
-MISSING: dict[str, tuple[Refused, Empty]] = {
-    "logs": ({"logs": ("TASK",), "log_addresses": ("TASK",)}, {}),
-    "instances": ({"find_instances": ({},)}, {"normalize_instance_request": ((16, "h100"), ("8xh100", 2, None))}),
-    "volumes": (
-        {"list_volumes": (), "create_volume": (1,), "delete_volume": ("x",), "mount_volume": ("x", "TASK")},
-        {},
-    ),
-    "reservations": (
-        {"reserve": ("a100",), "cancel_reservation": ("x",)},
-        {"list_reservations": ((), []), "get_reservation": (("x",), None), "reservation_availability": (({},), [])},
-    ),
-    "ssh_keys": (
-        {"get_ssh_key_manager": (), "create_platform_ssh_key": ("x", KEY), "delete_platform_ssh_key": ("x",)},
-        {"list_platform_ssh_keys": ((), []), "ensure_default_ssh_key": ((), None)},
-    ),
-    "identity": (
-        {},
-        {"list_projects": ((), []), "get_user": (("x",), None), "get_user_teammates": (("x",), [])},
-    ),
-    "shells": ({"task_directory": ("TASK",)}, {}),
-    "remote": ({"get_remote_operations": ()}, {}),
-    "uploads": ({"upload_code_to_task": ("TASK",)}, {}),
-    "endpoints": ({"resolve_ssh_endpoint": ("TASK",), "wait_for_ssh": ("TASK",), "ssh_command": ("TASK",)}, {}),
-    "tunnels": ({"get_ssh_tunnel_manager": ()}, {}),
-    "metrics": ({"task_metrics": ("TASK",), "instance_metrics": ("x",)}, {}),
-    "pruning": ({"plan_pruning": (30,)}, {}),
-}
 
 
 async def logs_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
@@ -143,6 +95,10 @@ async def instances_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) 
 async def volumes_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
     volumes = bench.provider.volumes
     assert volumes is not None
+    if not volumes.can_change:
+        await volumes_are_only_listed(flow, task)
+        yield
+        return
     first = await volumes.create(1, "first", "block", None)
     second = await volumes.create(2, "second", "file", None)
     assert [one.volume_id for one in await volumes.list()] == [second.volume_id, first.volume_id]
@@ -161,6 +117,16 @@ async def volumes_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
     yield
     await volumes.delete(first.volume_id)
     assert await volumes.list() == ()
+
+
+async def volumes_are_only_listed(flow: AsyncFlow, task: TaskRecord) -> None:
+    volumes = await flow.list_volumes()
+    assert volumes
+    assert all(volume.path for volume in volumes)
+    for name, arguments in MISSING["volumes"][0].items():
+        if name != "list_volumes":
+            with pytest.raises(Unsupported, match="only lists volumes"):
+                await ask(flow, name, arguments, task.task_id)
 
 
 async def shells_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
@@ -232,6 +198,12 @@ async def reservations_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecor
     assert facet is not None
     offers = [one for one in await flow.find_instances({}) if one.gpu_count]
     spec = ReservationSpec.parse({"instance_type": offers[0].instance_type, "duration_hours": 3})
+    if "reservations" in bench.world.refused:
+        with pytest.raises(FlowError, match=bench.world.refused["reservations"]):
+            await facet.create(spec)
+        assert await facet.list({}) == ()
+        yield
+        return
     made = await facet.create(spec)
     assert not made.status.is_final
     assert (await facet.get(made.reservation_id)).reservation_id == made.reservation_id
@@ -326,6 +298,45 @@ async def pruning_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) ->
         await flow.plan_pruning(task_ids=[task.task_id])
 
 
+async def scheduling_round_trip(bench: Bench, flow: AsyncFlow, task: TaskRecord) -> AsyncGenerator[None]:
+    facet = bench.provider.scheduling
+    assert facet is not None
+    descriptions = (facet.describe_hold(task), facet.describe_release(task), facet.describe_requeue(task))
+    for words in (*descriptions, facet.describe_set_time_limit(task, 0.25), facet.describe_signal(task, "SIGUSR1")):
+        assert words.isprintable()
+    estimate = await flow.estimate_start(TaskConfig.parse({"command": "true", **bench.world.fields}))
+    assert estimate is None or estimate.starts_at.tzinfo is not None
+    await flow.set_time_limit(task.task_id, 0.25)
+    await flow.signal_task(task.task_id, "CONT")
+    with pytest.raises(Conflict):
+        await flow.hold_task(task.task_id)
+    await flow.watch_everyone()
+    assert task.task_id in [one.task_id for one in await flow.list_tasks()]
+    await flow.watch_everyone(False)
+    await a_pending_task_is_held_released_and_queued_again(bench, flow)
+    yield
+    for call in (flow.set_time_limit(task.task_id, 0.25), flow.signal_task(task.task_id, "CONT")):
+        with pytest.raises(Conflict):
+            await call
+
+
+async def a_pending_task_is_held_released_and_queued_again(bench: Bench, flow: AsyncFlow) -> None:
+    holder = await bench.running("trap 'exit 4' USR1; while :; do sleep 0.1; done", instance_type=bench.world.scarce)
+    waiting = await bench.submit("true", instance_type=bench.world.scarce)
+    for _ in range(2):
+        await flow.hold_task(waiting.task_id)
+    await bench.until(waiting, lambda now: now.is_held)
+    await flow.signal_task(holder.task_id, "USR1")
+    assert (await bench.ended(holder)).exit_code == 4
+    assert (await bench.provider.get_task(waiting.task_id)).is_held
+    for _ in range(2):
+        await flow.release_task(waiting.task_id)
+    assert (await bench.ended(waiting)).exit_code == 0
+    await flow.requeue_task(waiting.task_id)
+    again = await bench.until(waiting, lambda now: now.is_terminal and now.attempt > 0)
+    assert (again.attempt, again.exit_code) == (1, 0)
+
+
 ROUND_TRIPS: dict[str, Trip] = {
     "logs": logs_round_trip,
     "instances": instances_round_trip,
@@ -340,4 +351,5 @@ ROUND_TRIPS: dict[str, Trip] = {
     "tunnels": tunnels_round_trip,
     "metrics": metrics_round_trip,
     "pruning": pruning_round_trip,
+    "scheduling": scheduling_round_trip,
 }

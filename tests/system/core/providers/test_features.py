@@ -1,4 +1,4 @@
-"""What a machine does for a task: the same for this machine and for machines over SSH."""
+"""What a machine does for a task: the same for this machine, for machines over SSH, and often for a Slurm cluster."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from pathlib import Path
 import pytest
 from testbed.container_engines import IMAGE, RealEngine, podman
 from testbed.s3_server import S3Server
+from testbed.slurm_worlds import PlainSlurmWorld
 from testbed.worlds import Bench, HostsWorld, LocalWorld
 
 from flow_core import AsyncFlow
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskRecord, TaskStatus
 
-_MACHINES = {"local": 1, "hosts": 2}
+_MACHINES = {"local": 1, "hosts": 2, "slurm": 3}
+_GPUS = {"local": 2, "hosts": 2, "slurm": 4}
+"""The GPUs of each machine."""
 _KEYS = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "0ther-secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -37,6 +40,7 @@ def s3() -> Iterator[S3Server]:
 
 
 _PROVIDERS = ["local", pytest.param("hosts", marks=pytest.mark.needs("sshd"))]
+_OR_SLURM = [*_PROVIDERS, pytest.param("slurm", marks=pytest.mark.needs("sshd", "slurm"))]
 
 
 @pytest.fixture(params=_PROVIDERS)
@@ -65,17 +69,20 @@ async def opened(
     if "engine" in request.fixturenames:
         env |= request.getfixturevalue("engine").env
     monkeypatch.setenv("FLOW_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    world: LocalWorld | HostsWorld
-    if request.param == "local":
+    world: LocalWorld | HostsWorld | PlainSlurmWorld
+    if request.param == "slurm":
+        world = PlainSlurmWorld(tmp_path)
+        world.fields = {**world.fields, "region": None}  # any node
+    elif request.param == "local":
         for name, value in env.items():
             monkeypatch.setenv(name, value)
         world = LocalWorld(tmp_path)
     else:
         world = HostsWorld(tmp_path, machines, env)
         world.context = replace(world.context, settings={**world.context.settings, "s3_python": sys.executable})
+    monkeypatch.chdir(world.folder)
     bench = Bench(world)
     yield bench
     await bench.provider.close()
@@ -105,6 +112,7 @@ async def test_a_task_runs_in_its_image_with_its_folder_inside(
     assert await read_log(place, task) == "/workspace\nfrom here\nBusyBox"
 
 
+@pytest.mark.parametrize("place", _OR_SLURM, indirect=True)
 async def test_a_task_that_fails_is_tried_again_with_a_log_for_each_attempt(place: Bench) -> None:
     command = "[ -e $FLOW_TASK_DIR/again ] && echo well || { echo badly; touch $FLOW_TASK_DIR/again; exit 3; }"
     task = await completed(place, await place.submit(command, retries={"max_retries": 2, "delay_s": 0.1}))
@@ -158,13 +166,17 @@ async def test_reserved_gpus_go_to_the_task_that_names_the_reservation(wide_plac
     await completed(place, other)
 
 
-async def test_a_task_of_two_instances_waits_for_both_then_runs_on_both(wide_place: Bench) -> None:
-    place, machines = wide_place, _MACHINES[wide_place.world.context.provider]
-    each = f"a100:{2 if machines == 2 else 1}"
+@pytest.mark.parametrize("wide_place", _OR_SLURM, indirect=True)
+async def test_a_task_of_several_instances_waits_for_all_then_runs_on_all(wide_place: Bench) -> None:
+    place, provider = wide_place, wide_place.world.context.provider
+    machines, gpus = _MACHINES[provider], _GPUS[provider]
+    instances = max(2, machines)
     holder = await place.running(instance_type="a100:1")
-    both = await place.submit("echo rank $RANK of $WORLD_SIZE", instance_type=each, num_instances=2)
-    await place.until(both, lambda now: now.message.startswith("wait"))
+    fields = {"instance_type": f"a100:{gpus * machines // instances}", "num_instances": instances}
+    wide = await place.submit("echo rank $RANK of $WORLD_SIZE", **fields)
+    await place.until(wide, lambda now: now.message.startswith("wait"))
     await place.provider.cancel_task(holder.task_id, force=True)
-    end = await completed(place, both)
-    assert end.num_instances == 2
-    assert [await read_log(place, end, rank=rank) for rank in (0, 1)] == ["rank 0 of 2\n", "rank 1 of 2\n"]
+    end = await completed(place, wide)
+    assert end.num_instances == instances
+    logs = [await read_log(place, end, rank=rank) for rank in range(instances)]
+    assert logs == [f"rank {rank} of {instances}\n" for rank in range(instances)]

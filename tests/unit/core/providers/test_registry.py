@@ -18,7 +18,7 @@ from flow_core.errors import ConfigError, Unsupported
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task_config import TaskConfig
 from flow_core.prompter import Prompter
-from flow_core.providers import PROVIDERS, get_provider_type, hosts, local, mithril, open_provider
+from flow_core.providers import PROVIDERS, get_provider_type, hosts, local, mithril, open_provider, slurm
 from flow_core.providers.contract.config_schema import UsableSettings, drop_invalid
 from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.contract.provider_type import ProviderType
@@ -61,7 +61,7 @@ def _usable(settings: Mapping[str, Any]) -> UsableSettings:
 def test_every_provider_of_the_registry_is_a_folder_of_its_name(name: str) -> None:
     assert PROVIDERS[name] == f"flow_core.providers.{name}"
     assert isinstance(get_provider_type(name), ProviderType)
-    assert {local.PROVIDER, hosts.PROVIDER, mithril.PROVIDER} >= {get_provider_type(name)}
+    assert {local.PROVIDER, hosts.PROVIDER, mithril.PROVIDER, slurm.PROVIDER} >= {get_provider_type(name)}
 
 
 def test_a_provider_lacks_every_facet_that_it_does_not_override(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_every_unsupported_field_exists_and_its_refusal_names_it() -> None:
 
 def test_nothing_outside_a_providers_folder_decides_by_its_name() -> None:
     """The config alone knows the default context, which is called as its provider is."""
-    found = [f"{file}:{line}" for file in _sources() for line in _comparisons_with(file, {*PROVIDERS, "slurm"})]
+    found = [f"{file}:{line}" for file in _sources() for line in _comparisons_with(file, {*PROVIDERS})]
     assert found == []
 
 

@@ -17,8 +17,8 @@ from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported
 from flow_core.models.reservation_spec import ReservationSpec
 from flow_core.models.task import TaskStatus
 from flow_core.models.task_config import TaskConfig
-from flow_core.providers.hosts.code_upload import find_code
 from flow_core.providers.local.provider import LocalProvider
+from flow_core.providers.over_ssh.code_folder import find_code
 
 pytestmark = pytest.mark.needs("sshd")
 

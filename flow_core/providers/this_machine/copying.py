@@ -14,16 +14,19 @@ from flow_core.errors import AuthError, ConfigError, NotFound, ProviderError
 _PIECE = 4 << 20
 
 
-async def copy_file(source: Path, target: Path) -> None:
-    """Copies a file with its mode. Raises NotFound, AuthError, ConfigError if it is no regular file, ProviderError."""
+async def copy_file(source: Path, target: Path) -> int:
+    """Copies a file with its mode, and returns its size.
+
+    Raises NotFound, AuthError, ConfigError if it is no regular file, ProviderError.
+    """
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    current = source
+    current, copied_bytes = source, 0
     try:
         with await asyncio.to_thread(_open_regular, source) as reader:
             current = target
             with await asyncio.to_thread(_create_private, partial) as writer:
                 while piece := await asyncio.to_thread(reader.read, _PIECE):  # can be cancelled between two pieces
-                    await asyncio.to_thread(writer.write, piece)
+                    copied_bytes += await asyncio.to_thread(writer.write, piece)
                 os.fchmod(writer.fileno(), stat.S_IMODE(os.fstat(reader.fileno()).st_mode) & 0o777)
         await asyncio.to_thread(os.replace, partial, target)
     except OSError as error:
@@ -32,6 +35,7 @@ async def copy_file(source: Path, target: Path) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+    return copied_bytes
 
 
 def _open_regular(path: Path) -> BinaryIO:

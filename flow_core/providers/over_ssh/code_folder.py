@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, printable
-from flow_core.providers.hosts.agent_client import AgentClient
 
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
+    from flow_core.providers.over_ssh.task_nodes import Host
     from flow_core.upload.report import Progress
 
 _DEFAULT_BYTES_MAX = 1 << 30
@@ -56,8 +56,8 @@ def resolve_working_dir(config: TaskConfig) -> str:
     return path
 
 
-async def send_code(agent: AgentClient, folder: Path, target: str, config: TaskConfig) -> None:
-    """Uploads the folder. Raises the errors of `flow_core.upload.folder_upload.upload`.
+async def send_code(host: Host, folder: Path, target: str, config: TaskConfig) -> None:
+    """Uploads the folder to `target` on the host. Raises the errors of `flow_core.upload.folder_upload.upload`.
 
     Raises ConfigError for more than 1 GiB, if the folder is only the default.
     """
@@ -71,5 +71,4 @@ async def send_code(agent: AgentClient, folder: Path, target: str, config: TaskC
                 field="code_root",
             )
 
-    host = await agent.get_ssh_host()
     await upload(folder, host.folder(target), timeout_s=config.upload_timeout, on_progress=check_size)

@@ -1,0 +1,242 @@
+"""One poller for everything that a context shows of the queue, however many panes are open."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from flow_core.errors import FlowError, NotFound, Unreachable, printable
+from flow_core.providers.contract.listing import Listing
+from flow_core.providers.slurm.queue.history import History
+from flow_core.providers.slurm.queue.job_table import JobTable, split_common
+from flow_core.providers.slurm.queue.limits import NO_USAGE, QosLimits, parse_qos_limits, sum_usage
+from flow_core.providers.slurm.queue.own_runs import OwnRuns, build_job
+from flow_core.providers.slurm.queue.poll_script import PollAnswer, PollRequest, PollScript
+from flow_core.providers.slurm.queue.record_cache import RecordCache
+from flow_core.providers.slurm.queue.squeue import SqueueDecoder
+from flow_core.providers.slurm.task_conversion import Surroundings, choose_job
+
+if TYPE_CHECKING:
+    from flow_core.models.task import TaskRecord
+    from flow_core.providers.slurm.login_node import LoginNode
+    from flow_core.providers.slurm.queue.job import Job
+    from flow_core.providers.slurm.run_folder import Submission
+    from flow_core.providers.slurm.settings import SlurmSettings
+
+_POLL_TIMEOUT_S = 60.0
+_LONGEST_INTERVAL_S = 60.0
+_LONGEST_PAUSE_S = 15.0
+_SLOWNESS = 10
+_NOTED_S = 30.0
+_SLOW_FACTS_S = 60.0
+_LIMITS_S = 600.0
+_TASKS_PER_STEP = 200
+
+
+class JobPoller:
+    """The jobs of a cluster, from one remote call for all of them.
+
+    An answer serves all callers for `poll_s` of the settings, and for longer if slurmctld answers slowly: for ten times
+    the duration of squeue, at most a minute. Callers that need a new answer at the same time share one call. An error
+    serves them for a while too.
+    """
+
+    def __init__(self, login_node: LoginNode, settings: SlurmSettings, context_name: str) -> None:
+        self._login_node = login_node
+        self._settings = settings
+        self._table, self._own_runs = JobTable(), OwnRuns()
+        self._records = RecordCache(self._table, self._own_runs)
+        self._decoder = SqueueDecoder()
+        self._history = History(settings.history_days, login_node.title)
+        self._surroundings = Surroundings(context_name)
+        self._limits: dict[str, QosLimits] = {}
+        self._noted: dict[str, tuple[Submission, float]] = {}
+        self._is_everyone = False
+        self._poll: asyncio.Task[None] | None = None
+        self._error: FlowError | None = None
+        self._interval_s = self._pause_s = settings.poll_s
+        self._began_at = self._answered_at = self._expired_at = float("-inf")
+        self._failed_at = self._runs_at = self._nodes_at = self._limits_at = float("-inf")
+        self._expanded: dict[str, tuple[tuple[Job, ...], tuple[Job, ...]]] = {}
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Sentences about what the last answer did not tell."""
+        count = self._decoder.unreadable + self._history.unreadable
+        notes = [f"{count} of the jobs listed can't be read"] if count else []
+        return (*notes, *([self._history.failure] if self._history.failure else []))
+
+    async def list_jobs(self, max_age_s: float | None = None) -> Listing[TaskRecord]:
+        """Returns all tasks, last submitted first, of an answer that is at most `max_age_s` old (None: the interval).
+
+        Makes at most one remote call. Raises Unreachable, AuthError and ProviderError; the last answer is kept.
+        """
+        await self._refresh(max_age_s)
+        return Listing.of(self._records.rows, self.unreadable)
+
+    async def get(self, task_id: str, max_age_s: float | None = None) -> TaskRecord:
+        """Returns a task. Raises NotFound, and what `list_jobs` raises."""
+        await self._refresh(max_age_s)
+        record = self._records.get(task_id)
+        if record is None:
+            raise self._not_found(task_id)
+        return record
+
+    async def get_job(self, task_id: str) -> Job:
+        """Returns the job of a task; of an array, one that runs, else one that waits. Raises what `get` raises."""
+        return choose_job(await self.get_jobs(task_id))
+
+    async def get_jobs(self, task_id: str) -> tuple[Job, ...]:
+        """Returns the jobs of a task: of an array, one for each element. Raises what `get` raises."""
+        await self._refresh(None)
+        jobs = self._table.get(task_id)
+        if not jobs:
+            raise self._not_found(task_id)
+        before, expanded = self._expanded.get(task_id, ((), ()))
+        if before is not jobs:
+            expanded = tuple(one for job in jobs for one in split_common(job))
+            self._expanded = {task_id: (jobs, expanded)}  # the same task is asked for again and again
+        return expanded
+
+    def get_submission(self, task_id: str) -> Submission | None:
+        """Returns what flow submitted as this task; None if another program did. Known after a list."""
+        return self._own_runs.get_submission(task_id)
+
+    def note_submitted(self, submission: Submission, job_id: str) -> TaskRecord:
+        """Lists a new job at once, although squeue may not show it yet. Returns its record; makes no request."""
+        self._own_runs.note(job_id, submission)
+        self._noted[job_id] = submission, time.monotonic()
+        self._table.add_open((self._build_noted(job_id, submission),))
+        self._records.refresh((job_id,), self._surroundings)
+        self.expire()
+        record = self._records.get(job_id)
+        assert record is not None  # the table contains the job
+        return record
+
+    def expire(self) -> None:
+        """Makes the next caller ask again, for example after a change to a job."""
+        self._expired_at = time.monotonic()
+
+    def watch_everyone(self, on: bool) -> None:
+        """Sets whether to list the jobs of other users too. Calling it again is safe."""
+        if on is not self._is_everyone:
+            self._is_everyone = on
+            self.expire()
+
+    async def close(self) -> None:
+        """Ends a call in progress. Calling it again is safe."""
+        if self._poll is not None and not self._poll.done():
+            self._poll.cancel()
+            await asyncio.wait((self._poll,))
+
+    async def _refresh(self, max_age_s: float | None) -> None:
+        asked_at = time.monotonic()
+        limit_s = self._interval_s if max_age_s is None else max_age_s
+        while not self._is_fresh(asked_at, limit_s):
+            if self._poll is None or self._poll.done():
+                self._raise_recent_failure()
+                self._poll = asyncio.create_task(self._run_poll())
+            await asyncio.wait((self._poll,))
+            if self._poll.cancelled():
+                raise Unreachable(f"context {self._surroundings.context!r} was closed while it was read")
+            self._poll.result()  # a bug must not go unnoticed
+            self._raise_recent_failure()
+
+    def _is_fresh(self, asked_at: float, limit_s: float) -> bool:
+        if self._began_at < self._expired_at:
+            return False
+        return self._answered_at >= asked_at or time.monotonic() - self._answered_at <= limit_s
+
+    def _raise_recent_failure(self) -> None:
+        """Raises the error of the last call for a while, so that a cluster in trouble is not asked all the time."""
+        if self._error is not None and self._failed_at >= self._expired_at:
+            if time.monotonic() - self._failed_at <= self._pause_s:
+                raise self._error.with_traceback(None)
+            self._error = None
+
+    async def _run_poll(self) -> None:
+        began_at = time.monotonic()
+        script = PollScript(self._settings, self._build_request(began_at))
+        try:
+            output = await self._login_node.query(script.text, timeout_s=_POLL_TIMEOUT_S)
+        except FlowError as error:
+            self._error, self._failed_at = error, time.monotonic()
+            self._pause_s = max(self._settings.poll_s, min(self._failed_at - began_at, _LONGEST_PAUSE_S))
+            return
+        duration_s = time.monotonic() - began_at
+        answer = script.parse(output)
+        # The whole call may contain a login, and both times of squeue are whole seconds: it took the shorter time.
+        slow_s = _SLOWNESS * min(duration_s, answer.queue_s)
+        self._interval_s = max(self._settings.poll_s, min(slow_s, _LONGEST_INTERVAL_S))
+        await self._apply(answer, began_at)
+        self._error = None
+        self._began_at, self._answered_at = began_at, time.monotonic()
+
+    def _build_request(self, now: float) -> PollRequest:
+        statuses, element_statuses = self._own_runs.choose_statuses(self._table)
+        open_jobs = tuple(self._table.list_open())
+        needs_limits = any(job.reason.startswith("QOS") for job in open_jobs) and not self._history.is_off
+        return PollRequest(
+            is_everyone=self._is_everyone,
+            history_s=self._history.choose_length_s(now, is_needed=bool(self._table.lost)),
+            newer_than=self._own_runs.newest_id if now - self._runs_at >= _SLOW_FACTS_S else None,
+            submissions=self._own_runs.choose_submissions(),
+            statuses=statuses,
+            element_statuses=element_statuses,
+            has_limits=needs_limits and now - self._limits_at >= _LIMITS_S,
+            has_nodes=now - self._nodes_at >= _SLOW_FACTS_S and any(job.started_at is not None for job in open_jobs),
+        )
+
+    async def _apply(self, answer: PollAnswer, now: float) -> None:
+        """Takes an answer over. Pauses between parts of its work, so that thousands of jobs don't delay a key."""
+        user = answer.user
+        jobs = await self._decoder.decode(answer.queue, answer.token)
+        oldest = datetime.now(UTC) - timedelta(days=self._settings.history_days)
+        self._own_runs.take(answer, {job.task_id for job in jobs}, oldest)
+        self._own_runs.find_new(jobs, user)
+        self._table.set_queue([*jobs, *self._list_noted(jobs, user, now)], user)
+        self._history.take(answer, self._table, now)
+        self._history.settle(self._table, self._own_runs, now)
+        is_due = now - self._runs_at >= _SLOW_FACTS_S
+        if is_due:
+            self._runs_at = now
+            self._table.prune(oldest - timedelta(days=1))
+        if answer.limits is not None:
+            self._limits, self._limits_at = parse_qos_limits(answer.limits), now
+        if answer.unusable_nodes is not None:
+            self._nodes_at = now
+        before, self._surroundings = self._surroundings, self._build_surroundings(answer)
+        changed = self._table.take_changed() | self._own_runs.take_changed()
+        if is_due or before != self._surroundings:
+            changed.update(job.task_id for job in self._table.list_open())
+        task_ids = tuple(changed)
+        for start in range(0, len(task_ids), _TASKS_PER_STEP):
+            self._records.refresh(task_ids[start : start + _TASKS_PER_STEP], self._surroundings)
+            await asyncio.sleep(0)
+
+    def _build_surroundings(self, answer: PollAnswer) -> Surroundings:
+        nodes = self._surroundings.unusable_nodes if answer.unusable_nodes is None else answer.unusable_nodes
+        own_jobs = (job for job in self._table.list_open() if job.user == answer.user)
+        usage = sum_usage(own_jobs, self._limits) if self._limits else NO_USAGE
+        return replace(self._surroundings, own_user=answer.user, own_uid=answer.uid, usage=usage, unusable_nodes=nodes)
+
+    def _list_noted(self, jobs: list[Job], user: str, now: float) -> list[Job]:
+        """Returns the jobs that were submitted some seconds ago and that squeue does not show yet."""
+        if not self._noted:
+            return []
+        listed = {job.task_id for job in jobs}
+        self._noted = {
+            job_id: (submission, noted_at)
+            for job_id, (submission, noted_at) in self._noted.items()
+            if job_id not in listed and now - noted_at < _NOTED_S
+        }
+        return [replace(self._build_noted(job_id, one), user=user) for job_id, (one, _) in self._noted.items()]
+
+    def _build_noted(self, job_id: str, submission: Submission) -> Job:
+        return replace(build_job(job_id, submission), user=self._surroundings.own_user)
+
+    def _not_found(self, task_id: str) -> NotFound:
+        return NotFound(f"no task {printable(repr(task_id[:40]))} in context {self._surroundings.context!r}")

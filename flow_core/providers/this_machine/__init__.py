@@ -1,0 +1,1 @@
+"""Commands, terminals, files and ports of this machine, for the providers that use it without SSH."""

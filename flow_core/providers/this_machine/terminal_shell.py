@@ -1,0 +1,142 @@
+"""A shell on a pseudo terminal of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+
+from flow_core.errors import ProviderError, Unreachable
+from flow_core.providers.this_machine.piped_process import PIECE, read_result
+from flow_core.providers.this_machine.terminal_control import get_foreground_group, set_terminal_size
+
+_WRITE_S = 10.0
+_END_S = 2.0
+# The first terminal that the leader of a session opens becomes the one that controls it.
+_TAKE_TERMINAL = 'exec <"$0" >"$0" 2>&1 && exec "$@"'
+
+
+class TerminalShell:
+    """A login shell, or one command, on a terminal of this machine."""
+
+    def __init__(self, title: str, process: Process, master: int) -> None:
+        self.title = title
+        self._process = process
+        self._master = master
+        self._exit = asyncio.create_task(process.wait())
+        self._loop = asyncio.get_running_loop()
+        self._writing = asyncio.Lock()
+        self._closing = asyncio.Event()
+
+    @property
+    def is_over(self) -> bool:
+        return self._closing.is_set() or self._exit.done()
+
+    async def read(self) -> AsyncIterator[bytes]:
+        """Yields the output until the shell ends; processes that it left in the background may keep the terminal."""
+        while not self._closing.is_set():
+            has_ended = self._exit.done()
+            try:
+                piece = os.read(self._master, PIECE)
+            except BlockingIOError:
+                if has_ended:
+                    return
+                await self._wait(self._loop.add_reader, self._loop.remove_reader)
+                continue
+            except OSError:
+                return  # on Linux, every program has closed the terminal
+            if not piece:
+                return
+            yield piece
+
+    async def write(self, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(_WRITE_S), self._writing:
+                while data:
+                    data = data[await self._write_some(data) :]
+        except TimeoutError:
+            raise Unreachable("the shell does not read what is typed") from None
+
+    async def resize(self, columns: int, rows: int) -> None:
+        if not self._closing.is_set():
+            set_terminal_size(self._master, columns, rows)
+
+    async def wait(self) -> int:
+        await asyncio.shield(self._exit)
+        result = read_result(self._process)
+        return 0 if result is None else result.exit_code
+
+    async def close(self) -> None:
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        for group in {get_foreground_group(self._master), self._process.pid}:
+            self._hang_up(group)
+        self._loop.remove_reader(self._master)
+        self._loop.remove_writer(self._master)
+        os.close(self._master)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_S):
+                await asyncio.shield(self._exit)
+
+    def _hang_up(self, group: int) -> None:
+        if group > 1 and not self._exit.done():
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGHUP)
+
+    async def _write_some(self, data: bytes) -> int:
+        while not self.is_over:
+            try:
+                return os.write(self._master, data)
+            except BlockingIOError:
+                await self._wait(self._loop.add_writer, self._loop.remove_writer)
+            except OSError:
+                break
+        raise Unreachable("the shell has ended")
+
+    async def _wait(self, add: Callable[[int, Callable[[], None]], None], remove: Callable[[int], bool]) -> None:
+        """Waits until the terminal is ready, the process has ended, or the shell is closed."""
+        ready = asyncio.Event()
+        add(self._master, ready.set)
+        waits = [asyncio.create_task(event.wait()) for event in (ready, self._closing)]
+        try:
+            await asyncio.wait((*waits, self._exit), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not self._closing.is_set():  # otherwise it is closed, and may be another file's
+                remove(self._master)
+            for each in waits:
+                each.cancel()
+
+
+async def open_terminal_shell(
+    title: str, argv: Sequence[str], *, columns: int, rows: int, env: Mapping[str, str], folder: str
+) -> TerminalShell:
+    """Starts a program as the leader of a session with its own terminal. Raises ProviderError."""
+    try:
+        master, slave = os.openpty()
+    except OSError as error:
+        raise ProviderError(f"{title} has no free terminal: {error.strerror}") from error
+    try:
+        set_terminal_size(master, columns, rows)
+        os.set_blocking(master, False)
+        process = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", _TAKE_TERMINAL, os.ttyname(slave), *argv),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=env,
+            cwd=folder,
+            start_new_session=True,
+        )
+    except OSError as error:
+        os.close(master)
+        raise ProviderError(f"the shell could not be started: {error.strerror}") from error
+    except BaseException:
+        os.close(master)
+        raise
+    finally:
+        os.close(slave)
+    return TerminalShell(title, process, master)

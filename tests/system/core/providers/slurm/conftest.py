@@ -1,0 +1,54 @@
+"""Users of real clusters, and providers that act for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from testbed.slurm_cluster import SlurmCluster
+from testbed.slurm_space import User
+from testbed.slurm_worlds import PlainSlurmWorld, SlurmWorld, shared_cluster
+from testbed.worlds import Bench
+
+
+@pytest.fixture
+def cluster() -> SlurmCluster:
+    """The cluster without accounting that the tests share, as it was when it started."""
+    cluster = shared_cluster(accounting=False)
+    cluster.renew()
+    return cluster
+
+
+@pytest.fixture
+def user(cluster: SlurmCluster) -> Iterator[User]:
+    """A user of `cluster` whose queue and home are empty."""
+    user = cluster.add_user()
+    yield user
+    cluster.renew()
+    cluster.remove_user(user)
+
+
+@pytest.fixture
+async def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    """The provider of a user of a cluster without accounting, through SSH."""
+    async with _opened(PlainSlurmWorld(tmp_path), monkeypatch) as bench:
+        yield bench
+
+
+@pytest.fixture
+async def accounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    """The provider of a user of a cluster with accounting, through SSH."""
+    async with _opened(SlurmWorld(tmp_path), monkeypatch) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def _opened(world: SlurmWorld, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    monkeypatch.chdir(world.folder)
+    bench = Bench(world)
+    yield bench
+    await bench.provider.close()
+    world.cluster.renew()
+    await world.close()

@@ -1,0 +1,101 @@
+"""The values of a task's variables are in no script, command line, description or record of a real cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from testbed.slurm_cluster import SlurmCluster
+from testbed.slurm_space import User
+from testbed.slurm_submits import Submitter, list_command_lines
+from testbed.slurm_worlds import shared_cluster
+from testbed.waiting import until
+
+from flow_core.errors import FlowError, Unsupported
+from flow_core.models.task_config import TaskConfig
+from flow_core.providers.over_ssh.host_pool import HostPool
+from flow_core.providers.slurm.submit.submission import describe_submission
+
+pytestmark = pytest.mark.needs("slurm", "slurm-accounting", "sshd")
+SECRET = "hunter2-Ahc5ahsh"
+SCRIPT = "#!/bin/bash\n#SBATCH --time=5\necho $TOKEN\n"
+
+
+@pytest.fixture
+def cluster() -> SlurmCluster:
+    """A cluster that stores the script and the environment of every job."""
+    cluster = shared_cluster(accounting=True)
+    cluster.renew()
+    return cluster
+
+
+@pytest.fixture
+def user(cluster: SlurmCluster) -> Iterator[User]:
+    user = cluster.add_user()
+    yield user
+    cluster.renew()
+    cluster.remove_user(user)
+
+
+@pytest.fixture
+async def submitter(cluster: SlurmCluster, user: User) -> AsyncIterator[Submitter]:
+    pool = HostPool()
+    yield Submitter(cluster, user, pool)
+    await pool.close()
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+async def test_slurm_and_other_users_see_no_value_of_a_variable(submitter: Submitter, ranks: int) -> None:
+    cluster, seen = submitter.cluster, b""
+    submitting = asyncio.create_task(
+        submitter.submit('[ "$TOKEN" ] && echo ready; sleep 600', env={"TOKEN": SECRET}, num_instances=ranks)
+    )
+    while not submitting.done():
+        seen += list_command_lines()
+        await asyncio.sleep(0)
+    task = submitting.result()
+    await submitter.until_logged(task, "ready", rank=ranks - 1)
+    seen += list_command_lines()
+    assert task.job_id.encode() in seen  # the processes of the job were looked at
+    texts = [
+        cluster.run("scontrol", "show", "job", task.job_id),
+        cluster.run("scontrol", "write", "batch_script", task.job_id, "-"),
+        cluster.run("squeue", "--Format=all", f"--jobs={task.job_id}", check=False),
+        task.read("submission.json"),
+        repr(task.record),
+        seen.decode(errors="replace"),
+    ]
+    stored = ("sacct", "--noheader", f"--jobs={task.job_id}")
+    await until(lambda: "flow wrote this" in cluster.run(*stored, "--batch-script"))
+    await until(lambda: "SLURM_JOB_NAME" in cluster.run(*stored, "--env-vars"))
+    texts += [cluster.run(*stored, *more) for more in (["--batch-script"], ["--env-vars"], ["-P", "-o", "ALL"])]
+    for text in texts:
+        assert SECRET not in text
+    assert stat.S_IMODE((task.folder / "env.sh").stat().st_mode) == 0o600
+    with_secret = [path for path in task.folder.rglob("*") if path.is_file() and SECRET in path.read_text()]
+    assert with_secret == [task.folder / "env.sh"]
+    cluster.run("scancel", task.job_id)
+    await submitter.until_ended(task)
+    assert not (task.folder / "env.sh").exists()
+
+
+async def test_descriptions_and_errors_have_no_value_of_a_variable(submitter: Submitter) -> None:
+    fields = {"command": "true", "env": {"TOKEN": SECRET}}
+    shown = describe_submission(TaskConfig.parse(fields), submitter.settings, submitter.site)
+    assert "TOKEN=..." in shown
+    assert SECRET not in shown
+    for more in ({"region": "mars"}, {"provider_options": {"slurm": {"mem": "x"}}}, {"working_dir": "/nowhere"}):
+        with pytest.raises(FlowError) as refused:
+            await submitter.submit("true", env={"TOKEN": SECRET}, **more)
+        assert SECRET not in f"{refused.value!r}{refused.value}"
+
+
+async def test_a_cluster_that_stores_environments_gets_no_variables_for_a_script_of_the_user(
+    submitter: Submitter,
+) -> None:
+    with pytest.raises(Unsupported, match=r"^env: this cluster stores the environment") as refused:
+        await submitter.submit(SCRIPT, env={"TOKEN": SECRET})
+    assert SECRET not in str(refused.value)
+    assert not (submitter.user.home / ".local").exists()
