@@ -32,7 +32,8 @@ class SlurmInstances:
         rows = build_offers(state, self._context)
         rest = requirements.copy()
         if (instance_type := rest.pop("instance_type", None)) is not None:
-            rows = [row for row in rows if _matches_type(row, instance_type)]
+            named = [row for row in rows if row.allocation_id == instance_type]
+            rows = named or [row for row in rows if _matches_type(row, instance_type)]
         unreadable = [f"{state.unreadable} of the nodes and partitions can't be read"] if state.unreadable else []
         return Listing.of((row for row in rows if row.fits(rest)), unreadable)
 

@@ -139,7 +139,6 @@ def test_the_defaults_of_a_partition_limit_what_could_start(
         (Partition("gpu", "DRAIN"), "partition gpu is drained: it takes no new tasks"),
         (Partition("gpu", "INACTIVE"), "partition gpu is inactive: it takes and starts no tasks"),
         (Partition("gpu", is_for_root=True), "only for administrators"),
-        (Partition("gpu", allowed_groups=("staff", "chemistry")), "only for group staff, chemistry"),
         (Partition("gpu", allowed_accounts=("a", "b")), "only for account a, b"),
         (Partition("gpu", denied_accounts=("lab2", "lab", "x")), "not for account lab, lab2"),
         (Partition("gpu", allowed_qos=("huge",)), "only with QOS huge"),
@@ -147,21 +146,19 @@ def test_the_defaults_of_a_partition_limit_what_could_start(
     ],
 )
 def test_nothing_is_free_in_a_partition_that_is_closed(partition: Partition, words: str) -> None:
-    fields: dict[str, Any] = {"accounting": accounting(), "groups": frozenset({"ana", "users"})}
-    row = offer(node("a"), partitions=(partition,), **fields)
+    row = offer(node("a"), partitions=(partition,), accounting=accounting())
     assert row.description.startswith(words)
     assert (row.free_gpus, row.available_quantity) == (0, 0)
     assert row.is_down is (partition.state != "UP")
     if not row.is_down and not partition.needs_reservation:
-        assert offer(node("a"), partitions=(partition,), **{**fields, "user": "root"}).available_quantity == 1
+        assert offer(node("a"), partitions=(partition,), accounting=accounting(), user="root").available_quantity == 1
 
 
-def test_groups_accounts_and_qos_that_are_allowed_close_nothing() -> None:
-    partition = Partition("gpu", allowed_groups=("users",), allowed_accounts=("lab",), allowed_qos=("small",))
-    fields: dict[str, Any] = {"partitions": (partition,), "groups": frozenset({"users"})}
-    assert offer(node("a"), accounting=accounting(), **fields).available_quantity == 1
-    assert offer(node("a"), **fields).available_quantity == 1
-    assert "small" not in offer(node("a"), **fields).description
+def test_accounts_and_qos_that_are_allowed_close_nothing() -> None:
+    partitions = (Partition("gpu", allowed_accounts=("lab",), allowed_qos=("small",)),)
+    assert offer(node("a"), accounting=accounting(), partitions=partitions).available_quantity == 1
+    unlimited = offer(node("a"), partitions=partitions)
+    assert (unlimited.available_quantity, unlimited.description) == (1, "")
 
 
 def test_the_description_names_what_is_out_of_service_first() -> None:
