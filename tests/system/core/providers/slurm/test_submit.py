@@ -53,6 +53,16 @@ async def test_a_command_that_a_signal_ends_has_its_number(submitter: Submitter)
     assert task.read_status() == [["start", "0"], ["end", "0", "139", "11"]]
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+async def test_a_command_has_the_umask_of_the_user(submitter: Submitter, ranks: int) -> None:
+    submitter.write(".bashrc", "umask 027\n")
+    task = await submitter.run("umask", num_instances=ranks)
+    assert task.read_log(rank=ranks - 1) == "0027\n"
+    assert not [path for path in task.folder.rglob("*") if path.stat().st_mode & 0o077]
+    script = await submitter.run("#!/bin/bash\n#SBATCH -t 5\numask\n")
+    assert script.read(f"code/slurm-{script.job_id}.out") == "0027\n"
+
+
 async def test_a_list_is_run_as_it_is(submitter: Submitter) -> None:
     task = await submitter.run(["printf", "%s|", "a b", "$HOME", "'", '"', "\n", "@RUN@"])
     assert task.read_log() == "a b|$HOME|'|\"|\n|@RUN@|"
