@@ -220,8 +220,8 @@ def _describe_nodes(job: Job, unusable: Mapping[str, tuple[str, str]]) -> str:
     if name is None:
         return ""
     state, reason = unusable[name]
-    detail = f" ({reason})" if reason else ""
-    return f"node {clean_label(name)} is {state.rstrip('*').lower()}{detail}; the job runs on"
+    word, detail = state.rstrip("*").lower(), f" ({reason})" if reason else ""
+    return f"node {clean_label(name)} is {word}{detail}" + ("; the job runs on" if word.startswith("drain") else "")
 
 
 def _collect_details(job: Job, submission: Submission | None) -> dict[str, Any]:

@@ -144,6 +144,15 @@ async def test_the_locale_the_time_zone_and_the_defaults_of_the_user_change_noth
     assert abs((datetime.now(UTC) - task.started_at).total_seconds()) < 60
 
 
+async def test_a_request_that_slurm_refused_is_no_task(
+    cluster: SlurmCluster, user: User, make_poller: MakePoller
+) -> None:
+    cluster.run("sbatch", "--gres=gpu:9", "--wrap=true", user=user, check=False)
+    job_id = submit(cluster, user, "true", "--hold")
+    assert "BadConstraints" in cluster.run("squeue", "-t", "all", "-u", user.name, "-h", "-O", "Reason")
+    assert [task.task_id for task in await make_poller(cluster, user).list_jobs()] == [job_id]
+
+
 async def test_a_requeued_job_is_the_next_attempt(cluster: SlurmCluster, user: User, make_poller: MakePoller) -> None:
     poller = make_poller(cluster, user)
     job_id = submit(cluster, user, "sleep 600", "--requeue", "-p", "debug")

@@ -19,7 +19,9 @@ from flow_core.providers.slurm.run_folder import Submission
 from flow_core.providers.slurm.task_conversion import Surroundings, build_task_record
 
 AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-SURROUNDINGS = Surroundings("lab", own_user="ada", own_uid="1001", unusable_nodes={"n2": ("draining*", "bad GPU")})
+SURROUNDINGS = Surroundings(
+    "lab", own_user="ada", own_uid="1001", unusable_nodes={"n2": ("draining*", "bad GPU"), "n4": ("DOWN*", "")}
+)
 JOB = Job(
     job_id="12",
     state="RUNNING",
@@ -128,6 +130,7 @@ def test_the_instance_type_is_what_one_node_has(
     [
         ({}, TaskStatus.RUNNING, ""),
         ({"node_list": ("n1", "n2")}, TaskStatus.RUNNING, "node n2 is draining (bad GPU); the job runs on"),
+        ({"node_list": ("n4",)}, TaskStatus.RUNNING, "node n4 is down"),
         ({"flags": frozenset({"COMPLETING"})}, TaskStatus.RUNNING, "has ended, and Slurm cleans up its nodes"),
         ({"flags": frozenset({"CONFIGURING"}), "reason": "None"}, TaskStatus.PENDING, "its nodes are starting"),
         ({"flags": frozenset({"STOPPED"})}, TaskStatus.PAUSED, "was stopped by a signal, and keeps its nodes"),
