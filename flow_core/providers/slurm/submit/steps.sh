@@ -100,7 +100,11 @@ find_job() {
 # the files whose size the client knows.
 receive_files() {
   mkdir "$run/code" && cd "$run" || fail_to_write
-  json_run=$(quote_json "$run") json_home=$(quote_json "$HOME") LC_ALL=C awk -v token="$token" '
+  json_run=$run json_home=$HOME
+  case $run$HOME in
+  *[\\\"]*) json_run=$(quote_json "$run") json_home=$(quote_json "$HOME") ;;
+  esac
+  json_run=$json_run json_home=$json_home LC_ALL=C awk -v token="$token" '
     BEGIN { ORS = "" }
     function fill(line, mark, text,   at) {
       if ((at = index(line, mark)) > 0) line = substr(line, 1, at - 1) text substr(line, at + length(mark))
@@ -122,17 +126,14 @@ receive_files() {
       is_later = 1
     }' || fail_to_write
   # A full disk is no error for every awk.
-  case $(LC_ALL=C wc -c "$@") in
+  case $(LC_ALL=C wc -c "$@" 2>/dev/null) in
   *[!0-9]"$size total") [ -s submission.json ] || fail_to_write ;;
   *) fail_to_write ;;
   esac
 }
 
 quote_json() {
-  case $1 in
-  *[\\\"]*) printf '%s\n' "$1" | sed 's/[\\"]/\\&/g' ;;
-  *) printf '%s\n' "$1" ;;
-  esac
+  printf '%s\n' "$1" | sed 's/[\\"]/\\&/g'
 }
 
 # Sets `output` to a file of the folder, as sbatch reads it. It can't read a name with a backslash.
@@ -235,8 +236,9 @@ find_accepted_job() {
 
 submit() {
   probe "$@"
-  # A job inherits the mask.
-  printed=$(umask "$mask" && command sbatch --parsable "$@" 2>>"$run/sbatch.err" </dev/null) || find_accepted_job
+  umask "$mask" # a job inherits it
+  printed=$(command sbatch --parsable "$@" 2>>"$run/sbatch.err" </dev/null) || find_accepted_job
+  umask 077
   case $printed in
   *[!0-9]*)
     id=$(
