@@ -88,7 +88,8 @@ class LogSelection:
         finally:
             clearing.stop()
         if self._owner.is_attached:
-            self._show(task, selection.log_files, lambda: flow.is_log_complete(address), label)
+            newest = selection.task if selection.task is not None and selection.task.key == task.key else task
+            self._show(newest, selection.log_files, lambda: flow.is_log_complete(address), label)
 
 
 def describe_log(task: TaskRecord, address: LogId) -> str:
