@@ -81,7 +81,7 @@ async def test_an_array_is_one_task_with_elements(cluster: SlurmCluster, user: U
     assert [element.exit_code for element in task.elements] == [0, 3] * 4
     waiting = await poller.get(held)
     assert [element.index for element in waiting.elements] == list(range(1, 901, 3))
-    assert waiting.message == "300 pending; held by you; release it to let it start"
+    assert waiting.message == "held by you; release it to let it start"
     assert {job.slurm_id for job in await poller.get_jobs(array)} == {f"{array}_{index}" for index in range(8)}
     assert (await poller.get_job(held)).task_id == held
     cluster.run("scancel", held, user=user)
