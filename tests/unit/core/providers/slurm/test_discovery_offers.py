@@ -11,7 +11,7 @@ from flow_core.models.instance import AvailableInstance
 from flow_core.providers.slurm.discovery.account_limits import Accounting, parse_accounting
 from flow_core.providers.slurm.discovery.cluster_reader import ClusterState
 from flow_core.providers.slurm.discovery.node import Condition, Node
-from flow_core.providers.slurm.discovery.offers import build_offers
+from flow_core.providers.slurm.discovery.offers import build_offer, list_groups
 from flow_core.providers.slurm.discovery.partition import Partition
 
 READY, DRAINED, DOWN = Condition.READY, Condition.DRAINED, Condition.DOWN
@@ -49,8 +49,12 @@ def cluster(*nodes: Node, partitions: tuple[Partition, ...] = (GPU,), **fields: 
     return ClusterState(nodes, partitions, **{"config": MEMORY, "user": "ana", **fields})
 
 
+def build_offers(state: ClusterState) -> list[AvailableInstance]:
+    return [build_offer(state, group, "lab") for group in list_groups(state)]
+
+
 def offer(*nodes: Node, **fields: Any) -> AvailableInstance:
-    (row,) = build_offers(cluster(*nodes, **fields), "lab")
+    (row,) = build_offers(cluster(*nodes, **fields))
     return row
 
 
@@ -64,15 +68,15 @@ def test_there_is_a_row_for_each_kind_of_node_in_each_partition() -> None:
     plain = node("c1", partitions=("cpu",), gpus={}, used_gpus={}, cpus=128, memory_mb=1 << 20)
     larger = replace(plain, name="c2", cpus=256)
     partitions = (GPU, Partition("debug"), Partition("cpu"), Partition("empty"))
-    rows = build_offers(cluster(both, mixed, plain, larger, partitions=partitions), "lab")
+    rows = build_offers(cluster(both, mixed, plain, larger, partitions=partitions))
     assert [(row.allocation_id, row.instance_type, row.region) for row in rows] == [
-        ("cpu/cpu", "cpu", "cpu"),
-        ("gpu/2xa100", "2xa100", "gpu"),
         ("gpu/4xa100", "4xa100", "gpu"),
-        ("debug/4xa100", "4xa100", "debug"),
+        ("gpu/2xa100", "2xa100", "gpu"),
         ("gpu/8xh100", "8xh100", "gpu"),
+        ("debug/4xa100", "4xa100", "debug"),
+        ("cpu/cpu", "cpu", "cpu"),
     ]
-    cpu, h100 = rows[0], rows[-1]
+    cpu, h100 = rows[-1], rows[2]
     assert (cpu.gpu_type, cpu.gpu_count, cpu.cpu_count, cpu.memory_gb) == (None, 0, 256, 1024)
     assert (cpu.available_quantity, cpu.total_quantity, cpu.free_gpus, cpu.status) == (2, 2, None, "available")
     assert (h100.gpu_type, h100.gpu_count, h100.gpu_memory_gb) == ("h100", 8, 80)
@@ -82,7 +86,7 @@ def test_there_is_a_row_for_each_kind_of_node_in_each_partition() -> None:
 
 
 def test_two_types_with_the_same_instance_type_have_rows_of_their_own() -> None:
-    rows = build_offers(cluster(node("n1", gpus={"2080ti": 4}), node("n2", gpus={"3090": 4})), "lab")
+    rows = build_offers(cluster(node("n1", gpus={"2080ti": 4}), node("n2", gpus={"3090": 4})))
     assert [row.instance_type for row in rows] == ["4xgpu", "4xgpu"]
     assert len({row.key for row in rows}) == 2
 
