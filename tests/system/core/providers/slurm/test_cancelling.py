@@ -10,7 +10,7 @@ from testbed.slurm_worlds import SlurmWorld
 from testbed.waiting import until
 from testbed.worlds import Bench
 
-from flow_core.errors import AuthError, Unreachable
+from flow_core.errors import AuthError
 from flow_core.models.task import TaskRecord, TaskStatus
 
 pytestmark = pytest.mark.needs("slurm", "sshd")
@@ -65,23 +65,3 @@ async def test_a_job_of_another_user_is_not_cancelled(plain: Bench) -> None:
         await plain.provider.cancel_task(job_id)
     assert world.cluster.list_jobs(other) == [job_id]
     world.cluster.remove_user(other)
-
-
-async def test_nothing_is_removed_while_slurmctld_is_down(plain: Bench) -> None:
-    world = world_of(plain)
-    task = await plain.submit(provider_options={"slurm": {"hold": True}}, **SECRET)
-    world.cluster.stop_controller()
-    with pytest.raises(Unreachable, match="slurmctld"):
-        await plain.provider.cancel_task(task.task_id)
-    assert find_env(task).exists()
-    world.cluster.start_controller()
-
-    async def is_cancelled() -> bool:
-        try:
-            await plain.provider.cancel_task(task.task_id)
-        except Unreachable:
-            return False  # the last failure holds for a while
-        return True
-
-    await until(is_cancelled)
-    assert not find_env(task).exists()
