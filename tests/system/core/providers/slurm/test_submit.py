@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from testbed.slurm_submits import Submitter
 from testbed.waiting import until
 
 from flow_core.agent.supervisor.rank_environment import RANK_VARIABLES
-from flow_core.errors import ConfigError
+from flow_core.errors import CapacityError, ConfigError
 from flow_core.providers.over_ssh.host_pool import HostPool
 
 pytestmark = pytest.mark.needs("slurm", "sshd")
@@ -262,3 +263,17 @@ async def test_resources_are_asked_for_by_the_fields_of_a_task(submitter: Submit
     assert (job["Partition"], job["ReqNodeList"], job["Requeue"]) == ("gpu", "node2", "0")
     assert job["TresPerNode"].endswith("gpu:a100:1")
     assert job["Comment"] == f"flow:{task.record.key}"
+
+
+async def test_a_start_can_be_estimated_without_a_trace(submitter: Submitter) -> None:
+    submitter.write(".bashrc", "export TZ=Asia/Tokyo SLURM_TIME_FORMAT=relative\n")
+    found = await submitter.prepare("true", instance_type="4xa100", num_instances=2).estimate()
+    times = re.findall(r"Job \d+ to start at (\S+) using 2 processors on nodes node\[1-2\] in partition gpu", found)
+    starts = datetime.fromisoformat(times[0]).replace(tzinfo=UTC)
+    assert abs((starts - datetime.now(UTC)).total_seconds()) < 600
+    found = await submitter.prepare("#!/bin/sh\n#SBATCH -p debug\ntrue\n", min_cpus=2).estimate()
+    assert "using 2 processors on nodes node1 in partition debug" in found
+    with pytest.raises(CapacityError) as refused:
+        await submitter.prepare("true", provider_options={"slurm": {"gres": "gpu:9"}}).estimate()
+    assert refused.value.field == "provider_options"
+    assert submitter.list_traces() == set()
