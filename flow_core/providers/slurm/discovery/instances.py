@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from flow_core.gpu import GpuRequest, build_gpu_request, parse_gpu
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
@@ -16,7 +16,14 @@ from flow_core.providers.slurm.discovery.offers import build_offer, list_groups
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flow_core.providers.slurm.discovery.cluster_reader import ClusterReader, ClusterState
+    from flow_core.providers.slurm.discovery.cluster_reader import ClusterState
+
+
+class StateReader(Protocol):
+    """Reads the state of a cluster."""
+
+    async def read(self, max_age_s: float | None = None) -> ClusterState:
+        """Returns a state that is at most `max_age_s` old (None: an interval of the reader)."""
 
 
 class SlurmInstances:
@@ -25,7 +32,7 @@ class SlurmInstances:
     A row has the CPUs and the memory of the largest of its nodes.
     """
 
-    def __init__(self, reader: ClusterReader, context_name: str) -> None:
+    def __init__(self, reader: StateReader, context_name: str) -> None:
         self._reader = reader
         self._context = context_name
         self._state: ClusterState | None = None
