@@ -46,7 +46,7 @@ def member(accounted_cluster: SlurmCluster) -> Iterator[User]:
 async def make_instances() -> AsyncIterator[MakeInstances]:
     pool = HostPool()
 
-    def make(cluster: SlurmCluster, user: User, **settings: object) -> SlurmInstances:
+    def make(cluster: SlurmCluster, user: User, /, **settings: object) -> SlurmInstances:
         host = LoginHost("lab", ssh_config=cluster.login.config(name="lab", user=user.name))
         chosen = SlurmSettings(host, **{"poll_s": 0.01, **settings})  # type: ignore[arg-type]
         return SlurmInstances(ClusterReader(LoginNode(chosen, pool), chosen), "lab")
@@ -187,6 +187,8 @@ async def test_the_limits_of_a_qos_and_closed_partitions_are_shown(
     assert debug.description.startswith(f"only for account {OTHER_ACCOUNT}, at most 30 min for each task")
     assert (debug.available_quantity, debug.free_gpus, debug.status) == (0, 0, "busy")
     assert (gpu.free_gpus, gpu.available_quantity) == (12, 3)
+    by_name = make_instances(accounted_cluster, member, cluster=accounted_cluster.plan.name)
+    assert (await by_name.find({}))[0] == gpu
 
 
 async def test_a_controller_that_is_down_is_reported_and_found_again(

@@ -61,7 +61,8 @@ async def make_desk() -> AsyncIterator[MakeDesk]:
 
     def make(cluster: SlurmCluster, user: User) -> Desk:
         host = LoginHost("lab", ssh_config=cluster.login.config(name="lab", user=user.name))
-        settings = SlurmSettings(host, poll_s=0.01)
+        name = cluster.plan.name if cluster.plan.has_accounting else None
+        settings = SlurmSettings(host, cluster=name, poll_s=0.01)
         login_node = LoginNode(settings, pool)
         return Desk(
             SlurmReservations(login_node, ClusterReader(login_node, settings), settings, "lab"), login_node, settings
