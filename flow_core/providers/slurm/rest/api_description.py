@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flow_core.errors import ProviderError
-from flow_core.providers.slurm.rest.json_values import Table, read_table
+from flow_core.providers.slurm.rest.json_values import Table, read_rows, read_table, read_text
 
 FIRST_VERSION, LAST_VERSION = 36, 45
 """The versions v0.0.36 (Slurm 21.08) to v0.0.45 (26.05) are known."""
@@ -30,12 +30,15 @@ _FORMS: Mapping[object, Form] = {
 class ApiDescription:
     """One version of the API. `paths` are its paths by their part after the version, without a slash at the end.
 
-    `job_fields` are the fields with which a job can be submitted.
+    `job_fields` are the fields with which a job can be submitted. `history_path` is the path of the accounting, "" if
+    slurmrestd does not serve it, and `history_parameters` are the names of its parameters.
     """
 
     version: int
     paths: Mapping[str, str] = field(default_factory=dict)
     job_fields: Mapping[str, Form] = field(default_factory=dict)
+    history_path: str = ""
+    history_parameters: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -48,7 +51,7 @@ class ApiDescription:
 
     def build_path(self, resource: str) -> str:
         """Returns the path of a resource, such as "jobs". Some versions want a slash at its end."""
-        return self.paths.get(resource, f"/slurm/{self.name}/{resource}")
+        return resource if resource.startswith("/") else self.paths.get(resource, f"/slurm/{self.name}/{resource}")
 
 
 def parse_description(document: Table, title: str) -> ApiDescription:
@@ -65,10 +68,13 @@ def parse_description(document: Table, title: str) -> ApiDescription:
         )
     version = max(known)
     paths = {match[2]: path for path, match in found if int(match[1]) == version}
+    history = next((path for path in operations if str(path).rstrip("/") == f"/slurmdb/v0.0.{version}/jobs"), "")
     return ApiDescription(
         version=version,
         paths=paths,
         job_fields=_find_job_fields(document, read_table(operations.get(paths.get(_SUBMIT, "")))),
+        history_path=history,
+        history_parameters=frozenset(_list_parameters(read_table(operations.get(history)))),
     )
 
 
@@ -81,6 +87,11 @@ def _find_job_fields(document: Table, operation: Table) -> dict[str, Form]:
     job = _resolve(document, read_table(properties.get("job")))
     fields = read_table(job.get("properties"))
     return {name: _find_form(_resolve(document, read_table(schema))) for name, schema in fields.items()}
+
+
+def _list_parameters(operation: Table) -> Iterator[str]:
+    for row in read_rows(read_table(operation.get("get")).get("parameters")):
+        yield read_text(row.get("name"))
 
 
 def _find_form(schema: Table) -> Form:

@@ -14,6 +14,7 @@ from flow_core.providers.slurm.queue.job_states import is_refused
 from flow_core.providers.slurm.queue.job_table import JobTable, split_common
 from flow_core.providers.slurm.queue.own_runs import OwnRuns, build_job
 from flow_core.providers.slurm.queue.record_cache import RecordCache
+from flow_core.providers.slurm.rest.history import RestHistory
 from flow_core.providers.slurm.rest.job_decoder import JobDecoder
 from flow_core.providers.slurm.rest.shared_poll import SharedPoll
 from flow_core.providers.slurm.task_conversion import Surroundings
@@ -31,7 +32,7 @@ _TASKS_PER_STEP = 200
 
 
 class RestJobQueue:
-    """The jobs that slurmrestd lists, and those that ended while this client watched.
+    """The jobs that slurmrestd lists, those of the accounting, and those that ended while this client watched.
 
     slurmctld forgets a job some minutes after its end. An answer serves all callers for `poll_s` of the settings, and
     for longer if slurmctld answers slowly.
@@ -40,10 +41,11 @@ class RestJobQueue:
     def __init__(self, client: SlurmRestClient, settings: SlurmSettings, context_name: str) -> None:
         self._client = client
         self._history_days = settings.history_days
+        self._history = RestHistory(client, settings.history_days)
         self._table, self._submissions = JobTable(), OwnRuns()
         self._records = RecordCache(self._table, self._submissions)
         self._decoder = JobDecoder()
-        self._surroundings = Surroundings(context_name, own_user=client.user)
+        self._surroundings = Surroundings(context_name, own_user=client.user, own_uid=client.user)
         self._noted: dict[str, tuple[Submission, float]] = {}
         self._is_everyone = False
         self._tidied_at = float("-inf")
@@ -52,7 +54,8 @@ class RestJobQueue:
     @property
     def unreadable(self) -> tuple[str, ...]:
         """Sentences about what the last answer did not tell."""
-        return (f"{count} of the jobs listed can't be read",) if (count := self._decoder.unreadable) else ()
+        notes = [f"{count} of the jobs listed can't be read"] if (count := self._decoder.unreadable) else []
+        return (*notes, *([self._history.failure] if self._history.failure else []))
 
     async def list_jobs(self, max_age_s: float | None = None) -> Listing[TaskRecord]:
         """Returns all tasks, last submitted first, of an answer that is at most `max_age_s` old (None: the interval).
@@ -116,6 +119,7 @@ class RestJobQueue:
     async def close(self) -> None:
         """Ends a call in progress. Calling it again is safe."""
         await self._poll.close()
+        await self._history.close()
 
     async def _fetch(self) -> None:
         answer = await self._client.get("jobs")
@@ -123,8 +127,7 @@ class RestJobQueue:
         jobs = [job for job in await self._decoder.decode(answer, user) if not is_refused(job)]
         now = time.monotonic()
         self._table.set_queue([*jobs, *self._list_noted(jobs, now)], self._client.user)
-        for task_id in tuple(self._table.lost):
-            self._table.settle(task_id, {}, is_final=True)
+        await self._history.update(self._table)
         changed = self._table.take_changed()
         if now - self._tidied_at >= _TIDY_S:  # the expected start of a job that waits moves on
             self._tidied_at = now

@@ -108,7 +108,7 @@ class RestRequestBuilder:
         return JobRequest(
             job=job,
             script=self._build_script(plan),
-            submission=self._locate(plan.submission),
+            submission=plan.submission if plan.is_user_script else self._locate(plan.submission),
             options=plan.request,
             dependencies=plan.request.job_ids,
             is_user_script=plan.is_user_script,

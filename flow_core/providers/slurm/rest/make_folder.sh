@@ -10,7 +10,6 @@ put() {
 }
 
 make_folder() {
-  umask 077
   mkdir -p "$root/jobs" "$run/code" || return
   [ ! -e "$run/submission.json" ] || return 0
   json_run=$(printf '%s\n' "$run" | sed 's/[\\"]/\\&/g') json_home=$(printf '%s\n' "$HOME" | sed 's/[\\"]/\\&/g')
@@ -22,7 +21,10 @@ make_folder() {
 }
 
 if [ "${1-}" != rank ]; then
-  (make_folder) || exit 1
+  mask=$(umask)
+  umask 077
+  make_folder || exit 1
   exec >>"$run/batch${SLURM_ARRAY_JOB_ID:+-${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}.log" 2>&1
+  umask "$mask"
 fi
 
