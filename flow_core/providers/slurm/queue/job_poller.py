@@ -107,10 +107,14 @@ class JobPoller:
         return self._own_runs.get_submission(task_id)
 
     def note_submitted(self, submission: Submission, job_id: str) -> TaskRecord:
-        """Lists a new job at once, although squeue may not show it yet. Returns its record; makes no request."""
+        """Lists a new job at once, although squeue may not show it yet. Returns its record; makes no request.
+
+        Calling it again is safe, also for a job that has ended.
+        """
         self._own_runs.note(job_id, submission)
-        self._noted[job_id] = submission, time.monotonic()
-        self._table.add_open((self._build_noted(job_id, submission),))
+        if not self._table.get(job_id):
+            self._noted[job_id] = submission, time.monotonic()
+            self._table.add_open((self._build_noted(job_id, submission),))
         self._records.refresh((job_id,), self._surroundings)
         self.expire()
         record = self._records.get(job_id)

@@ -213,6 +213,17 @@ async def test_a_new_job_is_listed_before_squeue_shows_it(
     assert poller.get_submission("999999") == submission
 
 
+async def test_a_job_that_is_known_is_not_pending_because_it_was_submitted_again(
+    cluster: SlurmCluster, user: User, make_poller: MakePoller
+) -> None:
+    poller = make_poller(cluster, user)
+    job_id = submit(cluster, user, "exit 3", "-p", "debug")
+    await job_until(poller, job_id, lambda task: task.is_terminal)
+    submission = Submission(f"/flow/runs/{KEY}", "train", "python train.py")
+    record = poller.note_submitted(submission, job_id)
+    assert (record.name, record.status, record.exit_code) == ("train", TaskStatus.FAILED, 3)
+
+
 async def test_the_last_answer_is_kept_while_slurmctld_is_down(
     cluster: SlurmCluster, user: User, make_poller: MakePoller
 ) -> None:
