@@ -25,7 +25,7 @@ _UNSET = "untold"
 
 
 @dataclass(frozen=True, slots=True)
-class _Machine:
+class _SampledMachine:
     """A machine to measure: the host itself, or, if it has a name, a machine that only the host reaches."""
 
     host: Host
@@ -45,13 +45,13 @@ class SshMetrics:
     def __init__(self, locator: TaskLocator, machines: Callable[[str], Awaitable[Host]]) -> None:
         self._locator = locator
         self._machines = machines
-        self._broadcasts: dict[_Machine, SampleBroadcast] = {}
+        self._broadcasts: dict[_SampledMachine, SampleBroadcast] = {}
 
     async def of_task(self, task_id: str, *, node: int = 0) -> AsyncGenerator[MachineSample, None]:
         task_node = await self._locator.locate(task_id, node)
         visible = await _find_visible_devices(task_node)
         try:
-            machine, script = _Machine(task_node.host, task_node.machine), build_sampling_script()
+            machine, script = _SampledMachine(task_node.host, task_node.machine), build_sampling_script()
             line = script if task_node.on_machine is None else task_node.on_machine(script)
             async with aclosing(self._subscribe(machine, line)) as samples:
                 async for sample in samples:
@@ -71,12 +71,12 @@ class SshMetrics:
         return False
 
     async def of_instance(self, allocation_id: str) -> AsyncGenerator[MachineSample, None]:
-        machine = _Machine(await self._machines(allocation_id))
+        machine = _SampledMachine(await self._machines(allocation_id))
         async with aclosing(self._subscribe(machine, build_sampling_script())) as samples:
             async for sample in samples:
                 yield sample
 
-    async def _subscribe(self, machine: _Machine, line: str) -> AsyncGenerator[MachineSample, None]:
+    async def _subscribe(self, machine: _SampledMachine, line: str) -> AsyncGenerator[MachineSample, None]:
         broadcast = self._broadcasts.setdefault(machine, SampleBroadcast(partial(_sample, machine, line)))
         try:
             async with aclosing(broadcast.subscribe()) as samples:
@@ -87,7 +87,7 @@ class SshMetrics:
                 del self._broadcasts[machine]
 
 
-async def _sample(machine: _Machine, line: str) -> AsyncGenerator[MachineSample, None]:
+async def _sample(machine: _SampledMachine, line: str) -> AsyncGenerator[MachineSample, None]:
     async with (
         machine.host.start(line) as running,
         aclosing(read_samples(running.read, machine.title)) as samples,

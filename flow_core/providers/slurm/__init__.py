@@ -1,4 +1,4 @@
-"""The provider of Slurm clusters, over SSH to a login node or with the commands of this machine."""
+"""The provider of Slurm clusters: over SSH to a login node, with this machine's commands, or through slurmrestd."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ _NO_CONTEXT = "none"
 
 
 def _open(context: Context, prompter: Prompter | None) -> Provider:
-    from flow_core.providers.slurm.provider import SlurmProvider  # lazy import: only contexts of this provider need it
-
     host = _read_variable()
     if context.name == _OWN_CONTEXT and host not in ("", _THIS_MACHINE, _NO_CONTEXT):
         context = replace(context, settings={"host": host, **context.settings})
+    if context.settings.get("rest_url") is not None and context.settings.get("host") is None:
+        from flow_core.providers.slurm.rest.provider import SlurmRestProvider  # lazy import: only this way needs it
+
+        return SlurmRestProvider(context)
+    from flow_core.providers.slurm.provider import SlurmProvider  # lazy import: only contexts of this provider need it
+
     return SlurmProvider(context, prompter)
 
 

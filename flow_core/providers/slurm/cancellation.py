@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from flow_core.providers.slurm.run_folder import ENV
@@ -42,6 +43,6 @@ async def cancel_job(
 
 def build_cancel_command(settings: SlurmSettings, record: TaskRecord, *, force: bool = False) -> str:
     """Returns the command for sh. Slurm may wait for some seconds even after SIGKILL (KillWait of the site)."""
-    cluster = "" if settings.cluster is None else f" --clusters={quote_word(settings.cluster)}"
+    cluster = "" if settings.cluster is None else f" --clusters={shlex.quote(settings.cluster)}"
     signal = " --signal=KILL --full" if force else ""
-    return f"scancel{cluster}{signal} {quote_word(record.task_id)}"
+    return f"scancel{cluster}{signal} {shlex.quote(record.task_id)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,23 +42,42 @@ class JobNodes:
 
 
 class JobNodeLookup:
-    """Looks up the nodes of jobs, once for each start of a job. `cluster` is the setting."""
+    """Looks up the nodes of jobs, once for each start of a job."""
 
     def __init__(self, login_node: LoginNode, settings: SlurmSettings) -> None:
         self._login_node = login_node
         self._cluster = "" if settings.cluster is None else f" -M {quote_word(settings.cluster)}"
+        self._is_local = settings.host is None
         self._known: dict[tuple[str, object], JobNodes] = {}
+        self._lock = asyncio.Lock()
 
     async def find(self, job: Job) -> JobNodes:
         """Returns the nodes of a running or ended job. Raises ProviderError, Unreachable."""
         key = (job.job_id, job.started_at)
-        if key not in self._known:
-            token = make_token()
-            output = await self._login_node.query(self._build_script(job, token))
-            self._known[key] = _parse(output.decode("utf-8", "replace"), token, self._login_node.title)
-            while len(self._known) > _KNOWN_MAX:
-                del self._known[next(iter(self._known))]
-        return self._known[key]
+        async with self._lock:
+            if key not in self._known:
+                self._known[key] = await self._ask(job)
+                while len(self._known) > _KNOWN_MAX:
+                    del self._known[next(iter(self._known))]
+            return self._known[key]
+
+    async def _ask(self, job: Job) -> JobNodes:
+        token = make_token()
+        output = (await self._login_node.query(self._build_script(job, token))).decode("utf-8", "replace")
+        lines = [line.removeprefix(token).partition(" ") for line in output.split("\n") if line.startswith(token)]
+        texts = {name: text for name, _, text in lines}
+        if not texts.get("srun", "").startswith("/"):
+            raise ProviderError(
+                f"{self._login_node.title} has no command srun; set bin_dir in the context to its folder"
+            )
+        found = [match for name, _, text in lines if name == "node" and (match := _NODE.match(text))]
+        return JobNodes(
+            srun=SrunCommand(texts["srun"], texts.get("conf", ""), "overlap" in texts, self._is_local),
+            user=texts.get("user", ""),
+            addresses={match[1]: match[2] for match in found},
+            hostnames={match[1]: match[3].partition(".")[0] for match in found},
+            gpus=_count_gpus(" ".join(text for name, _, text in lines if name == "job")),
+        )
 
     def _build_script(self, job: Job, token: str) -> str:
         """Slurm may have forgotten the job or a node: then their lines are missing."""
@@ -69,21 +89,6 @@ command srun --help 2>/dev/null | grep -q -e --overlap && echo {token}overlap
 {scontrol} show node {nodes} 2>/dev/null | sed 's/^/{token}node /'
 {scontrol} -d show job {quote_word(job.job_id)} 2>/dev/null | sed 's/^/{token}job /'
 :"""
-
-
-def _parse(output: str, token: str, title: str) -> JobNodes:
-    lines = [line.removeprefix(token).partition(" ") for line in output.split("\n") if line.startswith(token)]
-    texts = {name: text for name, _, text in lines}
-    if not texts.get("srun", "").startswith("/"):
-        raise ProviderError(f"{title} has no command srun; set bin_dir in the context to the folder of srun")
-    found = [match for name, _, text in lines if name == "node" and (match := _NODE.match(text))]
-    return JobNodes(
-        srun=SrunCommand(texts["srun"], texts.get("conf", ""), "overlap" in texts),
-        user=texts.get("user", ""),
-        addresses={match[1]: match[2] for match in found},
-        hostnames={match[1]: match[3].partition(".")[0] for match in found},
-        gpus=_count_gpus(" ".join(text for name, _, text in lines if name == "job")),
-    )
 
 
 def _count_gpus(job: str) -> dict[str, int]:

@@ -27,7 +27,7 @@ _UNSET_FORMATS = """unset SLURM_TIME_FORMAT $(env | sed -n \
 export LC_ALL=C TZ=UTC0
 """
 # Inside a job, sbatch would take the size of that job for the new one.
-_LEAVE_JOB = """[ -z "${SLURM_JOB_ID-}" ] || unset $(env | sed -n \
+LEAVE_JOB = """[ -z "${SLURM_JOB_ID-}" ] || unset $(env | sed -n \
 -e '/^SLURM_CONF=/d' -e '/^SLURM_CLUSTERS=/d' -e 's/^\\(SLURM_[A-Z0-9_]*\\)=.*/\\1/p')
 """
 # Slurm's commands wait for a minute for a missing file.
@@ -110,7 +110,7 @@ class LoginNode:
         commands = await self._find_commands()
         folder = quote_word(commands.folder)
         path = f'case ":$PATH:" in *:{folder}:*) ;; *) PATH=$PATH:{folder}; export PATH ;; esac\n'
-        return await self._run(f"{path}{_LEAVE_JOB}{self._export_conf(commands)}{script}", timeout_s, stdin)
+        return await self._run(f"{path}{LEAVE_JOB}{self._export_conf(commands)}{script}", timeout_s, stdin)
 
     async def close(self) -> None:
         """Ends what still runs on this machine; the pool closes connections. Calling it again is safe."""

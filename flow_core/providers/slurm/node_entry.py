@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flow_core.providers.slurm.login_node import LEAVE_JOB
 from flow_core.ssh.quoting import build_sh_command, quote_word
 
 _STEP_FAILED = 215
@@ -31,12 +32,14 @@ _WATCHED = """
 class SrunCommand:
     """The srun of a login node: its absolute path, and the slurm.conf that it needs; "" for its own default.
 
-    `has_overlap` is whether a step needs the option to share a job with other steps: since Slurm 20.11.
+    `has_overlap` is whether a step needs the option to share a job with other steps: since Slurm 20.11. `leaves_job` is
+    whether the program may run inside another job, whose variables would be options of srun.
     """
 
     path: str
     slurm_conf: str = ""
     has_overlap: bool = True
+    leaves_job: bool = False
 
     @property
     def folder(self) -> str:
@@ -62,11 +65,12 @@ def build_srun_line(srun: SrunCommand, node: JobNode, words: Sequence[str], *, n
     options += ["--overlap"] if srun.has_overlap else []
     options += [] if node.gpus is None else [f"--gpus={node.gpus}"]
     command = " ".join(map(quote_word, [srun.path, *options]))
-    conf = f"export SLURM_CONF={quote_word(srun.slurm_conf)}; " if srun.slurm_conf else ""
+    environment = LEAVE_JOB if srun.leaves_job else ""
+    environment += f"export SLURM_CONF={quote_word(srun.slurm_conf)}; " if srun.slurm_conf else ""
     quoted = " ".join(map(quote_word, words))
     if needs_terminal:
-        return f"{conf}exec {command} --quiet --pty {quoted}"
-    return f"""{conf}set -- {quoted}
+        return f"{environment}exec {command} --quiet --pty {quoted}"
+    return f"""{environment}set -- {quoted}
 if [ -t 0 ]; then exec {command} --quiet --pty "$@"; fi
 {_build_guarded(srun, node, command)}"""
 

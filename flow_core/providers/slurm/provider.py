@@ -19,6 +19,7 @@ from flow_core.providers.slurm.settings import parse_settings
 from flow_core.providers.slurm.task_locator import SlurmTaskLocator
 
 if TYPE_CHECKING:
+    from flow_core.models.scheduling import ScriptSummary
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.models.task_config import TaskConfig
     from flow_core.prompter import Prompter
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
     from flow_core.providers.over_ssh.metrics import SshMetrics
     from flow_core.providers.over_ssh.task_nodes import Host
     from flow_core.providers.slurm.config_schema import SlurmConfigSchema
+    from flow_core.providers.slurm.discovery.cluster_reader import ClusterReader
+    from flow_core.providers.slurm.discovery.instances import SlurmInstances
+    from flow_core.providers.slurm.reservations import SlurmReservations
     from flow_core.providers.slurm.submit.site import Site
+    from flow_core.providers.slurm.volumes import SlurmVolumes
 
 
 class SlurmProvider(SshAccess, Provider):
@@ -50,6 +55,24 @@ class SlurmProvider(SshAccess, Provider):
         return PollIntervals(busy_s=self._settings.poll_s, idle_s=self._settings.poll_s)
 
     # The facets are loaded on first use: a client that only lists tasks needs none of them.
+
+    @cached_property
+    def instances(self) -> SlurmInstances:
+        from flow_core.providers.slurm.discovery.instances import SlurmInstances
+
+        return SlurmInstances(self._reader, self._context)
+
+    @cached_property
+    def volumes(self) -> SlurmVolumes:
+        from flow_core.providers.slurm.volumes import SlurmVolumes
+
+        return SlurmVolumes(self._login_node, self._settings, self._context)
+
+    @cached_property
+    def reservations(self) -> SlurmReservations:
+        from flow_core.providers.slurm.reservations import SlurmReservations
+
+        return SlurmReservations(self._login_node, self._reader, self._settings, self._context)
 
     @cached_property
     def logs(self) -> SpooledLogs:
@@ -81,6 +104,12 @@ class SlurmProvider(SshAccess, Provider):
         from flow_core.providers.slurm.config_schema import SlurmConfigSchema
 
         return SlurmConfigSchema()
+
+    @cached_property
+    def _reader(self) -> ClusterReader:
+        from flow_core.providers.slurm.discovery.cluster_reader import ClusterReader
+
+        return ClusterReader(self._login_node, self._settings)
 
     @cached_property
     def _site(self) -> Site:
@@ -118,6 +147,11 @@ class SlurmProvider(SshAccess, Provider):
 
     def describe_disclosure(self, config: TaskConfig) -> str:
         return ""
+
+    def summarize_script(self, command: str) -> ScriptSummary | None:
+        from flow_core.providers.slurm.submit.script_summary import summarize_script  # lazy import: rarely needed
+
+        return summarize_script(command)
 
     def describe_cancel(self, task: TaskRecord) -> str:
         from flow_core.providers.slurm.cancellation import build_cancel_command  # lazy import: rarely needed

@@ -21,7 +21,8 @@ ATTACHMENTS = ("srun", "ssh")
 _HOST_FIELDS = ("name", "hostname", "user", "port", "ssh_config")
 _NAME = re.compile(r"[^\s,]{1,255}")
 _NAMES = re.compile(r"[^\s,]{1,255}(,[^\s,]{1,255})*")
-_NEEDED = ("host", "cluster")
+_NEEDED_WITH_HOST = ("host", "cluster")
+_NEEDED = (*_NEEDED_WITH_HOST, "rest_url")
 """The settings without which a context would use another cluster."""
 
 
@@ -40,8 +41,9 @@ class LoginHost:
 class SlurmSettings:
     """The settings of a context. Fields that are None leave the choice to Slurm, to the site or to the ssh config.
 
-    Without `host`, the commands of this machine are used. `folder` and `paths` are paths on the cluster and may begin
-    with `~/` or a variable. `container` is None for the first tool that the site has, and "none" to refuse images.
+    Without `host`, slurmrestd at `rest_url` is used, and without that, the commands of this machine. `folder` and
+    `paths` are paths on the cluster and may begin with `~/` or a variable. `container` is None for the first tool that
+    the site has, and "none" to refuse images.
     """
 
     host: LoginHost | None = None
@@ -74,11 +76,12 @@ def parse_settings(settings: Mapping[str, Any]) -> SlurmSettings:
 def usable_settings(settings: Mapping[str, Any]) -> UsableSettings:
     """Returns the settings without the invalid ones, and the problems.
 
-    With an invalid host or cluster the settings are None: the context would use another cluster without it.
+    With an invalid host, cluster or rest_url the settings are None: the context would use another cluster without it.
     """
     errors = _find_errors(settings)
     problems = tuple(SettingProblem(error.field or name, error.reason) for name, error in errors.items())
-    if any(name in errors for name in _NEEDED):
+    needed = _NEEDED if settings.get("host") is None else _NEEDED_WITH_HOST
+    if any(name in errors for name in needed):
         return UsableSettings(None, problems)
     return UsableSettings({name: value for name, value in settings.items() if name not in errors}, problems)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -78,9 +77,7 @@ def build_task_record(
         gpu_count=_count_per_node(job.gpu_count, job.node_count),
         region=clean_label(job.partition),
         exit_code=_find_exit_code(elements) if elements else get_exit_code(job),
-        message=_describe_elements(jobs, elements, surroundings, now)
-        if elements
-        else describe_job(job, surroundings, now),
+        message=_describe_elements(jobs, surroundings, now) if elements else describe_job(job, surroundings, now),
         owner=clean_label(job.user),
         attempt=max(job.restarts, 0 if run_status is None else run_status.attempt),
         instances=_list_nodes(jobs),
@@ -155,18 +152,12 @@ def _find_exit_code(elements: Sequence[ArrayElement]) -> int | None:
     return failed if failed is not None or None in codes else 0
 
 
-def _describe_elements(
-    jobs: Sequence[Job], elements: Sequence[ArrayElement], surroundings: Surroundings, now: datetime
-) -> str:
-    """Returns the number of elements in each state, and why the first one waits or failed."""
-    counts = Counter(element.status for element in elements)
-    text = ", ".join(f"{counts[status]} {status.value}" for status in _LEAST_FAR if counts[status])
+def _describe_elements(jobs: Sequence[Job], surroundings: Surroundings, now: datetime) -> str:
+    """Returns why the first element that waits does, or else how the first one that failed ended."""
     for status in (TaskStatus.PENDING, TaskStatus.FAILED):
-        first = next((job for job in jobs if get_status(job) is status), None)
-        if first is not None:
-            reason = describe_job(first, surroundings, now)
-            return f"{text}; {reason}" if reason else text
-    return text
+        if (first := next((job for job in jobs if get_status(job) is status), None)) is not None:
+            return describe_job(first, surroundings, now)
+    return ""
 
 
 def _describe_command(job: Job) -> str:
@@ -220,8 +211,8 @@ def _describe_nodes(job: Job, unusable: Mapping[str, tuple[str, str]]) -> str:
     if name is None:
         return ""
     state, reason = unusable[name]
-    detail = f" ({reason})" if reason else ""
-    return f"node {clean_label(name)} is {state.rstrip('*').lower()}{detail}; the job runs on"
+    word, detail = state.rstrip("*").lower(), f" ({reason})" if reason else ""
+    return f"node {clean_label(name)} is {word}{detail}" + ("; the job runs on" if word.startswith("drain") else "")
 
 
 def _collect_details(job: Job, submission: Submission | None) -> dict[str, Any]:

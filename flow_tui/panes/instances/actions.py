@@ -22,13 +22,18 @@ else:
 
 
 def _submit_here(pane: InstancesTable) -> None:
-    """Opens the submit form for the selected instance type, with a price limit if its context has a market."""
-    instance = pane.selected
+    """Opens the submit form for the selected instance type.
+
+    Fills the region if the context has a market, or a scheduler with partitions; in a market also a price limit.
+    """
+    instance, fleet = pane.selected, pane.services.fleet
     if instance is not None:
         preset = {"context": instance.context, "gpu": instance.instance_type}
-        if pane.services.fleet.has_market(instance.context):
+        if fleet.has_market(instance.context):
             limit = propose_limit(Decimal(str(instance.price_per_hour)))
             preset |= {"region": instance.region, "limit": str(limit) if limit else ""}
+        elif fleet.has_scheduler(instance.context):
+            preset |= {"region": instance.region}
         open_form.open_submit_form(pane.services, preset)
 
 

@@ -31,13 +31,8 @@ else:
     LogAction = Action
 
 
-def _explain_single_log(pane: _Logs) -> str | None:
-    task = pane.services.selection.task
-    if task is None:
-        return "no task is selected"
-    if task.num_instances == 1 and not task.attempt:
-        return f"{task.name} has one log only"
-    return None
+def _check_task(pane: _Logs) -> str | None:
+    return "no task is selected" if pane.services.selection.task is None else None
 
 
 async def _show_previous(pane: _Logs) -> None:
@@ -152,7 +147,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "previous log",
         "Show the log of the previous rank or attempt",
         _show_previous,
-        _explain_single_log,
+        _check_task,
     ),
     LogAction(
         "logs.next_log",
@@ -160,6 +155,6 @@ ACTIONS: tuple[Action[Any], ...] = (
         "next log",
         "Show the log of the next rank or attempt",
         _show_next,
-        _explain_single_log,
+        _check_task,
     ),
 )

@@ -51,6 +51,9 @@ class LogSelection:
             return
         addresses = await self._services.fleet.flow(task.context).log_addresses(task.task_id)
         shown = self._make_log_id(task)
+        if len(addresses) < 2:
+            self._services.notify(f"{task.name} has {'one log only' if addresses else 'no log yet'}")
+            return
         if shown not in addresses:
             return
         log_id = addresses[(addresses.index(shown) + by) % len(addresses)]
@@ -60,7 +63,8 @@ class LogSelection:
 
     def _make_log_id(self, task: TaskRecord) -> LogId:
         if task.key != self._task:
-            self._task, self._attempt, self._rank = task.key, None, 0
+            first_rank = task.elements[0].index if task.elements else 0
+            self._task, self._attempt, self._rank = task.key, None, first_rank
         attempt = task.attempt if self._attempt is None else self._attempt
         return LogId(task.context, task.task_id, attempt, self._rank)
 
@@ -84,11 +88,15 @@ class LogSelection:
         finally:
             clearing.stop()
         if self._owner.is_attached:
-            self._show(task, selection.log_files, lambda: flow.is_log_complete(address), label)
+            newest = selection.task if selection.task is not None and selection.task.key == task.key else task
+            self._show(newest, selection.log_files, lambda: flow.is_log_complete(address), label)
 
 
 def describe_log(task: TaskRecord, address: LogId) -> str:
     """Describes which of a task's logs this is; "" if there is only one. Attempts are counted from 1."""
-    rank = f"rank {address.rank}" if task.num_instances > 1 else ""
+    if task.elements:
+        rank = f"element {address.rank}"
+    else:
+        rank = f"rank {address.rank}" if task.num_instances > 1 or address.rank else ""
     attempt = f"attempt {address.attempt + 1}" if task.attempt else ""
     return "  ".join(filter(None, (rank, attempt)))

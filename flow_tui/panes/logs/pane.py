@@ -64,7 +64,7 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.view.empty_text = _NO_TASK
-        self._unsubscribe = self.services.selection.subscribe(self._selection.follow)
+        self._unsubscribe = self.services.selection.subscribe(self._follow_selection)
         self._selection.follow()
         self._update_border()
 
@@ -87,13 +87,12 @@ class LogsPane(Pane, inherit_bindings=False):
         `label` says which of the task's logs it is, if there are several.
         Awaiting the result waits until no child process of a search in the last log is left.
         """
-        self.view.merged_text = "" if task is None else _explain_merged(task)
         is_same = (
             task is not None and self._record is not None and task.key == self._record.key and files == self._files
         )
-        self._record, self._files, self._label = task, files, label
+        self._files, self._label = files, label
+        self._set_record(task)
         ended = AwaitComplete()
-        self.view.empty_text = _NO_TASK if task is None else _explain_empty(task)
         if not is_same:
             self._lines = None
             self._show_status("")
@@ -170,6 +169,17 @@ class LogsPane(Pane, inherit_bindings=False):
         message.stop()
         self._lines = message.lines
         self._update_border()
+
+    def _follow_selection(self) -> None:
+        self._selection.follow()
+        task, record = self.services.selection.task, self._record
+        if task is not None and record is not None and task.key == record.key and task is not record:
+            self._set_record(task)  # a pending task may wait for something else now
+
+    def _set_record(self, task: TaskRecord | None) -> None:
+        self._record = task
+        self.view.merged_text = "" if task is None else _explain_merged(task)
+        self.view.empty_text = _NO_TASK if task is None else _explain_empty(task)
 
     def _show_status(self, text: str, *, is_problem: bool = False) -> None:
         self.search_status.update(text)

@@ -50,7 +50,6 @@ class ClusterState:
     partitions: tuple[Partition, ...] = ()
     config: Mapping[str, str] = field(default_factory=dict)
     user: str = ""
-    groups: frozenset[str] = frozenset()
     accounting: Accounting | None = None
     unreadable: int = 0
 
@@ -122,7 +121,7 @@ class ClusterReader:
 
 def _build_script(mark: str, cluster: str | None, *, has_settings: bool) -> Iterator[str]:
     option = f" -M {quote_word(cluster)}" if cluster else ""
-    yield f"printf '\\n%s\\n' {mark}user; id -un; id -Gn"
+    yield f"printf '\\n%s\\n' {mark}user; id -un"
     yield f"printf '\\n%s\\n' {mark}nodes; command scontrol{option} -d -o show node || exit"
     yield f"printf '\\n%s\\n' {mark}partitions; command scontrol{option} -o show partition || exit"
     if not has_settings:
@@ -140,7 +139,6 @@ def _build_script(mark: str, cluster: str | None, *, has_settings: bool) -> Iter
 
 
 async def _parse_state(sections: Mapping[str, str]) -> ClusterState:
-    user, _, groups = sections.get("user", "").strip().partition("\n")
     nodes, bad_nodes = await _parse_lines(sections.get("nodes", ""), "NodeName=", parse_node)
     partitions, bad_partitions = await _parse_lines(sections.get("partitions", ""), "PartitionName=", parse_partition)
     config = dict(_split_setting(line) for line in sections.get("config", "").splitlines() if "=" in line)
@@ -148,8 +146,7 @@ async def _parse_state(sections: Mapping[str, str]) -> ClusterState:
         nodes=nodes,
         partitions=partitions,
         config=config,
-        user=user.strip(),
-        groups=frozenset(groups.split()),
+        user=sections.get("user", "").strip(),
         accounting=_parse_accounting(sections, config.get("ClusterName", "")),
         unreadable=bad_nodes + bad_partitions,
     )

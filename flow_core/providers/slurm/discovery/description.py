@@ -36,13 +36,14 @@ def describe_offer(state: ClusterState, partition: Partition, nodes: Sequence[No
 
 
 def describe_access(state: ClusterState, partition: Partition) -> str:
-    """Returns why this user can't use a partition; "" if nothing is known that forbids it."""
+    """Returns why this user can't use a partition; "" if nothing is known that forbids it.
+
+    Slurm does not show a partition at all that is for groups of other users.
+    """
     if state.user == "root":
         return ""
     if partition.is_for_root:
         return "only for administrators"
-    if partition.allowed_groups and not state.groups & set(partition.allowed_groups):
-        return f"only for group {_join(partition.allowed_groups)}"
     accounts = state.accounting.accounts if state.accounting is not None else frozenset()
     if accounts and partition.allowed_accounts and not accounts & set(partition.allowed_accounts):
         return f"only for account {_join(partition.allowed_accounts)}"

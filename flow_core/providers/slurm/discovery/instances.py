@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from flow_core.gpu_shorthand import GpuRequest, build_gpu_request, parse_gpu
 from flow_core.models.instance import AvailableInstance, InstanceRequirements, check_requirements
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.slurm.discovery.gres import build_gpu, name_model
 from flow_core.providers.slurm.discovery.node import Node
-from flow_core.providers.slurm.discovery.offers import build_offers
+from flow_core.providers.slurm.discovery.offers import build_offer, list_groups
 
 if TYPE_CHECKING:
-    from flow_core.providers.slurm.discovery.cluster_reader import ClusterReader
+    from collections.abc import Sequence
+
+    from flow_core.providers.slurm.discovery.cluster_reader import ClusterState
+
+
+class StateReader(Protocol):
+    """Reads the state of a cluster."""
+
+    async def read(self, max_age_s: float | None = None) -> ClusterState:
+        """Returns a state that is at most `max_age_s` old (None: an interval of the reader)."""
 
 
 class SlurmInstances:
@@ -22,17 +32,20 @@ class SlurmInstances:
     A row has the CPUs and the memory of the largest of its nodes.
     """
 
-    def __init__(self, reader: ClusterReader, context_name: str) -> None:
+    def __init__(self, reader: StateReader, context_name: str) -> None:
         self._reader = reader
         self._context = context_name
+        self._state: ClusterState | None = None
+        self._rows: Sequence[AvailableInstance] = ()
 
     async def find(self, requirements: InstanceRequirements) -> tuple[AvailableInstance, ...]:
         check_requirements(requirements)
         state = await self._reader.read()
-        rows = build_offers(state, self._context)
+        rows = await self._build_rows(state)
         rest = requirements.copy()
         if (instance_type := rest.pop("instance_type", None)) is not None:
-            rows = [row for row in rows if _matches_type(row, instance_type)]
+            named = [row for row in rows if row.allocation_id == instance_type]
+            rows = named or [row for row in rows if _matches_type(row, instance_type)]
         unreadable = [f"{state.unreadable} of the nodes and partitions can't be read"] if state.unreadable else []
         return Listing.of((row for row in rows if row.fits(rest)), unreadable)
 
@@ -52,6 +65,17 @@ class SlurmInstances:
         types = {name_model(name) for counts in fitting for name in counts}
         single = replace(request, model=types.pop()) if is_any and len(types) == 1 and types != {"gpu"} else request
         return str(replace(single, count=per_node)), gpu_count // per_node, warning
+
+    async def _build_rows(self, state: ClusterState) -> Sequence[AvailableInstance]:
+        """Returns the rows, those with fewer GPUs first. Pauses between rows, of which each may have many nodes."""
+        if state is not self._state:
+            rows = []
+            for group in list_groups(state):
+                rows.append(build_offer(state, group, self._context))
+                await asyncio.sleep(0)
+            self._rows = sorted(rows, key=lambda row: row.gpu_count)
+            self._state = state
+        return self._rows
 
 
 def _matches_type(row: AvailableInstance, instance_type: str) -> bool:

@@ -91,9 +91,8 @@ def parse_node(line: str) -> Node | None:
     words = parse_state(read_field(line, "State"))
     if not name or not words:
         return None
-    gpus, used = parse_gpus(read_field(line, "Gres")), parse_gpus(read_field(line, "GresUsed"))
-    if "" in gpus and (feature := find_feature_type(_split(read_field(line, "ActiveFeatures")))):
-        gpus, used = _name_untyped(gpus, feature), _name_untyped(used, feature)
+    features = _split(read_field(line, "ActiveFeatures"))
+    gpus, used = count_gpus(read_field(line, "Gres"), read_field(line, "GresUsed"), features)
     used_cpus = _read_number(line, "CPUAlloc")
     used_memory_mb = _read_number(line, "AllocMem")
     return Node(
@@ -109,6 +108,14 @@ def parse_node(line: str) -> Node | None:
         used_gpus=used,
         reason=_read_reason(line),
     )
+
+
+def count_gpus(gres: str, used_gres: str, features: tuple[str, ...]) -> tuple[dict[str, int], dict[str, int]]:
+    """Returns the GPUs of a node by type, and the used ones. A feature may name the type of those without any."""
+    gpus, used = parse_gpus(gres), parse_gpus(used_gres)
+    if "" in gpus and (feature := find_feature_type(features)):
+        return _name_untyped(gpus, feature), _name_untyped(used, feature)
+    return gpus, used
 
 
 def parse_state(text: str) -> frozenset[str]:

@@ -50,13 +50,8 @@ def list_groups(state: ClusterState) -> Iterator[NodeGroup]:
             yield NodeGroup(partition, gpu_type, count, tuple(nodes))
 
 
-def build_offers(state: ClusterState, context: str) -> list[AvailableInstance]:
-    """Returns the rows, those with fewer GPUs first."""
-    offers = [_build_offer(state, group, context) for group in list_groups(state)]
-    return sorted(offers, key=lambda offer: offer.gpu_count)
-
-
-def _build_offer(state: ClusterState, group: NodeGroup, context: str) -> AvailableInstance:
+def build_offer(state: ClusterState, group: NodeGroup, context: str) -> AvailableInstance:
+    """Returns the row of a group."""
     partition, nodes = group.partition, group.nodes
     capacity = Capacity.of(state, partition)
     is_open = partition.state == "UP" and not describe_access(state, partition)

@@ -23,7 +23,6 @@ class Partition:
     max_nodes: int | None = None
     allowed_accounts: tuple[str, ...] = ()
     denied_accounts: tuple[str, ...] = ()
-    allowed_groups: tuple[str, ...] = ()
     allowed_qos: tuple[str, ...] = ()
     denied_qos: tuple[str, ...] = ()
     qos: str = ""
@@ -49,7 +48,6 @@ def parse_partition(line: str) -> Partition | None:
         max_nodes=parse_number(read_field(line, "MaxNodes")),
         allowed_accounts=_read_names(line, "AllowAccounts"),
         denied_accounts=_read_names(line, "DenyAccounts"),
-        allowed_groups=_read_names(line, "AllowGroups"),
         allowed_qos=_read_names(line, "AllowQos"),
         denied_qos=_read_names(line, "DenyQos"),
         qos=clean_label(read_field(line, "QoS")),

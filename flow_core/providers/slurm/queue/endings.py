@@ -23,7 +23,6 @@ _SENTENCES = {
     "BOOT_FAIL": "its nodes could not start",
 }
 _FAILURES = {
-    "BadConstraints": "refused: no node can ever meet its request (BadConstraints)",
     "JobLaunchFailure": "could not be started (JobLaunchFailure); check its script and its paths",
     "InvalidAccount": "refused: its account is not valid",
     "InvalidQOS": "refused: its QOS is not valid",
@@ -43,10 +42,11 @@ _EXPECTED = frozenset({"", "None", "NonZeroExitCode", "TimeLimit", "Resources", 
 def get_exit_code(job: Job) -> int | None:
     """Returns the exit code of an ended job as tasks have it: 128 + N for signal N; None if it is unknown.
 
-    Slurm records the code 0 for many jobs that it ended itself, which says nothing.
+    Slurm records the code 0 for many jobs that it ended itself, which says nothing, and other codes for jobs that never
+    started.
     """
     status = get_status(job)
-    if not status.is_final:
+    if not status.is_final or (job.started_at is None and not job.node_list):
         return None
     if job.signal:
         return None if job.signal == _OUTPUT_SIGNAL else 128 + job.signal

@@ -72,8 +72,3 @@ class Job:
     def slurm_id(self) -> str:
         """The id as users write it: "12", or "12_3" for an element of an array."""
         return self.job_id if self.array_index is None else f"{self.array_id}_{self.array_index}"
-
-    @property
-    def key(self) -> tuple[str, int | None]:
-        """Identifies the job or the element in all reports of the cluster."""
-        return (self.task_id, self.array_index)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from flow_core.errors import FlowError, NotFound, Unreachable, printable
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.slurm.queue.history import History
+from flow_core.providers.slurm.queue.job_states import is_refused
 from flow_core.providers.slurm.queue.job_table import JobTable, split_common
 from flow_core.providers.slurm.queue.limits import NO_USAGE, QosLimits, parse_qos_limits, sum_usage
 from flow_core.providers.slurm.queue.own_runs import OwnRuns, build_job
@@ -106,10 +107,14 @@ class JobPoller:
         return self._own_runs.get_submission(task_id)
 
     def note_submitted(self, submission: Submission, job_id: str) -> TaskRecord:
-        """Lists a new job at once, although squeue may not show it yet. Returns its record; makes no request."""
+        """Lists a new job at once, although squeue may not show it yet. Returns its record; makes no request.
+
+        Calling it again is safe, also for a job that has ended.
+        """
         self._own_runs.note(job_id, submission)
-        self._noted[job_id] = submission, time.monotonic()
-        self._table.add_open((self._build_noted(job_id, submission),))
+        if not self._table.get(job_id):
+            self._noted[job_id] = submission, time.monotonic()
+            self._table.add_open((self._build_noted(job_id, submission),))
         self._records.refresh((job_id,), self._surroundings)
         self.expire()
         record = self._records.get(job_id)
@@ -193,7 +198,7 @@ class JobPoller:
     async def _apply(self, answer: PollAnswer, now: float) -> None:
         """Takes an answer over. Pauses between parts of its work, so that thousands of jobs don't delay a key."""
         user = answer.user
-        jobs = await self._decoder.decode(answer.queue, answer.token)
+        jobs = [job for job in await self._decoder.decode(answer.queue, answer.token) if not is_refused(job)]
         oldest = datetime.now(UTC) - timedelta(days=self._settings.history_days)
         self._own_runs.take(answer, {job.task_id for job in jobs}, oldest)
         self._own_runs.find_new(jobs, user)

@@ -92,6 +92,11 @@ def is_ended(job: Job) -> bool:
     return get_status(job).is_final
 
 
+def is_refused(job: Job) -> bool:
+    """Returns whether this is the row that Slurm keeps of a request that sbatch refused: it was never a job."""
+    return job.state == "FAILED" and job.reason == "BadConstraints" and not job.node_list
+
+
 def find_unknown_words(job: Job) -> list[str]:
     """Returns the state words that this version doesn't know, printable."""
     words = (job.state, *sorted(job.flags))

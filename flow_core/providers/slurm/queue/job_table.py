@@ -30,11 +30,6 @@ class JobTable:
         self._changed: set[str] = set()
 
     @property
-    def task_ids(self) -> Collection[str]:
-        """The ids of all tasks."""
-        return {**self._open, **self._ended, **self._lost}.keys()
-
-    @property
     def lost(self) -> Mapping[str, Collection[int | None]]:
         """The jobs that left the queue without a known end: indexes by task; None for a job that is in no array."""
         return self._lost

@@ -118,7 +118,9 @@ def parse_exit(text: str) -> tuple[int | None, int]:
 
 
 def split_wait_status(text: str) -> tuple[int | None, int]:
-    """Splits the wait status that squeue prints: 768 is exit code 3, and 15 is signal 15."""
+    """Splits the wait status that squeue prints: 768 is exit code 3, and 15 is signal 15. Also takes EXIT:SIGNAL."""
+    if ":" in text:
+        return parse_exit(text)
     number = parse_number(text)
     return (None, 0) if number is None else (number >> 8 & 0xFF, _check_signal(number & 0x7F))
 

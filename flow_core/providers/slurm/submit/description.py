@@ -52,7 +52,7 @@ def _list_lines(plan: SubmissionPlan, settings: SlurmSettings, key: str) -> Iter
 
 
 def build_test(plan: SubmissionPlan, settings: SlurmSettings) -> tuple[str, bytes]:
-    """Returns a script that asks sbatch when the task would start, and its stdin."""
+    """Returns a script that asks sbatch when the task would start, and its stdin. The answer has times in UTC."""
     words = [f"--clusters={quote(settings.cluster)}"] if settings.cluster is not None else []
     options = plan.options if plan.is_user_script else {}
     words += [f"--{name}={quote(value)}" if value else f"--{name}" for name, value in options.items()]
@@ -61,4 +61,4 @@ def build_test(plan: SubmissionPlan, settings: SlurmSettings) -> tuple[str, byte
     else:
         lines = [f"#SBATCH {format_option(name, value)}" for name, value in plan.request.options.items()]
         script = "\n".join(["#!/bin/sh", *lines, ""]).encode()
-    return f"command sbatch --test-only {' '.join(words)}", script
+    return f"unset SLURM_TIME_FORMAT; LC_ALL=C TZ=UTC0 command sbatch --test-only {' '.join(words)}", script

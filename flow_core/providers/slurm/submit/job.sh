@@ -2,6 +2,8 @@
 run=@RUN@
 root=@ROOT@
 ranks=@RANKS@
+mask=$(umask)
+umask 077 # for the files of flow, but not for those of the command
 
 # Sets the variables of one rank.
 set_variables() {
@@ -14,6 +16,7 @@ run_command() {
 }
 
 start_command() {
+  umask "$mask"
   set_variables
 @ENVIRONMENT@
   cd -- @DIRECTORY@ || exit 1
@@ -66,7 +69,7 @@ unset SLURM_EXPORT_ENV # it would keep variables from the ranks
 job=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID} index=${SLURM_ARRAY_TASK_ID-} stopped=
 status=$run/status${index:+-$index}
 if [ ! -d "$run" ]; then
-  echo "the folder of this task was removed: $run" >&2
+  echo "$(uname -n) has no folder $run: it was removed, or it is not on a file system that all nodes share" >&2
   exit 1
 fi
 # The client may have died before it could write these.

@@ -76,6 +76,7 @@ class RemoteSteps:
         root = quote_path(self.settings.folder)
         limit_s = _LIMIT_S + (self.config.upload_timeout if self.has_code else 0)
         head = [
+            "mask=$(umask)",
             "umask 077",
             f"root={root} run={root}/{RUNS}/{self.key} unfinished={root}/unfinished/{self.key}",
             f"key={self.key} owner={self.owner} token={self.token} limit_s={limit_s}",

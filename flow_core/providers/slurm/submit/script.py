@@ -27,10 +27,13 @@ _SINGLE = """\
 _SEVERAL = """\
   head=$(find_head) port=$(find_port)
   failed=$folder/failed${index:+-$index} messages=$folder/srun${index:+-$index}.log
+  : >"$messages"
+  umask "$mask"
   command srun --nodes=@RANKS@ --ntasks=@RANKS@ --ntasks-per-node=1 --kill-on-bad-exit=1 --wait=0 --export=ALL \\
     ${SLURM_CPUS_PER_TASK:+--cpus-per-task="$SLURM_CPUS_PER_TASK"}@OPTIONS@ \\
-    sh "$run/script.sh" rank "$run" "@LOG@" "$failed" "$head" "$port" </dev/null@OUTPUT@ 2>"$messages"
+    sh "$run/script.sh" rank "$run" "@LOG@" "$failed" "$head" "$port" </dev/null@OUTPUT@ 2>>"$messages"
   code=$?
+  umask 077
   cat "$messages" >&2
   [ ! -s "$failed/code" ] || read -r code <"$failed/code"
   [ $code -eq 0 ] || [ -s "$log" ] || cat "$messages" >>"$log"

@@ -1,8 +1,9 @@
 # The steps of a submission on the login node. The client sets the variables, and calls the steps that it needs.
 #
 # root, run     the folder of flow, and the folder of this submission in it
+# mask          the umask of the user
 # token         begins each line of the answer: login nodes may print anything else
-# key, owner    the name of the run folder, and a random mark of this submission
+# key, owner    the name of the run folder, and a random word for this submission
 # is_keyed      whether another client may submit with the same key
 # cluster       another cluster than the default one
 # limit_s       seconds after which an unfinished submission with the same key counts as abandoned
@@ -99,7 +100,11 @@ find_job() {
 # the files whose size the client knows.
 receive_files() {
   mkdir "$run/code" && cd "$run" || fail_to_write
-  json_run=$(quote_json "$run") json_home=$(quote_json "$HOME") LC_ALL=C awk -v token="$token" '
+  json_run=$run json_home=$HOME
+  case $run$HOME in
+  *[\\\"]*) json_run=$(quote_json "$run") json_home=$(quote_json "$HOME") ;;
+  esac
+  json_run=$json_run json_home=$json_home LC_ALL=C awk -v token="$token" '
     BEGIN { ORS = "" }
     function fill(line, mark, text,   at) {
       if ((at = index(line, mark)) > 0) line = substr(line, 1, at - 1) text substr(line, at + length(mark))
@@ -121,17 +126,14 @@ receive_files() {
       is_later = 1
     }' || fail_to_write
   # A full disk is no error for every awk.
-  case $(LC_ALL=C wc -c "$@") in
+  case $(LC_ALL=C wc -c "$@" 2>/dev/null) in
   *[!0-9]"$size total") [ -s submission.json ] || fail_to_write ;;
   *) fail_to_write ;;
   esac
 }
 
 quote_json() {
-  case $1 in
-  *[\\\"]*) printf '%s\n' "$1" | sed 's/[\\"]/\\&/g' ;;
-  *) printf '%s\n' "$1" ;;
-  esac
+  printf '%s\n' "$1" | sed 's/[\\"]/\\&/g'
 }
 
 # Sets `output` to a file of the folder, as sbatch reads it. It can't read a name with a backslash.
@@ -141,6 +143,7 @@ set_output() {
   *%*) output=$(printf '%s\n' "$run" | sed 's/%/%%/g')/$1 ;;
   *) output=$run/$1 ;;
   esac
+  case $1 in *%*) ;; *) : >"$run/$1" ;; esac # sbatch would create it with the mask of the job
 }
 
 # Answers the first of the paths that does not exist, by its number.
@@ -204,8 +207,12 @@ link_path() {
 
 # sbatch records a job that can never run. This only asks whether it can.
 probe() {
+  : >"$run/sbatch.err"
   [ -z "$is_probed" ] && return 0
-  command sbatch --test-only "$@" >/dev/null 2>"$run/sbatch.err" </dev/null && return 0
+  if command sbatch --test-only "$@" >/dev/null 2>"$run/sbatch.err" </dev/null; then
+    : >"$run/sbatch.err"
+    return 0
+  fi
   grep -q 'Requested node configuration is not available' "$run/sbatch.err" || return 0
   # For a test, sbatch counts no node that is down; the job could wait for one.
   down=$(command sinfo ${cluster:+--clusters="$cluster"} -h -t down,drain,fail,maint -o %D </dev/null)
@@ -229,7 +236,9 @@ find_accepted_job() {
 
 submit() {
   probe "$@"
-  printed=$(command sbatch --parsable "$@" 2>"$run/sbatch.err" </dev/null) || find_accepted_job
+  umask "$mask" # a job inherits it
+  printed=$(command sbatch --parsable "$@" 2>>"$run/sbatch.err" </dev/null) || find_accepted_job
+  umask 077
   case $printed in
   *[!0-9]*)
     id=$(

@@ -70,8 +70,9 @@ class SlurmSubmission:
         return steps.locate(plan.submission, answer), answer.split_job()[0]
 
     async def estimate(self) -> str:
-        """Returns what `sbatch --test-only` prints for the task: when it would start, and where. Leaves nothing behind.
+        """Returns what `sbatch --test-only` prints for the task: when it would start, in UTC, and where.
 
+        Leaves nothing behind.
         Makes one call, and one more if it is the first of the context. Raises what `run` raises.
         """
         script = await run_blocking(find_script, self._config.command)

@@ -81,7 +81,7 @@ async def test_an_array_is_one_task_with_elements(cluster: SlurmCluster, user: U
     assert [element.exit_code for element in task.elements] == [0, 3] * 4
     waiting = await poller.get(held)
     assert [element.index for element in waiting.elements] == list(range(1, 901, 3))
-    assert waiting.message == "300 pending; held by you; release it to let it start"
+    assert waiting.message == "held by you; release it to let it start"
     assert {job.slurm_id for job in await poller.get_jobs(array)} == {f"{array}_{index}" for index in range(8)}
     assert (await poller.get_job(held)).task_id == held
     cluster.run("scancel", held, user=user)
@@ -144,6 +144,15 @@ async def test_the_locale_the_time_zone_and_the_defaults_of_the_user_change_noth
     assert abs((datetime.now(UTC) - task.started_at).total_seconds()) < 60
 
 
+async def test_a_request_that_slurm_refused_is_no_task(
+    cluster: SlurmCluster, user: User, make_poller: MakePoller
+) -> None:
+    cluster.run("sbatch", "--gres=gpu:9", "--wrap=true", user=user, check=False)
+    job_id = submit(cluster, user, "true", "--hold")
+    assert "BadConstraints" in cluster.run("squeue", "-t", "all", "-u", user.name, "-h", "-O", "Reason")
+    assert [task.task_id for task in await make_poller(cluster, user).list_jobs()] == [job_id]
+
+
 async def test_a_requeued_job_is_the_next_attempt(cluster: SlurmCluster, user: User, make_poller: MakePoller) -> None:
     poller = make_poller(cluster, user)
     job_id = submit(cluster, user, "sleep 600", "--requeue", "-p", "debug")
@@ -202,6 +211,17 @@ async def test_a_new_job_is_listed_before_squeue_shows_it(
     for _ in range(2):
         assert [task.task_id for task in await poller.list_jobs(0)] == ["999999"]
     assert poller.get_submission("999999") == submission
+
+
+async def test_a_job_that_is_known_is_not_pending_because_it_was_submitted_again(
+    cluster: SlurmCluster, user: User, make_poller: MakePoller
+) -> None:
+    poller = make_poller(cluster, user)
+    job_id = submit(cluster, user, "exit 3", "-p", "debug")
+    await job_until(poller, job_id, lambda task: task.is_terminal)
+    submission = Submission(f"/flow/runs/{KEY}", "train", "python train.py")
+    record = poller.note_submitted(submission, job_id)
+    assert (record.name, record.status, record.exit_code) == ("train", TaskStatus.FAILED, 3)
 
 
 async def test_the_last_answer_is_kept_while_slurmctld_is_down(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from testbed.slurm_submits import Submitter
 from testbed.waiting import until
 
 from flow_core.agent.supervisor.rank_environment import RANK_VARIABLES
-from flow_core.errors import ConfigError
+from flow_core.errors import CapacityError, ConfigError
 from flow_core.providers.over_ssh.host_pool import HostPool
 
 pytestmark = pytest.mark.needs("slurm", "sshd")
@@ -51,6 +52,16 @@ async def test_a_task_has_a_log_an_end_and_files_that_only_its_user_can_read(sub
 async def test_a_command_that_a_signal_ends_has_its_number(submitter: Submitter) -> None:
     task = await submitter.run("kill -SEGV $$")
     assert task.read_status() == [["start", "0"], ["end", "0", "139", "11"]]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+async def test_a_command_has_the_umask_of_the_user(submitter: Submitter, ranks: int) -> None:
+    submitter.write(".bashrc", "umask 027\n")
+    task = await submitter.run("umask", num_instances=ranks)
+    assert task.read_log(rank=ranks - 1) == "0027\n"
+    assert not [path for path in task.folder.rglob("*") if path.stat().st_mode & 0o077]
+    script = await submitter.run("#!/bin/bash\n#SBATCH -t 5\numask\n")
+    assert script.read(f"code/slurm-{script.job_id}.out") == "0027\n"
 
 
 async def test_a_list_is_run_as_it_is(submitter: Submitter) -> None:
@@ -252,3 +263,17 @@ async def test_resources_are_asked_for_by_the_fields_of_a_task(submitter: Submit
     assert (job["Partition"], job["ReqNodeList"], job["Requeue"]) == ("gpu", "node2", "0")
     assert job["TresPerNode"].endswith("gpu:a100:1")
     assert job["Comment"] == f"flow:{task.record.key}"
+
+
+async def test_a_start_can_be_estimated_without_a_trace(submitter: Submitter) -> None:
+    submitter.write(".bashrc", "export TZ=Asia/Tokyo SLURM_TIME_FORMAT=relative\n")
+    found = await submitter.prepare("true", instance_type="4xa100", num_instances=2).estimate()
+    times = re.findall(r"Job \d+ to start at (\S+) using 2 processors on nodes node\[1-2\] in partition gpu", found)
+    starts = datetime.fromisoformat(times[0]).replace(tzinfo=UTC)
+    assert abs((starts - datetime.now(UTC)).total_seconds()) < 600
+    found = await submitter.prepare("#!/bin/sh\n#SBATCH -p debug\ntrue\n", min_cpus=2).estimate()
+    assert "using 2 processors on nodes node1 in partition debug" in found
+    with pytest.raises(CapacityError) as refused:
+        await submitter.prepare("true", provider_options={"slurm": {"gres": "gpu:9"}}).estimate()
+    assert refused.value.field == "provider_options"
+    assert submitter.list_traces() == set()

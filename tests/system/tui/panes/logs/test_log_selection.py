@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from flow_core import AsyncFlow, TaskConfig
 from flow_core.config_file import load_config
 from flow_core.logs.log_id import LogId
-from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.task import ArrayElement, TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
 from flow_tui.panes.logs.log_selection import describe_log
 from flow_tui.panes.logs.pane import LogsPane
@@ -76,3 +76,5 @@ def test_ranks_and_attempts_are_named_only_where_there_are_several() -> None:
     assert describe_log(TASK, LogId("local", "task_a")) == ""
     assert describe_log(replace(TASK, num_instances=4), address) == "rank 2"
     assert describe_log(replace(TASK, num_instances=4, attempt=1), address) == "rank 2  attempt 2"
+    elements = (ArrayElement(1, TaskStatus.RUNNING), ArrayElement(2, TaskStatus.RUNNING))
+    assert describe_log(replace(TASK, elements=elements), LogId("local", "task_a", 0, 2)) == "element 2"

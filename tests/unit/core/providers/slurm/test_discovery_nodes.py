@@ -186,7 +186,6 @@ def test_a_partition_has_its_limits_and_who_may_use_it() -> None:
         time_limit_s=172_800,
         max_nodes=2,
         allowed_accounts=("a", "b"),
-        allowed_groups=("staff", "root"),
         denied_qos=("x",),
         qos="part",
         is_for_root=True,

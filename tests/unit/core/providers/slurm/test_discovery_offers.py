@@ -11,7 +11,7 @@ from flow_core.models.instance import AvailableInstance
 from flow_core.providers.slurm.discovery.account_limits import Accounting, parse_accounting
 from flow_core.providers.slurm.discovery.cluster_reader import ClusterState
 from flow_core.providers.slurm.discovery.node import Condition, Node
-from flow_core.providers.slurm.discovery.offers import build_offers
+from flow_core.providers.slurm.discovery.offers import build_offer, list_groups
 from flow_core.providers.slurm.discovery.partition import Partition
 
 READY, DRAINED, DOWN = Condition.READY, Condition.DRAINED, Condition.DOWN
@@ -49,8 +49,12 @@ def cluster(*nodes: Node, partitions: tuple[Partition, ...] = (GPU,), **fields: 
     return ClusterState(nodes, partitions, **{"config": MEMORY, "user": "ana", **fields})
 
 
+def build_offers(state: ClusterState) -> list[AvailableInstance]:
+    return [build_offer(state, group, "lab") for group in list_groups(state)]
+
+
 def offer(*nodes: Node, **fields: Any) -> AvailableInstance:
-    (row,) = build_offers(cluster(*nodes, **fields), "lab")
+    (row,) = build_offers(cluster(*nodes, **fields))
     return row
 
 
@@ -64,15 +68,15 @@ def test_there_is_a_row_for_each_kind_of_node_in_each_partition() -> None:
     plain = node("c1", partitions=("cpu",), gpus={}, used_gpus={}, cpus=128, memory_mb=1 << 20)
     larger = replace(plain, name="c2", cpus=256)
     partitions = (GPU, Partition("debug"), Partition("cpu"), Partition("empty"))
-    rows = build_offers(cluster(both, mixed, plain, larger, partitions=partitions), "lab")
+    rows = build_offers(cluster(both, mixed, plain, larger, partitions=partitions))
     assert [(row.allocation_id, row.instance_type, row.region) for row in rows] == [
-        ("cpu/cpu", "cpu", "cpu"),
-        ("gpu/2xa100", "2xa100", "gpu"),
         ("gpu/4xa100", "4xa100", "gpu"),
-        ("debug/4xa100", "4xa100", "debug"),
+        ("gpu/2xa100", "2xa100", "gpu"),
         ("gpu/8xh100", "8xh100", "gpu"),
+        ("debug/4xa100", "4xa100", "debug"),
+        ("cpu/cpu", "cpu", "cpu"),
     ]
-    cpu, h100 = rows[0], rows[-1]
+    cpu, h100 = rows[-1], rows[2]
     assert (cpu.gpu_type, cpu.gpu_count, cpu.cpu_count, cpu.memory_gb) == (None, 0, 256, 1024)
     assert (cpu.available_quantity, cpu.total_quantity, cpu.free_gpus, cpu.status) == (2, 2, None, "available")
     assert (h100.gpu_type, h100.gpu_count, h100.gpu_memory_gb) == ("h100", 8, 80)
@@ -82,7 +86,7 @@ def test_there_is_a_row_for_each_kind_of_node_in_each_partition() -> None:
 
 
 def test_two_types_with_the_same_instance_type_have_rows_of_their_own() -> None:
-    rows = build_offers(cluster(node("n1", gpus={"2080ti": 4}), node("n2", gpus={"3090": 4})), "lab")
+    rows = build_offers(cluster(node("n1", gpus={"2080ti": 4}), node("n2", gpus={"3090": 4})))
     assert [row.instance_type for row in rows] == ["4xgpu", "4xgpu"]
     assert len({row.key for row in rows}) == 2
 
@@ -139,7 +143,6 @@ def test_the_defaults_of_a_partition_limit_what_could_start(
         (Partition("gpu", "DRAIN"), "partition gpu is drained: it takes no new tasks"),
         (Partition("gpu", "INACTIVE"), "partition gpu is inactive: it takes and starts no tasks"),
         (Partition("gpu", is_for_root=True), "only for administrators"),
-        (Partition("gpu", allowed_groups=("staff", "chemistry")), "only for group staff, chemistry"),
         (Partition("gpu", allowed_accounts=("a", "b")), "only for account a, b"),
         (Partition("gpu", denied_accounts=("lab2", "lab", "x")), "not for account lab, lab2"),
         (Partition("gpu", allowed_qos=("huge",)), "only with QOS huge"),
@@ -147,21 +150,19 @@ def test_the_defaults_of_a_partition_limit_what_could_start(
     ],
 )
 def test_nothing_is_free_in_a_partition_that_is_closed(partition: Partition, words: str) -> None:
-    fields: dict[str, Any] = {"accounting": accounting(), "groups": frozenset({"ana", "users"})}
-    row = offer(node("a"), partitions=(partition,), **fields)
+    row = offer(node("a"), partitions=(partition,), accounting=accounting())
     assert row.description.startswith(words)
     assert (row.free_gpus, row.available_quantity) == (0, 0)
     assert row.is_down is (partition.state != "UP")
     if not row.is_down and not partition.needs_reservation:
-        assert offer(node("a"), partitions=(partition,), **{**fields, "user": "root"}).available_quantity == 1
+        assert offer(node("a"), partitions=(partition,), accounting=accounting(), user="root").available_quantity == 1
 
 
-def test_groups_accounts_and_qos_that_are_allowed_close_nothing() -> None:
-    partition = Partition("gpu", allowed_groups=("users",), allowed_accounts=("lab",), allowed_qos=("small",))
-    fields: dict[str, Any] = {"partitions": (partition,), "groups": frozenset({"users"})}
-    assert offer(node("a"), accounting=accounting(), **fields).available_quantity == 1
-    assert offer(node("a"), **fields).available_quantity == 1
-    assert "small" not in offer(node("a"), **fields).description
+def test_accounts_and_qos_that_are_allowed_close_nothing() -> None:
+    partitions = (Partition("gpu", allowed_accounts=("lab",), allowed_qos=("small",)),)
+    assert offer(node("a"), accounting=accounting(), partitions=partitions).available_quantity == 1
+    unlimited = offer(node("a"), partitions=partitions)
+    assert (unlimited.available_quantity, unlimited.description) == (1, "")
 
 
 def test_the_description_names_what_is_out_of_service_first() -> None:

@@ -90,10 +90,10 @@ async def test_squeue_with_one_line_for_each_element_tells_the_same() -> None:
 
 async def test_what_did_not_change_is_the_same_job() -> None:
     decoder = SqueueDecoder()
-    before = {job.key: job for job in await decoder.decode(SQUEUE, TOKEN)}
+    before = {(job.task_id, job.array_index): job for job in await decoder.decode(SQUEUE, TOKEN)}
     text = SQUEUE.replace(TOKEN, "z9876543210").replace("|JobHeldUser", "|Resources")
     changed = text.replace("afterok:49(unfulfilled)", "(null)")
-    after = {job.key: job for job in await decoder.decode(changed, "z9876543210")}
+    after = {(job.task_id, job.array_index): job for job in await decoder.decode(changed, "z9876543210")}
     assert before.keys() == after.keys()
     assert [key for key in before if before[key] is not after[key]] == [("57", None)]
 

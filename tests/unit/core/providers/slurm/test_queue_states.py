@@ -233,7 +233,7 @@ def test_a_row_of_another_width_tells_no_limits() -> None:
     )
 
 
-ENDED = Job("12", "FAILED", exit_code=3)
+ENDED = Job("12", "FAILED", exit_code=3, started_at=NOW)
 
 
 @each(
@@ -277,14 +277,19 @@ ENDED = Job("12", "FAILED", exit_code=3)
         ({"exit_code": 0, "reason": "SomethingNew\n"}, None, "SomethingNew␊"),
         ({"exit_code": 1, "reason": "Prolog"}, 1, ""),
         (
-            {"state": "CANCELLED", "exit_code": None, "flags": frozenset({FORGOTTEN})},
+            {"state": "CANCELLED", "exit_code": None, "flags": frozenset({FORGOTTEN}), "started_at": None},
             None,
             "Slurm no longer knows this job; it had not started when it was last seen",
         ),
         (
-            {"exit_code": None, "flags": frozenset({FORGOTTEN}), "started_at": NOW},
+            {"exit_code": None, "flags": frozenset({FORGOTTEN})},
             None,
             "Slurm no longer knows this job; it ran when it was last seen, and its result is unknown",
+        ),
+        (
+            {"exit_code": 1, "reason": "InvalidAccount", "started_at": None},
+            None,
+            "refused: its account is not valid",
         ),
         ({"state": "RUNNING", "exit_code": 3}, None, ""),
     ],

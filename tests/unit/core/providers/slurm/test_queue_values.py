@@ -116,7 +116,16 @@ def test_an_exit_is_a_code_and_a_signal(text: str, code: int | None, signal: int
 
 @each(
     "text, code, signal",
-    [("768", 3, 0), ("15", 0, 15), ("0", 0, 0), ("35072", 137, 0), ("4021", 15, 53), ("125", 0, 0), ("-1", None, 0)],
+    [
+        ("768", 3, 0),
+        ("15", 0, 15),
+        ("0", 0, 0),
+        ("35072", 137, 0),
+        ("4021", 15, 53),
+        ("125", 0, 0),
+        ("3:0", 3, 0),
+        ("-1", None, 0),
+    ],
 )
 def test_squeue_prints_the_status_of_wait(text: str, code: int | None, signal: int) -> None:
     assert split_wait_status(text) == (code, signal)

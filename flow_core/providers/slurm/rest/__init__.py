@@ -1,0 +1,1 @@
+"""Control of a Slurm cluster through slurmrestd, where SSH is not available."""
