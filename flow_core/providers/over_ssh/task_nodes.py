@@ -81,7 +81,10 @@ class Host(Protocol):
         until: asyncio.Event | None = None,
         reconnect_timeout_s: float | None = None,
     ) -> AsyncGenerator[FilePiece, None]:
-        """Follows a growing file from a byte offset on; see flow_core.ssh.remote_file_follow. Read it under `aclosing`."""
+        """Follows a growing file from a byte offset on; see flow_core.ssh.remote_file_follow.
+
+        Read it under `aclosing`.
+        """
 
     async def forward(self, remote_port: int, local_port: int = 0, *, remote_host: str = "127.0.0.1") -> HostForward:
         """Opens a port of this machine's loopback (0: any free one) that leads to a port of the host."""

@@ -100,7 +100,10 @@ class LocalHost:
         until: asyncio.Event | None = None,
         reconnect_timeout_s: float | None = None,
     ) -> AsyncGenerator[FilePiece, None]:
-        """Follows a growing file from a byte offset on; see flow_core.ssh.remote_file_follow. Read it under `aclosing`."""
+        """Follows a growing file from a byte offset on; see flow_core.ssh.remote_file_follow.
+
+        Read it under `aclosing`.
+        """
         return follow_file(self, path, offset, inode, until=until, reconnect_timeout_s=reconnect_timeout_s)
 
     async def forward(self, remote_port: int, local_port: int = 0, *, remote_host: str = "127.0.0.1") -> PortForward:

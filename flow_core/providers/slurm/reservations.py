@@ -71,6 +71,7 @@ class SlurmReservations:
         self._settings = settings
         self._context = context_name
         self._released: dict[str, Reservation] = {}
+        self._repeating: set[str] = set()
 
     async def quote(self, spec: ReservationSpec) -> None:
         """Returns None: nodes of a cluster cost nothing."""
@@ -97,6 +98,7 @@ class SlurmReservations:
         state = await self._reader.read()
         answer = await self._ask()
         self._forget_replaced(answer.rows)
+        self._repeating = {row.name for row in answer.rows if row.repeats_after is not None}
         live = {row.name: row for row in answer.rows if row.name not in self._released}
         now, nodes = datetime.now(UTC), {node.name: node for node in state.nodes}
         found = [build_reservation(row, nodes, self._context, now) for row in live.values()]
@@ -143,7 +145,7 @@ class SlurmReservations:
         try:
             await self._change(f"delete {name}")
         except Conflict:
-            if reservation.provider_metadata["repeats"]:
+            if reservation_id in self._repeating:
                 raise Conflict(
                     f"tasks run in reservation {printable(reservation_id)}, which repeats; release it again once they"
                     " have ended"

@@ -34,12 +34,12 @@ def test_sound_settings_are_read(tmp_path: Path) -> None:
         "  theme: flow-light\n"
         "  read_only: true\n"
         "  shell_release: ctrl+\\\n"
-        '  keys: {tasks.cancel: "^x, F5", app.help: "?,h", logs.follow: 7, tasks.logs: pgdn, tasks.page_down: v}\n',
+        '  keys: {tasks.cancel: "^x, F5", app.help: "?,f2", logs.follow: 7, tasks.logs: pgdn, tasks.page_down: v}\n',
     )
     assert own.problems == ()
     assert (own.theme, own.read_only, own.release_key) == ("flow-light", True, "ctrl+backslash")
     assert own.keys["tasks.cancel"] == ("ctrl+x", "f5")
-    assert own.keys["app.help"] == ("question_mark", "h")
+    assert own.keys["app.help"] == ("question_mark", "f2")
     assert own.keys["logs.follow"] == ("7",)
     assert own.keys["tasks.logs"] == ("pagedown",)
 

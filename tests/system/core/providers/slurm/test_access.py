@@ -246,7 +246,7 @@ async def test_metrics_show_the_gpus_of_the_job_and_leave_no_step_behind(plain: 
 def install_fake_smi(world: SlurmWorld) -> None:
     """The steps of the user find an nvidia-smi with eight GPUs."""
     smi = FakeSmi(world.cluster.make_folder(world.user, "smi"))
-    smi.says("h200-8.csv", "h200-8-apps.csv")
+    smi.set_output("h200-8.csv", "h200-8-apps.csv")
     profile = world.user.home / ".bashrc"
     profile.write_text(f"export PATH={smi.bin}:$PATH\n")
     for path in (profile, *smi.bin.rglob("*"), smi.bin):
