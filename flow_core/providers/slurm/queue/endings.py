@@ -71,7 +71,7 @@ def describe_ending(job: Job, own_uid: str = "") -> str:
     if job.signal == _OUTPUT_SIGNAL:
         return "Slurm could not write its output file or enter its directory; check both paths"
     if job.state == "FAILED" and job.signal:
-        return f"killed by {get_signal_name(job.signal)}"
+        return f"killed by {get_signal_name(job.signal)}{_guess_cause(job)}"
     word = job.reason.partition(",")[0]
     if job.state == "CANCELLED":
         return _CANCELS.get(word) or _describe_cancel(job, own_uid)
@@ -86,10 +86,20 @@ def get_signal_name(number: int) -> str:
 
 
 def _describe_memory(job: Job) -> str:
+    memory = _format_memory(job)
+    return f"out of memory: the job asked for {memory}" if memory else "out of memory"
+
+
+def _guess_cause(job: Job) -> str:
+    """Returns what SIGKILL means as a rule; without cgroups, Slurm does not record why it sent it."""
+    memory = _format_memory(job)
+    return f"; perhaps it used more memory than the {memory} that it asked for" if memory and job.signal == 9 else ""
+
+
+def _format_memory(job: Job) -> str:
     if job.memory_mb is None:
-        return "out of memory"
-    each = " per node" if job.node_count > 1 else ""
-    return f"out of memory: the job asked for {format_memory(job.memory_mb)}{each}"
+        return ""
+    return format_memory(job.memory_mb) + (" per node" if job.node_count > 1 else "")
 
 
 def _describe_cancel(job: Job, own_uid: str) -> str:
