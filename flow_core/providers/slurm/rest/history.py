@@ -87,7 +87,7 @@ class RestHistory:
 
 
 def _prefer_known(job: Job, table: JobTable) -> Job:
-    """Returns an ended job as slurmctld told it, if it did: the exit codes of the accounting are wrong in Slurm 22.05."""
+    """Returns an ended job as slurmctld told it, if it did: the accounting of Slurm 22.05 tells wrong exit codes."""
     for known in table.get(job.task_id):
         if known.array_index == job.array_index and is_ended(known) and FORGOTTEN not in known.flags:
             return replace(known, cancelled_by=job.cancelled_by)
