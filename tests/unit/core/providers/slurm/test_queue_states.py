@@ -248,6 +248,11 @@ ENDED = Job("12", "FAILED", exit_code=3, started_at=NOW)
             137,
             "killed by SIGKILL; perhaps it used more memory than the 20 MB that it asked for",
         ),
+        (
+            {"exit_code": 137, "memory_mb": 20},
+            137,
+            "killed by SIGKILL; perhaps it used more memory than the 20 MB that it asked for",
+        ),
         ({"exit_code": 0, "signal": 40}, 168, "killed by signal 40"),
         (
             {"exit_code": 15, "signal": 53, "reason": "JobLaunchFailure"},
