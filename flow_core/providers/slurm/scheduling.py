@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flow_core.errors import AuthError, ConfigError, Conflict, FlowError
@@ -26,13 +26,19 @@ if TYPE_CHECKING:
 
 _CHANGE_S = 30.0
 _HOURS_MAX = 24 * 366
+_KNOWN_AHEAD = timedelta(days=360)
+"""Slurm expects a job without a time limit to run for a year: a later start only means that nobody knows it."""
 _START = re.compile(
     r"Job \d+ to start at (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?: using \d+ processors)?(?: on (?:nodes )?(\S+))?"
     r"(?: in partition (\S+))?"
 )
-_ENDED = re.compile(r"already completing or completed|no longer pending|not (?:yet )?running|Invalid job id", re.I)
-_DISABLED = re.compile(r"presently disabled|only valid for batch jobs|not (?:permitted|supported)", re.I)
-_DENIED = re.compile(r"permission denied|not authorized", re.I)
+_OTHER_USER = re.compile(r"Invalid user id", re.IGNORECASE)
+_DENIED = re.compile(r"permission denied|not authorized", re.IGNORECASE)
+_WAITS = re.compile(r"Job is pending execution", re.IGNORECASE)
+_FORGOTTEN = re.compile(r"Invalid job id", re.IGNORECASE)
+_ENDED = re.compile(r"already completing or completed|no longer pending|not (?:yet )?running|not be altered", re.I)
+_DISABLED = re.compile(r"presently disabled|only valid for batch jobs|not (?:permitted|supported)", re.IGNORECASE)
+_TIME = re.compile(r"time limit is invalid|Invalid time limit|exceeds", re.IGNORECASE)
 
 
 class SlurmScheduling:
@@ -46,24 +52,26 @@ class SlurmScheduling:
 
     async def hold(self, task_id: str) -> None:
         record = await self._poller.get(task_id, max_age_s=0)
-        if record.status is not TaskStatus.PENDING:
+        if TaskStatus.PENDING not in {record.status, *(element.status for element in record.elements)}:
             raise Conflict(f"{record.name} is {record.status.value}; only a pending task can be held")
-        await self._change(self.describe_hold(record), "can't hold")
+        await self._change(record, self.describe_hold(record))
 
     async def release(self, task_id: str) -> None:
         record = await self._find_open(task_id)
-        await self._change(self.describe_release(record), "can't release")
+        denied = f"an administrator of the cluster holds {record.name}; only an administrator can release it"
+        await self._change(record, self.describe_release(record), denied)
 
     async def requeue(self, task_id: str) -> None:
         record = await self._poller.get(task_id)
-        await self._change(self.describe_requeue(record), "can't queue again")
+        await self._change(record, self.describe_requeue(record))
 
     async def set_time_limit(self, task_id: str, hours: float) -> None:
         if isinstance(hours, bool) or not math.isfinite(hours) or not 0 < hours <= _HOURS_MAX:
             raise ConfigError("hours: must be more than 0 and at most a year", field="hours")
         record = await self._find_open(task_id)
-        denied = "only an operator of the cluster may raise the time limit of a job; a user may only lower it"
-        await self._change(self.describe_set_time_limit(record, hours), "can't change the time limit of", denied)
+        of = "a running task" if record.is_running else "a task above that of its partition"
+        denied = f"only an operator of the cluster may raise the time limit of {of}; you may lower it"
+        await self._change(record, self.describe_set_time_limit(record, hours), denied)
 
     async def signal(self, task_id: str, signal_name: str) -> None:
         if signal_name not in SIGNALS:
@@ -71,7 +79,7 @@ class SlurmScheduling:
         record = await self._poller.get(task_id, max_age_s=0)
         if not record.is_running:
             raise Conflict(f"{record.name} is {record.status.value}; only a running task gets signals")
-        await self._change(self.describe_signal(record, signal_name), "can't signal")
+        await self._change(record, self.describe_signal(record, signal_name))
 
     async def estimate_start(self, config: TaskConfig) -> StartEstimate | None:
         return parse_start(await SlurmSubmission(config, self._login_node, self._settings, self._site).estimate())
@@ -110,29 +118,43 @@ class SlurmScheduling:
             raise Conflict(f"{record.name} has already ended ({record.status.value})")
         return record
 
-    async def _change(self, command: str, failed: str, denied: str = "") -> None:
-        """Runs one of the described commands; `failed` begins the sentence of a refusal."""
-        result = await self._login_node.run(f"command {command}", timeout_s=_CHANGE_S)
-        self._poller.expire()
-        if result.exit_code:
-            raise self._build_refusal(result.stderr, failed, denied)
+    async def _change(self, record: TaskRecord, command: str, denied: str = "") -> None:
+        """Runs one of the described commands. `denied` is why this user may not do that to a task of their own."""
+        try:
+            result = await self._login_node.run(f"command {command}", timeout_s=_CHANGE_S)
+        finally:
+            self._poller.expire()
+        # scancel fails without a word if an element of the array has not started.
+        if result.exit_code and result.stderr.strip():
+            raise self._build_refusal(record, result.stderr, denied)
 
-    def _build_refusal(self, stderr: bytes, failed: str, denied: str) -> FlowError:
+    def _build_refusal(self, record: TaskRecord, stderr: bytes, denied: str) -> FlowError:
         text = stderr.decode("utf-8", "replace")
         line = read_first_error(text)
-        if _ENDED.search(text):
-            return Conflict(f"Slurm {failed} this task, because its state has changed ({line})")
-        if _DISABLED.search(text):
-            return Conflict(f"Slurm {failed} this task: {line}; the cluster or the job does not allow it")
+        if _OTHER_USER.search(text) or (_DENIED.search(text) and not denied):
+            owner = record.owner or "another user"
+            return AuthError(f"{record.name} is a task of {owner}; only {owner} and administrators can change it")
         if _DENIED.search(text):
-            return AuthError(f"{self._login_node.title}: {denied or f'Slurm {failed} a task of another user: {line}'}")
+            return AuthError(denied)
+        if _WAITS.search(text):
+            return Conflict(f"{record.name} waits in the queue already")
+        if _FORGOTTEN.search(text):
+            return Conflict(f"Slurm does not know {record.name} any more; submit it again")
+        if _ENDED.search(text):
+            return Conflict(f"the state of {record.name} has changed meanwhile ({line})")
+        if _DISABLED.search(text):
+            return Conflict(f"the cluster or the options of {record.name} don't allow this ({line})")
+        if _TIME.search(text):
+            return ConfigError(f"hours: the partition or your account doesn't allow this ({line})", field="hours")
         return build_slurm_error(stderr, self._login_node.title)
 
 
-def parse_start(text: str) -> StartEstimate | None:
-    """Parses what `sbatch --test-only` printed with times in UTC; None if it names no start."""
+def parse_start(text: str, now: datetime | None = None) -> StartEstimate | None:
+    """Parses what `sbatch --test-only` printed with times in UTC; None if it names no start that can be known."""
     found = _START.search(text)
     if found is None:
         return None
     starts_at = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+    if starts_at - (now or datetime.now(UTC)) > _KNOWN_AHEAD:
+        return None
     return StartEstimate(starts_at, expand_hostlist(found[2] or ""), clean_label(found[3] or ""))
