@@ -88,7 +88,7 @@ class SlurmScheduling:
         self._poller.watch_everyone(on)
 
     def describe_hold(self, task: TaskRecord) -> str:
-        return self._scontrol("hold", task)
+        return self._scontrol("uhold", task)  # with "hold", only an operator could release a job of an operator
 
     def describe_release(self, task: TaskRecord) -> str:
         return self._scontrol("release", task)
