@@ -34,7 +34,8 @@ class JobDecoder:
     async def decode(self, answer: Table, only_user: str | None = None) -> list[Job]:
         """Returns the jobs in the order of the answer; with `only_user`, those of this user.
 
-        v0.0.36 tells no names of users, so all jobs are returned then, with the uid as the user. Pauses between parts of its work, so that thousands of jobs don't delay a key.
+        v0.0.36 tells no names of users, so all jobs are returned then, with the uid as the user. Pauses between parts
+        of its work, so that thousands of jobs don't delay a key.
         """
         wanted = ("", only_user)
         rows = read_rows(answer.get("jobs"))

@@ -18,10 +18,15 @@ _CONNECTION_ERRORS = frozenset({*range(1001, 1007), *range(1800, 1806), 5004})
 _UNKNOWN_JOB, _DENIED, _ENDED_ERRORS = 2017, 2002, frozenset({2021, 2084})
 _QUIET_ERRORS = frozenset({0, -1, 1, 1000})
 """What the library of Slurm reports for a connection that failed, and for other things."""
+_DISABLED = "presently disabled"
 _QUICK_S = 4.0
 """A connection to slurmctld that fails takes longer: slurmrestd tries it again for ten seconds."""
 _SHOWN = 300
 _INT_DIGITS_MAX = 30
+
+
+class AccessDenied(AuthError):
+    """slurmctld knows the user, and does not allow the change to this user."""
 
 
 class SlurmFault(NamedTuple):
@@ -85,7 +90,10 @@ def build_rest_error(answer: RestAnswer, call: str, title: str, user: str, token
     if numbers & _ENDED_ERRORS:
         return Conflict("the job has already ended", status=answer.status)
     if _DENIED in numbers:
-        return AuthError(f"{title} does not allow {call} to user {user}: {reason}", status=answer.status)
+        return AccessDenied(f"{title} does not allow {call} to user {user}: {reason}", status=answer.status)
+    if _DISABLED in reason:
+        sentence = f"Slurm can't do {call} now: {reason}; the cluster or the job does not allow it"
+        return Conflict(sentence, status=answer.status)
     if faults:
         return ProviderError(f"Slurm refused {call}: {reason}", status=answer.status)
     return _build_plain_error(answer, call, title)

@@ -17,7 +17,13 @@ from flow_core.errors import AuthError, ConfigError, Conflict, FlowError, NotFou
 from flow_core.providers.slurm.discovery.node import Condition
 from flow_core.providers.slurm.discovery.offers import build_offer, list_groups
 from flow_core.providers.slurm.rest.cluster import decode_cluster
-from flow_core.providers.slurm.rest.rest_answer import RestAnswer, build_rest_error, describe_faults, parse_body
+from flow_core.providers.slurm.rest.rest_answer import (
+    AccessDenied,
+    RestAnswer,
+    build_rest_error,
+    describe_faults,
+    parse_body,
+)
 from flow_core.providers.slurm.rest.token import Token, TokenSource
 from flow_core.providers.slurm.submit.site import NodeKind
 
@@ -42,7 +48,8 @@ def fault(number: int, error: str = "", description: str = "", key: str = "error
         (500, fault(5005, "Zero Bytes were transmitted", key="error_code"), 0.1, AuthError, REFUSED),
         (500, fault(1800, "Unable to contact slurm controller", key="error_code"), 9.0, Unreachable, DOWN),
         (500, fault(1000, "Unexpected message received"), 9.0, Unreachable, DOWN),
-        (500, fault(2002, "Access/permission denied"), 0.1, AuthError, "does not allow POST x to user alice"),
+        (500, fault(2002, "Access/permission denied"), 0.1, AccessDenied, "does not allow POST x to user alice"),
+        (500, fault(2056, "Requested operation is presently disabled"), 0.1, Conflict, "does not allow it"),
         (500, fault(2084, "Job has already finished"), 0.1, Conflict, "has already ended"),
         (400, fault(9001, "Failure during parsing"), 0.1, ProviderError, "Slurm refused POST x: Failure during"),
         (401, None, 0.1, AuthError, REFUSED),
