@@ -105,6 +105,18 @@ async def test_all_callers_share_one_call_of_squeue(cluster: SlurmCluster, user:
     assert log.read_text() == "call\n" * 2
 
 
+async def test_a_job_of_another_client_is_found_although_the_last_answer_is_older(
+    cluster: SlurmCluster, user: User, make_poller: MakePoller
+) -> None:
+    poller = make_poller(cluster, user, poll_s=3600)
+    assert await poller.list_jobs() == ()
+    job_id = submit(cluster, user, "sleep 600")
+    assert (await poller.get(job_id)).task_id == job_id
+    for stranger in ("nobody", f"{job_id}0"):
+        with pytest.raises(NotFound):
+            await poller.get(stranger)
+
+
 async def test_the_answer_of_a_slow_slurmctld_serves_longer(
     cluster: SlurmCluster, user: User, make_poller: MakePoller
 ) -> None:
