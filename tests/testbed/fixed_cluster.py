@@ -68,7 +68,7 @@ TASKS = (
         region="gpu",
         owner="ana",
         message="waits for resources, start about 14:20",
-        config={"max_run_time_hours": 24},
+        time_limit_s=24 * 3600,
     ),
     TaskRecord(
         "cluster",

@@ -84,6 +84,7 @@ def build_task_record(
         created_by=clean_label(job.user),
         elements=elements,
         is_held=_is_held(jobs),
+        time_limit_s=job.time_limit_s,
         config={} if submission is None else submission.config,
         provider_metadata=_collect_details(job, submission),
     )
@@ -226,7 +227,6 @@ def _collect_details(job: Job, submission: Submission | None) -> dict[str, Any]:
         "nodes": ", ".join(clean_label(name) for name in job.node_list[:_NODES_SHOWN]),
         "cpus": job.cpu_count,
         "memory_mb_per_node": job.memory_mb,
-        "time_limit_s": job.time_limit_s,
         "dependency": clean_label(job.dependency),
         "reservation": clean_label(job.reservation),
         "restarts": job.restarts,

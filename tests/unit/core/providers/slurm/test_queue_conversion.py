@@ -73,6 +73,7 @@ def test_a_job_is_a_task() -> None:
         owner="ada",
         instances=("n1", "n3"),
         created_by="ada",
+        time_limit_s=7200,
         provider_metadata={
             "state": "RUNNING",
             "account": "lab",
@@ -80,7 +81,6 @@ def test_a_job_is_a_task() -> None:
             "nodes": "n1, n3",
             "cpus": 16,
             "memory_mb_per_node": 4096,
-            "time_limit_s": 7200,
             "working_dir": "/home/ada",
         },
     )
