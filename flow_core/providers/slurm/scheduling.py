@@ -157,4 +157,5 @@ def parse_start(text: str, now: datetime | None = None) -> StartEstimate | None:
     starts_at = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
     if starts_at - (now or datetime.now(UTC)) > _KNOWN_AHEAD:
         return None
-    return StartEstimate(starts_at, expand_hostlist(found[2] or ""), clean_label(found[3] or ""))
+    nodes = tuple(map(clean_label, expand_hostlist(found[2] or "")))
+    return StartEstimate(starts_at, nodes, clean_label(found[3] or ""))

@@ -19,7 +19,7 @@ START = "2026-11-30T09:14:02"
         (f"sbatch: Job 17 to start at {START} using 1 processors on nodes node1 in partition gpu\n", ("node1",), "gpu"),
         (f"Job 17 to start at {START} using 24 processors on node[1-3]", ("node1", "node2", "node3"), ""),
         (f"Welcome!\nsbatch: Job 17 to start at {START}\n", (), ""),
-        (f"sbatch: Job 17 to start at {START} using 1 processors on nodes n\x1b[2J in partition p", ("n\x1b[2J",), "p"),
+        (f"sbatch: Job 17 to start at {START} using 1 processors on nodes n\x07 in partition p\x1b", ("n␇",), "p␛"),
     ],
 )
 def test_the_start_and_its_place_are_read(text: str, nodes: tuple[str, ...], region: str) -> None:
