@@ -164,6 +164,12 @@ def test_a_task_is_held_while_all_that_waits_is() -> None:
     assert not convert(ELEMENT).is_held
 
 
+def test_the_exit_code_that_the_script_recorded_counts_if_sacct_cut_it() -> None:
+    failed = replace(JOB, state="FAILED", exit_code=11)
+    assert convert(failed, run_status=RunStatus(0, AT, AT, 139, 11)).exit_code == 139
+    assert convert(failed, run_status=RunStatus(0, AT, AT, 3)).exit_code == 11
+
+
 def make_elements(*words: str) -> list[Job]:
     """Returns elements by their states; a failed one may have its code after a colon."""
     parts = [word.partition(":") for word in words]
