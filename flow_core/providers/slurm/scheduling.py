@@ -103,8 +103,9 @@ class SlurmScheduling:
         return f"scontrol{cluster} update JobId={quote_word(task.task_id)} TimeLimit={minutes}"
 
     def describe_signal(self, task: TaskRecord, signal_name: str) -> str:
-        name = signal_name.removeprefix("SIG")
-        return f"scancel{self._cluster_option()} --full --signal={name} {quote_word(task.task_id)}"
+        # Without the state, SIGKILL would cancel the elements of an array that wait.
+        options = f"{self._cluster_option()} --state=RUNNING --full --signal={signal_name.removeprefix('SIG')}"
+        return f"scancel{options} {quote_word(task.task_id)}"
 
     def _scontrol(self, verb: str, task: TaskRecord) -> str:
         return f"scontrol{self._cluster_option()} {verb} {quote_word(task.task_id)}"

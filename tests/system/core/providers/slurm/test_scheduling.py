@@ -12,11 +12,13 @@ from testbed.waiting import until
 from testbed.worlds import Bench
 
 from flow_core.errors import AuthError, ConfigError, Conflict, FlowError
-from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.models.task import TaskStatus
 from flow_core.models.task_config import TaskConfig
 from flow_core.providers.contract.scheduling import SchedulingFacet
 
 pytestmark = pytest.mark.needs("slurm", "sshd")
+
+LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 
 def facet_of(bench: Bench) -> SchedulingFacet:
@@ -29,14 +31,8 @@ def cluster_of(bench: Bench) -> SlurmCluster:
     return bench.world.cluster
 
 
-async def holding(bench: Bench, **fields: object) -> TaskRecord:
-    """A task that waits because another one has all GPUs of its node."""
-    await bench.running(instance_type=bench.world.scarce)
-    return await bench.submit("echo begun", instance_type=bench.world.scarce, **fields)
-
-
 async def test_a_held_task_waits_until_it_is_released(plain: Bench) -> None:
-    task, scheduling = await plain.submit("true", provider_options={"slurm": {"begin": "now+1hour"}}), facet_of(plain)
+    task, scheduling = await plain.submit("true", scheduled_start_time=LATER), facet_of(plain)
     await scheduling.hold(task.task_id)
     await scheduling.hold(task.task_id)
     held = await plain.provider.get_task(task.task_id)
@@ -159,7 +155,7 @@ def cluster_user(bench: Bench) -> User:
 
 
 async def test_what_an_administrator_holds_only_an_administrator_releases(plain: Bench) -> None:
-    task = await plain.submit("true", provider_options={"slurm": {"begin": "now+1hour"}})
+    task = await plain.submit("true", scheduled_start_time=LATER)
     cluster_of(plain).run("scontrol", "hold", task.task_id)
     held = await plain.until(task, lambda now: now.is_held)
     assert "administrator" in held.message
