@@ -79,7 +79,7 @@ def build_rest_error(answer: RestAnswer, call: str, title: str, user: str, token
     """
     faults = answer.faults
     numbers = {fault.number for fault in faults}
-    reason = describe_faults(faults)
+    reason = describe_faults(faults, token)
     if _UNKNOWN_JOB in numbers:
         return NotFound("Slurm does not know this job, or not any more", status=answer.status)
     if answer.is_refused_login or (_is_quiet(answer) and answer.took_s < _QUICK_S):
@@ -99,10 +99,11 @@ def build_rest_error(answer: RestAnswer, call: str, title: str, user: str, token
     return _build_plain_error(answer, call, title)
 
 
-def describe_faults(faults: tuple[SlurmFault, ...]) -> str:
-    """Returns what the faults say, in one line."""
+def describe_faults(faults: tuple[SlurmFault, ...], token: Token) -> str:
+    """Returns what the faults say, in one line and without the token."""
     texts = dict.fromkeys(fault.sentence for fault in faults if fault.sentence)
-    return escape_controls("; ".join(texts))[:_SHOWN] or "it gives no reason"
+    line = escape_controls("; ".join(texts).replace(token.text, "<token>"))
+    return line[:_SHOWN] or "it gives no reason"
 
 
 def _is_quiet(answer: RestAnswer) -> bool:

@@ -16,7 +16,7 @@ from flow_core.errors import ConfigError, FlowError, ProviderError, Unreachable
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.slurm.rest.api_description import ApiDescription, parse_description
 from flow_core.providers.slurm.rest.json_values import Table
-from flow_core.providers.slurm.rest.rest_answer import RestAnswer, build_rest_error, parse_body
+from flow_core.providers.slurm.rest.rest_answer import RestAnswer, build_rest_error, describe_faults, parse_body
 from flow_core.providers.slurm.rest.token import Token, TokenSource
 
 if TYPE_CHECKING:
@@ -119,6 +119,11 @@ class SlurmRestClient:
         """Returns the error for an answer without success to a call, such as "POST job/submit"."""
         assert self._token is not None  # there is no answer without a token
         return build_rest_error(answer, call, self.title, self.user, self._token)
+
+    def describe_refusal(self, answer: RestAnswer) -> str:
+        """Returns what Slurm says in an answer without success, in one line."""
+        assert self._token is not None  # there is no answer without a token
+        return describe_faults(answer.faults, self._token)
 
     async def close(self) -> None:
         """Closes the connections. Calling it again is safe."""

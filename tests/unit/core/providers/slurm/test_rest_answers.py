@@ -88,10 +88,11 @@ def test_an_expired_token_is_named_as_the_reason() -> None:
 
 
 def test_what_slurm_says_is_one_printable_line() -> None:
-    answer = RestAnswer(500, fault(2000, "\x1b[2Jbad\nnews " + "x" * 500))
-    assert describe_faults(answer.faults).startswith("␛[2Jbad")
-    assert len(describe_faults(answer.faults)) <= 300
-    assert describe_faults(()) == "it gives no reason"
+    answer = RestAnswer(500, fault(2000, f"\x1b[2Jbad\nnews {TOKEN.text} " + "x" * 500))
+    assert describe_faults(answer.faults, TOKEN).startswith("␛[2Jbad")
+    assert "<token> xxx" in describe_faults(answer.faults, TOKEN)
+    assert len(describe_faults(answer.faults, TOKEN)) <= 300
+    assert describe_faults((), TOKEN) == "it gives no reason"
 
 
 @each("data", [b"", b"[]", b"3", b"<html>", b"\xff", b"[" * 100_000, b'{"a": ' * 50_000])
