@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from flow_core.providers.slurm.queue.hostlist import expand_hostlist
 from flow_core.providers.slurm.queue.values import clean_label
 from flow_core.providers.slurm.slurm_errors import build_slurm_error, read_first_error
 from flow_core.providers.slurm.submit.submission import SlurmSubmission
-from flow_core.ssh.quoting import quote_word
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
@@ -100,18 +100,18 @@ class SlurmScheduling:
         # Slurm counts whole minutes; a shorter limit would end the job a minute early.
         minutes = max(1, math.ceil(hours * 60 - 1e-6))
         cluster = self._cluster_option()
-        return f"scontrol{cluster} update JobId={quote_word(task.task_id)} TimeLimit={minutes}"
+        return f"scontrol{cluster} update JobId={shlex.quote(task.task_id)} TimeLimit={minutes}"
 
     def describe_signal(self, task: TaskRecord, signal_name: str) -> str:
         # Without the state, SIGKILL would cancel the elements of an array that wait.
         options = f"{self._cluster_option()} --state=RUNNING --full --signal={signal_name.removeprefix('SIG')}"
-        return f"scancel{options} {quote_word(task.task_id)}"
+        return f"scancel{options} {shlex.quote(task.task_id)}"
 
     def _scontrol(self, verb: str, task: TaskRecord) -> str:
-        return f"scontrol{self._cluster_option()} {verb} {quote_word(task.task_id)}"
+        return f"scontrol{self._cluster_option()} {verb} {shlex.quote(task.task_id)}"
 
     def _cluster_option(self) -> str:
-        return "" if self._settings.cluster is None else f" --clusters={quote_word(self._settings.cluster)}"
+        return "" if self._settings.cluster is None else f" --clusters={shlex.quote(self._settings.cluster)}"
 
     async def _find_open(self, task_id: str) -> TaskRecord:
         record = await self._poller.get(task_id, max_age_s=0)
