@@ -198,6 +198,7 @@ class JobPoller:
             submissions=self._own_runs.choose_submissions(),
             statuses=statuses,
             element_statuses=element_statuses,
+            removals=self._own_runs.choose_removals(self._table),
             has_limits=needs_limits and now - self._limits_at >= _LIMITS_S,
             has_nodes=now - self._nodes_at >= _SLOW_FACTS_S and any(job.started_at is not None for job in open_jobs),
         )
