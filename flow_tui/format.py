@@ -59,6 +59,14 @@ def run_time_s(task: TaskRecord, now: datetime | None = None) -> float | None:
     return ((task.completed_at or now or datetime.now(UTC)) - task.started_at).total_seconds()
 
 
+def time_limit(task: TaskRecord) -> str:
+    """Formats the longest run time of a task, or else the one that was requested; "" if there is none."""
+    hours = task.config.get("max_run_time_hours")
+    requested_s = hours * 3600 if isinstance(hours, int | float) else None
+    limit_s = requested_s if task.time_limit_s is None else task.time_limit_s
+    return "" if limit_s is None else duration(limit_s)
+
+
 def gpus(task: TaskRecord) -> str:
     """Formats the GPUs of a task: "2xA100"; "-" for a task without GPUs."""
     return f"{task.gpu_count}x{(task.gpu_type or 'gpu').upper()}" if task.gpu_count else "-"

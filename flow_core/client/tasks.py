@@ -23,6 +23,7 @@ from flow_core.client.scheduling import parse_hours, parse_signal
 from flow_core.client.task import AsyncTask, cancel_task
 from flow_core.errors import ConfigError, Conflict, Unreachable, printable
 from flow_core.models.task import TaskRecord, TaskStatus
+from flow_core.providers import takes_batch_scripts
 
 if TYPE_CHECKING:
     from flow_core.client.context_client import ContextClient
@@ -59,10 +60,11 @@ class AsyncTaskResource:
     ) -> AsyncTask:
         """Submits a TaskConfig, a task file, or a command; with `wait`, returns once it runs (or has ended).
 
-        Text that ends in .yaml or .yml, or names an existing file, is the path of a task file. Other text is a
-        command, and `fields` are further fields of its TaskConfig, such as instance_type="a100" (or gpu="a100").
-        You may write command=... in place of the first argument. `mounts` maps target to source (a single source gets
-        a default target) and replaces the config's data_mounts. `wait_until` is "submitted", "running" or "terminal";
+        Text that ends in .yaml or .yml, or names an existing file, is the path of a task file, or of a script with
+        #SBATCH lines if the context takes these. Other text is a command, and `fields` are further fields of its
+        TaskConfig, such as instance_type="a100" (or gpu="a100"). You may write command=... in place of the first
+        argument. `mounts` maps target to source (a single source gets a default target) and replaces the config's
+        data_mounts. `wait_until` is "submitted", "running" or "terminal";
         after `max_wait_seconds` it raises TimeoutError, and the task continues. `dry_run` checks the task and submits
         nothing: the message of the returned task describes the steps. Without a wait, the call ends within
         the provider's deadline. Two calls submit two tasks. Raises ConfigError with field and line, CapacityError for
@@ -74,7 +76,8 @@ class AsyncTaskResource:
         default = "running" if wait else "submitted"
         goal = check_one_of("wait_until", default if wait_until is None else wait_until, _GOALS)
         limit_s = check_seconds("max_wait_seconds", max_wait_seconds)
-        config = with_mounts(to_task_config(task, fields), mounts)
+        takes_scripts = takes_batch_scripts(client.context)
+        config = with_mounts(to_task_config(task, fields, takes_batch_scripts=takes_scripts), mounts)
         call = client.provider.describe_submit(config)
         if dry_run:
             return AsyncTask(_dry_run_record(client.context.name, config, call), client)
@@ -248,7 +251,8 @@ class AsyncTaskResource:
         """
         from flow_core.models.task_sources import to_task_config  # lazy import: loads pydantic
 
-        return await self._scheduling.estimate_start(to_task_config(task, fields))
+        takes_scripts = takes_batch_scripts(self._client.context)
+        return await self._scheduling.estimate_start(to_task_config(task, fields, takes_batch_scripts=takes_scripts))
 
     async def watch_everyone(self, on: bool = True) -> None:
         """Sets whether `list` also returns the tasks of other users. Calling it again is safe. Raises Unsupported."""

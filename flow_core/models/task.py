@@ -83,8 +83,9 @@ class TaskRecord:
     `endpoints` maps a port to its address. `instances` are ids of machines. `created_by` is the id of the user who
     submitted it, and `owner` that user's name. `bid` is None if capacity has no bids there. `processes` are those of
     the last attempt, if the provider names them. `elements` are the elements of an array, by index; empty for a task
-    that is none. `is_held` is whether a pending task waits until it is released. `config` holds the fields of the
-    submitted `TaskConfig` as plain data. `provider_metadata` is for users to read; no decision depends on it.
+    that is none. `is_held` is whether a pending task waits until it is released. `time_limit_s` is the longest run
+    time of an attempt, if the provider reports it. `config` holds the fields of the submitted `TaskConfig` as plain
+    data. `provider_metadata` is for users to read; no decision depends on it.
     """
 
     context: str
@@ -118,6 +119,7 @@ class TaskRecord:
     processes: tuple[MainProcess, ...] = ()
     elements: tuple[ArrayElement, ...] = ()
     is_held: bool = False
+    time_limit_s: float | None = None
     config: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
     provider_metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 

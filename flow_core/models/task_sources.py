@@ -21,15 +21,20 @@ _HEAD_BYTES = 64 << 10
 
 
 def to_task_config(
-    task: TaskConfig | TaskSpec | str | list[str] | Path | None, fields: dict[str, Any] | None = None
+    task: TaskConfig | TaskSpec | str | list[str] | Path | None,
+    fields: dict[str, Any] | None = None,
+    *,
+    takes_batch_scripts: bool = False,
 ) -> TaskConfig:
     """Returns the config itself, the config in a file, or a config of a command and further fields.
 
     Text that ends in .yaml or .yml, or that names an existing file, is a file and never a command. A `command` among
     the fields is always a command. `gpu` is a shorthand; `instance_type` overrides it. `data_mounts` accepts what
-    `with_mounts` accepts.
+    `with_mounts` accepts. With `takes_batch_scripts`, the path of a script with #SBATCH lines is a command.
     """
     fields = dict(fields or {})
+    if takes_batch_scripts and "command" not in fields and isinstance(task, str | Path) and _is_batch_script(task):
+        task, fields["command"] = None, shlex.quote(str(task))
     mounts = fields.pop("data_mounts") if isinstance(fields.get("data_mounts"), str | dict) else None
     if (gpu := fields.pop("gpu", None)) is not None and fields.get("instance_type") is None:
         fields["instance_type"] = gpu
@@ -178,6 +183,14 @@ def _explain_script(text: str, path: Path | None = None) -> str | None:
 def _slurm_sentence(what: str, script: str | Path | None) -> str:
     instead = f"give the command: bash {script}" if script else "take those lines out"
     return f"{what} and needs a context whose provider is slurm; to run it here without them, {instead}"
+
+
+def _is_batch_script(path: str | Path) -> bool:
+    """Returns whether this is the path of a script with #SBATCH lines. Reads the file."""
+    text = str(path)
+    if text.endswith(_YAML) or not _names_a_file(text):
+        return False
+    return _explain_script(_read_head(Path(text).expanduser())) is not None
 
 
 def _read_head(path: Path) -> str:

@@ -171,7 +171,7 @@ def read_both_logs(screen: Screen) -> None:
 
 def use_a_shell_on_the_second_node(screen: Screen) -> None:
     trigger(screen, "tasks.shell")
-    screen.wait_for("Shell in train")
+    screen.wait_for(re.compile(r"(?s)Shell in train.*node 0 +node1.*node 1 +node2").search)
     screen.settle()
     screen.send("down", "enter")
     screen.wait_for("ctrl+] leaves")

@@ -1,6 +1,6 @@
 """A cluster with a queue that other users share: its tasks, partitions and paths never change, and it takes changes.
 
-Moments are ages in days and hours, as those of `fixed_provider`.
+Moments are ages in days and hours, as those of `screenshot_provider`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from testbed.screenshot_provider import NOW, ago
+from testbed.screenshot_provider import NOW, ScreenshotProvider, ago
 
 from flow_core.config import Config, Context
 from flow_core.errors import FlowError, NotFound
@@ -18,7 +18,6 @@ from flow_core.models.instance import AvailableInstance
 from flow_core.models.scheduling import ScriptSummary, StartEstimate
 from flow_core.models.task import ArrayElement, TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
-from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.contract.provider_type import ProviderType
 
 NAME, WHERE = "fixed_cluster", "testbed.fixed_cluster"
@@ -48,8 +47,8 @@ TASKS = (
         "sweep-lr",
         _RUNNING,
         command="python sweep.py --index $INDEX",
-        created_at=ago(0, 5),
-        started_at=ago(0, 4),
+        created_at=ago(1, 3),
+        started_at=ago(1, 2),
         gpu_type="a100",
         gpu_count=1,
         region="gpu",
@@ -62,14 +61,14 @@ TASKS = (
         "pretrain",
         _PENDING,
         command="torchrun pretrain.py",
-        created_at=ago(0, 3),
+        created_at=ago(1, 4),
         num_instances=2,
         gpu_type="a100",
         gpu_count=4,
         region="gpu",
         owner="ana",
         message="waits for resources, start about 14:20",
-        config={"max_run_time_hours": 24},
+        time_limit_s=24 * 3600,
     ),
     TaskRecord(
         "cluster",
@@ -77,7 +76,7 @@ TASKS = (
         "held-back",
         _PENDING,
         command="python evaluate.py",
-        created_at=ago(0, 2),
+        created_at=ago(1, 5),
         gpu_type="a100",
         gpu_count=1,
         region="gpu",
@@ -93,8 +92,8 @@ OTHERS = (
         "protein-folding",
         _RUNNING,
         command="python fold.py",
-        created_at=ago(1, 2),
-        started_at=ago(1, 1),
+        created_at=ago(2, 2),
+        started_at=ago(2, 1),
         gpu_type="a100",
         gpu_count=8,
         region="gpu",
@@ -122,19 +121,19 @@ VOLUMES = (
 )
 
 
-class FixedCluster(Provider):
+class FixedCluster(ScreenshotProvider):
     """The provider of the cluster, and each of its facets. `changes` has the change calls of all of them.
 
     `refusal` is raised by the next change. `estimates` are the answers for requests, by their GPUs.
     """
 
-    poll = PollIntervals(busy_s=60, idle_s=60)
     can_change = False
     changes: ClassVar[list[tuple[Any, ...]]] = []
     refusal: ClassVar[FlowError | None] = None
     estimates: ClassVar[dict[str, StartEstimate | FlowError | asyncio.Event | None]] = {}
 
     def __init__(self, context: Context, person: object = None) -> None:
+        super().__init__(context)
         self._is_watching_everyone = False
 
     @classmethod
@@ -143,10 +142,8 @@ class FixedCluster(Provider):
         cls.changes, cls.refusal, cls.estimates = [], None, {}
 
     @property
-    def _facet(self) -> Any:
+    def scheduling(self) -> Any:
         return self
-
-    scheduling = instances = volumes = _facet
 
     async def list_tasks(self, statuses: object = None, limit: int | None = None) -> tuple[TaskRecord, ...]:
         return (*TASKS, *OTHERS) if self._is_watching_everyone else TASKS
@@ -212,9 +209,6 @@ class FixedCluster(Provider):
     def describe_submit(self, config: Any) -> str:
         return f"sbatch <<'END'\n#!/bin/sh\n#SBATCH --job-name={config.name}\n\n{config.command_line}\nEND"
 
-    def describe_disclosure(self, config: Any) -> str:
-        return ""
-
     def describe_cancel(self, task: TaskRecord) -> str:
         return f"scancel {task.task_id}"
 
@@ -223,9 +217,6 @@ class FixedCluster(Provider):
         lines = tuple((name, value) for name, _, value in (option.partition("=") for option in options))
         problems = ("gres gpu:9: a node has at most 8 GPUs",) if "gpu:9" in command else ()
         return ScriptSummary(lines, problems) if lines else None
-
-    async def close(self) -> None:
-        return None
 
     def _change(self, *change: Any) -> None:
         if (refusal := type(self).refusal) is not None:

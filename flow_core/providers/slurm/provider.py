@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from flow_core.providers.slurm.discovery.cluster_reader import ClusterReader
     from flow_core.providers.slurm.discovery.instances import SlurmInstances
     from flow_core.providers.slurm.reservations import SlurmReservations
+    from flow_core.providers.slurm.scheduling import SlurmScheduling
     from flow_core.providers.slurm.submit.site import Site
     from flow_core.providers.slurm.volumes import SlurmVolumes
 
@@ -73,6 +74,12 @@ class SlurmProvider(SshAccess, Provider):
         from flow_core.providers.slurm.reservations import SlurmReservations
 
         return SlurmReservations(self._login_node, self._reader, self._settings, self._context)
+
+    @cached_property
+    def scheduling(self) -> SlurmScheduling:
+        from flow_core.providers.slurm.scheduling import SlurmScheduling
+
+        return SlurmScheduling(self._login_node, self._settings, self._poller, self._site)
 
     @cached_property
     def logs(self) -> SpooledLogs:

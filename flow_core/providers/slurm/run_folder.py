@@ -25,9 +25,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-RUNS, JOBS = "runs", "jobs"
-SUBMISSION, SCRIPT, ENV, ENTER, JOB, CODE = "submission.json", "script.sh", "env.sh", "enter.sh", "job", "code"
-STATUS, BATCH_LOG = "status", "batch.log"
+RUNS = "runs"
+SUBMISSION, SCRIPT, ENV, ENTER, CODE = "submission.json", "script.sh", "env.sh", "enter.sh", "code"
+BATCH_LOG = "batch.log"
 COMMENT_PREFIX = "flow:"
 """`--comment` of a job is this prefix and the KEY of its folder."""
 
@@ -62,20 +62,12 @@ class RunFolder:
         return f"{self.path}/{CODE}"
 
     @property
-    def script(self) -> str:
-        return f"{self.path}/{SCRIPT}"
-
-    @property
     def enter_script(self) -> str:
         return f"{self.path}/{ENTER}"
 
     def get_log(self, attempt: int, rank: int) -> str:
         """Returns the log of a rank; of an array, `rank` is the index of the element."""
         return f"{self.path}/attempt-{attempt}/rank-{rank}.log"
-
-    def get_status(self, index: int | None = None) -> str:
-        """Returns the file of the status lines, of an array that of one element."""
-        return f"{self.path}/{STATUS}" if index is None else f"{self.path}/{STATUS}-{index}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from flow_core.providers.slurm.queue.job_states import find_unknown_words, get_s
 from flow_core.providers.slurm.queue.limits import NO_USAGE, Usage
 from flow_core.providers.slurm.queue.own_runs import get_submission_time
 from flow_core.providers.slurm.queue.pending_reasons import describe_pending, is_held
-from flow_core.providers.slurm.queue.run_status import RunStatus
+from flow_core.providers.slurm.queue.run_status import RunStatus, restore_exit_code
 from flow_core.providers.slurm.queue.values import clean_label
 from flow_core.providers.slurm.run_folder import Submission
 
@@ -59,7 +59,7 @@ def build_task_record(
 ) -> TaskRecord:
     """Builds the record of a task from its jobs: one, or those of an array. `now` is needed only for the messages."""
     now = now or datetime.now(UTC)
-    job = choose_job(jobs)
+    job = restore_exit_code(choose_job(jobs), None if run_status is None else run_status.exit_code)
     elements = build_elements(jobs)
     status = merge_status(element.status for element in elements) if elements else get_status(job)
     return TaskRecord(
@@ -84,6 +84,7 @@ def build_task_record(
         created_by=clean_label(job.user),
         elements=elements,
         is_held=_is_held(jobs),
+        time_limit_s=job.time_limit_s,
         config={} if submission is None else submission.config,
         provider_metadata=_collect_details(job, submission),
     )
@@ -226,7 +227,6 @@ def _collect_details(job: Job, submission: Submission | None) -> dict[str, Any]:
         "nodes": ", ".join(clean_label(name) for name in job.node_list[:_NODES_SHOWN]),
         "cpus": job.cpu_count,
         "memory_mb_per_node": job.memory_mb,
-        "time_limit_s": job.time_limit_s,
         "dependency": clean_label(job.dependency),
         "reservation": clean_label(job.reservation),
         "restarts": job.restarts,

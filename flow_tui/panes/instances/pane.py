@@ -119,7 +119,7 @@ class InstancesPane(TablePane[AvailableInstance]):
             Column("free", "FREE GPUS", _free_cell, width=9, priority=8),
             Column("vram", "VRAM", _format_memory, width=5, align="right", priority=4),
             *_machine_columns(3),
-            Column("region", "REGION", lambda instance: instance.region, min_width=8, max_width=18, priority=2),
+            Column("region", "REGION", lambda instance: instance.region, min_width=8, max_width=18, priority=6),
             _host_column(1),
         )
 

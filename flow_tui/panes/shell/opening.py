@@ -87,9 +87,9 @@ class ShellOpening:
         if task.num_instances == 1:
             return 0
         open_nodes = self._pane.list_open_nodes(task)
-        nodes = range(task.num_instances)
         choices = [
-            PickOption(f"node {node}", str(node), "a shell is open" if node in open_nodes else "") for node in nodes
+            PickOption(f"node {node}", str(node), _describe_node(task, node, is_open=node in open_nodes))
+            for node in range(task.num_instances)
         ]
         picking = self._services.screen.app.push_screen(Pick(f"Shell in {task.name}", choices), wait_for_dismiss=True)
         self._hold_keys()
@@ -106,4 +106,10 @@ class ShellOpening:
                         self._task.task_id, columns=columns, rows=rows, command=command, node=node
                     )
         except TimeoutError:
-            raise FlowError(f"the shell did not open within {_OPEN_S:.0f} s") from None
+            raise FlowError(f"the shell did not open within {_OPEN_S:.0f} s; try again") from None
+
+
+def _describe_node(task: TaskRecord, node: int, *, is_open: bool) -> str:
+    """Returns the name of the machine, if each node has its own, and whether a shell is open there."""
+    machine = task.instances[node] if len(task.instances) == task.num_instances else ""
+    return "  ".join(filter(None, (machine, "a shell is open" if is_open else "")))

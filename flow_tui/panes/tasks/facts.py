@@ -96,9 +96,7 @@ def _time_facts(task: TaskRecord, now: datetime) -> Iterator[tuple[str, str]]:
         yield "time in queue", format.duration(waited.total_seconds())
     if task.started_at and (task.completed_at or not task.is_terminal):
         yield "run time", format.ran_for(task, now)
-    hours = task.config.get("max_run_time_hours")
-    if isinstance(hours, int | float):
-        yield "time limit", format.duration(hours * 3600)
+    yield "time limit", format.time_limit(task)
 
 
 def _task_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:

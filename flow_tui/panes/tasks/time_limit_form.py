@@ -31,9 +31,8 @@ class TimeLimitForm(Form[float]):
         yield Field("hours", "time limit", LineInput("", placeholder="hours from its start, such as 12, or 90m, or 2d"))
 
     def compose_body(self) -> Iterable[Widget]:
-        limit = self._record.config.get("max_run_time_hours")
         known = {
-            "current limit": format.duration(limit * 3600) if isinstance(limit, int | float) else "unknown",
+            "current limit": format.time_limit(self._record) or "none",
             "run time": format.ran_for(self._record),
         }
         for label, value in known.items():

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from testbed.screen_text import screen_text
-from testbed.showcase import SCREENS, showcase
+from testbed.showcase import CLUSTER_SCREENS, SCREENS, Showcase, cluster_showcase, showcase
 from testbed.tui.contrast import is_plain, segments, unreadable_texts
 from testbed.tui.press import press
 from testbed.waiting import DEADLINE_S, until
@@ -33,6 +33,7 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 IS_UPDATE = os.environ.get("FLOW_UPDATE_SNAPSHOTS") == "1"
 _LATER_S = 5.0  # for the screens after one that has failed the test already
 _LOOKS = 40
+_CLUSTER = "-cluster"
 _CLOCK = re.compile(r"[\d:]{1,5}$")  # a dialog may cover its first digits
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?|(?<![\d:])\d\d:\d\d(:\d\d)?(?![\d:])")
 
@@ -51,21 +52,36 @@ async def test_every_screen_reads_as_its_snapshot_in_colours_that_can_be_read(
     tmp_path: Path, home: Path, size: tuple[int, int] | None, theme: str | None
 ) -> None:
     """A theme that is left over is looked at without snapshots."""
-    folder = SNAPSHOTS / "x".join(map(str, size or ()))
-    screens, unreadable, patience_s = {}, [], DEADLINE_S
     async with showcase(size or SIZES[0], tmp_path, theme=theme or THEMES[0]) as shown:
+        await check_screens(shown, None if size is None else SNAPSHOTS / "x".join(map(str, size)), home)
 
-        def read() -> str:
-            return mask(screen_text(shown.app), home)
 
-        async for name in shown.walk():
-            if size is not None:
-                wanted = expected(folder, name)
-                screens[name] = await (read_settled(read) if IS_UPDATE else read_like(read, wanted, patience_s))
-                if screens[name] != wanted:
-                    patience_s = _LATER_S
-            unreadable += [f"{name}: {found}" for found in unreadable_texts(shown.app)]
-    if IS_UPDATE and size is not None:
+@pytest.mark.parametrize("size", SIZES, ids=str)
+async def test_every_screen_of_a_cluster_reads_as_its_snapshot_in_colours_that_can_be_read(
+    tmp_path: Path, home: Path, size: tuple[int, int]
+) -> None:
+    async with cluster_showcase(size, tmp_path) as shown:
+        await check_screens(shown, SNAPSHOTS / f"{size[0]}x{size[1]}{_CLUSTER}", home)
+
+
+async def check_screens(shown: Showcase, folder: Path | None, home: Path) -> None:
+    """Walks through the screens. Compares them with the snapshots in the folder; without one, only looks at them."""
+    screens: dict[str, str] = {}
+    unreadable, patience_s = [], DEADLINE_S
+
+    def read() -> str:
+        return mask(screen_text(shown.app), home)
+
+    async for name in shown.walk():
+        if folder is not None:
+            wanted = expected(folder, name)
+            screens[name] = await (read_settled(read) if IS_UPDATE else read_like(read, wanted, patience_s))
+            if screens[name] != wanted:
+                patience_s = _LATER_S
+        unreadable += [f"{name}: {found}" for found in unreadable_texts(shown.app)]
+    if folder is None:
+        folder = SNAPSHOTS
+    elif IS_UPDATE:
         write_snapshots(folder, screens)
     differences = [difference(f"{folder.name}/{name}", expected(folder, name), text) for name, text in screens.items()]
     found = "\n".join(text for text in differences if text)
@@ -86,7 +102,8 @@ async def test_the_app_shows_only_colours_that_the_terminal_has(tmp_path: Path) 
 
 
 def test_every_snapshot_belongs_to_a_screen() -> None:
-    assert {file.stem for file in SNAPSHOTS.glob("*/*")} <= set(SCREENS)
+    for file in SNAPSHOTS.glob("*/*"):
+        assert file.stem in (CLUSTER_SCREENS if file.parent.name.endswith(_CLUSTER) else SCREENS), file
 
 
 def mask(text: str, home: Path) -> str:

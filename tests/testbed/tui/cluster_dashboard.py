@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from testbed import fixed_provider
+from testbed import screenshot_provider
 from testbed.fixed_cluster import NAME, WHERE, FixedCluster, cluster_config
 from testbed.screen_text import screen_text
 from testbed.tui.press import press
@@ -63,8 +63,8 @@ async def opened(
     FixedCluster.forget()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(providers.PROVIDERS, NAME, WHERE)
-        patch.setitem(providers.PROVIDERS, fixed_provider.NAME, fixed_provider.WHERE)
-        contexts = [Context(name, fixed_provider.NAME, {}) for name in others]
+        patch.setitem(providers.PROVIDERS, screenshot_provider.NAME, screenshot_provider.WHERE)
+        contexts = [Context(name, screenshot_provider.NAME, {}) for name in others]
         app = FlowApp(cluster_config(folder, *contexts), **options)
         async with app.run_test(size=size) as pilot:
             dashboard = app.screen

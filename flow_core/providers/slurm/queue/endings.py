@@ -15,6 +15,7 @@ _SIGNALS = {
     **{9: "SIGKILL", 10: "SIGUSR1", 11: "SIGSEGV", 12: "SIGUSR2", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM"},
     **{18: "SIGCONT", 19: "SIGSTOP", 24: "SIGXCPU", 25: "SIGXFSZ", 31: "SIGSYS"},
 }
+_KILL = 9
 _OUTPUT_SIGNAL = 53
 """The signal that Slurm records if it can't open the output file."""
 _SENTENCES = {
@@ -70,8 +71,9 @@ def describe_ending(job: Job, own_uid: str = "") -> str:
         return _SENTENCES[job.state]
     if job.signal == _OUTPUT_SIGNAL:
         return "Slurm could not write its output file or enter its directory; check both paths"
-    if job.state == "FAILED" and job.signal:
-        return f"killed by {get_signal_name(job.signal)}"
+    signal = job.signal or (_KILL if job.exit_code == 128 + _KILL else 0)  # a shell reports it as an exit code
+    if job.state == "FAILED" and signal:
+        return f"killed by {get_signal_name(signal)}{_guess_cause(job) if signal == _KILL else ''}"
     word = job.reason.partition(",")[0]
     if job.state == "CANCELLED":
         return _CANCELS.get(word) or _describe_cancel(job, own_uid)
@@ -86,10 +88,20 @@ def get_signal_name(number: int) -> str:
 
 
 def _describe_memory(job: Job) -> str:
+    memory = _format_memory(job)
+    return f"out of memory: the job asked for {memory}" if memory else "out of memory"
+
+
+def _guess_cause(job: Job) -> str:
+    """Returns what SIGKILL means as a rule; without cgroups, Slurm does not record why it sent it."""
+    memory = _format_memory(job)
+    return f"; perhaps it used more memory than the {memory} that it asked for" if memory else ""
+
+
+def _format_memory(job: Job) -> str:
     if job.memory_mb is None:
-        return "out of memory"
-    each = " per node" if job.node_count > 1 else ""
-    return f"out of memory: the job asked for {format_memory(job.memory_mb)}{each}"
+        return ""
+    return format_memory(job.memory_mb) + (" per node" if job.node_count > 1 else "")
 
 
 def _describe_cancel(job: Job, own_uid: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,7 @@ _NOTED_S = 30.0
 _SLOW_FACTS_S = 60.0
 _LIMITS_S = 600.0
 _TASKS_PER_STEP = 200
+_JOB_ID = re.compile(r"[0-9]{1,20}")
 
 
 class JobPoller:
@@ -79,8 +81,13 @@ class JobPoller:
         return Listing.of(self._records.rows, self.unreadable)
 
     async def get(self, task_id: str, max_age_s: float | None = None) -> TaskRecord:
-        """Returns a task. Raises NotFound, and what `list_jobs` raises."""
+        """Returns a task. Raises NotFound, and what `list_jobs` raises.
+
+        Asks again for a job that the last answer did not contain: another client may just have submitted it.
+        """
         await self._refresh(max_age_s)
+        if self._records.get(task_id) is None and _JOB_ID.fullmatch(task_id):
+            await self._refresh(0)
         record = self._records.get(task_id)
         if record is None:
             raise self._not_found(task_id)
@@ -191,6 +198,7 @@ class JobPoller:
             submissions=self._own_runs.choose_submissions(),
             statuses=statuses,
             element_statuses=element_statuses,
+            removals=self._own_runs.choose_removals(self._table),
             has_limits=needs_limits and now - self._limits_at >= _LIMITS_S,
             has_nodes=now - self._nodes_at >= _SLOW_FACTS_S and any(job.started_at is not None for job in open_jobs),
         )

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from flow_core.providers.slurm.queue.job import Job
 from flow_core.providers.slurm.queue.job_states import is_ended
-from flow_core.providers.slurm.queue.run_status import RunStatus, apply_status
+from flow_core.providers.slurm.queue.run_status import RunStatus, apply_status, restore_exit_code
 
 Elements = dict[int | None, Job]
 _ENDED_JOBS_MAX = 100_000
@@ -198,4 +198,5 @@ def _complete(job: Job, before: Job) -> Job:
         missing |= {"exit_code": before.exit_code, "signal": before.signal}
     if before.restarts > job.restarts:
         missing["restarts"] = before.restarts
-    return replace(job, **missing) if missing else job
+    complete = replace(job, **missing) if missing else job
+    return restore_exit_code(complete, before.exit_code) if job.state == before.state else complete

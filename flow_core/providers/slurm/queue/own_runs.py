@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from flow_core.agent.record_fields import LAST_TIMESTAMP, to_utc_datetime
 from flow_core.providers.slurm.queue.hostlist import expand_indexes
@@ -32,6 +33,8 @@ class OwnRuns:
         self._unreadable: set[str] = set()
         self._asked: set[str] = set()
         self._changed: set[str] = set()
+        self._with_variables: dict[str, None] = {}
+        self._removed: tuple[str, ...] = ()
         self.newest_id = 0
         """The highest job id of a run that was read."""
 
@@ -58,7 +61,7 @@ class OwnRuns:
 
     def note(self, task_id: str, submission: Submission) -> None:
         """Adds a run that this client has just submitted."""
-        self._submissions[task_id] = submission
+        self._add(task_id, submission)
 
     def find_new(self, jobs: Iterable[Job], own_user: str) -> None:
         """Finds the jobs in the queue that another client of this user has submitted, to read them next."""
@@ -83,15 +86,26 @@ class OwnRuns:
         self._asked = {*arrays, *single}
         return self._list_keys(single), self._list_keys(arrays)
 
+    def choose_removals(self, table: JobTable) -> tuple[str, ...]:
+        """Returns the KEYs of the runs whose variables to remove: a script that was killed could not remove them."""
+        ended = (
+            task_id for task_id in self._with_variables if (jobs := table.get(task_id)) and all(map(is_ended, jobs))
+        )
+        self._removed = tuple(islice(ended, _READS_MAX))
+        return self._list_keys(self._removed)
+
     def take(self, answer: PollAnswer, queued: Set[str], oldest: datetime) -> None:
         """Stores what was read. Runs that are not queued and were submitted before `oldest` are left out."""
+        for task_id in self._removed:
+            self._with_variables.pop(task_id, None)
         runs = {f"jobs/{job_id}": (job_id, folder) for job_id, folder in answer.links.items()}
         runs |= {f"{RUNS}/{key}": (task_id, f"{answer.folder}/{RUNS}/{key}") for key, task_id in self._unread.items()}
         for run, text in answer.submissions.items():
             task_id, folder = runs.get(run, ("", ""))
             submission = parse_submission(text, folder) if task_id else None
             if submission is not None and (task_id in queued or _is_between(submission.submitted_at, oldest)):
-                self._submissions.setdefault(task_id, submission)
+                if task_id not in self._submissions:
+                    self._add(task_id, submission)
                 self._changed.add(task_id)
         self._take_statuses(answer, {run: task_id for run, (task_id, _) in runs.items()})
         self._asked |= {job_id for job_id in answer.links if not self._is_array(job_id)}
@@ -153,8 +167,14 @@ class OwnRuns:
                 self._statuses.setdefault(tasks[run], {}).update(parsed)
                 self._changed.add(tasks[run])
 
+    def _add(self, task_id: str, submission: Submission) -> None:
+        self._submissions[task_id] = submission
+        if submission.config.get("env") and not submission.is_user_script:
+            self._with_variables[task_id] = None
+
     def _drop(self, task_id: str) -> None:
         del self._submissions[task_id]
+        self._with_variables.pop(task_id, None)
         self._statuses.pop(task_id, None)
         self._listed.discard(task_id)
 

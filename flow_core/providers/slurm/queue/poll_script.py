@@ -11,6 +11,7 @@ from flow_core.providers.slurm.queue import sacct, squeue
 from flow_core.providers.slurm.queue.limits import QOS_FIELDS
 from flow_core.providers.slurm.queue.records import make_token, split_records, split_sections
 from flow_core.providers.slurm.queue.values import clean_label, parse_number
+from flow_core.providers.slurm.run_folder import ENV, RUNS
 from flow_core.providers.slurm.settings import SlurmSettings
 from flow_core.ssh.quoting import quote_word
 
@@ -35,7 +36,7 @@ class PollRequest:
 
     `history_s` is the length of the history in seconds, None for none. `newer_than` is the highest job id of flow that
     is known, None to leave new ones out. `submissions` and `statuses` are KEYs of runs to read, `element_statuses`
-    those of arrays.
+    those of arrays. `removals` are KEYs of runs that have ended, whose variables to remove.
     """
 
     is_everyone: bool = False
@@ -44,6 +45,7 @@ class PollRequest:
     submissions: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ()
     element_statuses: tuple[str, ...] = ()
+    removals: tuple[str, ...] = ()
     has_limits: bool = False
     has_nodes: bool = False
 
@@ -156,9 +158,11 @@ class PollScript:
         """Reads the files of runs with one grep: each line of its output begins with the name of the file."""
         request = self._request
         reads = (request.newer_than is not None, request.submissions, request.statuses, request.element_statuses)
-        if not any(reads):
+        if not any(reads) and not request.removals:
             return
         yield f"unset CDPATH; set --; cd {quote_path(self._settings.folder)} 2>/dev/null || exit 0"
+        if request.removals:
+            yield f"rm -f {' '.join(f'{RUNS}/{key}/{ENV}' for key in request.removals)}"
         yield f"{self._begin('folder')}; pwd -P"
         if request.newer_than is not None:
             yield self._begin("links")
@@ -166,12 +170,12 @@ class PollScript:
             yield f'[ "$id" -gt {request.newer_than} ] 2>/dev/null || continue'
             yield 'set -- "$@" "jobs/$id/submission.json" "jobs/$id/status"'
             yield '(cd -P "jobs/$id" 2>/dev/null && printf "%s " "$id" && pwd -P); done'
-        named = [f"runs/{key}/submission.json" for key in request.submissions]
-        named += [f"runs/{key}/status" for key in request.statuses]
+        named = [f"{RUNS}/{key}/submission.json" for key in request.submissions]
+        named += [f"{RUNS}/{key}/status" for key in request.statuses]
         yield f'set -- "$@" {" ".join(named)}'
         yield f"{self._begin('files')}; grep -s '' /dev/null \"$@\""
         for key in request.element_statuses:
-            yield f"grep -s '' /dev/null runs/{key}/status-*"
+            yield f"grep -s '' /dev/null {RUNS}/{key}/status-*"
 
     def _parse_nodes(self, text: str) -> dict[str, tuple[str, str]]:
         rows = split_records(text, self._token, 3)

@@ -11,6 +11,7 @@ from flow_core.providers.slurm.queue.job import NO_FLAGS, Job
 from flow_core.providers.slurm.queue.job_states import FORGOTTEN
 
 _LINE = re.compile(r"(start) (\d{1,6}) (\d{1,12})|(end) (\d{1,6}) (\d{1,3}) (\d{1,3}) (\d{1,12})")
+_CUT = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,12 @@ def apply_status(job: Job, status: RunStatus | None) -> Job:
     started_at = job.started_at if status is None else status.started_at or job.started_at
     state = "CANCELLED" if started_at is None else "FAILED"
     return replace(job, state=state, flags=frozenset({FORGOTTEN}), reason="", started_at=started_at)
+
+
+def restore_exit_code(job: Job, recorded: int | None) -> Job:
+    """Returns a job with the exit code that another source recorded, if sacct cut it by 128, as it does above 127."""
+    is_cut = recorded is not None and recorded >= _CUT and job.exit_code == recorded - _CUT and not job.signal
+    return replace(job, exit_code=recorded) if is_cut else job
 
 
 def _to_datetime(text: str) -> datetime | None:

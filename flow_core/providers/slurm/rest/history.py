@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _PAUSE_S = 60.0
 _OVERLAP_S = 300
 _GIVE_UP_S = 60.0
-_WAIT_S = 5.0
 _DAY_S = 86_400
 
 
@@ -31,8 +30,10 @@ class RestHistory:
     more, because slurmdbd may learn of an end late.
     """
 
-    def __init__(self, client: SlurmRestClient, days: float) -> None:
+    def __init__(self, client: SlurmRestClient, days: float, *, wait_s: float = 5.0) -> None:
+        """`wait_s` is the longest wait for an answer of the accounting."""
         self._client = client
+        self._wait_s = wait_s
         self._length_s = round(days * _DAY_S)
         self._asked_at = self._answered_at = float("-inf")
         self._lost_at: dict[str, float] = {}
@@ -45,14 +46,14 @@ class RestHistory:
     async def update(self, table: JobTable) -> None:
         """Adds what the accounting knows, and ends jobs that left the queue without a known end.
 
-        Waits for an answer of the accounting for at most 5 s; a later one is added by the next call.
+        An answer of the accounting that comes late is added by the next call.
         """
         now = time.monotonic()
         api = await self._client.describe()
         if self._is_due(now, is_needed=bool(table.lost)) and api.history_path:
             self._asked_at = now
             self._running = asyncio.create_task(self._ask(api, now))
-            await asyncio.wait((self._running,), timeout=_WAIT_S)
+            await asyncio.wait((self._running,), timeout=self._wait_s)
         if self._running is not None and self._running.done() and not self._running.cancelled():
             self._running.result()  # a bug must not go unnoticed
         found, self._found = self._found, []
@@ -87,7 +88,7 @@ class RestHistory:
 
 
 def _prefer_known(job: Job, table: JobTable) -> Job:
-    """Returns an ended job as slurmctld told it, if it did: the accounting of Slurm 22.05 has wrong exit codes."""
+    """Returns an ended job as slurmctld told it, if it did: the accounting of Slurm 22.05 tells wrong exit codes."""
     for known in table.get(job.task_id):
         if known.array_index == job.array_index and is_ended(known) and FORGOTTEN not in known.flags:
             return replace(known, cancelled_by=job.cancelled_by)

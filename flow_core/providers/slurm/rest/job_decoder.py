@@ -34,9 +34,13 @@ class JobDecoder:
     async def decode(self, answer: Table, only_user: str | None = None) -> list[Job]:
         """Returns the jobs in the order of the answer; with `only_user`, those of this user.
 
-        Pauses between parts of its work, so that thousands of jobs don't delay a key.
+        v0.0.36 tells no names of users, so all jobs are returned then, with the uid as the user. Pauses between parts
+        of its work, so that thousands of jobs don't delay a key.
         """
-        rows = [row for row in read_rows(answer.get("jobs")) if only_user in (None, read_text(row.get("user_name")))]
+        wanted = ("", only_user)
+        rows = read_rows(answer.get("jobs"))
+        if only_user is not None:
+            rows = [row for row in rows if read_text(row.get("user_name")) in wanted]
         jobs: list[Job] = []
         for start in range(0, len(rows), _JOBS_PER_STEP):
             jobs += (job for row in rows[start : start + _JOBS_PER_STEP] if (job := decode_job(row)) is not None)
@@ -63,7 +67,7 @@ def decode_job(row: Table) -> Job | None:
         state=state,
         array_id=str(read_number(row.get("array_job_id"))) if index is not None or indexes else "",
         array_index=index,
-        user=read_text(row.get("user_name")),
+        user=read_text(row.get("user_name")) or _read_uid(row),
         name=read_text(row.get("name")),
         partition=read_text(row.get("partition")),
         account=read_text(row.get("account")),
@@ -109,6 +113,11 @@ def _read_indexes(row: Table) -> tuple[int | None, tuple[int, ...], int | None]:
         return number, (), None
     indexes, limit = expand_indexes(read_text(row.get("array_task_string")))
     return (indexes[0], (), limit) if len(indexes) == 1 else (None, indexes, limit)
+
+
+def _read_uid(row: Table) -> str:
+    uid = read_number(row.get("user_id"))
+    return "" if uid is None else str(uid)
 
 
 def _read_minutes(value: object) -> int | None:

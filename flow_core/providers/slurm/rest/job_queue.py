@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flow_core.errors import NotFound, printable
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.slurm.queue.job_states import is_refused
-from flow_core.providers.slurm.queue.job_table import JobTable, split_common
+from flow_core.providers.slurm.queue.job_table import JobTable
 from flow_core.providers.slurm.queue.own_runs import OwnRuns, build_job
 from flow_core.providers.slurm.queue.record_cache import RecordCache
 from flow_core.providers.slurm.rest.history import RestHistory
@@ -65,21 +65,13 @@ class RestJobQueue:
         await self._poll.refresh(max_age_s)
         return Listing.of(self._records.rows, self.unreadable)
 
-    async def get(self, task_id: str) -> TaskRecord:
+    async def get(self, task_id: str, max_age_s: float | None = None) -> TaskRecord:
         """Returns a task. Raises NotFound, and what `list_jobs` raises."""
-        await self._poll.refresh()
+        await self._poll.refresh(max_age_s)
         record = self._records.get(task_id)
         if record is None:
             raise self._not_found(task_id)
         return record
-
-    async def get_jobs(self, task_id: str) -> tuple[Job, ...]:
-        """Returns the jobs of a task: of an array, one for each element. Raises what `get` raises."""
-        await self._poll.refresh()
-        jobs = self._table.get(task_id)
-        if not jobs:
-            raise self._not_found(task_id)
-        return tuple(one for job in jobs for one in split_common(job))
 
     async def find_comment(self, key: str) -> str | None:
         """Returns the id of the own task whose comment begins with a word; None if there is none. Asks anew."""

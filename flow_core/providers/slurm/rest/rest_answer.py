@@ -18,10 +18,15 @@ _CONNECTION_ERRORS = frozenset({*range(1001, 1007), *range(1800, 1806), 5004})
 _UNKNOWN_JOB, _DENIED, _ENDED_ERRORS = 2017, 2002, frozenset({2021, 2084})
 _QUIET_ERRORS = frozenset({0, -1, 1, 1000})
 """What the library of Slurm reports for a connection that failed, and for other things."""
+_DISABLED = "presently disabled"
 _QUICK_S = 4.0
 """A connection to slurmctld that fails takes longer: slurmrestd tries it again for ten seconds."""
 _SHOWN = 300
 _INT_DIGITS_MAX = 30
+
+
+class AccessDenied(AuthError):
+    """slurmctld knows the user, and does not allow the change to this user."""
 
 
 class SlurmFault(NamedTuple):
@@ -74,7 +79,7 @@ def build_rest_error(answer: RestAnswer, call: str, title: str, user: str, token
     """
     faults = answer.faults
     numbers = {fault.number for fault in faults}
-    reason = describe_faults(faults)
+    reason = describe_faults(faults, token)
     if _UNKNOWN_JOB in numbers:
         return NotFound("Slurm does not know this job, or not any more", status=answer.status)
     if answer.is_refused_login or (_is_quiet(answer) and answer.took_s < _QUICK_S):
@@ -85,16 +90,20 @@ def build_rest_error(answer: RestAnswer, call: str, title: str, user: str, token
     if numbers & _ENDED_ERRORS:
         return Conflict("the job has already ended", status=answer.status)
     if _DENIED in numbers:
-        return AuthError(f"{title} does not allow {call} to user {user}: {reason}", status=answer.status)
+        return AccessDenied(f"{title} does not allow {call} to user {user}: {reason}", status=answer.status)
+    if _DISABLED in reason:
+        sentence = f"Slurm can't do {call} now: {reason}; the cluster or the job does not allow it"
+        return Conflict(sentence, status=answer.status)
     if faults:
         return ProviderError(f"Slurm refused {call}: {reason}", status=answer.status)
     return _build_plain_error(answer, call, title)
 
 
-def describe_faults(faults: tuple[SlurmFault, ...]) -> str:
-    """Returns what the faults say, in one line."""
+def describe_faults(faults: tuple[SlurmFault, ...], token: Token) -> str:
+    """Returns what the faults say, in one line and without the token."""
     texts = dict.fromkeys(fault.sentence for fault in faults if fault.sentence)
-    return escape_controls("; ".join(texts))[:_SHOWN] or "it gives no reason"
+    line = escape_controls("; ".join(texts).replace(token.text, "<token>"))
+    return line[:_SHOWN] or "it gives no reason"
 
 
 def _is_quiet(answer: RestAnswer) -> bool:

@@ -16,7 +16,7 @@ from flow_core.errors import ConfigError, FlowError, ProviderError, Unreachable
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.slurm.rest.api_description import ApiDescription, parse_description
 from flow_core.providers.slurm.rest.json_values import Table
-from flow_core.providers.slurm.rest.rest_answer import RestAnswer, build_rest_error, parse_body
+from flow_core.providers.slurm.rest.rest_answer import RestAnswer, build_rest_error, describe_faults, parse_body
 from flow_core.providers.slurm.rest.token import Token, TokenSource
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class AnswerLost(Unreachable):
     """A change was sent, and no complete answer arrived: the change may have been made."""
 
 
-class _Request(NamedTuple):
+class _RestRequest(NamedTuple):
     """A request. One that changes nothing is sent again if there is no answer."""
 
     method: str
@@ -84,7 +84,7 @@ class SlurmRestClient:
         """Returns the version in use, and what it can do. Only the first call makes a request."""
         async with self._lock:
             if self._description is None:
-                request = _Request("GET", _DESCRIPTION_PATH, {})
+                request = _RestRequest("GET", _DESCRIPTION_PATH, {})
                 self._description = parse_description(self._take(request, await self._send(request)), self.title)
             return self._description
 
@@ -120,22 +120,29 @@ class SlurmRestClient:
         assert self._token is not None  # there is no answer without a token
         return build_rest_error(answer, call, self.title, self.user, self._token)
 
+    def describe_refusal(self, answer: RestAnswer) -> str:
+        """Returns what Slurm says in an answer without success, in one line."""
+        assert self._token is not None  # there is no answer without a token
+        return describe_faults(answer.faults, self._token)
+
     async def close(self) -> None:
         """Closes the connections. Calling it again is safe."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
 
-    async def _build(self, method: str, resource: str, params: dict[str, str], body: Table | None = None) -> _Request:
+    async def _build(
+        self, method: str, resource: str, params: dict[str, str], body: Table | None = None
+    ) -> _RestRequest:
         path = (await self.describe()).build_path(resource)
-        return _Request(method, path, params, None if body is None else json.dumps(body).encode())
+        return _RestRequest(method, path, params, None if body is None else json.dumps(body).encode())
 
-    def _take(self, request: _Request, answer: RestAnswer) -> Table:
+    def _take(self, request: _RestRequest, answer: RestAnswer) -> Table:
         if answer.is_good and answer.body is not None:
             return answer.body
         raise self.build_error(answer, request.call)
 
-    async def _send(self, request: _Request) -> RestAnswer:
+    async def _send(self, request: _RestRequest) -> RestAnswer:
         """Sends the request with retries, within the deadline of a call."""
         self._token = await self._tokens.read()
         try:
@@ -144,7 +151,7 @@ class SlurmRestClient:
         except TimeoutError as error:
             raise self._lost_error(request, "did not answer", "in time") from error
 
-    async def _send_with_retries(self, request: _Request, token: Token) -> RestAnswer:
+    async def _send_with_retries(self, request: _RestRequest, token: Token) -> RestAnswer:
         attempt = 1
         while True:
             try:
@@ -155,7 +162,7 @@ class SlurmRestClient:
             await asyncio.sleep(self._pause_s * 2 ** (attempt - 1) * random.uniform(1.0, 1.25))
             attempt += 1
 
-    async def _send_once(self, request: _Request, token: Token) -> RestAnswer:
+    async def _send_once(self, request: _RestRequest, token: Token) -> RestAnswer:
         import httpx  # lazy import: most clusters are reached by SSH
 
         client = self._client = self._client or self._open()
@@ -205,7 +212,7 @@ class SlurmRestClient:
             verify=_tls_context(is_used=self.url.startswith("https:")),
         )
 
-    def _lost_error(self, request: _Request, problem: str, suffix: str = "") -> Unreachable:
+    def _lost_error(self, request: _RestRequest, problem: str, suffix: str = "") -> Unreachable:
         sentence = f"{self.title} {problem} {request.call} {suffix}".rstrip()
         return Unreachable(sentence) if request.method == "GET" else AnswerLost(sentence)
 

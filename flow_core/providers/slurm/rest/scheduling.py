@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from flow_core.errors import ConfigError, Conflict, Unsupported
+from flow_core.errors import AuthError, ConfigError, Conflict, Unsupported
 from flow_core.models.scheduling import SIGNALS
 from flow_core.models.task import TaskStatus
 from flow_core.providers.slurm.rest.job_fields import build_number
+from flow_core.providers.slurm.rest.rest_answer import AccessDenied
 
 if TYPE_CHECKING:
     from flow_core.models.scheduling import StartEstimate
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from flow_core.providers.slurm.rest.job_queue import RestJobQueue
     from flow_core.providers.slurm.rest.rest_client import SlurmRestClient
 
+_HOURS_MAX = 24 * 366
 _REQUEUE = "slurmrestd can't queue a task again; submit it again, or use a context with SSH"
 
 
@@ -28,31 +30,35 @@ class RestScheduling:
         self._queue = queue
 
     async def hold(self, task_id: str) -> None:
-        record = await self._queue.get(task_id)
+        record = await self._queue.get(task_id, max_age_s=0)
         if record.status is not TaskStatus.PENDING:
-            raise Conflict(f"{record.name} is {record.status.value}; only a task that waits can be held")
+            raise Conflict(f"{record.name} is {record.status.value}; only a pending task can be held")
         await self._update(record, hold=True)
 
     async def release(self, task_id: str) -> None:
-        record = await self._find_open(task_id)
-        await self._update(record, hold=False)
+        await self._update(await self._find_open(task_id), hold=False)
 
     async def requeue(self, task_id: str) -> None:
         await self._queue.get(task_id)
         raise Unsupported(_REQUEUE)
 
     async def set_time_limit(self, task_id: str, hours: float) -> None:
-        record = await self._find_open(task_id)
-        if not math.isfinite(hours) or not 0 < hours <= 24 * 366:
+        if isinstance(hours, bool) or not math.isfinite(hours) or not 0 < hours <= _HOURS_MAX:
             raise ConfigError("hours: must be more than 0 and at most a year", field="hours")
+        record = await self._find_open(task_id)
         api = await self._client.describe()
         form = api.job_fields.get("time_limit", "struct") if api.is_parsed else "whole"
-        await self._update(record, time_limit=build_number(max(1, math.ceil(hours * 60 - 1e-6)), form))
+        try:
+            await self._update(record, time_limit=build_number(_round_up(hours), form))
+        except AccessDenied as error:
+            raise AuthError(
+                "only an operator of the cluster may raise the time limit of a job; a user may only lower it"
+            ) from error
 
     async def signal(self, task_id: str, signal_name: str) -> None:
-        record = await self._queue.get(task_id)
         if signal_name not in SIGNALS:
             raise ConfigError(f"signal: must be one of {', '.join(SIGNALS)}", field="signal")
+        record = await self._queue.get(task_id, max_age_s=0)
         if not record.is_running:
             raise Conflict(f"{record.name} is {record.status.value}; only a running task gets signals")
         await self._client.delete(f"job/{record.task_id}", signal=signal_name.removeprefix("SIG"))
@@ -74,15 +80,15 @@ class RestScheduling:
         return _REQUEUE
 
     def describe_set_time_limit(self, task: TaskRecord, hours: float) -> str:
-        return f'{self._describe(task)}: {{"time_limit": {math.ceil(hours * 60)}}}'
+        return f'{self._describe(task)}: {{"time_limit": {_round_up(hours)}}}'
 
     def describe_signal(self, task: TaskRecord, signal_name: str) -> str:
         return f"{describe_call(self._client, 'DELETE', task)}?signal={signal_name.removeprefix('SIG')}"
 
     async def _find_open(self, task_id: str) -> TaskRecord:
-        record = await self._queue.get(task_id)
+        record = await self._queue.get(task_id, max_age_s=0)
         if record.is_terminal:
-            raise Conflict(f"{record.name} has already ended")
+            raise Conflict(f"{record.name} has already ended ({record.status.value})")
         return record
 
     async def _update(self, record: TaskRecord, **fields: object) -> None:
@@ -91,6 +97,11 @@ class RestScheduling:
 
     def _describe(self, task: TaskRecord) -> str:
         return describe_call(self._client, "POST", task)
+
+
+def _round_up(hours: float) -> int:
+    """Returns minutes: Slurm counts whole ones, and a shorter limit would end the job early."""
+    return max(1, math.ceil(hours * 60 - 1e-6))
 
 
 def describe_call(client: SlurmRestClient, method: str, task: TaskRecord) -> str:

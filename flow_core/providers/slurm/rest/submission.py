@@ -12,7 +12,6 @@ from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.slurm.rest.api_description import LAST_VERSION, ApiDescription
 from flow_core.providers.slurm.rest.job_request import RestRequestBuilder
 from flow_core.providers.slurm.rest.json_values import read_number, read_table
-from flow_core.providers.slurm.rest.rest_answer import describe_faults
 from flow_core.providers.slurm.rest.rest_client import AnswerLost
 from flow_core.providers.slurm.run_folder import COMMENT_PREFIX, Submission, make_key
 from flow_core.providers.slurm.submit.batch_script import find_script
@@ -90,7 +89,7 @@ class RestSubmission:
         error = self._client.build_error(answer, f"POST {_RESOURCE}")
         if answer.is_refused_login or isinstance(error, Unreachable) or not answer.faults:
             raise error
-        text = describe_faults(answer.faults)
+        text = self._client.describe_refusal(answer)
         raise build_refusal(text.encode(), request.options, self._client.title, is_script=request.is_user_script)
 
     async def _recover(self, error: Unreachable) -> str:

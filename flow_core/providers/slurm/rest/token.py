@@ -81,4 +81,6 @@ def _read_expiry(token: str) -> float:
     except (ValueError, RecursionError):
         return math.inf
     expiry = claims.get("exp") if isinstance(claims, dict) else None
-    return float(expiry) if isinstance(expiry, int) and 0 < expiry < 1 << 40 else math.inf
+    if isinstance(expiry, bool) or not isinstance(expiry, int) or not 0 < expiry < 1 << 40:
+        return math.inf
+    return float(expiry)

@@ -77,9 +77,9 @@ fi
   [ -s "$run/job" ] || { echo "$job" >"$run/.job-$index" && mv "$run/.job-$index" "$run/job"; }
   [ -e "$root/jobs/$job" ] || ln -s "../runs/${run##*/}" "$root/jobs/$job"
 } 2>/dev/null
-# At the end of the allocation, Slurm signals this script as well as the command.
-trap 'stopped=1' HUP INT QUIT TERM
-trap : USR1 USR2
+# Slurm signals this script as well as the command: SIGTERM at the end of the allocation, others if the user sends them.
+trap 'stopped=1' TERM
+trap : HUP INT QUIT USR1 USR2
 run_attempt
 @RETRIES@
 remove_variables

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _CODE = '"$run"/code'
 _WORKSPACE = "/workspace"
-_DEFAULT_NAME = "flow-task"
+_DEFAULT_NAMES = ("flow-task", "flow-submit")  # of a config, and of `submit`
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class PlanBuilder:
                 field="env",
             )
         script = parse_batch_script(found.text.decode("utf-8", "replace"), found.options)
-        is_named = config.name != _DEFAULT_NAME
+        is_named = config.name not in _DEFAULT_NAMES
         name = build_task_name(config) if is_named else script.name or (found.path.name if found.path else "sbatch")
         request = build_overrides(config, name if is_named else None, self._settings, facts, script)
         files = {SCRIPT: found.text, ENTER: os.fsencode(self._build_enter({}, ""))}

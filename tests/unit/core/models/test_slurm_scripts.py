@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_core.errors import Unsupported
+from flow_core.errors import ConfigError, Unsupported
 from flow_core.models.task_sources import explain_slurm_script, to_task_config
 
 SCRIPT = "#!/bin/bash\n#SBATCH --gpus=1\nsrun train\n"
@@ -24,6 +24,19 @@ def test_a_script_with_sbatch_lines_is_recognised_as_text_by_its_path_and_behind
     with pytest.raises(Unsupported) as refused:
         to_task_config(str(script))
     assert str(refused.value) == explain_slurm_script(f"'{script}'")
+
+
+def test_a_script_is_a_command_where_a_context_takes_scripts(tmp_path: Path) -> None:
+    script = tmp_path / "my job.sh"
+    script.write_text(SCRIPT, encoding="utf-8")
+    for source in (script, str(script)):
+        config = to_task_config(source, {"region": "gpu"}, takes_batch_scripts=True)
+        assert (config.command, config.region) == (f"'{script}'", "gpu")
+    plain = tmp_path / "plain.yaml"
+    plain.write_text("command: 'true'\n# no\n#SBATCH --gpus=1\n", encoding="utf-8")
+    assert to_task_config(plain, takes_batch_scripts=True).command == "true"
+    with pytest.raises(ConfigError, match="given twice"):
+        to_task_config(script, {"command": "true"}, takes_batch_scripts=True)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import shlex
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,14 @@ class Tasks:
 
     async def is_over(self, task_id: str) -> bool:
         return task_id in self.over
+
+
+class Nodes(Tasks):
+    """Tasks on machines that only the host reaches. The sampling script finds nvidia-smi only there."""
+
+    async def locate(self, task_id: str, node: int) -> TaskNode:
+        found = await super().locate(task_id, 0)
+        return replace(found, machine=f"node{node}", on_machine=lambda script: f"PATH=$HIDDEN:$PATH; {script}")
 
 
 @pytest.fixture
@@ -119,6 +128,21 @@ async def test_all_readers_of_a_host_share_one_channel_which_ends_with_the_last_
     async with asyncio.timeout(DEADLINE_S):
         while is_alive(channel):
             await asyncio.sleep(0.01)
+
+
+async def test_machines_behind_a_host_are_measured_there_one_by_one(tmp_path: Path, smi: FakeSmi) -> None:
+    server = Sshd(tmp_path / "login", f"SetEnv HIDDEN={smi.bin}")
+    server.start()
+    async with await SshHost.find("far", config=server.config()) as login:
+        metrics = SshMetrics(Nodes(login), login.find)
+        async with (
+            aclosing(metrics.of_task("first", node=1)) as one,
+            aclosing(metrics.of_task("second", node=1)) as same,
+            aclosing(metrics.of_task("first", node=2)) as other,
+        ):
+            counts = [len((await anext(samples)).gpus) for samples in (one, same, other)]
+            assert (counts, len(smi.callers)) == ([1, 2, 1], 2)
+    server.stop()
 
 
 async def test_metrics_of_a_task_end_with_it(metrics: SshMetrics) -> None:

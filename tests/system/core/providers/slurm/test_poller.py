@@ -77,7 +77,7 @@ async def test_an_array_is_one_task_with_elements(cluster: SlurmCluster, user: U
     array = submit(cluster, user, "sleep 0.2; exit $((SLURM_ARRAY_TASK_ID % 2 * 3))", "--array=0-7%4", "-p", "debug")
     held = submit(cluster, user, "true", "--array=1-900:3", "--hold")
     task = await job_until(poller, array, lambda task: task.is_terminal)
-    assert (task.status, task.exit_code, task.message) == (TaskStatus.FAILED, 3, "4 failed, 4 completed")
+    assert (task.status, task.exit_code, task.message) == (TaskStatus.FAILED, 3, "")
     assert [element.exit_code for element in task.elements] == [0, 3] * 4
     waiting = await poller.get(held)
     assert [element.index for element in waiting.elements] == list(range(1, 901, 3))
@@ -103,6 +103,18 @@ async def test_all_callers_share_one_call_of_squeue(cluster: SlurmCluster, user:
     poller.expire()
     await asyncio.gather(poller.list_jobs(), poller.list_jobs())
     assert log.read_text() == "call\n" * 2
+
+
+async def test_a_job_of_another_client_is_found_although_the_last_answer_is_older(
+    cluster: SlurmCluster, user: User, make_poller: MakePoller
+) -> None:
+    poller = make_poller(cluster, user, poll_s=3600)
+    assert await poller.list_jobs() == ()
+    job_id = submit(cluster, user, "sleep 600")
+    assert (await poller.get(job_id)).task_id == job_id
+    for stranger in ("nobody", f"{job_id}0"):
+        with pytest.raises(NotFound):
+            await poller.get(stranger)
 
 
 async def test_the_answer_of_a_slow_slurmctld_serves_longer(

@@ -126,6 +126,19 @@ async def test_a_cancelled_command_has_time_to_clean_up(submitter: Submitter, ra
     assert not (task.folder / "env.sh").exists()
 
 
+async def test_a_command_gets_a_signal_that_its_user_sends_and_goes_on(submitter: Submitter) -> None:
+    command = "trap 'echo got it' USR1 HUP; echo ready; until [ -e go ]; do sleep 0.1; done"
+    command += "; [ -e again ] || { touch again; exit 1; }"
+    task = await submitter.submit(command, retries={"max_retries": 1, "delay_s": 0})
+    await submitter.until_logged(task, "ready")
+    for number, name in enumerate(("USR1", "HUP"), start=1):
+        submitter.cluster.run("scancel", "--full", f"--signal={name}", task.job_id)
+        await until(lambda count=number: task.read_log().count("got it") == count)
+    (task.folder / "code" / "go").touch()
+    await submitter.until_ended(task)
+    assert task.read_status()[1:] == [["end", "0", "1", "0"], ["start", "1"], ["end", "1", "0", "0"]]
+
+
 async def test_a_command_at_its_time_limit_has_time_to_clean_up(submitter: Submitter) -> None:
     task = await submitter.submit(CLEANS_UP, max_run_time_hours=0.01)
     await submitter.until_logged(task, "ready")

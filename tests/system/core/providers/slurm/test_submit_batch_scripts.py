@@ -79,6 +79,13 @@ async def test_a_script_for_several_nodes_runs_unchanged_with_its_own_output(sub
     assert (job["Comment"], job["JobState"]) == (f"flow:{record.key}", "COMPLETED")
 
 
+async def test_a_script_keeps_its_name_unless_the_task_has_one(submitter: Submitter) -> None:
+    text = "#!/bin/sh\n#SBATCH -J own\ntrue\n"
+    names = [(await submitter.submit(text, name=name)).record.name for name in ("flow-task", "flow-submit")]
+    assert names == ["own", "own"]
+    assert (await submitter.submit(text, name="given", unique_name=False)).record.name == "given"
+
+
 async def test_text_is_a_script_too_and_its_default_output_is_in_the_code(submitter: Submitter) -> None:
     task = await submitter.run("#!/bin/bash\n#SBATCH --array=0-1\necho $0 $SLURM_ARRAY_TASK_ID\nexit 3\n")
     for index in (0, 1):

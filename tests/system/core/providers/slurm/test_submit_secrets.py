@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import stat
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from testbed.slurm_cluster import SlurmCluster
 from testbed.slurm_space import User
-from testbed.slurm_submits import Submitter, list_command_lines
+from testbed.slurm_submits import Submitted, Submitter, list_command_lines
 from testbed.slurm_worlds import shared_cluster
 from testbed.waiting import until
 
 from flow_core.errors import FlowError, Unsupported
 from flow_core.models.task_config import TaskConfig
 from flow_core.providers.over_ssh.host_pool import HostPool
+from flow_core.providers.slurm.queue.job_poller import JobPoller
 from flow_core.providers.slurm.submit.submission import describe_submission
 
 pytestmark = pytest.mark.needs("slurm", "slurm-accounting", "sshd")
@@ -44,6 +49,15 @@ async def submitter(cluster: SlurmCluster, user: User) -> AsyncIterator[Submitte
     pool = HostPool()
     yield Submitter(cluster, user, pool)
     await pool.close()
+
+
+def kill_script(task: Submitted) -> None:
+    """Kills the shell of the batch script, as the kernel does when memory is short."""
+    name = f"job{int(task.job_id):05}/slurm_script".encode()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if name in path.read_bytes():
+                os.kill(int(path.parent.name), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -79,6 +93,27 @@ async def test_slurm_and_other_users_see_no_value_of_a_variable(submitter: Submi
     cluster.run("scancel", task.job_id)
     await submitter.until_ended(task)
     assert not (task.folder / "env.sh").exists()
+
+
+async def test_the_variables_of_a_job_that_was_killed_are_removed_by_the_next_polls(submitter: Submitter) -> None:
+    task = await submitter.submit("echo ready; sleep 600", env={"TOKEN": SECRET})
+    await submitter.until_logged(task, "ready")
+    submitter.change(poll_s=0.1)
+    poller = JobPoller(submitter.login_node, submitter.settings, "lab")
+    poller.note_submitted(task.record, task.job_id)
+    await poller.list_jobs()
+    assert (task.folder / "env.sh").exists()
+    kill_script(task)
+    await submitter.until_ended(task)
+    assert (task.folder / "env.sh").exists()  # the script had no time to remove it
+
+    async def is_removed() -> bool:
+        await poller.list_jobs(0)
+        return not (task.folder / "env.sh").exists()
+
+    await until(is_removed)
+    assert task.read_log() == "ready\n"
+    await poller.close()
 
 
 async def test_descriptions_and_errors_have_no_value_of_a_variable(submitter: Submitter) -> None:

@@ -68,7 +68,7 @@ async def test_each_change_shows_its_command_and_is_made_once_the_user_agrees(tm
 
 
 async def change_time_limit(seen: ClusterDashboard) -> None:
-    """Of a task that has run for four hours."""
+    """Of a task that has run for a day."""
     await seen.press("tasks.time_limit")
     await seen.until(lambda: isinstance(seen.app.screen, TimeLimitForm))
     for wrong, said in (("soon", "enter hours, such as 12"), ("0", "enter a time above 0")):

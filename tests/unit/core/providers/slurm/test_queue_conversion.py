@@ -73,6 +73,7 @@ def test_a_job_is_a_task() -> None:
         owner="ada",
         instances=("n1", "n3"),
         created_by="ada",
+        time_limit_s=7200,
         provider_metadata={
             "state": "RUNNING",
             "account": "lab",
@@ -80,7 +81,6 @@ def test_a_job_is_a_task() -> None:
             "nodes": "n1, n3",
             "cpus": 16,
             "memory_mb_per_node": 4096,
-            "time_limit_s": 7200,
             "working_dir": "/home/ada",
         },
     )
@@ -162,6 +162,12 @@ def test_a_task_is_held_while_all_that_waits_is() -> None:
     assert convert(ELEMENT, held).is_held
     assert not convert(ELEMENT, held, replace(held, array_index=2, reason="Resources")).is_held
     assert not convert(ELEMENT).is_held
+
+
+def test_the_exit_code_that_the_script_recorded_counts_if_sacct_cut_it() -> None:
+    failed = replace(JOB, state="FAILED", exit_code=11)
+    assert convert(failed, run_status=RunStatus(0, AT, AT, 139, 11)).exit_code == 139
+    assert convert(failed, run_status=RunStatus(0, AT, AT, 3)).exit_code == 11
 
 
 def make_elements(*words: str) -> list[Job]:

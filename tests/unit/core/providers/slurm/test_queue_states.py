@@ -243,6 +243,16 @@ ENDED = Job("12", "FAILED", exit_code=3, started_at=NOW)
         ({"reason": "NonZeroExitCode"}, 3, ""),
         ({"exit_code": 0, "signal": 11, "reason": "RaisedSignal:11(Segmentation_fault)"}, 139, "killed by SIGSEGV"),
         ({"exit_code": 0, "signal": 9, "reason": "JobLaunchFailure"}, 137, "killed by SIGKILL"),
+        (
+            {"exit_code": 0, "signal": 9, "memory_mb": 20},
+            137,
+            "killed by SIGKILL; perhaps it used more memory than the 20 MB that it asked for",
+        ),
+        (
+            {"exit_code": 137, "memory_mb": 20},
+            137,
+            "killed by SIGKILL; perhaps it used more memory than the 20 MB that it asked for",
+        ),
         ({"exit_code": 0, "signal": 40}, 168, "killed by signal 40"),
         (
             {"exit_code": 15, "signal": 53, "reason": "JobLaunchFailure"},

@@ -54,6 +54,14 @@ def test_a_job_that_leaves_the_queue_without_an_end_is_lost(table: JobTable) -> 
     assert list(table.lost) == ["12"]
 
 
+def test_a_high_exit_code_of_squeue_is_not_replaced_by_the_one_that_sacct_cuts(table: JobTable) -> None:
+    table.set_queue([replace(FAILED, exit_code=139)], "ada")
+    table.add_ended([replace(FAILED, exit_code=11)])
+    assert [job.exit_code for job in table.get("12")] == [139]
+    table.add_ended([replace(FAILED, exit_code=12)])
+    assert [job.exit_code for job in table.get("12")] == [12]
+
+
 def test_the_accounting_tells_how_a_lost_job_ended(table: JobTable) -> None:
     table.set_queue([RUNNING], "ada")
     table.set_queue([], "ada")

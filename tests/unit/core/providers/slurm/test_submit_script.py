@@ -232,5 +232,4 @@ def test_the_files_of_a_run() -> None:
     assert folder.key == "abc"
     assert folder.code == "/x/runs/abc/code"
     assert folder.get_log(1, 2) == "/x/runs/abc/attempt-1/rank-2.log"
-    assert (folder.get_status(), folder.get_status(3)) == ("/x/runs/abc/status", "/x/runs/abc/status-3")
-    assert (folder.script, folder.enter_script) == ("/x/runs/abc/script.sh", "/x/runs/abc/enter.sh")
+    assert folder.enter_script == "/x/runs/abc/enter.sh"
