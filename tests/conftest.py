@@ -87,6 +87,7 @@ _PRESENT: dict[str, Callable[[], bool]] = {
     "sshd": lambda: find_sshd() is not None and _has_all("ssh", "ssh-agent", "ssh-add"),
     "slurm": lambda: _has_cluster("munged", "slurmctld", "slurmd", "sbatch"),
     "slurm-accounting": lambda: _has_cluster("slurmctld", "slurmdbd", "mariadbd", "sacctmgr"),
+    "slurm-rest": lambda: _has_cluster("slurmrestd"),
     "openapi": lambda: bool(os.environ.get("FLOW_MITHRIL_OPENAPI")),
     "pythons": lambda: {(3, 8), (3, 9)} <= pythons().keys(),
     "ssh-keygen": lambda: shutil.which("ssh-keygen") is not None,

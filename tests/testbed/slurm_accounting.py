@@ -32,8 +32,21 @@ def add_accounts(plan: Plan, space: Space) -> None:
 
 
 def manage(plan: Plan, space: Space, *words: str) -> str:
-    """Runs a command of sacctmgr, as its administrator."""
-    return space.run("sacctmgr", "-iQ", *words, env={"SLURM_CONF": str(plan.conf)})
+    """Runs a command of sacctmgr, as its administrator; again if slurmdbd is too busy to answer in time."""
+    said = ""
+
+    def is_done() -> bool:
+        nonlocal said
+        line = ("sh", "-c", '"$@" 2>&1 || echo "exit code $?"', "sh", "sacctmgr", "-iQ", *words)
+        said = space.run(*line, env={"SLURM_CONF": str(plan.conf)})
+        return "exit code" not in said or any(sentence in said for sentence in _DONE_BEFORE)
+
+    wait_until(is_done, within_s=_BUSY_S, explain=lambda: f"{words}: {said}")
+    return said
+
+
+_BUSY_S = 60
+_DONE_BEFORE = ("already exists", "Nothing new added")
 
 
 def give_account(plan: Plan, space: Space, names: Iterable[str], account: str = ACCOUNT, level: str = "None") -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flow_core.errors import printable
 from flow_core.providers.slurm.cluster_path import quote_path
 from flow_core.providers.slurm.run_folder import CODE, ENV, RUNS, SCRIPT
 from flow_core.providers.slurm.submit.environment import quote
-from flow_core.providers.slurm.submit.remote_steps import build_words, name_output
+from flow_core.providers.slurm.submit.remote_steps import CLUSTER_OPTION, build_words, name_output
 from flow_core.providers.slurm.submit.sbatch_options import format_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from flow_core.providers.slurm.settings import SlurmSettings
     from flow_core.providers.slurm.submit.plan import SubmissionPlan
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
 _END = "END_OF_SCRIPT"
 
 
-def describe_plan(plan: SubmissionPlan, settings: SlurmSettings, key: str) -> str:
-    """Returns lines for sh that write the script and submit it, without the values of variables."""
-    return "\n".join(_list_lines(plan, settings, key))
+def describe_plan(plan: SubmissionPlan, settings: SlurmSettings, key: str, code: Path | None = None) -> str:
+    """Returns lines for sh that write the script and submit it, without the values of variables.
+
+    `code` is the folder of this machine that is uploaded; None for none.
+    """
+    return "\n".join(_list_lines(plan, settings, key, code))
 
 
-def _list_lines(plan: SubmissionPlan, settings: SlurmSettings, key: str) -> Iterator[str]:
+def _list_lines(plan: SubmissionPlan, settings: SlurmSettings, key: str, code: Path | None) -> Iterator[str]:
     name = f"script-{plan.tools[0]}.sh" if plan.tools else SCRIPT
     script = plan.files[name].decode("utf-8", "replace")
     end = _END
@@ -32,6 +37,8 @@ def _list_lines(plan: SubmissionPlan, settings: SlurmSettings, key: str) -> Iter
         end += "_"
     yield f"run={quote_path(settings.folder)}/{RUNS}/{key}"
     yield f'mkdir -p "$run/{CODE}" && cd "$run/{CODE}"'
+    if code is not None:
+        yield f'# The files in {printable(repr(str(code)))} of your machine are copied to "$run/{CODE}".'
     if len(plan.tools) > 1:
         yield f"# With {plan.tools[0]}; another of {', '.join(plan.tools)} if the site has that one."
     yield f"cat >\"$run/{SCRIPT}\" <<'{end}'"
@@ -48,7 +55,8 @@ def _list_lines(plan: SubmissionPlan, settings: SlurmSettings, key: str) -> Iter
         yield f"dependency={','.join(':'.join([kind, *ids]) for kind, ids in plan.request.job_ids)}"
     if plan.request.starts_at is not None:
         yield f"begin=$(({int(plan.request.starts_at)} - $(date +%s)))"
-    yield f"sbatch {build_words(plan, key)}"
+    words = build_words(plan, key)
+    yield f"sbatch {words if settings.cluster is not None else words.removeprefix(CLUSTER_OPTION).lstrip()}"
 
 
 def build_test(plan: SubmissionPlan, settings: SlurmSettings) -> tuple[str, bytes]:

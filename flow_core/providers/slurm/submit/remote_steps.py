@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LIMIT_S = 180
 """Longest time of a submission without its upload, in seconds, until others take it for abandoned."""
+CLUSTER_OPTION = '${cluster:+--clusters="$cluster"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ _USE_ENV = ('. "$run/env.sh"', 'rm -f "$run/env.sh"')
 def build_words(plan: SubmissionPlan, key: str) -> str:
     """Returns the arguments of sbatch, as words for sh."""
     comment = " ".join(filter(None, [f"{COMMENT_PREFIX}{key}", plan.request.options.get("comment")]))
-    words = ['${cluster:+--clusters="$cluster"}', f"--comment={quote(comment)}"]
+    words = [CLUSTER_OPTION, f"--comment={quote(comment)}"]
     if plan.is_user_script:
         words += [] if plan.submission.config.get("working_dir") is None else [f"--chdir={plan.directory.word}"]
         words += [_format_word(name, value) for name, value in plan.options.items()]

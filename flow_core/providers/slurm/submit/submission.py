@@ -141,4 +141,4 @@ def describe_submission(config: TaskConfig, settings: SlurmSettings, site: Site 
     key = make_key(config.idempotency_key) if config.idempotency_key is not None else _SHOWN_KEY
     steps = RemoteSteps(config, settings, key, has_code=False)
     plan = PlanBuilder(config, settings, key, steps.marks).build(site.known if site else None, script)
-    return describe_plan(plan, settings, key)
+    return describe_plan(plan, settings, key, find_code(config))

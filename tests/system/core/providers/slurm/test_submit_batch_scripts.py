@@ -156,8 +156,6 @@ def test_a_script_is_shown_as_it_is_sent(submitter: Submitter, code: Path) -> No
     config = TaskConfig.parse({"command": "sbatch --nodes=1 train.slurm a", "region": "gpu", "env": {"A": "secret"}})
     shown = describe_submission(config, submitter.settings)
     assert TORCHRUN in shown
-    assert shown.endswith(
-        "sbatch ${cluster:+--clusters=\"$cluster\"} --comment='flow:KEY' --nodes='1'"
-        " --partition='gpu' \"$run/script.sh\" 'a'"
-    )
+    assert f"# The files in '{code}' of your machine are copied" in shown
+    assert shown.endswith("sbatch --comment='flow:KEY' --nodes='1' --partition='gpu' \"$run/script.sh\" 'a'")
     assert "secret" not in shown
