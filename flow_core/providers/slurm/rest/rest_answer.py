@@ -19,7 +19,7 @@ _UNKNOWN_JOB, _DENIED, _ENDED_ERRORS = 2017, 2002, frozenset({2021, 2084})
 _QUIET_ERRORS = frozenset({0, -1, 1, 1000})
 """What the library of Slurm reports for a connection that failed, and for other things."""
 _DISABLED = "presently disabled"
-_QUICK_S = 4.0
+_QUICK_S = 3.0
 """A connection to slurmctld that fails takes longer: slurmrestd tries it again for ten seconds."""
 _SHOWN = 300
 _INT_DIGITS_MAX = 30

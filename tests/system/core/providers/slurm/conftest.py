@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from testbed.rest_lab import RestLab, shared_rest_cluster
 from testbed.slurm_cluster import SlurmCluster
 from testbed.slurm_space import User
 from testbed.slurm_worlds import PlainSlurmWorld, SlurmWorld, shared_cluster
@@ -42,6 +43,19 @@ async def accounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
     """The provider of a user of a cluster with accounting, through SSH."""
     async with _opened(SlurmWorld(tmp_path), monkeypatch) as bench:
         yield bench
+
+
+@pytest.fixture
+async def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RestLab]:
+    """A user of a cluster with accounting, who has only slurmrestd."""
+    monkeypatch.chdir(tmp_path)
+    cluster = shared_rest_cluster()
+    cluster.renew()
+    lab = RestLab(cluster, tmp_path)
+    yield lab
+    await lab.provider.close()
+    cluster.renew()
+    cluster.remove_user(lab.user)
 
 
 @asynccontextmanager
