@@ -32,7 +32,7 @@ class PortForward:
             if error.errno == errno.EADDRINUSE:
                 listener = await call_agent(find_listener, local_port)
                 raise Conflict(
-                    f"local_port: {local_port} is listened on by {listener or 'another'}", field="local_port"
+                    f"local_port: {listener or 'another process'} listens on port {local_port}", field="local_port"
                 ) from error
             raise ProviderError(
                 f"local_port: {local_port} can't be opened: {error.strerror}", field="local_port"

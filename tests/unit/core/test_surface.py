@@ -273,8 +273,7 @@ def test_the_dictionaries_have_the_keys_of_the_page(table: Any) -> None:
 
 
 def test_the_public_names_are_these() -> None:
-    assert set(flow_core.__all__) == PUBLIC
-    assert set(flow_core.__all__) <= set(dir(flow_core))
+    assert PUBLIC == set(flow_core.__all__) <= set(dir(flow_core))
     assert all(getattr(flow_core, name) is not None for name in PUBLIC)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = flow_core.nonsense
