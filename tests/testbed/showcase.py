@@ -69,7 +69,7 @@ CLUSTER_SCREENS = {
     "signal": Screen((*FIND_PENDING, "app.back", "tasks.first", "tasks.signal"), ("SIGUSR1",)),
     "time-limit": Screen((*FIND_PENDING, "tasks.time_limit"), ("1d0h",)),
     "script": Screen(("app.new_task", "tab", *SCRIPT), ("at most 8 GPUs", "would start now")),
-    "preview": Screen(("app.new_task", "submit.preview"), ("This would be sent", "srun train")),
+    "preview": Screen(("app.new_task", *["tab"] * 4, "submit.preview"), ("This would be sent", "YAML")),
 }
 
 

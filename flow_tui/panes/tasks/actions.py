@@ -91,15 +91,9 @@ def _with_scheduler(check: Check) -> Callable[[TasksTable], str | None]:
     return _for_task(check_scheduler)
 
 
-def _check_can_hold(pane: TasksTable, task: TaskRecord) -> str | None:
-    if task.is_held:
-        return f"{task.name} is already held; press {pane.services.keys.written('tasks.release')} to release it"
+def _check_can_hold(_: TasksTable, task: TaskRecord) -> str | None:
     statuses = {task.status, *(element.status for element in task.elements)}
     return None if TaskStatus.PENDING in statuses else f"only a pending task can be held; {task.name} is {task.status}"
-
-
-def _check_held(_: TasksTable, task: TaskRecord) -> str | None:
-    return None if task.is_held else f"{task.name} is not held ({task.status.value})"
 
 
 def _check_can_requeue(_: TasksTable, task: TaskRecord) -> str | None:
@@ -237,20 +231,11 @@ ACTIONS: tuple[Action[Any], ...] = (
     ),
     TaskAction(
         "tasks.hold",
-        "h",
-        "hold",
-        "Hold this pending task, so that it does not start; asks first",
-        defer(lambda: scheduling_actions.hold),
-        _with_scheduler(_check_can_hold),
-        changes=True,
-    ),
-    TaskAction(
-        "tasks.release",
         "H",
-        "release",
-        "Release this held task, so that it can start; asks first",
-        defer(lambda: scheduling_actions.release),
-        _with_scheduler(_check_held),
+        "hold/release",
+        "Hold this pending task, so that it does not start, or release it; asks first",
+        defer(lambda: scheduling_actions.hold_or_release),
+        _with_scheduler(_check_can_hold),
         changes=True,
     ),
     TaskAction(

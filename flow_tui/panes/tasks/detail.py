@@ -24,7 +24,7 @@ from flow_tui.panes.tasks.task_yaml import format_task_yaml
 
 _TICK_S = 1.0
 _BID_ACTIONS = ("tasks.limit", "tasks.pause", "tasks.resume")
-_QUEUE_ACTIONS = ("tasks.hold", "tasks.release", "tasks.requeue", "tasks.time_limit", "tasks.signal")
+_QUEUE_ACTIONS = ("tasks.hold", "tasks.requeue", "tasks.time_limit", "tasks.signal")
 _ACTIONS = ("tasks.logs", "tasks.shell", *_BID_ACTIONS, *_QUEUE_ACTIONS, "tasks.cancel")
 
 

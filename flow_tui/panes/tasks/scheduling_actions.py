@@ -29,10 +29,13 @@ _SIGNALS = {
 }
 
 
-async def hold(pane: TasksTable) -> None:
+async def hold_or_release(pane: TasksTable) -> None:
     task, services = pane.selected, pane.services
     scheduling = _find_scheduler(services, task)
     if task is None or scheduling is None:
+        return
+    if task.is_held:
+        await _release(services, task, scheduling)
         return
     question = Confirm(
         f"Hold {task.name}?",
@@ -44,23 +47,6 @@ async def hold(pane: TasksTable) -> None:
     )
     flow = services.fleet.flow(task.context)
     await confirm_and_do(services, task, question, lambda: flow.hold_task(task.task_id))
-
-
-async def release(pane: TasksTable) -> None:
-    task, services = pane.selected, pane.services
-    scheduling = _find_scheduler(services, task)
-    if task is None or scheduling is None:
-        return
-    question = Confirm(
-        f"Release {task.name}?",
-        [_describe(task)],
-        call=scheduling.describe_release(task),
-        keeps="the task; it starts once it has its resources",
-        agree="Release the task",
-        refuse="Keep it held",
-    )
-    flow = services.fleet.flow(task.context)
-    await confirm_and_do(services, task, question, lambda: flow.release_task(task.task_id))
 
 
 async def requeue(pane: TasksTable) -> None:
@@ -120,6 +106,19 @@ async def send_signal(pane: TasksTable) -> None:
     )
     flow = services.fleet.flow(task.context)
     await confirm_and_do(services, task, question, lambda: flow.signal_task(task.task_id, name))
+
+
+async def _release(services: Services, task: TaskRecord, scheduling: SchedulingFacet) -> None:
+    question = Confirm(
+        f"Release {task.name}?",
+        [_describe(task)],
+        call=scheduling.describe_release(task),
+        keeps="the task; it starts once it has its resources",
+        agree="Release the task",
+        refuse="Keep it held",
+    )
+    flow = services.fleet.flow(task.context)
+    await confirm_and_do(services, task, question, lambda: flow.release_task(task.task_id))
 
 
 def _find_scheduler(services: Services, task: TaskRecord | None) -> SchedulingFacet | None:

@@ -73,14 +73,15 @@ class RestJobQueue:
             raise self._not_found(task_id)
         return record
 
-    async def find_comment(self, key: str) -> str | None:
-        """Returns the id of the own task whose comment begins with a word; None if there is none. Asks anew."""
+    async def find_comment(self, key: str) -> tuple[str, str] | None:
+        """Returns the own task whose comment begins with a word: its id, and the rest of the comment. Asks anew."""
         self._poll.expire()
         await self._poll.refresh()
         for record in self._records.rows:
-            jobs = self._table.get(record.task_id)
-            if any(job.user == self._client.user and job.comment.split(" ", 1)[0] == key for job in jobs):
-                return record.task_id
+            for job in self._table.get(record.task_id):
+                word, _, rest = job.comment.partition(" ")
+                if word == key and job.user == self._client.user:
+                    return record.task_id, rest
         return None
 
     def note_submitted(self, submission: Submission, job_id: str) -> TaskRecord:

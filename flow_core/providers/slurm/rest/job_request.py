@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from flow_core.providers.slurm.submit.request import SbatchRequest
     from flow_core.providers.slurm.submit.site import SiteFacts
 
+DIGEST = re.compile(r"[0-9a-f]{16}")
+"""The word of a comment that tells what was asked."""
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 _VARIABLES = {
     "ntasks": ("SLURM_NTASKS", "SLURM_NPROCS"),
@@ -99,7 +102,7 @@ class RestRequestBuilder:
             "name": plan.submission.name,
             **build_job_fields(options, api, plan.request.fields),
             **({} if plan.request.starts_at is None else self._build_start(plan.request.starts_at, api)),
-            "comment": " ".join(filter(None, [f"{COMMENT_PREFIX}{self._key}", options.get("comment")])),
+            "comment": self._build_comment(plan.submission, options.get("comment")),
             "current_working_directory": directory,
             "environment": build_environment(self._build_variables(options, directory), api),
         }
@@ -114,6 +117,11 @@ class RestRequestBuilder:
             is_user_script=plan.is_user_script,
             has_own_script="script" in api.job_fields,
         )
+
+    def _build_comment(self, submission: Submission, own: str | None) -> str:
+        """Returns the comment by which the job is found. With an idempotency key, it tells what was asked."""
+        digest = None if self._config.idempotency_key is None else shorten_digest(submission)
+        return " ".join(filter(None, [f"{COMMENT_PREFIX}{self._key}", digest, own]))
 
     def _build_script(self, plan: SubmissionPlan) -> str:
         if plan.is_user_script:
@@ -159,6 +167,11 @@ class RestRequestBuilder:
         folder = f"{self._settings.folder}/{RUNS}/{self._key}"
         working_dir = submission.working_dir.replace(RUN_MARK, folder).replace(HOME_MARK, "~")
         return replace(submission, folder=folder, working_dir=working_dir)
+
+
+def shorten_digest(submission: Submission) -> str:
+    """Returns the digest of what was asked, for the comment of a job."""
+    return submission.digest[:16]
 
 
 def _merge_options(plan: SubmissionPlan, found: FoundScript | None) -> dict[str, str]:

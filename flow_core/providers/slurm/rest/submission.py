@@ -10,12 +10,11 @@ from flow_core.errors import Conflict, FlowError, NotFound, Unreachable
 from flow_core.models.task import TaskStatus
 from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.slurm.rest.api_description import LAST_VERSION, ApiDescription
-from flow_core.providers.slurm.rest.job_request import RestRequestBuilder
+from flow_core.providers.slurm.rest.job_request import DIGEST, RestRequestBuilder, shorten_digest
 from flow_core.providers.slurm.rest.json_values import read_number, read_table
 from flow_core.providers.slurm.rest.rest_client import AnswerLost
 from flow_core.providers.slurm.run_folder import COMMENT_PREFIX, Submission, make_key
 from flow_core.providers.slurm.submit.batch_script import find_script
-from flow_core.providers.slurm.submit.plan import digest_config
 from flow_core.providers.slurm.submit.refusals import build_refusal
 
 if TYPE_CHECKING:
@@ -62,8 +61,9 @@ class RestSubmission:
         builder = RestRequestBuilder(self._config, self._settings, self._client.user, self._key)
         builder.check(script)
         request = builder.build(await self._cluster.read_facts(), await self._client.describe(), script)
-        if self._config.idempotency_key is not None and (job_id := await self._find_job()) is not None:
-            return self._take_earlier(job_id, request.submission), job_id
+        if self._config.idempotency_key is not None and (found := await self._find_job()) is not None:
+            self._check_same(*found, request.submission)
+            return self._queue.get_submission(found[0]) or request.submission, found[0]
         if request.dependencies:
             request = replace(request, job={**request.job, **await self._check_dependencies(request)})
         return request.submission, await self._submit(request)
@@ -94,37 +94,37 @@ class RestSubmission:
 
     async def _recover(self, error: Unreachable) -> str:
         try:
-            job_id = await self._find_job()
+            found = await self._find_job()
         except FlowError:
-            job_id = None
+            found = None
             if isinstance(error, AnswerLost):
                 raise Unreachable(f"{error}; the task may have been submitted all the same") from error
-        if job_id is None:
+        if found is None:
             raise error
-        return job_id
+        return found[0]
 
     async def _withdraw(self) -> None:
         """Cancels the job if the cancelled call has submitted it."""
         try:
             async with asyncio.timeout(_LEAVE_S):
-                if (job_id := await self._find_job()) is not None:
-                    await self._client.delete(f"job/{job_id}")
+                if (found := await self._find_job()) is not None:
+                    await self._client.delete(f"job/{found[0]}")
         except (FlowError, TimeoutError):
             pass
 
-    async def _find_job(self) -> str | None:
+    async def _find_job(self) -> tuple[str, str] | None:
+        """Returns the id of the job with this key, and the rest of its comment."""
         return await self._queue.find_comment(f"{COMMENT_PREFIX}{self._key}")
 
-    def _take_earlier(self, job_id: str, submission: Submission) -> Submission:
-        """Returns the earlier submission with the same key. Raises Conflict if its config is known to be another."""
-        earlier = self._queue.get_submission(job_id)
-        if earlier is not None and earlier.digest != digest_config(self._config):
+    def _check_same(self, job_id: str, comment: str, submission: Submission) -> None:
+        """Raises Conflict if the earlier task with the same key was asked something else."""
+        digest = comment.partition(" ")[0]
+        if DIGEST.fullmatch(digest) and digest != shorten_digest(submission):
             raise Conflict(
                 f"idempotency_key: {self._config.idempotency_key!r} is that of task {job_id}, which was asked something"
                 " else",
                 field="idempotency_key",
             )
-        return earlier or submission
 
     async def _check_dependencies(self, request: JobRequest) -> dict[str, str]:
         """Returns the field for the jobs that it waits for. Raises NotFound and Conflict.

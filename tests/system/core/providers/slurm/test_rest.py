@@ -169,6 +169,8 @@ async def test_a_task_with_a_key_is_submitted_once_by_several_clients(lab: RestL
         TaskConfig.parse({"command": "sleep 600", "upload_code": False, "idempotency_key": "one"})
     )
     assert again.task_id == task.task_id
+    with pytest.raises(Conflict, match=r"^idempotency_key: 'one' is that of task"):
+        await other.submit(TaskConfig.parse({"command": "true", "upload_code": False, "idempotency_key": "one"}))
     assert len(await other.list_tasks()) == 1
     await other.close()
 

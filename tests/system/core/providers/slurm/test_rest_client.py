@@ -22,6 +22,7 @@ from flow_core.providers.contract.provider import Provider
 from flow_core.providers.slurm.queue.job_table import JobTable
 from flow_core.providers.slurm.rest.history import RestHistory
 from flow_core.providers.slurm.rest.rest_client import AnswerLost, SlurmRestClient
+from flow_core.providers.slurm.run_folder import COMMENT_PREFIX, make_key
 from flow_core.providers.slurm.settings import SlurmSettings
 
 TOKEN = "aaaa.bbbb.cccc"
@@ -170,12 +171,10 @@ async def test_a_user_name_that_no_header_can_hold_is_refused(stub: RestStub, to
 
 async def test_a_job_whose_answer_was_lost_is_found_by_its_comment(stub: RestStub, provider: Provider) -> None:
     stub.reply(SUBMIT, CUT)
-    submitting = asyncio.create_task(provider.submit(task(name="lost", unique_name=False)))
-    await until(lambda: SUBMIT in stub.calls)
-    (sent,) = [one.body for one in stub.seen if one.method == "POST"]
-    stub.reply(JOBS, listed(sent["job"]["comment"]))
-    record = await submitting
+    stub.reply(JOBS, Reply(body={"jobs": []}), listed(f"{COMMENT_PREFIX}{make_key('one')} mine"))
+    record = await provider.submit(task(name="lost", unique_name=False, idempotency_key="one"))
     assert (record.task_id, record.name) == ("77", "lost")
+    assert stub.calls.count(SUBMIT) == 1
 
 
 async def test_a_job_that_never_arrived_is_not_found(stub: RestStub, provider: Provider) -> None:

@@ -17,7 +17,7 @@ from flow_tui.panes.tasks.detail import TaskDetail
 from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.panes.tasks.time_limit_form import TimeLimitForm
 
-ARRAY, PENDING, HELD = "4711", "4712", "4713"
+ARRAY, PENDING, HELD, OTHER = "4711", "4712", "4713", "4700"
 
 
 async def select(seen: ClusterDashboard, task_id: str) -> None:
@@ -47,7 +47,7 @@ async def test_each_change_shows_its_command_and_is_made_once_the_user_agrees(tm
         await seen.press("tasks.hold")
         await agree(seen, "Hold pretrain?", "scontrol hold 4712")
         await select(seen, HELD)
-        await seen.press("tasks.release")
+        await seen.press("tasks.hold")
         await agree(seen, "Release held-back?", "scontrol release 4713")
         await select(seen, ARRAY)
         await seen.press("tasks.requeue")
@@ -97,16 +97,18 @@ async def test_a_refusal_of_the_scheduler_is_shown_in_its_words(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("task_id", "action", "reason"),
     [
-        (ARRAY, "tasks.release", "sweep-lr is not held (running)"),
+        (OTHER, "tasks.hold", "only a pending task can be held; protein-folding is running"),
         (PENDING, "tasks.requeue", "pretrain waits in the queue already"),
         (PENDING, "tasks.signal", "a signal needs a running task; pretrain is pending"),
-        (HELD, "tasks.hold", "held-back is already held; press H to release it"),
     ],
 )
 async def test_a_change_that_makes_no_sense_now_says_why(
     tmp_path: Path, task_id: str, action: str, reason: str
 ) -> None:
     async with opened(tmp_path) as seen:
+        if task_id == OTHER:
+            await seen.press("tasks.all_users")
+            await seen.shows("protein-folding")
         await select(seen, task_id)
         await seen.press(action)
         await seen.until(lambda: reason in seen.notices)
@@ -128,7 +130,7 @@ async def test_the_detail_of_a_task_offers_the_changes_of_its_context(tmp_path: 
         await select(seen, PENDING)
         await seen.press("tasks.detail")
         await seen.until(lambda: isinstance(seen.app.screen, TaskDetail))
-        await seen.shows("h hold", "T time limit")
+        await seen.shows("H hold/release", "T time limit")
         assert "price limit" not in seen.text.partition("sweep")[0]
         await seen.press("tasks.hold")
         await agree_over_detail(seen)
