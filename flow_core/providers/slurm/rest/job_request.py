@@ -86,7 +86,7 @@ class RestRequestBuilder:
         check_supported(config, UNSUPPORTED_WITHOUT_SSH)
         if config.image is not None and self._settings.container is None:
             raise Unsupported(
-                "image: without SSH, nobody can tell what runs images there; set container in the context",
+                "image: without SSH, flow can't find out what runs images there; set container in the context",
                 field="image",
             )
         if found is not None:

@@ -260,6 +260,7 @@ async def test_a_slow_accounting_delays_no_list(stub: RestStub, client: SlurmRes
     await reader.update(table)
     assert time.monotonic() - began_at < DEADLINE_S / 2
     assert (table.get("8"), reader.failure) == ((), "")
+    await until(lambda: history in stub.calls)
     await reader.close()
     (seen,) = [one for one in stub.seen if one.path.startswith("/slurmdb")]
     assert seen.query == "start_time=now-604800&skip_steps=true&users=alice"
