@@ -75,7 +75,7 @@ fi
 # The client may have died before it could write these.
 {
   [ -s "$run/job" ] || { echo "$job" >"$run/.job-$index" && mv "$run/.job-$index" "$run/job"; }
-  [ -e "$root/jobs/$job" ] || ln -s "../runs/${run##*/}" "$root/jobs/$job"
+  [ -e "$root/jobs/$job" ] || ln -sn "../runs/${run##*/}" "$root/jobs/$job"
 } 2>/dev/null
 # Slurm signals this script as well as the command: SIGTERM at the end of the allocation, others if the user sends them.
 trap 'stopped=1' TERM
