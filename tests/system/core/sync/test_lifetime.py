@@ -283,7 +283,7 @@ def held() -> tuple[int, int, int, int]:
     pages = int(statm.read_text().split()[1]) if statm.exists() else 0
     return (
         descriptors,
-        sum(not thread.name.startswith("asyncio_") for thread in threading.enumerate()),
+        sum(not thread.name.startswith("flow_core_") for thread in threading.enumerate()),
         len(asyncio.all_tasks(private_loop())),
         pages * os.sysconf("SC_PAGE_SIZE"),
     )
