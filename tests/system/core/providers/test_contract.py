@@ -117,7 +117,7 @@ async def test_a_followed_log_has_every_byte_and_ends_with_its_task(bench: Bench
     assert b"".join(data for _, data in pieces) == b"".join(b"%d\0\377" % n for n in (1, 2, 3, 4, 5))
     offsets = [offset for offset, _ in pieces]
     assert offsets == sorted(offsets)
-    assert (await bench.provider.get_task(task.task_id)).is_terminal
+    assert (await flow.provider.get_task(task.task_id)).is_terminal
 
 
 @pytest.mark.facets("logs")
