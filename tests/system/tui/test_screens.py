@@ -145,7 +145,8 @@ async def read_settled(read: Callable[[], str]) -> str:
 
     def is_settled() -> bool:
         looks.append(read())
-        return len(looks) == _LOOKS and len(set(looks)) == 1
+        is_whole = looks[-1].startswith(" flo")  # a dialog may be there before the dashboard behind it
+        return is_whole and len(looks) == _LOOKS and len(set(looks)) == 1
 
     await until(is_settled)
     return looks[-1]
