@@ -108,20 +108,13 @@ OPTIONAL = {("run", "task"): None}
 NOUNS = ("tasks", "task_logs", "task_access", "instances", "volumes", "reservations", "ssh_keys", "account")
 MARKET = ("price_history", "quotas", "task_history", "set_limit_price", "pause_task", "resume_task")
 PRUNING = ("plan_pruning", "prune_tasks")
-QUEUE = (
-    "hold_task",
-    "release_task",
-    "requeue_task",
-    "set_time_limit",
-    "signal_task",
-    "estimate_start",
-    "watch_everyone",
-)
+QUEUE = ("hold_task", "release_task", "requeue_task", "set_time_limit", "signal_task")
+ESTIMATES = ("estimate_start", "watch_everyone")
 BEYOND = {
     Flow: {
         *("aio", "context", "reserve", "cancel_reservation", "provider_port", "dev", "log_stream"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances"),
-        *(*NOUNS, *MARKET, *PRUNING, *QUEUE),
+        *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES),
     },
     Client: {"close", "prune"},
     AsyncFlow: {
@@ -130,7 +123,7 @@ BEYOND = {
         *("log_addresses", "log_bytes", "open_log", "is_log_complete"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "dev", "log_stream"),
         *("provider", "platform", "get_facet", "run_change", "share", "reopen", "is_closed"),
-        *(*NOUNS, *MARKET, *PRUNING, *QUEUE),
+        *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES),
     },
 }
 TYPED_DICTS = {
