@@ -192,11 +192,17 @@ class Field(Vertical):
         self._complaint.update(to_safe_content(text))
         self.add_class("-wrong")
         self.control.focus()
-        self.call_after_refresh(self.scroll_visible)  # animated: it has to replace the animation of another focus
+        self.call_after_refresh(self._reveal)
 
     def accept(self) -> None:
         self._refused = None
         self.remove_class("-wrong")
+
+    async def _reveal(self) -> None:
+        """Scrolls to the error message, also while the form still scrolls to the field that had the focus before."""
+        if isinstance(self.parent, Widget):
+            await self.parent.stop_animation("scroll_y", complete=False)
+        self.scroll_visible(animate=False)
 
     @on(Input.Changed)
     @on(TextArea.Changed)

@@ -81,7 +81,7 @@ class ReviewTexts:
         try:
             text = await self._estimate_start(entered)
         except FlowError as error:
-            _show_text(self.start, str(error), is_wrong=True)
+            _show_text(self.start, error.reason, is_wrong=True)
         else:
             _show_text(self.start, text)
 

@@ -108,15 +108,13 @@ OPTIONAL = {("run", "task"): None}
 NOUNS = ("tasks", "task_logs", "task_access", "instances", "volumes", "reservations", "ssh_keys", "account")
 MARKET = ("price_history", "quotas", "task_history", "set_limit_price", "pause_task", "resume_task")
 PRUNING = ("plan_pruning", "prune_tasks")
-SCHEDULING = (
-    *("hold_task", "release_task", "requeue_task", "set_time_limit", "signal_task"),
-    *("estimate_start", "watch_everyone"),
-)
+QUEUE = ("hold_task", "release_task", "requeue_task", "set_time_limit", "signal_task")
+ESTIMATES = ("estimate_start", "watch_everyone")
 BEYOND = {
     Flow: {
         *("aio", "context", "reserve", "cancel_reservation", "provider_port", "dev", "log_stream"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances"),
-        *(*NOUNS, *MARKET, *PRUNING, *SCHEDULING),
+        *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES),
     },
     Client: {"close", "prune"},
     AsyncFlow: {
@@ -125,7 +123,7 @@ BEYOND = {
         *("log_addresses", "log_bytes", "open_log", "is_log_complete"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "dev", "log_stream"),
         *("provider", "platform", "get_facet", "run_change", "share", "reopen", "is_closed"),
-        *(*NOUNS, *MARKET, *PRUNING, *SCHEDULING),
+        *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES),
     },
 }
 TYPED_DICTS = {
@@ -142,8 +140,7 @@ TASK = {
     *("task_id", "id", "name", "status", "exit_code", "message", "command", "config", "instance_type", "num_instances"),
     *("gpu_type", "gpu_count", "region", "created_by", "created_at", "started_at", "completed_at", "attempt"),
     *("cost_per_hour", "total_cost", "volumes", "endpoints", "instances", "ssh_host", "ssh_port", "ssh_user"),
-    "elements",
-    *("is_running", "is_terminal", "provider_metadata", "key", "context", "record", "flow", "to_dict"),
+    *("is_running", "is_terminal", "provider_metadata", "key", "context", "record", "flow", "to_dict", "elements"),
     *("refresh", "wait", "wait_until_started", "wait_for_status", "logs", "log_stream", "cancel", "stop", "shell"),
     *("host", "public_ip", "ssh_command", "shell_command", "get_instances", "get_user", "put_file", "get_file"),
 }
