@@ -54,6 +54,7 @@ class SlurmCluster:
         self._numbers = count(1)
         self._spare_users: dict[str, list[User]] = {}
         self._changed_nodes: set[str] = set()
+        self._first_job_id = 1
         self._is_down = self._is_paused = False
 
     @property
@@ -149,10 +150,10 @@ class SlurmCluster:
             self.start_controller()
         for name in self.list_reservations():
             self.delete_reservation(name)
-        if self._changed_nodes:
-            for node in list(self._changed_nodes):
-                self.resume(node)
-            wait_until(self._nodes_work, explain=lambda: self.run("sinfo", "-N", "-l"))
+        for node in list(self._changed_nodes):
+            self.resume(node)
+        # Also nodes that did not answer in time on a busy machine.
+        wait_until(self._nodes_work, explain=lambda: self.run("sinfo", "-N", "-l"))
 
     def drain(self, node: str, reason: str) -> None:
         """The node starts no more jobs."""
@@ -186,6 +187,7 @@ class SlurmCluster:
 
     def stop_controller(self) -> None:
         """Kills slurmctld. The nodes and their tasks go on."""
+        self._skip_job_ids()
         self._signal_controller("KILL")
         wait_until(lambda: not answers(self.plan.port))
         self._is_down = True
@@ -217,6 +219,13 @@ class SlurmCluster:
     def _set_state(self, node: str, state: str, reason: str) -> None:
         self._changed_nodes.add(node)
         self.run("scontrol", "update", f"NodeName={node}", f"State={state}", f"Reason={reason}")
+
+    def _skip_job_ids(self) -> None:
+        """Makes the controller count from higher ids: one that was killed forgets its last ones, but slurmd doesn't."""
+        self._first_job_id += 10_000
+        lines = self.plan.conf.read_text().splitlines()
+        lines = [line for line in lines if not line.startswith("FirstJobId=")]
+        self.plan.conf.write_text("\n".join([*lines, f"FirstJobId={self._first_job_id}", ""]))
 
     def _nodes_work(self) -> bool:
         rows = self.run(

@@ -17,8 +17,6 @@ from testbed.slurm_space import HOST_NAME, PATH
 _PORT_BLOCK = 20
 _PORTS = range(15_000, 32_000, _PORT_BLOCK)
 """Below those that the system gives to connections, so that a daemon finds its port free also when it starts again."""
-_CREDENTIAL_S = 15
-"""Life of a job's credential. A requeued job waits for as long, by default for two minutes."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ _SETTINGS = {
     "GresTypes": "gpu",
     "MpiDefault": "none",
     "SwitchType": "switch/none",
-    "ReturnToService": "2",
+    "ReturnToService": "1",
     "MinJobAge": "3600",
     "MaxJobCount": "10000",
     "KillWait": "3",
@@ -156,7 +154,7 @@ def _get_places(plan: Plan) -> dict[str, str]:
         "ClusterName": plan.name,
         "SlurmctldHost": f"{HOST_NAME}(127.0.0.1)",
         "SlurmctldPort": str(plan.port),
-        "AuthInfo": f"socket={plan.munge_socket},cred_expire={_CREDENTIAL_S}",
+        "AuthInfo": f"socket={plan.munge_socket}",
         "AuthAltTypes": "auth/jwt",
         "AuthAltParameters": f"jwt_key={plan.jwt_key}",
         "StateSaveLocation": f"{folder}/state",

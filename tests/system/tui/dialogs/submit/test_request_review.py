@@ -76,7 +76,9 @@ async def test_the_expected_start_is_shown_once_typing_pauses(tmp_path: Path) ->
         FixedCluster.estimates = {"4xa100": StartEstimate(start, ("node-1",), "gpu")}
         await open_form(seen, command="python train.py", gpu="4xa100")
         await seen.shows(f"would start about {start.astimezone():%Y-%m-%d %H:%M} in gpu on node-1")
-        FixedCluster.estimates = {"9xa100": ConfigError("instance_type: a node has at most 8 GPUs", field="instance_type")}
+        FixedCluster.estimates = {
+            "9xa100": ConfigError("instance_type: a node has at most 8 GPUs", field="instance_type")
+        }
         fill(seen, gpu="9xa100")
         await seen.shows("│ a node has at most 8 GPUs")
         fill(seen, gpu="cpu")
