@@ -61,6 +61,7 @@ REASONS = {
     "flow_core/providers/slurm/provider.py": "facets load when they are first used",
     "flow_core/providers/slurm/rest/provider.py": "facets load when they are first used",
     "flow_core/providers/slurm/rest/rest_client.py": "most clusters are reached by SSH",
+    "flow_core/providers/slurm/scheduling.py": "loads pydantic, and every list needs to know that there is a scheduler",
     "flow_core/providers/slurm/settings.py": "reading a config must not pay for it",
     "flow_core/ssh/host.py": "asyncssh takes 0.2 s, and only a connection needs it",
     "flow_core/ssh/known_hosts.py": "0.2 s that only a connection needs",

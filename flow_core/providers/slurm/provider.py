@@ -79,7 +79,7 @@ class SlurmProvider(SshAccess, Provider):
     def scheduling(self) -> SlurmScheduling:
         from flow_core.providers.slurm.scheduling import SlurmScheduling
 
-        return SlurmScheduling(self._login_node, self._settings, self._poller, self._site)
+        return SlurmScheduling(self._login_node, self._settings, self._poller, lambda: self._site)
 
     @cached_property
     def logs(self) -> SpooledLogs:

@@ -14,9 +14,10 @@ from flow_core.models.task import TaskStatus
 from flow_core.providers.slurm.queue.hostlist import expand_hostlist
 from flow_core.providers.slurm.queue.values import clean_label
 from flow_core.providers.slurm.slurm_errors import build_slurm_error, read_first_error
-from flow_core.providers.slurm.submit.submission import SlurmSubmission
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flow_core.models.task import TaskRecord
     from flow_core.models.task_config import TaskConfig
     from flow_core.providers.slurm.login_node import LoginNode
@@ -44,11 +45,13 @@ _TIME = re.compile(r"time limit is invalid|Invalid time limit|exceeds", re.IGNOR
 class SlurmScheduling:
     """Changes with scontrol and scancel on the login node. All elements of an array change together."""
 
-    def __init__(self, login_node: LoginNode, settings: SlurmSettings, poller: JobPoller, site: Site) -> None:
+    def __init__(
+        self, login_node: LoginNode, settings: SlurmSettings, poller: JobPoller, get_site: Callable[[], Site]
+    ) -> None:
         self._login_node = login_node
         self._settings = settings
         self._poller = poller
-        self._site = site
+        self._get_site = get_site
 
     async def hold(self, task_id: str) -> None:
         record = await self._poller.get(task_id, max_age_s=0)
@@ -82,7 +85,10 @@ class SlurmScheduling:
         await self._change(record, self.describe_signal(record, signal_name))
 
     async def estimate_start(self, config: TaskConfig) -> StartEstimate | None:
-        return parse_start(await SlurmSubmission(config, self._login_node, self._settings, self._site).estimate())
+        from flow_core.providers.slurm.submit.submission import SlurmSubmission  # lazy import: loads pydantic
+
+        submission = SlurmSubmission(config, self._login_node, self._settings, self._get_site())
+        return parse_start(await submission.estimate())
 
     async def watch_everyone(self, on: bool) -> None:
         self._poller.watch_everyone(on)

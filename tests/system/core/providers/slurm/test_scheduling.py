@@ -73,6 +73,7 @@ async def test_a_requeued_task_runs_again_with_a_log_of_its_own(plain: Bench) ->
     assert (await plain.until(task, lambda now: not now.is_terminal)).status is not TaskStatus.FAILED
     with pytest.raises(Conflict, match=f"{task.name} waits in the queue already"):
         await facet_of(plain).requeue(task.task_id)
+    # slurmd runs no job again in the same second, and Slurm waits for two minutes.
     cluster_of(plain).run("scontrol", "update", f"JobId={task.task_id}", "StartTime=now+2")
     again = await plain.until(task, lambda now: now.is_terminal and now.attempt == 1)
     assert (again.status, again.exit_code) == (TaskStatus.FAILED, 3)
