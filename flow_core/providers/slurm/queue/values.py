@@ -26,8 +26,11 @@ def clean(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def clean_label(text: str) -> str:
-    """Returns a text for one line of the screen: no control characters, at most 256 characters."""
-    return escape_controls(clean(text)[:256])
+    """Returns a text for one line of the screen: only printable characters, at most 256."""
+    label = escape_controls(clean(text)[:256])
+    if label.isprintable():
+        return label
+    return "".join(char if char.isprintable() else " " if char.isspace() else "\ufffd" for char in label)
 
 
 def parse_number(text: str) -> int | None:

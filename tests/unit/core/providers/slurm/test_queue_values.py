@@ -186,6 +186,7 @@ def test_a_label_controls_no_terminal() -> None:
     label = clean_label("a\nb\x1b[31mc\u202ed" + "x" * 5000)
     assert label.isprintable()
     assert len(label) == 256
+    assert clean_label("a\ud7fcb\u3000c") == "a\ufffdb c"
 
 
 @each("text, number", [("12", 12), ("", None), ("-1", None), ("9" * 30, None), ("٣", 3)])
