@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from flow_core.errors import FlowError, NotFound, Unreachable, printable
+from flow_core.errors import NotFound, printable
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.slurm.queue.history import History
 from flow_core.providers.slurm.queue.job_states import is_refused
@@ -18,8 +18,9 @@ from flow_core.providers.slurm.queue.limits import NO_USAGE, QosLimits, parse_qo
 from flow_core.providers.slurm.queue.own_runs import OwnRuns, build_job
 from flow_core.providers.slurm.queue.poll_script import PollAnswer, PollRequest, PollScript
 from flow_core.providers.slurm.queue.record_cache import RecordCache
+from flow_core.providers.slurm.queue.shared_poll import SharedPoll
 from flow_core.providers.slurm.queue.squeue import SqueueDecoder
-from flow_core.providers.slurm.task_conversion import Surroundings, choose_job
+from flow_core.providers.slurm.task_conversion import Surroundings
 
 if TYPE_CHECKING:
     from flow_core.models.task import TaskRecord
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from flow_core.providers.slurm.settings import SlurmSettings
 
 _POLL_TIMEOUT_S = 60.0
-_LONGEST_INTERVAL_S = 60.0
-_LONGEST_PAUSE_S = 15.0
-_SLOWNESS = 10
 _NOTED_S = 30.0
 _SLOW_FACTS_S = 60.0
 _LIMITS_S = 600.0
@@ -58,11 +56,8 @@ class JobPoller:
         self._limits: dict[str, QosLimits] = {}
         self._noted: dict[str, tuple[Submission, float]] = {}
         self._is_everyone = False
-        self._poll: asyncio.Task[None] | None = None
-        self._error: FlowError | None = None
-        self._interval_s = self._pause_s = settings.poll_s
-        self._began_at = self._answered_at = self._expired_at = float("-inf")
-        self._failed_at = self._runs_at = self._nodes_at = self._limits_at = float("-inf")
+        self._poll = SharedPoll(self._read_queue, settings.poll_s, f"context {context_name!r}")
+        self._runs_at = self._nodes_at = self._limits_at = float("-inf")
         self._expanded: dict[str, tuple[tuple[Job, ...], tuple[Job, ...]]] = {}
 
     @property
@@ -77,7 +72,7 @@ class JobPoller:
 
         Makes at most one remote call. Raises Unreachable, AuthError and ProviderError; the last answer is kept.
         """
-        await self._refresh(max_age_s)
+        await self._poll.refresh(max_age_s)
         return Listing.of(self._records.rows, self.unreadable)
 
     async def get(self, task_id: str, max_age_s: float | None = None) -> TaskRecord:
@@ -85,21 +80,17 @@ class JobPoller:
 
         Asks again for a job that the last answer did not contain: another client may just have submitted it.
         """
-        await self._refresh(max_age_s)
+        await self._poll.refresh(max_age_s)
         if self._records.get(task_id) is None and _JOB_ID.fullmatch(task_id):
-            await self._refresh(0)
+            await self._poll.refresh(0)
         record = self._records.get(task_id)
         if record is None:
             raise self._not_found(task_id)
         return record
 
-    async def get_job(self, task_id: str) -> Job:
-        """Returns the job of a task; of an array, one that runs, else one that waits. Raises what `get` raises."""
-        return choose_job(await self.get_jobs(task_id))
-
     async def get_jobs(self, task_id: str) -> tuple[Job, ...]:
         """Returns the jobs of a task: of an array, one for each element. Raises what `get` raises."""
-        await self._refresh(None)
+        await self._poll.refresh()
         jobs = self._table.get(task_id)
         if not jobs:
             raise self._not_found(task_id)
@@ -130,7 +121,7 @@ class JobPoller:
 
     def expire(self) -> None:
         """Makes the next caller ask again, for example after a change to a job."""
-        self._expired_at = time.monotonic()
+        self._poll.expire()
 
     def watch_everyone(self, on: bool) -> None:
         """Sets whether to list the jobs of other users too. Calling it again is safe."""
@@ -140,52 +131,18 @@ class JobPoller:
 
     async def close(self) -> None:
         """Ends a call in progress. Calling it again is safe."""
-        if self._poll is not None and not self._poll.done():
-            self._poll.cancel()
-            await asyncio.wait((self._poll,))
+        await self._poll.close()
 
-    async def _refresh(self, max_age_s: float | None) -> None:
-        asked_at = time.monotonic()
-        limit_s = self._interval_s if max_age_s is None else max_age_s
-        while not self._is_fresh(asked_at, limit_s):
-            if self._poll is None or self._poll.done():
-                self._raise_recent_failure()
-                self._poll = asyncio.create_task(self._run_poll())
-            await asyncio.wait((self._poll,))
-            if self._poll.cancelled():
-                raise Unreachable(f"context {self._surroundings.context!r} was closed while it was read")
-            self._poll.result()  # a bug must not go unnoticed
-            self._raise_recent_failure()
-
-    def _is_fresh(self, asked_at: float, limit_s: float) -> bool:
-        if self._began_at < self._expired_at:
-            return False
-        return self._answered_at >= asked_at or time.monotonic() - self._answered_at <= limit_s
-
-    def _raise_recent_failure(self) -> None:
-        """Raises the error of the last call for a while, so that a cluster in trouble is not asked all the time."""
-        if self._error is not None and self._failed_at >= self._expired_at:
-            if time.monotonic() - self._failed_at <= self._pause_s:
-                raise self._error.with_traceback(None)
-            self._error = None
-
-    async def _run_poll(self) -> None:
+    async def _read_queue(self) -> float:
+        """Takes an answer over. Returns the time that squeue took, in seconds."""
         began_at = time.monotonic()
         script = PollScript(self._settings, self._build_request(began_at))
-        try:
-            output = await self._login_node.query(script.text, timeout_s=_POLL_TIMEOUT_S)
-        except FlowError as error:
-            self._error, self._failed_at = error, time.monotonic()
-            self._pause_s = max(self._settings.poll_s, min(self._failed_at - began_at, _LONGEST_PAUSE_S))
-            return
+        output = await self._login_node.query(script.text, timeout_s=_POLL_TIMEOUT_S)
         duration_s = time.monotonic() - began_at
         answer = script.parse(output)
-        # The whole call may contain a login, and both times of squeue are whole seconds: it took the shorter time.
-        slow_s = _SLOWNESS * min(duration_s, answer.queue_s)
-        self._interval_s = max(self._settings.poll_s, min(slow_s, _LONGEST_INTERVAL_S))
         await self._apply(answer, began_at)
-        self._error = None
-        self._began_at, self._answered_at = began_at, time.monotonic()
+        # The whole call may contain a login, and both times of squeue are whole seconds: it took the shorter time.
+        return min(duration_s, answer.queue_s)
 
     def _build_request(self, now: float) -> PollRequest:
         statuses, element_statuses = self._own_runs.choose_statuses(self._table)

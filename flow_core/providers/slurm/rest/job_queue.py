@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,9 +15,9 @@ from flow_core.providers.slurm.queue.job_states import is_refused
 from flow_core.providers.slurm.queue.job_table import JobTable
 from flow_core.providers.slurm.queue.own_runs import OwnRuns, build_job
 from flow_core.providers.slurm.queue.record_cache import RecordCache
+from flow_core.providers.slurm.queue.shared_poll import SharedPoll
 from flow_core.providers.slurm.rest.history import RestHistory
 from flow_core.providers.slurm.rest.job_decoder import JobDecoder
-from flow_core.providers.slurm.rest.shared_poll import SharedPoll
 from flow_core.providers.slurm.task_conversion import Surroundings
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ class RestJobQueue:
         await self._poll.close()
         await self._history.close()
 
-    async def _fetch(self) -> None:
+    async def _fetch(self) -> float:
+        """Takes an answer over. Returns the time without a limit of its own: the duration of the call counts."""
         answer = await self._client.get("jobs")
         user = None if self._is_everyone else self._client.user
         jobs = [job for job in await self._decoder.decode(answer, user) if not is_refused(job)]
@@ -127,6 +129,7 @@ class RestJobQueue:
             self._table.prune(datetime.now(UTC) - timedelta(days=self._history_days))
             changed |= {*self._table.take_changed(), *(job.task_id for job in self._table.list_open())}
         await self._refresh_records(tuple(changed))
+        return math.inf
 
     async def _refresh_records(self, task_ids: tuple[str, ...]) -> None:
         """Pauses between parts of its work, so that thousands of jobs don't delay a key."""

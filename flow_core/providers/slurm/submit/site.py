@@ -11,7 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flow_core.gpu_matching import Gpu, parse_declared_gpus
+from flow_core.gpu_matching import Gpu
+from flow_core.providers.slurm.discovery.gres import build_gpu, parse_gpus
 from flow_core.providers.slurm.submit.batch_script import parse_time_limit
 from flow_core.ssh.quoting import quote_word
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 _KEEP_S = 600.0
 _TIMEOUT_S = 30.0
 _SETTING = re.compile(r"(SelectType|SelectTypeParameters|AccountingStoreFlags)\s*= ?(.*)")
-_GRES = re.compile(r"gpu(?::(?P<type>[^:()]*[^:()\d][^:()]*))?(?::(?P<count>\d+))?(?:\(.*\))?")
-_MEMORY = re.compile(r"(?<![0-9.])(\d{1,4})g(?:b|ib)?(?![a-z0-9])", re.IGNORECASE)
-_ONE_GRES = re.compile(r"[^,()]+(?:\([^)]*\))?")
 _FIELDS = 7
 _SHOWN_PARTITIONS = 4
 
@@ -111,7 +109,7 @@ def find_types(kinds: Sequence[NodeKind], request: GpuRequest) -> list[str]:
     found: dict[str, Gpu] = {}
     for kind in kinds:
         for name, _ in kind.gpus:
-            if name not in found and (gpu := _build_gpu(name)).fits(request):
+            if name not in found and (gpu := build_gpu(name)).fits(request):
                 found[name] = gpu
     return sorted(found, key=lambda name: (found[name].memory_gb or 0, name))
 
@@ -138,7 +136,7 @@ def _count_nodes(count: int) -> str:
 def find_feature(kinds: Sequence[NodeKind], request: GpuRequest) -> str | None:
     """Returns the feature of nodes whose GPUs have no type that names the requested model; None if there is none."""
     named = {name for kind in kinds if kind.count_gpus("") for name in kind.features}
-    return next((name for name in sorted(named) if request.model and _build_gpu(name).fits(request)), None)
+    return next((name for name in sorted(named) if request.model and build_gpu(name).fits(request)), None)
 
 
 def _build_script(cluster: str | None) -> str:
@@ -163,27 +161,7 @@ def _parse_kind(line: str) -> NodeKind | None:
         count=int(count),
         cpus=int(cpus),
         memory_mb=int(memory),
-        gpus=_parse_gres(gres),
+        gpus=tuple(parse_gpus(gres).items()),
         features=tuple(name for name in features.split(",") if name and name != "(null)"),
         time_limit_s=parse_time_limit(limit),
     )
-
-
-def _parse_gres(text: str) -> tuple[tuple[str, int], ...]:
-    found = [_GRES.fullmatch(part.strip()) for part in _ONE_GRES.findall(text)]
-    return tuple((one["type"] or "", int(one["count"] or 1)) for one in found if one is not None)
-
-
-def _build_gpu(name: str) -> Gpu:
-    """Returns a GPU of a type of the site, with the memory that the type names or the model usually has."""
-    memory = _MEMORY.search(re.sub(r"[_-]", " ", name))
-    memory_gb = int(memory[1]) if memory else _guess_memory(name)
-    return Gpu(name, name or "gpu", memory_gb, "", is_real=True)
-
-
-def _guess_memory(name: str) -> int | None:
-    """Returns the usual memory of a model in the name, which may be one of several words."""
-    for word in re.findall(r"[a-z]+\d+[a-z]*", name.lower()):
-        if (memory_gb := parse_declared_gpus(word)[0].memory_gb) is not None:
-            return memory_gb
-    return None

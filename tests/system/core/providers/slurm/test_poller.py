@@ -83,7 +83,7 @@ async def test_an_array_is_one_task_with_elements(cluster: SlurmCluster, user: U
     assert [element.index for element in waiting.elements] == list(range(1, 901, 3))
     assert waiting.message == "held by you; release it to let it start"
     assert {job.slurm_id for job in await poller.get_jobs(array)} == {f"{array}_{index}" for index in range(8)}
-    assert (await poller.get_job(held)).task_id == held
+    assert {job.task_id for job in await poller.get_jobs(held)} == {held}
     cluster.run("scancel", held, user=user)
     cancelled = await job_until(poller, held, lambda task: task.is_terminal)
     assert (cancelled.status, len(cancelled.elements)) == (TaskStatus.CANCELLED, 300)

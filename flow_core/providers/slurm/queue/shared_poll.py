@@ -14,14 +14,15 @@ _SLOWNESS = 10
 
 
 class SharedPoll:
-    """Calls `poll` at most every `interval_s`, and less often if that takes long: ten times its duration, up to 60 s.
+    """Calls `poll` at most every `interval_s`, and less often if the server is slow: ten times its time, up to 60 s.
 
+    `poll` returns the time that the server took, at most; the duration of the whole call counts if that is shorter.
     Callers that need a new answer at the same time share one call. A failure is raised again for a while, so that a
     server in trouble is not asked all the time. `title` is what is asked, for the error of a caller that waits when
     the poll is closed.
     """
 
-    def __init__(self, poll: Callable[[], Awaitable[None]], interval_s: float, title: str) -> None:
+    def __init__(self, poll: Callable[[], Awaitable[float]], interval_s: float, title: str) -> None:
         self._poll = poll
         self._title = title
         self._shortest_s = self._interval_s = self._pause_s = interval_s
@@ -70,12 +71,12 @@ class SharedPoll:
     async def _run(self) -> None:
         began_at = time.monotonic()
         try:
-            await self._poll()
+            server_s = await self._poll()
         except FlowError as error:
             self._error, self._failed_at = error, time.monotonic()
             self._pause_s = max(self._shortest_s, min(self._failed_at - began_at, _LONGEST_PAUSE_S))
             return
         self._error = None
         self._began_at, self._answered_at = began_at, time.monotonic()
-        slow_s = _SLOWNESS * (self._answered_at - began_at)
+        slow_s = _SLOWNESS * min(server_s, self._answered_at - began_at)
         self._interval_s = max(self._shortest_s, min(slow_s, _LONGEST_INTERVAL_S))
