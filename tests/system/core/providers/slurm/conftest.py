@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 from testbed.rest_lab import RestLab, shared_rest_cluster
 from testbed.slurm_cluster import SlurmCluster
+from testbed.slurm_jobs import MakePoller, opened_pollers
 from testbed.slurm_space import User
+from testbed.slurm_submits import Submitter
 from testbed.slurm_worlds import PlainSlurmWorld, SlurmWorld, shared_cluster
 from testbed.worlds import Bench
+
+from flow_core.providers.over_ssh.host_pool import HostPool
 
 
 @pytest.fixture
@@ -29,6 +33,37 @@ def user(cluster: SlurmCluster) -> Iterator[User]:
     yield user
     cluster.renew()
     cluster.remove_user(user)
+
+
+@pytest.fixture
+def accounted_cluster() -> SlurmCluster:
+    """The cluster with accounting that the tests share, as it was when it started."""
+    cluster = shared_cluster(accounting=True)
+    cluster.renew()
+    return cluster
+
+
+@pytest.fixture
+def member(accounted_cluster: SlurmCluster) -> Iterator[User]:
+    """A user of the cluster with accounting."""
+    user = accounted_cluster.add_user()
+    yield user
+    accounted_cluster.renew()
+    accounted_cluster.remove_user(user)
+
+
+@pytest.fixture
+async def submitter(cluster: SlurmCluster, user: User) -> AsyncIterator[Submitter]:
+    """A user of `cluster` who submits through SSH."""
+    pool = HostPool()
+    yield Submitter(cluster, user, pool)
+    await pool.close()
+
+
+@pytest.fixture
+async def make_poller() -> AsyncIterator[MakePoller]:
+    async with opened_pollers() as make:
+        yield make
 
 
 @pytest.fixture

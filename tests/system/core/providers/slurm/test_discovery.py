@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 from testbed.slurm_accounting import OTHER_ACCOUNT
 from testbed.slurm_cluster import DEBUG_PARTITION, GPU_PARTITION, SlurmCluster
 from testbed.slurm_space import User
-from testbed.slurm_worlds import shared_cluster
 from testbed.waiting import until, wait_until
 
 from flow_core.errors import ConfigError, Unreachable
@@ -24,22 +23,6 @@ from flow_core.providers.slurm.settings import LoginHost, SlurmSettings
 
 pytestmark = pytest.mark.needs("slurm", "sshd")
 MakeInstances = Callable[..., SlurmInstances]
-
-
-@pytest.fixture
-def accounted_cluster() -> SlurmCluster:
-    cluster = shared_cluster(accounting=True)
-    cluster.renew()
-    return cluster
-
-
-@pytest.fixture
-def member(accounted_cluster: SlurmCluster) -> Iterator[User]:
-    """A user of the cluster with accounting."""
-    user = accounted_cluster.add_user()
-    yield user
-    accounted_cluster.renew()
-    accounted_cluster.remove_user(user)
 
 
 @pytest.fixture

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 
 import pytest
 from testbed.slurm_accounting import SMALL_QOS
 from testbed.slurm_cluster import SlurmCluster
-from testbed.slurm_jobs import KEY, MakePoller, job_until, opened_pollers, submit, wrap_commands, write_run
+from testbed.slurm_jobs import KEY, MakePoller, job_until, submit, wrap_commands, write_run
 from testbed.slurm_space import User
-from testbed.slurm_worlds import shared_cluster
 from testbed.waiting import until
 
 from flow_core.models.task import TaskStatus
 
 pytestmark = pytest.mark.needs("slurm", "slurm-accounting", "sshd")
-
-
-@pytest.fixture
-def accounted_cluster() -> SlurmCluster:
-    cluster = shared_cluster(accounting=True)
-    cluster.renew()
-    return cluster
-
-
-@pytest.fixture
-def member(accounted_cluster: SlurmCluster) -> Iterator[User]:
-    """A user of the cluster with accounting."""
-    user = accounted_cluster.add_user()
-    yield user
-    accounted_cluster.renew()
-    accounted_cluster.remove_user(user)
-
-
-@pytest.fixture
-async def make_poller() -> AsyncIterator[MakePoller]:
-    async with opened_pollers() as make:
-        yield make
 
 
 async def test_without_accounting_history_comes_from_what_the_scripts_recorded(

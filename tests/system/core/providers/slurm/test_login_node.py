@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from testbed.slurm_cluster import SlurmCluster
 from testbed.slurm_space import User
-from testbed.slurm_worlds import shared_cluster
 
 from flow_core.errors import ConfigError, ProviderError, Unreachable
 from flow_core.providers.over_ssh.host_pool import HostPool
@@ -19,21 +18,6 @@ from flow_core.providers.slurm.settings import LoginHost, SlurmSettings
 from flow_core.ssh.host import SshHost
 
 pytestmark = pytest.mark.needs("slurm", "sshd")
-
-
-@pytest.fixture
-def cluster() -> SlurmCluster:
-    cluster = shared_cluster(accounting=False)
-    cluster.renew()
-    return cluster
-
-
-@pytest.fixture
-def user(cluster: SlurmCluster) -> Iterator[User]:
-    user = cluster.add_user()
-    yield user
-    cluster.renew()
-    cluster.remove_user(user)
 
 
 @pytest.fixture

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
 from testbed.slurm_cluster import SlurmCluster
-from testbed.slurm_jobs import KEY, MakePoller, job_until, opened_pollers, submit, wrap_commands
+from testbed.slurm_jobs import KEY, MakePoller, job_until, submit, wrap_commands
 from testbed.slurm_space import User
 
 from flow_core.errors import NotFound, Unreachable
@@ -17,12 +16,6 @@ from flow_core.models.task import TaskStatus
 from flow_core.providers.slurm.run_folder import Submission
 
 pytestmark = pytest.mark.needs("slurm", "sshd")
-
-
-@pytest.fixture
-async def make_poller() -> AsyncIterator[MakePoller]:
-    async with opened_pollers() as make:
-        yield make
 
 
 async def test_jobs_are_listed_with_states_reasons_and_codes(

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from testbed.slurm_cluster import SlurmCluster
-from testbed.slurm_space import User
 from testbed.slurm_submits import Submitter
 from testbed.waiting import until
 
 from flow_core.agent.supervisor.rank_environment import RANK_VARIABLES
 from flow_core.errors import CapacityError, ConfigError
-from flow_core.providers.over_ssh.host_pool import HostPool
 
 pytestmark = pytest.mark.needs("slurm", "sshd")
-
-
-@pytest.fixture
-async def submitter(cluster: SlurmCluster, user: User) -> AsyncIterator[Submitter]:
-    pool = HostPool()
-    yield Submitter(cluster, user, pool)
-    await pool.close()
 
 
 def read_variables(log: str) -> dict[str, str]:

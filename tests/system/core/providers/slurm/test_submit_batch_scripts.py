@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from testbed.slurm_cluster import SlurmCluster
-from testbed.slurm_space import User
 from testbed.slurm_submits import Submitter
 
 from flow_core.errors import ConfigError, Unsupported
 from flow_core.models.task_config import TaskConfig
-from flow_core.providers.over_ssh.host_pool import HostPool
 from flow_core.providers.slurm.submit.submission import describe_submission
 
 pytestmark = pytest.mark.needs("slurm", "sshd", "bash")
@@ -40,13 +36,6 @@ srun ./torchrun \\
 --rdzv_backend c10d \\
 --rdzv_endpoint $head_node:29500 \\
 train.py 50 10"""  # no line end, as editors of other systems leave it
-
-
-@pytest.fixture
-async def submitter(cluster: SlurmCluster, user: User) -> AsyncIterator[Submitter]:
-    pool = HostPool()
-    yield Submitter(cluster, user, pool)
-    await pool.close()
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from testbed.slurm_cluster import SlurmCluster
-from testbed.slurm_space import User
 from testbed.slurm_submits import Submitter
 from testbed.waiting import until
 
@@ -17,13 +15,6 @@ from flow_core.providers.over_ssh.host_pool import HostPool
 from flow_core.providers.slurm.run_folder import make_key
 
 pytestmark = pytest.mark.needs("slurm", "sshd")
-
-
-@pytest.fixture
-async def submitter(cluster: SlurmCluster, user: User) -> AsyncIterator[Submitter]:
-    pool = HostPool()
-    yield Submitter(cluster, user, pool)
-    await pool.close()
 
 
 @pytest.fixture

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from testbed.slurm_cluster import SlurmCluster
-from testbed.slurm_space import User
 from testbed.slurm_submits import Submitter
 from testbed.tables import each
 from testbed.waiting import until
 
 from flow_core.errors import CapacityError, ConfigError, FlowError, NotFound, ProviderError, Unreachable, Unsupported
-from flow_core.providers.over_ssh.host_pool import HostPool
 
 pytestmark = pytest.mark.needs("slurm", "sshd")
-
-
-@pytest.fixture
-async def submitter(cluster: SlurmCluster, user: User) -> AsyncIterator[Submitter]:
-    pool = HostPool()
-    yield Submitter(cluster, user, pool)
-    await pool.close()
 
 
 def slurm(**options: Any) -> dict[str, Any]:

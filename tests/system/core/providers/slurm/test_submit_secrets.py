@@ -6,20 +6,17 @@ import asyncio
 import os
 import signal
 import stat
-from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from testbed.slurm_cluster import SlurmCluster
-from testbed.slurm_space import User
 from testbed.slurm_submits import Submitted, Submitter, list_command_lines
 from testbed.slurm_worlds import shared_cluster
 from testbed.waiting import until
 
 from flow_core.errors import FlowError, Unsupported
 from flow_core.models.task_config import TaskConfig
-from flow_core.providers.over_ssh.host_pool import HostPool
 from flow_core.providers.slurm.queue.job_poller import JobPoller
 from flow_core.providers.slurm.submit.submission import describe_submission
 
@@ -34,21 +31,6 @@ def cluster() -> SlurmCluster:
     cluster = shared_cluster(accounting=True)
     cluster.renew()
     return cluster
-
-
-@pytest.fixture
-def user(cluster: SlurmCluster) -> Iterator[User]:
-    user = cluster.add_user()
-    yield user
-    cluster.renew()
-    cluster.remove_user(user)
-
-
-@pytest.fixture
-async def submitter(cluster: SlurmCluster, user: User) -> AsyncIterator[Submitter]:
-    pool = HostPool()
-    yield Submitter(cluster, user, pool)
-    await pool.close()
 
 
 def kill_script(task: Submitted) -> None:

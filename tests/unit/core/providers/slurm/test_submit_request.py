@@ -91,6 +91,11 @@ def test_gpus_are_a_generic_resource_where_sbatch_has_no_options_for_them() -> N
     assert request(facts, instance_type="gpu:2").options["gres"] == "gpu:2"
 
 
+def test_a_slice_of_a_gpu_has_the_memory_of_the_slice() -> None:
+    sliced = parse_facts("gpu*|3|64|512000|2-00:00:00|gpu:a100_3g.20gb:4|(null)\nSelectType = select/cons_tres\n")
+    assert request(sliced, instance_type="2xgpu:20gb").options["gpus-per-node"] == "a100_3g.20gb:2"
+
+
 def test_without_facts_the_model_is_taken_as_it_is_written() -> None:
     asked = request(None, instance_type="4xh100", num_instances=50)
     assert (asked.options["gpus-per-node"], asked.gpu_count) == ("h100:4", 4)
