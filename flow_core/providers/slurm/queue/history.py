@@ -67,7 +67,7 @@ class History:
         elif answer.history_failure:
             self.failure = str(build_slurm_error(answer.history_failure.encode(), self._title))
 
-    def settle(self, table: JobTable, own_runs: OwnRuns, now: float) -> None:
+    def end_lost(self, table: JobTable, own_runs: OwnRuns, now: float) -> None:
         """Ends the jobs that left the queue and of which everything was asked. The accounting may take a minute."""
         table.add_ended(own_runs.list_unlisted(table))
         self._lost_at = {task_id: self._lost_at.get(task_id, now) for task_id in table.lost}
@@ -75,4 +75,4 @@ class History:
             is_own = own_runs.get_submission(task_id) is not None
             if not is_own or own_runs.was_asked(task_id):
                 is_final = self.is_off or now - lost_at >= _GIVE_UP_S
-                table.settle(task_id, own_runs.get_statuses(task_id), is_final=is_final)
+                table.end_lost(task_id, own_runs.get_statuses(task_id), is_final=is_final)

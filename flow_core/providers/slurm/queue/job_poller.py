@@ -62,7 +62,7 @@ class JobPoller:
 
     @property
     def unreadable(self) -> tuple[str, ...]:
-        """Sentences about what the last answer did not tell."""
+        """Sentences about what the last answer lacked."""
         count = self._decoder.unreadable + self._history.unreadable
         notes = [f"{count} of the jobs listed can't be read"] if count else []
         return (*notes, *([self._history.failure] if self._history.failure else []))
@@ -169,7 +169,7 @@ class JobPoller:
         self._own_runs.find_new(jobs, user)
         self._table.set_queue([*jobs, *self._list_noted(jobs, user, now)], user)
         self._history.take(answer, self._table, now)
-        self._history.settle(self._table, self._own_runs, now)
+        self._history.end_lost(self._table, self._own_runs, now)
         is_due = now - self._runs_at >= _SLOW_FACTS_S
         if is_due:
             self._runs_at = now

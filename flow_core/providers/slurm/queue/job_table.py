@@ -82,7 +82,7 @@ class JobTable:
                 if one.array_index not in is_open:
                     self._add_ended(one)
 
-    def settle(self, task_id: str, statuses: Mapping[int | None, RunStatus], *, is_final: bool) -> None:
+    def end_lost(self, task_id: str, statuses: Mapping[int | None, RunStatus], *, is_final: bool) -> None:
         """Ends the lost jobs of a task as their scripts recorded it.
 
         Without `is_final`, those without a recorded end stay lost, since the accounting may yet tell how they ended.
@@ -188,7 +188,7 @@ def split_whole(job: Job, indexes: Iterable[int | None]) -> Iterator[Job]:
 
 
 def _complete(job: Job, before: Job) -> Job:
-    """Returns an ended job with what only an earlier answer told: squeue and sacct know different things."""
+    """Returns an ended job with the values that only an earlier answer had: squeue and sacct print different ones."""
     if job is before:
         return job
     missing = {name: getattr(before, name) for name in _KEPT_TEXTS if not getattr(job, name) and getattr(before, name)}

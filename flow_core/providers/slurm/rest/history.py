@@ -61,7 +61,7 @@ class RestHistory:
         self._lost_at = {task_id: self._lost_at.get(task_id, now) for task_id in table.lost}
         for task_id, lost_at in self._lost_at.items():
             is_final = self._is_off or not api.history_path or now - lost_at >= _GIVE_UP_S
-            table.settle(task_id, {}, is_final=is_final)
+            table.end_lost(task_id, {}, is_final=is_final)
 
     async def close(self) -> None:
         """Ends a call in progress. Calling it again is safe."""
@@ -88,7 +88,7 @@ class RestHistory:
 
 
 def _prefer_known(job: Job, table: JobTable) -> Job:
-    """Returns an ended job as slurmctld told it, if it did: the accounting of Slurm 22.05 tells wrong exit codes."""
+    """Returns an ended job as slurmctld reported it, if known: the accounting of Slurm 22.05 has wrong exit codes."""
     for known in table.get(job.task_id):
         if known.array_index == job.array_index and is_ended(known) and FORGOTTEN not in known.flags:
             return replace(known, cancelled_by=job.cancelled_by)

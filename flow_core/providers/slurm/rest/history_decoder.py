@@ -40,7 +40,7 @@ async def decode_history(answer: Table, only_user: str) -> list[Job]:
 def decode_ended_job(row: Table) -> Job | None:
     """Returns a job; None if it has not ended, or has no id or no state.
 
-    Up to v0.0.38, an exit code that is not 0 is told as 0: a failed job with the exit code 0 counts as unknown.
+    Up to v0.0.38, an exit code that is not 0 is reported as 0: a failed job with the exit code 0 counts as unknown.
     """
     job_id, words = read_number(row.get("job_id")), read_words(read_table(row.get("state")).get("current"))
     if not job_id or not words:

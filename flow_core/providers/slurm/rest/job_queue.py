@@ -54,7 +54,7 @@ class RestJobQueue:
 
     @property
     def unreadable(self) -> tuple[str, ...]:
-        """Sentences about what the last answer did not tell."""
+        """Sentences about what the last answer lacked."""
         notes = [f"{count} of the jobs listed can't be read"] if (count := self._decoder.unreadable) else []
         return (*notes, *([self._history.failure] if self._history.failure else []))
 

@@ -103,7 +103,7 @@ def test_a_lost_job_ends_as_its_script_recorded(
     table = JobTable()
     table.set_queue([RUNNING], "ada")
     table.set_queue([], "ada")
-    table.settle("12", {} if status is None else {None: status}, is_final=is_final)
+    table.end_lost("12", {} if status is None else {None: status}, is_final=is_final)
     (job,) = table.get("12")
     assert (job.state, job.exit_code) == (state, code)
     assert (FORGOTTEN in job.flags) == (is_final and (status is None or status.ended_at is None))
@@ -113,7 +113,7 @@ def test_a_lost_job_ends_as_its_script_recorded(
 def test_a_job_that_waited_when_slurm_forgot_it_counts_as_cancelled(table: JobTable) -> None:
     table.set_queue([replace(RUNNING, state="PENDING", started_at=None)], "ada")
     table.set_queue([], "ada")
-    table.settle("12", {}, is_final=True)
+    table.end_lost("12", {}, is_final=True)
     (job,) = table.get("12")
     assert get_status(job) is TaskStatus.CANCELLED
 
@@ -341,14 +341,14 @@ def test_an_accounting_that_does_not_answer_is_asked_a_minute_later(table: JobTa
 def test_a_lost_job_is_given_up_after_a_minute_or_at_once_without_accounting(table: JobTable) -> None:
     runs, history = OwnRuns(), History(7, "the login node")
     lose(table)
-    history.settle(table, runs, 1000)
-    history.settle(table, runs, 1059)
+    history.end_lost(table, runs, 1000)
+    history.end_lost(table, runs, 1059)
     assert get_states(table, "12") == {None: "RUNNING"}
-    history.settle(table, runs, 1060)
+    history.end_lost(table, runs, 1060)
     assert get_states(table, "12") == {None: "FAILED"}
     other = JobTable()
     lose(other)
-    History(0, "the login node").settle(other, runs, 0)
+    History(0, "the login node").end_lost(other, runs, 0)
     assert get_states(other, "12") == {None: "FAILED"}
 
 
@@ -356,10 +356,10 @@ def test_the_record_of_a_lost_run_is_read_before_it_is_given_up(table: JobTable)
     runs, history = OwnRuns(), History(0, "the login node")
     runs.note("12", SUBMISSION)
     lose(table)
-    history.settle(table, runs, 0)
+    history.end_lost(table, runs, 0)
     assert get_states(table, "12") == {None: "RUNNING"}
     assert runs.choose_statuses(table) == ((KEY,), ())
     runs.take(PollAnswer(folder="/f", statuses={f"runs/{KEY}": {None: ["start 0 1", "end 0 3 0 2"]}}), set(), AT)
-    history.settle(table, runs, 5)
+    history.end_lost(table, runs, 5)
     (job,) = table.get("12")
     assert (job.state, job.exit_code) == ("FAILED", 3)
