@@ -69,6 +69,18 @@ class Machine:
         mark = self.record(task, "spec")["mark"]
         return [pid for pid, own in iter_variable("FLOW_TASK_MARK") if own == mark and self.is_alive(pid)]
 
+    async def kill_all(self, task: TaskRecord) -> None:
+        """Kills every process of the task, those too that another one starts while they are killed."""
+
+        def kill() -> bool:
+            pids = self.members(task)
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return not pids
+
+        await self.until(kill, "the end of everything of the task")
+
     def is_alive(self, pid: int) -> bool:
         found = find_process(pid)
         return found is not None and not found.is_zombie

@@ -51,9 +51,7 @@ async def test_a_broken_state_keeps_the_gpu_until_nothing_of_the_task_lives(mach
     assert await _free(machine) == 1
     with pytest.raises(Conflict, match=r"can't be cancelled: its record is broken.*end what runs of it by hand"):
         await machine.provider.cancel_task(task.task_id)
-    for pid in machine.members(task):
-        os.kill(pid, signal.SIGKILL)
-    await machine.until(lambda: not machine.members(task), "nothing of it lives")
+    await machine.kill_all(task)
     now = await machine.provider.get_task(task.task_id)
     assert (now.status, now.message[: len(BROKEN)]) == (TaskStatus.FAILED, BROKEN)
     assert await _free(machine) == 2

@@ -105,12 +105,8 @@ async def test_a_lost_task_gives_its_ports_back_though_nobody_looked_at_it(machi
     other = machine.open("other")
     lost = await other.submit(TaskConfig.parse({"command": "exec sleep 300", "ports": [port]}))
     await machine.until(lambda: machine.record(lost, "state").get("status") == "running", "it runs")
-    pids = machine.members(lost)
     os.kill(machine.supervisor(lost), signal.SIGKILL)
-    for pid in pids:
-        if machine.is_alive(pid):
-            os.kill(pid, signal.SIGKILL)
-    await machine.until(lambda: not machine.members(lost), "nothing of it lives")
+    await machine.kill_all(lost)
     assert (await machine.ended(await machine.submit("true", ports=[port]))).status is TaskStatus.COMPLETED
 
 

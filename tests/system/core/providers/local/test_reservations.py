@@ -260,9 +260,7 @@ async def test_a_killed_supervisor_on_a_reservation_gives_its_gpu_back_to_the_re
 
 async def test_gpus_of_a_lost_task_in_another_context_can_be_reserved(machine):
     lost = await machine.running(await machine.submit("sleep 300", instance_type="a100:2"))
-    for pid in machine.members(lost):
-        os.kill(pid, signal.SIGKILL)
-    await machine.until(lambda: not machine.members(lost), "the end of all of it")
+    await machine.kill_all(lost)
     machine.provider = machine.open("lab")
     assert (await reserve(machine)).status is ReservationStatus.ACTIVE
 

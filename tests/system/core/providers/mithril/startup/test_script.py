@@ -121,7 +121,7 @@ def test_a_failing_command_is_retried_until_it_succeeds(node: Node) -> None:
 
 
 def test_a_command_past_its_time_limit_is_ended_with_all_its_processes(node: Node) -> None:
-    node.boot(build_startup_script(NodeTask("long", "sleep 1000 & echo $! >child; sleep 1000", limit_s=1)))
+    node.boot(build_startup_script(NodeTask("long", "sleep 1000 & echo $! >child; sleep 1000", limit_s=3)))
     end = node.ended()
     assert (end.exit_code, end.reason) == (143, "timeout")
     child = int((node.root / "workspace/child").read_text())
