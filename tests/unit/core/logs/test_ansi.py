@@ -8,8 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from testbed.tables import each
 
-from flow_core.logs.ansi import PLAIN, TextStyle, to_plain_text, to_styled_runs
+from flow_core.logs.ansi import to_plain_text, to_styled_runs
 from flow_core.logs.escape import escape_controls
+from flow_core.logs.text_style import PLAIN, TextStyle
 
 HOSTILE = st.text(
     st.one_of(
