@@ -132,13 +132,22 @@ class LiveScreen:
         stack = self.stack
         lines = data.decode("ascii").split("\n")
         lines.pop()
-        is_at_end = self.row == len(stack.rows) - 1 and stack.is_empty(self.row) and self.column == 0
-        if not is_at_end or self.style != PLAIN or stack.has_modes or len(data) > PIECE_COLUMNS:
-            for line in lines:
+        is_simple = self.style == PLAIN and not stack.has_modes and len(data) <= PIECE_COLUMNS
+        for count, line in enumerate(lines):
+            if is_simple and self._is_at_empty_end():
+                self._add_plain(lines[count:], offset)
+                return
+            if line:
                 self._write(line, offset)
-                offset += len(line) + 1
-                self._feed_newline(offset)
-            return
+            offset += len(line) + 1
+            self._feed_newline(offset)
+
+    def _is_at_empty_end(self) -> bool:
+        return self.row == len(self.stack.rows) - 1 and self.column == 0 and self.stack.is_empty(self.row)
+
+    def _add_plain(self, lines: list[str], offset: int) -> None:
+        """Adds plain lines, the first of them on the empty row of the cursor."""
+        stack = self.stack
         stack.rows.pop()
         first = stack.offsets.pop()
         end = stack.add_plain(lines, offset)
