@@ -7,12 +7,12 @@ from flow_core.logs.shown.screen import LiveScreen
 
 
 def to_plain_text(text: str) -> str:
-    """Returns the first line of `text` as a terminal would show it, without colours."""
+    """Returns one line as a terminal would show it, without colours; the last row if it moved the cursor down."""
     return "".join(run for run, _ in to_styled_runs(text))
 
 
 def to_styled_runs(text: str) -> Runs:
-    """Returns the first line of `text` as a terminal would show it, in runs of equal style."""
+    """Returns one line as a terminal would show it, in runs of equal style; the last row if it moved the cursor down."""
     screen = LiveScreen(0)
     screen.feed(text.encode("utf-8", "replace"))
-    return screen.stack.get_row(0).to_runs()
+    return screen.stack.get_row(max(0, screen.count_shown_rows() - 1)).to_runs()

@@ -18,25 +18,24 @@ class Row:
     Otherwise it is kept as cells: a wide character takes two cells, and its second one is empty.
     """
 
-    __slots__ = ("_cells", "_runs", "is_redrawn", "width", "written_at")
+    __slots__ = ("_cells", "_runs", "width", "written_at")
 
     def __init__(self, text: str = "", style: TextStyle = PLAIN, written_at: int = 0) -> None:
         self._runs: list[tuple[str, TextStyle]] = [(text, style)] if text else []
         self._cells: _Cells | None = None
         self.width = len(text)
         self.written_at = written_at
-        self.is_redrawn = False
 
     def copy(self) -> Row:
         """Returns a copy that changes on its own."""
         twin = Row(written_at=self.written_at)
         twin._runs = self._runs.copy()
         twin._cells = None if self._cells is None else self._cells.copy()
-        twin.width, twin.is_redrawn = self.width, self.is_redrawn
+        twin.width = self.width
         return twin
 
     def to_runs(self) -> Runs:
-        """Returns the row as runs of equal style. Omits the blanks that a redraw left at its end."""
+        """Returns the row as runs of equal style. Omits blanks at its end, which nobody can see."""
         if self._cells is None:
             runs = tuple(self._runs)
         else:
@@ -44,7 +43,7 @@ class Row:
                 ("".join(char for char, _ in cells), style)
                 for style, cells in groupby(self._cells, key=lambda cell: cell[1])
             )
-        while self.is_redrawn and runs and runs[-1][1] == PLAIN and runs[-1][0].endswith(" "):
+        while runs and runs[-1][1] == PLAIN and runs[-1][0].endswith(" "):
             text = runs[-1][0].rstrip(" ")
             runs = (*runs[:-1], (text, PLAIN)) if text else runs[:-1]
         return runs
@@ -57,7 +56,7 @@ class Row:
 
     def clear(self) -> None:
         """Erases the whole row."""
-        self._runs, self._cells, self.width, self.is_redrawn = [], None, 0, True
+        self._runs, self._cells, self.width = [], None, 0
 
     def clip(self, column: int) -> None:
         """Erases the row from a column on."""
@@ -88,7 +87,7 @@ class Row:
                 return end
             self._append(text, style)
         elif column == 0 and end >= self.width:
-            self._runs, self.width, self.is_redrawn = [(text, style)], end, True
+            self._runs, self.width = [(text, style)], end
         elif column > self.width:
             self._append(" " * (column - self.width), PLAIN)
             self._append(text, style)
@@ -105,7 +104,6 @@ class Row:
 
     def _replace(self, start: int, end: int, text: str, style: TextStyle) -> None:
         """Replaces the columns from `start` to `end` by text whose characters take one column each."""
-        self.is_redrawn = True
         if self._cells is not None:
             self._blank_halves(start, end)
             self._cells[start:end] = zip(text, repeat(style))
@@ -123,7 +121,6 @@ class Row:
         cells = self._make_cells()
         if column > len(cells):
             cells.extend(repeat((" ", PLAIN), column - len(cells)))
-        self.is_redrawn = self.is_redrawn or column < len(cells)
         for char in text:
             if not (shown := make_safe(char)):
                 continue

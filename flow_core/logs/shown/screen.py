@@ -69,10 +69,14 @@ class LiveScreen:
             count -= 1
         return count
 
-    def feed(self, data: bytes) -> None:
-        """Processes the next bytes of the log. They may be cut anywhere."""
+    def feed(self, data: bytes, offset: int | None = None) -> None:
+        """Processes the next bytes of the log. They may be cut anywhere.
+
+        `offset` is theirs if bytes of another stream, which are left out, precede them.
+        """
+        base = self._offset if offset is None else offset - len(self._pending)
         data = self._pending + data
-        base, position = self._offset, 0
+        position = 0
         if self._string:
             position = self._skip_string(data, position)
         end = find_incomplete_end(data, position)
@@ -205,8 +209,9 @@ class LiveScreen:
         if self.column + len(text) > PIECE_COLUMNS:
             text = self._write_pieces(text, offset)
         row = self.stack.get_row(self.row)
+        if self.column != row.width or not row.width:
+            row.written_at = offset
         self.column = row.write(self.column, text, self.style)
-        row.written_at = offset
 
     def _write_pieces(self, text: str, offset: int) -> str:
         """Writes text that makes a row too long, on as many rows as it needs; returns what the last row gets."""
@@ -216,9 +221,9 @@ class LiveScreen:
             text = text[room:]
             if self.row < len(self.stack.rows) - 1 or self.stack.has_modes:
                 return text[-PIECE_COLUMNS:]
+            offset += room
             self.stack.add(max(offset, self.stack.offsets[-1] + 1))
             self.row, self.column = self.row + 1, 0
-            offset += room
         return text
 
     def _apply_control(self, control: bytes, now: int) -> None:
