@@ -33,6 +33,11 @@ class LineMatcher:
         self._rarest: dict[tuple[bytes, ...], bytes] = {}
 
     @property
+    def sees_line_ends(self) -> bool:
+        """Whether blanks at the end of a line, which are not shown, can change what is found."""
+        return not self.facts.ends_visibly
+
+    @property
     def plain_bytes(self) -> bytes | None:
         """The bytes that are the only match in UTF-8 text without controls; None for a regular expression."""
         return self.required[0] if self.facts.is_plain and not self.ignores_case and self.required else None

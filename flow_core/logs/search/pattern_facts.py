@@ -7,12 +7,14 @@ slower.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from re import _constants as op  # type: ignore[attr-defined]
-from re import _parser as parser
+from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
 _ASCII_CAPITALS = range(ord("A"), ord("Z") + 1)
 _ZERO_WIDTH_LINE = (op.AT_BEGINNING_STRING, op.AT_END_STRING)
+_ENDS = (op.AT_END, op.AT_END_STRING)
 _REPEATS = tuple(getattr(op, name) for name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT") if hasattr(op, name))
 _ATOMIC = tuple(getattr(op, name) for name in ("ATOMIC_GROUP", "POSSESSIVE_REPEAT") if hasattr(op, name))
 _LOOKAROUND = (op.ASSERT, op.ASSERT_NOT)
@@ -20,21 +22,24 @@ _NEWLINE = "\n"
 
 
 class PatternFacts(NamedTuple):
-    """Facts about a pattern.
-
-    `texts` are in every match, in the case of the pattern. `has_own_flags`: the pattern may change its flags.
-    `is_ascii`: only ASCII characters are named in it. `is_plain`: it is its only text. `can_lower`: it finds the same in
-    ASCII text and in that text in lower case. `may_match_newline`: in text of several lines a match may span lines.
-    `needs_single_lines`: in text of several lines it may match differently than in each line alone.
-    """
+    """Facts about a pattern."""
 
     texts: tuple[str, ...]
+    """Texts that are in every match, in the case of the pattern."""
     has_own_flags: bool
+    """Whether the pattern may change its flags. Lookarounds count too."""
     is_ascii: bool
+    """Whether only ASCII characters are named in it."""
     is_plain: bool
+    """Whether the pattern is its only text."""
     can_lower: bool
+    """Whether it finds the same in ASCII text and in that text in lower case, if it ignores case."""
     may_match_newline: bool
+    """Whether a match in text of several lines may span lines."""
     needs_single_lines: bool
+    """Whether it may find something else in text of several lines than in each line alone."""
+    ends_visibly: bool
+    """Whether every match ends with a character that is not blank, whatever follows it."""
 
 
 def read_facts(source: str, *, ignores_case: bool) -> PatternFacts:
@@ -46,15 +51,15 @@ def read_facts(source: str, *, ignores_case: bool) -> PatternFacts:
     codes = [code for node in nodes for code in _literals(*node)]
     is_ascii = source.isascii() and not has_own_flags and all(code < 128 for code in codes)
     can_lower = is_ascii and not any(_has_capital(*node) for node in nodes)
-    newline = not nodes or any(_may_match_newline(*node, has_own_flags) for node in nodes)
+    newline = not nodes or any(_may_match_newline(operator, argument, has_own_flags) for operator, argument in nodes)
     low, _ = tree.getwidth()
-    needs_lines = low == 0 or any(_depends_on_text_end(*node, newline) for node in nodes)
+    needs_lines = low == 0 or any(_depends_on_text_end(operator, argument, newline) for operator, argument in nodes)
     texts = () if has_own_flags else tuple(_required(tree))
     is_plain = len(tree) > 0 and all(node[0] is op.LITERAL for node in tree) and not has_own_flags
-    return PatternFacts(texts, has_own_flags, is_ascii, is_plain, can_lower, newline, needs_lines)
+    return PatternFacts(texts, has_own_flags, is_ascii, is_plain, can_lower, newline, needs_lines, _ends_visibly(tree))
 
 
-def _walk(tree: Any) -> Any:
+def _walk(tree: Any) -> Iterator[tuple[Any, Any]]:
     """Yields every node of the tree as (operator, argument)."""
     for operator, argument in tree:
         yield operator, argument
@@ -137,3 +142,35 @@ def _required(tree: Any) -> list[str]:
         elif operator in _REPEATS and argument[0] >= 1:
             texts += _required(argument[2])
     return [found for found in (*texts, text) if found and _NEWLINE not in found]
+
+
+def _ends_visibly(tree: Any) -> bool:
+    nodes = list(_walk(tree))
+    if any(operator in _LOOKAROUND or (operator is op.AT and argument in _ENDS) for operator, argument in nodes):
+        return False
+    return _last_is_visible(list(tree))
+
+
+def _last_is_visible(nodes: list[Any]) -> bool:
+    while nodes and nodes[-1][0] is op.AT:
+        nodes = nodes[:-1]
+    if not nodes:
+        return False
+    operator, argument = nodes[-1]
+    if operator is op.LITERAL:
+        return bool(argument != ord(" "))
+    if operator is op.IN:
+        return all(_item_is_visible(*item) for item in argument)
+    if operator is op.BRANCH:
+        return all(_last_is_visible(list(part)) for part in argument[1])
+    if operator is op.SUBPATTERN:
+        return _last_is_visible(list(argument[3]))
+    return operator in _REPEATS and argument[0] >= 1 and _last_is_visible(list(argument[2]))
+
+
+def _item_is_visible(operator: Any, argument: Any) -> bool:
+    if operator is op.CATEGORY:
+        return argument in (op.CATEGORY_DIGIT, op.CATEGORY_WORD)
+    if operator is op.RANGE:
+        return bool(argument[0] > ord(" "))
+    return operator is op.LITERAL and argument != ord(" ")

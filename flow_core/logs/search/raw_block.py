@@ -10,7 +10,8 @@ from itertools import chain
 from flow_core.logs.search.ascii_block import AsciiBlock
 from flow_core.logs.search.found_match import FoundMatch
 from flow_core.logs.search.line_matcher import LineMatcher
-from flow_core.logs.search.shown_text import PLAIN, to_shown_line, to_shown_text
+from flow_core.logs.search.shown_text import to_shown_line, to_shown_text
+from flow_core.logs.shown.controls import PLAIN_BYTES
 
 _ESCAPE, _RETURN, _NEWLINE, _TAB = b"\x1b\r\n\t"
 _CONTROLS = frozenset((*range(0x20), 0x7F)) - {_ESCAPE, _RETURN, _NEWLINE, _TAB}
@@ -33,12 +34,17 @@ _BYTES_PER_CANDIDATE = 1024
 
 def make_block(matcher: LineMatcher, offset: int, raw: bytes) -> AsciiBlock | RawBlock:
     """Returns a block of whole lines at `offset`, of which the last one may lack its newline."""
-    special = raw.translate(None, PLAIN)
-    return RawBlock(matcher, offset, raw, frozenset(special)) if special else AsciiBlock(matcher, offset, raw)
+    kinds = frozenset(raw.translate(None, PLAIN_BYTES))
+    if kinds or (matcher.sees_line_ends and (b" \n" in raw or raw.endswith(b" "))):
+        return RawBlock(matcher, offset, raw, kinds)
+    return AsciiBlock(matcher, offset, raw)
 
 
 class RawBlock:
-    """Lines with colours, controls or other characters than ASCII. `kinds` are the bytes that make it so."""
+    """Lines with colours, controls, blanks at their ends, or other characters than ASCII.
+
+    `kinds` are the bytes that are not printable ASCII.
+    """
 
     def __init__(self, matcher: LineMatcher, offset: int, raw: bytes, kinds: frozenset[int]) -> None:
         self._matcher = matcher
@@ -90,7 +96,11 @@ class RawBlock:
 
     def _choose_required(self) -> bytes | None:
         """Returns the rarest bytes that every line with a match contains, colours and hard sequences aside."""
-        if self._matcher.ignores_case and max(self._kinds) > 0x7F and any(c in self._raw for c in _OTHER_CASES):
+        if (
+            self._matcher.ignores_case
+            and max(self._kinds, default=0) > 0x7F
+            and any(c in self._raw for c in _OTHER_CASES)
+        ):
             return None
         required = self._matcher.required
         if _TAB in self._kinds:  # a tab is shown as blanks

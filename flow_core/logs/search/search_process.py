@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ STUCK_S = 10.0
 """A pattern that takes this long for one block of a few MB is ended."""
 _REPLY_LIMIT = 4 << 20
 _CLOSE_S = 2.0
+OnProgress = Callable[[int, int], None]
 _ROOT = str(Path(flow_core.__file__).parents[1])
 # Appended, so that a module that is installed beside this package never replaces one of Python.
 _CODE = (
@@ -37,13 +39,18 @@ class SearchProcess:
         self._child: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
 
-    async def call(self, call: str, *arguments: Any, stuck_s: float = STUCK_S) -> Any:
-        """Runs a request. Cancelling it kills the child. Raises SearchTimeout after `stuck_s` without progress."""
+    async def call(
+        self, call: str, *arguments: Any, stuck_s: float = STUCK_S, on_progress: OnProgress | None = None
+    ) -> Any:
+        """Runs a request. Cancelling it kills the child. Raises SearchTimeout after `stuck_s` without progress.
+
+        `on_progress` is called with the offset that was reached and the matches so far, at most ten times a second.
+        """
         request = json.dumps({"call": call, "arguments": arguments}).encode() + b"\n"
         async with self._lock:
             has_answered = False
             try:
-                reply = await self._exchange(request, stuck_s)
+                reply = await self._exchange(request, stuck_s, on_progress)
                 has_answered = reply is not None
             except TimeoutError:
                 raise SearchTimeout(
@@ -63,7 +70,7 @@ class SearchProcess:
         async with self._lock:
             await self._kill()
 
-    async def _exchange(self, request: bytes, stuck_s: float) -> list[Any] | None:
+    async def _exchange(self, request: bytes, stuck_s: float, on_progress: OnProgress | None) -> list[Any] | None:
         """Returns the response; None if the child ended without one."""
         child = self._child = self._child or await self._start()
         assert child.stdin is not None  # both are pipes
@@ -79,6 +86,8 @@ class SearchProcess:
             message = json.loads(line) if line else None
             if message is None or isinstance(message, list):
                 return message
+            if on_progress is not None:
+                on_progress(message["offset"], message["matches"])
 
     async def _kill(self) -> None:
         child, self._child = self._child, None

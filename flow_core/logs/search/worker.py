@@ -1,7 +1,7 @@
 """The child process of a search. Reads requests as lines of JSON and writes JSON lines: progress, then the response.
 
-It starts in a few ms, because it loads only the standard library and the modules about text. A progress line is the
-number of an offset; a response is a list of one value. A request with a result of several MB is never made.
+It starts in a few ms, because it loads only the standard library and the modules about text. A progress line is a
+table; a response is a list of one value.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.search.block_reader import BlockReader
 from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.log_scanner import LogScanner
 
@@ -26,28 +27,27 @@ def main(log: str, sidecar: str, options: str) -> None:
     settings = json.loads(options)
     matcher = LineMatcher(settings["source"], ignores_case=settings["ignores_case"])
     files = SpoolFiles(Path(log), Path(sidecar))
-    scanner = LogScanner(files, matcher, settings["stream"], ProgressWriter().report)
+    scanner = LogScanner(BlockReader(files, matcher, settings["stream"]), ProgressWriter().report)
     for line in sys.stdin.buffer:
         _write([_handle(scanner, matcher, json.loads(line))])
 
 
 class ProgressWriter:
-    """A writer of offsets, at most one each 0.1 s."""
+    """A writer of progress, at most once each 0.1 s."""
 
     def __init__(self) -> None:
         self._next_s = 0.0
 
-    def report(self, offset: int) -> None:
+    def report(self, offset: int, matches: int) -> None:
         if (now := time.monotonic()) >= self._next_s:
             self._next_s = now + _PROGRESS_S
-            _write(offset)
+            _write({"offset": offset, "matches": matches})
 
 
 def _handle(scanner: LogScanner, matcher: LineMatcher, request: dict[str, Any]) -> Any:
     arguments = request["arguments"]
     if request["call"] == "spans":
         return [list(islice(matcher.iter_spans(text), _SPANS_LIMIT)) for text in arguments]
-    scanner.refresh()
     match request["call"]:
         case "next":
             return scanner.find_next(*arguments)

@@ -167,8 +167,9 @@ class LiveScreen:
         """Processes bytes of one line. Returns where it stopped: at the end, or in a control string."""
         if b"\0" in data[position : position + 64] or data[position : position + 2] in (b"\xff\xfe", b"\xfe\xff"):
             line = decode_utf16_line(data[position:stop], is_whole=data[stop : stop + 1] == b"\n")
-            self._feed_tokens(line, 0, len(line), base + position)
-            return stop
+            if line != data[position:stop]:
+                self._feed_tokens(line, 0, len(line), base + position)
+                return stop
         if find_control(data, position, stop) is None and self._feed_redraws(data[position:stop], base + position):
             return stop
         return self._feed_tokens(data, position, stop, base)
