@@ -21,18 +21,20 @@ class TerminalGrid:
         self.style = style
         self.saved: tuple[int, int, TextStyle] | None = None
 
-    def move_rows(self, count: int, now: int) -> None:
+    def move_rows(self, count: int) -> None:
         """Moves the cursor down, or up if negative; it stays on the screen, and in the scroll region if it is in it."""
         region, top = self.stack.region, self.stack.top
         first, last = top, top + SCREEN_ROWS - 1
         if region is not None:
             first = top + region[0] if self.row >= top + region[0] else first
             last = top + region[1] if self.row <= top + region[1] else last
-        self.row = self.stack.grow_to(min(max(self.row + count, first), last), now)
+        self.row = min(max(self.row + count, first), last)
+        self.stack.grow_to(self.row)
 
-    def set_row(self, row: int, now: int) -> None:
+    def set_row(self, row: int) -> None:
         """Moves the cursor to a row, counted from the top of the screen."""
-        self.row = self.stack.grow_to(self.stack.top + min(row, SCREEN_ROWS - 1), now)
+        self.row = self.stack.top + min(row, SCREEN_ROWS - 1)
+        self.stack.grow_to(self.row)
 
     def set_column(self, column: int) -> None:
         """Moves the cursor to a column; it stays within the text, or within the columns that movements reach."""
@@ -41,9 +43,9 @@ class TerminalGrid:
     def save_cursor(self) -> None:
         self.saved = (self.row - self.stack.top, self.column, self.style)
 
-    def restore_cursor(self, now: int) -> None:
+    def restore_cursor(self) -> None:
         row, self.column, self.style = self.saved or (0, 0, self.style)
-        self.set_row(row, now)
+        self.set_row(row)
 
     def write(self, text: str, offset: int) -> None:
         """Writes text, whose first byte is at `offset`, at the cursor."""
@@ -63,6 +65,6 @@ class TerminalGrid:
             if self.row < len(self.stack.rows) - 1 or self.stack.has_modes:
                 return text[-PIECE_COLUMNS:]
             offset += room
-            self.stack.add(max(offset, self.stack.offsets[-1] + 1))
+            self.stack.add(offset)
             self.row, self.column = self.row + 1, 0
         return text

@@ -108,7 +108,7 @@ class LiveScreen(TerminalGrid):
         lines.pop()
         is_simple = self.style == PLAIN and not stack.has_modes and len(data) <= PIECE_COLUMNS
         for count, line in enumerate(lines):
-            if is_simple and self._is_at_empty_end():
+            if is_simple and self._is_at_empty_end() and stack.offsets[-1] <= offset:
                 self._add_plain(lines[count:], offset)
                 return
             if line:
@@ -191,7 +191,7 @@ class LiveScreen(TerminalGrid):
         if final == b"7":
             self.save_cursor()
         elif final == b"8":
-            self.restore_cursor(now)
+            self.restore_cursor()
         elif final == b"M":
             self.row = self.stack.reverse_feed(self.row)
         elif final in b"DE":
