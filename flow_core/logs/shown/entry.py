@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flow_core.logs.shown.controls import iter_moves
 from flow_core.logs.shown.grid import PIECE_COLUMNS
+from flow_core.logs.shown.redraw_screen import RedrawScreen
 from flow_core.logs.shown.row_stack import SCREEN_ROWS
 from flow_core.logs.shown.screen import LiveScreen
 from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
@@ -49,6 +50,16 @@ def find_exact_entry(source: StreamBytes, offset: int) -> Entry:
     if offset - line > PIECE_COLUMNS and b"\r" not in source.reader.read(max(line, offset - LOOK_BACK), LOOK_BACK):
         return _enter_long_line(source, line, offset)
     return _search_back(source, line, _FARTHEST_BACK)
+
+
+def find_redraw_entry(source: StreamBytes, offset: int) -> Entry:
+    """Returns an entry for a view of all redraws: at a line, or at a redraw within a long line."""
+    line = source.line_start(offset)
+    start = line
+    if offset - line > PIECE_COLUMNS:
+        data = source.read_back(offset, LOOK_BACK)
+        start = offset - len(data) + max(0, data.find(b"\r"))
+    return Entry(RedrawScreen(start, find_style(source, line)), start, start, is_exact=True)
 
 
 def _search_back(source: StreamBytes, line: int, limit: int) -> Entry:

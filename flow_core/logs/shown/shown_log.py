@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from flow_core.agent.spool import SpoolFiles
-from flow_core.logs.shown.entry import find_entry
+from flow_core.logs.shown.entry import find_entry, find_redraw_entry
 from flow_core.logs.shown.exact_reader import Checkpoints, ExactReader
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
@@ -20,12 +20,14 @@ _MAX_STRETCHES = 6
 class ShownLog:
     """A log as a terminal shows it, of both streams or of one. The files may be missing, grow, or be replaced.
 
+    With `expands_redraws`, each redraw is a line of its own, in the order in which they came.
     Each call reads a bounded part of the log, usually less than 128 KiB, and may run on an event loop.
     """
 
-    def __init__(self, files: SpoolFiles, stream: int | None = None) -> None:
+    def __init__(self, files: SpoolFiles, stream: int | None = None, *, expands_redraws: bool = False) -> None:
         self.path = files.log
         self._files = files
+        self._find_entry = find_redraw_entry if expands_redraws else find_entry
         self.source = StreamBytes(files, stream)
         self._stretches: list[Stretch] = []
         self._checkpoints = Checkpoints()
@@ -116,7 +118,7 @@ class ShownLog:
                 self._stretches.remove(stretch)
                 self._stretches.append(stretch)
                 return stretch
-        stretch = Stretch(self.source, find_entry(self.source, offset))
+        stretch = Stretch(self.source, self._find_entry(self.source, offset))
         self._stretches.append(stretch)
         if len(self._stretches) > _MAX_STRETCHES:
             self._stretches.pop(0)
