@@ -14,11 +14,12 @@ from flow_core.errors import FlowError
 from flow_core.logs.file_watcher import POLL_S, FileWatcher
 from flow_core.logs.follow import CompletionCheck, IsComplete
 from flow_core.logs.line_counter import LineCounter
-from flow_tui.widgets.log.window import LogWindow
+from flow_tui.widgets.log.painter import LogPainter
 from flow_tui.widgets.workers import start_worker
 
 _COUNT_EVERY_S = 0.5
-_GROUPS = ("follow", "completion", "count")
+_EXACT_AFTER_S = 0.3
+_GROUPS = ("follow", "completion", "count", "exact")
 
 
 class LogFollower:
@@ -34,11 +35,12 @@ class LogFollower:
         self._redraw = redraw
         self._counted = counted
         self._is_visible = asyncio.Event()
+        self._is_making_exact = False
 
-    def start(self, window: LogWindow, is_complete: IsComplete | None) -> None:
-        """Follows the log of this window. Without `is_complete`, the log never ends."""
-        self._start(partial(self._follow, window), "follow")
-        self._start(partial(self._count, LineCounter(window.path)), "count")
+    def start(self, painter: LogPainter, is_complete: IsComplete | None) -> None:
+        """Follows the log of this painter. Without `is_complete`, the log never ends."""
+        self._start(partial(self._follow, painter), "follow")
+        self._start(partial(self._count, LineCounter(painter.log.path)), "count")
         if is_complete is not None:
             self._start(partial(self._wait_for_completion, CompletionCheck(is_complete)), "completion")
 
@@ -48,21 +50,40 @@ class LogFollower:
             self._view.workers.cancel_group(self._view, group)
         self.is_over = False
 
+    def note_drawn(self, painter: LogPainter) -> None:
+        """Must be called after each drawing: the lines in view are made exact a moment later if they are not."""
+        if not self._is_making_exact and not painter.is_exact:
+            self._is_making_exact = True
+            self._start(partial(self._make_exact, painter), "exact")
+
     def set_in_sight(self, is_in_sight: bool) -> None:
         if is_in_sight:
             self._is_visible.set()
         else:
             self._is_visible.clear()
 
-    async def _follow(self, window: LogWindow) -> None:
-        with closing(FileWatcher(window.path)) as watch:
+    async def _follow(self, painter: LogPainter) -> None:
+        with closing(FileWatcher(painter.log.path)) as watch:
             while not self.is_over:
                 await self._is_visible.wait()
-                if window.refresh():
+                if painter.refresh():
                     self._redraw()
                     await asyncio.sleep(POLL_S)
                 await watch.wait_for_change()
-        window.refresh()
+        painter.refresh()
+        self._redraw()
+
+    async def _make_exact(self, painter: LogPainter) -> None:
+        """Makes the lines in view exact once the log does not grow, so that a flood of output costs nothing more."""
+        try:
+            size = -1
+            while painter.log.size != size:
+                size = painter.log.size
+                await asyncio.sleep(_EXACT_AFTER_S)
+                await self._is_visible.wait()
+            await painter.make_exact()
+        finally:
+            self._is_making_exact = False
         self._redraw()
 
     async def _wait_for_completion(self, completion: CompletionCheck) -> None:
