@@ -1,0 +1,32 @@
+"""Bars, tables and spinners of Python packages."""
+
+from __future__ import annotations
+
+from testbed.recordings.scenario import Scenario, python_version
+
+
+def _python(name: str, package: str, *env: tuple[str, str]) -> Scenario:
+    command = f"{{python}} {{programs}}/{name.replace('-', '_')}.py"
+    return Scenario(name, package, python_version(package), command, env=env)
+
+
+SCENARIOS = (
+    _python("tqdm-nested", "tqdm"),
+    _python("tqdm-logging", "tqdm"),
+    _python("tqdm-positions", "tqdm"),
+    _python("rich-progress", "rich"),
+    _python("rich-live", "rich"),
+    Scenario("carriage-returns", "python", "{python} --version", "{python} {programs}/carriage_returns.py"),
+    Scenario("backspaces", "python", "{python} --version", "{python} {programs}/backspaces.py"),
+    _python("hf-trainer", "transformers"),
+    _python("keras-fit", "keras", ("KERAS_BACKEND", "torch")),
+    _python("wandb-offline", "wandb", ("WANDB_MODE", "offline"), ("WANDB_SILENT", "false")),
+    _python("alive-bar", "alive-progress"),
+    Scenario(
+        "torchrun-failure",
+        "torch",
+        python_version("torch"),
+        "torchrun --standalone --nproc-per-node 2 {programs}/ranks.py fail",
+        exit_codes=(1,),
+    ),
+)
