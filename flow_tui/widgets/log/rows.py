@@ -11,7 +11,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from flow_core.logs.ansi import TextStyle, to_styled_runs
+from flow_core.logs.ansi import to_styled_runs
+from flow_core.logs.text_style import TextStyle
 from flow_tui.terminal.rich_segments import overlay_style
 
 TIME_CELLS = 13
