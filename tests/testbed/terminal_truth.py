@@ -16,7 +16,7 @@ from typing import Self
 
 from testbed.waiting import DEADLINE_S
 
-from flow_core.logs.ansi import TextStyle
+from flow_core.logs.text_style import PLAIN, TextStyle
 from flow_tui.terminal.bittty_core import BitttyCore
 from flow_tui.terminal.core import TerminalCore
 from flow_tui.terminal.core_loader import CoreFactory
@@ -137,9 +137,9 @@ def trim_cells(runs: Iterator[tuple[str, TextStyle]]) -> Cells:
             joined[-1] = (joined[-1][0] + text, style)
         else:
             joined.append((text, style))
-    if joined and joined[-1][1] == TextStyle():
+    if joined and joined[-1][1] == PLAIN:
         text = joined.pop()[0].rstrip(" ")
-        joined += [(text, TextStyle())] if text else []
+        joined += [(text, PLAIN)] if text else []
     return tuple(joined)
 
 
