@@ -12,7 +12,7 @@ def to_plain_text(text: str) -> str:
 
 
 def to_styled_runs(text: str) -> Runs:
-    """Returns one line as a terminal would show it, in runs of equal style; the last row if it moved the cursor down."""
+    """Returns one line as `to_plain_text` does, in runs of equal style."""
     screen = LiveScreen(0)
     screen.feed(text.encode("utf-8", "replace"))
     return screen.stack.get_row(max(0, screen.count_shown_rows() - 1)).to_runs()

@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 
 from flow_core.logs.shown.controls import iter_moves
+from flow_core.logs.shown.grid import PIECE_COLUMNS
 from flow_core.logs.shown.row_stack import SCREEN_ROWS
-from flow_core.logs.shown.screen import PIECE_COLUMNS, LiveScreen
+from flow_core.logs.shown.screen import LiveScreen
 from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
 from flow_core.logs.text_style import PLAIN, TextStyle, apply_sgr
 

@@ -79,20 +79,16 @@ class RowStack:
             self._main = (self._main[0] - count, self._main[1] - count, self._main[2])
 
     def add(self, offset: int) -> None:
-        """Adds an empty row at the end."""
+        """Adds an empty row at the end. Its offset is the next free one if several rows were begun by the same byte."""
         self.rows.append(Row(written_at=offset))
-        self.offsets.append(offset)
-        self._follow_end()
+        self.offsets.append(max(offset, self.offsets[-1] + 1))
+        if self._main is None:
+            self.top = max(self.top, len(self.rows) - SCREEN_ROWS)
 
-    def grow_to(self, index: int, now: int) -> int:
-        """Adds empty rows so that the row `index` exists; returns the index of the row that was reached.
-
-        A row needs a byte of its own that began it: there are at most as many new rows as bytes since the last one
-        began.
-        """
-        while len(self.rows) <= index and self.offsets[-1] < now:
+    def grow_to(self, index: int) -> None:
+        """Adds empty rows so that the row `index` exists."""
+        while len(self.rows) <= index:
             self.add(self.offsets[-1] + 1)
-        return min(index, len(self.rows) - 1)
 
     def feed_line(self, index: int, offset: int) -> int:
         """Moves down from a row; scrolls at the end of the screen or of its scroll region. Returns the new row."""
@@ -113,6 +109,7 @@ class RowStack:
 
     def insert_rows(self, index: int, count: int) -> None:
         """Inserts empty rows at a row of the screen; rows that would leave its end are lost."""
+        self.grow_to(min(len(self.rows) - 1 + count, self.top + self._bottom))
         last = self._last_of_region(index)
         count = min(count, last - index + 1)
         if count > 0:
@@ -146,10 +143,11 @@ class RowStack:
         if self.is_alternate:
             used = self.top
         if used == len(self.rows):
-            self.add(max(now, self.offsets[-1] + 1))
+            self.add(now)
         self.clear_from(used)
         self.top = used
-        return self.grow_to(self.top + row, now)
+        self.grow_to(used + row)
+        return used + row
 
     def enter_alternate(self, now: int) -> None:
         """Begins an alternate screen below all rows."""
@@ -157,7 +155,7 @@ class RowStack:
             return
         self._main = (len(self.rows), self.top, self.region)
         self.region = None
-        self.add(max(now, self.offsets[-1] + 1))
+        self.add(now)
         self.top = len(self.rows) - 1
 
     def leave_alternate(self) -> None:
@@ -195,7 +193,3 @@ class RowStack:
             self.rows.insert(self.top, gone)
             self.offsets.append(offset)
             self.top += 1
-
-    def _follow_end(self) -> None:
-        if self._main is None:
-            self.top = max(self.top, len(self.rows) - SCREEN_ROWS)

@@ -19,29 +19,22 @@ from flow_core.logs.shown.controls import (
     find_string_end,
     iter_tokens,
 )
-from flow_core.logs.shown.csi import LAST_COLUMN, apply_csi
+from flow_core.logs.shown.csi import apply_csi
+from flow_core.logs.shown.grid import PIECE_COLUMNS, TerminalGrid
 from flow_core.logs.shown.redraws import fold_redraws
-from flow_core.logs.shown.row_stack import SCREEN_ROWS, RowStack
-from flow_core.logs.shown.utf16 import decode_utf16_line
+from flow_core.logs.shown.utf16 import BYTE_ORDER_MARKS, decode_utf16_line
 from flow_core.logs.text_style import PLAIN, TextStyle, apply_sgr
 
 TAB = 8
-PIECE_COLUMNS = 1 << 20
-"""A longer line is continued on the next row, so that the memory for a row is bounded."""
 _STRING_LIMIT = 1 << 20
 """A control string that is longer is taken to have no end; what follows is text again."""
 
 
-class LiveScreen:
+class LiveScreen(TerminalGrid):
     """A terminal that receives a log from `offset` on, which is the beginning of a line."""
 
     def __init__(self, offset: int, style: TextStyle = PLAIN) -> None:
-        self.stack = RowStack(offset)
-        self.row = 0
-        """The row of the cursor, as an index into the rows of the stack."""
-        self.column = 0
-        self.style = style
-        self._saved: tuple[int, int, TextStyle] | None = None
+        super().__init__(offset, style)
         self._string: bytes | None = None
         self._string_left = 0
         self._pending = b""
@@ -58,7 +51,7 @@ class LiveScreen:
         twin = LiveScreen(self._offset, self.style)
         twin.stack = self.stack.copy_screen()
         twin.row = self.row - (len(self.stack.rows) - len(twin.stack.rows))
-        twin.column, twin._saved = self.column, self._saved
+        twin.column, twin.saved = self.column, self.saved
         twin._string, twin._string_left, twin._pending = self._string, self._string_left, self._pending
         return twin
 
@@ -88,29 +81,6 @@ class LiveScreen:
         end = max(end, position)
         self._offset, self._pending = base + end, data[end:]
 
-    def move_rows(self, count: int, now: int) -> None:
-        """Moves the cursor down, or up if negative; it stays on the screen, and in the scroll region if it is in it."""
-        region, top = self.stack.region, self.stack.top
-        first, last = top, top + SCREEN_ROWS - 1
-        if region is not None:
-            first = top + region[0] if self.row >= top + region[0] else first
-            last = top + region[1] if self.row <= top + region[1] else last
-        self.row = self.stack.grow_to(min(max(self.row + count, first), last), now)
-
-    def set_row(self, row: int, now: int) -> None:
-        """Moves the cursor to a row, counted from the top of the screen."""
-        self.row = self.stack.grow_to(self.stack.top + min(row, SCREEN_ROWS - 1), now)
-
-    def set_column(self, column: int) -> None:
-        self.column = max(0, min(column, max(LAST_COLUMN, self.stack.get_row(self.row).width)))
-
-    def save_cursor(self) -> None:
-        self._saved = (self.row - self.stack.top, self.column, self.style)
-
-    def restore_cursor(self, now: int) -> None:
-        row, self.column, self.style = self._saved or (0, 0, self.style)
-        self.set_row(row, now)
-
     def _feed_lines(self, data: bytes, position: int, end: int, base: int) -> int:
         """Processes plain lines up to the first special byte, or else one line. Returns the new position."""
         special = find_special(data, position, end) if self._has_special else None
@@ -122,7 +92,7 @@ class LiveScreen:
         stop = end if newline < 0 else newline
         if special is None or special.start() >= stop:
             if stop > position:
-                self._write(data[position:stop].decode("ascii"), base + position)
+                self.write(data[position:stop].decode("ascii"), base + position)
             reached = stop
         else:
             reached = self._feed_line(data, position, stop, base)
@@ -138,11 +108,11 @@ class LiveScreen:
         lines.pop()
         is_simple = self.style == PLAIN and not stack.has_modes and len(data) <= PIECE_COLUMNS
         for count, line in enumerate(lines):
-            if is_simple and self._is_at_empty_end():
+            if is_simple and self._is_at_empty_end() and stack.offsets[-1] <= offset:
                 self._add_plain(lines[count:], offset)
                 return
             if line:
-                self._write(line, offset)
+                self.write(line, offset)
             offset += len(line) + 1
             self._feed_newline(offset)
 
@@ -165,10 +135,12 @@ class LiveScreen:
 
     def _feed_line(self, data: bytes, position: int, stop: int, base: int) -> int:
         """Processes bytes of one line. Returns where it stopped: at the end, or in a control string."""
-        if b"\0" in data[position : position + 64] or data[position : position + 2] in (b"\xff\xfe", b"\xfe\xff"):
-            line = decode_utf16_line(data[position:stop], is_whole=data[stop : stop + 1] == b"\n")
-            self._feed_tokens(line, 0, len(line), base + position)
-            return stop
+        if b"\0" in data[position : position + 64] or data[position : position + 2] in BYTE_ORDER_MARKS:
+            line = data[position:stop]
+            decoded = decode_utf16_line(line, is_whole=data[stop : stop + 1] == b"\n")
+            if decoded is not line:
+                self._feed_tokens(decoded, 0, len(decoded), base + position)
+                return stop
         if find_control(data, position, stop) is None and self._feed_redraws(data[position:stop], base + position):
             return stop
         return self._feed_tokens(data, position, stop, base)
@@ -178,10 +150,10 @@ class LiveScreen:
         first, *redraws = line.decode("utf-8", "replace").split("\r")
         if not is_one_column_each(first) or not all(map(is_one_column_each, redraws)):
             return False
-        self._write(first, offset)
+        self.write(first, offset)
         if redraws:
             self.column = 0
-            self._write(fold_redraws(redraws), offset + line.rfind(b"\r", 0, len(line) - 1) + 1)
+            self.write(fold_redraws(redraws), offset + line.rfind(b"\r", 0, len(line) - 1) + 1)
             self.column = len(redraws[-1])
         return True
 
@@ -190,7 +162,7 @@ class LiveScreen:
         for token in iter_tokens(data, position, stop):
             kind = token.lastindex
             if kind == TEXT:
-                self._write(token[1].decode("utf-8", "replace"), base + token.start())
+                self.write(token[1].decode("utf-8", "replace"), base + token.start())
             elif kind == CSI:
                 if token[4] == b"m" and not token[3]:
                     self.style = apply_sgr(self.style, token[2])
@@ -204,27 +176,6 @@ class LiveScreen:
                 self._string, self._string_left = token[6], _STRING_LIMIT
                 return token.end()
         return stop
-
-    def _write(self, text: str, offset: int) -> None:
-        if self.column + len(text) > PIECE_COLUMNS:
-            text = self._write_pieces(text, offset)
-        row = self.stack.get_row(self.row)
-        if self.column != row.width or not row.width:
-            row.written_at = offset
-        self.column = row.write(self.column, text, self.style)
-
-    def _write_pieces(self, text: str, offset: int) -> str:
-        """Writes text that makes a row too long, on as many rows as it needs; returns what the last row gets."""
-        while self.column + len(text) > PIECE_COLUMNS:
-            room = max(0, PIECE_COLUMNS - self.column)
-            self.stack.get_row(self.row).write(self.column, text[:room], self.style)
-            text = text[room:]
-            if self.row < len(self.stack.rows) - 1 or self.stack.has_modes:
-                return text[-PIECE_COLUMNS:]
-            offset += room
-            self.stack.add(max(offset, self.stack.offsets[-1] + 1))
-            self.row, self.column = self.row + 1, 0
-        return text
 
     def _apply_control(self, control: bytes, now: int) -> None:
         if control == b"\r":
@@ -240,7 +191,7 @@ class LiveScreen:
         if final == b"7":
             self.save_cursor()
         elif final == b"8":
-            self.restore_cursor(now)
+            self.restore_cursor()
         elif final == b"M":
             self.row = self.stack.reverse_feed(self.row)
         elif final in b"DE":
@@ -248,7 +199,7 @@ class LiveScreen:
             self.column = 0 if final == b"E" else self.column
         elif final == b"c":
             self.stack.leave_alternate()
-            self.stack.region, self.style, self._saved, self.column = None, PLAIN, None, 0
+            self.stack.region, self.style, self.saved, self.column = None, PLAIN, None, 0
             self.row = self.stack.clear_screen(self.stack.top, now)
 
     def _skip_string(self, data: bytes, position: int) -> int:

@@ -70,7 +70,7 @@ class Stretch:
         """Returns a line by its number in this stretch."""
         stack = self._screen.stack
         offset = stack.offsets[number]
-        end = stack.offsets[number + 1] if number + 1 < len(stack.offsets) else self.end
+        end = stack.offsets[number + 1] if number + 1 < len(stack.offsets) else max(self.end, offset)
         is_final = number < stack.top
         row = stack.rows[number]
         if not isinstance(row, Row):

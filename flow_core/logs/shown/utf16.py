@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
 def decode_utf16_line(line: bytes, *, is_whole: bool) -> bytes:
-    """Converts a line, split at the byte of its newline, to UTF-8 if it is UTF-16. Otherwise returns it as it is.
+    """Converts a line, split at the byte of its newline, to UTF-8 if it is UTF-16. Otherwise returns `line`.
 
     Of a line that is not whole yet, only the byte order mark is removed: a terminal ignores the zero bytes of text in
     Latin letters.
@@ -14,7 +14,7 @@ def decode_utf16_line(line: bytes, *, is_whole: bool) -> bytes:
     The newline of little-endian text leaves its second byte at the beginning of the next line, and the one of
     big-endian text leaves its first byte at the end of the line.
     """
-    codec = _MARKS.get(line[:2])
+    codec = BYTE_ORDER_MARKS.get(line[:2])
     if not is_whole:
         return line[2:] if codec else line
     if codec:
