@@ -10,7 +10,8 @@ import itertools
 
 from hypothesis import strategies as st
 
-_WORDS = ("a", "loss=0.5", "hello world", "  ", "12345678", "[rank0]: ", "漢字", "進", "é", "e\u0301", "█▏", "🚀")
+_NARROW = ("a", "loss=0.5", "hello world", "  ", "12345678", "[rank0]: ", "é", "e\u0301", "█▏")
+_WIDE = ("漢字", "進", "🚀")
 _CONTROLS = (b"\r", b"\n", b"\r\n", b"\b", b"\b\b\b", b"\t", b"\x07")
 _STRINGS = (
     b"\x1b]0;title\x07",
@@ -34,11 +35,10 @@ def _sequence(finals: str, counts: st.SearchStrategy[bytes], after: bytes = b"")
     return st.builds(lambda count, end: b"\x1b[" + count + end, counts, ends)
 
 
-_text = st.one_of(st.sampled_from(_WORDS), st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12))
+_text = st.one_of(st.sampled_from(_NARROW), st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12))
 _positions = st.builds(lambda row, column: b"\x1b[%d;%dH" % (row, column), st.integers(1, 12), st.integers(1, 20))
 _colours = st.sampled_from([b"\x1b[%sm" % colour.encode() for colour in _COLOURS])
 _tokens = st.one_of(
-    _text.map(str.encode),
     _text.map(str.encode),
     st.sampled_from(_CONTROLS),
     st.sampled_from(_CONTROLS),
@@ -49,16 +49,21 @@ _tokens = st.one_of(
     _colours,
     st.sampled_from(_STRINGS),
     st.sampled_from(_SINGLE),
-    _sequence("LM", _counts, after=b"\r"),
 )
+_wide = st.sampled_from(_WIDE).map(str.encode)
+_line_edits = _sequence("LM", _counts, after=b"\r")
 _erasures = _sequence("J", st.sampled_from([b"", b"0", b"1", b"2"]))
 _regions = st.sampled_from([b"\x1b[1;4r", b"\x1b[1;9r", b"\x1b[r"])
 
-outputs = st.lists(_tokens, min_size=1, max_size=30).map(b"".join)
+outputs = st.lists(st.one_of(_tokens, _wide, _line_edits), min_size=1, max_size=30).map(b"".join)
 """Output that erases no more than a row at once. No row gets longer than 500 columns."""
 
-erasing_outputs = st.lists(st.one_of(_tokens, _tokens, _tokens, _erasures, _regions), min_size=1, max_size=30).map(b"".join)
-"""Output that also erases the screen or parts of it, and scrolls parts of it. tmux keeps what leaves as history."""
+erasing_outputs = st.lists(st.one_of(_tokens, _tokens, _erasures, _regions), min_size=1, max_size=30).map(b"".join)
+"""Output that also erases and scrolls parts of the screen, as far as tmux does so as other terminals do.
+
+tmux keeps what leaves the screen as history, which the cores don't. It shows halves of wide characters, and it deletes
+rows outside of the scroll region.
+"""
 
 
 @st.composite
