@@ -167,7 +167,7 @@ class LiveScreen(TerminalGrid):
                 if token[4] == b"m" and not token[3]:
                     self.style = apply_sgr(self.style, token[2])
                 elif not token[3]:
-                    apply_csi(self, token[2], token[4], base + token.end())
+                    self._apply_csi(token[2], token[4], base + token.end())
             elif kind == CONTROL:
                 self._apply_control(token[5], base + token.end())
             elif kind == ESCAPE:
@@ -176,6 +176,9 @@ class LiveScreen(TerminalGrid):
                 self._string, self._string_left = token[6], _STRING_LIMIT
                 return token.end()
         return stop
+
+    def _apply_csi(self, params: bytes, final: bytes, now: int) -> None:
+        apply_csi(self, params, final, now)
 
     def _apply_control(self, control: bytes, now: int) -> None:
         if control == b"\r":
