@@ -72,6 +72,9 @@ class BlockReader:
 
         `stop` is a boundary, or the size of the log.
         """
+        if self._source.stream is not None:
+            yield from self._iter_shown(start, stop, stop)
+            return
         position = start
         if (boundary := self.find_boundary(start, self.size)) != start:
             yield from self._iter_shown(start, boundary, stop)

@@ -36,7 +36,9 @@ class MatchCounter:
         self._path = path
         self._processes = processes
         self._counts: list[int] = []
-        """The matches in each range that later output can't change, from the start of the log on."""
+        """The matches in each range, from the start of the log on."""
+        self._final = 0
+        """How many of these later output can't change."""
         self._size = 0
 
     async def count(self) -> AsyncGenerator[SearchProgress, None]:
@@ -44,18 +46,18 @@ class MatchCounter:
 
         Calling it again counts only what may have changed. Raises SearchTimeout. Read it under `aclosing`.
         """
-        total, matches, searched = self._measure(), sum(self._counts), len(self._counts) * RANGE
+        total = self._measure()
+        del self._counts[self._final :]
+        matches, searched = sum(self._counts), len(self._counts) * RANGE
         yield SearchProgress(matches, searched, total)
-        are_final = True
         async with aclosing(self._count_ranges(searched, total)) as ranges:
             async for reached, count, is_final in ranges:
                 if is_final is None:
                     yield SearchProgress(matches + count, min(max(searched, reached), total), total)
                     continue
                 matches, searched = matches + count, reached
-                are_final = are_final and is_final
-                if are_final:
-                    self._counts.append(count)
+                self._counts.append(count)
+                self._final += is_final and self._final == len(self._counts) - 1
                 yield SearchProgress(matches, searched, total)
 
     def list_before(self, offset: int) -> list[int] | None:
@@ -70,7 +72,7 @@ class MatchCounter:
         except OSError:
             size = 0
         if size < self._size:
-            self._counts.clear()
+            self._final = 0
         self._size = size
         return size
 

@@ -37,6 +37,7 @@ class SearchProcess:
         self._files = files
         self._options = json.dumps({"source": query.source, "ignores_case": query.ignores_case, "stream": stream})
         self._child: asyncio.subprocess.Process | None = None
+        self._killed: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
 
     async def call(
@@ -65,8 +66,8 @@ class SearchProcess:
 
     async def close(self) -> None:
         """Kills the child; a waiting request raises SearchTimeout. Calling it again is safe."""
-        if self._child is not None and self._child.returncode is None:
-            self._child.kill()
+        if self._child is not None:
+            self._send_kill(self._child)
         async with self._lock:
             await self._kill()
 
@@ -93,8 +94,7 @@ class SearchProcess:
         child, self._child = self._child, None
         if child is None:
             return
-        if child.returncode is None:
-            child.kill()
+        self._send_kill(child)
         assert child.stdin is not None  # both are pipes
         assert child.stdout is not None
         child.stdin.close()
@@ -102,6 +102,12 @@ class SearchProcess:
             while await child.stdout.read(_REPLY_LIMIT):
                 pass
             await child.wait()
+
+    def _send_kill(self, child: asyncio.subprocess.Process) -> None:
+        """Kills a child once only: a second signal could collect its exit status before asyncio does."""
+        if child.returncode is None and child is not self._killed:
+            self._killed = child
+            child.kill()
 
     async def _start(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(

@@ -16,12 +16,13 @@ from textual.widget import Widget
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles
 from flow_core.logs.follow import IsComplete
+from flow_core.logs.search.log_search import SearchMatch
 from flow_tui.widgets.announce import announce
 from flow_tui.widgets.log.follower import LogFollower
 from flow_tui.widgets.log.painter import LogFrame, LogPainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles
 from flow_tui.widgets.log.search import LogViewSearch
-from flow_tui.widgets.log.window import LogWindow
+from flow_tui.widgets.log.window import LogPosition, LogWindow
 from flow_tui.widgets.styles import get_component_style
 
 _WHEEL_ROWS = 3
@@ -107,10 +108,13 @@ class LogView(Widget, can_focus=True):
         self._redraw()
 
     def find(self, pattern: str, *, literal: bool = False) -> None:
-        """Searches from the top of the view on. `Searched` reports the progress, or an invalid pattern."""
+        """Searches from the top of the view on, or backward from the end if that is in view.
+
+        `Searched` reports the progress, or an invalid pattern.
+        """
         self.clear_search()
         if self._painter is not None and pattern:
-            self._search.start(self._painter, pattern, literal=literal)
+            self._search.start(self._painter, pattern, literal=literal, is_backward=self.following)
 
     def clear_search(self) -> None:
         """Ends the search, and removes its marks."""
@@ -256,13 +260,13 @@ class LogView(Widget, can_focus=True):
 
         The rows in view must not depend on whether a match was found before or after the change.
         """
-        match_offset = self._search.match_offset
-        if match_offset is None:
+        match = self._search.match
+        if match is None:
             self.following = window.stay_within_log(self.size.height)
             return
         if self._kept_end == window.log.size:
             window.move_to_end(self.size.height)
-        self._show_match(match_offset)
+        self._show_match(match)
 
     def _redraw(self) -> None:
         """Builds the rows in view, and repaints those that changed."""
@@ -276,7 +280,7 @@ class LogView(Widget, can_focus=True):
                 if now != before:
                     self.refresh(Region(0, y, self.size.width, 1))
         self._strips = strips
-        self._search.mark_lines(self.size.height)
+        self._search.note_drawn(self.size.height)
         if self._painter is not None:
             self._follower.note_drawn(self._painter)
 
@@ -303,17 +307,20 @@ class LogView(Widget, can_focus=True):
     def _make_styles(self) -> LogStyles:
         return LogStyles.of(self.rich_style, lambda name: get_component_style(self, f"log-view--{name}"))
 
-    def _show_match(self, offset: int) -> None:
-        """Brings the match at this offset of the file into view."""
+    def _show_match(self, match: SearchMatch) -> None:
+        """Brings a match into view: its row, and its columns if lines are not wrapped."""
         if self._painter is None:
             return
         window, height = self._painter.window, self.size.height
         if self.following:  # the size may have changed since the last frame
             window.move_to_end(height)
         self.following = False
-        if not any(line.offset <= offset < line.end for line, _ in window.get_lines(height)):
-            window.move_to_offset(offset, height // 3)
+        row, cells = self._painter.find_place(match)
+        window.show_row(LogPosition(match.offset, row), height, height // 3)
         self._kept_end = window.log.size if window.stay_within_log(height) else None
+        width = self._make_layout().content_width
+        if cells and not (self._left <= cells.start and cells.stop <= self._left + width):
+            self._left = 0 if cells.stop <= width else max(0, cells.start - width // 3)
         self._redraw()
 
     def _close(self) -> None:
