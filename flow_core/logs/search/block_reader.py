@@ -19,7 +19,7 @@ from flow_core.logs.search.quiet_lines import (
 from flow_core.logs.search.raw_block import RawBlock, make_block
 from flow_core.logs.search.shown_block import ShownBlock
 from flow_core.logs.shown.entry import find_entry
-from flow_core.logs.shown.screen import PIECE_COLUMNS
+from flow_core.logs.shown.grid import PIECE_COLUMNS
 from flow_core.logs.shown.stream_bytes import StreamBytes
 from flow_core.logs.shown.stretch import Stretch
 
@@ -53,6 +53,11 @@ class BlockReader:
         except OSError:
             self._close()
         self.size = 0 if self._fd is None else min(os.fstat(self._fd).st_size, self._source.size)
+
+    def close(self) -> None:
+        """Releases the files. Calling it again is safe."""
+        self._source.close()
+        self._close()
 
     def find_boundary(self, offset: int, limit: int) -> int:
         """Returns the first offset from `offset` on from which lines need nothing that is before; at most `limit`.

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from typing import AnyStr
+from typing import TYPE_CHECKING, AnyStr
 
 from flow_core.logs.search.pattern_facts import PatternFacts, read_facts
+
+if TYPE_CHECKING:
+    from flow_core.logs.search.query import SearchQuery
 
 Span = tuple[int, int]
 _SAMPLE = 1 << 16
@@ -83,6 +86,12 @@ class LineMatcher:
         if pattern is None or pattern.groups or self.facts.needs_single_lines or self.facts.may_match_newline:
             return sum(1 for _ in self.iter_ascii_spans(data, 0, len(data)))
         return len(pattern.findall(data))
+
+
+def find_required_text(query: SearchQuery) -> bytes | None:
+    """Returns the longest bytes that every line with a match contains, in lower case if the query ignores case."""
+    facts = read_facts(query.source, ignores_case=query.ignores_case)
+    return max(_to_required_bytes(facts, ignores_case=query.ignores_case), key=len, default=None)
 
 
 def _compile_bytes(source: str, flags: int) -> re.Pattern[bytes] | None:
