@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from flow_core.agent.spool import STDERR, STDOUT
 from flow_core.argument_checks import check_integer, check_one_of, check_optional_integer, check_text
-from flow_core.errors import ConfigError, NotFound, ProviderError, Unreachable, Unsupported
+from flow_core.errors import ConfigError, NotFound, ProviderError, Unsupported
 from flow_core.logs.log_id import LogId
 from flow_core.logs.search.log_hits import LogHits
 
@@ -148,9 +148,9 @@ class AsyncTaskLogResource:
 
         Yields one result for each log as soon as it is ready: at most `limit` lines, each with `context` lines around
         it. With `regex`, `pattern` is a regular expression of Python. A pattern with a capital letter is
-        case-sensitive. A log on another machine is searched there, line by line; if that fails, the result says why.
-        To find what was written since, pass the `searched` of each result in `since`. Raises ConfigError, NotFound,
-        Unsupported.
+        case-sensitive. A log on another machine is searched there, line by line. `not_searched` of a result says why a
+        log, or a task that is gone, was not searched. To find what was written since, pass the `searched` of each
+        result in `since`. Close the iterator (`aclosing`) if you leave it early. Raises ConfigError, Unsupported.
         """
         from flow_core.logs.search.across import AcrossQuery, LogsSearch  # lazy import: loads asyncio's subprocesses
         from flow_core.logs.search.query import SearchQuery
@@ -178,7 +178,7 @@ class AsyncTaskLogResource:
         for task_id in task_ids:
             try:
                 addresses = await self._logs.addresses(task_id)
-            except (Unreachable, ProviderError) as error:
+            except ProviderError as error:
                 yield LogHits(LogId(self._client.context.name, task_id), not_searched=error.message)
                 continue
             for address in addresses:
