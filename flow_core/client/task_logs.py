@@ -140,6 +140,7 @@ class AsyncTaskLogResource:
         task_ids: Sequence[str] | str | None = None,
         *,
         regex: bool = False,
+        case_sensitive: bool | None = None,
         context: int = 2,
         limit: int = 100,
         since: Mapping[LogId, int] | None = None,
@@ -147,15 +148,15 @@ class AsyncTaskLogResource:
         """Searches the logs of these tasks (None: of all) for a text as it is shown, without colours and old redraws.
 
         Yields one result for each log as soon as it is ready: at most `limit` lines, each with `context` lines around
-        it. With `regex`, `pattern` is a regular expression of Python. A pattern with a capital letter is
-        case-sensitive. A log on another machine is searched there, line by line. `not_searched` of a result says why a
+        it. With `regex`, `pattern` is a regular expression of Python. By default, case matters if the pattern has a
+        capital letter. A log on another machine is searched there, line by line. `not_searched` of a result says why a
         log, or a task that is gone, was not searched. To find what was written since, pass the `searched` of each
         result in `since`. Close the iterator (`aclosing`) if you leave it early. Raises ConfigError, Unsupported.
         """
         from flow_core.logs.search.across import AcrossQuery, LogsSearch  # lazy import: loads asyncio's subprocesses
         from flow_core.logs.search.query import SearchQuery
 
-        query = SearchQuery(check_text("pattern", pattern), literal=not regex)
+        query = SearchQuery(check_text("pattern", pattern), not regex, case_sensitive)
         lines = check_integer("context", context, maximum=_CONTEXT_MAX)
         across = AcrossQuery(query, lines, check_integer("limit", limit, maximum=_HITS_MAX), dict(since or {}))
         search = LogsSearch(self._logs, across)

@@ -93,8 +93,10 @@ class TaskLogResource(BlockingTwin[AsyncTaskLogResource]):
         task_ids: Sequence[str] | str | None = None,
         *,
         regex: bool = False,
+        case_sensitive: bool | None = None,
         context: int = 2,
         limit: int = 100,
         since: Mapping[LogId, int] | None = None,
     ) -> Iterator[LogHits]:
-        return iter_sync(self._twin.search(pattern, task_ids, regex=regex, context=context, limit=limit, since=since))
+        options = {"regex": regex, "case_sensitive": case_sensitive, "context": context, "limit": limit}
+        return iter_sync(self._twin.search(pattern, task_ids, since=since, **options))
