@@ -98,5 +98,14 @@ class TaskLogResource(BlockingTwin[AsyncTaskLogResource]):
         limit: int = 100,
         since: Mapping[LogId, int] | None = None,
     ) -> Iterator[LogHits]:
-        options = {"regex": regex, "case_sensitive": case_sensitive, "context": context, "limit": limit}
-        return iter_sync(self._twin.search(pattern, task_ids, since=since, **options))
+        return iter_sync(
+            self._twin.search(
+                pattern,
+                task_ids,
+                regex=regex,
+                case_sensitive=case_sensitive,
+                context=context,
+                limit=limit,
+                since=since,
+            )
+        )

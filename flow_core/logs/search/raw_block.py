@@ -67,7 +67,7 @@ def make_block(matcher: LineMatcher, offset: int, data: BlockBytes, end: int) ->
 
 
 def _find_kinds(special: bytes) -> frozenset[int]:
-    kinds = set()
+    kinds: set[int] = set()
     while special and len(kinds) < _FEW_KINDS:
         kinds.add(special[0])
         special = special.translate(None, special[:1])

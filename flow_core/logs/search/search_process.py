@@ -13,7 +13,7 @@ from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
 from flow_core.logs.search.query import SearchQuery
 
-STUCK_S = 10.0
+STUCK_S = 15.0
 """A pattern that takes this long for one block of a few MB is ended."""
 _REPLY_LIMIT = 4 << 20
 _CLOSE_S = 2.0

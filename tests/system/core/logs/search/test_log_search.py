@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -122,6 +123,16 @@ async def test_a_search_without_progress_is_ended_with_a_sentence_and_can_be_use
     with pytest.raises(SearchTimeout):
         await search._finder.call("next", 0, 0, stuck_s=0.2)
     assert await search.spans(["aaa"]) == [[(0, 3)]]
+
+
+async def test_a_search_whose_process_was_killed_says_so_and_can_be_used_again(open_search: Open) -> None:
+    search = open_search(b"a" * 64 + b"!\n", ENDLESS)
+    running = asyncio.ensure_future(search.next((0, 0)))
+    child = await until(lambda: search._finder._child)
+    os.kill(child.pid, signal.SIGKILL)
+    with pytest.raises(SearchTimeout):
+        await running
+    assert await search._finder.call("spans", "aaa") == [[[0, 3]]]
 
 
 async def test_closing_ends_a_search_that_a_caller_waits_for(open_search: Open) -> None:
