@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ class SidecarIndex:
         self._path = path
         self._fd: int | None = None
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._last_found = -1
         self.count = 0
 
     def refresh(self) -> bool:
@@ -80,6 +81,29 @@ class SidecarIndex:
             return None if stamp is None else datetime.fromtimestamp(stamp.time_us / 1_000_000, UTC)
         except (ValueError, OverflowError, OSError):
             return None
+
+    def list_times_us(self, offsets: Sequence[int]) -> list[int | None]:
+        """Returns the read times of the bytes at these ascending offsets, in microseconds since the epoch."""
+        number, times = self._last_found, list[int | None]()
+        for offset in offsets:
+            number = self._index_from(number, offset)
+            times.append(None if number < 0 else self._record(number).time_us)
+        self._last_found = number
+        return times
+
+    def find_offset(self, time_us: int) -> int | None:
+        """Returns the offset of the first byte that was read at `time_us` or later; None if there is none yet.
+
+        Where the times decrease, it is one of several such offsets.
+        """
+        low, high = 0, self.count
+        while low < high:
+            middle = (low + high) // 2
+            if self._record(middle).time_us < time_us:
+                low = middle + 1
+            else:
+                high = middle
+        return self._record(low).offset if low < self.count else None
 
     def find_stream(self, offset: int) -> int:
         """Returns the stream of the byte at `offset`; stdout without a record."""
@@ -133,6 +157,23 @@ class SidecarIndex:
     def _index_at(self, offset: int) -> int:
         """Returns the index of the last record at or before `offset`; -1 if there is none."""
         low, high = 0, self.count
+        while low < high:
+            middle = (low + high) // 2
+            if self._record(middle).offset <= offset:
+                low = middle + 1
+            else:
+                high = middle
+        return low - 1
+
+    def _index_from(self, number: int, offset: int) -> int:
+        """Returns the index that `_index_at` returns. It is found soon if it is `number` or a little more."""
+        if number >= self.count or (number >= 0 and self._record(number).offset > offset):
+            return self._index_at(offset)
+        step = 1
+        while number + step < self.count and self._record(number + step).offset <= offset:
+            number += step
+            step *= 2
+        low, high = number + 1, min(number + step, self.count)
         while low < high:
             middle = (low + high) // 2
             if self._record(middle).offset <= offset:

@@ -1,0 +1,109 @@
+"""The times of the lines of one log: by the writer, by the line itself, or by its arrival."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.merged.arrival import ArrivalTimes
+from flow_core.logs.merged.leading_time import parse_leading_time_us
+from flow_core.logs.shown.line import ShownLine
+from flow_core.logs.sidecar import SidecarIndex
+
+_AFTER_ARRIVAL_US = 5_000_000
+"""A line can't be written after its arrival. A time that is later by more than this has another meaning."""
+
+
+def read_clock_us() -> int:
+    return time.time_ns() // 1_000
+
+
+class WrittenTime(NamedTuple):
+    """What one line says about its time, by this machine's clock: `own_us` is None if only its arrival is known."""
+
+    own_us: int | None
+    arrival_us: int
+
+
+class LineTimes:
+    """The times of a log's lines in microseconds since the epoch, by this machine's clock.
+
+    `has_writer_times` is whether the sidecar records when the bytes were written, by the writer's clock. Otherwise it
+    records when they arrived here. `clock_offset_us` is how far the writer's clock is ahead of this machine's.
+    """
+
+    def __init__(self, files: SpoolFiles, *, has_writer_times: bool, now_us: Callable[[], int] = read_clock_us) -> None:
+        self.has_writer_times = has_writer_times
+        self.clock_offset_us = 0
+        self._sidecar = SidecarIndex(files.sidecar)
+        self._arrivals = ArrivalTimes()
+        self._now_us = now_us
+
+    def refresh(self) -> bool:
+        """Checks the sidecar again; returns whether it has changed."""
+        return self._sidecar.refresh()
+
+    def note_growth(self, old_size: int, size: int, changed_at_us: int) -> None:
+        """Notes the arrival of bytes without a record. `changed_at_us` is when the file was last written."""
+        if not self._sidecar.count and size > old_size:
+            self._arrivals.note(old_size, self._now_us() if old_size else min(self._now_us(), changed_at_us))
+
+    def clear(self) -> None:
+        """Forgets the arrivals, after the log was replaced or cut short."""
+        self._arrivals.clear()
+
+    def close(self) -> None:
+        self._sidecar.close()
+
+    @property
+    def covered_until(self) -> int:
+        """The offset from which on a later record may change the times."""
+        return self._sidecar.last_offset
+
+    def read(self, lines: Sequence[ShownLine]) -> list[WrittenTime]:
+        """Returns the times of lines, which are in order."""
+        offsets = [line.written_at for line in lines]
+        recorded = self._list_recorded_us(offsets)
+        if self.has_writer_times:
+            shift = self.clock_offset_us
+            return [
+                WrittenTime(time_us - shift, time_us) if time_us is not None else self._parse(line, line.written_at)
+                for line, time_us in zip(lines, recorded, strict=True)
+            ]
+        return [self._parse(line, line.written_at, time_us) for line, time_us in zip(lines, recorded, strict=True)]
+
+    def find_offset(self, time_us: int) -> int | None:
+        """Returns about where the recorded times reach `time_us`; None if they don't yet."""
+        if self._sidecar.count:
+            return self._sidecar.find_offset(time_us + (self.clock_offset_us if self.has_writer_times else 0))
+        return self._arrivals.find_offset(time_us)
+
+    @property
+    def has_records(self) -> bool:
+        return self._sidecar.count > 0
+
+    def get_recorded_us(self, offset: int) -> int:
+        """Returns the recorded time of one byte."""
+        time_us = self._list_recorded_us([offset])[0]
+        if time_us is None:
+            return self._arrivals.get_time_us(offset)
+        return time_us - (self.clock_offset_us if self.has_writer_times else 0)
+
+    def _list_recorded_us(self, offsets: Sequence[int]) -> list[int | None]:
+        if not self._sidecar.count:
+            return [None] * len(offsets)
+        if all(before <= after for before, after in pairwise(offsets)):
+            return self._sidecar.list_times_us(offsets)
+        return [self._sidecar.list_times_us([offset])[0] for offset in offsets]
+
+    def _parse(self, line: ShownLine, offset: int, recorded_us: int | None = None) -> WrittenTime:
+        arrival_us = self._arrivals.get_time_us(offset) if recorded_us is None else recorded_us
+        own_us = parse_leading_time_us(line.text)
+        if own_us is not None:
+            own_us -= self.clock_offset_us
+            if arrival_us and own_us > arrival_us + _AFTER_ARRIVAL_US:
+                own_us = None
+        return WrittenTime(own_us, arrival_us)

@@ -1,0 +1,200 @@
+"""One log of a merged log: its lines with their order times, its label, and whether it is shown."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections.abc import Callable
+from pathlib import Path
+
+from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.merged.clock_offset import ClockOffset
+from flow_core.logs.merged.leading_time import parse_leading_time_us
+from flow_core.logs.merged.line_buffer import LineBuffer, TimedLine
+from flow_core.logs.merged.line_source import LineSource
+from flow_core.logs.merged.line_times import LineTimes, read_clock_us
+
+_MOST_FLOORS = 1024
+_MOST_STEPS = 4096
+_PROBED_LINES = 16
+_NEAR_BYTES = 2048
+
+
+class MergedSource:
+    """A log of a merged log. `label` is its name for users, such as "rank 3".
+
+    `has_writer_times` is whether its sidecar records when the bytes were written; otherwise it records when they
+    arrived on this machine. `clock` is the offset of the writer's clock; None if it is this machine's, or unknown.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        lines: LineSource,
+        files: SpoolFiles,
+        *,
+        has_writer_times: bool = True,
+        clock: ClockOffset | None = None,
+        now_us: Callable[[], int] = read_clock_us,
+    ) -> None:
+        self.label = label
+        self.is_shown = True
+        self.generation = 0
+        self.size = 0
+        self._path = files.log
+        self._lines = lines
+        self._times = LineTimes(files, has_writer_times=has_writer_times, now_us=now_us)
+        self._buffer = LineBuffer(lines, self._times, self._get_floor_us)
+        self._floor_offsets: list[int] = []
+        self._floors_us: list[int] = []
+        self._seen = (0, 0, 0)
+        self._probed_size = 0
+        self.clock = clock
+
+    @property
+    def clock(self) -> ClockOffset | None:
+        return self._clock
+
+    @clock.setter
+    def clock(self, clock: ClockOffset | None) -> None:
+        """Sets the offset of the writer's clock. Lines may get another place in the merged log."""
+        self._clock = clock
+        self._times.clock_offset_us = 0 if clock is None else clock.offset_us
+        self._buffer.clear()
+
+    def refresh(self) -> bool:
+        """Checks the log again; returns whether it has changed. `generation` grows if it was replaced or cut short."""
+        seen = _look_at(self._path)
+        if seen[:3] == self._seen:
+            settled_until = self._times.covered_until
+            if has_new_times := self._times.refresh():
+                self._buffer.drop_changing_lines(settled_until)
+            return has_new_times
+        *identity, size, changed_at_us = seen
+        if size < self._seen[2] or (identity != [*self._seen[:2]] and self.size):
+            self._begin_again()
+        self._seen, old_size = seen[:3], self.size
+        self._lines.refresh()
+        self.size = self._lines.size
+        self._times.refresh()
+        self._times.note_growth(old_size, self.size, changed_at_us)
+        self._buffer.drop_changing_lines(self._times.covered_until if self._times.has_records else self.size)
+        self._probe()
+        return True
+
+    def close(self) -> None:
+        """Releases the files. Calling it again is safe."""
+        self._lines.close()
+        self._times.close()
+
+    def list_before(self, offset: int, count: int) -> list[TimedLine]:
+        """Returns the last `count` lines that end at or before `offset`, in order."""
+        return self._buffer.list_before(offset, count)
+
+    def list_from(self, offset: int, count: int) -> list[TimedLine]:
+        """Returns the first `count` lines that end after `offset`, in order."""
+        return self._buffer.list_from(offset, count)
+
+    def find_newest_us(self) -> int:
+        """Returns the order time of the last line; 0 for an empty log."""
+        if self._times.has_writer_times and self._times.has_records:
+            recorded_us = self._times.get_recorded_us(max(0, self.size - 1))
+            return max(recorded_us, self._get_floor_us(self.size))
+        last = self.list_before(self.size, 1)
+        return last[0].order_us if last else 0
+
+    def find_time_of_new_us(self, offset: int) -> int | None:
+        """Returns the time of the first line from `offset` on; None if it is the time of its arrival."""
+        if self._times.has_writer_times and self._times.has_records:
+            return self._times.get_recorded_us(offset)
+        if not self._buffer.uses_line_times:
+            return None
+        texts = [line.text for line in self._lines.lines_from(offset, 4) if line.offset >= offset]
+        found = next((time for text in texts if (time := parse_leading_time_us(text)) is not None), None)
+        return None if found is None else found - self._times.clock_offset_us
+
+    def set_floor(self, offset: int, time_us: int) -> None:
+        """Orders lines from `offset` on as if they were written at `time_us` or later."""
+        if self._floors_us and self._floors_us[-1] >= time_us:
+            return
+        self._floor_offsets.append(offset)
+        self._floors_us.append(time_us)
+        if len(self._floors_us) > _MOST_FLOORS:
+            del self._floor_offsets[1 : _MOST_FLOORS // 2 : 2], self._floors_us[1 : _MOST_FLOORS // 2 : 2]
+
+    def clear_floors(self) -> None:
+        """Orders all lines by their own times again."""
+        self._floor_offsets.clear()
+        self._floors_us.clear()
+        self._buffer.clear()
+
+    def find_offset(self, time_us: int) -> int:
+        """Returns the start of the first line whose order time is `time_us` or later; the end if there is none."""
+        offset = self._estimate_offset(time_us)
+        for _ in range(_MOST_STEPS):
+            if not (before := self.list_before(offset, 1)) or before[0].order_us < time_us:
+                break
+            offset = before[0].line.offset
+        for _ in range(_MOST_STEPS):
+            if not (following := self.list_from(offset, 1)) or following[0].order_us >= time_us:
+                break
+            offset = following[0].line.end
+        return offset
+
+    def _estimate_offset(self, time_us: int) -> int:
+        if self._buffer.uses_line_times or not (self._times.has_writer_times or self._times.has_records):
+            offset = self._search_lines(time_us)
+        else:
+            found = self._times.find_offset(time_us)
+            offset = self.size if found is None else min(found, self.size)
+        floors = zip(self._floor_offsets, self._floors_us, strict=True)
+        return min([offset, *(start for start, floor_us in floors if floor_us >= time_us)])
+
+    def _search_lines(self, time_us: int) -> int:
+        """Searches the lines by halves, by their own times."""
+        low, high = 0, self.size
+        while high - low > _NEAR_BYTES:
+            middle = (low + high) // 2
+            written = self._times.read(self._lines.lines_from(middle, _PROBED_LINES))
+            found = next((own_us for own_us, _ in written if own_us is not None), None)
+            if found is None or found >= time_us:
+                high = middle
+            else:
+                low = middle
+        return low
+
+    def _probe(self) -> None:
+        """Finds out whether the lines begin with times, when the log has doubled since the last time."""
+        if self.size < 2 * self._probed_size:
+            return
+        self._probed_size = max(1, self.size)
+        uses = not (self._times.has_writer_times and self._times.has_records) and self._lines_begin_with_times()
+        if uses != self._buffer.uses_line_times:
+            self._buffer.uses_line_times = uses
+            self._buffer.clear()
+
+    def _lines_begin_with_times(self) -> bool:
+        lines = [*self._lines.lines_from(0, _PROBED_LINES), *self._lines.lines_before(self.size, _PROBED_LINES)]
+        return any(parse_leading_time_us(line.text) is not None for line in lines)
+
+    def _begin_again(self) -> None:
+        self.generation += 1
+        self.size = 0
+        self._floor_offsets.clear()
+        self._floors_us.clear()
+        self._times.clear()
+        self._buffer.clear()
+        self._probed_size = 0
+
+    def _get_floor_us(self, offset: int) -> int:
+        number = bisect_right(self._floor_offsets, offset) - 1
+        return self._floors_us[number] if number >= 0 else 0
+
+
+def _look_at(path: Path) -> tuple[int, int, int, int]:
+    """Returns the device, the inode and the size of a file, and when it was last written; zeros without a file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return (0, 0, 0, 0)
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns // 1_000)
