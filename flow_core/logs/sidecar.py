@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from flow_core.agent.spool import RECORD, STDOUT, Stamp
 
 _BLOCK_RECORDS = 4096
 _MAX_CACHED_BLOCKS = 16
+_NO_END = 1 << 64
 _STREAMS = bytes(value & 1 for value in range(256))
 
 
@@ -33,7 +35,6 @@ class SidecarIndex:
         self._path = path
         self._fd: int | None = None
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._last_found = -1
         self.count = 0
 
     def refresh(self) -> bool:
@@ -82,13 +83,20 @@ class SidecarIndex:
         except (ValueError, OverflowError, OSError):
             return None
 
-    def list_times_us(self, offsets: Sequence[int]) -> list[int | None]:
-        """Returns the read times of the bytes at these ascending offsets, in microseconds since the epoch."""
-        number, times = self._last_found, list[int | None]()
+    def list_times_us(self, offsets: Iterable[int]) -> list[int | None]:
+        """Returns the read times of the bytes at these offsets, in microseconds since the epoch.
+
+        Ascending offsets that are close together take the least time.
+        """
+        times = list[int | None]()
+        start, stop = 0, 0
         for offset in offsets:
-            number = self._index_from(number, offset)
-            times.append(None if number < 0 else self._record(number).time_us)
-        self._last_found = number
+            if not start <= offset < stop:
+                block, start, stop = self._find_block(offset)
+                values = self._read_values(block)
+                starts = values[::2]
+            found = bisect_right(starts, offset) - 1
+            times.append(values[2 * found + 1] >> 1 if found >= 0 else None)
         return times
 
     def find_offset(self, time_us: int) -> int | None:
@@ -165,22 +173,30 @@ class SidecarIndex:
                 high = middle
         return low - 1
 
-    def _index_from(self, number: int, offset: int) -> int:
-        """Returns the index that `_index_at` returns. It is found soon if it is `number` or a little more."""
-        if number >= self.count or (number >= 0 and self._record(number).offset > offset):
-            return self._index_at(offset)
-        step = 1
-        while number + step < self.count and self._record(number + step).offset <= offset:
-            number += step
-            step *= 2
-        low, high = number + 1, min(number + step, self.count)
-        while low < high:
+    def _find_block(self, offset: int) -> tuple[int, int, int]:
+        """Returns the block with the record that covers `offset`, and the range of the offsets that it covers."""
+        low, high = 0, max(0, self.count - 1) // _BLOCK_RECORDS
+        if self._read_first_offset(high) <= offset:
+            return high, self._read_first_offset(high), _NO_END
+        while low + 1 < high:
             middle = (low + high) // 2
-            if self._record(middle).offset <= offset:
-                low = middle + 1
-            else:
-                high = middle
-        return low - 1
+            low, high = (middle, high) if self._read_first_offset(middle) <= offset else (low, middle)
+        return low, self._read_first_offset(low) if low else 0, self._read_first_offset(high)
+
+    def _read_values(self, block: int) -> memoryview[int]:
+        """Returns both halves of each record of a block. Machines with another byte order are not supported."""
+        whole = min(self.count - block * _BLOCK_RECORDS, _BLOCK_RECORDS) * RECORD.size
+        data = self._block(block)[:whole] if self.count else b""
+        return memoryview(data[: len(data) - len(data) % RECORD.size]).cast("Q")
+
+    def _read_first_offset(self, block: int) -> int:
+        """Returns the offset in the first record of a block, without reading the block; 0 without records."""
+        cached, size = self._blocks.get(block), RECORD.size
+        if not self.count:
+            return 0
+        assert self._fd is not None  # records exist only with a file
+        first = os.pread(self._fd, size, block * _BLOCK_RECORDS * size) if cached is None else cached
+        return int(RECORD.unpack_from(first)[0])
 
     def _record(self, number: int) -> Stamp:
         block, within = divmod(number, _BLOCK_RECORDS)

@@ -14,7 +14,7 @@ from flow_core.logs.merged.merged_log import MergedLog
 from flow_core.logs.merged.position import MergedLine, MergedPosition
 from flow_core.logs.merged.source import MergedSource
 
-START_US = 1_800_000_000_000_000
+START_US = 1_700_000_000_000_000
 NOW_US = START_US + 1_000_000_000_000
 
 Log = Sequence[tuple[int, str]]

@@ -134,6 +134,7 @@ class LineBuffer:
         last_us = self._find_own_before(start) if self.uses_line_times else None
         if last_us is None and self.uses_line_times:
             last_us = next((own for own, _ in self._written[start : start + SEARCHED_LINES] if own is not None), None)
+        highest_us = self._find_highest_us(start - 1)
         for index in range(start, stop):
             own_us, arrival_us = self._written[index]
             if own_us is None and self.uses_line_times:
@@ -141,9 +142,13 @@ class LineBuffer:
             elif own_us is not None:
                 last_us = own_us
             raw_us = self._raw_us[index] = arrival_us if own_us is None else own_us
-            highest_us = max(self._raw_us[max(0, index - CONTEXT_LINES) : index + 1])
+            highest_us = raw_us if raw_us >= highest_us else self._find_highest_us(index)
             order_us = max(highest_us, self._get_floor_us(self._lines[index].offset))
             self._timed[index] = TimedLine(self._lines[index], raw_us, own_us is None, order_us)
+
+    def _find_highest_us(self, index: int) -> int:
+        """Returns the latest time of a line and those before it."""
+        return max(self._raw_us[max(0, index - CONTEXT_LINES) : index + 1], default=0)
 
     def _find_first_valid(self) -> int:
         """Returns the index of the first line whose order time depends on no line before the buffer."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 from flow_core.agent.spool import SpoolFiles
@@ -95,9 +94,7 @@ class LineTimes:
     def _list_recorded_us(self, offsets: Sequence[int]) -> list[int | None]:
         if not self._sidecar.count:
             return [None] * len(offsets)
-        if all(before <= after for before, after in pairwise(offsets)):
-            return self._sidecar.list_times_us(offsets)
-        return [self._sidecar.list_times_us([offset])[0] for offset in offsets]
+        return self._sidecar.list_times_us(offsets)
 
     def _parse(self, line: ShownLine, offset: int, recorded_us: int | None = None) -> WrittenTime:
         arrival_us = self._arrivals.get_time_us(offset) if recorded_us is None else recorded_us

@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heapreplace
 from flow_core.logs.merged.line_buffer import TimedLine
 from flow_core.logs.merged.source import MergedSource
 
-_CHUNK_LINES = 8
+_CHUNK_LINES = 2
 _MOST_CHUNK_LINES = 256
 
 

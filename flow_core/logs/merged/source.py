@@ -187,6 +187,8 @@ class MergedSource:
         self._probed_size = 0
 
     def _get_floor_us(self, offset: int) -> int:
+        if not self._floors_us:
+            return 0
         number = bisect_right(self._floor_offsets, offset) - 1
         return self._floors_us[number] if number >= 0 else 0
 

@@ -7,12 +7,11 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import given
 from hypothesis import strategies as st
-from testbed.merged_sources import LogOnDisk, merge, read_backwards, read_forwards, texts
+from testbed.merged_sources import START_US, LogOnDisk, merge, read_backwards, read_forwards, texts
 from testbed.plain_lines import sort_lines
 from testbed.properties import limit_examples
 
 from flow_core.logs.merged.line_buffer import CONTEXT_LINES
-from flow_core.logs.merged.merged_log import LATE_US
 
 TIMES = st.integers(0, 40)
 """Few different times, in milliseconds: many are equal."""
@@ -130,7 +129,6 @@ def test_logs_that_grow_between_two_reads_show_their_new_lines_in_order(
 
 
 def test_a_late_line_does_not_move_lines_that_were_shown(tmp_path: Path) -> None:
-    late_ms = LATE_US // 1_000
     disks = written(tmp_path, [[(0, "a0")], [(10_000, "b0"), (10_001, "b1")]])
     merged = merge([disk.source() for disk in disks])
     disks[0].write([(5_000, "a1"), (10_500, "a2")])
@@ -138,7 +136,7 @@ def test_a_late_line_does_not_move_lines_that_were_shown(tmp_path: Path) -> None
     assert texts(read_backwards(merged, 3)) == [(0, "a0"), (1, "b0"), (1, "b1"), (0, "a1"), (0, "a2")]
     disks[1].write([(10_600, "b2")])
     merged.refresh()
-    disks[0].write([(10_600 - late_ms + 200, "a3")])
+    disks[0].write([(10_550, "a3")])  # late by less than LATE_US
     merged.refresh()
     assert [text for _, text in texts(read_forwards(merged, 3))] == ["a0", "b0", "b1", "a1", "a2", "a3", "b2"]
     merged.order_by_time()
@@ -177,7 +175,7 @@ def test_logs_can_be_switched_off_and_on_again(tmp_path: Path) -> None:
 def test_a_time_is_found(logs: list[list[tuple[int, str]]], time_ms: int) -> None:
     with TemporaryDirectory() as folder:
         merged = merge([disk.source() for disk in written(Path(folder), logs)])
-        position = merged.find_position(1_800_000_000_000_000 + time_ms * 1_000)
+        position = merged.find_position(START_US + time_ms * 1_000)
         earlier = [[line for line in log if line[0] < time_ms] for log in logs]
         assert texts(read_backwards(merged, 9, position)) == sort_lines(earlier)
         assert len(read_forwards(merged, 9, position)) == sum(map(len, logs)) - sum(map(len, earlier))

@@ -1,0 +1,109 @@
+"""Fifty logs in one view: how long it opens, and what following them costs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from log_spools import LINE, TMPFS, make_spools
+from rich.style import Style
+from table import Row, median, p95
+from testbed.plain_lines import PlainLines
+
+from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.merged.merged_log import MergedLog
+from flow_core.logs.merged.position import MergedLine
+from flow_core.logs.merged.source import MergedSource
+from flow_tui.widgets.log.rows import LogLayout, LogStyles, LogText, lay_out_line
+
+LOGS, LOG_BYTES = 50, 100_000_000
+LINES_PER_S, FOLLOWED_S, FRAMES_PER_S, ROWS = 200, 8.0, 20, 36
+ROUNDS = 6
+_STYLES = LogStyles(*[Style()] * 5)
+_LAYOUT = LogLayout(120, time=True)
+
+
+def measure() -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="flow-bench-", dir=TMPFS if TMPFS.is_dir() else None) as folder:
+        files = make_spools(Path(folder), LOGS, LOG_BYTES)
+        opened, jumped = zip(*[_open(files) for _ in range(ROUNDS)], strict=True)
+    with tempfile.TemporaryDirectory(prefix="flow-bench-", dir=TMPFS if TMPFS.is_dir() else None) as folder:
+        frames_ms, core, lag_ms = _follow(Path(folder))
+    size = f"{LOGS} logs of {LOG_BYTES // 10**6} MB"
+    rate = f"{LOGS} logs, {LINES_PER_S} lines/s each"
+    return [
+        Row("merged logs opened at the end", median(opened[1:]), 50, "ms", size),
+        Row("merged logs, go to a time", median(jumped[1:]), 50, "ms", size),
+        Row("merged logs, following", core, 25, "%", f"of a core; {rate}, {FRAMES_PER_S} frames/s of {ROWS} rows"),
+        Row("merged logs, a frame, p95", p95(frames_ms), 40, "ms", f"median {median(frames_ms):.1f} ms"),
+        Row("merged logs, newest line, p95", p95(lag_ms), 100, "ms", "age of the last row when a frame is laid out"),
+    ]
+
+
+def _open(files: list[SpoolFiles]) -> tuple[float, float]:
+    """Returns the milliseconds until the last rows are known, and those of a jump to a time in the middle."""
+    began = time.perf_counter()
+    merged = _merge(files)
+    lines = merged.lines_before(merged.end, ROWS)
+    opened = time.perf_counter()
+    last = LOG_BYTES // len(LINE % 0) - 1
+    assert lines[-1].line.text == (LINE % last).decode().rstrip("\n")
+    assert len(lines) == ROWS
+    asked = time.perf_counter()
+    middle_us = lines[-1].time_us - last * 2_500
+    found = merged.lines_from(merged.find_position(middle_us), ROWS)
+    jumped = time.perf_counter()
+    assert middle_us <= found[0].time_us <= middle_us + 5_000
+    merged.close()
+    return 1e3 * (opened - began), 1e3 * (jumped - asked)
+
+
+def _follow(folder: Path) -> tuple[list[float], float, list[float]]:
+    """Returns the milliseconds of each frame, the percentage of a core, and the age of the newest line in ms."""
+    files = [SpoolFiles.at(folder / f"rank-{number}") for number in range(LOGS)]
+    program = [sys.executable, str(Path(__file__).with_name("log_spools.py"))]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    arguments = [str(folder), str(LOGS), str(LINES_PER_S), str(FOLLOWED_S + 4)]
+    with subprocess.Popen([*program, *arguments], env=environment) as writer:
+        merged = _merge(files)
+        try:
+            while not all(source.size for source in merged.sources):
+                time.sleep(0.05)
+                merged.refresh()
+            time.sleep(1)  # the first second is left out
+            return _draw_frames(merged)
+        finally:
+            writer.kill()
+            merged.close()
+
+
+def _draw_frames(merged: MergedLog) -> tuple[list[float], float, list[float]]:
+    frames_ms, lag_ms = [], []
+    began, used = time.monotonic(), time.process_time()
+    for number in range(round(FOLLOWED_S * FRAMES_PER_S)):
+        asked = time.perf_counter()
+        merged.refresh()
+        lines = merged.lines_before(merged.end, ROWS)
+        for line in lines:
+            _lay_out(line)
+        frames_ms.append(1e3 * (time.perf_counter() - asked))
+        lag_ms.append((time.time_ns() // 1_000 - lines[-1].time_us) / 1e3)
+        time.sleep(max(0.0, began + (number + 1) / FRAMES_PER_S - time.monotonic()))
+    return frames_ms, 100 * (time.process_time() - used) / (time.monotonic() - began), lag_ms
+
+
+def _lay_out(line: MergedLine) -> None:
+    when = datetime.fromtimestamp(line.time_us / 1e6, UTC)
+    lay_out_line(LogText(line.line.runs, line.line.text, False, when), _LAYOUT, _STYLES, ())
+
+
+def _merge(files: list[SpoolFiles]) -> MergedLog:
+    sources = [MergedSource(f"rank {number}", PlainLines(one.log), one) for number, one in enumerate(files)]
+    merged = MergedLog(sources)
+    merged.refresh()
+    return merged
