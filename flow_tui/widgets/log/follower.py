@@ -14,7 +14,7 @@ from flow_core.errors import FlowError
 from flow_core.logs.file_watcher import POLL_S, FileWatcher
 from flow_core.logs.follow import CompletionCheck, IsComplete
 from flow_core.logs.line_counter import LineCounter
-from flow_tui.widgets.log.window import LogWindow
+from flow_tui.widgets.log.painter import LogPainter
 from flow_tui.widgets.workers import start_worker
 
 _COUNT_EVERY_S = 0.5
@@ -35,10 +35,10 @@ class LogFollower:
         self._counted = counted
         self._is_visible = asyncio.Event()
 
-    def start(self, window: LogWindow, is_complete: IsComplete | None) -> None:
-        """Follows the log of this window. Without `is_complete`, the log never ends."""
-        self._start(partial(self._follow, window), "follow")
-        self._start(partial(self._count, LineCounter(window.path)), "count")
+    def start(self, painter: LogPainter, is_complete: IsComplete | None) -> None:
+        """Follows the log of this painter. Without `is_complete`, the log never ends."""
+        self._start(partial(self._follow, painter), "follow")
+        self._start(partial(self._count, LineCounter(painter.log.path)), "count")
         if is_complete is not None:
             self._start(partial(self._wait_for_completion, CompletionCheck(is_complete)), "completion")
 
@@ -54,15 +54,15 @@ class LogFollower:
         else:
             self._is_visible.clear()
 
-    async def _follow(self, window: LogWindow) -> None:
-        with closing(FileWatcher(window.path)) as watch:
+    async def _follow(self, painter: LogPainter) -> None:
+        with closing(FileWatcher(painter.log.path)) as watch:
             while not self.is_over:
                 await self._is_visible.wait()
-                if window.refresh():
+                if painter.refresh():
                     self._redraw()
                     await asyncio.sleep(POLL_S)
                 await watch.wait_for_change()
-        window.refresh()
+        painter.refresh()
         self._redraw()
 
     async def _wait_for_completion(self, completion: CompletionCheck) -> None:

@@ -10,16 +10,15 @@ from textual.cache import LRUCache
 from textual.strip import Strip
 
 from flow_core.agent.spool import STDERR, SpoolFiles
-from flow_core.logs.reader import LogLine
-from flow_core.logs.sidecar import select_streams
+from flow_core.logs.shown.line import ShownLine
+from flow_core.logs.shown.shown_log import ShownLog
 from flow_tui.widgets.log.matches import LogMatches, MatchSpans
-from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, decode, lay_out_line
+from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, lay_out_line
 from flow_tui.widgets.log.window import LogWindow
 
 _KEPT = 2048
 
-_TextKey = tuple[int, int, int]
-_RowKey = tuple[_TextKey, bool, MatchSpans]
+_RowKey = tuple[LogText, bool, MatchSpans]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +36,34 @@ class LogPainter:
     """A painter of a log with its own window. The owner must close the painter."""
 
     def __init__(self, files: SpoolFiles, layout: LogLayout, styles: LogStyles) -> None:
-        self.window = LogWindow(files, lambda line: len(self._lay_out(line)))
+        self._files = files
+        self.log = ShownLog(files)
+        self.window = LogWindow(self.log, lambda line: len(self._lay_out(line)))
         self.matches: LogMatches | None = None
         self._layout = layout
         self._styles = styles
+        self._stream: int | None = None
         self._rows: LRUCache[_RowKey, list[LogRow]] = LRUCache(_KEPT)
-        self._texts: LRUCache[_TextKey, LogText] = LRUCache(_KEPT)
 
-    def restyle(self, layout: LogLayout, styles: LogStyles, stream: int | None) -> None:
-        """Changes the layout, the styles and the stream of later drawings."""
-        self._layout, self._styles, self.window.stream = layout, styles, stream
+    def restyle(self, layout: LogLayout, styles: LogStyles) -> None:
+        """Changes the layout and the styles of later drawings."""
+        self._layout, self._styles = layout, styles
         self._rows.clear()
-        self._texts.clear()
+
+    def set_stream(self, stream: int | None) -> None:
+        """Shows one stream alone, or both (None)."""
+        if stream != self._stream:
+            self.log.close()
+            self._stream, self.log = stream, ShownLog(self._files, stream)
+            self.log.refresh()
+            self.window.log = self.log
+
+    def refresh(self) -> bool:
+        """Checks the files again. Returns whether they have changed."""
+        return self.log.refresh()
 
     def close(self) -> None:
-        self.window.close()
+        self.log.close()
 
     def paint(self, frame: LogFrame) -> list[Strip]:
         """Draws every row of the frame. Returns no rows if no line is in view."""
@@ -68,47 +80,36 @@ class LogPainter:
         """Returns the texts in view for which the marks have not been found yet."""
         if (matches := self.matches) is None:
             return []
-        texts = [self._decode_line(line).text for line, _ in self.window.get_lines(height)]
+        texts = [line.text for line, _ in self.window.get_lines(height)]
         return [text for text in texts if matches.get_marks(text) is None]
 
     def _thumb_rows(self, first: int, last: int, height: int) -> range:
         """Returns the rows of the scroll bar's thumb; empty if the whole log is in view."""
-        size = self.window.reader.size
+        size = self.log.size
         if first == 0 and last >= size:
             return range(0)
         length = max(1, min(height - 1, height * (last - first) // size))
         start = height - length if last >= size else (height - length) * first // size
         return range(start, start + length)
 
-    def _lay_out(self, line: LogLine) -> list[LogRow]:
-        text = self._decode_line(line)
+    def _lay_out(self, line: ShownLine) -> list[LogRow]:
         matches = self.matches
         found = matches is not None and matches.current is not None and _contains(line, matches.current.offset)
-        spans = (matches.get_marks(text.text) if matches else None) or ()
-        key = (self._cache_key(line), found, spans)
+        spans = (matches.get_marks(line.text) if matches else None) or ()
+        key = (self._describe(line), found, spans)
         if (rows := self._rows.get(key)) is None:
-            rows = self._rows[key] = lay_out_line(text, self._layout, self._styles, spans, is_found=found)
+            rows = self._rows[key] = lay_out_line(key[0], self._layout, self._styles, spans, is_found=found)
         return rows
 
-    def _decode_line(self, line: LogLine) -> LogText:
-        key = self._cache_key(line)
-        if (text := self._texts.get(key)) is None:
-            stamps, stream = self.window.stamps, self.window.stream
-            runs, shown = decode(
-                select_streams(line.data, line.data_offset, stamps, None if stream is None else (stream,))
-            )
-            is_stderr = (stamps.find_stream(line.offset) if stream is None else stream) == STDERR
-            note = f" … {line.length:,} bytes in all" if line.is_cut and line.data_offset == line.offset else ""
-            text = self._texts[key] = LogText(runs, shown, is_stderr, stamps.find_time(line.offset), note)
-        return text
-
-    def _cache_key(self, line: LogLine) -> _TextKey:
-        """Returns the cache key of a line. Bytes after the last sidecar record are decoded again with their record."""
-        stamps = self.window.stamps
-        return (line.offset, line.length, stamps.count if line.end > stamps.last_offset else -1)
+    def _describe(self, line: ShownLine) -> LogText:
+        """Adds the stream and the time of what the line shows."""
+        sidecar, stream = self.log.source.sidecar, self._stream
+        stamp = sidecar.find_stamp(line.written_at)
+        is_stderr = (stamp is not None and stamp.stream == STDERR) if stream is None else stream == STDERR
+        return LogText(line.runs, line.text, is_stderr, None if stamp is None else stamp.time_us)
 
 
-def _contains(line: LogLine, offset: int) -> bool:
+def _contains(line: ShownLine, offset: int) -> bool:
     return line.offset <= offset < max(line.end, line.offset + 1)
 
 

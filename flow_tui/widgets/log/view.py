@@ -101,9 +101,9 @@ class LogView(Widget, can_focus=True):
         self.following = True
         if files is not None:
             self._painter = LogPainter(files, self._make_layout(), self._make_styles())
-            self._painter.window.stream = self.stream
-            self._painter.window.refresh()
-            self._follower.start(self._painter.window, is_complete)
+            self._painter.set_stream(self.stream)
+            self._painter.refresh()
+            self._follower.start(self._painter, is_complete)
         self._redraw()
 
     def find(self, pattern: str, *, literal: bool = False) -> None:
@@ -129,7 +129,7 @@ class LogView(Widget, can_focus=True):
     def action_follow(self) -> None:
         self.following = True
         if self._painter is not None:
-            self._painter.window.refresh()
+            self._painter.refresh()
         self._redraw()
 
     def action_toggle_wrap(self) -> None:
@@ -235,7 +235,7 @@ class LogView(Widget, can_focus=True):
             return
         self._kept_end = None
         window = self._painter.window
-        window.move_to_offset(window.reader.size * offset.y // max(1, self.size.height), 0)
+        window.move_to_offset(window.log.size * offset.y // max(1, self.size.height), 0)
         self.following = window.stay_within_log(self.size.height)
         self._redraw()
 
@@ -245,7 +245,8 @@ class LogView(Widget, can_focus=True):
     def _restyle(self) -> None:
         """Draws everything again, for another layout, theme or stream."""
         if self._painter is not None and self.is_mounted:
-            self._painter.restyle(self._make_layout(), self._make_styles(), self.stream)
+            self._painter.set_stream(self.stream)
+            self._painter.restyle(self._make_layout(), self._make_styles())
             if not self.following:
                 self._keep_position(self._painter.window)
         self._redraw()
@@ -259,7 +260,7 @@ class LogView(Widget, can_focus=True):
         if match_offset is None:
             self.following = window.stay_within_log(self.size.height)
             return
-        if self._kept_end == window.reader.size:
+        if self._kept_end == window.log.size:
             window.move_to_end(self.size.height)
         self._show_match(match_offset)
 
@@ -290,7 +291,7 @@ class LogView(Widget, can_focus=True):
         return [line, *[Strip.blank(width, style)] * (height - 1)]
 
     def _empty_line(self) -> str:
-        if self._painter is not None and self._painter.window.reader.size and self.stream is not None:
+        if self._painter is not None and self._painter.window.log.size and self.stream is not None:
             return self.merged_text or f"no output on {self.stream_name}"
         return "This task wrote no output." if self._follower.is_over else self.empty_text
 
@@ -310,7 +311,7 @@ class LogView(Widget, can_focus=True):
         self.following = False
         if not any(line.offset <= offset < line.end for line, _ in window.get_lines(height)):
             window.move_to_offset(offset, height // 3)
-        self._kept_end = window.reader.size if window.stay_within_log(height) else None
+        self._kept_end = window.log.size if window.stay_within_log(height) else None
         self._redraw()
 
     def _close(self) -> None:
