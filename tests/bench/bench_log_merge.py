@@ -7,18 +7,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from log_spools import LINE, TMPFS, make_spools
 from rich.style import Style
 from table import Row, median, p95
-from testbed.plain_lines import PlainLines
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.merged.merged_log import MergedLog
 from flow_core.logs.merged.position import MergedLine
 from flow_core.logs.merged.source import MergedSource
+from flow_core.logs.shown.shown_log import ShownLog
 from flow_tui.widgets.log.rows import LogLayout, LogStyles, LogText, lay_out_line
 
 LOGS, LOG_BYTES = 50, 100_000_000
@@ -98,12 +97,11 @@ def _draw_frames(merged: MergedLog) -> tuple[list[float], float, list[float]]:
 
 
 def _lay_out(line: MergedLine) -> None:
-    when = datetime.fromtimestamp(line.time_us / 1e6, UTC)
-    lay_out_line(LogText(line.line.runs, line.line.text, False, when), _LAYOUT, _STYLES, ())
+    lay_out_line(LogText(line.line.runs, line.line.text, False, line.time_us), _LAYOUT, _STYLES, ())
 
 
 def _merge(files: list[SpoolFiles]) -> MergedLog:
-    sources = [MergedSource(f"rank {number}", PlainLines(one.log), one) for number, one in enumerate(files)]
+    sources = [MergedSource(f"rank {number}", ShownLog(one), one) for number, one in enumerate(files)]
     merged = MergedLog(sources)
     merged.refresh()
     return merged

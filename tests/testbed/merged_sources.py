@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from testbed.plain_lines import PlainLines
-
 from flow_core.agent.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.logs.merged.clock_offset import ClockOffset
 from flow_core.logs.merged.merged_log import MergedLog
 from flow_core.logs.merged.position import MergedLine, MergedPosition
 from flow_core.logs.merged.source import MergedSource
+from flow_core.logs.shown.shown_log import ShownLog
 
 START_US = 1_700_000_000_000_000
 NOW_US = START_US + 1_000_000_000_000
@@ -53,7 +52,7 @@ class LogOnDisk:
     def source(self, *, has_writer_times: bool = True, offset_s: float = 0.0, now_us: int = NOW_US) -> MergedSource:
         return MergedSource(
             f"rank {self.number}",
-            PlainLines(self.files.log),
+            ShownLog(self.files),
             self.files,
             has_writer_times=has_writer_times,
             clock=ClockOffset(offset_s, 0.001) if offset_s else None,
@@ -64,6 +63,12 @@ class LogOnDisk:
 def stamp(time_ms: int) -> str:
     """The time of a test as ISO 8601."""
     return datetime.fromtimestamp((START_US + time_ms * 1_000) / 1e6, UTC).isoformat(timespec="milliseconds")
+
+
+def sort_lines(logs: Sequence[Log]) -> list[tuple[int, str]]:
+    """The lines of several logs in the order of their times, with the index of their log. Times don't decrease."""
+    every = [(time, number, at, text) for number, log in enumerate(logs) for at, (time, text) in enumerate(log)]
+    return [(number, text) for _, number, _, text in sorted(every)]
 
 
 def merge(sources: Sequence[MergedSource]) -> MergedLog:

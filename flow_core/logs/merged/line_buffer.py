@@ -89,9 +89,7 @@ class LineBuffer:
         if not is_near:
             self.clear()
             wanted = CONTEXT_LINES + 4
-            lines = self._source.lines_before(offset, wanted)
-            self._is_at_start = len(lines) < wanted
-            self._insert(0, lines)
+            self._insert_before(self._source.lines_before(offset, wanted))
         if self._is_at_start and len(self._lines) < CONTEXT_LINES:
             self._append(CONTEXT_LINES)
         return self._count_before(offset)
@@ -100,12 +98,14 @@ class LineBuffer:
         if self._is_at_start or not self._lines:
             return False
         wanted = max(count, _READ_LINES, len(self._lines) if self._valid >= len(self._lines) else 0) + CONTEXT_LINES
-        lines = self._source.lines_before(self._lines[0].offset, wanted)
-        self._is_at_start = len(lines) < wanted
-        self._insert(0, lines)
+        self._insert_before(self._source.lines_before(self._lines[0].offset, wanted))
         if len(self._lines) > _MOST_LINES:
             self._drop_from(_MOST_LINES // 2)
         return True
+
+    def _insert_before(self, lines: list[ShownLine]) -> None:
+        self._is_at_start = not lines or lines[0].offset == 0
+        self._insert(0, lines)
 
     def _append(self, count: int) -> bool:
         end = self._lines[-1].end if self._lines else 0

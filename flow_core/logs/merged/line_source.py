@@ -10,8 +10,9 @@ from flow_core.logs.shown.line import ShownLine
 class LineSource(Protocol):
     """The shown lines of one log. Every call uses bounded time and memory and may run on an event loop."""
 
-    size: int
-    """The number of bytes of the log at the last `refresh`."""
+    @property
+    def size(self) -> int:
+        """The number of bytes of the log at the last `refresh`."""
 
     def refresh(self) -> bool:
         """Checks the log again; returns whether it has changed."""
@@ -23,10 +24,7 @@ class LineSource(Protocol):
         """
 
     def lines_before(self, offset: int, count: int) -> list[ShownLine]:
-        """Returns the last `count` lines whose `end` is at most `offset`, in order.
-
-        Returns fewer lines only at the start of the log.
-        """
+        """Returns the last `count` lines that begin before `offset`, in order; none only at the start of the log."""
 
     def close(self) -> None:
         """Releases the files. Calling it again is safe."""

@@ -7,8 +7,7 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import given
 from hypothesis import strategies as st
-from testbed.merged_sources import START_US, LogOnDisk, merge, read_backwards, read_forwards, texts
-from testbed.plain_lines import sort_lines
+from testbed.merged_sources import START_US, LogOnDisk, merge, read_backwards, read_forwards, sort_lines, texts
 from testbed.properties import limit_examples
 
 from flow_core.logs.merged.line_buffer import CONTEXT_LINES
