@@ -70,6 +70,10 @@ class SidecarIndex:
         """The offset in the last record; 0 without records."""
         return self._record(self.count - 1).offset if self.count else 0
 
+    def get_offset(self, number: int) -> int:
+        """Returns the offset in a record; `number` is less than `count`."""
+        return self._record(number).offset
+
     def find_stamp(self, offset: int) -> Stamp | None:
         """Returns the record that covers the byte at `offset`; None before the first record."""
         number = self._index_at(offset)

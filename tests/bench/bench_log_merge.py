@@ -101,7 +101,7 @@ def _lay_out(line: MergedLine) -> None:
 
 
 def _merge(files: list[SpoolFiles]) -> MergedLog:
-    sources = [MergedSource(f"rank {number}", ShownLog(one), one) for number, one in enumerate(files)]
+    sources = [MergedSource(f"rank {number}", ShownLog(one)) for number, one in enumerate(files)]
     merged = MergedLog(sources)
     merged.refresh()
     return merged

@@ -53,7 +53,6 @@ class LogOnDisk:
         return MergedSource(
             f"rank {self.number}",
             ShownLog(self.files),
-            self.files,
             has_writer_times=has_writer_times,
             clock=ClockOffset(offset_s, 0.001) if offset_s else None,
             now_us=lambda: now_us,

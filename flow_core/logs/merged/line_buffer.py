@@ -10,9 +10,9 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import NamedTuple
 
-from flow_core.logs.merged.line_source import LineSource
 from flow_core.logs.merged.line_times import LineTimes, WrittenTime
 from flow_core.logs.shown.line import ShownLine
+from flow_core.logs.shown.shown_log import ShownLog
 
 CONTEXT_LINES = 16
 SEARCHED_LINES = 1024
@@ -41,9 +41,9 @@ class LineBuffer:
     `uses_line_times` is whether lines without a time take that of the lines around them.
     """
 
-    def __init__(self, source: LineSource, times: LineTimes, get_floor_us: Callable[[int], int]) -> None:
+    def __init__(self, log: ShownLog, times: LineTimes, get_floor_us: Callable[[int], int]) -> None:
         self.uses_line_times = False
-        self._source = source
+        self._log = log
         self._times = times
         self._get_floor_us = get_floor_us
         self._lines: list[ShownLine] = []
@@ -57,10 +57,17 @@ class LineBuffer:
         self._drop_from(0)
         self._valid, self._is_at_start = 0, False
 
-    def drop_changing_lines(self, settled_until: int) -> None:
-        """Forgets the lines that the last bytes of the log may have changed: those with bytes from that offset on."""
+    def drop_changed_lines(self, old_size: int, times_changed_from: int, *, is_only_last: bool) -> None:
+        """Forgets the lines that may have changed since the log had `old_size` bytes.
+
+        `is_only_last` is whether only the last line can have another text. Lines that were written from
+        `times_changed_from` on may have another time.
+        """
         kept = len(self._lines)
-        while kept and (not self._lines[kept - 1].is_final or self._lines[kept - 1].written_at >= settled_until):
+        while kept:
+            line = self._lines[kept - 1]
+            if line.end < old_size and line.written_at < times_changed_from and (line.is_final or is_only_last):
+                break
             kept -= 1
         self._drop_from(kept)
 
@@ -89,7 +96,7 @@ class LineBuffer:
         if not is_near:
             self.clear()
             wanted = CONTEXT_LINES + 4
-            self._insert_before(self._source.lines_before(offset, wanted))
+            self._insert_before(self._log.lines_before(offset, wanted))
         if self._is_at_start and len(self._lines) < CONTEXT_LINES:
             self._append(CONTEXT_LINES)
         return self._count_before(offset)
@@ -98,7 +105,7 @@ class LineBuffer:
         if self._is_at_start or not self._lines:
             return False
         wanted = max(count, _READ_LINES, len(self._lines) if self._valid >= len(self._lines) else 0) + CONTEXT_LINES
-        self._insert_before(self._source.lines_before(self._lines[0].offset, wanted))
+        self._insert_before(self._log.lines_before(self._lines[0].offset, wanted))
         if len(self._lines) > _MOST_LINES:
             self._drop_from(_MOST_LINES // 2)
         return True
@@ -109,7 +116,7 @@ class LineBuffer:
 
     def _append(self, count: int) -> bool:
         end = self._lines[-1].end if self._lines else 0
-        lines = [line for line in self._source.lines_from(end, max(count, _READ_LINES)) if line.end > end]
+        lines = [line for line in self._log.lines_from(end, max(count, _READ_LINES)) if line.end > end]
         if not lines:
             return False
         self._insert(len(self._lines), lines)

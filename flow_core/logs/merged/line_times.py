@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.merged.arrival import ArrivalTimes
 from flow_core.logs.merged.leading_time import parse_leading_time_us
 from flow_core.logs.shown.line import ShownLine
@@ -34,33 +35,26 @@ class LineTimes:
     records when they arrived here. `clock_offset_us` is how far the writer's clock is ahead of this machine's.
     """
 
-    def __init__(self, files: SpoolFiles, *, has_writer_times: bool, now_us: Callable[[], int] = read_clock_us) -> None:
+    def __init__(self, sidecar: SidecarIndex, *, has_writer_times: bool, now_us: Callable[[], int]) -> None:
         self.has_writer_times = has_writer_times
         self.clock_offset_us = 0
-        self._sidecar = SidecarIndex(files.sidecar)
+        self._sidecar = sidecar
         self._arrivals = ArrivalTimes()
         self._now_us = now_us
+        self._known_records = 0
 
-    def refresh(self) -> bool:
-        """Checks the sidecar again; returns whether it has changed."""
-        return self._sidecar.refresh()
-
-    def note_growth(self, old_size: int, size: int, changed_at_us: int) -> None:
-        """Notes the arrival of bytes without a record. `changed_at_us` is when the file was last written."""
+    def note_growth(self, path: Path, old_size: int, size: int) -> int:
+        """Notes that the log or its sidecar has grown. Returns the offset from which on times may have changed."""
+        known, self._known_records = self._known_records, self._sidecar.count
         if not self._sidecar.count and size > old_size:
-            self._arrivals.note(old_size, self._now_us() if old_size else min(self._now_us(), changed_at_us))
+            self._arrivals.note(old_size, self._now_us() if old_size else min(self._now_us(), _read_mtime_us(path)))
+        if self._known_records == known:
+            return size
+        return self._sidecar.get_offset(known) if self._known_records > known > 0 else 0
 
     def clear(self) -> None:
         """Forgets the arrivals, after the log was replaced or cut short."""
         self._arrivals.clear()
-
-    def close(self) -> None:
-        self._sidecar.close()
-
-    @property
-    def covered_until(self) -> int:
-        """The offset from which on a later record may change the times."""
-        return self._sidecar.last_offset
 
     def read(self, lines: Sequence[ShownLine]) -> list[WrittenTime]:
         """Returns the times of lines, which are in order."""
@@ -104,3 +98,10 @@ class LineTimes:
             if arrival_us and own_us > arrival_us + _AFTER_ARRIVAL_US:
                 own_us = None
         return WrittenTime(own_us, arrival_us)
+
+
+def _read_mtime_us(path: Path) -> int:
+    try:
+        return os.stat(path).st_mtime_ns // 1_000
+    except OSError:
+        return 0

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_right
 from collections.abc import Callable
-from pathlib import Path
 
-from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.merged.clock_offset import ClockOffset
 from flow_core.logs.merged.leading_time import parse_leading_time_us
 from flow_core.logs.merged.line_buffer import LineBuffer, TimedLine
-from flow_core.logs.merged.line_source import LineSource
 from flow_core.logs.merged.line_times import LineTimes, read_clock_us
+from flow_core.logs.merged.redraw_watch import RedrawWatch
+from flow_core.logs.shown.shown_log import ShownLog
 
 _MOST_FLOORS = 1024
 _MOST_STEPS = 4096
@@ -30,8 +28,7 @@ class MergedSource:
     def __init__(
         self,
         label: str,
-        lines: LineSource,
-        files: SpoolFiles,
+        log: ShownLog,
         *,
         has_writer_times: bool = True,
         clock: ClockOffset | None = None,
@@ -39,15 +36,14 @@ class MergedSource:
     ) -> None:
         self.label = label
         self.is_shown = True
-        self.generation = 0
         self.size = 0
-        self._path = files.log
-        self._lines = lines
-        self._times = LineTimes(files, has_writer_times=has_writer_times, now_us=now_us)
-        self._buffer = LineBuffer(lines, self._times, self._get_floor_us)
+        self._log = log
+        self._generation = 0
+        self._times = LineTimes(log.source.sidecar, has_writer_times=has_writer_times, now_us=now_us)
+        self._redraws = RedrawWatch(log)
+        self._buffer = LineBuffer(log, self._times, self._get_floor_us)
         self._floor_offsets: list[int] = []
         self._floors_us: list[int] = []
-        self._seen = (0, 0, 0)
         self._probed_size = 0
         self.clock = clock
 
@@ -62,30 +58,28 @@ class MergedSource:
         self._times.clock_offset_us = 0 if clock is None else clock.offset_us
         self._buffer.clear()
 
+    @property
+    def generation(self) -> int:
+        """Grows when the log was replaced or cut short."""
+        return self._log.source.reader.generation
+
     def refresh(self) -> bool:
-        """Checks the log again; returns whether it has changed. `generation` grows if it was replaced or cut short."""
-        seen = _look_at(self._path)
-        if seen[:3] == self._seen:
-            settled_until = self._times.covered_until
-            if has_new_times := self._times.refresh():
-                self._buffer.drop_changing_lines(settled_until)
-            return has_new_times
-        *identity, size, changed_at_us = seen
-        if size < self._seen[2] or (identity != [*self._seen[:2]] and self.size):
+        """Checks the log again; returns whether it has changed."""
+        if not self._log.refresh():
+            return False
+        if self._generation != self.generation or self._log.size < self.size:
             self._begin_again()
-        self._seen, old_size = seen[:3], self.size
-        self._lines.refresh()
-        self.size = self._lines.size
-        self._times.refresh()
-        self._times.note_growth(old_size, self.size, changed_at_us)
-        self._buffer.drop_changing_lines(self._times.covered_until if self._times.has_records else self.size)
+        old_size, self.size = self.size, self._log.size
+        times_changed_from = self._times.note_growth(self._log.path, old_size, self.size)
+        if old_size:
+            self._redraws.check(self.size)
+        self._buffer.drop_changed_lines(old_size, times_changed_from, is_only_last=self._redraws.is_quiet)
         self._probe()
         return True
 
     def close(self) -> None:
         """Releases the files. Calling it again is safe."""
-        self._lines.close()
-        self._times.close()
+        self._log.close()
 
     def list_before(self, offset: int, count: int) -> list[TimedLine]:
         """Returns the last `count` lines that end at or before `offset`, in order."""
@@ -109,7 +103,7 @@ class MergedSource:
             return self._times.get_recorded_us(offset)
         if not self._buffer.uses_line_times:
             return None
-        texts = [line.text for line in self._lines.lines_from(offset, 4) if line.offset >= offset]
+        texts = [line.text for line in self._log.lines_from(offset, 4) if line.offset >= offset]
         found = next((time for text in texts if (time := parse_leading_time_us(text)) is not None), None)
         return None if found is None else found - self._times.clock_offset_us
 
@@ -155,7 +149,7 @@ class MergedSource:
         low, high = 0, self.size
         while high - low > _NEAR_BYTES:
             middle = (low + high) // 2
-            written = self._times.read(self._lines.lines_from(middle, _PROBED_LINES))
+            written = self._times.read(self._log.lines_from(middle, _PROBED_LINES))
             found = next((own_us for own_us, _ in written if own_us is not None), None)
             if found is None or found >= time_us:
                 high = middle
@@ -174,12 +168,12 @@ class MergedSource:
             self._buffer.clear()
 
     def _lines_begin_with_times(self) -> bool:
-        lines = [*self._lines.lines_from(0, _PROBED_LINES), *self._lines.lines_before(self.size, _PROBED_LINES)]
+        lines = [*self._log.lines_from(0, _PROBED_LINES), *self._log.lines_before(self.size, _PROBED_LINES)]
         return any(parse_leading_time_us(line.text) is not None for line in lines)
 
     def _begin_again(self) -> None:
-        self.generation += 1
-        self.size = 0
+        self._generation, self.size = self.generation, 0
+        self._redraws.clear()
         self._floor_offsets.clear()
         self._floors_us.clear()
         self._times.clear()
@@ -191,12 +185,3 @@ class MergedSource:
             return 0
         number = bisect_right(self._floor_offsets, offset) - 1
         return self._floors_us[number] if number >= 0 else 0
-
-
-def _look_at(path: Path) -> tuple[int, int, int, int]:
-    """Returns the device, the inode and the size of a file, and when it was last written; zeros without a file."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return (0, 0, 0, 0)
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns // 1_000)

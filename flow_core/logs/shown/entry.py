@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from flow_core.logs.shown.controls import iter_moves
+from flow_core.logs.shown.controls import find_last_move
 from flow_core.logs.shown.grid import PIECE_COLUMNS
 from flow_core.logs.shown.row_stack import SCREEN_ROWS
 from flow_core.logs.shown.screen import LiveScreen
@@ -40,7 +40,7 @@ def find_entry(source: StreamBytes, offset: int) -> Entry:
     while True:
         data = source.read_back(start, PIECE)
         begin = start - len(data)
-        last_move = max((found.start() for found in iter_moves(data)), default=-1)
+        last_move = find_last_move(data)
         if last_move < 0 or data.count(b"\n", last_move) > SCREEN_ROWS:
             return Entry(LiveScreen(start, find_style(source, start)), start, line, is_exact=True)
         if begin == 0:
@@ -68,7 +68,7 @@ def find_style(source: StreamBytes, offset: int) -> TextStyle:
     end, following = offset, b""
     while end > max(0, offset - LOOK_BACK):
         data = source.read_back(end, PIECE)
-        reset = max(data.rfind(code) for code in _RESETS)
+        reset = max(data.rfind(code) for code in _RESETS) if b"\x1b" in data else -1
         following = (data[reset:] if reset >= 0 else data) + following
         if reset >= 0:
             break
