@@ -78,12 +78,13 @@ class LineTimes:
     def has_records(self) -> bool:
         return self._sidecar.count > 0
 
-    def get_recorded_us(self, offset: int) -> int:
-        """Returns the recorded time of one byte."""
-        time_us = self._list_recorded_us([offset])[0]
-        if time_us is None:
-            return self._arrivals.get_time_us(offset)
-        return time_us - (self.clock_offset_us if self.has_writer_times else 0)
+    def list_recorded_us(self, offsets: Sequence[int]) -> list[int]:
+        """Returns the recorded times of bytes."""
+        shift = self.clock_offset_us if self.has_writer_times else 0
+        return [
+            self._arrivals.get_time_us(offset) if time_us is None else time_us - shift
+            for offset, time_us in zip(offsets, self._list_recorded_us(offsets), strict=True)
+        ]
 
     def _list_recorded_us(self, offsets: Sequence[int]) -> list[int | None]:
         if not self._sidecar.count:

@@ -33,10 +33,15 @@ class MergedLog:
 
     def refresh(self) -> bool:
         """Checks the shown logs again; returns whether one has changed."""
-        changed = [source for source in self.sources if source.is_shown and self._refresh_source(source)]
-        newest_us = max((source.find_newest_us() for source in changed), default=0)
-        self._newest_us = max(self._newest_us, min(newest_us, self._now_us()))
-        return bool(changed)
+        newest_us, has_changed = self._newest_us, False
+        for source in self._shown().values():
+            old_size, generation = source.size, source.generation
+            if source.refresh():
+                has_changed = True
+                known_size = old_size if source.generation == generation else 0
+                newest_us = max(newest_us, self._order_new_lines(source, known_size))
+        self._newest_us = newest_us
+        return has_changed
 
     def close(self) -> None:
         """Closes all logs. Calling it again is safe."""
@@ -84,35 +89,34 @@ class MergedLog:
 
     def lines_from(self, position: MergedPosition, count: int) -> list[MergedLine]:
         """Returns the next `count` lines of the shown logs, in order; fewer only at the end."""
-        offsets = self._locate(position)
+        offsets, generations = self._locate(position), self._list_generations()
         found: list[MergedLine] = []
         for number, timed in merge_forwards(self._shown(), offsets, count):
-            found.append(self._make_line(number, timed, offsets))
+            found.append(_make_line(number, timed, offsets, generations))
             offsets[number] = timed.line.end
         return found
 
     def lines_before(self, position: MergedPosition, count: int) -> list[MergedLine]:
         """Returns the previous `count` lines of the shown logs, in order; fewer only at the start."""
-        offsets = self._locate(position)
+        offsets, generations = self._locate(position), self._list_generations()
         found: list[MergedLine] = []
         for number, timed in merge_backwards(self._shown(), offsets, count):
             offsets[number] = timed.line.offset
-            found.append(self._make_line(number, timed, offsets))
+            found.append(_make_line(number, timed, offsets, generations))
         return found[::-1]
 
     def _shown(self) -> dict[int, MergedSource]:
         return {number: source for number, source in enumerate(self.sources) if source.is_shown}
 
-    def _refresh_source(self, source: MergedSource) -> bool:
-        old_size, generation = source.size, source.generation
-        if not source.refresh():
-            return False
-        first_new = old_size if source.generation == generation else 0
-        if self._newest_us and source.size > first_new:
-            time_us = source.find_time_of_new_us(first_new)
-            if time_us is not None and time_us < self._newest_us - LATE_US:
-                source.set_floor(first_new, self._newest_us + 1)
-        return True
+    def _order_new_lines(self, source: MergedSource, known_size: int) -> int:
+        """Orders lines that arrived late after all lines that were known before. Returns the newest order time."""
+        if source.size <= known_size:
+            return 0
+        first_us, last_us = source.find_new_times_us(known_size)
+        if first_us < self._newest_us - LATE_US:
+            source.set_floor(known_size, self._newest_us + 1)
+            last_us = max(last_us, self._newest_us + 1)
+        return min(last_us, self._now_us())
 
     def _locate(self, position: MergedPosition) -> list[int]:
         """Returns the offset of each log at a position."""
@@ -126,9 +130,13 @@ class MergedLog:
                 offsets[number] = source.find_offset(position.time_us)
         return offsets
 
-    def _make_line(self, number: int, timed: TimedLine, offsets: list[int]) -> MergedLine:
-        position = self._make_position(timed.order_us, offsets)
-        return MergedLine(number, timed.line, timed.time_us, timed.is_arrival, timed.order_us, position)
-
     def _make_position(self, time_us: int, offsets: list[int]) -> MergedPosition:
-        return MergedPosition(time_us, tuple(offsets), tuple(source.generation for source in self.sources))
+        return MergedPosition(time_us, tuple(offsets), self._list_generations())
+
+    def _list_generations(self) -> tuple[int, ...]:
+        return tuple(source.generation for source in self.sources)
+
+
+def _make_line(number: int, timed: TimedLine, offsets: list[int], generations: tuple[int, ...]) -> MergedLine:
+    position = MergedPosition(timed.order_us, tuple(offsets), generations)
+    return MergedLine(number, timed.line, timed.time_us, timed.is_arrival, timed.order_us, position)

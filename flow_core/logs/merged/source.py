@@ -89,23 +89,21 @@ class MergedSource:
         """Returns the first `count` lines that end after `offset`, in order."""
         return self._buffer.list_from(offset, count)
 
-    def find_newest_us(self) -> int:
-        """Returns the order time of the last line; 0 for an empty log."""
-        if self._times.has_writer_times and self._times.has_records:
-            recorded_us = self._times.get_recorded_us(max(0, self.size - 1))
-            return max(recorded_us, self._get_floor_us(self.size))
-        last = self.list_before(self.size, 1)
-        return last[0].order_us if last else 0
+    def find_new_times_us(self, offset: int) -> tuple[int, int]:
+        """Returns the time of the first line from `offset` on, as far as it is known, and that of the last line.
 
-    def find_time_of_new_us(self, offset: int) -> int | None:
-        """Returns the time of the first line from `offset` on; None if it is the time of its arrival."""
+        The log must not end at `offset`.
+        """
         if self._times.has_writer_times and self._times.has_records:
-            return self._times.get_recorded_us(offset)
+            first_us, last_us = self._times.list_recorded_us((offset, self.size - 1))
+            return first_us, last_us
+        last = self.list_before(self.size, 1)
+        last_us = last[0].order_us if last else 0
         if not self._buffer.uses_line_times:
-            return None
+            return last_us, last_us
         texts = [line.text for line in self._log.lines_from(offset, 4) if line.offset >= offset]
         found = next((time for text in texts if (time := parse_leading_time_us(text)) is not None), None)
-        return None if found is None else found - self._times.clock_offset_us
+        return (last_us if found is None else found - self._times.clock_offset_us), last_us
 
     def set_floor(self, offset: int, time_us: int) -> None:
         """Orders lines from `offset` on as if they were written at `time_us` or later."""
