@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,17 @@ class ClockOffset:
     @property
     def offset_us(self) -> int:
         return round(self.offset_s * 1_000_000)
+
+
+class LogClock(NamedTuple):
+    """The clocks of a log. `has_writer_times`: its recorded times are those of the writer, by the writer's clock.
+
+    Otherwise they are arrivals, by this machine's clock. `offset` is that of the writer's clock; None if the writer is
+    on this machine, or if its clock could not be read.
+    """
+
+    has_writer_times: bool
+    offset: ClockOffset | None
 
 
 def choose_best_offset(samples: Iterable[ClockOffset]) -> ClockOffset | None:
