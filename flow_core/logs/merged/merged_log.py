@@ -75,6 +75,10 @@ class MergedLog:
         offsets = [source.find_offset(time_us) if source.is_shown else UNKNOWN for source in self.sources]
         return self._make_position(time_us, offsets)
 
+    def estimate_bytes_before(self, time_us: int) -> int:
+        """Returns about how many bytes of the shown logs were written before `time_us`. Much faster than a position."""
+        return sum(source.estimate_offset(time_us) for source in self._shown().values())
+
     def find_position_of(self, source: int, offset: int) -> MergedPosition | None:
         """Returns the position before the line of a log that shows the byte at `offset`; None after its end."""
         if not (found := self.sources[source].list_from(offset, 1)):

@@ -16,6 +16,8 @@ _MOST_FLOORS = 1024
 _MOST_STEPS = 4096
 _PROBED_LINES = 16
 _NEAR_BYTES = 2048
+_SEARCHED_BYTES = 4096
+_TIME_BYTES = 128
 
 
 class MergedSource:
@@ -122,7 +124,7 @@ class MergedSource:
 
     def find_offset(self, time_us: int) -> int:
         """Returns the start of the first line whose order time is `time_us` or later; the end if there is none."""
-        offset = self._estimate_offset(time_us)
+        offset = self.estimate_offset(time_us)
         for _ in range(_MOST_STEPS):
             if not (before := self.list_before(offset, 1)) or before[0].order_us < time_us:
                 break
@@ -133,7 +135,8 @@ class MergedSource:
             offset = following[0].line.end
         return offset
 
-    def _estimate_offset(self, time_us: int) -> int:
+    def estimate_offset(self, time_us: int) -> int:
+        """Returns about where the lines from `time_us` on begin. Reads few bytes."""
         if self._buffer.uses_line_times or not (self._times.has_writer_times or self._times.has_records):
             offset = self._search_lines(time_us)
         else:
@@ -143,17 +146,22 @@ class MergedSource:
         return min([offset, *(start for start, floor_us in floors if floor_us >= time_us)])
 
     def _search_lines(self, time_us: int) -> int:
-        """Searches the lines by halves, by their own times."""
+        """Searches the times at the beginnings of lines by halves."""
         low, high = 0, self.size
         while high - low > _NEAR_BYTES:
             middle = (low + high) // 2
-            written = self._times.read(self._log.lines_from(middle, _PROBED_LINES))
-            found = next((own_us for own_us, _ in written if own_us is not None), None)
-            if found is None or found >= time_us:
+            found = self._find_time_after(middle)
+            if found is None or found - self._times.clock_offset_us >= time_us:
                 high = middle
             else:
                 low = middle
         return low
+
+    def _find_time_after(self, offset: int) -> int | None:
+        """Returns the time of the first line that begins with one in the next bytes."""
+        lines = self._log.source.reader.read(offset, _SEARCHED_BYTES).split(b"\n")[1:]
+        times = (parse_leading_time_us(line[:_TIME_BYTES].decode("utf-8", "replace")) for line in lines)
+        return next((time for time in times if time is not None), None)
 
     def _probe(self) -> None:
         """Finds out whether the lines begin with times, when the log has doubled since the last time."""
