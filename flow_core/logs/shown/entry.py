@@ -13,6 +13,7 @@ from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
 from flow_core.logs.text_style import PLAIN, TextStyle, apply_sgr
 
 LOOK_BACK = 4 * PIECE
+_FARTHEST_BACK = 1024 * PIECE
 _iter_sgr = re.compile(rb"\x1b\[([0-9;:]*)m").finditer
 _RESETS = (b"\x1b[0m", b"\x1b[m")
 
@@ -36,16 +37,32 @@ def find_entry(source: StreamBytes, offset: int) -> Entry:
     line = source.line_start(offset)
     if offset - line > PIECE_COLUMNS:
         return _enter_long_line(source, line, offset)
+    return _search_back(source, line, LOOK_BACK)
+
+
+def find_exact_entry(source: StreamBytes, offset: int) -> Entry:
+    """Returns an entry as `find_entry` does, but looks back up to 64 MiB for the beginning of a redrawn block.
+
+    This may take a second.
+    """
+    line = source.line_start(offset)
+    if offset - line > PIECE_COLUMNS and b"\r" not in source.reader.read(max(line, offset - LOOK_BACK), LOOK_BACK):
+        return _enter_long_line(source, line, offset)
+    return _search_back(source, line, _FARTHEST_BACK)
+
+
+def _search_back(source: StreamBytes, line: int, limit: int) -> Entry:
+    """Returns an entry before this line at which no redraw from above is possible, or else one `limit` bytes before."""
     start = line
     while True:
         data = source.read_back(start, PIECE)
         begin = start - len(data)
         last_move = find_last_move(data)
         if last_move < 0 or data.count(b"\n", last_move) > SCREEN_ROWS:
-            return Entry(LiveScreen(start, find_style(source, start)), start, line, is_exact=True)
+            return Entry(LiveScreen(start, find_style(source, start)), start, start, is_exact=True)
         if begin == 0:
-            return Entry(LiveScreen(0), 0, line, is_exact=True)
-        if line - begin >= LOOK_BACK:
+            return Entry(LiveScreen(0), 0, 0, is_exact=True)
+        if line - begin >= limit:
             start = source.line_start(begin)
             return Entry(LiveScreen(start, find_style(source, start)), start, line, is_exact=False)
         start = source.line_start(begin)

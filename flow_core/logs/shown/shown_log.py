@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.shown.entry import find_entry
+from flow_core.logs.shown.exact_reader import Checkpoints, ExactReader
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
 from flow_core.logs.shown.stretch import Stretch
@@ -22,8 +25,10 @@ class ShownLog:
 
     def __init__(self, files: SpoolFiles, stream: int | None = None) -> None:
         self.path = files.log
+        self._files = files
         self.source = StreamBytes(files, stream)
         self._stretches: list[Stretch] = []
+        self._checkpoints = Checkpoints()
         self._generation = 0
 
     @property
@@ -37,6 +42,7 @@ class ShownLog:
         if self.source.reader.generation != self._generation:
             self._generation = self.source.reader.generation
             self._stretches.clear()
+            self._checkpoints.clear()
         return has_changed
 
     def close(self) -> None:
@@ -71,17 +77,41 @@ class ShownLog:
             start = self.source.skip_back(offset, distance)
             stretch = self._find_stretch(start, offset)
             self._read_until(stretch, offset, 0)
-            found = stretch.count_valid_before(offset)
-            if found >= count or start == 0 or distance >= _FARTHEST_BACK:
+            found = stretch.count_valid_before(offset, count)
+            if found >= count or start == 0 or distance >= _FARTHEST_BACK or not stretch.is_exact:
                 break
             distance *= 4
         stretch.forget_before(start)
         last = stretch.count_before(offset)
-        return [stretch.get_line(number) for number in range(max(last - found, last - count), last)]
+        lines = [stretch.get_line(number) for number in range(last - found, last)]
+        if lines and lines[0].offset < stretch.start:  # the stretch begins within a long line
+            lines[:0] = self.lines_before(lines[0].offset, count - found)
+        return lines
+
+    def is_exact(self, offset: int, until: int) -> bool:
+        """Returns whether the lines from `offset` to `until` are what a terminal shows, as far as the log goes.
+
+        Otherwise, a redrawn block is longer than what was read of it, and `make_exact` reads all of it.
+        """
+        stretch = self._find_stretch(offset, until)
+        return stretch.is_exact and (stretch.is_at_end() or stretch.is_final_until(until))
+
+    async def make_exact(self, offset: int, until: int) -> None:
+        """Makes the lines from `offset` to `until` exact. It reads in a thread, up to 64 MiB before them."""
+        generation = self._generation
+        reader = ExactReader(self._files, self.source.stream, offset, until, self._checkpoints)
+        try:
+            while await asyncio.to_thread(reader.step):
+                pass
+            if reader.stretch is not None and generation == self._generation:
+                reader.stretch.is_exact, reader.stretch.source = True, self.source
+                self._stretches = [reader.stretch, *self._stretches[-_MAX_STRETCHES + 1 :]]
+        finally:
+            reader.close()
 
     def _find_stretch(self, offset: int, until: int = 0) -> Stretch:
         """Returns a stretch that contains the line at `offset`, and that reaches about as far as `until`."""
-        for stretch in self._stretches:
+        for stretch in sorted(self._stretches, key=lambda stretch: (not stretch.is_exact, -stretch.end)):
             if stretch.valid_from <= offset and max(offset, until) <= stretch.end + LOOK_AHEAD:
                 self._stretches.remove(stretch)
                 self._stretches.append(stretch)

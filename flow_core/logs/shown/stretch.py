@@ -18,57 +18,72 @@ class Stretch:
     """The part of a log from an entry up to the offset `end`, which `advance` moves on."""
 
     def __init__(self, source: StreamBytes, entry: Entry) -> None:
-        self._source = source
-        self._screen = entry.screen
+        self.source = source
+        self.screen = entry.screen
         self.valid_from = entry.valid_from
         self.is_exact = entry.is_exact
-        self.end = entry.start
+        self.start = self.end = entry.start
 
     @property
     def count(self) -> int:
         """The number of lines."""
-        return self._screen.count_shown_rows()
+        return self.screen.count_shown_rows()
 
     @property
     def final_count(self) -> int:
         """The number of lines that later output can't change."""
-        return self._screen.stack.top
+        return self.screen.stack.top
 
     def is_at_end(self) -> bool:
-        return self.end >= self._source.size
+        return self.end >= self.source.size
+
+    def is_final_until(self, offset: int) -> bool:
+        """Returns whether no line before `offset` can change any more."""
+        return self.end >= offset and self.screen.stack.top >= bisect_left(self.screen.stack.offsets, offset)
 
     def advance(self) -> None:
         """Adds the next part of the log, at most 64 KiB."""
-        end, pieces = self._source.read_next(self.end)
+        end, pieces = self.source.read_next(self.end)
         for offset, data in pieces:
-            self._screen.feed(data, offset)
+            self.screen.feed(data, offset)
         self.end = max(self.end, end)
 
     def forget_before(self, offset: int) -> None:
         """Drops final lines that begin before this offset if there are many or large ones."""
-        stack = self._screen.stack
+        stack = self.screen.stack
         if len(stack.rows) > 2 * _ROWS_KEPT or stack.offsets[stack.top] - stack.offsets[0] > 2 * _BYTES_KEPT:
             before = len(stack.rows)
             oldest = min(offset, max(stack.offsets[stack.top] - _BYTES_KEPT, stack.offsets[-_ROWS_KEPT:][0]))
             stack.drop_above_screen(stack.top - bisect_left(stack.offsets, oldest, 0, stack.top))
-            self._screen.row -= before - len(stack.rows)
+            self.screen.row -= before - len(stack.rows)
             self.valid_from = max(self.valid_from, stack.offsets[0])
 
     def find(self, offset: int) -> int:
         """Returns the number of the line that contains the byte at `offset`, counted in this stretch."""
-        return max(0, bisect_right(self._screen.stack.offsets, offset) - 1)
+        return max(0, bisect_right(self.screen.stack.offsets, offset) - 1)
 
     def count_before(self, offset: int) -> int:
         """Returns the number of lines that begin before `offset`."""
-        return min(self.count, bisect_left(self._screen.stack.offsets, offset))
+        return min(self.count, bisect_left(self.screen.stack.offsets, offset))
 
-    def count_valid_before(self, offset: int) -> int:
-        """Returns the number of lines that begin before `offset` and from `valid_from` on."""
-        return self.count_before(offset) - bisect_left(self._screen.stack.offsets, self.valid_from)
+    def count_valid_before(self, offset: int, limit: int) -> int:
+        """Returns how many lines right before `offset` are known, at most `limit`.
+
+        These are the lines that began or were written from `valid_from` on.
+        """
+        stack, last = self.screen.stack, self.count_before(offset)
+        number = last
+        while number > 0 and last - number < limit:
+            row = stack.rows[number - 1]
+            written_at = row.written_at if isinstance(row, Row) else 0
+            if max(written_at, stack.offsets[number - 1]) < self.valid_from:
+                break
+            number -= 1
+        return last - number
 
     def get_line(self, number: int) -> ShownLine:
         """Returns a line by its number in this stretch."""
-        stack = self._screen.stack
+        stack = self.screen.stack
         offset = stack.offsets[number]
         end = stack.offsets[number + 1] if number + 1 < len(stack.offsets) else max(self.end, offset)
         is_final = number < stack.top

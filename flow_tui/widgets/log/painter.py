@@ -43,6 +43,7 @@ class LogPainter:
         self._layout = layout
         self._styles = styles
         self._stream: int | None = None
+        self._span = (0, 0)
         self._rows: LRUCache[_RowKey, list[LogRow]] = LRUCache(_KEPT)
 
     def restyle(self, layout: LogLayout, styles: LogStyles) -> None:
@@ -70,11 +71,22 @@ class LogPainter:
         lines = self.window.get_lines(frame.height)
         if not lines:
             return []
+        self._span = (lines[0][0].offset, lines[-1][0].end)
         rows = [row for line, skipped in lines for row in self._lay_out(line)[skipped:]][: frame.height]
         strips = [row.crop(frame.left, frame.width - 1, frame.style) for row in rows]
         strips += [Strip.blank(frame.width - 1, frame.style)] * (frame.height - len(strips))
         thumb = self._thumb_rows(lines[0][0].offset, lines[-1][0].end, frame.height)
         return [_add_scroll_bar(strip, frame, y in thumb) for y, strip in enumerate(strips)]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the lines of the last drawing are exactly what a terminal shows, and not what a part of a long block
+        of redraws tells."""
+        return self.log.is_exact(*self._span)
+
+    async def make_exact(self) -> None:
+        """Makes the lines of the last drawing exact. Reads in a thread, possibly for seconds."""
+        await self.log.make_exact(*self._span)
 
     def list_unmarked_texts(self, height: int) -> list[str]:
         """Returns the texts in view for which the marks have not been found yet."""

@@ -277,6 +277,8 @@ class LogView(Widget, can_focus=True):
                     self.refresh(Region(0, y, self.size.width, 1))
         self._strips = strips
         self._search.mark_lines(self.size.height)
+        if self._painter is not None:
+            self._follower.note_drawn(self._painter)
 
     def _build(self) -> list[Strip]:
         width, height = self.size

@@ -197,3 +197,53 @@ def test_an_open_colour_is_carried_into_the_part_that_is_shown(tmp_path: Path) -
     (line,) = log.lines_from(100_000, 1)
     assert [(text, style.foreground) for text, style in line.runs] == [("red line", 1)]
     log.close()
+
+
+def block_of_redraws(redraws: int) -> bytes:
+    """Three rows of which the first is written only once, and the others again and again."""
+    once = b"[+] pulling\n layer-a  done\n layer-b  0\n layer-c  0\n"
+    again = b"\x1b[2A\x1b[2K layer-b  %d\n\x1b[2K layer-c  %d\n"
+    return b"before\n" + once + b"".join(again % (number, number) for number in range(redraws))
+
+
+async def test_a_block_of_redraws_longer_than_what_is_read_at_once_becomes_exact(tmp_path: Path) -> None:
+    data = block_of_redraws(60_000)
+    files = write(tmp_path / "log", data)
+    log = ShownLog(files)
+    log.refresh()
+    expected = ["before", "[+] pulling", " layer-a  done", " layer-b  59999", " layer-c  59999"]
+    at_once = [line.text for line in log.lines_before(log.size, 5)]
+    assert at_once[-2:] == expected[-2:]
+    assert not log.is_exact(log.size - 1, log.size)
+    await log.make_exact(log.size - 1, log.size)
+    lines = log.lines_before(log.size, 5)
+    assert [line.text for line in lines] == expected
+    assert log.is_exact(lines[0].offset, log.size)
+    files.log.write_bytes(data + b"\x1b[2A\x1b[2K layer-b  done\n\x1b[2K layer-c  done\nafter\n")
+    log.refresh()
+    assert [line.text for line in log.lines_before(log.size, 4)] == [
+        " layer-a  done",
+        " layer-b  done",
+        " layer-c  done",
+        "after",
+    ]
+    log.close()
+
+
+async def test_the_beginning_of_a_long_block_shows_its_last_state_once_it_is_exact(tmp_path: Path) -> None:
+    data = block_of_redraws(60_000) + b"after\n" * 1_000
+    log = ShownLog(write(tmp_path / "log", data))
+    log.refresh()
+    assert not log.is_exact(0, 60)
+    await log.make_exact(0, 60)
+    lines = log.lines_from(0, 7)
+    assert [line.text for line in lines] == [
+        "before",
+        "[+] pulling",
+        " layer-a  done",
+        " layer-b  59999",
+        " layer-c  59999",
+        "after",
+        "after",
+    ]
+    log.close()
