@@ -14,7 +14,7 @@ from flow_core.errors import FlowError
 from flow_core.logs.file_watcher import POLL_S, FileWatcher
 from flow_core.logs.follow import CompletionCheck, IsComplete
 from flow_core.logs.line_counter import LineCounter
-from flow_tui.widgets.log.window import LogWindow
+from flow_tui.widgets.log.painter import LogPainter
 from flow_tui.widgets.workers import start_worker
 
 _COUNT_EVERY_S = 0.5
@@ -30,15 +30,18 @@ class LogFollower:
     def __init__(self, view: Widget, *, redraw: Callable[[], None], counted: Callable[[int, bool], None]) -> None:
         self.is_over = False
         """True once the log is complete."""
+        self.lines: LineCounter | None = None
+        """The lines that were counted so far in the log that was opened last."""
         self._view = view
         self._redraw = redraw
         self._counted = counted
         self._is_visible = asyncio.Event()
 
-    def start(self, window: LogWindow, is_complete: IsComplete | None) -> None:
-        """Follows the log of this window. Without `is_complete`, the log never ends."""
-        self._start(partial(self._follow, window), "follow")
-        self._start(partial(self._count, LineCounter(window.path)), "count")
+    def start(self, painter: LogPainter, is_complete: IsComplete | None) -> None:
+        """Follows the log of this painter. Without `is_complete`, the log never ends."""
+        self.lines = LineCounter(painter.window.path)
+        self._start(partial(self._follow, painter), "follow")
+        self._start(partial(self._count, self.lines), "count")
         if is_complete is not None:
             self._start(partial(self._wait_for_completion, CompletionCheck(is_complete)), "completion")
 
@@ -54,15 +57,15 @@ class LogFollower:
         else:
             self._is_visible.clear()
 
-    async def _follow(self, window: LogWindow) -> None:
-        with closing(FileWatcher(window.path)) as watch:
+    async def _follow(self, painter: LogPainter) -> None:
+        with closing(FileWatcher(painter.window.path)) as watch:
             while not self.is_over:
                 await self._is_visible.wait()
-                if window.refresh():
+                if painter.refresh():
                     self._redraw()
                     await asyncio.sleep(POLL_S)
                 await watch.wait_for_change()
-        window.refresh()
+        painter.refresh()
         self._redraw()
 
     async def _wait_for_completion(self, completion: CompletionCheck) -> None:

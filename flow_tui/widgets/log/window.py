@@ -99,7 +99,7 @@ class LogWindow:
         if position.row >= rows:
             return LogPosition(position.offset, position.row - rows)
         left, offset = rows - position.row, position.offset
-        while left > 0 and (line := self._find_line_before(offset)) is not None:
+        while left > 0 and (line := self.find_line_before(offset)) is not None:
             count = self._count_rows(line)
             if count >= left:
                 return LogPosition(line.offset, count - left)
@@ -125,7 +125,7 @@ class LogWindow:
             offset = max(offset, self.reader.line_start(found))
         return self.reader.line_at(offset)
 
-    def _find_line_before(self, offset: int) -> LogLine | None:
+    def find_line_before(self, offset: int) -> LogLine | None:
         """Returns the last line before `offset` with bytes of the visible stream."""
         if self.stream is None:
             return self.reader.line_before(offset)
