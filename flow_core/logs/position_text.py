@@ -64,9 +64,9 @@ def _parse_step(sign: str, text: str) -> timedelta:
 
 
 def _to_time(found: re.Match[str]) -> TimeTarget:
-    date = tuple(int(found[part]) for part in ("year", "month", "day")) if found["year"] else None
+    date = (int(found["year"]), int(found["month"]), int(found["day"])) if found["year"] else None
     hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
     if hour > 23 or minute > 59 or second > 59:
         raise ConfigError("there is no such time: hours go to 23, minutes and seconds to 59", field="position")
     fraction = int((found["fraction"] or "").ljust(6, "0"))
-    return TimeTarget(date=date and (date[0], date[1], date[2]), time=(hour, minute, second, fraction))
+    return TimeTarget(date=date, time=(hour, minute, second, fraction))

@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from flow_core.logs.shown.line import ShownLine
 from flow_tui.widgets.log.painter import LogPainter
-from flow_tui.widgets.log.selector import LogTextSelector
+from flow_tui.widgets.log.selector import COPY_LIMIT, LogTextSelector
 from flow_tui.widgets.log.window import LogWindow
 
 _WHEEL_ROWS = 3
@@ -48,6 +48,22 @@ class ScrollingLog(Widget, can_focus=True):
         if marked is not None and any(row.offset <= marked < max(row.end, row.offset + 1) for row in rows):
             return self._painter.log.line_at(marked)
         return self._painter.log.line_at(rows[-1 if self.following else 0].offset)
+
+    @property
+    def selected_range(self) -> tuple[int, int] | None:
+        """The offsets of the first selected line and of the end of the last one; None without a selection."""
+        selection = self.selector.selection
+        if self._painter is None or selection is None:
+            return None
+        last = self._painter.log.line_at(selection.end.offset)
+        return None if last is None else (selection.start.offset, last.end)
+
+    def read_selection(self) -> str | None:
+        """Returns the selected text, else the text of the current line; None if it is too long to be copied."""
+        if self.selector.selection is not None:
+            return self.selector.read_text()
+        line = self.current_line
+        return "" if line is None else line.text if len(line.text) <= COPY_LIMIT else None
 
     def go_to(self, offset: int) -> None:
         """Marks the line that contains this byte of the file, brings it into view and stops following."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -14,6 +15,7 @@ from textual.strip import Strip
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles
 from flow_core.logs.follow import IsComplete
+from flow_core.logs.line_counter import LineCounter
 from flow_tui.widgets.announce import announce
 from flow_tui.widgets.log.follower import LogFollower
 from flow_tui.widgets.log.overlay import LogOverlay
@@ -92,6 +94,36 @@ class LogView(ScrollingLog):
     @property
     def stream_name(self) -> str:
         return _STREAMS[self.stream]
+
+    @property
+    def line_counter(self) -> LineCounter | None:
+        """The lines that were counted so far; None without a log."""
+        return None if self._painter is None else self._follower.lines
+
+    @property
+    def log_size(self) -> int:
+        """The size of the log in bytes; 0 without a log."""
+        return 0 if self._painter is None else self._painter.window.reader.size
+
+    @property
+    def shown_date(self) -> str:
+        """The local date of the first line in view while times are shown, such as "2026-01-02"; else ""."""
+        rows = self._painter.rows if self._painter is not None and self.show_time else []
+        when = rows[0].when if rows else None
+        return "" if when is None else f"{when.astimezone():%Y-%m-%d}"
+
+    @property
+    def last_time(self) -> datetime | None:
+        """When the last bytes were read, in UTC; None if it is unknown."""
+        return None if self._painter is None else self._painter.window.stamps.last_time
+
+    def find_time(self, offset: int) -> datetime | None:
+        """Returns when the byte at this offset was read, in UTC; None if it is unknown."""
+        return None if self._painter is None else self._painter.window.stamps.find_time(offset)
+
+    def find_offset_at(self, time: datetime) -> int | None:
+        """Returns the offset of the first byte that was read at this time or later; None if there is none."""
+        return None if self._painter is None else self._painter.window.stamps.find_offset(time)
 
     def open(self, files: SpoolFiles | None, is_complete: IsComplete | None = None) -> None:
         """Shows the end of this log and follows it; None shows no log. Without `is_complete`, the log never ends."""
