@@ -125,7 +125,9 @@ class LogsPane(Pane, inherit_bindings=False):
     def log_key(self) -> str:
         """The name of the log in the bookmarks."""
         log_id = self._selection.shown
-        return str(self._files.log) if self._files and log_id is None else str(log_id)
+        if log_id is None:
+            return "" if self._files is None else str(self._files.log)
+        return f"{log_id.context}/{log_id.task_id}/{log_id.attempt}/{log_id.rank}"
 
     @property
     def log_name(self) -> str:
@@ -140,6 +142,8 @@ class LogsPane(Pane, inherit_bindings=False):
         """Opens the input row for a search, a place to go to, a command, or the name of a bookmark."""
         self._mode.reset()
         self._is_raw = False
+        if not self.view.is_searching:
+            self.show_status("")
         self.row.open(kind)
         self._show_mode("")
 
@@ -269,7 +273,9 @@ class LogsPane(Pane, inherit_bindings=False):
     async def _go_to(self, text: str) -> None:
         try:
             await go_to_position(self.view, text, self.show_status)
-        finally:
+        except FlowError as error:
+            self.show_status(str(error), is_problem=True)
+        else:
             self.show_status("")
 
     def _search(self, text: str) -> None:
@@ -285,16 +291,16 @@ class LogsPane(Pane, inherit_bindings=False):
         try:
             SearchQuery(text, self._mode.is_literal(text)).check()
         except FlowError as error:
-            self.show_status(f"{error.message}; ctrl+r searches the exact text", is_problem=True)
+            self.show_status(error.message, is_problem=True)
         else:
             self.show_status("")
 
     def _show_mode(self, text: str) -> None:
         if self.row.kind is RowKind.SEARCH:
-            self.row.show_mode(f"{self._mode.describe(text)}  ctrl+r switch")
+            self.row.show_mode(f"{self._mode.describe(text)}  ctrl+r")
         elif self.row.kind is RowKind.PIPE:
             shown = "shown text" if self.view.selected_range is None else "selected lines"
-            self.row.show_mode(f"{'raw log' if self._is_raw else shown}  ctrl+r switch")
+            self.row.show_mode(f"{'raw log' if self._is_raw else shown}  ctrl+r")
 
     @on(LogView.Searched)
     def _searched(self, message: LogView.Searched) -> None:

@@ -96,6 +96,11 @@ class LogView(ScrollingLog):
         return _STREAMS[self.stream]
 
     @property
+    def is_searching(self) -> bool:
+        """Whether a search was started and not ended."""
+        return self._search.is_started
+
+    @property
     def line_counter(self) -> LineCounter | None:
         """The lines that were counted so far; None without a log."""
         return None if self._painter is None else self._follower.lines
