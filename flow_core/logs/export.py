@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from flow_core.agent.regular_files import open_regular_file
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError, printable
-from flow_core.logs.shown.plain_log import PlainLog
+from flow_core.logs.shown.shown_log import ShownLog
 
 _LINES = 500
 _RAW_BLOCK = 1 << 20
@@ -31,10 +31,10 @@ class LogBlock(NamedTuple):
 
 def read_shown_blocks(files: SpoolFiles, stream: int | None, start: int, end: int) -> Iterator[LogBlock]:
     """Yields the shown lines that begin in a range of offsets, each with a newline. Does blocking I/O."""
-    with closing(PlainLog(files, stream)) as log:
+    with closing(ShownLog(files, stream)) as log:
         log.refresh()
         while start < end:
-            lines = [line for line in log.lines_from(start, _LINES) if line.offset < end]
+            lines = [line for line in log.lines_from(start, _LINES) if start <= line.offset < end]
             if not lines:
                 return
             text = "".join(f"{line.text}\n" for line in lines)

@@ -54,6 +54,8 @@ class LineReader:
         self._identity = (0, 0)
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self.size = 0
+        self.generation = 0
+        """Grows when another file is read from its start: the log was replaced or cut short."""
 
     def refresh(self) -> bool:
         """Checks the file again; returns whether its size or identity has changed."""
@@ -166,6 +168,7 @@ class LineReader:
             return False
         status = os.fstat(self._fd)
         self._identity = (status.st_dev, status.st_ino)
+        self.generation += 1
         return True
 
     def _reset(self) -> bool:

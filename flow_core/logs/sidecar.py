@@ -68,14 +68,14 @@ class SidecarIndex:
         """The offset in the last record; 0 without records."""
         return self._record(self.count - 1).offset if self.count else 0
 
-    def stamp_at(self, offset: int) -> Stamp | None:
+    def find_stamp(self, offset: int) -> Stamp | None:
         """Returns the record that covers the byte at `offset`; None before the first record."""
         number = self._index_at(offset)
         return None if number < 0 else self._record(number)
 
     def find_time(self, offset: int) -> datetime | None:
         """Returns the read time of the byte at `offset`, in UTC; None without a record or with an invalid time."""
-        stamp = self.stamp_at(offset)
+        stamp = self.find_stamp(offset)
         try:
             return None if stamp is None else datetime.fromtimestamp(stamp.time_us / 1_000_000, UTC)
         except (ValueError, OverflowError, OSError):
@@ -104,7 +104,7 @@ class SidecarIndex:
 
     def find_stream(self, offset: int) -> int:
         """Returns the stream of the byte at `offset`; stdout without a record."""
-        stamp = self.stamp_at(offset)
+        stamp = self.find_stamp(offset)
         return STDOUT if stamp is None else stamp.stream
 
     def spans(self, start: int, end: int) -> Iterator[StreamSpan]:

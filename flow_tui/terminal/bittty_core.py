@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
@@ -11,7 +10,7 @@ from bittty import Board, MemoryConnection, TerminalCaps
 from bittty.devices.modes import MouseEncoding, MouseProtocol
 from bittty.present import Bell, ClipboardChanged, RowsScrolledOff, ScrollbackCleared, TitleChanged
 
-from flow_core.logs.ansi import PLAIN, Colour, TextStyle
+from flow_core.logs.text_style import PLAIN, Colour, TextStyle
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, split_runs, to_plain_title
 from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, LineCells, Modes, MouseTracking, Run
 from flow_tui.terminal.core_events import OscEvents
@@ -191,7 +190,7 @@ class BitttyCore:
             if len(self._styles) >= _STYLES_KEPT:
                 self._styles.clear()
             converted = self._styles[style] = _convert_style(style)
-        return replace(converted, reverse=not converted.reverse) if self._board.modes.reverse_screen else converted
+        return converted._replace(reverse=not converted.reverse) if self._board.modes.reverse_screen else converted
 
     def _to_cells(self, row: Any) -> list[Cell]:
         cells: list[Cell] = []

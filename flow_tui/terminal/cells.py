@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from rich.cells import cell_len
 
-from flow_core.logs.ansi import TextStyle
+from flow_core.logs.text_style import TextStyle
 from flow_tui.terminal.core import Run
 
 Cell = tuple[str, int, TextStyle]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-from flow_core.logs.ansi import TextStyle
+from flow_core.logs.text_style import TextStyle
 from flow_tui.terminal.core_events import OscEvents
 
 SCROLLBACK_BYTES = 20_000_000

@@ -10,7 +10,7 @@ from pyghostty import Terminal, ffi, lib
 from pyghostty._ffi import check, union_fn
 from pyghostty.core import init_sized
 
-from flow_core.logs.ansi import PLAIN, Colour, TextStyle
+from flow_core.logs.text_style import PLAIN, Colour, TextStyle
 from flow_tui.terminal.cells import Cell, join_cells, join_plain, to_plain_title
 from flow_tui.terminal.core import SCROLLBACK_BYTES, Cursor, LineCells, Modes, MouseTracking, Run
 from flow_tui.terminal.core_events import OscEvents

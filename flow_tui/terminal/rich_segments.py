@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 if TYPE_CHECKING:
-    from flow_core.logs.ansi import Colour, TextStyle
+    from flow_core.logs.text_style import Colour, TextStyle
     from flow_tui.terminal.core import Run
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from rich.cells import set_cell_size
 
-from flow_core.logs.ansi import PLAIN
+from flow_core.logs.text_style import PLAIN
 from flow_tui.terminal.core import Run
 
 # The memory that CPython needs for a row's tuple, and for a run with its string; measured, rounded up.

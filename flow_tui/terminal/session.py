@@ -10,7 +10,7 @@ from flow_core.errors import FlowError
 from flow_tui.terminal.cells import to_plain_text
 
 if TYPE_CHECKING:
-    from flow_core.logs.ansi import Colour, TextStyle
+    from flow_core.logs.text_style import Colour, TextStyle
     from flow_core.providers.contract.access import Shell
     from flow_tui.terminal.core import TerminalCore
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from flow_core.logs.ansi import TextStyle
+from flow_core.logs.text_style import TextStyle
 
 Runs = tuple[tuple[str, TextStyle], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ShownLine:
+class ShownLine(NamedTuple):
     """One line of the shown text.
 
-    `offset` is the offset in the file of the byte that began the line. It identifies the line and never changes. A
+    `offset` is the offset in the file of the byte that began the line. It identifies the line and never changes: a
     redrawn line keeps the offset of its first state. `end` is the offset of the next byte that begins a line; the
     bytes between `offset` and `end` may have redrawn lines above.
     `written_at` is the offset of the last bytes that changed the line: their time is the time of what is shown.

@@ -39,7 +39,7 @@ class LogFollower:
 
     def start(self, painter: LogPainter, is_complete: IsComplete | None) -> None:
         """Follows the log of this painter. Without `is_complete`, the log never ends."""
-        self.lines = LineCounter(painter.window.path)
+        self.lines = LineCounter(painter.log.path)
         self._start(partial(self._follow, painter), "follow")
         self._start(partial(self._count, self.lines), "count")
         if is_complete is not None:
@@ -58,7 +58,7 @@ class LogFollower:
             self._is_visible.clear()
 
     async def _follow(self, painter: LogPainter) -> None:
-        with closing(FileWatcher(painter.window.path)) as watch:
+        with closing(FileWatcher(painter.log.path)) as watch:
             while not self.is_over:
                 await self._is_visible.wait()
                 if painter.refresh():

@@ -8,7 +8,7 @@ from pathlib import Path
 from textual.cache import LRUCache
 
 from flow_core.logs.search import LogSearch, SearchMatch, SearchQuery, SearchTimeout
-from flow_core.logs.sidecar import SidecarIndex
+from flow_core.logs.shown.stream_bytes import StreamBytes
 
 MatchSpans = tuple[tuple[int, int], ...]
 SEARCHING = "searching"
@@ -53,17 +53,15 @@ class LogMatches:
             return match, False
         return await step(0 if forward else size), True
 
-    async def find_shown(
-        self, position: int, stamps: SidecarIndex, stream: int | None, *, forward: bool, size: int
-    ) -> tuple[SearchMatch | None, bool]:
+    async def find_shown(self, position: int, source: StreamBytes, *, forward: bool) -> tuple[SearchMatch | None, bool]:
         """Finds the next match as `find` does, but skips matches on a hidden stream."""
         is_wrapped = False
         while True:
-            match, wrapped_now = await self.find(position, forward=forward, size=size)
+            match, wrapped_now = await self.find(position, forward=forward, size=source.size)
             if match is None or (is_wrapped and wrapped_now):
                 return None, True
             is_wrapped = is_wrapped or wrapped_now
-            if stream is None or stamps.find_stream(match.offset) == stream:
+            if source.stream is None or source.sidecar.find_stream(match.offset) == source.stream:
                 return match, is_wrapped
             position = match.offset + forward
 

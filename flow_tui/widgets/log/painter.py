@@ -11,18 +11,16 @@ from textual.cache import LRUCache
 from textual.strip import Strip
 
 from flow_core.agent.spool import STDERR, SpoolFiles
-from flow_core.logs.reader import LogLine
-from flow_core.logs.shown.plain_log import PlainLog
-from flow_core.logs.sidecar import select_streams
+from flow_core.logs.shown.line import ShownLine
+from flow_core.logs.shown.shown_log import ShownLog
 from flow_tui.widgets.log.matches import LogMatches, MatchSpans
-from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, decode, lay_out_line
+from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, lay_out_line
 from flow_tui.widgets.log.text_rows import TextRow
 from flow_tui.widgets.log.window import LogWindow
 
 _KEPT = 2048
 
-_TextKey = tuple[int, int, int]
-_RowKey = tuple[_TextKey, bool, MatchSpans]
+_RowKey = tuple[LogText, bool, MatchSpans]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +38,37 @@ class LogPainter:
     """A painter of a log with its own window. The owner must close the painter."""
 
     def __init__(self, files: SpoolFiles, layout: LogLayout, styles: LogStyles) -> None:
-        self.window = LogWindow(files, lambda line: len(self._lay_out(line)))
-        self.log = PlainLog(files)
+        self._files = files
+        self.log = ShownLog(files)
+        self.window = LogWindow(self.log, lambda line: len(self._lay_out(line)))
         self.matches: LogMatches | None = None
         self.rows: list[TextRow] = []
         """The rows of the last drawing, without empty rows below the log."""
         self.visible_cells: range | None = None
         """The cells of a line that the last drawing shows; None if lines wrap."""
-        self._files = files
         self._layout = layout
         self._styles = styles
+        self._stream: int | None = None
         self._rows: LRUCache[_RowKey, list[LogRow]] = LRUCache(_KEPT)
-        self._texts: LRUCache[_TextKey, LogText] = LRUCache(_KEPT)
 
-    def restyle(self, layout: LogLayout, styles: LogStyles, stream: int | None) -> None:
-        """Changes the layout, the styles and the stream of later drawings."""
+    def restyle(self, layout: LogLayout, styles: LogStyles) -> None:
+        """Changes the layout and the styles of later drawings."""
         self._layout, self._styles = layout, styles
-        self.set_stream(stream)
         self._rows.clear()
-        self._texts.clear()
 
     def set_stream(self, stream: int | None) -> None:
-        """Shows only this stream from now on; None shows both."""
-        if stream != self.window.stream:
+        """Shows one stream alone, or both (None)."""
+        if stream != self._stream:
             self.log.close()
-            self.window.stream, self.log = stream, PlainLog(self._files, stream)
+            self._stream, self.log = stream, ShownLog(self._files, stream)
             self.log.refresh()
+            self.window.log = self.log
 
     def refresh(self) -> bool:
-        """Reads the files again. Returns whether they have changed."""
-        self.log.refresh()
-        return self.window.refresh()
+        """Checks the files again. Returns whether they have changed."""
+        return self.log.refresh()
 
     def close(self) -> None:
-        self.window.close()
         self.log.close()
 
     def paint(self, frame: LogFrame) -> list[Strip]:
@@ -93,72 +88,62 @@ class LogPainter:
 
     def count_rows(self, offset: int, limit: int) -> int:
         """Returns the number of rows of the line at this offset, at most `limit`."""
-        line = self.window.reader.line_at(offset)
+        line = self.log.line_at(offset)
         return 1 if line is None else min(limit, len(self._lay_out(line)))
 
     def list_unmarked_texts(self, height: int) -> list[str]:
         """Returns the texts in view for which the marks have not been found yet."""
         if (matches := self.matches) is None:
             return []
-        texts = [self._decode_line(line).text for line, _ in self.window.get_lines(height)]
+        texts = [line.text for line, _ in self.window.get_lines(height)]
         return [text for text in texts if matches.get_marks(text) is None]
 
-    def _list_text_rows(self, lines: list[tuple[LogLine, int]], frame: LogFrame) -> list[TextRow]:
+    def _list_text_rows(self, lines: list[tuple[ShownLine, int]], frame: LogFrame) -> list[TextRow]:
         found: list[TextRow] = []
-        before = self._find_time_above(lines[0][0]) if self._layout.time or self._layout.delta else None
+        has_times = self._layout.time or self._layout.delta
+        before = self._find_time_above(lines[0][0]) if has_times else None
         for line, skipped in lines:
-            text, first = self._decode_line(line), 0
+            when, first = self._describe(line).when if has_times else None, 0
             for number, row in enumerate(self._lay_out(line)):
-                shown = row.content.text
+                text = row.content.text
                 if number >= skipped:
-                    place = (line.offset, line.end, first, shown, len(text.text), self._layout.margin, frame.left)
-                    found.append(TextRow(*place, text.when, before))
-                first += len(shown)
-            before = text.when
+                    place = (line.offset, line.end, first, text, len(line.text), self._layout.margin, frame.left)
+                    found.append(TextRow(*place, when, before))
+                first += len(text)
+            before = when
         return found
 
-    def _find_time_above(self, line: LogLine) -> datetime | None:
-        above = self.window.find_line_before(line.offset)
-        return None if above is None else self._decode_line(above).when
+    def _find_time_above(self, line: ShownLine) -> datetime | None:
+        above = self.log.lines_before(line.offset, 1)
+        return self._describe(above[0]).when if above else None
 
     def _thumb_rows(self, first: int, last: int, height: int) -> range:
         """Returns the rows of the scroll bar's thumb; empty if the whole log is in view."""
-        size = self.window.reader.size
+        size = self.log.size
         if first == 0 and last >= size:
             return range(0)
         length = max(1, min(height - 1, height * (last - first) // size))
         start = height - length if last >= size else (height - length) * first // size
         return range(start, start + length)
 
-    def _lay_out(self, line: LogLine) -> list[LogRow]:
-        text = self._decode_line(line)
+    def _lay_out(self, line: ShownLine) -> list[LogRow]:
         matches = self.matches
         found = matches is not None and matches.current is not None and _contains(line, matches.current.offset)
-        spans = (matches.get_marks(text.text) if matches else None) or ()
-        key = (self._cache_key(line), found, spans)
+        spans = (matches.get_marks(line.text) if matches else None) or ()
+        key = (self._describe(line), found, spans)
         if (rows := self._rows.get(key)) is None:
-            rows = self._rows[key] = lay_out_line(text, self._layout, self._styles, spans, is_found=found)
+            rows = self._rows[key] = lay_out_line(key[0], self._layout, self._styles, spans, is_found=found)
         return rows
 
-    def _decode_line(self, line: LogLine) -> LogText:
-        key = self._cache_key(line)
-        if (text := self._texts.get(key)) is None:
-            stamps, stream = self.window.stamps, self.window.stream
-            runs, shown = decode(
-                select_streams(line.data, line.data_offset, stamps, None if stream is None else (stream,))
-            )
-            is_stderr = (stamps.find_stream(line.offset) if stream is None else stream) == STDERR
-            note = f" … {line.length:,} bytes in all" if line.is_cut and line.data_offset == line.offset else ""
-            text = self._texts[key] = LogText(runs, shown, is_stderr, stamps.find_time(line.offset), note)
-        return text
-
-    def _cache_key(self, line: LogLine) -> _TextKey:
-        """Returns the cache key of a line. Bytes after the last sidecar record are decoded again with their record."""
-        stamps = self.window.stamps
-        return (line.offset, line.length, stamps.count if line.end > stamps.last_offset else -1)
+    def _describe(self, line: ShownLine) -> LogText:
+        """Adds the stream and the time of what the line shows."""
+        sidecar, stream = self.log.source.sidecar, self._stream
+        stamp = sidecar.find_stamp(line.written_at)
+        is_stderr = (stamp is not None and stamp.stream == STDERR) if stream is None else stream == STDERR
+        return LogText(line.runs, line.text, is_stderr, None if stamp is None else stamp.time_us)
 
 
-def _contains(line: LogLine, offset: int) -> bool:
+def _contains(line: ShownLine, offset: int) -> bool:
     return line.offset <= offset < max(line.end, line.offset + 1)
 
 

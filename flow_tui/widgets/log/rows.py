@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from rich.cells import get_character_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from flow_core.logs.ansi import TextStyle, to_styled_runs
+from flow_core.logs.shown.line import Runs
 from flow_tui.terminal.rich_segments import overlay_style
 
 TIME_CELLS = 13
@@ -57,15 +58,21 @@ class LogLayout:
         return max(1, self.width - self.margin)
 
 
-@dataclass(frozen=True, slots=True)
-class LogText:
-    """A decoded line. `note` tells what is omitted."""
+class LogText(NamedTuple):
+    """A line with its stream and its time, in microseconds since the epoch (None: unknown)."""
 
-    runs: tuple[tuple[str, TextStyle], ...]
+    runs: Runs
     text: str
     is_stderr: bool
-    when: datetime | None
-    note: str = ""
+    time_us: int | None
+
+    @property
+    def when(self) -> datetime | None:
+        """The time in UTC; None if it is unknown or no valid time."""
+        try:
+            return None if self.time_us is None else datetime.fromtimestamp(self.time_us / 1_000_000, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +88,13 @@ class LogRow:
         return Strip.join([self.margin, content]).adjust_cell_length(width, style)
 
 
-def decode(data: bytes) -> tuple[tuple[tuple[str, TextStyle], ...], str]:
-    """Decodes a line to harmless styled runs and text. Invalid UTF-8 becomes replacement characters."""
-    runs = tuple(to_styled_runs(data.decode("utf-8", "replace")))
-    return runs, "".join(run for run, _ in runs)
-
-
 def lay_out_line(
     line: LogText, layout: LogLayout, styles: LogStyles, matches: Sequence[tuple[int, int]], *, is_found: bool = False
 ) -> list[LogRow]:
     """Lays out a line: one row, or as many as wrapping needs. `is_found`: it has the current match of the search."""
     base = styles.text + styles.stderr if line.is_stderr else styles.text
-    pieces = list(_style_matches(_style_runs(line, base, styles), matches, styles.match))
-    cuts = find_wrap_points(line.text + line.note, layout.content_width) if layout.wrap else []
+    pieces = list(_style_matches(_style_runs(line, base), matches, styles.match))
+    cuts = find_wrap_points(line.text, layout.content_width) if layout.wrap else []
     first = _margin_strip(_mark_segment(line, styles, is_found), layout, styles)
     other = _margin_strip(_mark_segment(line, styles, False), layout, styles)
     return [
@@ -115,9 +116,8 @@ def find_wrap_points(text: str, width: int) -> list[int]:
     return points
 
 
-def _style_runs(line: LogText, base: Style, styles: LogStyles) -> list[tuple[str, Style]]:
-    runs = [(text, overlay_style(base, style)) for text, style in line.runs]
-    return [*runs, (line.note, styles.note)] if line.note else runs
+def _style_runs(line: LogText, base: Style) -> list[tuple[str, Style]]:
+    return [(text, overlay_style(base, style)) for text, style in line.runs]
 
 
 def _style_matches(

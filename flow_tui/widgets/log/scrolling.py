@@ -165,7 +165,7 @@ class ScrollingLog(Widget, can_focus=True):
         if offset.x == self.size.width - 1:
             self._kept_end = None
             window = self._painter.window
-            window.move_to_offset(window.reader.size * offset.y // max(1, self.size.height), 0)
+            window.move_to_offset(window.log.size * offset.y // max(1, self.size.height), 0)
             self.following = window.stay_within_log(self.size.height)
         elif self.selector.selection is None and offset.y < len(self._painter.rows):
             self._current = self._painter.rows[offset.y].offset
@@ -210,7 +210,7 @@ class ScrollingLog(Widget, can_focus=True):
         self.following = False
         if not any(line.offset <= offset < line.end for line, _ in window.get_lines(height)):
             window.move_to_offset(offset, height // 3)
-        self._kept_end = window.reader.size if window.stay_within_log(height) else None
+        self._kept_end = window.log.size if window.stay_within_log(height) else None
         self._redraw()
 
     def _keep_position(self, window: LogWindow) -> None:
@@ -222,7 +222,7 @@ class ScrollingLog(Widget, can_focus=True):
         if place is None:
             self.following = window.stay_within_log(self.size.height) and self.selector.selection is None
             return
-        if self._kept_end == window.reader.size:
+        if self._kept_end == window.log.size:
             window.move_to_end(self.size.height)
         self._show_place(place)
 

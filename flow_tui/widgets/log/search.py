@@ -48,7 +48,7 @@ class LogViewSearch:
     def start(self, painter: LogPainter, pattern: str, *, literal: bool) -> None:
         """Searches from the top of the view on. Reports an invalid pattern."""
         try:
-            matches = LogMatches(painter.window.path, SearchQuery(pattern, literal))
+            matches = LogMatches(painter.log.path, SearchQuery(pattern, literal))
         except ConfigError as error:
             self._report(error.message, True)
             return
@@ -95,9 +95,7 @@ class LogViewSearch:
         position = window.top.offset if matches.current is None else matches.current.offset + forward
         self._update_status(matches, SEARCHING)
         try:
-            match, is_wrapped = await matches.find_shown(
-                position, window.stamps, window.stream, forward=forward, size=window.reader.size
-            )
+            match, is_wrapped = await matches.find_shown(position, painter.log.source, forward=forward)
         except SearchTimeout as error:
             self._update_status(matches, str(error), is_problem=True)
             return

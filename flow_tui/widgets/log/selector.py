@@ -88,8 +88,8 @@ class LogTextSelector:
         if selection is None or painter is None:
             return ""
         parts: list[str] = []
-        offset, length = selection.start.offset, 0
-        while lines := [line for line in painter.log.lines_from(offset, _LINES) if line.offset <= selection.end.offset]:
+        offset, end, length = selection.start.offset, selection.end.offset, 0
+        while lines := [line for line in painter.log.lines_from(offset, _LINES) if offset <= line.offset <= end]:
             parts.append(selection.extract(lines))
             length += len(parts[-1]) + 1
             if length > COPY_LIMIT:

@@ -108,7 +108,7 @@ class LogView(ScrollingLog):
     @property
     def log_size(self) -> int:
         """The size of the log in bytes; 0 without a log."""
-        return 0 if self._painter is None else self._painter.window.reader.size
+        return 0 if self._painter is None else self._painter.log.size
 
     @property
     def shown_date(self) -> str:
@@ -120,15 +120,15 @@ class LogView(ScrollingLog):
     @property
     def last_time(self) -> datetime | None:
         """When the last bytes were read, in UTC; None if it is unknown."""
-        return None if self._painter is None else self._painter.window.stamps.last_time
+        return None if self._painter is None else self._painter.log.source.sidecar.last_time
 
     def find_time(self, offset: int) -> datetime | None:
         """Returns when the byte at this offset was read, in UTC; None if it is unknown."""
-        return None if self._painter is None else self._painter.window.stamps.find_time(offset)
+        return None if self._painter is None else self._painter.log.source.sidecar.find_time(offset)
 
     def find_offset_at(self, time: datetime) -> int | None:
         """Returns the offset of the first byte that was read at this time or later; None if there is none."""
-        return None if self._painter is None else self._painter.window.stamps.find_offset(time)
+        return None if self._painter is None else self._painter.log.source.sidecar.find_offset(time)
 
     def open(self, files: SpoolFiles | None, is_complete: IsComplete | None = None) -> None:
         """Shows the end of this log and follows it; None shows no log. Without `is_complete`, the log never ends."""
@@ -225,7 +225,8 @@ class LogView(ScrollingLog):
     def _restyle(self) -> None:
         """Draws everything again, for another layout, theme or stream."""
         if self._painter is not None and self.is_mounted:
-            self._painter.restyle(self._make_layout(), self._make_styles(), self.stream)
+            self._painter.set_stream(self.stream)
+            self._painter.restyle(self._make_layout(), self._make_styles())
             if not self.following:
                 self._keep_position(self._painter.window)
         self._redraw()
@@ -263,7 +264,7 @@ class LogView(ScrollingLog):
         return [line, *[Strip.blank(width, style)] * (height - 1)]
 
     def _empty_line(self) -> str:
-        if self._painter is not None and self._painter.window.reader.size and self.stream is not None:
+        if self._painter is not None and self._painter.log.size and self.stream is not None:
             return self.merged_text or f"no output on {self.stream_name}"
         return "This task wrote no output." if self._follower.is_over else self.empty_text
 

@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flow_core.agent.spool import SpoolFiles
-from flow_core.logs.reader import LineReader, LogLine
-from flow_core.logs.sidecar import SidecarIndex
-
-VIEW_LINE_LIMIT = 16 * 1024
+from flow_core.logs.shown.line import ShownLine
+from flow_core.logs.shown.shown_log import ShownLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,40 +21,28 @@ class LogPosition:
     row: int = 0
 
 
-RowCount = Callable[[LogLine], int]
+RowCount = Callable[[ShownLine], int]
 
 
 class LogWindow:
-    """A window of some rows of a log. `rows_in` counts the rows of a line."""
+    """A window of some rows of a log. `count_rows` counts the rows of a line."""
 
-    def __init__(self, files: SpoolFiles, rows_in: RowCount) -> None:
-        self.path = files.log
-        self.reader = LineReader(files.log, VIEW_LINE_LIMIT)
-        self.stamps = SidecarIndex(files.sidecar)
-        self.stream: int | None = None
+    def __init__(self, log: ShownLog, count_rows: RowCount) -> None:
+        self.log = log
         self.top = LogPosition(0)
-        self._count_rows = rows_in
-
-    def refresh(self) -> bool:
-        """Reads the files again. Returns whether they have changed."""
-        grew = self.reader.refresh()
-        return self.stamps.refresh() or grew
-
-    def close(self) -> None:
-        self.reader.close()
-        self.stamps.close()
+        self._count_rows = count_rows
 
     def move_to_end(self, height: int) -> None:
         """Moves the window so that the last row of the log is the last row in view."""
-        self.top = self._move_up(LogPosition(self.reader.size), height)
+        self.top = self._move_up(LogPosition(self.log.size), height)
 
     def move_to_start(self) -> None:
-        line = self._find_line_from(0)
-        self.top = LogPosition(line.offset if line else 0)
+        self.top = LogPosition(0)
 
     def move_to_offset(self, offset: int, rows_above: int) -> None:
         """Moves the window so that the line with the byte at `offset` is `rows_above` rows below its top."""
-        self.top = self._move_up(LogPosition(self.reader.line_start(offset)), rows_above)
+        line = self.log.line_at(offset)
+        self.top = self._move_up(LogPosition(line.offset if line else self.log.size), rows_above)
 
     def scroll(self, rows: int, height: int) -> bool:
         """Moves the window by `rows` rows, up if negative. Returns whether the end is in view then."""
@@ -71,27 +56,26 @@ class LogWindow:
         """
         if height <= 0:
             return False
-        free_rows = height
-        for line, skipped in self.get_lines(height):
-            free_rows -= self._count_rows(line) - skipped
+        lines = self.get_lines(height)
+        free_rows = height - sum(self._count_rows(line) - skipped for line, skipped in lines)
         if free_rows > 0:
             self.move_to_end(height)
         elif free_rows == 0:
-            last = self.get_lines(height)[-1][0]
-            return self._find_line_from(last.end) is None
+            last = lines[-1][0]
+            return not any(line.offset > last.offset for line in self.log.lines_from(last.offset, 2))
         return free_rows > 0
 
-    def get_lines(self, height: int) -> list[tuple[LogLine, int]]:
+    def get_lines(self, height: int) -> list[tuple[ShownLine, int]]:
         """Returns the lines in view, each with the number of its rows above the window."""
-        found: list[tuple[LogLine, int]] = []
-        line, skipped, rows = self._find_line_from(self.top.offset), self.top.row, 0
-        if line is not None and line.offset != self.top.offset:
-            skipped = 0
-        while line is not None and rows < height:
+        found: list[tuple[ShownLine, int]] = []
+        rows = 0
+        for line in self.log.lines_from(self.top.offset, height):
+            if rows >= height:
+                break
+            skipped = self.top.row if line.offset == self.top.offset else 0
             skipped = min(skipped, max(0, self._count_rows(line) - 1))
             found.append((line, skipped))
             rows += self._count_rows(line) - skipped
-            line, skipped = self._find_line_from(line.end), 0
         return found
 
     def _move_up(self, position: LogPosition, rows: int) -> LogPosition:
@@ -99,38 +83,21 @@ class LogWindow:
         if position.row >= rows:
             return LogPosition(position.offset, position.row - rows)
         left, offset = rows - position.row, position.offset
-        while left > 0 and (line := self.find_line_before(offset)) is not None:
-            count = self._count_rows(line)
-            if count >= left:
-                return LogPosition(line.offset, count - left)
-            left, offset = left - count, line.offset
+        while left > 0 and (lines := self.log.lines_before(offset, left)):
+            for line in reversed(lines):
+                count = self._count_rows(line)
+                if count >= left:
+                    return LogPosition(line.offset, count - left)
+                left, offset = left - count, line.offset
         return LogPosition(offset)
 
     def _move_down(self, position: LogPosition, rows: int) -> LogPosition:
-        line, skipped = self._find_line_from(position.offset), position.row
-        while line is not None and rows >= self._count_rows(line) - skipped:
-            rows -= self._count_rows(line) - skipped
-            following = self._find_line_from(line.end)
-            if following is None:
-                return LogPosition(line.offset, max(0, self._count_rows(line) - 1))
-            line, skipped = following, 0
-        return position if line is None else LogPosition(line.offset, skipped + rows)
-
-    def _find_line_from(self, offset: int) -> LogLine | None:
-        """Returns the first line from `offset` on with bytes of the visible stream."""
-        if self.stream is not None:
-            found = self.stamps.find_next(self.stream, offset)
-            if found is None or found >= self.reader.size:
-                return None
-            offset = max(offset, self.reader.line_start(found))
-        return self.reader.line_at(offset)
-
-    def find_line_before(self, offset: int) -> LogLine | None:
-        """Returns the last line before `offset` with bytes of the visible stream."""
-        if self.stream is None:
-            return self.reader.line_before(offset)
-        end = self.stamps.find_previous(self.stream, min(offset, self.reader.size))
-        if end is None or end <= 0:
-            return None
-        start = self.reader.line_start(end - 1)
-        return self.reader.line_at(start)
+        """Returns the position `rows` rows further down, or the last position."""
+        for line in self.log.lines_from(position.offset, rows + 1):
+            skipped = position.row if line.offset == position.offset else 0
+            count = self._count_rows(line)
+            if rows < count - skipped:
+                return LogPosition(line.offset, skipped + rows)
+            rows -= count - skipped
+            position = LogPosition(line.offset, max(0, count - 1))
+        return position

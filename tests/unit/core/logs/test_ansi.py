@@ -8,8 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from testbed.tables import each
 
-from flow_core.logs.ansi import PLAIN, TextStyle, to_plain_text, to_styled_runs
+from flow_core.logs.ansi import to_plain_text, to_styled_runs
 from flow_core.logs.escape import escape_controls
+from flow_core.logs.text_style import PLAIN, TextStyle
 
 HOSTILE = st.text(
     st.one_of(
@@ -54,9 +55,9 @@ def test_any_bytes_at_all_become_harmless_text(data: bytes) -> None:
         ("\x1b]8;;http://x\x07link\x1b]8;;\x1b\\", "link"),
         ("\x1b]52;c;aGk=\x07ok", "ok"),
         ("\x1bPq#0;2\x1b\\ok", "ok"),
-        ("\x1b(B\x1b[?25l\x1b[2J\x1b[10;10Hok\x1b", "ok"),
+        ("\x1b(B\x1b[?25l\x1b[2J\x1b[3;3Hok\x1b", "  ok"),
         ("ring\x07", "ring"),
-        ("nul\x00del\x7f", "nul␀del␡"),
+        ("nul\x00del\x7f", "nuldel"),
         ("c1 \x9b31m", "c1 \ufffd31m"),
         ("rtl \u202eevil", "rtl \ufffdevil"),
         ("漢字\rx", "x 字"),
@@ -69,18 +70,20 @@ def test_a_line_is_shown_as_a_terminal_would(raw: str, shown: str) -> None:
 
 
 def test_colours_last_until_they_are_changed_or_the_line_ends() -> None:
-    assert to_styled_runs("a\x1b[1;31mb\x1b[22;4mc\x1b[md") == [
+    assert list(to_styled_runs("a\x1b[1;31mb\x1b[22;4mc\x1b[md")) == [
         ("a", PLAIN),
         ("b", TextStyle(foreground=1, bold=True)),
         ("c", TextStyle(foreground=1, underline=True)),
         ("d", PLAIN),
     ]
-    assert to_styled_runs("\x1b[38;5;208;48;2;1;2;3mx") == [("x", TextStyle(foreground=208, background=(1, 2, 3)))]
-    assert to_styled_runs("\x1b[91;103mx\x1b[39my") == [
+    assert list(to_styled_runs("\x1b[38;5;208;48;2;1;2;3mx")) == [
+        ("x", TextStyle(foreground=208, background=(1, 2, 3)))
+    ]
+    assert list(to_styled_runs("\x1b[91;103mx\x1b[39my")) == [
         ("x", TextStyle(foreground=9, background=11)),
         ("y", TextStyle(background=11)),
     ]
-    assert to_styled_runs("\x1b[38;2;999;1;1mx") == [("x", PLAIN)]
+    assert list(to_styled_runs("\x1b[38;2;999;1;1mx")) == [("x", PLAIN)]
 
 
 def test_a_name_keeps_its_letters_and_shows_its_control_characters() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from testbed.terminal_cores import open_core
 
-from flow_core.logs.ansi import PLAIN, TextStyle
+from flow_core.logs.text_style import PLAIN, TextStyle
 from flow_tui.terminal.core import Cursor, MouseTracking, Run, TerminalCore
 
 OpenCore = Callable[[int, int], TerminalCore]

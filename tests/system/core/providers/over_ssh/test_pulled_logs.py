@@ -92,7 +92,7 @@ async def test_every_byte_is_stamped_with_the_time_it_came(far: Far, logs: Spool
     await logs.catch_up(TRAIN)
     stamps = SidecarIndex(files.sidecar)
     await until(stamps.refresh)
-    stamp = stamps.stamp_at(0)
+    stamp = stamps.find_stamp(0)
     stamps.close()
     assert stamp is not None
     assert stamp.stream == STDOUT
