@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from flow_core.errors import FlowError
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.export import run_blocking
@@ -10,13 +12,22 @@ from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.panes.logs.open_log import OpenLog
 
 
+async def show_bookmarks(pane: OpenLog) -> None:
+    """Marks the bookmarks of the log in the view. A file that can't be read marks nothing; the keys report it."""
+    with suppress(FlowError):
+        key = pane.log_key
+        bookmarks = await run_blocking(lambda: BookmarkStore().load(key))
+        if key == pane.log_key:
+            pane.view.bookmarks = frozenset(bookmark.offset for bookmark in bookmarks)
+
+
 async def toggle_bookmark(pane: OpenLog) -> None:
     """Removes the bookmark at the current line, or asks for the name of a new one."""
     line = pane.view.current_line
     if line is None:
         raise FlowError("there is no line to bookmark yet")
     if await run_blocking(lambda: BookmarkStore().remove(pane.log_key, line.offset)):
-        pane.services.notify("bookmark removed")
+        await show_bookmarks(pane)
         return
     pane.bookmarked = line
     pane.open_bookmark_name()
@@ -29,7 +40,7 @@ async def add_bookmark(pane: OpenLog, name: str) -> None:
         return
     bookmark = LogBookmark(line.offset, name.strip(), line.text)
     await run_blocking(lambda: BookmarkStore().add(pane.log_key, bookmark))
-    pane.services.notify(f"bookmark set; {pane.services.keys.written('logs.bookmarks')} lists the bookmarks")
+    await show_bookmarks(pane)
 
 
 async def pick_bookmark(pane: OpenLog) -> None:

@@ -12,6 +12,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from flow_tui.panes.logs.search_mode import SearchMode
 from flow_tui.widgets.announce import announce
 
 _HISTORY_MAX = 100
@@ -29,7 +30,7 @@ class RowKind(Enum):
 class CommandRow(Horizontal):
     """An input with a mark before it and its mode after it. Each kind has its own history.
 
-    `ctrl+r` switches the mode, `up` and `down` show earlier texts. The owner shows the mode with `show_mode`.
+    `ctrl+r` switches the mode, `up` and `down` show earlier texts.
     """
 
     DEFAULT_CSS = """
@@ -40,23 +41,22 @@ class CommandRow(Horizontal):
 
     @dataclass
     class Submitted(Message):
-        """The user pressed enter."""
+        """The user pressed enter. `is_alternate`: the exact text of a search, or the raw log for a command.
+
+        Without text, it is that of the last text of this kind.
+        """
 
         kind: RowKind
         text: str
+        is_alternate: bool
 
     @dataclass
     class Changed(Message):
-        """The user changed the text."""
+        """The user changed the text or the mode. `is_alternate` is the one of `Submitted`."""
 
         kind: RowKind
         text: str
-
-    @dataclass
-    class ModeSwitched(Message):
-        """The user wants the other mode."""
-
-        kind: RowKind
+        is_alternate: bool
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,6 +66,10 @@ class CommandRow(Horizontal):
         self._histories: defaultdict[RowKind, deque[str]] = defaultdict(lambda: deque(maxlen=_HISTORY_MAX))
         self._back = 0
         self._typed = ""
+        self._search_mode = SearchMode()
+        self._is_raw = False
+        self._was_alternate: dict[RowKind, bool] = {}
+        self._source = ""
 
     def compose(self) -> ComposeResult:
         yield self._mark
@@ -82,33 +86,50 @@ class CommandRow(Horizontal):
         history = self._histories[self.kind]
         return history[-1] if history else ""
 
-    def open(self, kind: RowKind) -> None:
-        """Shows the row with an empty input, and gives it the focus."""
+    def open(self, kind: RowKind, source: str = "") -> None:
+        """Shows the row with an empty input, and gives it the focus. `source` names what a command gets."""
         self.kind, self._back, self._typed = kind, 0, ""
+        self._source, self._is_raw = source, False
+        self._search_mode.reset()
         mark, placeholder = kind.value
         self._mark.update(mark)
-        self.show_mode("")
         self.input.placeholder = placeholder
         self.input.value = ""
+        self._show_mode()
         self.display = True
         self.input.focus()
 
     def close(self) -> None:
         self.display = False
 
-    def show_mode(self, text: str) -> None:
-        self._mode.update(text)
+    def is_alternate(self, text: str) -> bool:
+        """Returns whether a search for this text is for the exact text, or a command gets the raw log."""
+        return self._search_mode.is_literal(text) if self.kind is RowKind.SEARCH else self._is_raw
 
     def on_key(self, event: events.Key) -> None:
         steps = {"up": 1, "down": -1}
         if event.key in steps:
             self._recall(self._back + steps[event.key])
         elif event.key == "ctrl+r":
-            announce(self, self.ModeSwitched(self.kind))
+            self._switch_mode()
         else:
             return
         event.stop()
         event.prevent_default()
+
+    def _switch_mode(self) -> None:
+        if self.kind is RowKind.SEARCH:
+            self._search_mode.switch(self.input.value)
+        else:
+            self._is_raw = not self._is_raw
+        self._announce_change()
+
+    def _show_mode(self) -> None:
+        modes = {
+            RowKind.SEARCH: f"{self._search_mode.describe(self.input.value)}  ctrl+r",
+            RowKind.PIPE: f"{'raw log' if self._is_raw else self._source}  ctrl+r",
+        }
+        self._mode.update(modes.get(self.kind, ""))
 
     def _recall(self, back: int) -> None:
         """Shows the text that was submitted `back` texts ago; 0 is what the user typed."""
@@ -122,17 +143,25 @@ class CommandRow(Horizontal):
         self.input.cursor_position = len(self.input.value)
 
     @on(Input.Changed)
-    def _announce_change(self, message: Input.Changed) -> None:
+    def _take_change(self, message: Input.Changed) -> None:
         message.stop()
-        announce(self, self.Changed(self.kind, message.value))
+        self._announce_change()
+
+    def _announce_change(self) -> None:
+        self._show_mode()
+        if self.is_open:
+            text = self.input.value
+            announce(self, self.Changed(self.kind, text, self.is_alternate(text)))
 
     @on(Input.Submitted)
     def _submit(self, message: Input.Submitted) -> None:
         message.stop()
-        history = self._histories[self.kind]
-        if message.value:
-            if message.value in history:
-                history.remove(message.value)
-            history.append(message.value)
+        text, kind = message.value, self.kind
+        if text:
+            history = self._histories[kind]
+            if text in history:
+                history.remove(text)
+            history.append(text)
+            self._was_alternate[kind] = self.is_alternate(text)
         self._back = 0
-        announce(self, self.Submitted(self.kind, message.value))
+        announce(self, self.Submitted(kind, text, self._was_alternate.get(kind, False)))

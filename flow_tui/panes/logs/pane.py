@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar
 
@@ -21,16 +20,15 @@ from flow_core.logs.escape import escape_controls
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.search import SearchQuery
 from flow_core.logs.shown.line import ShownLine
-from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui import format
+from flow_core.models.task import TaskRecord
 from flow_tui.actions import make_bindings
 from flow_tui.panes.logs.actions import ACTIONS
-from flow_tui.panes.logs.bookmarking import add_bookmark
+from flow_tui.panes.logs.bookmarking import add_bookmark, show_bookmarks
 from flow_tui.panes.logs.command_row import CommandRow, RowKind
 from flow_tui.panes.logs.exporting import pipe_log
 from flow_tui.panes.logs.log_selection import LogSelection
+from flow_tui.panes.logs.log_texts import describe_border, explain_empty, explain_merged
 from flow_tui.panes.logs.navigation import go_to_position
-from flow_tui.panes.logs.search_mode import SearchMode
 from flow_tui.panes.pane import Pane
 from flow_tui.services import Services
 from flow_tui.widgets.log import LogView
@@ -63,8 +61,6 @@ class LogsPane(Pane, inherit_bindings=False):
         self.row = CommandRow()
         self.bookmarked: ShownLine | None = None
         """The line whose bookmark gets a name now."""
-        self._mode = SearchMode()
-        self._is_raw = False
         self._record: TaskRecord | None = None
         self._files: SpoolFiles | None = None
         self._label = ""
@@ -113,6 +109,7 @@ class LogsPane(Pane, inherit_bindings=False):
             self.show_status("")
             ended = self.view.end_search()
             self.view.open(files, is_complete)
+            start_worker(self, partial(show_bookmarks, self), group="bookmarks", exclusive=True)
         self._update_border()
         return ended
 
@@ -140,12 +137,9 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def open_row(self, kind: RowKind) -> None:
         """Opens the input row for a search, a place to go to, a command, or the name of a bookmark."""
-        self._mode.reset()
-        self._is_raw = False
         if not self.view.is_searching:
             self.show_status("")
-        self.row.open(kind)
-        self._show_mode("")
+        self.row.open(kind, "shown text" if self.view.selected_range is None else "selected lines")
 
     def open_search(self) -> None:
         self.open_row(RowKind.SEARCH)
@@ -218,6 +212,8 @@ class LogsPane(Pane, inherit_bindings=False):
         self._update_border()
 
     def tick(self) -> None:
+        if self._record is not None:
+            self.view.empty_text = explain_empty(self._record)
         self._update_border()
 
     def show_status(self, text: str, *, is_problem: bool = False) -> None:
@@ -239,28 +235,27 @@ class LogsPane(Pane, inherit_bindings=False):
 
     @on(CommandRow.Changed)
     def _check_row(self, message: CommandRow.Changed) -> None:
-        """Shows the mode of the row, and what is wrong with a search while the user types."""
+        """Shows what is wrong with a search while the user types it."""
         message.stop()
-        self._show_mode(message.text)
-        if message.kind is RowKind.SEARCH and self.row.is_open:
-            self._check_search(message.text)
-
-    @on(CommandRow.ModeSwitched)
-    def _switch_mode(self, message: CommandRow.ModeSwitched) -> None:
-        message.stop()
-        text = self.row.input.value
-        if message.kind is RowKind.SEARCH:
-            self._mode.switch(text)
-            self._check_search(text)
-        elif message.kind is RowKind.PIPE:
-            self._is_raw = not self._is_raw
-        self._show_mode(text)
+        if message.kind is not RowKind.SEARCH:
+            return
+        try:
+            SearchQuery(message.text, message.is_alternate).check()
+        except FlowError as error:
+            self.show_status(error.message, is_problem=True)
+        else:
+            self.show_status("")
 
     @on(CommandRow.Submitted)
     def _submit_row(self, message: CommandRow.Submitted) -> None:
         message.stop()
         if message.kind is RowKind.SEARCH:
-            self._search(message.text)
+            if not message.text and self.view.is_searching:
+                self.row.close()
+                self.view.focus()
+                self.view.action_next_match()
+            else:
+                self._search(message.text or self.row.last, is_literal=message.is_alternate)
             return
         self.close_row()
         if message.kind is RowKind.BOOKMARK:
@@ -268,7 +263,7 @@ class LogsPane(Pane, inherit_bindings=False):
         elif message.text and message.kind is RowKind.GO_TO:
             self.services.start(partial(self._go_to, message.text), "logs.go_to")
         elif message.text:
-            pipe_log(self, message.text, raw=self._is_raw)
+            pipe_log(self, message.text, raw=message.is_alternate)
 
     async def _go_to(self, text: str) -> None:
         try:
@@ -278,29 +273,13 @@ class LogsPane(Pane, inherit_bindings=False):
         else:
             self.show_status("")
 
-    def _search(self, text: str) -> None:
-        """Searches; with an empty input, repeats the last search."""
-        pattern = text or self.row.last
+    def _search(self, pattern: str, *, is_literal: bool) -> None:
+        """Searches for the pattern, which is the last one if the input was empty."""
         if pattern:
             self.show_status("")
-            self.view.find(pattern, literal=self._mode.is_literal(pattern))
+            self.view.find(pattern, literal=is_literal)
         else:
             self.close_search()
-
-    def _check_search(self, text: str) -> None:
-        try:
-            SearchQuery(text, self._mode.is_literal(text)).check()
-        except FlowError as error:
-            self.show_status(error.message, is_problem=True)
-        else:
-            self.show_status("")
-
-    def _show_mode(self, text: str) -> None:
-        if self.row.kind is RowKind.SEARCH:
-            self.row.show_mode(f"{self._mode.describe(text)}  ctrl+r")
-        elif self.row.kind is RowKind.PIPE:
-            shown = "shown text" if self.view.selected_range is None else "selected lines"
-            self.row.show_mode(f"{'raw log' if self._is_raw else shown}  ctrl+r")
 
     @on(LogView.Searched)
     def _searched(self, message: LogView.Searched) -> None:
@@ -339,8 +318,8 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def _set_record(self, task: TaskRecord | None) -> None:
         self._record = task
-        self.view.merged_text = "" if task is None else _explain_merged(task)
-        self.view.empty_text = _NO_TASK if task is None else _explain_empty(task)
+        self.view.merged_text = "" if task is None else explain_merged(task)
+        self.view.empty_text = _NO_TASK if task is None else explain_empty(task)
 
     def _update_border(self) -> None:
         """Writes the border: the name of the task, whether the view follows, the date, and the number of lines."""
@@ -353,30 +332,4 @@ class LogsPane(Pane, inherit_bindings=False):
         mode = "selecting lines" if view.selector.is_line_mode else "following" if view.following else "not following"
         words = [escape_controls(self._record.name), *label, mode, *shown]
         self.border_title = Content("  ".join(["Log", *words]))
-        lines = self._lines
-        count = "" if lines is None else f"{lines:,} {'line' if lines == 1 else 'lines'}"
-        self.border_subtitle = "  ".join(filter(None, (self._describe_silence(), view.shown_date, count)))
-
-    def _describe_silence(self) -> str:
-        """Returns since when a running task has written nothing, if that is long: "no line for 14 min"."""
-        last = self.view.last_time
-        if self._record is None or self._record.status is not TaskStatus.RUNNING or last is None:
-            return ""
-        return describe_silence((datetime.now(UTC) - last).total_seconds())
-
-
-def describe_silence(seconds: float) -> str:
-    """Returns how long no line came, if that is a minute or more; else ""."""
-    if seconds < 60:
-        return ""
-    minutes = int(seconds // 60)
-    return f"no line for {minutes} min" if minutes < 120 else f"no line for {minutes // 60} h"
-
-
-def _explain_empty(task: TaskRecord) -> str:
-    """Returns why there is no output: what a pending task waits for, if the provider knows it."""
-    return (format.note(task) if task.status is TaskStatus.PENDING else "") or "No output yet."
-
-
-def _explain_merged(task: TaskRecord) -> str:
-    return f"stdout and stderr are merged: the task was submitted with {task.merged_by}" if task.merged_by else ""
+        self.border_subtitle = describe_border(self._record, view.last_time, view.shown_date, self._lines)

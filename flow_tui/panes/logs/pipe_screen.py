@@ -46,7 +46,7 @@ class PipeScreen(Modal[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "back", "close", id="pipe.close", tooltip="End the command, and go back to the log"),
-        Binding("ctrl+c", "copy", show=False),
+        Binding("ctrl+c", "copy_or_interrupt", show=False),
     ]
 
     def __init__(self, command: str, blocks: Iterator[LogBlock], source: str, keys: Keymap) -> None:
@@ -84,8 +84,14 @@ class PipeScreen(Modal[None]):
     def action_copy(self) -> None:
         """Copies the selection, or the current line."""
         if text := self.view.read_selection():
-            self.app.copy_to_clipboard(text)
+            self._copy(text)
             self.view.selector.clear()
+
+    async def action_copy_or_interrupt(self) -> None:
+        if self.view.selector.selection is not None:
+            self.action_copy()
+        else:
+            await self.run_action("app.interrupt")
 
     def action_back(self) -> None:
         if not self.view.selector.clear():
@@ -94,7 +100,11 @@ class PipeScreen(Modal[None]):
     def on_log_view_selected(self, message: LogView.Selected) -> None:
         message.stop()
         if text := self.view.read_selection():
-            self.app.copy_to_clipboard(text)
+            self._copy(text)
+
+    def _copy(self, text: str) -> None:
+        self.app.copy_to_clipboard(text)
+        self.notify("copied")
 
     async def _is_over(self) -> bool:
         return self._piped.exit_code is not None

@@ -15,6 +15,7 @@ from flow_tui.widgets.log.text_rows import TextRow
 from flow_tui.widgets.log.text_selection import TextSelection
 
 CUT_LEFT, CUT_RIGHT = "‹", "›"
+BOOKMARKED = "◆"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LONGEST_DELTA_S = 99_999.9995
 
@@ -28,6 +29,8 @@ class LogOverlay:
     width: int
     current: int | None
     """The offset of a byte of the current line."""
+    bookmarks: frozenset[int]
+    """The offsets of the lines with a bookmark."""
     selection: TextSelection | None
 
     def apply(self, strips: Sequence[Strip], rows: Sequence[TextRow]) -> list[Strip]:
@@ -47,6 +50,8 @@ class LogOverlay:
             x += TIME_CELLS
         if self.layout.delta:
             strip = _put(strip, x, format_delta(row.when, row.before), self.styles.time)
+        if row.offset in self.bookmarks:
+            strip = _put(strip, 0, BOOKMARKED, self.styles.time)
         if self.current is not None and row.offset <= self.current < max(row.end, row.offset + 1):
             strip = _put(strip, 0, FOUND, self.styles.text + self.styles.match)
         return strip
@@ -72,7 +77,9 @@ class LogOverlay:
         if start >= stop:
             return strip
         before, selected, after = strip.divide([start, stop, self.width])
-        return Strip.join([before, selected.apply_style(self.styles.selected), after])
+        style = self.styles.selected
+        over = [Segment(part.text, (part.style or Style()) + style) for part in selected]
+        return Strip.join([before, Strip(over, selected.cell_length), after])
 
 
 def format_time(when: datetime | None, before: datetime | None) -> str:

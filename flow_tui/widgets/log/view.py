@@ -52,6 +52,8 @@ class LogView(ScrollingLog):
     show_time: var[bool] = var(False)
     show_delta: var[bool] = var(False)
     stream: var[int | None] = var(None)
+    bookmarks: var[frozenset[int]] = var(frozenset[int]())
+    """The offsets of the lines that are marked as bookmarks."""
     empty_text: reactive[str] = reactive("No output yet.")
     merged_text: reactive[str] = reactive("")
     """Why no output is on stderr."""
@@ -135,6 +137,7 @@ class LogView(ScrollingLog):
         self._close()
         self._left = 0
         self._kept_end = self._current = None
+        self.bookmarks = frozenset()
         self.following = True
         if files is not None:
             self._painter = LogPainter(files, self._make_layout(), self._make_styles())
@@ -196,6 +199,9 @@ class LogView(ScrollingLog):
         self.selector.clear()
         self._restyle()
 
+    def watch_bookmarks(self) -> None:
+        self._redraw()
+
     def watch_merged_text(self) -> None:
         self._redraw()
 
@@ -256,7 +262,7 @@ class LogView(ScrollingLog):
                 self._painter.window.move_to_end(height)
             bar = style + get_component_style(self, "log-view--thumb")
             if strips := self._painter.paint(LogFrame(width, height, self._left, style, bar)):
-                marks = (self._current, self.selector.selection)
+                marks = (self._current, self.bookmarks, self.selector.selection)
                 return LogOverlay(self._make_layout(), self._make_styles(), width, *marks).apply(
                     strips, self._painter.rows
                 )
