@@ -44,10 +44,17 @@ class ScrollingLog(Widget, can_focus=True):
         """
         if self._painter is None or not (rows := self._painter.rows):
             return None
-        marked = self._current
-        if marked is not None and any(row.offset <= marked < max(row.end, row.offset + 1) for row in rows):
+        if (marked := self._marked_in_view) is not None:
             return self._painter.log.line_at(marked)
         return self._painter.log.line_at(rows[-1 if self.following else 0].offset)
+
+    @property
+    def _marked_in_view(self) -> int | None:
+        """The offset of a byte of the marked line if that line is in view."""
+        marked, painter = self._current, self._painter
+        if marked is None or painter is None:
+            return None
+        return marked if any(row.offset <= marked < max(row.end, row.offset + 1) for row in painter.rows) else None
 
     @property
     def selected_range(self) -> tuple[int, int] | None:
@@ -218,7 +225,7 @@ class ScrollingLog(Widget, can_focus=True):
 
         The rows in view must not depend on whether a match was found before or after the change.
         """
-        place = self._place_to_keep()
+        place = self._place_to_keep
         if place is None:
             self.following = window.stay_within_log(self.size.height) and self.selector.selection is None
             return
@@ -226,6 +233,7 @@ class ScrollingLog(Widget, can_focus=True):
             window.move_to_end(self.size.height)
         self._show_place(place)
 
+    @property
     def _place_to_keep(self) -> int | None:
         """Returns the offset of the byte that stays in view after a change of size; None if there is none."""
         raise NotImplementedError

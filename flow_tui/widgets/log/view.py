@@ -237,8 +237,10 @@ class LogView(ScrollingLog):
                 self._keep_position(self._painter.window)
         self._redraw()
 
+    @property
     def _place_to_keep(self) -> int | None:
-        return self._search.match_offset
+        match_offset = self._search.match_offset
+        return self._marked_in_view if match_offset is None else match_offset
 
     def _redraw(self) -> None:
         """Builds the rows in view, and repaints those that changed."""
