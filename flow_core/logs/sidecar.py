@@ -87,6 +87,19 @@ class SidecarIndex:
         except (ValueError, OverflowError, OSError):
             return None
 
+    @property
+    def last_time(self) -> datetime | None:
+        """The read time of the last bytes, in UTC; None without a record or with an invalid time."""
+        return self.find_time(self.last_offset) if self.count else None
+
+    def find_offset(self, time: datetime) -> int | None:
+        """Returns the offset of the first byte that was read at `time` or later; None if there is none.
+
+        Takes one look-up per doubling of the records. If the clock was set back, the answer is one of the places where
+        the records pass `time`.
+        """
+        return self.find_offset_us(int(time.timestamp() * 1_000_000))
+
     def list_times_us(self, offsets: Iterable[int]) -> list[int | None]:
         """Returns the read times of the bytes at these offsets, in microseconds since the epoch.
 
@@ -103,7 +116,7 @@ class SidecarIndex:
             times.append(values[2 * found + 1] >> 1 if found >= 0 else None)
         return times
 
-    def find_offset(self, time_us: int) -> int | None:
+    def find_offset_us(self, time_us: int) -> int | None:
         """Returns the offset of the first byte that was read at `time_us` or later; None if there is none yet.
 
         Where the times decrease, it is one of several such offsets.

@@ -71,7 +71,7 @@ class LineTimes:
     def find_offset(self, time_us: int) -> int | None:
         """Returns about where the recorded times reach `time_us`; None if they don't yet."""
         if self._sidecar.count:
-            return self._sidecar.find_offset(time_us + (self.clock_offset_us if self.has_writer_times else 0))
+            return self._sidecar.find_offset_us(time_us + (self.clock_offset_us if self.has_writer_times else 0))
         return self._arrivals.find_offset(time_us)
 
     @property
