@@ -56,6 +56,11 @@ class MergedLines:
         lines = self._remember(self.merged.lines_from(position, 1))
         return lines[0].offset if lines else self.size
 
+    def order_by_time(self) -> None:
+        """Orders lines that arrived late by their own times again. Offsets get another meaning."""
+        self.merged.order_by_time()
+        self.forget_lines()
+
     def forget_lines(self) -> None:
         """Forgets where lines are, after their order has changed."""
         self._known.clear()
@@ -132,16 +137,17 @@ class MergedLines:
         return self.merged.find_position(middle_us)
 
     def _remember(self, lines: list[MergedLine]) -> list[ShownLine]:
-        if len(self._offsets) + len(lines) > _MOST_KNOWN:
-            self.forget_lines()
         found = []
         for merged_line in lines:
             offset, line = _add_up(merged_line.position), merged_line.line
-            if offset not in self._known:
+            if self._known.pop(offset, None) is None:
                 insort(self._offsets, offset)
             self._known[offset] = merged_line
             end = _add_up(merged_line.end)
             found.append(line._replace(offset=offset, end=end, written_at=offset))
+        if len(self._known) > _MOST_KNOWN:
+            self._known = dict(list(self._known.items())[-_MOST_KNOWN // 2 :])
+            self._offsets = sorted(self._known)
         return found
 
     def _list_generations(self) -> list[int]:

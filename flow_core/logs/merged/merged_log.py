@@ -6,8 +6,9 @@ times are. Reading up and down gives the same order, except where the times of a
 `CONTEXT_LINES` lines.
 
 A line that arrives late doesn't move lines that were known before: if its time is more than `LATE_US` before the newest
-line of any log, it is ordered after that line. `order_by_time` gives up this order of arrival. A line that still
-changes is ordered by its last change, and so moves down.
+line of any log, it is ordered after that line. `order_by_time` gives up this order of arrival. It does not apply to a
+log that is still fetched from another machine: one that has never reached the newest line, and that is new or grows by
+`FETCHED_BYTES` at once. A line that still changes is ordered by its last change, and so moves down.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from flow_core.logs.merged.position import UNKNOWN, MergedLine, MergedPosition
 from flow_core.logs.merged.source import MergedSource
 
 LATE_US = 2_000_000
+FETCHED_BYTES = 32 * 1024
 
 
 class MergedLog:
@@ -33,15 +35,15 @@ class MergedLog:
 
     def refresh(self) -> bool:
         """Checks the shown logs again; returns whether one has changed."""
-        newest_us, has_changed = self._newest_us, False
+        last_us: dict[MergedSource, int] = {}
         for source in self._shown().values():
             old_size, generation = source.size, source.generation
             if source.refresh():
-                has_changed = True
-                known_size = old_size if source.generation == generation else 0
-                newest_us = max(newest_us, self._order_new_lines(source, known_size))
-        self._newest_us = newest_us
-        return has_changed
+                last_us[source] = self._order_new_lines(source, old_size if source.generation == generation else 0)
+        self._newest_us = max([self._newest_us, *last_us.values()])
+        for source, time_us in last_us.items():
+            source.has_caught_up |= 0 < self._newest_us <= time_us + LATE_US
+        return bool(last_us)
 
     def close(self) -> None:
         """Closes all logs. Calling it again is safe."""
@@ -117,7 +119,8 @@ class MergedLog:
         if source.size <= known_size:
             return 0
         first_us, last_us = source.find_new_times_us(known_size)
-        if first_us < self._newest_us - LATE_US:
+        is_fetched = known_size == 0 or source.size - known_size >= FETCHED_BYTES
+        if first_us < self._newest_us - LATE_US and (source.has_caught_up or not is_fetched):
             source.set_floor(known_size, self._newest_us + 1)
             last_us = max(last_us, self._newest_us + 1)
         return min(last_us, self._now_us())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from pathlib import Path
 
 from flow_core.logs.merged.clock_offset import ClockOffset
 from flow_core.logs.merged.leading_time import parse_leading_time_us
@@ -38,6 +39,8 @@ class MergedSource:
     ) -> None:
         self.label = label
         self.is_shown = True
+        self.has_caught_up = False
+        """Whether its last line was once among the newest of all logs."""
         self.size = 0
         self._log = log
         self._generation = 0
@@ -59,6 +62,14 @@ class MergedSource:
         self._clock = clock
         self._times.clock_offset_us = 0 if clock is None else clock.offset_us
         self._buffer.clear()
+
+    @property
+    def path(self) -> Path:
+        return self._log.path
+
+    def find_stream(self, offset: int) -> int:
+        """Returns the stream of the byte at `offset`."""
+        return self._log.source.sidecar.find_stream(offset)
 
     @property
     def generation(self) -> int:

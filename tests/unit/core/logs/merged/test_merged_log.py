@@ -143,6 +143,23 @@ def test_a_late_line_does_not_move_lines_that_were_shown(tmp_path: Path) -> None
     merged.close()
 
 
+def test_a_log_that_is_still_fetched_is_ordered_by_its_times(tmp_path: Path) -> None:
+    logs = [[(time, f"line {time} of {number} {'x' * 99}") for time in range(0, 9_000, 3)] for number in range(2)]
+    disks = [LogOnDisk(tmp_path, number) for number in range(2)]
+    disks[0].write(logs[0])
+    merged = merge([disk.source() for disk in disks])
+    for start in range(0, 3_000, 1_000):
+        disks[1].write(logs[1][start : start + 1_000])
+        merged.refresh()
+    assert texts(read_forwards(merged, 99)) == sort_lines(logs)
+    disks[0].write([(60_000, "a")])
+    merged.refresh()
+    disks[1].write([(9_100, "late, now that all is there")])
+    merged.refresh()
+    assert texts(merged.lines_before(merged.end, 2)) == [(0, "a"), (1, "late, now that all is there")]
+    merged.close()
+
+
 def test_a_position_stays_valid_while_the_logs_grow(tmp_path: Path) -> None:
     disks = written(tmp_path, [[(1, "a0"), (5, "a1")], [(2, "b0"), (6, "b1")]])
     merged = merge([disk.source() for disk in disks])
