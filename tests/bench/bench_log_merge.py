@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from log_spools import LINE, TMPFS, make_spools
@@ -14,22 +16,26 @@ from rich.style import Style
 from table import Row, median, p95
 
 from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.merged.merged_lines import MergedLines
 from flow_core.logs.merged.merged_log import MergedLog
-from flow_core.logs.merged.position import MergedLine
 from flow_core.logs.merged.source import MergedSource
 from flow_core.logs.shown.shown_log import ShownLog
-from flow_tui.widgets.log.rows import LogLayout, LogStyles, LogText, lay_out_line
+from flow_tui.widgets.log.merged_painter import MergedPainter
+from flow_tui.widgets.log.painter import LogFrame
+from flow_tui.widgets.log.rows import LogLayout, LogStyles
 
 LOGS, LOG_BYTES = 50, 100_000_000
 LINES_PER_S, FOLLOWED_S, FRAMES_PER_S, ROWS = 200, 8.0, 20, 36
 ROUNDS = 6
-_STYLES = LogStyles(*[Style()] * 5)
-_LAYOUT = LogLayout(120, time=True)
+_STYLES = LogStyles(*[Style()] * 6)
+_LAYOUT = LogLayout(119, time=True, label=8)
+_FRAME = LogFrame(120, ROWS, 0, Style(), Style())
 
 
 def measure() -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="flow-bench-", dir=TMPFS if TMPFS.is_dir() else None) as folder:
         files = make_spools(Path(folder), LOGS, LOG_BYTES)
+        before_mb = _peak_mb()
         opened, jumped = zip(*[_open(files) for _ in range(ROUNDS)], strict=True)
     with tempfile.TemporaryDirectory(prefix="flow-bench-", dir=TMPFS if TMPFS.is_dir() else None) as folder:
         frames_ms, core, lag_ms = _follow(Path(folder))
@@ -40,25 +46,29 @@ def measure() -> list[Row]:
         Row("merged logs, go to a time", median(jumped[1:]), 150, "ms", size),
         Row("merged logs, following", core, 25, "%", f"of a core; {rate}, {FRAMES_PER_S} frames/s of {ROWS} rows"),
         Row("merged logs, a frame, p95", p95(frames_ms), 40, "ms", f"median {median(frames_ms):.1f} ms"),
-        Row("merged logs, newest line, p95", p95(lag_ms), 100, "ms", "age of the last row when a frame is laid out"),
+        Row("merged logs, newest line, p95", p95(lag_ms), 100, "ms", "age of the last row when a frame is drawn"),
+        Row("merged logs, memory", _peak_mb() - before_mb, 130, "MB", "more than before they were opened"),
     ]
 
 
 def _open(files: list[SpoolFiles]) -> tuple[float, float]:
-    """Returns the milliseconds until the last rows are known, and those of a jump to a time in the middle."""
+    """Returns the milliseconds until the last rows are drawn, and those of a jump to a time in the middle."""
     began = time.perf_counter()
-    merged = _merge(files)
-    lines = merged.lines_before(merged.end, ROWS)
+    painter = _make_painter(files)
+    painter.refresh()
+    painter.window.move_to_end(ROWS)
+    painter.paint(_FRAME)
     opened = time.perf_counter()
     last = LOG_BYTES // len(LINE % 0) - 1
-    assert lines[-1].line.text == (LINE % last).decode().rstrip("\n")
-    assert len(lines) == ROWS
+    assert painter.rows[-1].text == (LINE % last).decode().rstrip("\n")
+    assert len(painter.rows) == ROWS
+    middle = painter.rows[-1].when - timedelta(microseconds=last * 2_500)
     asked = time.perf_counter()
-    middle_us = lines[-1].time_us - last * 2_500
-    found = merged.lines_from(merged.find_position(middle_us), ROWS)
+    painter.window.move_to_offset(painter.find_offset_at(middle), 0)
+    painter.paint(_FRAME)
     jumped = time.perf_counter()
-    assert middle_us <= found[0].time_us <= middle_us + 5_000
-    merged.close()
+    assert timedelta(0) <= painter.rows[0].when - middle < timedelta(milliseconds=6)
+    painter.close()
     return 1e3 * (opened - began), 1e3 * (jumped - asked)
 
 
@@ -69,39 +79,36 @@ def _follow(folder: Path) -> tuple[list[float], float, list[float]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     arguments = [str(folder), str(LOGS), str(LINES_PER_S), str(FOLLOWED_S + 4)]
     with subprocess.Popen([*program, *arguments], env=environment) as writer:
-        merged = _merge(files)
+        painter = _make_painter(files)
         try:
-            while not all(source.size for source in merged.sources):
+            while not all(source.size for source in painter.log.merged.sources):
                 time.sleep(0.05)
-                merged.refresh()
+                painter.refresh()
             time.sleep(1)  # the first second is left out
-            return _draw_frames(merged)
+            return _draw_frames(painter)
         finally:
             writer.kill()
-            merged.close()
+            painter.close()
 
 
-def _draw_frames(merged: MergedLog) -> tuple[list[float], float, list[float]]:
+def _draw_frames(painter: MergedPainter) -> tuple[list[float], float, list[float]]:
     frames_ms, lag_ms = [], []
     began, used = time.monotonic(), time.process_time()
     for number in range(round(FOLLOWED_S * FRAMES_PER_S)):
         asked = time.perf_counter()
-        merged.refresh()
-        lines = merged.lines_before(merged.end, ROWS)
-        for line in lines:
-            _lay_out(line)
+        painter.refresh()
+        painter.window.move_to_end(ROWS)
+        painter.paint(_FRAME)
         frames_ms.append(1e3 * (time.perf_counter() - asked))
-        lag_ms.append((time.time_ns() // 1_000 - lines[-1].time_us) / 1e3)
+        lag_ms.append((datetime.now(UTC) - painter.rows[-1].when).total_seconds() * 1e3)
         time.sleep(max(0.0, began + (number + 1) / FRAMES_PER_S - time.monotonic()))
     return frames_ms, 100 * (time.process_time() - used) / (time.monotonic() - began), lag_ms
 
 
-def _lay_out(line: MergedLine) -> None:
-    lay_out_line(LogText(line.line.runs, line.line.text, False, line.time_us), _LAYOUT, _STYLES, ())
-
-
-def _merge(files: list[SpoolFiles]) -> MergedLog:
+def _make_painter(files: list[SpoolFiles]) -> MergedPainter:
     sources = [MergedSource(f"rank {number}", ShownLog(one)) for number, one in enumerate(files)]
-    merged = MergedLog(sources)
-    merged.refresh()
-    return merged
+    return MergedPainter(MergedLines(MergedLog(sources)), _LAYOUT, _STYLES)
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flow_core.logs.shown.controls import find_last_move
 from flow_core.logs.shown.grid import PIECE_COLUMNS
+from flow_core.logs.shown.redraw_screen import RedrawScreen
 from flow_core.logs.shown.row_stack import SCREEN_ROWS
 from flow_core.logs.shown.screen import LiveScreen
 from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
@@ -51,6 +52,16 @@ def find_exact_entry(source: StreamBytes, offset: int) -> Entry:
     return _search_back(source, line, _FARTHEST_BACK)
 
 
+def find_redraw_entry(source: StreamBytes, offset: int) -> Entry:
+    """Returns an entry for a view of all redraws: at a line, or at a redraw within a long line."""
+    line = source.line_start(offset)
+    start = line
+    if offset - line > PIECE_COLUMNS:
+        data = source.read_back(offset, LOOK_BACK)
+        start = offset - len(data) + max(0, data.find(b"\r"))
+    return Entry(RedrawScreen(start, find_style(source, line)), start, start, is_exact=True)
+
+
 def _search_back(source: StreamBytes, line: int, limit: int) -> Entry:
     """Returns an entry before this line at which no redraw from above is possible, or else one `limit` bytes before."""
     start = line
@@ -86,7 +97,7 @@ def find_style(source: StreamBytes, offset: int) -> TextStyle:
     while end > max(0, offset - LOOK_BACK):
         data = source.read_back(end, PIECE)
         reset = max(data.rfind(code) for code in _RESETS) if b"\x1b" in data else -1
-        following = (data[reset:] if reset >= 0 else data) + following
+        following = data[max(0, reset) :] + following if b"\x1b" in data else following
         if reset >= 0:
             break
         end -= len(data)

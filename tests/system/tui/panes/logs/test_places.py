@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
+from testbed.tui.log_desk import log_desk, marked_row, status
 from testbed.tui.log_reader import T0, Reader, Source
-from testbed.tui.logs_in_front import logs_of, marked_row, shown_rows
 from testbed.tui.press import press
 from testbed.waiting import until
 
@@ -14,18 +15,13 @@ from flow_core.config import state_dir
 from flow_core.errors import FlowError
 from flow_tui.dialogs.pick import Pick
 from flow_tui.panes.logs.navigation import go_to_position
-from flow_tui.panes.logs.pane import LogsPane
 
-LINES = "i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo line $i; done"
-
-
-def status(pane: LogsPane) -> str:
-    return str(pane.search_status.render()) if pane.has_class("-searched") else ""
+DATA = "".join(f"line {n}\n" for n in range(1, 501)).encode()
 
 
-async def test_a_line_is_reached_by_its_number_as_sed_counts() -> None:
-    async with logs_of(command=LINES) as (pane, pilot):
-        for number in ("1", "120", "500", "3"):
+async def test_a_line_is_reached_by_its_number_as_sed_counts(tmp_path: Path) -> None:
+    async with log_desk(tmp_path, DATA) as (pane, pilot):
+        for number in ("1", "500", "120"):
             await press(pilot, "logs.go_to", *number, "enter")
             await until(lambda number=number: marked_row(pane) == f"line {number}")  # type: ignore[misc]
             assert pane.view.has_focus
@@ -68,8 +64,8 @@ async def test_a_time_is_reached_from_the_current_line_and_by_the_clock(source: 
                 await go_to(text)
 
 
-async def test_the_row_is_left_with_escape_and_keeps_what_was_typed_before() -> None:
-    async with logs_of(command=LINES) as (pane, pilot):
+async def test_the_row_is_left_with_escape_and_keeps_what_was_typed_before(tmp_path: Path) -> None:
+    async with log_desk(tmp_path, DATA) as (pane, pilot):
         await press(pilot, "logs.go_to", *"12", "enter")
         await until(lambda: marked_row(pane) == "line 12")
         await press(pilot, "logs.go_to", *"9")
@@ -83,8 +79,8 @@ async def test_the_row_is_left_with_escape_and_keeps_what_was_typed_before() -> 
         assert marked_row(pane) == "line 12"
 
 
-async def test_bookmarks_are_set_named_listed_and_kept_for_the_next_dashboard() -> None:
-    async with logs_of(command=LINES) as (pane, pilot):
+async def test_bookmarks_are_set_named_listed_and_kept_for_the_next_dashboard(tmp_path: Path) -> None:
+    async with log_desk(tmp_path, DATA) as (pane, pilot):
         for number, name in (("400", "the end"), ("30", "")):
             await press(pilot, "logs.go_to", *number, "enter")
             await until(lambda number=number: marked_row(pane) == f"line {number}")  # type: ignore[misc]
@@ -97,11 +93,7 @@ async def test_bookmarks_are_set_named_listed_and_kept_for_the_next_dashboard() 
         await until(lambda: marked_row(pane) == "line 30")
         await press(pilot, "logs.previous_bookmark")
         await until(lambda: "no bookmark above" in " ".join(note.message for note in pilot.app._notifications))
-        record = pane._record
-    assert record is not None
-    async with logs_of(command="true") as (pane, pilot):
-        pane.services.selection.change(record)
-        await until(lambda: "line 500" in shown_rows(pane))
+    async with log_desk(tmp_path, b"") as (pane, pilot):
         await until(lambda: len(pane.view.bookmarks) == 2)
         await press(pilot, "logs.bookmarks")
         await until(lambda: isinstance(pilot.app.screen, Pick))
@@ -113,8 +105,8 @@ async def test_bookmarks_are_set_named_listed_and_kept_for_the_next_dashboard() 
 
 
 @pytest.mark.parametrize("action", ["logs.bookmarks", "logs.next_bookmark"])
-async def test_a_log_without_bookmarks_says_which_key_sets_one(action: str) -> None:
-    async with logs_of(command="echo hello") as (pane, pilot):
+async def test_a_log_without_bookmarks_says_which_key_sets_one(action: str, tmp_path: Path) -> None:
+    async with log_desk(tmp_path, b"hello\n") as (pane, pilot):
         await press(pilot, action)
         await until(lambda: any("no bookmarks; m sets one" in note.message for note in pilot.app._notifications))
         assert pane.view.has_focus

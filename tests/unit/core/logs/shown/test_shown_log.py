@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from testbed.properties import limit_examples
+from testbed.tables import each
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.logs.shown.line import ShownLine
@@ -246,4 +247,31 @@ async def test_the_beginning_of_a_long_block_shows_its_last_state_once_it_is_exa
         "after",
         "after",
     ]
+    log.close()
+
+
+@each(
+    ("raw", "shown"),
+    [
+        (b"epoch 0\n\rsteps 1\x1b[A\repoch 1\n\rsteps 2\n", ["epoch 0", "steps 1", "epoch 1", "steps 2"]),
+        (b"\r 10%\r 20%\r\n\nend\r\n", [" 10%", " 20%", "", "end"]),
+        (b"\x1b[2K\x1b[1G| wait\x1b[2K\x1b[1G/ wait\ndone\n", ["| wait", "/ wait", "done"]),
+        (b"|\b/\b-\b\x1b[32mx\x1b[0m\n", ["|", "/", "-", "x"]),
+        (b"a\x1b[31mb\x1b[0mc\td\n", ["abc     d"]),
+    ],
+)
+def test_on_request_each_redraw_is_a_line_as_it_came(tmp_path: Path, raw: bytes, shown: list[str]) -> None:
+    log = ShownLog(write(tmp_path / "log", raw), expands_redraws=True)
+    log.refresh()
+    assert [line.text for line in log.lines_before(log.size, 20)] == shown
+    assert [line.text for line in log.lines_from(0, 20)] == shown
+    log.close()
+
+
+def test_the_redraws_of_a_long_line_are_read_from_any_byte(tmp_path: Path) -> None:
+    data = b"".join(b"\r%7d/1000000 done" % number for number in range(200_000))
+    log = ShownLog(write(tmp_path / "log", data), expands_redraws=True)
+    log.refresh()
+    assert [line.text for line in log.lines_before(log.size, 2)] == [" 199998/1000000 done", " 199999/1000000 done"]
+    assert [line.text for line in log.lines_from(2_000_020, 2)] == ["  95239/1000000 done", "  95240/1000000 done"]
     log.close()
