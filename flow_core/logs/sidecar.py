@@ -100,21 +100,22 @@ class SidecarIndex:
         """
         return self.find_offset_us(int(time.timestamp() * 1_000_000))
 
-    def list_times_us(self, offsets: Iterable[int]) -> list[int | None]:
-        """Returns the read times of the bytes at these offsets, in microseconds since the epoch.
+    def list_stamps(self, offsets: Iterable[int]) -> list[tuple[int, int] | None]:
+        """Returns the read time, in microseconds since the epoch, and the stream of the bytes at these offsets.
 
-        Ascending offsets that are close together take the least time.
+        Much faster than `find_stamp` for several offsets that ascend and are close together.
         """
-        times = list[int | None]()
+        found = list[tuple[int, int] | None]()
         start, stop = 0, 0
         for offset in offsets:
             if not start <= offset < stop:
                 block, start, stop = self._find_block(offset)
                 values = self._read_values(block)
                 starts = values[::2]
-            found = bisect_right(starts, offset) - 1
-            times.append(values[2 * found + 1] >> 1 if found >= 0 else None)
-        return times
+            number = bisect_right(starts, offset)
+            packed = values[2 * number - 1] if number else 0
+            found.append((packed >> 1, packed & 1) if number else None)
+        return found
 
     def find_offset_us(self, time_us: int) -> int | None:
         """Returns the offset of the first byte that was read at `time_us` or later; None if there is none yet.
@@ -202,9 +203,9 @@ class SidecarIndex:
 
     def _read_values(self, block: int) -> memoryview[int]:
         """Returns both halves of each record of a block. Machines with another byte order are not supported."""
-        whole = min(self.count - block * _BLOCK_RECORDS, _BLOCK_RECORDS) * RECORD.size
-        data = self._block(block)[:whole] if self.count else b""
-        return memoryview(data[: len(data) - len(data) % RECORD.size]).cast("Q")
+        data = memoryview(self._block(block) if self.count else b"")
+        whole = min(self.count - block * _BLOCK_RECORDS, len(data) // RECORD.size, _BLOCK_RECORDS)
+        return data[: whole * RECORD.size].cast("Q")
 
     def _read_first_offset(self, block: int) -> int:
         """Returns the offset in the first record of a block, without reading the block; 0 without records."""

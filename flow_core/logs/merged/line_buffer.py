@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import NamedTuple
 
+from flow_core.agent.spool import STDOUT
 from flow_core.logs.merged.line_times import LineTimes, WrittenTime
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.shown_log import ShownLog
@@ -33,6 +34,7 @@ class TimedLine(NamedTuple):
     time_us: int
     is_arrival: bool
     order_us: int
+    stream: int
 
 
 class LineBuffer:
@@ -140,10 +142,12 @@ class LineBuffer:
         """Sets the order times of a range of lines; those before it are known."""
         last_us = self._find_own_before(start) if self.uses_line_times else None
         if last_us is None and self.uses_line_times:
-            last_us = next((own for own, _ in self._written[start : start + SEARCHED_LINES] if own is not None), None)
+            last_us = next(
+                (time.own_us for time in self._written[start : start + SEARCHED_LINES] if time.own_us is not None), None
+            )
         highest_us = self._find_highest_us(start - 1)
         for index in range(start, stop):
-            own_us, arrival_us = self._written[index]
+            own_us, arrival_us, stream = self._written[index]
             if own_us is None and self.uses_line_times:
                 own_us = last_us
             elif own_us is not None:
@@ -151,7 +155,7 @@ class LineBuffer:
             raw_us = self._raw_us[index] = arrival_us if own_us is None else own_us
             highest_us = raw_us if raw_us >= highest_us else self._find_highest_us(index)
             order_us = max(highest_us, self._get_floor_us(self._lines[index].offset))
-            self._timed[index] = TimedLine(self._lines[index], raw_us, own_us is None, order_us)
+            self._timed[index] = TimedLine(self._lines[index], raw_us, own_us is None, order_us, stream)
 
     def _find_highest_us(self, index: int) -> int:
         """Returns the latest time of a line and those before it."""
@@ -187,4 +191,4 @@ class LineBuffer:
         self._valid, self._is_at_start = max(0, self._valid - count), False
 
 
-_UNKNOWN = TimedLine(ShownLine(0, 0, 0, "", ()), 0, True, 0)
+_UNKNOWN = TimedLine(ShownLine(0, 0, 0, "", ()), 0, True, 0, STDOUT)

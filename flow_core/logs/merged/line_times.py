@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from flow_core.agent.spool import STDOUT
 from flow_core.logs.merged.arrival import ArrivalTimes
 from flow_core.logs.merged.leading_time import parse_leading_time_us
 from flow_core.logs.shown.line import ShownLine
@@ -22,10 +23,14 @@ def read_clock_us() -> int:
 
 
 class WrittenTime(NamedTuple):
-    """What one line says about its time, by this machine's clock: `own_us` is None if only its arrival is known."""
+    """When a line was written and when it arrived, by this machine's clock; its stream.
+
+    `own_us` is None if only its arrival is known.
+    """
 
     own_us: int | None
     arrival_us: int
+    stream: int
 
 
 class LineTimes:
@@ -58,15 +63,14 @@ class LineTimes:
 
     def read(self, lines: Sequence[ShownLine]) -> list[WrittenTime]:
         """Returns the times of lines, which are in order."""
-        offsets = [line.written_at for line in lines]
-        recorded = self._list_recorded_us(offsets)
-        if self.has_writer_times:
-            shift = self.clock_offset_us
-            return [
-                WrittenTime(time_us - shift, time_us) if time_us is not None else self._parse(line, line.written_at)
-                for line, time_us in zip(lines, recorded, strict=True)
-            ]
-        return [self._parse(line, line.written_at, time_us) for line, time_us in zip(lines, recorded, strict=True)]
+        stamps = self._list_stamps([line.written_at for line in lines])
+        if not self.has_writer_times:
+            return [self._parse(line, stamp) for line, stamp in zip(lines, stamps, strict=True)]
+        shift = self.clock_offset_us
+        return [
+            self._parse(line, None) if stamp is None else WrittenTime(stamp[0] - shift, *stamp)
+            for line, stamp in zip(lines, stamps, strict=True)
+        ]
 
     def find_offset(self, time_us: int) -> int | None:
         """Returns about where the recorded times reach `time_us`; None if they don't yet."""
@@ -82,23 +86,21 @@ class LineTimes:
         """Returns the recorded times of bytes."""
         shift = self.clock_offset_us if self.has_writer_times else 0
         return [
-            self._arrivals.get_time_us(offset) if time_us is None else time_us - shift
-            for offset, time_us in zip(offsets, self._list_recorded_us(offsets), strict=True)
+            self._arrivals.get_time_us(offset) if stamp is None else stamp[0] - shift
+            for offset, stamp in zip(offsets, self._list_stamps(offsets), strict=True)
         ]
 
-    def _list_recorded_us(self, offsets: Sequence[int]) -> list[int | None]:
-        if not self._sidecar.count:
-            return [None] * len(offsets)
-        return self._sidecar.list_times_us(offsets)
+    def _list_stamps(self, offsets: Sequence[int]) -> Sequence[tuple[int, int] | None]:
+        return self._sidecar.list_stamps(offsets) if self._sidecar.count else [None] * len(offsets)
 
-    def _parse(self, line: ShownLine, offset: int, recorded_us: int | None = None) -> WrittenTime:
-        arrival_us = self._arrivals.get_time_us(offset) if recorded_us is None else recorded_us
+    def _parse(self, line: ShownLine, stamp: tuple[int, int] | None) -> WrittenTime:
+        arrival_us, stream = (self._arrivals.get_time_us(line.written_at), STDOUT) if stamp is None else stamp
         own_us = parse_leading_time_us(line.text)
         if own_us is not None:
             own_us -= self.clock_offset_us
             if arrival_us and own_us > arrival_us + _AFTER_ARRIVAL_US:
                 own_us = None
-        return WrittenTime(own_us, arrival_us)
+        return WrittenTime(own_us, arrival_us, stream)
 
 
 def _read_mtime_us(path: Path) -> int:

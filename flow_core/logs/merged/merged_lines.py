@@ -29,6 +29,10 @@ class MergedLines:
         self.merged = merged
         self._known: dict[int, MergedLine] = {}
         self._offsets: list[int] = []
+        self._current: dict[int, ShownLine] = {}
+        """The lines that were read since the last change, by their offsets."""
+        self._starts: dict[int, int] = {}
+        """The offset of each of them by its end."""
 
     @property
     def size(self) -> int:
@@ -38,7 +42,8 @@ class MergedLines:
     def refresh(self) -> bool:
         """Checks the files again; returns whether they have changed."""
         generations = self._list_generations()
-        has_changed = self.merged.refresh()
+        if has_changed := self.merged.refresh():
+            self._forget_current()
         if generations != self._list_generations():
             self.forget_lines()
         return has_changed
@@ -65,6 +70,7 @@ class MergedLines:
         """Forgets where lines are, after their order has changed."""
         self._known.clear()
         self._offsets.clear()
+        self._forget_current()
 
     def get_details(self, offset: int) -> MergedLine | None:
         """Returns the log and the time of the line at `offset`, which this object has given; None if it is too old."""
@@ -77,15 +83,28 @@ class MergedLines:
 
     def lines_from(self, offset: int, count: int) -> list[ShownLine]:
         """Returns at most `count` lines in order, the first of them the line at `offset`."""
-        if not 0 <= offset < self.size or count <= 0:
+        size = self.size
+        if not 0 <= offset < size or count <= 0:
             return []
+        lines: list[ShownLine] = []
+        while len(lines) < count and (line := self._current.get(lines[-1].end if lines else offset)) is not None:
+            lines.append(line)
+        if len(lines) == count or (lines and lines[-1].end >= size):
+            return lines
         return self._remember(self.merged.lines_from(self._find_position(offset), count))
 
     def lines_before(self, offset: int, count: int) -> list[ShownLine]:
         """Returns the last `count` lines that begin before `offset`, in order. There may be fewer."""
         if offset <= 0 or count <= 0:
             return []
-        return self._remember(self.merged.lines_before(self._find_position(offset), count))
+        start, lines = min(offset, self.size), list[ShownLine]()
+        while len(lines) < count and start > 0 and (found := self._starts.get(start)) is not None:
+            lines.append(self._current[found])
+            start = found
+        if len(lines) == count or (lines and start <= 0):
+            return lines[::-1]
+        # One more: a view asks for the line above the first one too.
+        return self._remember(self.merged.lines_before(self._find_position(offset), count + 1))[-count:]
 
     def find_offset(self, time_us: int) -> int | None:
         """Returns the offset of the first line whose time is `time_us` or later; None if there is none."""
@@ -143,12 +162,18 @@ class MergedLines:
             if self._known.pop(offset, None) is None:
                 insort(self._offsets, offset)
             self._known[offset] = merged_line
-            end = _add_up(merged_line.end)
+            end = offset + line.end - merged_line.position.offsets[merged_line.source]
             found.append(line._replace(offset=offset, end=end, written_at=offset))
+            self._current[offset], self._starts[end] = found[-1], offset
         if len(self._known) > _MOST_KNOWN:
             self._known = dict(list(self._known.items())[-_MOST_KNOWN // 2 :])
             self._offsets = sorted(self._known)
+            self._forget_current()
         return found
+
+    def _forget_current(self) -> None:
+        self._current.clear()
+        self._starts.clear()
 
     def _list_generations(self) -> list[int]:
         return [source.generation for source in self.merged.sources]

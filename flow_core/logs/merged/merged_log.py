@@ -146,4 +146,4 @@ class MergedLog:
 
 def _make_line(number: int, timed: TimedLine, offsets: list[int], generations: tuple[int, ...]) -> MergedLine:
     position = MergedPosition(timed.order_us, tuple(offsets), generations)
-    return MergedLine(number, timed.line, timed.time_us, timed.is_arrival, timed.order_us, position)
+    return MergedLine(number, *timed, position)

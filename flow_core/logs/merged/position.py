@@ -35,6 +35,7 @@ class MergedLine:
     time_us: int
     is_arrival_time: bool
     order_us: int
+    stream: int
     position: MergedPosition
 
     @property

@@ -67,10 +67,6 @@ class MergedSource:
     def path(self) -> Path:
         return self._log.path
 
-    def find_stream(self, offset: int) -> int:
-        """Returns the stream of the byte at `offset`."""
-        return self._log.source.sidecar.find_stream(offset)
-
     @property
     def generation(self) -> int:
         """Grows when the log was replaced or cut short."""

@@ -12,6 +12,8 @@ from flow_core.logs.shown.line import ShownLine
 from flow_tui.widgets.log.painter import LinePainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles, LogText
 
+_MOST_DESCRIBED = 4096
+
 
 class MergedPainter(LinePainter):
     """A painter of merged logs. Each line has the label of its log."""
@@ -19,6 +21,7 @@ class MergedPainter(LinePainter):
     def __init__(self, log: MergedLines, layout: LogLayout, styles: LogStyles) -> None:
         self.log: MergedLines = log
         super().__init__(log, layout, styles)
+        self._described: dict[int, tuple[ShownLine, LogText]] = {}
         self._labels = [escape_controls(source.label) for source in log.merged.sources]
 
     @property
@@ -38,10 +41,18 @@ class MergedPainter(LinePainter):
         return self.log.find_offset(int(time.astimezone(UTC).timestamp() * 1_000_000))
 
     def _describe(self, line: ShownLine) -> LogText:
+        known, described = self._described.get(line.offset, (None, None))
+        if known is not line or described is None:
+            described = self._read_details(line)
+            if len(self._described) > _MOST_DESCRIBED:
+                self._described.clear()
+            self._described[line.offset] = (line, described)
+        return described
+
+    def _read_details(self, line: ShownLine) -> LogText:
+        """Finds the stream, the time and the label of a line. A frame needs them several times."""
         details = self.log.get_details(line.offset)
         if details is None:
             return LogText(line.runs, line.text, False, None)
-        number = details.source
-        is_stderr = self.log.merged.sources[number].find_stream(details.line.written_at) == STDERR
-        label = self._labels[number]
-        return LogText(line.runs, line.text, is_stderr, details.time_us, details.is_arrival_time, label, number)
+        label, is_stderr = self._labels[details.source], details.stream == STDERR
+        return LogText(line.runs, line.text, is_stderr, details.time_us, details.is_arrival_time, label, details.source)
