@@ -75,8 +75,11 @@ class LinePainter:
         """Returns the offset of the first byte that was read at this time or later; None if there is none."""
         raise NotImplementedError
 
-    def set_stream(self, stream: int | None) -> None:
-        """Shows one stream alone, or both (None), if the lines can be told apart."""
+    def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
+        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own.
+
+        Does nothing for lines that can't be shown in this way.
+        """
 
     @property
     def is_exact(self) -> bool:
@@ -173,6 +176,7 @@ class LogPainter(LinePainter):
         super().__init__(self.log, layout, styles)
         self._files = files
         self._stream: int | None = None
+        self._expands_redraws = False
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -188,12 +192,13 @@ class LogPainter(LinePainter):
     def find_offset_at(self, time: datetime) -> int | None:
         return self.log.source.sidecar.find_offset(time)
 
-    def set_stream(self, stream: int | None) -> None:
-        if stream != self._stream:
-            self.log.close()
-            self._stream, self.log = stream, ShownLog(self._files, stream)
-            self.log.refresh()
-            self.window.log = self.log
+    def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
+        if (stream, expands_redraws) == (self._stream, self._expands_redraws):
+            return
+        self.log.close()
+        self._stream, self._expands_redraws = stream, expands_redraws
+        self.window.log = self.log = ShownLog(self._files, stream, expands_redraws=expands_redraws)
+        self.log.refresh()
 
     @property
     def is_exact(self) -> bool:
