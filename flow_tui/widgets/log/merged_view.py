@@ -25,7 +25,7 @@ _MOST_LABEL_CELLS = 20
 
 
 class MergedLogView(LogView):
-    """A view of several logs. Each line begins with the label of its log, in a colour of its own.
+    """A view of one log or of several. Each line of several begins with the label of its log, in a colour of its own.
 
     A time that is only that of an arrival begins with "~". A search covers one log and not merged ones.
     """
@@ -63,8 +63,16 @@ class MergedLogView(LogView):
         """The labels of all logs, in their order."""
         return [] if self.merged is None else [source.label for source in self.merged.merged.sources]
 
+    def describe_logs(self) -> str:
+        """Describes how many logs are shown; "" if only one log is open."""
+        shown, every = len(self.labels) - len(self.hidden_logs), len(self.labels)
+        return "" if not every else f"{shown} of {every} logs" if shown < every else f"{every} logs"
+
     def find(self, pattern: str, *, literal: bool = False) -> None:
-        """Reports that merged logs can't be searched."""
+        """Searches one log; reports that merged logs can't be searched."""
+        if self.merged is None:
+            super().find(pattern, literal=literal)
+            return
         announce(self, self.Searched(self, "Show one log to search it: merged logs can't be searched.", True))
 
     def toggle_log(self, number: int) -> None:
@@ -73,6 +81,13 @@ class MergedLogView(LogView):
         if 0 <= number < len(self.labels) and len(hidden) < len(self.labels):
             self.hidden_logs = hidden
 
+    def hide_current_log(self) -> None:
+        """Switches off the log of the current line, except the last one that is shown."""
+        line, merged = self.current_line, self.merged
+        details = None if line is None or merged is None else merged.get_details(line.offset)
+        if details is not None:
+            self.toggle_log(details.source)
+
     def show_all_logs(self) -> None:
         self.hidden_logs = frozenset()
 
@@ -80,7 +95,7 @@ class MergedLogView(LogView):
         """Orders lines that arrived late by their times; until then they are after the lines that were there."""
         if self.merged is not None:
             self.merged.order_by_time()
-            self._redraw()
+            self._restyle()
 
     def watch_hidden_logs(self) -> None:
         """Switches the logs. The line at the top stays there, or the next one that is shown."""
