@@ -32,9 +32,8 @@ MOVE_PATTERN = _ESCAPE_MOVE + rb"|[\x0b\x0c]"
 """Sequences after which output may change other rows than the one it is on, or continue in another state."""
 
 iter_moves = re.compile(MOVE_PATTERN).finditer
-find_move = re.compile(MOVE_PATTERN).search
 find_escape_move = re.compile(_ESCAPE_MOVE).search
-"""Finds the moves that begin with an escape character. It is several times faster than `find_move`."""
+"""Finds the moves that begin with an escape character. It is several times faster than `iter_moves`."""
 
 find_string_end = {
     opener: re.compile(rb"\x1b\\|\x1b|[\x18\x1a]" + (rb"|\x07" if opener == b"]" else b"")).search
@@ -52,3 +51,10 @@ def find_incomplete_end(data: bytes, start: int) -> int:
     """Returns the position, from `start` on, at which an unfinished sequence or character at the end begins."""
     found = _INCOMPLETE.search(data, max(start, len(data) - 80))
     return found.start() if found else len(data)
+
+
+def find_last_move(data: bytes) -> int:
+    """Returns the position of the last sequence of `MOVE_PATTERN`; -1 if there is none."""
+    if b"\x1b" not in data and b"\x0b" not in data and b"\x0c" not in data:
+        return -1  # much faster than the pattern
+    return max((found.start() for found in iter_moves(data)), default=-1)

@@ -5,26 +5,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flow_tui.actions import Action
+from flow_tui.panes.logs.text_actions import TEXT_ACTIONS
 from flow_tui.services import Services
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from flow_tui.widgets.log import LogView
+    from flow_tui.widgets.log.merged_view import MergedLogView
 
     class _Logs(Protocol):
         """The parts of the pane that the actions need."""
 
-        view: LogView
+        view: MergedLogView
         services: Services
 
         def open_search(self) -> None: ...
 
+        def copy_selection(self) -> None: ...
+
         def toggle_wrap(self) -> None: ...
+
+        def toggle_time(self) -> None: ...
+
+        def toggle_redraws(self) -> None: ...
 
         def cycle_stream(self) -> None: ...
 
         async def step(self, by: int) -> None: ...
+
+        async def toggle_ranks(self) -> None: ...
+
+        def hide_rank(self) -> None: ...
 
     LogAction = Action[_Logs]
 else:
@@ -41,6 +52,14 @@ async def _show_previous(pane: _Logs) -> None:
 
 async def _show_next(pane: _Logs) -> None:
     await pane.step(1)
+
+
+async def _toggle_ranks(pane: _Logs) -> None:
+    await pane.toggle_ranks()
+
+
+def _check_merged(pane: _Logs) -> str | None:
+    return "only one log is shown" if pane.view.merged is None else None
 
 
 _SCROLLING: tuple[Action[Any], ...] = (
@@ -74,6 +93,20 @@ _SCROLLING: tuple[Action[Any], ...] = (
         lambda pane: pane.view.action_scroll_right(),
     ),
     LogAction(
+        "logs.line_start",
+        "0",
+        "line start",
+        "Scroll to the left as far as possible",
+        lambda pane: pane.view.action_line_start(),
+    ),
+    LogAction(
+        "logs.line_end",
+        "dollar_sign",
+        "line end",
+        "Scroll to the right, to the end of the longest line in view",
+        lambda pane: pane.view.action_line_end(),
+    ),
+    LogAction(
         "logs.half_page_down",
         "ctrl+d",
         "half page down",
@@ -103,7 +136,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "logs.search",
         "slash",
         "search",
-        "Search for a regular expression",
+        "Search for text or a regular expression",
         lambda pane: pane.open_search(),
         in_footer=True,
     ),
@@ -130,16 +163,30 @@ ACTIONS: tuple[Action[Any], ...] = (
         "t",
         "time",
         "Show when each line was written",
-        lambda pane: pane.view.action_toggle_time(),
+        lambda pane: pane.toggle_time(),
         in_footer=True,
     ),
     LogAction(
+        "logs.toggle_delta",
+        "T",
+        "time between",
+        "Show the seconds between each line and the line above it",
+        lambda pane: pane.view.action_toggle_delta(),
+    ),
+    LogAction(
         "logs.cycle_stream",
-        "e",
+        "S",
         "stream",
         "Switch between both streams, stdout and stderr; ▌ marks stderr",
         lambda pane: pane.cycle_stream(),
         in_footer=True,
+    ),
+    LogAction(
+        "logs.toggle_redraws",
+        "x",
+        "redraws",
+        "Show every redraw of progress bars as it came, or their last state only",
+        lambda pane: pane.toggle_redraws(),
     ),
     LogAction(
         "logs.previous_log",
@@ -157,4 +204,37 @@ ACTIONS: tuple[Action[Any], ...] = (
         _show_next,
         _check_task,
     ),
+    LogAction(
+        "logs.toggle_ranks",
+        "a",
+        "all ranks",
+        "Show all ranks in one view, ordered by time, or one rank",
+        _toggle_ranks,
+        _check_task,
+    ),
+    LogAction(
+        "logs.hide_rank",
+        "H",
+        "hide rank",
+        "Hide the rank of the current line",
+        lambda pane: pane.hide_rank(),
+        _check_merged,
+    ),
+    LogAction(
+        "logs.show_all_ranks",
+        "A",
+        "show ranks",
+        "Show the hidden ranks again",
+        lambda pane: pane.view.show_all_logs(),
+        _check_merged,
+    ),
+    LogAction(
+        "logs.order_by_time",
+        "equals_sign",
+        "order",
+        "Order lines that came late by their times",
+        lambda pane: pane.view.action_order_by_time(),
+        _check_merged,
+    ),
+    *TEXT_ACTIONS,
 )

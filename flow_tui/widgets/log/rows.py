@@ -16,6 +16,7 @@ from flow_core.logs.shown.line import Runs
 from flow_tui.terminal.rich_segments import overlay_style
 
 TIME_CELLS = 13
+DELTA_CELLS = 9
 MARK = "▌"
 FOUND = "▸"
 
@@ -29,12 +30,15 @@ class LogStyles:
     stderr: Style
     match: Style
     note: Style
+    selected: Style
+    labels: tuple[Style, ...] = ()
+    """The styles of the labels of merged logs, which repeat."""
 
     @classmethod
     def of(cls, base: Style, component: Callable[[str], Style]) -> LogStyles:
         """Lays the styles over `base`. `component` finds a style by its name."""
         time, stderr, note = (base + component(name) for name in ("time", "stderr", "note"))
-        return cls(base, time, stderr, component("match"), note)
+        return cls(base, time, stderr, component("match"), note, component("selected"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,19 @@ class LogLayout:
     width: int
     wrap: bool = False
     time: bool = False
+    delta: bool = False
+    label: int = 0
+    """The number of cells for the label of the log that a line is from."""
 
     @property
     def margin(self) -> int:
-        """The number of cells before the text: the mark of the stream, and the time."""
-        return 1 + TIME_CELLS * self.time
+        """The number of cells before the text: the mark of the stream, the times, and the label."""
+        return self.times_end + self.label
+
+    @property
+    def times_end(self) -> int:
+        """The number of cells of the mark of the stream, the time, and the time since the line above."""
+        return 1 + TIME_CELLS * self.time + DELTA_CELLS * self.delta
 
     @property
     def content_width(self) -> int:
@@ -56,12 +68,27 @@ class LogLayout:
 
 
 class LogText(NamedTuple):
-    """A line with its stream and its time, in microseconds since the epoch (None: unknown)."""
+    """A line with its stream and its time, in microseconds since the epoch (None: unknown).
+
+    If `is_arrival`, only the time of its arrival is known. `label` is the name of the merged log that it is from, and
+    `number` that log's number.
+    """
 
     runs: Runs
     text: str
     is_stderr: bool
     time_us: int | None
+    is_arrival: bool = False
+    label: str = ""
+    number: int = 0
+
+    @property
+    def when(self) -> datetime | None:
+        """The time in UTC; None if it is unknown or no valid time."""
+        try:
+            return None if self.time_us is None else datetime.fromtimestamp(self.time_us / 1_000_000, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +111,8 @@ def lay_out_line(
     base = styles.text + styles.stderr if line.is_stderr else styles.text
     pieces = list(_style_matches(_style_runs(line, base), matches, styles.match))
     cuts = find_wrap_points(line.text, layout.content_width) if layout.wrap else []
-    first = _margin_strip(_mark_segment(line, styles, is_found), line, layout, styles)
-    other = _margin_strip(_mark_segment(line, styles, False), None, layout, styles)
+    first = _margin_strip(_mark_segment(line, styles, is_found), _label_segments(line, layout, styles), layout, styles)
+    other = _margin_strip(_mark_segment(line, styles, False), [Segment(" " * layout.label)], layout, styles)
     return [
         LogRow(other if number else first, Strip(segments)) for number, segments in enumerate(_split_at(pieces, cuts))
     ]
@@ -155,17 +182,13 @@ def _mark_segment(line: LogText, styles: LogStyles, is_found: bool) -> Segment:
     return Segment(MARK, styles.stderr) if line.is_stderr else Segment(" ", styles.text)
 
 
-def _margin_strip(mark: Segment, line: LogText | None, layout: LogLayout, styles: LogStyles) -> Strip:
-    if not layout.time:
-        return Strip([mark])
-    text = "" if line is None or line.time_us is None else _format_time(line.time_us)
-    return Strip([mark, Segment(text.ljust(TIME_CELLS), styles.time)])
+def _label_segments(line: LogText, layout: LogLayout, styles: LogStyles) -> list[Segment]:
+    style = styles.labels[line.number % len(styles.labels)] if styles.labels else styles.note
+    label = Strip([Segment(line.label, style)]).crop(0, max(0, layout.label - 1))
+    return list(label.adjust_cell_length(layout.label, styles.text))
 
 
-def _format_time(time_us: int) -> str:
-    """Returns the local time with milliseconds; nothing for a time that no calendar has."""
-    try:
-        when = datetime.fromtimestamp(time_us / 1_000_000, UTC).astimezone()
-    except (ValueError, OverflowError, OSError):
-        return ""
-    return f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}"
+def _margin_strip(mark: Segment, label: list[Segment], layout: LogLayout, styles: LogStyles) -> Strip:
+    """Returns the mark, the space for the times, which depend on the line above, and the label."""
+    times = [Segment(" " * (layout.times_end - 1), styles.time)] if layout.times_end > 1 else []
+    return Strip([mark, *times, *(label if layout.label else [])])

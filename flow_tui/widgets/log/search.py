@@ -43,13 +43,13 @@ class LogViewSearch:
         self._is_counting = False
 
     @property
-    def is_started(self) -> bool:
-        return self._matches is not None
-
-    @property
     def match(self) -> SearchMatch | None:
         """The current match; None if there is none."""
         return None if self._matches is None else self._matches.current
+
+    @property
+    def is_started(self) -> bool:
+        return self._matches is not None
 
     @property
     def match_offset(self) -> int | None:
