@@ -70,6 +70,7 @@ class LogsPane(Pane, inherit_bindings=False):
         self._lines: int | None = None
         self._selection = LogSelection(services, self, self.show)
         self._unsubscribe: Callable[[], object] = lambda: None
+        self._starts_search = False
 
     def compose(self) -> ComposeResult:
         yield self.view
@@ -309,6 +310,7 @@ class LogsPane(Pane, inherit_bindings=False):
         """Searches for the pattern, which is the last one if the input was empty."""
         if pattern:
             self.show_status("")
+            self._starts_search = True
             self.view.find(pattern, literal=is_literal)
         else:
             self.close_search()
@@ -316,11 +318,15 @@ class LogsPane(Pane, inherit_bindings=False):
     @on(LogView.Searched)
     def _searched(self, message: LogView.Searched) -> None:
         message.stop()
+        is_typing = self.row.input.has_focus and self.row.kind is RowKind.SEARCH
+        if is_typing and not self._starts_search:
+            return  # the count of the last search; the row below tells about the text that is typed
         if message.status or not self.has_class("-searched"):
             self.show_status(message.status, is_problem=message.is_problem)
         else:  # keep the row: without it, the view would grow and lose a match at its end
             self.search_status.update("")
-        if not message.is_problem and self.row.input.has_focus and self.row.kind is RowKind.SEARCH:
+        self._starts_search = False
+        if is_typing and not message.is_problem:
             self.row.close()
             self.view.focus()
 
