@@ -13,7 +13,6 @@ from flow_core.logs.text_style import TextStyle
 from flow_tui.terminal.bittty_core import BitttyCore
 from flow_tui.terminal.core_loader import CoreFactory
 
-
 COLS = 500
 
 
@@ -33,14 +32,14 @@ def visible(rows: list[Cells]) -> list[tuple[int, int, str, TextStyle]]:
 
 
 @pytest.mark.needs("pyghostty")
-@limit_examples(300)
+@limit_examples(200)
 @given(split_outputs())
 def test_rows_are_those_of_the_native_core(pieces: list[bytes]) -> None:
     assert rows_of_screen(pieces) == rows_of_core(pieces, native_core(), COLS)
 
 
 @pytest.mark.needs("pyghostty")
-@limit_examples(60)
+@limit_examples(40)
 @given(split_outputs())
 def test_colours_are_those_of_the_native_core(pieces: list[bytes]) -> None:
     assert visible(cells_of_screen(pieces)) == visible(cells_of_core(pieces, native_core(), COLS))
@@ -53,7 +52,7 @@ def test_rows_are_those_of_the_core_in_python(pieces: list[bytes]) -> None:
 
 
 @pytest.mark.needs("tmux")
-@limit_examples(60)
+@limit_examples(40)
 @given(data=erasing_outputs)
 def test_what_is_erased_or_scrolls_off_stays_above_as_in_tmux(tmux: Tmux, data: bytes) -> None:
     """tmux also keeps empty rows that something was erased from; which of them does not matter."""

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from testbed.recordings.record import SCENARIOS, Recording, load_recordings, record
 from testbed.shown_rows import rows_of_log, rows_of_screen
+from testbed.tables import each
 from testbed.terminal_truth import Tmux
-
-pytestmark = pytest.mark.needs("tmux")
 
 RECORDINGS = load_recordings()
 REMADE = {
@@ -33,19 +32,21 @@ def expected_rows(tmux: Tmux, data: bytes) -> list[str]:
     return tmux.rows_of(data.replace(FORGET_HISTORY, b""))
 
 
-@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.name)
+@pytest.mark.needs("tmux")
+@each("recording", RECORDINGS, ids=lambda recording: recording.name)
 def test_a_recording_is_shown_as_in_a_terminal(recording: Recording, tmux: Tmux, tmp_path: Path) -> None:
     expected = expected_rows(tmux, recording.data)
     assert rows_of_screen(recording.data) == expected
     assert rows_of_log(recording.data, tmp_path) == expected
 
 
-@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.name)
+@each("recording", RECORDINGS, ids=lambda recording: recording.name)
 def test_a_recording_is_shown_the_same_however_it_arrives(recording: Recording) -> None:
     data = recording.data[-8192:]
     assert rows_of_screen([data[at : at + 7] for at in range(0, len(data), 7)]) == rows_of_screen(data)
 
 
+@pytest.mark.needs("tmux")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.needs(*programs)) for name, programs in REMADE.items()]
 )
