@@ -96,8 +96,8 @@ def find_style(source: StreamBytes, offset: int) -> TextStyle:
     end, following = offset, b""
     while end > max(0, offset - LOOK_BACK):
         data = source.read_back(end, PIECE)
-        reset = max(data.rfind(code) for code in _RESETS)
-        following = (data[reset:] if reset >= 0 else data) + following
+        reset = max(data.rfind(code) for code in _RESETS) if b"\x1b" in data else -1
+        following = data[max(0, reset) :] + following if b"\x1b" in data else following
         if reset >= 0:
             break
         end -= len(data)

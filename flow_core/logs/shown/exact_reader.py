@@ -6,8 +6,6 @@ tens of MiB, so it runs step by step in a thread while the view is already there
 
 from __future__ import annotations
 
-from bisect import bisect_right
-
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.shown.entry import Entry, find_exact_entry
 from flow_core.logs.shown.screen import LiveScreen
@@ -15,30 +13,32 @@ from flow_core.logs.shown.stream_bytes import StreamBytes
 from flow_core.logs.shown.stretch import Stretch
 
 _PIECES_PER_STEP = 4
-_CHECKPOINT_BYTES = 1024 * 1024
-_MAX_CHECKPOINTS = 128
+_CHECKPOINT_BYTES = 256 * 1024
+_MAX_CHECKPOINTS = 256
 
 
 class Checkpoints:
-    """Exact screens at some offsets of a log, about one per MiB of what was read exactly. Keeps the newest 128."""
+    """Exact screens at some offsets of a log, about four per MiB of what was read exactly. Keeps the newest 256."""
 
     def __init__(self) -> None:
         self._screens: dict[int, LiveScreen] = {}
 
     def add(self, offset: int, screen: LiveScreen) -> None:
         """Adds a screen that has received everything before `offset`. Ignores one close to another."""
-        before = self.find(offset)
-        if before is not None and offset - before[0] < _CHECKPOINT_BYTES:
+        if any(abs(offset - other) < _CHECKPOINT_BYTES for other in self._screens.copy()):
             return
         self._screens[offset] = screen.copy()
         if len(self._screens) > _MAX_CHECKPOINTS:
             del self._screens[next(iter(self._screens))]
 
-    def find(self, offset: int) -> tuple[int, LiveScreen] | None:
-        """Returns the last checkpoint at or before an offset."""
-        offsets = sorted(self._screens)
-        number = bisect_right(offsets, offset)
-        return (offsets[number - 1], self._screens[offsets[number - 1]]) if number else None
+    def find(self, offset: int) -> Entry | None:
+        """Returns an entry at the last checkpoint at or before an offset; None if there is none."""
+        screens = self._screens.copy()  # a thread may add one
+        start = max((other for other in screens if other <= offset), default=None)
+        if start is None:
+            return None
+        screen = screens[start].copy()
+        return Entry(screen, start, screen.stack.offsets[0], is_exact=True)
 
     def clear(self) -> None:
         self._screens.clear()
@@ -77,7 +77,4 @@ class ExactReader:
     def _find_entry(self) -> Entry:
         entry = find_exact_entry(self.source, self._offset)
         checkpoint = self._checkpoints.find(self._offset)
-        if checkpoint is None or checkpoint[0] <= entry.start:
-            return entry
-        offset, screen = checkpoint
-        return Entry(screen.copy(), offset, screen.stack.offsets[0], is_exact=True)
+        return checkpoint if checkpoint is not None and checkpoint.start > entry.start else entry

@@ -55,6 +55,11 @@ class LiveScreen(TerminalGrid):
         twin._string, twin._string_left, twin._pending = self._string, self._string_left, self._pending
         return twin
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether plain text that comes next is added below all rows, and changes none but the last."""
+        return self.row == len(self.stack.rows) - 1 and not self.stack.has_modes and self._string is None
+
     def count_shown_rows(self) -> int:
         """Returns the number of rows that show something: all but empty ones at the end, from the cursor's on."""
         count = len(self.stack.rows)

@@ -11,9 +11,11 @@ from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
 from flow_core.logs.shown.stretch import Stretch
 
-LOOK_AHEAD = 4 * PIECE
-"""How far later output is read for redraws of a line; redraws beyond it are found by the index."""
+LOOK_AHEAD = PIECE
+"""How far later output is read for redraws of a line; `make_exact` finds redraws beyond it."""
 _FARTHEST_BACK = 256 * PIECE
+_LEAST_BACK = 4 * 1024
+_BYTES_PER_LINE = 256
 _MAX_STRETCHES = 6
 
 
@@ -74,7 +76,7 @@ class ShownLog:
         offset = min(offset, self.size)
         if offset <= 0 or count <= 0:
             return []
-        distance = PIECE
+        distance = min(PIECE, max(_LEAST_BACK, count * _BYTES_PER_LINE))
         while True:
             start = self.source.skip_back(offset, distance)
             stretch = self._find_stretch(start, offset)
@@ -114,11 +116,14 @@ class ShownLog:
     def _find_stretch(self, offset: int, until: int = 0) -> Stretch:
         """Returns a stretch that contains the line at `offset`, and that reaches about as far as `until`."""
         for stretch in sorted(self._stretches, key=lambda stretch: (not stretch.is_exact, -stretch.end)):
-            if stretch.valid_from <= offset and max(offset, until) <= stretch.end + LOOK_AHEAD:
+            if stretch.valid_from <= offset and max(offset, until) <= stretch.end + PIECE:
                 self._stretches.remove(stretch)
                 self._stretches.append(stretch)
                 return stretch
-        stretch = Stretch(self.source, self._find_entry(self.source, offset))
+        entry = self._find_entry(self.source, offset)
+        if not entry.is_exact and (checkpoint := self._checkpoints.find(offset)) and checkpoint.start > entry.start:
+            entry = checkpoint
+        stretch = Stretch(self.source, entry)
         self._stretches.append(stretch)
         if len(self._stretches) > _MAX_STRETCHES:
             self._stretches.pop(0)
@@ -130,6 +135,6 @@ class ShownLog:
         while not stretch.is_at_end():
             if stretch.end > offset and stretch.count - stretch.find(offset) > count:
                 limit = stretch.end + LOOK_AHEAD if limit is None else limit
-                if stretch.end >= limit or stretch.final_count >= stretch.find(offset) + count:
+                if stretch.end >= limit or stretch.is_final_until(stretch.get_offset(stretch.find(offset) + count)):
                     break
             stretch.advance()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
+from flow_core.logs.shown.controls import find_move
 from flow_core.logs.shown.entry import Entry
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.row import Row
-from flow_core.logs.shown.stream_bytes import StreamBytes
+from flow_core.logs.shown.row_stack import SCREEN_ROWS
+from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
 from flow_core.logs.text_style import PLAIN
 
 _ROWS_KEPT = 8192
+_FIRST_STEP = 4 * 1024
+_AHEAD = 16 * 1024
 _BYTES_KEPT = 4 * 1024 * 1024
 
 
@@ -23,6 +27,7 @@ class Stretch:
         self.valid_from = entry.valid_from
         self.is_exact = entry.is_exact
         self.start = self.end = entry.start
+        self._step = _FIRST_STEP
 
     @property
     def count(self) -> int:
@@ -39,11 +44,13 @@ class Stretch:
 
     def is_final_until(self, offset: int) -> bool:
         """Returns whether no line before `offset` can change any more."""
-        return self.end >= offset and self.screen.stack.top >= bisect_left(self.screen.stack.offsets, offset)
+        stack = self.screen.stack
+        return self.end >= offset and (stack.top >= bisect_left(stack.offsets, offset) or self._is_plain_ahead())
 
     def advance(self) -> None:
-        """Adds the next part of the log, at most 64 KiB."""
-        end, pieces = self.source.read_next(self.end)
+        """Adds the next part of the log: a few KiB at first, and at most 64 KiB."""
+        self._step = min(2 * self._step, PIECE)
+        end, pieces = self.source.read_next(self.end, self._step)
         for offset, data in pieces:
             self.screen.feed(data, offset)
         self.end = max(self.end, end)
@@ -57,6 +64,27 @@ class Stretch:
             stack.drop_above_screen(stack.top - bisect_left(stack.offsets, oldest, 0, stack.top))
             self.screen.row -= before - len(stack.rows)
             self.valid_from = max(self.valid_from, stack.offsets[0])
+
+    def _is_plain_ahead(self) -> bool:
+        """Returns whether no redraw in the rest of the log can reach the lines that are there now.
+
+        Looks at the bytes of the next lines only, which costs less than to interpret them.
+        """
+        if not self.screen.is_plain:
+            return False
+        position, lines = self.end, 0
+        while lines <= SCREEN_ROWS and position < self.end + PIECE:
+            data = self.source.reader.read(position, _AHEAD)
+            move = find_move(data)
+            lines += data.count(b"\n", 0, move.start() if move else len(data))
+            if move is not None or len(data) < _AHEAD:
+                return lines > SCREEN_ROWS or move is None
+            position += _AHEAD
+        return True
+
+    def get_offset(self, number: int) -> int:
+        """Returns the offset of a line by its number in this stretch."""
+        return self.screen.stack.offsets[number]
 
     def find(self, offset: int) -> int:
         """Returns the number of the line that contains the byte at `offset`, counted in this stretch."""
