@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
-from flow_core.logs.shown.characters import drop_invisible
 from flow_core.logs.shown.controls import find_move
 from flow_core.logs.shown.entry import Entry
 from flow_core.logs.shown.line import ShownLine
@@ -121,5 +120,4 @@ class Stretch:
             text = row.rstrip(" ")
             return ShownLine(offset, end, offset, text, ((text, PLAIN),) if text else (), is_final)
         runs = row.to_runs()
-        text = drop_invisible("".join(text for text, _ in runs))
-        return ShownLine(offset, end, row.written_at, text, runs, is_final)
+        return ShownLine(offset, end, row.written_at, "".join(text for text, _ in runs), runs, is_final)

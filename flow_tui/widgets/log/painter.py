@@ -49,6 +49,7 @@ class LogPainter:
         self._layout = layout
         self._styles = styles
         self._stream: int | None = None
+        self._expands_redraws = False
         self._span = (0, 0)
         self._rows: LRUCache[_RowKey, list[LogRow]] = LRUCache(_KEPT)
 
@@ -57,13 +58,14 @@ class LogPainter:
         self._layout, self._styles = layout, styles
         self._rows.clear()
 
-    def set_stream(self, stream: int | None) -> None:
-        """Shows one stream alone, or both (None)."""
-        if stream != self._stream:
-            self.log.close()
-            self._stream, self.log = stream, ShownLog(self._files, stream)
-            self.log.refresh()
-            self.window.log = self.log
+    def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
+        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own."""
+        if (stream, expands_redraws) == (self._stream, self._expands_redraws):
+            return
+        self.log.close()
+        self._stream, self._expands_redraws = stream, expands_redraws
+        self.window.log = self.log = ShownLog(self._files, stream, expands_redraws=expands_redraws)
+        self.log.refresh()
 
     def refresh(self) -> bool:
         """Checks the files again. Returns whether they have changed."""
