@@ -141,9 +141,7 @@ def _tab_back(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
 
 def _set_region(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
     last = numbers[1] if len(numbers) > 1 and numbers[1] else SCREEN_ROWS
-    grid.stack.set_region(_count(numbers) - 1, last - 1)
-    grid.set_row(0)
-    grid.column = 0
+    grid.set_region(_count(numbers) - 1, last - 1)
 
 
 def _save(grid: TerminalGrid, _numbers: tuple[int, ...]) -> None:

@@ -167,8 +167,12 @@ class RowStack:
         del self.rows[count:], self.offsets[count:]
 
     def set_region(self, first: int, last: int) -> None:
-        """Sets the scroll region by rows of the screen, counted from 0; the whole screen removes it."""
-        is_whole = first <= 0 and last >= SCREEN_ROWS - 1
+        """Sets the scroll region by rows of the screen, counted from 0; the whole screen removes it.
+
+        A region that is made one row longer at its end is the whole screen again, as apt restores it: the program's
+        terminal may have fewer rows than this screen.
+        """
+        is_whole = first <= 0 and (last >= SCREEN_ROWS - 1 or self.region == (0, last - 1))
         self.region = None if is_whole or first >= last else (max(0, first), last)
 
     @property
