@@ -24,8 +24,8 @@ from flow_tui.terminal.core_loader import CoreFactory
 COLS, ROWS = 1000, 256
 _HISTORY_ROWS = 2_000_000
 _DONE = "all-bytes-were-read"
-# A title cannot overtake the bytes before it. The escape character ends whatever they left open.
-_END_MARK = f"\x1b]2;{_DONE}\x07".encode()
+# A title cannot overtake the bytes before it. `ESC \\` ends a string that they left open.
+_END_MARK = f"\x1b\\\x1b]2;{_DONE}\x07".encode()
 # As a task's pseudo-terminal: a line feed becomes CR LF. After CR LF a second CR changes nothing.
 _WRITE = 'stty -echo -icanon opost onlcr tab0 && cat "$1" && exec cat >/dev/null'
 _POLL_S = 0.005

@@ -107,6 +107,20 @@ class RowStack:
         self.insert_rows(index, 1)
         return index
 
+    def scroll_up(self, index: int) -> int:
+        """Moves the rows of the screen, or of its scroll region, up by one. Returns the row at the place of `index`."""
+        if self.has_modes:
+            self.grow_to(self.top + self._bottom)
+            self._scroll_up(self.offsets[-1] + 1)
+            return index + (not self.is_alternate)
+        self.top += 1
+        self.grow_to(index + 1)
+        return index + 1
+
+    def scroll_down(self, count: int) -> None:
+        """Moves the rows of the screen or of its scroll region down; rows that would leave its end are lost."""
+        self.insert_rows(self.top + self._first, count)
+
     def insert_rows(self, index: int, count: int) -> None:
         """Inserts empty rows at a row of the screen; rows that would leave its end are lost."""
         self.grow_to(min(len(self.rows) - 1 + count, self.top + self._bottom))
