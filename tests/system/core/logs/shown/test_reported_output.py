@@ -24,6 +24,7 @@ _JSON = f'{{"values":[{",".join(map(str, range(20_000)))}],"end":1}}'
 _MARKUP = "[red]x[/red] [/] [rank1]: [] [[b]] :smile: {{y}} \\[z]"
 _MODES = b"\x1b[?1000h\x1b[?1006h\x1b[?2004h\x1b[?25lquiet\x1b[?25h\x1b[?1000l\n"
 _COMBINED = "進捗\r日\n e\u0301\u0301x\n👩\u200d🔬 ok\n"
+_MARKS = "אב\u200f 1\nlog\u200e.json\nline\u2028end\n"
 _UTF_16 = b"\xff\xfe" + "Okay\r\nFail: disk\r\n".encode("utf-16-le")
 
 
@@ -67,6 +68,10 @@ CASES = (
     Case("cleared screen", b"one\ntwo\n\x1b[H\x1b[2Jthree\n", ["one", "two", "three"]),
     Case("cleared history", b"one\n\x1b[H\x1b[2J\x1b[3Jtwo\n", ["one", "two"], ["two"]),
     Case("wide and combined characters", _COMBINED.encode(), ["日捗", " e\u0301\u0301x", "👩\u200d🔬 ok"]),
+    Case("marks of direction", _MARKS.encode(), ["אב\u200f 1", "log\u200e.json", "lineend"]),
+    Case("streams in turn", b"1 out\n2 err\n3 out\n4 err\n", ["1 out", "2 err", "3 out", "4 err"]),
+    Case("repeated characters", b"=\x1b[9b done\n", ["========== done"]),
+    Case("scrolled screen", b"a\nb\x1b[Sc\n", ["a", "b", " c"]),
     Case("cursor up beyond the top", b"a\nb\n\x1b[9Ac\n", ["c", "b"]),
     Case("column beyond the last", b"\x1b[4000Cx\x1b[4000Dy\n", ["y" + " " * 998 + "x"]),
     Case("nothing but a line feed", b"\n\n\n", []),
