@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from testbed.recordings.record import COLUMNS, ROWS, SCENARIOS, Recording, load_recordings, record
-from testbed.shown_rows import open_shown_log, rows_of_log, rows_of_screen
+from testbed.shown_rows import cells_of_screen, open_shown_log, rows_of_log, rows_of_screen
 from testbed.tables import each
-from testbed.terminal_truth import Tmux, trim_rows
+from testbed.terminal_truth import Tmux, find_visible, trim_rows
 
 RECORDINGS = load_recordings()
 REMADE = {
@@ -40,6 +40,14 @@ def test_a_recording_is_shown_as_in_a_terminal(recording: Recording, tmux: Tmux,
     expected = expected_rows(tmux, recording.data)
     assert rows_of_screen(recording.data) == expected
     assert rows_of_log(recording.data, tmp_path) == expected
+
+
+@pytest.mark.needs("tmux")
+@each("recording", RECORDINGS, ids=lambda recording: recording.name)
+def test_a_recording_has_the_colours_of_a_terminal(recording: Recording, tmux: Tmux) -> None:
+    data = recording.data.replace(FORGET_HISTORY, b"")
+    coloured_rows = "\n".join(tmux.rows_of(data, colours=True)).encode()
+    assert find_visible(cells_of_screen(data)) == find_visible(cells_of_screen(coloured_rows))
 
 
 @pytest.mark.needs("tmux")
