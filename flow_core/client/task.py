@@ -85,19 +85,20 @@ class AsyncTask(TaskProperties):
         *,
         attempt: int | None = None,
         rank: int = 0,
+        updates: bool = False,
     ) -> str | AsyncGenerator[str, None]:
         """Returns the end of the log, or with `follow` an iterator of its lines. See `task_logs.read`."""
         logs, task_id = AsyncTaskLogResource(self.flow), self.record.task_id
         if follow:
-            return await logs.read(task_id, True, tail, stderr, attempt=attempt, rank=rank)
-        return await logs.read(task_id, False, tail, stderr, attempt=attempt, rank=rank)
+            return await logs.read(task_id, True, tail, stderr, attempt=attempt, rank=rank, updates=updates)
+        return await logs.read(task_id, False, tail, stderr, attempt=attempt, rank=rank, updates=updates)
 
     async def log_stream(
-        self, stderr: bool = False, *, attempt: int | None = None, rank: int = 0
+        self, stderr: bool = False, *, attempt: int | None = None, rank: int = 0, updates: bool = False
     ) -> AsyncGenerator[str, None]:
         """Yields every line from the first until the task ends. Close it (`aclosing`) if you leave it early."""
         logs = AsyncTaskLogResource(self.flow)
-        lines = await logs.read(self.record.task_id, True, stderr=stderr, attempt=attempt, rank=rank)
+        lines = await logs.read(self.record.task_id, True, stderr=stderr, attempt=attempt, rank=rank, updates=updates)
         async with aclosing(lines):
             async for line in lines:
                 yield line

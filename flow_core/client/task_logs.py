@@ -39,6 +39,7 @@ class AsyncTaskLogResource:
         *,
         attempt: int | None = None,
         rank: int = 0,
+        updates: bool = False,
     ) -> str: ...
 
     @overload
@@ -53,6 +54,7 @@ class AsyncTaskLogResource:
         *,
         attempt: int | None = None,
         rank: int = 0,
+        updates: bool = False,
     ) -> AsyncGenerator[str, None]: ...
 
     async def read(
@@ -66,6 +68,7 @@ class AsyncTaskLogResource:
         *,
         attempt: int | None = None,
         rank: int = 0,
+        updates: bool = False,
     ) -> str | AsyncGenerator[str, None]:
         """Returns the last `tail` lines of a task's log; with `follow`, an iterator of all lines until it is complete.
 
@@ -73,8 +76,9 @@ class AsyncTaskLogResource:
         if the task has one log for both, as with `streams: merged` or `tty`. `source="startup"`, or "host", reads the
         log of the preparation of its machine. `attempt` counts from 0; default: the newest. `rank` is the instance. A
         task that hasn't started has the log ""; followed, it waits for the start. Bytes that aren't UTF-8 become
-        U+FFFD. Control characters stay: escape them before you show them. Close the iterator (`aclosing`) if you leave
-        it early. Raises NotFound, ConfigError, Unsupported.
+        U+FFFD. Control characters stay: escape them before you show them. With `updates`, the iterator also yields the
+        newest state of a line that has no end yet, such as a progress bar, with a carriage return before it. Close the
+        iterator (`aclosing`) if you leave it early. Raises NotFound, ConfigError, Unsupported.
         """
         from flow_core.logs.follow import (
             follow_lines,
@@ -92,13 +96,13 @@ class AsyncTaskLogResource:
         if not follow:
             await self._logs.catch_up(address)
             return await asyncio.to_thread(tail_text, files, lines, streams)
-        return follow_lines(files, lambda: self._logs.is_complete(address), streams)
+        return follow_lines(files, lambda: self._logs.is_complete(address), streams, updates=updates)
 
     async def stream(
-        self, task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0
+        self, task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0, updates: bool = False
     ) -> AsyncGenerator[str, None]:
         """Yields every line of a task's log, from the first until the log is complete: `read` with follow=True."""
-        lines = await self.read(task_id, True, stderr=stderr, attempt=attempt, rank=rank)
+        lines = await self.read(task_id, True, stderr=stderr, attempt=attempt, rank=rank, updates=updates)
         async with aclosing(lines):
             async for line in lines:
                 yield line

@@ -100,27 +100,38 @@ async def follow_log(
 
 
 async def follow_lines(
-    files: SpoolFiles, is_complete: IsComplete, streams: Collection[int] | None = None
+    files: SpoolFiles, is_complete: IsComplete, streams: Collection[int] | None = None, *, updates: bool = False
 ) -> AsyncGenerator[str, None]:
-    """Yields every line from the start, without its newline, until the log is complete. Read it under `aclosing`."""
+    """Yields every line from the start, without its line ending, until the log is complete. Read it under `aclosing`.
+
+    With `updates`, also yields the newest redraw of a line that has no end yet, with a carriage return before it.
+    """
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-    pending = ""
+    pending = update = ""
     async with aclosing(follow_log(files, 0, is_complete, streams)) as chunks:
         async for chunk in chunks:
             *lines, pending = (pending + decode(chunk.data)).split("\n")
             for line in lines:
-                yield line
+                yield line.removesuffix("\r")
             while len(pending) > _MAX_LINE_CHARS:
                 yield pending[:_MAX_LINE_CHARS]
                 pending = pending[_MAX_LINE_CHARS:]
+            if updates and (newest := _find_redraw(pending)) not in ("", update):
+                update = newest
+                yield f"\r{newest}"
     if pending := pending + decode(b"", final=True):
-        yield pending
+        yield pending.removesuffix("\r")
+
+
+def _find_redraw(pending: str) -> str:
+    """Returns what an unfinished line shows after its last carriage return; "" if it is not redrawn."""
+    return pending.rstrip("\r").rpartition("\r")[2] if "\r" in pending else ""
 
 
 def tail_text(files: SpoolFiles, lines: int | None, streams: Collection[int] | None = None) -> str:
     """Returns the last `lines` lines (None: all) of those streams, in log order, as text.
 
-    Replaces bytes that are not UTF-8 by U+FFFD. Uses as much memory as the text that it returns.
+    Replaces bytes that are not UTF-8 by U+FFFD, and CR LF by a newline. Uses as much memory as the text.
     """
     reader, sidecar = LineReader(files.log), SidecarIndex(files.sidecar)
     try:
@@ -134,7 +145,8 @@ def tail_text(files: SpoolFiles, lines: int | None, streams: Collection[int] | N
             newlines += piece.count(b"\n")
             pieces.append(piece)
             end = start
-        return _last_lines(b"".join(reversed(pieces)), lines).decode("utf-8", "replace")
+        data = _last_lines(b"".join(reversed(pieces)), lines)
+        return data.replace(b"\r\n", b"\n").decode("utf-8", "replace")
     finally:
         reader.close()
         sidecar.close()

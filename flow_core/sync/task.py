@@ -78,13 +78,16 @@ class Task(TaskProperties):
         *,
         attempt: int | None = None,
         rank: int = 0,
+        updates: bool = False,
     ) -> str | Iterator[str]:
-        answer = run_sync(self._twin.logs(follow, tail, stderr, attempt=attempt, rank=rank))
+        answer = run_sync(self._twin.logs(follow, tail, stderr, attempt=attempt, rank=rank, updates=updates))
         return answer if isinstance(answer, str) else iter_sync(answer)
 
-    def log_stream(self, stderr: bool = False, *, attempt: int | None = None, rank: int = 0) -> Iterator[str]:
+    def log_stream(
+        self, stderr: bool = False, *, attempt: int | None = None, rank: int = 0, updates: bool = False
+    ) -> Iterator[str]:
         """Yields every line from the first until the task ends. Leaving the loop early closes the stream."""
-        return iter_sync(self._twin.log_stream(stderr, attempt=attempt, rank=rank))
+        return iter_sync(self._twin.log_stream(stderr, attempt=attempt, rank=rank, updates=updates))
 
     @copy_docstring(AsyncTask.shell)
     def shell(self, command: str | None = None, node: int | None = None, record: bool = False) -> int | None:

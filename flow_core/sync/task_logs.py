@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, TypedDict, overload
 
 from flow_core.client.task_logs import AsyncTaskLogResource
 from flow_core.sync.loop_thread import iter_sync, run_sync
@@ -11,6 +11,11 @@ from flow_core.sync.twin import BlockingTwin, copy_docstring, make_blocking
 
 if TYPE_CHECKING:
     from flow_core.logs.log_id import LogId
+
+
+class _Place(TypedDict):
+    attempt: int | None
+    rank: int
 
 
 class TaskLogResource(BlockingTwin[AsyncTaskLogResource]):
@@ -32,6 +37,7 @@ class TaskLogResource(BlockingTwin[AsyncTaskLogResource]):
         *,
         attempt: int | None = None,
         rank: int = 0,
+        updates: bool = False,
     ) -> str: ...
 
     @overload
@@ -46,6 +52,7 @@ class TaskLogResource(BlockingTwin[AsyncTaskLogResource]):
         *,
         attempt: int | None = None,
         rank: int = 0,
+        updates: bool = False,
     ) -> Iterator[str]: ...
 
     @copy_docstring(AsyncTaskLogResource.read)
@@ -60,16 +67,19 @@ class TaskLogResource(BlockingTwin[AsyncTaskLogResource]):
         *,
         attempt: int | None = None,
         rank: int = 0,
+        updates: bool = False,
     ) -> str | Iterator[str]:
+        place = _Place(attempt=attempt, rank=rank)
         if follow:
-            return iter_sync(
-                run_sync(self._twin.read(task_id, True, tail, stderr, source, stream, attempt=attempt, rank=rank))
-            )
-        return run_sync(self._twin.read(task_id, False, tail, stderr, source, stream, attempt=attempt, rank=rank))
+            lines = self._twin.read(task_id, True, tail, stderr, source, stream, **place, updates=updates)
+            return iter_sync(run_sync(lines))
+        return run_sync(self._twin.read(task_id, False, tail, stderr, source, stream, **place, updates=updates))
 
     @copy_docstring(AsyncTaskLogResource.stream)
-    def stream(self, task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0) -> Iterator[str]:
-        return iter_sync(self._twin.stream(task_id, stderr, attempt=attempt, rank=rank))
+    def stream(
+        self, task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0, updates: bool = False
+    ) -> Iterator[str]:
+        return iter_sync(self._twin.stream(task_id, stderr, attempt=attempt, rank=rank, updates=updates))
 
     @copy_docstring(AsyncTaskLogResource.read_bytes)
     def read_bytes(self, address: LogId, offset: int = 0) -> Iterator[tuple[int, bytes]]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from flow_core.logs.shown.controls import iter_moves
 from flow_core.logs.shown.grid import PIECE_COLUMNS
+from flow_core.logs.shown.redraw_screen import RedrawScreen
 from flow_core.logs.shown.row_stack import SCREEN_ROWS
 from flow_core.logs.shown.screen import LiveScreen
 from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
 from flow_core.logs.text_style import PLAIN, TextStyle, apply_sgr
 
 LOOK_BACK = 4 * PIECE
+_FARTHEST_BACK = 1024 * PIECE
 _iter_sgr = re.compile(rb"\x1b\[([0-9;:]*)m").finditer
 _RESETS = (b"\x1b[0m", b"\x1b[m")
 
@@ -36,16 +38,42 @@ def find_entry(source: StreamBytes, offset: int) -> Entry:
     line = source.line_start(offset)
     if offset - line > PIECE_COLUMNS:
         return _enter_long_line(source, line, offset)
+    return _search_back(source, line, LOOK_BACK)
+
+
+def find_exact_entry(source: StreamBytes, offset: int) -> Entry:
+    """Returns an entry as `find_entry` does, but looks back up to 64 MiB for the beginning of a redrawn block.
+
+    This may take a second.
+    """
+    line = source.line_start(offset)
+    if offset - line > PIECE_COLUMNS and b"\r" not in source.reader.read(max(line, offset - LOOK_BACK), LOOK_BACK):
+        return _enter_long_line(source, line, offset)
+    return _search_back(source, line, _FARTHEST_BACK)
+
+
+def find_redraw_entry(source: StreamBytes, offset: int) -> Entry:
+    """Returns an entry for a view of all redraws: at a line, or at a redraw within a long line."""
+    line = source.line_start(offset)
+    start = line
+    if offset - line > PIECE_COLUMNS:
+        data = source.read_back(offset, LOOK_BACK)
+        start = offset - len(data) + max(0, data.find(b"\r"))
+    return Entry(RedrawScreen(start, find_style(source, line)), start, start, is_exact=True)
+
+
+def _search_back(source: StreamBytes, line: int, limit: int) -> Entry:
+    """Returns an entry before this line at which no redraw from above is possible, or else one `limit` bytes before."""
     start = line
     while True:
         data = source.read_back(start, PIECE)
         begin = start - len(data)
         last_move = max((found.start() for found in iter_moves(data)), default=-1)
         if last_move < 0 or data.count(b"\n", last_move) > SCREEN_ROWS:
-            return Entry(LiveScreen(start, find_style(source, start)), start, line, is_exact=True)
+            return Entry(LiveScreen(start, find_style(source, start)), start, start, is_exact=True)
         if begin == 0:
-            return Entry(LiveScreen(0), 0, line, is_exact=True)
-        if line - begin >= LOOK_BACK:
+            return Entry(LiveScreen(0), 0, 0, is_exact=True)
+        if line - begin >= limit:
             start = source.line_start(begin)
             return Entry(LiveScreen(start, find_style(source, start)), start, line, is_exact=False)
         start = source.line_start(begin)
@@ -68,8 +96,8 @@ def find_style(source: StreamBytes, offset: int) -> TextStyle:
     end, following = offset, b""
     while end > max(0, offset - LOOK_BACK):
         data = source.read_back(end, PIECE)
-        reset = max(data.rfind(code) for code in _RESETS)
-        following = (data[reset:] if reset >= 0 else data) + following
+        reset = max(data.rfind(code) for code in _RESETS) if b"\x1b" in data else -1
+        following = data[max(0, reset) :] + following if b"\x1b" in data else following
         if reset >= 0:
             break
         end -= len(data)

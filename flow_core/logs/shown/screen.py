@@ -20,12 +20,11 @@ from flow_core.logs.shown.controls import (
     iter_tokens,
 )
 from flow_core.logs.shown.csi import apply_csi
-from flow_core.logs.shown.grid import PIECE_COLUMNS, TerminalGrid
+from flow_core.logs.shown.grid import PIECE_COLUMNS, TAB, TerminalGrid
 from flow_core.logs.shown.redraws import fold_redraws
 from flow_core.logs.shown.utf16 import BYTE_ORDER_MARKS, decode_utf16_line
 from flow_core.logs.text_style import PLAIN, TextStyle, apply_sgr
 
-TAB = 8
 _STRING_LIMIT = 1 << 20
 """A control string that is longer is taken to have no end; what follows is text again."""
 
@@ -54,6 +53,11 @@ class LiveScreen(TerminalGrid):
         twin.column, twin.saved = self.column, self.saved
         twin._string, twin._string_left, twin._pending = self._string, self._string_left, self._pending
         return twin
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether plain text that comes next is added below all rows, and changes none but the last."""
+        return self.row == len(self.stack.rows) - 1 and not self.stack.has_modes and self._string is None
 
     def count_shown_rows(self) -> int:
         """Returns the number of rows that show something: all but empty ones at the end, from the cursor's on."""
@@ -167,7 +171,7 @@ class LiveScreen(TerminalGrid):
                 if token[4] == b"m" and not token[3]:
                     self.style = apply_sgr(self.style, token[2])
                 elif not token[3]:
-                    apply_csi(self, token[2], token[4], base + token.end())
+                    self._apply_csi(token[2], token[4], base + token.end())
             elif kind == CONTROL:
                 self._apply_control(token[5], base + token.end())
             elif kind == ESCAPE:
@@ -176,6 +180,9 @@ class LiveScreen(TerminalGrid):
                 self._string, self._string_left = token[6], _STRING_LIMIT
                 return token.end()
         return stop
+
+    def _apply_csi(self, params: bytes, final: bytes, now: int) -> None:
+        apply_csi(self, params, final, now)
 
     def _apply_control(self, control: bytes, now: int) -> None:
         if control == b"\r":

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from flow_core.agent.spool import SpoolFiles
-from flow_core.logs.shown.entry import find_entry
+from flow_core.logs.shown.entry import find_entry, find_redraw_entry
+from flow_core.logs.shown.exact_reader import Checkpoints, ExactReader
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
 from flow_core.logs.shown.stretch import Stretch
 
-LOOK_AHEAD = 4 * PIECE
-"""How far later output is read for redraws of a line; redraws beyond it are found by the index."""
+LOOK_AHEAD = PIECE
+"""How far later output is read for redraws of a line; `make_exact` finds redraws beyond it."""
 _FARTHEST_BACK = 256 * PIECE
+_LEAST_BACK = 4 * 1024
+_BYTES_PER_LINE = 256
 _MAX_STRETCHES = 6
 
 
 class ShownLog:
     """A log as a terminal shows it, of both streams or of one. The files may be missing, grow, or be replaced.
 
+    With `expands_redraws`, each redraw is a line of its own, in the order in which they came.
     Each call reads a bounded part of the log, usually less than 128 KiB, and may run on an event loop.
     """
 
-    def __init__(self, files: SpoolFiles, stream: int | None = None) -> None:
+    def __init__(self, files: SpoolFiles, stream: int | None = None, *, expands_redraws: bool = False) -> None:
         self.path = files.log
+        self._files = files
+        self._find_entry = find_redraw_entry if expands_redraws else find_entry
         self.source = StreamBytes(files, stream)
         self._stretches: list[Stretch] = []
+        self._checkpoints = Checkpoints()
         self._generation = 0
 
     @property
@@ -37,6 +46,7 @@ class ShownLog:
         if self.source.reader.generation != self._generation:
             self._generation = self.source.reader.generation
             self._stretches.clear()
+            self._checkpoints.clear()
         return has_changed
 
     def close(self) -> None:
@@ -66,27 +76,54 @@ class ShownLog:
         offset = min(offset, self.size)
         if offset <= 0 or count <= 0:
             return []
-        distance = PIECE
+        distance = min(PIECE, max(_LEAST_BACK, count * _BYTES_PER_LINE))
         while True:
             start = self.source.skip_back(offset, distance)
             stretch = self._find_stretch(start, offset)
             self._read_until(stretch, offset, 0)
-            found = stretch.count_valid_before(offset)
-            if found >= count or start == 0 or distance >= _FARTHEST_BACK:
+            found = stretch.count_valid_before(offset, count)
+            if found >= count or start == 0 or distance >= _FARTHEST_BACK or not stretch.is_exact:
                 break
             distance *= 4
         stretch.forget_before(start)
         last = stretch.count_before(offset)
-        return [stretch.get_line(number) for number in range(max(last - found, last - count), last)]
+        lines = [stretch.get_line(number) for number in range(last - found, last)]
+        if lines and lines[0].offset < stretch.start:  # the stretch begins within a long line
+            lines[:0] = self.lines_before(lines[0].offset, count - found)
+        return lines
+
+    def is_exact(self, offset: int, until: int) -> bool:
+        """Returns whether the lines from `offset` to `until` are what a terminal shows, as far as the log goes.
+
+        Otherwise, a redrawn block is longer than what was read of it, and `make_exact` reads all of it.
+        """
+        stretch = self._find_stretch(offset, until)
+        return stretch.is_exact and (stretch.is_at_end() or stretch.is_final_until(until))
+
+    async def make_exact(self, offset: int, until: int) -> None:
+        """Makes the lines from `offset` to `until` exact. It reads in a thread, up to 64 MiB before them."""
+        generation = self._generation
+        reader = ExactReader(self._files, self.source.stream, offset, until, self._checkpoints)
+        try:
+            while await asyncio.to_thread(reader.step):
+                pass
+            if reader.stretch is not None and generation == self._generation:
+                reader.stretch.is_exact, reader.stretch.source = True, self.source
+                self._stretches = [reader.stretch, *self._stretches[-_MAX_STRETCHES + 1 :]]
+        finally:
+            reader.close()
 
     def _find_stretch(self, offset: int, until: int = 0) -> Stretch:
         """Returns a stretch that contains the line at `offset`, and that reaches about as far as `until`."""
-        for stretch in self._stretches:
-            if stretch.valid_from <= offset and max(offset, until) <= stretch.end + LOOK_AHEAD:
+        for stretch in sorted(self._stretches, key=lambda stretch: (not stretch.is_exact, -stretch.end)):
+            if stretch.valid_from <= offset and max(offset, until) <= stretch.end + PIECE:
                 self._stretches.remove(stretch)
                 self._stretches.append(stretch)
                 return stretch
-        stretch = Stretch(self.source, find_entry(self.source, offset))
+        entry = self._find_entry(self.source, offset)
+        if not entry.is_exact and (checkpoint := self._checkpoints.find(offset)) and checkpoint.start > entry.start:
+            entry = checkpoint
+        stretch = Stretch(self.source, entry)
         self._stretches.append(stretch)
         if len(self._stretches) > _MAX_STRETCHES:
             self._stretches.pop(0)
@@ -98,6 +135,6 @@ class ShownLog:
         while not stretch.is_at_end():
             if stretch.end > offset and stretch.count - stretch.find(offset) > count:
                 limit = stretch.end + LOOK_AHEAD if limit is None else limit
-                if stretch.end >= limit or stretch.final_count >= stretch.find(offset) + count:
+                if stretch.end >= limit or stretch.is_final_until(stretch.get_offset(stretch.find(offset) + count)):
                     break
             stretch.advance()

@@ -37,18 +37,18 @@ class StreamBytes:
         self.reader.close()
         self.sidecar.close()
 
-    def read_next(self, offset: int) -> tuple[int, list[tuple[int, bytes]]]:
-        """Reads the next part of at most 64 KiB. Returns the offset after it, and its pieces of this stream.
+    def read_next(self, offset: int, count: int) -> tuple[int, list[tuple[int, bytes]]]:
+        """Reads the next part of at most `count` bytes. Returns the offset after it, and its pieces of this stream.
 
         The offset is the size of the log at the end.
         """
         if self.stream is None:
-            data = self.reader.read(offset, PIECE)
+            data = self.reader.read(offset, count)
             return offset + len(data), [(offset, data)] if data else []
         start = self.sidecar.find_next(self.stream, offset)
         if start is None or start >= self.size:
             return self.size, []
-        data = self.reader.read(start, PIECE)
+        data = self.reader.read(start, count)
         spans = self.sidecar.spans(start, start + len(data))
         pieces = [(span.start, data[span.start - start : span.end - start]) for span in spans if self._selects(span)]
         return start + len(data), pieces

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
+from flow_core.logs.shown.controls import find_move
 from flow_core.logs.shown.entry import Entry
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.row import Row
-from flow_core.logs.shown.stream_bytes import StreamBytes
+from flow_core.logs.shown.row_stack import SCREEN_ROWS
+from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
 from flow_core.logs.text_style import PLAIN
 
 _ROWS_KEPT = 8192
+_FIRST_STEP = 4 * 1024
+_AHEAD = 16 * 1024
 _BYTES_KEPT = 4 * 1024 * 1024
 
 
@@ -18,57 +22,96 @@ class Stretch:
     """The part of a log from an entry up to the offset `end`, which `advance` moves on."""
 
     def __init__(self, source: StreamBytes, entry: Entry) -> None:
-        self._source = source
-        self._screen = entry.screen
+        self.source = source
+        self.screen = entry.screen
         self.valid_from = entry.valid_from
         self.is_exact = entry.is_exact
-        self.end = entry.start
+        self.start = self.end = entry.start
+        self._step = _FIRST_STEP
 
     @property
     def count(self) -> int:
         """The number of lines."""
-        return self._screen.count_shown_rows()
+        return self.screen.count_shown_rows()
 
     @property
     def final_count(self) -> int:
         """The number of lines that later output can't change."""
-        return self._screen.stack.top
+        return self.screen.stack.top
 
     def is_at_end(self) -> bool:
-        return self.end >= self._source.size
+        return self.end >= self.source.size
+
+    def is_final_until(self, offset: int) -> bool:
+        """Returns whether no line before `offset` can change any more."""
+        stack = self.screen.stack
+        return self.end >= offset and (stack.top >= bisect_left(stack.offsets, offset) or self._is_plain_ahead())
 
     def advance(self) -> None:
-        """Adds the next part of the log, at most 64 KiB."""
-        end, pieces = self._source.read_next(self.end)
+        """Adds the next part of the log: a few KiB at first, and at most 64 KiB."""
+        self._step = min(2 * self._step, PIECE)
+        end, pieces = self.source.read_next(self.end, self._step)
         for offset, data in pieces:
-            self._screen.feed(data, offset)
+            self.screen.feed(data, offset)
         self.end = max(self.end, end)
 
     def forget_before(self, offset: int) -> None:
         """Drops final lines that begin before this offset if there are many or large ones."""
-        stack = self._screen.stack
+        stack = self.screen.stack
         if len(stack.rows) > 2 * _ROWS_KEPT or stack.offsets[stack.top] - stack.offsets[0] > 2 * _BYTES_KEPT:
             before = len(stack.rows)
             oldest = min(offset, max(stack.offsets[stack.top] - _BYTES_KEPT, stack.offsets[-_ROWS_KEPT:][0]))
             stack.drop_above_screen(stack.top - bisect_left(stack.offsets, oldest, 0, stack.top))
-            self._screen.row -= before - len(stack.rows)
+            self.screen.row -= before - len(stack.rows)
             self.valid_from = max(self.valid_from, stack.offsets[0])
+
+    def _is_plain_ahead(self) -> bool:
+        """Returns whether no redraw in the rest of the log can reach the lines that are there now.
+
+        Looks at the bytes of the next lines only, which costs less than to interpret them.
+        """
+        if not self.screen.is_plain:
+            return False
+        position, lines = self.end, 0
+        while lines <= SCREEN_ROWS and position < self.end + PIECE:
+            data = self.source.reader.read(position, _AHEAD)
+            move = find_move(data)
+            lines += data.count(b"\n", 0, move.start() if move else len(data))
+            if move is not None or len(data) < _AHEAD:
+                return lines > SCREEN_ROWS or move is None
+            position += _AHEAD
+        return True
+
+    def get_offset(self, number: int) -> int:
+        """Returns the offset of a line by its number in this stretch."""
+        return self.screen.stack.offsets[number]
 
     def find(self, offset: int) -> int:
         """Returns the number of the line that contains the byte at `offset`, counted in this stretch."""
-        return max(0, bisect_right(self._screen.stack.offsets, offset) - 1)
+        return max(0, bisect_right(self.screen.stack.offsets, offset) - 1)
 
     def count_before(self, offset: int) -> int:
         """Returns the number of lines that begin before `offset`."""
-        return min(self.count, bisect_left(self._screen.stack.offsets, offset))
+        return min(self.count, bisect_left(self.screen.stack.offsets, offset))
 
-    def count_valid_before(self, offset: int) -> int:
-        """Returns the number of lines that begin before `offset` and from `valid_from` on."""
-        return self.count_before(offset) - bisect_left(self._screen.stack.offsets, self.valid_from)
+    def count_valid_before(self, offset: int, limit: int) -> int:
+        """Returns how many lines right before `offset` are known, at most `limit`.
+
+        These are the lines that began or were written from `valid_from` on.
+        """
+        stack, last = self.screen.stack, self.count_before(offset)
+        number = last
+        while number > 0 and last - number < limit:
+            row = stack.rows[number - 1]
+            written_at = row.written_at if isinstance(row, Row) else 0
+            if max(written_at, stack.offsets[number - 1]) < self.valid_from:
+                break
+            number -= 1
+        return last - number
 
     def get_line(self, number: int) -> ShownLine:
         """Returns a line by its number in this stretch."""
-        stack = self._screen.stack
+        stack = self.screen.stack
         offset = stack.offsets[number]
         end = stack.offsets[number + 1] if number + 1 < len(stack.offsets) else max(self.end, offset)
         is_final = number < stack.top

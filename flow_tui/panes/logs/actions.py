@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
         def toggle_time(self) -> None: ...
 
+        def toggle_redraws(self) -> None: ...
+
         def cycle_stream(self) -> None: ...
 
         async def step(self, by: int) -> None: ...
@@ -166,6 +168,13 @@ ACTIONS: tuple[Action[Any], ...] = (
         "Switch between both streams, stdout and stderr; ▌ marks stderr",
         lambda pane: pane.cycle_stream(),
         in_footer=True,
+    ),
+    LogAction(
+        "logs.toggle_redraws",
+        "x",
+        "redraws",
+        "Show every redraw of progress bars as it came, or their last state only",
+        lambda pane: pane.toggle_redraws(),
     ),
     LogAction(
         "logs.previous_log",

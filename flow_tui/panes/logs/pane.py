@@ -207,6 +207,10 @@ class LogsPane(Pane, inherit_bindings=False):
         self.view.action_toggle_time()
         self._update_border()
 
+    def toggle_redraws(self) -> None:
+        self.view.action_toggle_redraws()
+        self._update_border()
+
     def cycle_stream(self) -> None:
         self.view.action_cycle_stream()
         self._update_border()
@@ -328,6 +332,8 @@ class LogsPane(Pane, inherit_bindings=False):
             self.border_title, self.border_subtitle = "Log", ""
             return
         shown = [view.stream_name] if view.stream is not None else []
+        if view.expands_redraws:
+            shown.append("all redraws")
         label = [self._label] if self._label else []
         mode = "selecting lines" if view.selector.is_line_mode else "following" if view.following else "not following"
         words = [escape_controls(self._record.name), *label, mode, *shown]

@@ -18,7 +18,8 @@ from flow_tui.widgets.log.painter import LogPainter
 from flow_tui.widgets.workers import start_worker
 
 _COUNT_EVERY_S = 0.5
-_GROUPS = ("follow", "completion", "count")
+_EXACT_AFTER_S = 0.3
+_GROUPS = ("follow", "completion", "count", "exact")
 
 
 class LogFollower:
@@ -36,6 +37,7 @@ class LogFollower:
         self._redraw = redraw
         self._counted = counted
         self._is_visible = asyncio.Event()
+        self._is_making_exact = False
 
     def start(self, painter: LogPainter, is_complete: IsComplete | None) -> None:
         """Follows the log of this painter. Without `is_complete`, the log never ends."""
@@ -50,6 +52,12 @@ class LogFollower:
         for group in _GROUPS:
             self._view.workers.cancel_group(self._view, group)
         self.is_over = False
+
+    def note_drawn(self, painter: LogPainter) -> None:
+        """Must be called after each drawing: the lines in view are made exact a moment later if they are not."""
+        if not self._is_making_exact and not painter.is_exact:
+            self._is_making_exact = True
+            self._start(partial(self._make_exact, painter), "exact")
 
     def set_in_sight(self, is_in_sight: bool) -> None:
         if is_in_sight:
@@ -66,6 +74,19 @@ class LogFollower:
                     await asyncio.sleep(POLL_S)
                 await watch.wait_for_change()
         painter.refresh()
+        self._redraw()
+
+    async def _make_exact(self, painter: LogPainter) -> None:
+        """Makes the lines in view exact once the log does not grow, so that a flood of output costs nothing more."""
+        try:
+            size = -1
+            while painter.log.size != size:
+                size = painter.log.size
+                await asyncio.sleep(_EXACT_AFTER_S)
+                await self._is_visible.wait()
+            await painter.make_exact()
+        finally:
+            self._is_making_exact = False
         self._redraw()
 
     async def _wait_for_completion(self, completion: CompletionCheck) -> None:

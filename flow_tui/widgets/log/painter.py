@@ -49,6 +49,8 @@ class LogPainter:
         self._layout = layout
         self._styles = styles
         self._stream: int | None = None
+        self._expands_redraws = False
+        self._span = (0, 0)
         self._rows: LRUCache[_RowKey, list[LogRow]] = LRUCache(_KEPT)
 
     def restyle(self, layout: LogLayout, styles: LogStyles) -> None:
@@ -56,13 +58,14 @@ class LogPainter:
         self._layout, self._styles = layout, styles
         self._rows.clear()
 
-    def set_stream(self, stream: int | None) -> None:
-        """Shows one stream alone, or both (None)."""
-        if stream != self._stream:
-            self.log.close()
-            self._stream, self.log = stream, ShownLog(self._files, stream)
-            self.log.refresh()
-            self.window.log = self.log
+    def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
+        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own."""
+        if (stream, expands_redraws) == (self._stream, self._expands_redraws):
+            return
+        self.log.close()
+        self._stream, self._expands_redraws = stream, expands_redraws
+        self.window.log = self.log = ShownLog(self._files, stream, expands_redraws=expands_redraws)
+        self.log.refresh()
 
     def refresh(self) -> bool:
         """Checks the files again. Returns whether they have changed."""
@@ -77,6 +80,7 @@ class LogPainter:
         self.rows = []
         if not lines:
             return []
+        self._span = (lines[0][0].offset, lines[-1][0].end)
         rows = [row for line, skipped in lines for row in self._lay_out(line)[skipped:]][: frame.height]
         self.rows = self._list_text_rows(lines, frame)[: frame.height]
         width = max(0, frame.width - 1 - self._layout.margin)
@@ -85,6 +89,16 @@ class LogPainter:
         strips += [Strip.blank(frame.width - 1, frame.style)] * (frame.height - len(strips))
         thumb = self._thumb_rows(lines[0][0].offset, lines[-1][0].end, frame.height)
         return [_add_scroll_bar(strip, frame, y in thumb) for y, strip in enumerate(strips)]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the lines of the last drawing are exactly what a terminal shows, and not what a part of a long block
+        of redraws tells."""
+        return self.log.is_exact(*self._span)
+
+    async def make_exact(self) -> None:
+        """Makes the lines of the last drawing exact. Reads in a thread, possibly for seconds."""
+        await self.log.make_exact(*self._span)
 
     def count_rows(self, offset: int, limit: int) -> int:
         """Returns the number of rows of the line at this offset, at most `limit`."""

@@ -52,6 +52,7 @@ class LogView(ScrollingLog):
     show_time: var[bool] = var(False)
     show_delta: var[bool] = var(False)
     stream: var[int | None] = var(None)
+    expands_redraws: var[bool] = var(False)
     bookmarks: var[frozenset[int]] = var(frozenset[int]())
     """The offsets of the lines that are marked as bookmarks."""
     empty_text: reactive[str] = reactive("No output yet.")
@@ -141,7 +142,7 @@ class LogView(ScrollingLog):
         self.following = True
         if files is not None:
             self._painter = LogPainter(files, self._make_layout(), self._make_styles())
-            self._painter.set_stream(self.stream)
+            self._painter.set_source(self.stream, expands_redraws=self.expands_redraws)
             self._painter.refresh()
             self._follower.start(self._painter, is_complete)
         self.selector.attach(self._painter)
@@ -178,6 +179,10 @@ class LogView(ScrollingLog):
     def action_toggle_delta(self) -> None:
         self.show_delta = not self.show_delta
 
+    def action_toggle_redraws(self) -> None:
+        """Shows each redraw of a progress bar as a line of its own, as it came, or the last state only."""
+        self.expands_redraws = not self.expands_redraws
+
     def action_cycle_stream(self) -> None:
         order = list(_STREAMS)
         self.stream = order[(order.index(self.stream) + 1) % len(order)]
@@ -193,6 +198,9 @@ class LogView(ScrollingLog):
         self._restyle()
 
     def watch_show_delta(self) -> None:
+        self._restyle()
+
+    def watch_expands_redraws(self) -> None:
         self._restyle()
 
     def watch_stream(self) -> None:
@@ -231,7 +239,7 @@ class LogView(ScrollingLog):
     def _restyle(self) -> None:
         """Draws everything again, for another layout, theme or stream."""
         if self._painter is not None and self.is_mounted:
-            self._painter.set_stream(self.stream)
+            self._painter.set_source(self.stream, expands_redraws=self.expands_redraws)
             self._painter.restyle(self._make_layout(), self._make_styles())
             if not self.following:
                 self._keep_position(self._painter.window)
@@ -255,6 +263,8 @@ class LogView(ScrollingLog):
                     self.refresh(Region(0, y, self.size.width, 1))
         self._strips = strips
         self._search.mark_lines(self.size.height)
+        if self._painter is not None:
+            self._follower.note_drawn(self._painter)
 
     def _build(self) -> list[Strip]:
         width, height = self.size

@@ -12,7 +12,7 @@ from testbed.waiting import until
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.errors import Unreachable
-from flow_core.logs.follow import LogChunk, follow_log, tail_text
+from flow_core.logs.follow import LogChunk, follow_lines, follow_log, tail_text
 
 
 class Watched(type(Path())):  # type: ignore[misc]
@@ -116,3 +116,26 @@ def test_the_last_lines_of_one_stream_are_taken_from_all_of_it(tmp_path: Path) -
     assert len(tail_text(files, None).encode()) == files.log.stat().st_size + 2
     assert tail_text(files, 0) == ""
     assert tail_text(SpoolFiles.at(tmp_path / "none"), 5) == ""
+
+
+async def test_lines_have_no_line_ending_and_updates_of_a_bar_come_on_request(tmp_path: Path) -> None:
+    files = SpoolFiles.at(tmp_path / "log")
+    writer = SpoolWriter(files, lambda: time.time_ns() // 1000)
+    has_ended = False
+
+    async def is_complete() -> bool:
+        return has_ended
+
+    writer.append(STDOUT, b"windows\r\n\rstep 1/3")
+    async with aclosing(follow_lines(files, is_complete, updates=True)) as lines:
+        assert [await anext(lines), await anext(lines)] == ["windows", "\rstep 1/3"]
+        writer.append(STDERR, b"\rstep 2/3\r")
+        assert await anext(lines) == "\rstep 2/3"
+        writer.append(STDERR, b"\rstep 3/3\r\nend")
+        assert await anext(lines) == "\rstep 1/3\rstep 2/3\r\rstep 3/3"
+        has_ended = True
+        assert [line async for line in lines] == ["end"]
+    async with aclosing(follow_lines(files, is_complete)) as lines:
+        assert [line async for line in lines] == ["windows", "\rstep 1/3\rstep 2/3\r\rstep 3/3", "end"]
+    assert tail_text(files, None).startswith("windows\n\rstep 1/3")
+    writer.close()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from testbed.properties import limit_examples
+from testbed.tables import each
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.logs.shown.line import ShownLine
@@ -196,4 +197,81 @@ def test_an_open_colour_is_carried_into_the_part_that_is_shown(tmp_path: Path) -
     log.refresh()
     (line,) = log.lines_from(100_000, 1)
     assert [(text, style.foreground) for text, style in line.runs] == [("red line", 1)]
+    log.close()
+
+
+def block_of_redraws(redraws: int) -> bytes:
+    """Three rows of which the first is written only once, and the others again and again."""
+    once = b"[+] pulling\n layer-a  done\n layer-b  0\n layer-c  0\n"
+    again = b"\x1b[2A\x1b[2K layer-b  %d\n\x1b[2K layer-c  %d\n"
+    return b"before\n" + once + b"".join(again % (number, number) for number in range(redraws))
+
+
+async def test_a_block_of_redraws_longer_than_what_is_read_at_once_becomes_exact(tmp_path: Path) -> None:
+    data = block_of_redraws(60_000)
+    files = write(tmp_path / "log", data)
+    log = ShownLog(files)
+    log.refresh()
+    expected = ["before", "[+] pulling", " layer-a  done", " layer-b  59999", " layer-c  59999"]
+    at_once = [line.text for line in log.lines_before(log.size, 5)]
+    assert at_once[-2:] == expected[-2:]
+    assert not log.is_exact(log.size - 1, log.size)
+    await log.make_exact(log.size - 1, log.size)
+    lines = log.lines_before(log.size, 5)
+    assert [line.text for line in lines] == expected
+    assert log.is_exact(lines[0].offset, log.size)
+    files.log.write_bytes(data + b"\x1b[2A\x1b[2K layer-b  done\n\x1b[2K layer-c  done\nafter\n")
+    log.refresh()
+    assert [line.text for line in log.lines_before(log.size, 4)] == [
+        " layer-a  done",
+        " layer-b  done",
+        " layer-c  done",
+        "after",
+    ]
+    log.close()
+
+
+async def test_the_beginning_of_a_long_block_shows_its_last_state_once_it_is_exact(tmp_path: Path) -> None:
+    data = block_of_redraws(60_000) + b"after\n" * 1_000
+    log = ShownLog(write(tmp_path / "log", data))
+    log.refresh()
+    assert not log.is_exact(0, 60)
+    await log.make_exact(0, 60)
+    lines = log.lines_from(0, 7)
+    assert [line.text for line in lines] == [
+        "before",
+        "[+] pulling",
+        " layer-a  done",
+        " layer-b  59999",
+        " layer-c  59999",
+        "after",
+        "after",
+    ]
+    log.close()
+
+
+@each(
+    ("raw", "shown"),
+    [
+        (b"epoch 0\n\rsteps 1\x1b[A\repoch 1\n\rsteps 2\n", ["epoch 0", "steps 1", "epoch 1", "steps 2"]),
+        (b"\r 10%\r 20%\r\n\nend\r\n", [" 10%", " 20%", "", "end"]),
+        (b"\x1b[2K\x1b[1G| wait\x1b[2K\x1b[1G/ wait\ndone\n", ["| wait", "/ wait", "done"]),
+        (b"|\b/\b-\b\x1b[32mx\x1b[0m\n", ["|", "/", "-", "x"]),
+        (b"a\x1b[31mb\x1b[0mc\td\n", ["abc     d"]),
+    ],
+)
+def test_on_request_each_redraw_is_a_line_as_it_came(tmp_path: Path, raw: bytes, shown: list[str]) -> None:
+    log = ShownLog(write(tmp_path / "log", raw), expands_redraws=True)
+    log.refresh()
+    assert [line.text for line in log.lines_before(log.size, 20)] == shown
+    assert [line.text for line in log.lines_from(0, 20)] == shown
+    log.close()
+
+
+def test_the_redraws_of_a_long_line_are_read_from_any_byte(tmp_path: Path) -> None:
+    data = b"".join(b"\r%7d/1000000 done" % number for number in range(200_000))
+    log = ShownLog(write(tmp_path / "log", data), expands_redraws=True)
+    log.refresh()
+    assert [line.text for line in log.lines_before(log.size, 2)] == [" 199998/1000000 done", " 199999/1000000 done"]
+    assert [line.text for line in log.lines_from(2_000_020, 2)] == ["  95239/1000000 done", "  95240/1000000 done"]
     log.close()
