@@ -256,7 +256,7 @@ class LogsPane(Pane, inherit_bindings=False):
 
     async def _go_to(self, text: str) -> None:
         try:
-            await go_to_position(self.view, text, self.show_status)
+            await go_to_position(self.view, self.files, text, self.show_status)
         except FlowError as error:
             self.show_status(str(error), is_problem=True)
         else:

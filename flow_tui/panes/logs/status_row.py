@@ -8,7 +8,8 @@ from textual.widgets import Static
 class StatusRow(Static):
     """The status of the search, or a note that covers it.
 
-    While a search is active, the row stays without text too: without it, the log would grow and lose a match at its end.
+    While a search is active, the row also stays without text: without it, the log would grow and lose a match at its
+    end.
     """
 
     DEFAULT_CSS = """
