@@ -184,10 +184,12 @@ class LogsPane(Pane, inherit_bindings=False):
             raise FlowError("there is no text in this line")
         self.services.copy(text)
         self.view.selector.clear()
+        self._update_border()
 
     def step_back(self) -> bool:
         """Drops the selection, ends what is being saved, or ends the search. Returns False if there was none."""
         if self.view.selector.clear():
+            self._update_border()
             return True
         if any(worker.group == _SAVE_GROUP and worker.is_running for worker in self.workers):
             self.workers.cancel_group(self, _SAVE_GROUP)
