@@ -52,3 +52,10 @@ def find_incomplete_end(data: bytes, start: int) -> int:
     """Returns the position, from `start` on, at which an unfinished sequence or character at the end begins."""
     found = _INCOMPLETE.search(data, max(start, len(data) - 80))
     return found.start() if found else len(data)
+
+
+def find_last_move(data: bytes) -> int:
+    """Returns the position of the last sequence of `MOVE_PATTERN`; -1 if there is none."""
+    if b"\x1b" not in data and b"\x0b" not in data and b"\x0c" not in data:
+        return -1  # much faster than the pattern
+    return max((found.start() for found in iter_moves(data)), default=-1)

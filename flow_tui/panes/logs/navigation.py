@@ -23,7 +23,7 @@ async def go_to_position(view: LogView, files: SpoolFiles | None, text: str, rep
     Raises FlowError if the text is neither, or the log has no such line or time.
     """
     target = parse_position(text)
-    if files is None or not view.log_size:
+    if not view.log_size:
         raise FlowError("there are no lines yet")
     if isinstance(target, TimeTarget):
         view.go_to(await _find_time(view, files, target))
@@ -34,7 +34,8 @@ async def go_to_position(view: LogView, files: SpoolFiles | None, text: str, rep
 async def _find_line(view: LogView, number: int, report: Callable[[str], None]) -> int:
     """Returns the offset of a line, counted from 1, as soon as the follower has counted up to it."""
     counter, size = view.line_counter, view.log_size
-    assert counter is not None  # there are lines
+    if counter is None:
+        raise FlowError("the lines of several logs have no numbers; go to a time")
     while (offset := counter.find_line_start(number - 1)) is None and counter.scanned < size:
         report(f"counting lines: {100 * counter.scanned // size} %")
         await asyncio.sleep(_POLL_S)  # the follower counts; its progress has no event
@@ -43,13 +44,13 @@ async def _find_line(view: LogView, number: int, report: Callable[[str], None]) 
     return offset
 
 
-async def _find_time(view: LogView, files: SpoolFiles, target: TimeTarget) -> int:
+async def _find_time(view: LogView, files: SpoolFiles | None, target: TimeTarget) -> int:
     """Returns the offset of a time: by the sidecar, or without one by the times at the beginning of lines."""
     line, now = view.current_line, datetime.now(UTC)
     read_at = None if line is None else view.find_time(line.written_at)
     current = read_at or (None if line is None else find_time(line.text, now)) or now
     wanted = target.resolve(current.astimezone())
-    if view.last_time is not None:
+    if files is None or view.last_time is not None:
         offset = view.find_offset_at(wanted)
     else:
         offset = await run_blocking(lambda: find_line_at_time(files, view.stream, wanted))
