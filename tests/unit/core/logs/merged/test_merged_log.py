@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +12,7 @@ from testbed.merged_sources import START_US, LogOnDisk, merge, read_backwards, r
 from testbed.properties import limit_examples
 
 from flow_core.logs.merged.line_buffer import CONTEXT_LINES
+from flow_core.logs.merged.merged_log import MergedLog
 
 TIMES = st.integers(0, 40)
 """Few different times, in milliseconds: many are equal."""
@@ -25,6 +27,10 @@ def written(folder: Path, logs: list[list[tuple[int, str]]]) -> list[LogOnDisk]:
     for disk, log in zip(disks, logs, strict=True):
         disk.write(log)
     return disks
+
+
+def merge_written(folder: str, logs: list[list[tuple[int, str]]]) -> MergedLog:
+    return merge([disk.source() for disk in written(Path(folder), logs)])
 
 
 SORTED_LOGS = st.lists(st.lists(TIMES, max_size=60).map(sorted), min_size=1, max_size=5).map(logs_of)
@@ -51,15 +57,13 @@ def test_scrolling_from_any_position_gives_the_lines_around_it(
     logs: list[list[tuple[int, str]]], data: st.DataObject
 ) -> None:
     expected = sort_lines(logs)
-    with TemporaryDirectory() as folder:
-        merged = merge([disk.source() for disk in written(Path(folder), logs)])
+    with TemporaryDirectory() as folder, closing(merge_written(folder, logs)) as merged:
         positions = [line.position for line in read_forwards(merged, 7)] + [merged.end]
         assert positions == [line.position for line in read_backwards(merged, 5)] + [merged.end]
         for at in data.draw(st.lists(st.integers(0, len(expected)), max_size=8)):
             count = data.draw(st.integers(1, 20))
             assert texts(merged.lines_from(positions[at], count)) == expected[at : at + count]
             assert texts(merged.lines_before(positions[at], count)) == expected[max(0, at - count) : at]
-        merged.close()
 
 
 @limit_examples(25)
@@ -109,16 +113,16 @@ def test_the_offsets_of_clocks_are_taken_from_the_times(
 
 
 @limit_examples(25)
-@given(SORTED_LOGS, st.data())
+@given(SORTED_LOGS, st.integers(1, 20), st.lists(st.integers(0, 9), min_size=5, max_size=5))
 def test_logs_that_grow_between_two_reads_show_their_new_lines_in_order(
-    logs: list[list[tuple[int, str]]], data: st.DataObject
+    logs: list[list[tuple[int, str]]], step: int, leads: list[int]
 ) -> None:
     with TemporaryDirectory() as folder:
         disks = [LogOnDisk(Path(folder), number) for number in range(len(logs))]
         merged = merge([disk.source() for disk in disks])
-        for end in range(0, 45, data.draw(st.integers(1, 20))):
-            for disk, log in zip(disks, logs, strict=True):
-                until = end + data.draw(st.integers(0, 9))
+        for end in range(0, 45, step):
+            for disk, log, ahead in zip(disks, logs, leads, strict=False):
+                until = end + ahead
                 disk.write([line for line in log[len(disk.lines) :] if line[0] <= until])
             merged.refresh()
             known = [disk.lines for disk in disks]
