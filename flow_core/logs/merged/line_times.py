@@ -17,6 +17,7 @@ from flow_core.logs.sidecar import SidecarIndex
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_CHECKED_RECORDS = 64
 _AFTER_ARRIVAL_US = 5_000_000
 """A line can't be written after its arrival. A time that is later by more than this has another meaning."""
 
@@ -84,6 +85,11 @@ class LineTimes:
     @property
     def has_records(self) -> bool:
         return self._sidecar.count > 0
+
+    @property
+    def is_sorted_at_end(self) -> bool:
+        """Whether the writer's times have not gone back lately."""
+        return self.has_writer_times and self._sidecar.is_sorted_at_end(_CHECKED_RECORDS)
 
     def list_recorded_us(self, offsets: Sequence[int]) -> list[int]:
         """Returns the recorded times of bytes."""

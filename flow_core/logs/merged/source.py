@@ -81,6 +81,7 @@ class MergedSource:
         times_changed_from = self._times.note_growth(self._log.path, old_size, self.size)
         if old_size:
             self._redraws.check(self.size)
+        self._buffer.is_tail_plain = self._redraws.is_quiet and self._times.is_sorted_at_end
         self._buffer.drop_changed_lines(old_size, times_changed_from, is_only_last=self._redraws.is_quiet)
         self._probe()
         return True

@@ -131,6 +131,23 @@ def test_logs_that_grow_between_two_reads_show_their_new_lines_in_order(
         merged.close()
 
 
+def test_the_newest_lines_of_fast_logs_are_shown_and_the_ones_before_them_are_not_lost(tmp_path: Path) -> None:
+    disks = [LogOnDisk(tmp_path, number) for number in range(3)]
+    merged = merge([disk.source() for disk in disks])
+    for start in range(0, 3_000, 300):
+        for disk in disks:
+            disk.write((time, f"line {time}") for time in range(start + disk.number, start + 300, 3))
+        merged.refresh()
+        assert [line.line.text for line in merged.lines_before(merged.end, 7)] == [
+            f"line {time}" for time in range(start + 293, start + 300)
+        ]
+        disks[2].write([(start + 299, "\x1b[A\rredrawn")] if start == 1_500 else [])
+    assert texts(read_backwards(merged, 50)) == texts(read_forwards(merged, 50))
+    shown = [text for _, text in texts(read_forwards(merged, 50))]
+    assert shown == [f"line {time}" if time != 1_799 else "redrawn99" for time in range(3_000)]
+    merged.close()
+
+
 def test_a_late_line_does_not_move_lines_that_were_shown(tmp_path: Path) -> None:
     disks = written(tmp_path, [[(0, "a0")], [(10_000, "b0"), (10_001, "b1")]])
     merged = merge([disk.source() for disk in disks])
