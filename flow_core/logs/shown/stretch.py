@@ -120,4 +120,4 @@ class Stretch:
             text = row.rstrip(" ")
             return ShownLine(offset, end, offset, text, ((text, PLAIN),) if text else (), is_final)
         runs = row.to_runs()
-        return ShownLine(offset, end, row.written_at, "".join(text for text, _ in runs), runs, is_final)
+        return ShownLine(offset, end, row.written_at, "".join(text for text, _ in runs).rstrip(" "), runs, is_final)
