@@ -10,7 +10,10 @@ import pytest
 from testbed.recordings.record import COLUMNS, ROWS, SCENARIOS, Recording, load_recordings, record
 from testbed.shown_rows import cells_of_screen, open_shown_log, rows_of_log, rows_of_screen
 from testbed.tables import each
-from testbed.terminal_truth import Tmux, find_visible, rows_of_tmux, trim_rows
+from testbed.terminal_truth import Tmux, find_visible, rows_of_core, rows_of_tmux, trim_rows
+
+from flow_tui.terminal.bittty_core import BitttyCore
+from flow_tui.terminal.core_loader import CoreFactory, load_core
 
 RECORDINGS = load_recordings()
 REMADE = {
@@ -26,6 +29,8 @@ REMADE = {
     "ninja": ("ninja",),
     "pytest": (),
 }
+ERASE_THE_SCREEN = ("alive-bar", "gpu-table-loop")
+"""The cores keep nothing of an erased screen; tmux and the log do."""
 FORGET_HISTORY = b"\x1b[3J"
 
 
@@ -40,6 +45,13 @@ def test_a_recording_is_shown_as_in_a_terminal(recording: Recording, tmux: Tmux,
     expected = expected_rows(tmux, recording.data)
     assert rows_of_screen(recording.data) == expected
     assert rows_of_log(recording.data, tmp_path) == expected
+
+
+@each("core", [load_core(), BitttyCore], ids=lambda core: core.__name__)
+def test_a_recording_is_shown_as_by_the_terminal_cores(core: CoreFactory) -> None:
+    for recording in RECORDINGS:
+        if recording.name not in ERASE_THE_SCREEN:
+            assert rows_of_screen(recording.data) == rows_of_core(recording.data, core), recording.name
 
 
 @pytest.mark.needs("tmux")
