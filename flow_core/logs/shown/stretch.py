@@ -52,6 +52,8 @@ class Stretch:
         self._step = min(2 * self._step, PIECE)
         end, pieces = self.source.read_next(self.end, self._step)
         for offset, data in pieces:
+            if self.source.stream is not None:
+                self.screen.skip_to(offset)
             self.screen.feed(data, offset)
         self.end = max(self.end, end)
 
