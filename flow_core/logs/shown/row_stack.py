@@ -80,7 +80,7 @@ class RowStack:
 
     def add(self, offset: int) -> None:
         """Adds an empty row at the end. Its offset is the next free one if several rows were begun by the same byte."""
-        self.rows.append(Row(written_at=offset))
+        self.rows.append("")
         self.offsets.append(max(offset, self.offsets[-1] + 1))
         if self._main is None:
             self.top = max(self.top, len(self.rows) - SCREEN_ROWS)
