@@ -9,17 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flow_core
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
 from flow_core.logs.search.query import SearchQuery
 
-STUCK_S = 10.0
+STUCK_S = 15.0
 """A pattern that takes this long for one block of a few MB is ended."""
 _REPLY_LIMIT = 4 << 20
 _CLOSE_S = 2.0
 OnProgress = Callable[[int, int], None]
-_ROOT = str(Path(flow_core.__file__).parents[1])
+_ROOT = str(Path(__file__).parents[3])
 # Appended, so that a module that is installed beside this package never replaces one of Python.
 _CODE = (
     "import sys; sys.path.append(sys.argv.pop(1)); from flow_core.logs.search.worker import main; main(*sys.argv[1:])"
