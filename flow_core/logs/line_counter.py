@@ -102,6 +102,13 @@ class LineCounter:
             position = data.find(b"\n", position + 1)
         return block * BLOCK + position + 1
 
+    def find_line_number(self, offset: int) -> int | None:
+        """Returns the number of the line that contains the byte at `offset`; None if that byte was not scanned."""
+        if not 0 <= offset < self._scanned:
+            return None
+        block = offset // BLOCK
+        return self._newlines(block) + self._read(block * BLOCK, offset - block * BLOCK).count(b"\n")
+
     def _newlines(self, blocks: int) -> int:
         return self._totals[blocks - 1] if blocks else 0
 

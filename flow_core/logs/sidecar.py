@@ -81,6 +81,27 @@ class SidecarIndex:
         except (ValueError, OverflowError, OSError):
             return None
 
+    @property
+    def last_time(self) -> datetime | None:
+        """The read time of the last bytes, in UTC; None without a record or with an invalid time."""
+        return self.find_time(self.last_offset) if self.count else None
+
+    def find_offset(self, time: datetime) -> int | None:
+        """Returns the offset of the first byte that was read at `time` or later; None if there is none.
+
+        Takes one look-up per doubling of the records. If the clock was set back, the answer is one of the places where
+        the records pass `time`.
+        """
+        time_us = int(time.timestamp() * 1_000_000)
+        low, high = 0, self.count
+        while low < high:
+            middle = (low + high) // 2
+            if self._record(middle).time_us < time_us:
+                low = middle + 1
+            else:
+                high = middle
+        return self._record(low).offset if low < self.count else None
+
     def find_stream(self, offset: int) -> int:
         """Returns the stream of the byte at `offset`; stdout without a record."""
         stamp = self.find_stamp(offset)

@@ -8,26 +8,23 @@ import os
 import platform
 import shlex
 import shutil
-import signal
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from textual.app import App, SuspendNotSupported
+from textual.app import App
 
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.regular_files import read_regular_file
 from flow_core.config import state_dir
 from flow_core.errors import FlowError
 from flow_core.logs.escape import escape_controls
+from flow_tui.dialogs.terminal_programs import check_terminal, run_on_terminal
 
 _FALLBACKS = ("nano", "vi")
 _ENCODING = ("utf-8", "surrogateescape")  # keeps invalid UTF-8, which the parser of the text refuses
-_GRACE_S = 2.0
 _NO_TERMINAL = "flow-tui can't open an editor in this terminal; fill in the form instead"
-_EDITOR_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
 
 
 class Edited(NamedTuple):
@@ -45,12 +42,11 @@ async def edit(app: App[Any], text: str, *, name: str, beside: Mapping[str, str]
     Raises FlowError if there is no editor, or if the terminal can't be handed over.
     """
     command = find_editor(os.environ)
-    if app.is_web or app._driver is None or not app._driver.can_suspend:
-        raise FlowError(_NO_TERMINAL)
+    check_terminal(app, _NO_TERMINAL)
     try:
         folder = await asyncio.to_thread(_write_files, {name: text, **beside})
         try:
-            code = await _run_editor(app, [*command, str(folder / name)])
+            code = await run_on_terminal(app, [*command, str(folder / name)])
             return Edited(await asyncio.to_thread(_read, folder / name, text), code, Path(command[0]).name)
         finally:
             shutil.rmtree(folder, ignore_errors=True)  # also removes the editor's own files
@@ -122,55 +118,3 @@ def _read(path: Path, before: str) -> str:
         return read_regular_file(path).decode(*_ENCODING)
     except FileNotFoundError:
         return before
-
-
-async def _run_editor(app: App[Any], argv: Sequence[str]) -> int:
-    failed: OSError | asyncio.CancelledError | None = None
-    code = 0
-    with _suspend_app(app):
-        try:
-            code = await _wait_for_editor(argv)
-        except (OSError, asyncio.CancelledError) as error:
-            if app._exit:
-                raise  # the app is exiting: leave the terminal as it is
-            failed = error  # raised below: `suspend` restores the terminal only if its block raises nothing
-    if failed is not None:
-        raise failed
-    return code
-
-
-async def _wait_for_editor(argv: Sequence[str]) -> int:
-    process = await asyncio.create_subprocess_exec(*argv)
-    try:
-        return await process.wait()  # no deadline while the user edits
-    except asyncio.CancelledError:
-        await _end_editor(process)
-        raise
-
-
-async def _end_editor(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(_GRACE_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-
-
-@contextmanager
-def _suspend_app(app: App[Any]) -> Iterator[None]:
-    """Suspends the app in the block, so that the driver drops its output.
-
-    SIGINT and SIGQUIT go to the editor. The app handles and doesn't ignore them, because ignoring would be inherited.
-    """
-    before = {number: signal.signal(number, lambda *_: None) for number in _EDITOR_SIGNALS}
-    try:
-        with app.suspend():
-            yield
-    except SuspendNotSupported as error:
-        raise FlowError(_NO_TERMINAL) from error
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

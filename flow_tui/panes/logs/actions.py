@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flow_tui.actions import Action
+from flow_tui.panes.logs.text_actions import TEXT_ACTIONS
 from flow_tui.services import Services
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
         def open_search(self) -> None: ...
 
+        def copy_selection(self) -> None: ...
+
         def toggle_wrap(self) -> None: ...
+
+        def toggle_time(self) -> None: ...
 
         def cycle_stream(self) -> None: ...
 
@@ -74,6 +79,20 @@ _SCROLLING: tuple[Action[Any], ...] = (
         lambda pane: pane.view.action_scroll_right(),
     ),
     LogAction(
+        "logs.line_start",
+        "0",
+        "line start",
+        "Scroll to the left as far as possible",
+        lambda pane: pane.view.action_line_start(),
+    ),
+    LogAction(
+        "logs.line_end",
+        "dollar_sign",
+        "line end",
+        "Scroll to the right, to the end of the longest line in view",
+        lambda pane: pane.view.action_line_end(),
+    ),
+    LogAction(
         "logs.half_page_down",
         "ctrl+d",
         "half page down",
@@ -103,7 +122,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "logs.search",
         "slash",
         "search",
-        "Search for a regular expression",
+        "Search for text or a regular expression",
         lambda pane: pane.open_search(),
         in_footer=True,
     ),
@@ -130,12 +149,19 @@ ACTIONS: tuple[Action[Any], ...] = (
         "t",
         "time",
         "Show when each line was written",
-        lambda pane: pane.view.action_toggle_time(),
+        lambda pane: pane.toggle_time(),
         in_footer=True,
     ),
     LogAction(
+        "logs.toggle_delta",
+        "T",
+        "time between",
+        "Show the seconds between each line and the line above it",
+        lambda pane: pane.view.action_toggle_delta(),
+    ),
+    LogAction(
         "logs.cycle_stream",
-        "e",
+        "S",
         "stream",
         "Switch between both streams, stdout and stderr; ▌ marks stderr",
         lambda pane: pane.cycle_stream(),
@@ -157,4 +183,5 @@ ACTIONS: tuple[Action[Any], ...] = (
         _show_next,
         _check_task,
     ),
+    *TEXT_ACTIONS,
 )

@@ -36,6 +36,11 @@ class LogSelection:
         self._attempt: int | None = None
         self._rank = 0
 
+    @property
+    def shown(self) -> LogId | None:
+        """The log that is shown, or that is being opened; None without one."""
+        return self._shown
+
     def follow(self) -> None:
         """Shows the log of the selected task after the next refresh. Does nothing if that log is shown already."""
         task = self._services.selection.task

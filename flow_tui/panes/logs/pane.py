@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -11,20 +12,29 @@ from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from flow_core.agent.spool import SpoolFiles
+from flow_core.errors import FlowError
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.follow import IsComplete
-from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui import format
+from flow_core.logs.search import SearchQuery
+from flow_core.logs.shown.line import ShownLine
+from flow_core.models.task import TaskRecord
 from flow_tui.actions import make_bindings
 from flow_tui.panes.logs.actions import ACTIONS
+from flow_tui.panes.logs.bookmarking import add_bookmark, show_bookmarks
+from flow_tui.panes.logs.command_row import CommandRow, RowKind
+from flow_tui.panes.logs.exporting import pipe_log
 from flow_tui.panes.logs.log_selection import LogSelection
+from flow_tui.panes.logs.log_texts import describe_border, explain_empty, explain_merged
+from flow_tui.panes.logs.navigation import go_to_position
 from flow_tui.panes.pane import Pane
 from flow_tui.services import Services
 from flow_tui.widgets.log import LogView
+from flow_tui.widgets.workers import start_worker
 
+_SAVE_GROUP = "save"
 _NO_TASK = "No task is selected."
 
 
@@ -38,10 +48,9 @@ class LogsPane(Pane, inherit_bindings=False):
     LogsPane { height: 1fr; border: round $frame; border-title-color: $muted; }
     LogsPane { border-subtitle-color: $muted; }
     LogsPane:focus-within { border: heavy $accent; border-title-color: $foreground; }
-    LogsPane > Input { display: none; height: 1; border: none; padding: 0 1; }
     LogsPane > #search-status { display: none; height: 1; padding: 0 1; color: $muted; }
     LogsPane > #search-status.-problem { color: $text-error; }
-    LogsPane.-searching > Input, LogsPane.-searched > #search-status { display: block; }
+    LogsPane.-searched > #search-status { display: block; }
     """
     BORDER_TITLE: ClassVar[str] = "Log"
 
@@ -49,7 +58,9 @@ class LogsPane(Pane, inherit_bindings=False):
         super().__init__(services, id=id)
         self.view = LogView()
         self.search_status = Static(id="search-status", markup=False)
-        self.input = Input(placeholder="search, a regular expression", compact=True, select_on_focus=False)
+        self.row = CommandRow()
+        self.bookmarked: ShownLine | None = None
+        """The line whose bookmark gets a name now."""
         self._record: TaskRecord | None = None
         self._files: SpoolFiles | None = None
         self._label = ""
@@ -60,7 +71,7 @@ class LogsPane(Pane, inherit_bindings=False):
     def compose(self) -> ComposeResult:
         yield self.view
         yield self.search_status
-        yield self.input
+        yield self.row
 
     def on_mount(self) -> None:
         self.view.empty_text = _NO_TASK
@@ -95,31 +106,95 @@ class LogsPane(Pane, inherit_bindings=False):
         ended = AwaitComplete()
         if not is_same:
             self._lines = None
-            self._show_status("")
+            self.show_status("")
             ended = self.view.end_search()
             self.view.open(files, is_complete)
+            start_worker(self, partial(show_bookmarks, self), group="bookmarks", exclusive=True)
         self._update_border()
         return ended
+
+    @property
+    def files(self) -> SpoolFiles | None:
+        """The files of the log that is shown; None without one."""
+        return self._files
+
+    @property
+    def log_key(self) -> str:
+        """The name of the log in the bookmarks."""
+        log_id = self._selection.shown
+        if log_id is None:
+            return "" if self._files is None else str(self._files.log)
+        return f"{log_id.context}/{log_id.task_id}/{log_id.attempt}/{log_id.rank}"
+
+    @property
+    def log_name(self) -> str:
+        """The name of the task, and which of its logs is shown."""
+        return "-".join([self._record.name if self._record else "", *self._label.split()]).strip("-")
 
     async def step(self, by: int) -> None:
         """Shows another log of the same task."""
         await self._selection.step(by)
 
+    def open_row(self, kind: RowKind) -> None:
+        """Opens the input row for a search, a place to go to, a command, or the name of a bookmark."""
+        if not self.view.is_searching:
+            self.show_status("")
+        self.row.open(kind, "shown text" if self.view.selected_range is None else "selected lines")
+
     def open_search(self) -> None:
-        """Opens the search line."""
-        self.add_class("-searching")
-        self.input.focus()
+        self.open_row(RowKind.SEARCH)
+
+    def open_go_to(self) -> None:
+        self.open_row(RowKind.GO_TO)
+
+    def open_pipe(self) -> None:
+        self.open_row(RowKind.PIPE)
+
+    def open_bookmark_name(self) -> None:
+        self.open_row(RowKind.BOOKMARK)
+
+    def start_saving(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Saves in a worker, which escape ends."""
+        start_worker(self, work, group=_SAVE_GROUP, exclusive=True)
+
+    def select_lines(self) -> None:
+        """Starts or ends the selection of lines."""
+        self.view.action_select_lines()
+        self._update_border()
+
+    def close_row(self) -> None:
+        """Closes the input row. Also ends a search, if the row is for a search."""
+        if self.row.is_open and self.row.kind is RowKind.SEARCH:
+            self.close_search()
+        self.row.close()
+        self.view.focus()
 
     def close_search(self) -> None:
         """Ends the search and removes its marks."""
-        self.remove_class("-searching")
-        self._show_status("")
+        self.row.close()
+        self.show_status("")
         self.view.clear_search()
         self.view.focus()
 
+    def copy_selection(self) -> None:
+        """Copies the selected text, or else the current line. Raises FlowError if it is too long."""
+        text = self.view.read_selection()
+        if text is None:
+            save = self.services.keys.written("logs.save")
+            raise FlowError(f"this is more than 1 MB, the most that terminals accept; {save} saves it to a file")
+        if not text:
+            raise FlowError("there is no text in this line")
+        self.services.copy(text)
+        self.view.selector.clear()
+
     def step_back(self) -> bool:
-        """Ends the search. Returns False if there was none."""
-        if not (self.has_class("-searching") or self.has_class("-searched")):
+        """Drops the selection, ends what is being saved, or ends the search. Returns False if there was none."""
+        if self.view.selector.clear():
+            return True
+        if any(worker.group == _SAVE_GROUP and worker.is_running for worker in self.workers):
+            self.workers.cancel_group(self, _SAVE_GROUP)
+            return True
+        if not (self.row.is_open or self.has_class("-searched")):
             return False
         self.close_search()
         return True
@@ -128,36 +203,101 @@ class LogsPane(Pane, inherit_bindings=False):
         self.view.action_toggle_wrap()
         self._update_border()
 
+    def toggle_time(self) -> None:
+        self.view.action_toggle_time()
+        self._update_border()
+
     def cycle_stream(self) -> None:
         self.view.action_cycle_stream()
         self._update_border()
 
-    def on_key(self, event: events.Key) -> None:
-        """Closes the search line on escape. The keymap handles all other keys."""
-        if event.key == "escape" and self.input.has_focus:
-            event.stop()
-            event.prevent_default()
-            self.close_search()
+    def tick(self) -> None:
+        if self._record is not None:
+            self.view.empty_text = explain_empty(self._record)
+        self._update_border()
 
-    @on(Input.Submitted)
-    def _search(self, message: Input.Submitted) -> None:
-        message.stop()
-        if not message.value:
-            self.close_search()
+    def show_status(self, text: str, *, is_problem: bool = False) -> None:
+        """Shows a sentence below the log; "" removes it."""
+        self.search_status.update(text)
+        self.search_status.set_class(is_problem, "-problem")
+        self.set_class(bool(text), "-searched")
+
+    def on_key(self, event: events.Key) -> None:
+        """Closes the input row on escape, and copies the selection on ctrl+c. The keymap handles all other keys."""
+        if event.key == "escape" and self.row.input.has_focus:
+            self.close_row()
+        elif event.key == "ctrl+c" and self.view.has_focus and self.view.selector.selection is not None:
+            self.services.carry_out(self.copy_selection, "logs.copy")
+        else:
             return
-        self._show_status("")
-        self.view.find(message.value)
+        event.stop()
+        event.prevent_default()
+
+    @on(CommandRow.Changed)
+    def _check_row(self, message: CommandRow.Changed) -> None:
+        """Shows what is wrong with a search while the user types it."""
+        message.stop()
+        if message.kind is not RowKind.SEARCH:
+            return
+        try:
+            SearchQuery(message.text, message.is_alternate).check()
+        except FlowError as error:
+            self.show_status(error.message, is_problem=True)
+        else:
+            self.show_status("")
+
+    @on(CommandRow.Submitted)
+    def _submit_row(self, message: CommandRow.Submitted) -> None:
+        message.stop()
+        if message.kind is RowKind.SEARCH:
+            if not message.text and self.view.is_searching:
+                self.row.close()
+                self.view.focus()
+                self.view.action_next_match()
+            else:
+                self._search(message.text or self.row.last, is_literal=message.is_alternate)
+            return
+        self.close_row()
+        if message.kind is RowKind.BOOKMARK:
+            self.services.start(partial(add_bookmark, self, message.text), "logs.bookmark")
+        elif message.text and message.kind is RowKind.GO_TO:
+            self.services.start(partial(self._go_to, message.text), "logs.go_to")
+        elif message.text:
+            pipe_log(self, message.text, raw=message.is_alternate)
+
+    async def _go_to(self, text: str) -> None:
+        try:
+            await go_to_position(self.view, text, self.show_status)
+        except FlowError as error:
+            self.show_status(str(error), is_problem=True)
+        else:
+            self.show_status("")
+
+    def _search(self, pattern: str, *, is_literal: bool) -> None:
+        """Searches for the pattern, which is the last one if the input was empty."""
+        if pattern:
+            self.show_status("")
+            self.view.find(pattern, literal=is_literal)
+        else:
+            self.close_search()
 
     @on(LogView.Searched)
     def _searched(self, message: LogView.Searched) -> None:
         message.stop()
         if message.status or not self.has_class("-searched"):
-            self._show_status(message.status, is_problem=message.is_problem)
+            self.show_status(message.status, is_problem=message.is_problem)
         else:  # keep the row: without it, the view would grow and lose a match at its end
             self.search_status.update("")
-        if not message.is_problem and self.input.has_focus:
-            self.remove_class("-searching")
+        if not message.is_problem and self.row.input.has_focus and self.row.kind is RowKind.SEARCH:
+            self.row.close()
             self.view.focus()
+
+    @on(LogView.Selected)
+    def _copy_selected(self, message: LogView.Selected) -> None:
+        """Copies what the mouse has selected, and leaves it selected."""
+        message.stop()
+        if text := self.view.read_selection():
+            self.services.copy(text)
 
     @on(LogView.FollowChanged)
     def _follow_changed(self, message: LogView.FollowChanged) -> None:
@@ -178,32 +318,18 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def _set_record(self, task: TaskRecord | None) -> None:
         self._record = task
-        self.view.merged_text = "" if task is None else _explain_merged(task)
-        self.view.empty_text = _NO_TASK if task is None else _explain_empty(task)
-
-    def _show_status(self, text: str, *, is_problem: bool = False) -> None:
-        self.search_status.update(text)
-        self.search_status.set_class(is_problem, "-problem")
-        self.set_class(bool(text), "-searched")
+        self.view.merged_text = "" if task is None else explain_merged(task)
+        self.view.empty_text = _NO_TASK if task is None else explain_empty(task)
 
     def _update_border(self) -> None:
-        """Writes the border: the name of the task, whether the view follows, and the number of lines."""
+        """Writes the border: the name of the task, whether the view follows, the date, and the number of lines."""
         view = self.view
         if self._record is None:
             self.border_title, self.border_subtitle = "Log", ""
             return
         shown = [view.stream_name] if view.stream is not None else []
         label = [self._label] if self._label else []
-        words = [escape_controls(self._record.name), *label, "following" if view.following else "not following", *shown]
+        mode = "selecting lines" if view.selector.is_line_mode else "following" if view.following else "not following"
+        words = [escape_controls(self._record.name), *label, mode, *shown]
         self.border_title = Content("  ".join(["Log", *words]))
-        lines = self._lines
-        self.border_subtitle = "" if lines is None else f"{lines:,} {'line' if lines == 1 else 'lines'}"
-
-
-def _explain_empty(task: TaskRecord) -> str:
-    """Returns why there is no output: what a pending task waits for, if the provider knows it."""
-    return (format.note(task) if task.status is TaskStatus.PENDING else "") or "No output yet."
-
-
-def _explain_merged(task: TaskRecord) -> str:
-    return f"stdout and stderr are merged: the task was submitted with {task.merged_by}" if task.merged_by else ""
+        self.border_subtitle = describe_border(self._record, view.last_time, view.shown_date, self._lines)

@@ -31,6 +31,8 @@ class LogFollower:
     def __init__(self, view: Widget, *, redraw: Callable[[], None], counted: Callable[[int, bool], None]) -> None:
         self.is_over = False
         """True once the log is complete."""
+        self.lines: LineCounter | None = None
+        """The lines that were counted so far in the log that was opened last."""
         self._view = view
         self._redraw = redraw
         self._counted = counted
@@ -39,8 +41,9 @@ class LogFollower:
 
     def start(self, painter: LogPainter, is_complete: IsComplete | None) -> None:
         """Follows the log of this painter. Without `is_complete`, the log never ends."""
+        self.lines = LineCounter(painter.log.path)
         self._start(partial(self._follow, painter), "follow")
-        self._start(partial(self._count, LineCounter(painter.log.path)), "count")
+        self._start(partial(self._count, self.lines), "count")
         if is_complete is not None:
             self._start(partial(self._wait_for_completion, CompletionCheck(is_complete)), "completion")
 

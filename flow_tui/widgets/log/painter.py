@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from rich.segment import Segment
 from rich.style import Style
@@ -14,6 +15,7 @@ from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.shown_log import ShownLog
 from flow_tui.widgets.log.matches import LogMatches, MatchSpans
 from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, lay_out_line
+from flow_tui.widgets.log.text_rows import TextRow
 from flow_tui.widgets.log.window import LogWindow
 
 _KEPT = 2048
@@ -40,6 +42,10 @@ class LogPainter:
         self.log = ShownLog(files)
         self.window = LogWindow(self.log, lambda line: len(self._lay_out(line)))
         self.matches: LogMatches | None = None
+        self.rows: list[TextRow] = []
+        """The rows of the last drawing, without empty rows below the log."""
+        self.visible_cells: range | None = None
+        """The cells of a line that the last drawing shows; None if lines wrap."""
         self._layout = layout
         self._styles = styles
         self._stream: int | None = None
@@ -69,10 +75,14 @@ class LogPainter:
     def paint(self, frame: LogFrame) -> list[Strip]:
         """Draws every row of the frame. Returns no rows if no line is in view."""
         lines = self.window.get_lines(frame.height)
+        self.rows = []
         if not lines:
             return []
         self._span = (lines[0][0].offset, lines[-1][0].end)
         rows = [row for line, skipped in lines for row in self._lay_out(line)[skipped:]][: frame.height]
+        self.rows = self._list_text_rows(lines, frame)[: frame.height]
+        width = max(0, frame.width - 1 - self._layout.margin)
+        self.visible_cells = None if self._layout.wrap else range(frame.left, frame.left + width)
         strips = [row.crop(frame.left, frame.width - 1, frame.style) for row in rows]
         strips += [Strip.blank(frame.width - 1, frame.style)] * (frame.height - len(strips))
         thumb = self._thumb_rows(lines[0][0].offset, lines[-1][0].end, frame.height)
@@ -88,12 +98,36 @@ class LogPainter:
         """Makes the lines of the last drawing exact. Reads in a thread, possibly for seconds."""
         await self.log.make_exact(*self._span)
 
+    def count_rows(self, offset: int, limit: int) -> int:
+        """Returns the number of rows of the line at this offset, at most `limit`."""
+        line = self.log.line_at(offset)
+        return 1 if line is None else min(limit, len(self._lay_out(line)))
+
     def list_unmarked_texts(self, height: int) -> list[str]:
         """Returns the texts in view for which the marks have not been found yet."""
         if (matches := self.matches) is None:
             return []
         texts = [line.text for line, _ in self.window.get_lines(height)]
         return [text for text in texts if matches.get_marks(text) is None]
+
+    def _list_text_rows(self, lines: list[tuple[ShownLine, int]], frame: LogFrame) -> list[TextRow]:
+        found: list[TextRow] = []
+        has_times = self._layout.time or self._layout.delta
+        before = self._find_time_above(lines[0][0]) if has_times else None
+        for line, skipped in lines:
+            when, first = self._describe(line).when if has_times else None, 0
+            for number, row in enumerate(self._lay_out(line)):
+                text = row.content.text
+                if number >= skipped:
+                    place = (line.offset, line.end, first, text, len(line.text), self._layout.margin, frame.left)
+                    found.append(TextRow(*place, when, before))
+                first += len(text)
+            before = when
+        return found
+
+    def _find_time_above(self, line: ShownLine) -> datetime | None:
+        above = self.log.lines_before(line.offset, 1)
+        return self._describe(above[0]).when if above else None
 
     def _thumb_rows(self, first: int, last: int, height: int) -> range:
         """Returns the rows of the scroll bar's thumb; empty if the whole log is in view."""

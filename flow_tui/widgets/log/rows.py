@@ -16,6 +16,7 @@ from flow_core.logs.shown.line import Runs
 from flow_tui.terminal.rich_segments import overlay_style
 
 TIME_CELLS = 13
+DELTA_CELLS = 9
 MARK = "▌"
 FOUND = "▸"
 
@@ -29,12 +30,13 @@ class LogStyles:
     stderr: Style
     match: Style
     note: Style
+    selected: Style
 
     @classmethod
     def of(cls, base: Style, component: Callable[[str], Style]) -> LogStyles:
         """Lays the styles over `base`. `component` finds a style by its name."""
         time, stderr, note = (base + component(name) for name in ("time", "stderr", "note"))
-        return cls(base, time, stderr, component("match"), note)
+        return cls(base, time, stderr, component("match"), note, component("selected"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,12 @@ class LogLayout:
     width: int
     wrap: bool = False
     time: bool = False
+    delta: bool = False
 
     @property
     def margin(self) -> int:
-        """The number of cells before the text: the mark of the stream, and the time."""
-        return 1 + TIME_CELLS * self.time
+        """The number of cells before the text: the mark of the stream, the time, and the time since the line above."""
+        return 1 + TIME_CELLS * self.time + DELTA_CELLS * self.delta
 
     @property
     def content_width(self) -> int:
@@ -62,6 +65,14 @@ class LogText(NamedTuple):
     text: str
     is_stderr: bool
     time_us: int | None
+
+    @property
+    def when(self) -> datetime | None:
+        """The time in UTC; None if it is unknown or no valid time."""
+        try:
+            return None if self.time_us is None else datetime.fromtimestamp(self.time_us / 1_000_000, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +95,8 @@ def lay_out_line(
     base = styles.text + styles.stderr if line.is_stderr else styles.text
     pieces = list(_style_matches(_style_runs(line, base), matches, styles.match))
     cuts = find_wrap_points(line.text, layout.content_width) if layout.wrap else []
-    first = _margin_strip(_mark_segment(line, styles, is_found), line, layout, styles)
-    other = _margin_strip(_mark_segment(line, styles, False), None, layout, styles)
+    first = _margin_strip(_mark_segment(line, styles, is_found), layout, styles)
+    other = _margin_strip(_mark_segment(line, styles, False), layout, styles)
     return [
         LogRow(other if number else first, Strip(segments)) for number, segments in enumerate(_split_at(pieces, cuts))
     ]
@@ -149,17 +160,6 @@ def _mark_segment(line: LogText, styles: LogStyles, is_found: bool) -> Segment:
     return Segment(MARK, styles.stderr) if line.is_stderr else Segment(" ", styles.text)
 
 
-def _margin_strip(mark: Segment, line: LogText | None, layout: LogLayout, styles: LogStyles) -> Strip:
-    if not layout.time:
-        return Strip([mark])
-    text = "" if line is None or line.time_us is None else _format_time(line.time_us)
-    return Strip([mark, Segment(text.ljust(TIME_CELLS), styles.time)])
-
-
-def _format_time(time_us: int) -> str:
-    """Returns the local time with milliseconds; nothing for a time that no calendar has."""
-    try:
-        when = datetime.fromtimestamp(time_us / 1_000_000, UTC).astimezone()
-    except (ValueError, OverflowError, OSError):
-        return ""
-    return f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}"
+def _margin_strip(mark: Segment, layout: LogLayout, styles: LogStyles) -> Strip:
+    """Returns the mark and the space for the times, which depend on the line above."""
+    return Strip([mark, Segment(" " * (layout.margin - 1), styles.time)] if layout.margin > 1 else [mark])

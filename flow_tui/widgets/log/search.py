@@ -37,6 +37,10 @@ class LogViewSearch:
         self._painter: LogPainter | None = None
 
     @property
+    def is_started(self) -> bool:
+        return self._matches is not None
+
+    @property
     def match_offset(self) -> int | None:
         """The offset in the file of the current match; None if there is none."""
         return None if self._matches is None or self._matches.current is None else self._matches.current.offset

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from rich.segment import Segment
-from textual import events
 from textual.await_complete import AwaitComplete
 from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive, var
 from textual.strip import Strip
-from textual.widget import Widget
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles
 from flow_core.logs.follow import IsComplete
+from flow_core.logs.line_counter import LineCounter
 from flow_tui.widgets.announce import announce
 from flow_tui.widgets.log.follower import LogFollower
+from flow_tui.widgets.log.overlay import LogOverlay
 from flow_tui.widgets.log.painter import LogFrame, LogPainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles
+from flow_tui.widgets.log.scrolling import ScrollingLog
 from flow_tui.widgets.log.search import LogViewSearch
-from flow_tui.widgets.log.window import LogWindow
 from flow_tui.widgets.styles import get_component_style
 
-_WHEEL_ROWS = 3
-_SIDEWAYS = 8
 _STREAMS: dict[int | None, str] = {None: "both", STDOUT: "stdout", STDERR: "stderr"}
 
 
-class LogView(Widget, can_focus=True):
-    """A view of one log. It has actions and no keys; the owner of the keymap binds keys to the actions."""
+class LogView(ScrollingLog):
+    """A view of one log."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "log-view--time",
@@ -38,6 +37,7 @@ class LogView(Widget, can_focus=True):
         "log-view--match",
         "log-view--note",
         "log-view--thumb",
+        "log-view--selected",
     }
     DEFAULT_CSS = """
     LogView { height: 1fr; }
@@ -46,12 +46,14 @@ class LogView(Widget, can_focus=True):
     LogView > .log-view--match { background: $warning; color: $background; text-style: underline; }
     LogView > .log-view--note { color: $muted; }
     LogView > .log-view--thumb { background: $scrollbar; }
+    LogView > .log-view--selected { background: $screen-selection-background; color: $screen-selection-foreground; }
     """
 
-    following: reactive[bool] = reactive(True, repaint=False)
-    wrap: var[bool] = var(False)
     show_time: var[bool] = var(False)
+    show_delta: var[bool] = var(False)
     stream: var[int | None] = var(None)
+    bookmarks: var[frozenset[int]] = var(frozenset[int]())
+    """The offsets of the lines that are marked as bookmarks."""
     empty_text: reactive[str] = reactive("No output yet.")
     merged_text: reactive[str] = reactive("")
     """Why no output is on stderr."""
@@ -79,31 +81,70 @@ class LogView(Widget, can_focus=True):
         status: str
         is_problem: bool = False
 
+    @dataclass
+    class Selected(Message):
+        """The mouse has selected text."""
+
+        view: LogView
+
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._painter: LogPainter | None = None
         self._follower = LogFollower(self, redraw=self._redraw, counted=self._announce_count)
-        self._search = LogViewSearch(self, report=self._announce_search, show=self._show_match, redraw=self._redraw)
-        self._left = 0
+        self._search = LogViewSearch(self, report=self._announce_search, show=self.go_to, redraw=self._redraw)
         self._strips: list[Strip] = []
-        self._kept_end: int | None = None
-        """The size of the log while its end stays in view below a match; None if the end is not in view."""
 
     @property
     def stream_name(self) -> str:
         return _STREAMS[self.stream]
 
+    @property
+    def is_searching(self) -> bool:
+        """Whether a search was started and not ended."""
+        return self._search.is_started
+
+    @property
+    def line_counter(self) -> LineCounter | None:
+        """The lines that were counted so far; None without a log."""
+        return None if self._painter is None else self._follower.lines
+
+    @property
+    def log_size(self) -> int:
+        """The size of the log in bytes; 0 without a log."""
+        return 0 if self._painter is None else self._painter.log.size
+
+    @property
+    def shown_date(self) -> str:
+        """The local date of the first line in view while times are shown, such as "2026-01-02"; else ""."""
+        rows = self._painter.rows if self._painter is not None and self.show_time else []
+        when = rows[0].when if rows else None
+        return "" if when is None else f"{when.astimezone():%Y-%m-%d}"
+
+    @property
+    def last_time(self) -> datetime | None:
+        """When the last bytes were read, in UTC; None if it is unknown."""
+        return None if self._painter is None else self._painter.log.source.sidecar.last_time
+
+    def find_time(self, offset: int) -> datetime | None:
+        """Returns when the byte at this offset was read, in UTC; None if it is unknown."""
+        return None if self._painter is None else self._painter.log.source.sidecar.find_time(offset)
+
+    def find_offset_at(self, time: datetime) -> int | None:
+        """Returns the offset of the first byte that was read at this time or later; None if there is none."""
+        return None if self._painter is None else self._painter.log.source.sidecar.find_offset(time)
+
     def open(self, files: SpoolFiles | None, is_complete: IsComplete | None = None) -> None:
         """Shows the end of this log and follows it; None shows no log. Without `is_complete`, the log never ends."""
         self._close()
         self._left = 0
-        self._kept_end = None
+        self._kept_end = self._current = None
+        self.bookmarks = frozenset()
         self.following = True
         if files is not None:
             self._painter = LogPainter(files, self._make_layout(), self._make_styles())
             self._painter.set_stream(self.stream)
             self._painter.refresh()
             self._follower.start(self._painter, is_complete)
+        self.selector.attach(self._painter)
         self._redraw()
 
     def find(self, pattern: str, *, literal: bool = False) -> None:
@@ -114,6 +155,8 @@ class LogView(Widget, can_focus=True):
 
     def clear_search(self) -> None:
         """Ends the search, and removes its marks."""
+        if self._search.match_offset is not None:
+            self._current = None
         self._search.clear()
 
     def end_search(self) -> AwaitComplete:
@@ -126,63 +169,18 @@ class LogView(Widget, can_focus=True):
     def action_previous_match(self) -> None:
         self._search.go_on(forward=False)
 
-    def action_follow(self) -> None:
-        self.following = True
-        if self._painter is not None:
-            self._painter.refresh()
-        self._redraw()
-
     def action_toggle_wrap(self) -> None:
         self.wrap = not self.wrap
 
     def action_toggle_time(self) -> None:
         self.show_time = not self.show_time
 
+    def action_toggle_delta(self) -> None:
+        self.show_delta = not self.show_delta
+
     def action_cycle_stream(self) -> None:
         order = list(_STREAMS)
         self.stream = order[(order.index(self.stream) + 1) % len(order)]
-
-    def action_scroll_up(self) -> None:
-        self.scroll_rows(-1)
-
-    def action_scroll_down(self) -> None:
-        self.scroll_rows(1)
-
-    def action_page_up(self) -> None:
-        self.scroll_rows(1 - self.size.height)
-
-    def action_page_down(self) -> None:
-        self.scroll_rows(self.size.height - 1)
-
-    def action_half_page_up(self) -> None:
-        self.scroll_rows(-(self.size.height // 2))
-
-    def action_half_page_down(self) -> None:
-        self.scroll_rows(self.size.height // 2)
-
-    def action_scroll_home(self) -> None:
-        if self._painter is not None:
-            self._kept_end = None
-            self._painter.window.move_to_start()
-            self.following = False
-            self._redraw()
-
-    action_scroll_end = action_follow
-
-    def action_scroll_left(self) -> None:
-        self._left = max(0, self._left - _SIDEWAYS)
-        self._redraw()
-
-    def action_scroll_right(self) -> None:
-        self._left += 0 if self.wrap else _SIDEWAYS
-        self._redraw()
-
-    def scroll_rows(self, rows: int) -> None:
-        """Scrolls, down if positive. Scrolling away from the end stops following; scrolling to the end resumes it."""
-        if self._painter is not None and self.size:
-            self._kept_end = None
-            self.following = self._painter.window.scroll(rows, self.size.height)
-            self._redraw()
 
     def watch_following(self, following: bool) -> None:
         announce(self, self.FollowChanged(self, following))
@@ -194,8 +192,15 @@ class LogView(Widget, can_focus=True):
     def watch_show_time(self) -> None:
         self._restyle()
 
-    def watch_stream(self) -> None:
+    def watch_show_delta(self) -> None:
         self._restyle()
+
+    def watch_stream(self) -> None:
+        self.selector.clear()
+        self._restyle()
+
+    def watch_bookmarks(self) -> None:
+        self._redraw()
 
     def watch_merged_text(self) -> None:
         self._redraw()
@@ -220,25 +225,6 @@ class LogView(Widget, can_focus=True):
     def on_resize(self) -> None:
         self._restyle()
 
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.scroll_rows(-_WHEEL_ROWS)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.scroll_rows(_WHEEL_ROWS)
-
-    def on_click(self, event: events.Click) -> None:
-        """Scrolls to the part of the log at which the user clicks in the scroll bar."""
-        offset = event.get_content_offset(self)
-        if offset is None or offset.x != self.size.width - 1 or self._painter is None:
-            return
-        self._kept_end = None
-        window = self._painter.window
-        window.move_to_offset(window.log.size * offset.y // max(1, self.size.height), 0)
-        self.following = window.stay_within_log(self.size.height)
-        self._redraw()
-
     def render_line(self, y: int) -> Strip:
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
 
@@ -251,18 +237,10 @@ class LogView(Widget, can_focus=True):
                 self._keep_position(self._painter.window)
         self._redraw()
 
-    def _keep_position(self, window: LogWindow) -> None:
-        """Keeps the position after a change of size or layout: the end if it was in view, and always the current match.
-
-        The rows in view must not depend on whether a match was found before or after the change.
-        """
+    @property
+    def _place_to_keep(self) -> int | None:
         match_offset = self._search.match_offset
-        if match_offset is None:
-            self.following = window.stay_within_log(self.size.height)
-            return
-        if self._kept_end == window.log.size:
-            window.move_to_end(self.size.height)
-        self._show_match(match_offset)
+        return self._marked_in_view if match_offset is None else match_offset
 
     def _redraw(self) -> None:
         """Builds the rows in view, and repaints those that changed."""
@@ -288,33 +266,23 @@ class LogView(Widget, can_focus=True):
                 self._painter.window.move_to_end(height)
             bar = style + get_component_style(self, "log-view--thumb")
             if strips := self._painter.paint(LogFrame(width, height, self._left, style, bar)):
-                return strips
+                marks = (self._current, self.bookmarks, self.selector.selection)
+                return LogOverlay(self._make_layout(), self._make_styles(), width, *marks).apply(
+                    strips, self._painter.rows
+                )
         line = Strip([Segment(" " + self._empty_line(), self._make_styles().note)]).adjust_cell_length(width, style)
         return [line, *[Strip.blank(width, style)] * (height - 1)]
 
     def _empty_line(self) -> str:
-        if self._painter is not None and self._painter.window.log.size and self.stream is not None:
+        if self._painter is not None and self._painter.log.size and self.stream is not None:
             return self.merged_text or f"no output on {self.stream_name}"
         return "This task wrote no output." if self._follower.is_over else self.empty_text
 
     def _make_layout(self) -> LogLayout:
-        return LogLayout(self.size.width - 1, self.wrap, self.show_time)
+        return LogLayout(self.size.width - 1, self.wrap, self.show_time, self.show_delta)
 
     def _make_styles(self) -> LogStyles:
         return LogStyles.of(self.rich_style, lambda name: get_component_style(self, f"log-view--{name}"))
-
-    def _show_match(self, offset: int) -> None:
-        """Brings the match at this offset of the file into view."""
-        if self._painter is None:
-            return
-        window, height = self._painter.window, self.size.height
-        if self.following:  # the size may have changed since the last frame
-            window.move_to_end(height)
-        self.following = False
-        if not any(line.offset <= offset < line.end for line, _ in window.get_lines(height)):
-            window.move_to_offset(offset, height // 3)
-        self._kept_end = window.log.size if window.stay_within_log(height) else None
-        self._redraw()
 
     def _close(self) -> None:
         """Closes the log that is open."""
@@ -323,6 +291,9 @@ class LogView(Widget, can_focus=True):
         if self._painter is not None:
             self._painter.close()
         self._painter = None
+
+    def _announce_selection(self) -> None:
+        announce(self, self.Selected(self))
 
     def _announce_count(self, lines: int, is_complete: bool) -> None:
         announce(self, self.Counted(self, lines, is_complete))

@@ -50,7 +50,7 @@ def test_a_pane_takes_no_key_away_from_the_whole_dashboard_but_these() -> None:
     taken = {
         (action.noun, key) for action in ACTIONS if action.noun != "app" for key in action.default_keys if key in of_app
     }
-    assert taken == {("logs", "left"), ("logs", "right")}
+    assert taken == {("logs", "colon"), ("logs", "left"), ("logs", "right")}
 
 
 def test_what_a_table_of_actions_names_in_a_module_that_is_loaded_late_is_there() -> None:

@@ -112,3 +112,16 @@ async def test_counting_can_be_cancelled_and_taken_up_again(tmp_path: Path) -> N
     await asyncio.gather(counting, return_exceptions=True)
     await index.catch_up()
     assert index.line_count == 2_000_000
+
+
+async def test_the_number_of_the_line_at_any_offset_is_the_newlines_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    data = b"\n".join(random_lines(20_000, seed=3))
+    path.write_bytes(data)
+    index = LineCounter(path)
+    assert index.find_line_number(0) is None
+    await index.catch_up()
+    for offset in random.Random(2).sample(range(len(data)), 60):
+        number = index.find_line_number(offset)
+        assert number == data.count(b"\n", 0, offset)
+    assert index.find_line_number(len(data)) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from testbed.log_truth import all_stamps
@@ -84,3 +85,18 @@ def test_without_a_sidecar_all_is_stdout_at_no_known_time(tmp_path: Path) -> Non
     assert select_streams(b"text", 0, stamps, (STDERR,)) == b""
     assert stamps.find_previous(STDOUT, 4) == 4
     assert stamps.find_next(STDERR, 0) is None
+
+
+def test_the_offset_of_a_time_is_that_of_the_first_byte_read_then_or_later(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    files = written(tmp_path / "log", [(STDOUT, b"x" * chance.randrange(1, 9)) for _ in range(9_000)])
+    stamps, all_of_them = opened(files), all_stamps(files)
+    for stamp in chance.sample(all_of_them, 200):
+        time = datetime.fromtimestamp(stamp.time_us / 1_000_000, UTC)
+        assert stamps.find_offset(time) == stamp.offset
+        assert stamps.find_offset(time - timedelta(milliseconds=2)) == stamp.offset
+    last = all_of_them[-1]
+    assert stamps.last_time == datetime.fromtimestamp(last.time_us / 1_000_000, UTC)
+    assert stamps.find_offset(stamps.last_time + timedelta(milliseconds=1)) is None
+    assert opened(SpoolFiles.at(tmp_path / "none")).find_offset(stamps.last_time) is None
+    assert opened(SpoolFiles.at(tmp_path / "none")).last_time is None

@@ -89,7 +89,7 @@ async def test_a_search_is_typed_run_and_left_with_escape(tmp_path: Path) -> Non
         app.pane.open_search()
         await pilot.press("escape")
         assert app.pane.view.has_focus
-        assert not app.pane.input.display
+        assert not app.pane.row.display
         assert not app.pane.search_status.display
 
 

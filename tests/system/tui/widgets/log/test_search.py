@@ -153,6 +153,6 @@ async def test_the_end_stays_in_view_where_something_comes_between_a_size_and_it
         if is_drawn:
             app.view._redraw()
         else:
-            app.view._show_match(app.view._search.match_offset or 0)
+            app.view.go_to(app.view._search.match_offset or 0)
         LogView.on_resize(app.view)
         assert app.picture()[-2:] == ["ERROR", "last"]

@@ -1,0 +1,52 @@
+"""The interface of the logs pane for the code of its actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.shown.line import ShownLine
+from flow_tui.services import Services
+from flow_tui.widgets.log import LogView
+
+
+class OpenLog(Protocol):
+    """The log in the pane, with its view. `bookmarked` is the line whose bookmark gets a name now."""
+
+    services: Services
+    view: LogView
+    bookmarked: ShownLine | None
+
+    @property
+    def files(self) -> SpoolFiles | None:
+        """The files of the log; None without one."""
+
+    @property
+    def log_key(self) -> str:
+        """The name of the log in the bookmarks."""
+
+    @property
+    def log_name(self) -> str:
+        """The name of the task, and which of its logs is shown."""
+
+    def show_status(self, text: str, *, is_problem: bool = False) -> None:
+        """Shows a sentence below the log; "" removes it."""
+
+    def start_saving(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Starts to save the log; escape ends it."""
+
+    def open_bookmark_name(self) -> None:
+        """Opens the input row for the name of a bookmark."""
+
+    def open_go_to(self) -> None:
+        """Opens the input row for a line or a time."""
+
+    def open_pipe(self) -> None:
+        """Opens the input row for a shell command."""
+
+    def select_lines(self) -> None:
+        """Starts or ends the selection of lines."""
+
+    def copy_selection(self) -> None:
+        """Copies the selected text, or else the current line. Raises FlowError if it is too long."""
