@@ -8,19 +8,21 @@ import json
 import os
 import tarfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
+_PIECE = 256 << 10
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
 
 class Registry:
     """Serves HOST/one:1. While `gate` is closed, nothing of the image is handed out."""
 
-    def __init__(self, host: str, layer: bytes) -> None:
+    def __init__(self, host: str, layers: Sequence[bytes]) -> None:
         self.host = host
         self.gate = threading.Event()
         self.gate.set()
@@ -29,15 +31,16 @@ class Registry:
             "architecture": "amd64",
             "os": "linux",
             "config": {},
-            "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
-            "history": [{"created": "2026-01-01T00:00:00Z"}],
+            "rootfs": {"type": "layers", "diff_ids": [_digest(layer) for layer in layers]},
+            "history": [{"created": "2026-01-01T00:00:00Z"}] * len(layers),
         }
-        self.blobs = {_digest(blob): blob for blob in (layer, json.dumps(config).encode())}
+        self.blobs = {_digest(blob): blob for blob in (*layers, json.dumps(config).encode())}
+        kinds = [_LAYER] * len(layers) + [_CONFIG]
         parts = [
             {"mediaType": kind, "size": len(blob), "digest": digest}
-            for kind, (digest, blob) in zip((_LAYER, _CONFIG), self.blobs.items(), strict=True)
+            for kind, (digest, blob) in zip(kinds, self.blobs.items(), strict=True)
         ]
-        manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": parts[1], "layers": parts[:1]}
+        manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": parts[-1], "layers": parts[:-1]}
         self.manifest = json.dumps(manifest).encode()
 
     @property
@@ -46,8 +49,10 @@ class Registry:
 
 
 @contextmanager
-def registry(files: dict[str, bytes]) -> Iterator[Registry]:
-    """One whose image holds these programs, by path."""
+def registry(
+    files: dict[str, bytes], more_layers: Sequence[dict[str, bytes]] = (), piece_pause_s: float = 0.0
+) -> Iterator[Registry]:
+    """One whose image holds these programs, by path. With a pause it hands out a layer in pieces of 256 KiB."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -76,14 +81,17 @@ def registry(files: dict[str, bytes]) -> Iterator[Registry]:
             self.send_header("Docker-Content-Digest", _digest(body))
             self.end_headers()
             if self.command == "GET":
-                self.wfile.write(body)
+                for start in range(0, len(body), _PIECE):
+                    self.wfile.write(body[start : start + _PIECE])
+                    time.sleep(piece_pause_s)
 
         def log_message(self, *_: object) -> None:
             """Says nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         fresh = {**files, "etc/fresh": os.urandom(8)}  # no engine has seen it before, and may leave the pull out
-        served = Registry(f"127.0.0.1:{server.server_port}", _layer(fresh))
+        layers = [_layer(contents) for contents in (fresh, *more_layers)]
+        served = Registry(f"127.0.0.1:{server.server_port}", layers)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield served

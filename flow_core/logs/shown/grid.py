@@ -44,7 +44,7 @@ class TerminalGrid:
         self.saved = (self.row - self.stack.top, self.column, self.style)
 
     def restore_cursor(self) -> None:
-        row, self.column, self.style = self.saved or (0, 0, self.style)
+        row, self.column, self.style = self.saved or (0, 0, PLAIN)
         self.set_row(row)
 
     def write(self, text: str, offset: int) -> None:
