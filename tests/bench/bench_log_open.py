@@ -62,7 +62,8 @@ def _open_once(screen: Screen, shown: str) -> tuple[float, float]:
             take(screen, left)
         memory = rss_mb(screen.pid)
         text = look(screen)
-        assert LAST in text and shown in text, text
+        assert LAST in text, text
+        assert shown in text, text
     return took, memory
 
 

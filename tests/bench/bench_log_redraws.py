@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from itertools import pairwise
 
 from log_world import LETTERS, SHARE, SIZE_MB, LogWorld, following, log_world, restart
 from log_writer import make_redraws
@@ -53,7 +54,7 @@ def _fill_s(logs: LogWorld, screen: Screen, source: object) -> float:
 
 def _is_right(text: str, outer: str, inner: str) -> bool:
     """Whether the inner bar is on the row below the outer one."""
-    return any(outer in above and inner in below for above, below in zip(text.split("\n"), text.split("\n")[1:]))
+    return any(outer in above and inner in below for above, below in pairwise(text.split("\n")))
 
 
 def _flood(logs: LogWorld, screen: Screen) -> list[Row]:
