@@ -24,6 +24,7 @@ class TaskLogResource(BlockingTwin[AsyncTaskLogResource]):
     addresses = make_blocking(AsyncTaskLogResource.addresses)
     open = make_blocking(AsyncTaskLogResource.open)
     is_complete = make_blocking(AsyncTaskLogResource.is_complete)
+    clock = make_blocking(AsyncTaskLogResource.clock)
 
     @overload
     def read(

@@ -14,8 +14,14 @@ is_one_column_each = re.compile(
 ).match
 """Matches text whose characters are safe, take one column each, and combine with no other character."""
 
-_INVISIBLE = frozenset("\u00ad\u061c\u200b\u200e\u200f\u2060\ufeff")
-"""A terminal shows nothing for these. They are dropped, so that a search finds the text that is seen."""
+_DROPPED = frozenset("\u00ad\u2028\u2029")
+"""A terminal shows nothing for these, and other programs would count a column for them or break the line."""
+
+_INVISIBLE = dict.fromkeys(map(ord, "\u061c\u200b\u200e\u200f\u2060\ufeff"))
+"""A terminal keeps these with the character before them, and shows nothing for them."""
+
+_SAFE = frozenset("\u061c\u200e\u200f")
+"""Marks of the direction of one character. Unlike the other controls of direction, they reorder no other text."""
 
 _is_unsafe = re.compile(f"[{UNSAFE}]").match
 
@@ -30,7 +36,12 @@ def get_width(char: str) -> int:
 
 @lru_cache(maxsize=8192)
 def make_safe(char: str) -> str:
-    """Returns what is shown for a character: nothing if it is invisible, U+FFFD if it would reorder or break text."""
-    if char in _INVISIBLE:
+    """Returns what is kept of a character: U+FFFD for one that would reorder or break text."""
+    if char in _DROPPED:
         return ""
-    return "\ufffd" if _is_unsafe(char) else char
+    return "\ufffd" if _is_unsafe(char) and char not in _SAFE else char
+
+
+def drop_invisible(text: str) -> str:
+    """Returns text without the characters that nobody can see, so that a search finds what is seen."""
+    return text if text.isascii() else text.translate(_INVISIBLE)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from flow_core.logs.shown.grid import LAST_COLUMN, TerminalGrid
+from flow_core.logs.shown.grid import LAST_COLUMN, TAB, TerminalGrid
 from flow_core.logs.shown.row_stack import SCREEN_ROWS
 
 _is_numbers = re.compile(rb"[0-9;]*\Z").match
@@ -21,6 +21,9 @@ def apply_csi(grid: TerminalGrid, params: bytes, final: bytes, now: int) -> None
     elif final == b"J":
         if numbers := _parse_numbers(params):
             _erase_display(grid, numbers[0], now)
+    elif final == b"b":
+        if numbers := _parse_numbers(params):
+            _repeat(grid, numbers, now)
     elif final in b"hl":
         _switch_screen(grid, params, final == b"h", now)
 
@@ -123,6 +126,19 @@ def _erase_characters(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
     grid.stack.get_row(grid.row).blank(grid.column, grid.column + _count(numbers))
 
 
+def _repeat(grid: TerminalGrid, numbers: tuple[int, ...], now: int) -> None:
+    if grid.last_text:
+        grid.write(grid.last_text[-1] * min(_count(numbers), LAST_COLUMN), now)
+
+
+def _tab_forward(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
+    grid.set_column((grid.column // TAB + _count(numbers)) * TAB)
+
+
+def _tab_back(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
+    grid.set_column(-(-grid.column // TAB) * TAB - _count(numbers) * TAB)
+
+
 def _set_region(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
     last = numbers[1] if len(numbers) > 1 and numbers[1] else SCREEN_ROWS
     grid.stack.set_region(_count(numbers) - 1, last - 1)
@@ -173,6 +189,8 @@ _COMMANDS: dict[bytes, Callable[[TerminalGrid, tuple[int, ...]], None]] = {
     b"L": _insert_rows,
     b"M": _delete_rows,
     b"@": _insert_blanks,
+    b"I": _tab_forward,
+    b"Z": _tab_back,
     b"P": _delete_characters,
     b"X": _erase_characters,
     b"r": _set_region,

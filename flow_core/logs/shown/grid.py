@@ -5,6 +5,7 @@ from __future__ import annotations
 from flow_core.logs.shown.row_stack import SCREEN_ROWS, RowStack
 from flow_core.logs.text_style import PLAIN, TextStyle
 
+TAB = 8
 LAST_COLUMN = 999
 """The last column that a movement of the cursor reaches. Text may be longer."""
 PIECE_COLUMNS = 1 << 20
@@ -19,6 +20,8 @@ class TerminalGrid:
         self.row = 0
         self.column = 0
         self.style = style
+        self.last_text = ""
+        """What was written last; its last character can be repeated."""
         self.saved: tuple[int, int, TextStyle] | None = None
 
     def move_rows(self, count: int) -> None:
@@ -54,6 +57,7 @@ class TerminalGrid:
         row = self.stack.get_row(self.row)
         if self.column != row.width or not row.width:
             row.written_at = offset
+        self.last_text = text
         self.column = row.write(self.column, text, self.style)
 
     def _write_pieces(self, text: str, offset: int) -> str:

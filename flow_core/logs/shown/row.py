@@ -9,6 +9,8 @@ from flow_core.logs.shown.line import Runs
 from flow_core.logs.text_style import PLAIN, TextStyle
 
 _Cells = list[tuple[str, TextStyle]]
+_JOINER = "\u200d"
+"""Joins two emoji. Between other characters it shows nothing, and programs disagree on its width."""
 
 
 class Row:
@@ -128,7 +130,7 @@ class Row:
                 self._blank_halves(column, column + width)
                 cells[column : column + width] = [(shown, style), ("", style)][:width]
                 column += width
-            elif column:
+            elif column and (shown != _JOINER or not cells[column - 1][0]):
                 self._combine(column - 1, shown)
         self.width = len(cells)
         return column

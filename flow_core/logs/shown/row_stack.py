@@ -191,5 +191,5 @@ class RowStack:
         self.rows.insert(last, Row(written_at=offset))
         if not self.is_alternate:
             self.rows.insert(self.top, gone)
-            self.offsets.append(offset)
+            self.offsets.append(max(offset, self.offsets[-1] + 1))
             self.top += 1

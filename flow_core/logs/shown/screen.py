@@ -20,12 +20,11 @@ from flow_core.logs.shown.controls import (
     iter_tokens,
 )
 from flow_core.logs.shown.csi import apply_csi
-from flow_core.logs.shown.grid import PIECE_COLUMNS, TerminalGrid
+from flow_core.logs.shown.grid import PIECE_COLUMNS, TAB, TerminalGrid
 from flow_core.logs.shown.redraws import fold_redraws
 from flow_core.logs.shown.utf16 import BYTE_ORDER_MARKS, decode_utf16_line
 from flow_core.logs.text_style import PLAIN, TextStyle, apply_sgr
 
-TAB = 8
 _STRING_LIMIT = 1 << 20
 """A control string that is longer is taken to have no end; what follows is text again."""
 

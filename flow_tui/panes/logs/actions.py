@@ -11,12 +11,12 @@ from flow_tui.services import Services
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from flow_tui.widgets.log import LogView
+    from flow_tui.widgets.log.merged_view import MergedLogView
 
     class _Logs(Protocol):
         """The parts of the pane that the actions need."""
 
-        view: LogView
+        view: MergedLogView
         services: Services
 
         def open_search(self) -> None: ...
@@ -27,9 +27,15 @@ if TYPE_CHECKING:
 
         def toggle_time(self) -> None: ...
 
+        def toggle_redraws(self) -> None: ...
+
         def cycle_stream(self) -> None: ...
 
         async def step(self, by: int) -> None: ...
+
+        async def toggle_ranks(self) -> None: ...
+
+        def hide_rank(self) -> None: ...
 
     LogAction = Action[_Logs]
 else:
@@ -46,6 +52,14 @@ async def _show_previous(pane: _Logs) -> None:
 
 async def _show_next(pane: _Logs) -> None:
     await pane.step(1)
+
+
+async def _toggle_ranks(pane: _Logs) -> None:
+    await pane.toggle_ranks()
+
+
+def _check_merged(pane: _Logs) -> str | None:
+    return "only one log is shown" if pane.view.merged is None else None
 
 
 _SCROLLING: tuple[Action[Any], ...] = (
@@ -168,6 +182,13 @@ ACTIONS: tuple[Action[Any], ...] = (
         in_footer=True,
     ),
     LogAction(
+        "logs.toggle_redraws",
+        "x",
+        "redraws",
+        "Show every redraw of progress bars as it came, or their last state only",
+        lambda pane: pane.toggle_redraws(),
+    ),
+    LogAction(
         "logs.previous_log",
         "left_parenthesis",
         "previous log",
@@ -182,6 +203,38 @@ ACTIONS: tuple[Action[Any], ...] = (
         "Show the log of the next rank or attempt",
         _show_next,
         _check_task,
+    ),
+    LogAction(
+        "logs.toggle_ranks",
+        "a",
+        "all ranks",
+        "Show all ranks in one view, ordered by time, or one rank",
+        _toggle_ranks,
+        _check_task,
+    ),
+    LogAction(
+        "logs.hide_rank",
+        "H",
+        "hide rank",
+        "Hide the rank of the current line",
+        lambda pane: pane.hide_rank(),
+        _check_merged,
+    ),
+    LogAction(
+        "logs.show_all_ranks",
+        "A",
+        "show ranks",
+        "Show the hidden ranks again",
+        lambda pane: pane.view.show_all_logs(),
+        _check_merged,
+    ),
+    LogAction(
+        "logs.order_by_time",
+        "equals_sign",
+        "order",
+        "Order lines that came late by their times",
+        lambda pane: pane.view.action_order_by_time(),
+        _check_merged,
     ),
     *TEXT_ACTIONS,
 )

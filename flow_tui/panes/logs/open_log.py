@@ -15,8 +15,15 @@ class OpenLog(Protocol):
     """The log in the pane, with its view. `bookmarked` is the line whose bookmark gets a name now."""
 
     services: Services
-    view: LogView
     bookmarked: ShownLine | None
+
+    @property
+    def view(self) -> LogView:
+        """The view of the log."""
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether several logs are shown as one; then there are no files."""
 
     @property
     def files(self) -> SpoolFiles | None:

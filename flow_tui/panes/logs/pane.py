@@ -28,10 +28,12 @@ from flow_tui.panes.logs.command_row import CommandRow, RowKind
 from flow_tui.panes.logs.exporting import pipe_log
 from flow_tui.panes.logs.log_selection import LogSelection
 from flow_tui.panes.logs.log_texts import describe_border, explain_empty, explain_merged
+from flow_tui.panes.logs.merged_logs import describe_clocks, open_ranks
 from flow_tui.panes.logs.navigation import go_to_position
 from flow_tui.panes.pane import Pane
 from flow_tui.services import Services
 from flow_tui.widgets.log import LogView
+from flow_tui.widgets.log.merged_view import MergedLogView
 from flow_tui.widgets.workers import start_worker
 
 _SAVE_GROUP = "save"
@@ -56,13 +58,14 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def __init__(self, services: Services, *, id: str | None = None) -> None:
         super().__init__(services, id=id)
-        self.view = LogView()
+        self.view = MergedLogView()
         self.search_status = Static(id="search-status", markup=False)
         self.row = CommandRow()
         self.bookmarked: ShownLine | None = None
         """The line whose bookmark gets a name now."""
         self._record: TaskRecord | None = None
         self._files: SpoolFiles | None = None
+        self._is_complete: IsComplete | None = None
         self._label = ""
         self._lines: int | None = None
         self._selection = LogSelection(services, self, self.show)
@@ -101,22 +104,25 @@ class LogsPane(Pane, inherit_bindings=False):
         is_same = (
             task is not None and self._record is not None and task.key == self._record.key and files == self._files
         )
-        self._files, self._label = files, label
+        self._files, self._label, self._is_complete = files, label, is_complete
         self._set_record(task)
         ended = AwaitComplete()
         if not is_same:
-            self._lines = None
             self.show_status("")
             ended = self.view.end_search()
-            self.view.open(files, is_complete)
-            start_worker(self, partial(show_bookmarks, self), group="bookmarks", exclusive=True)
+            self._open_log()
         self._update_border()
         return ended
 
     @property
     def files(self) -> SpoolFiles | None:
-        """The files of the log that is shown; None without one."""
-        return self._files
+        """The files of the log that is shown; None without one, and if several are shown as one."""
+        return None if self.is_merged else self._files
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether all ranks are shown as one log."""
+        return self.view.merged is not None
 
     @property
     def log_key(self) -> str:
@@ -134,6 +140,28 @@ class LogsPane(Pane, inherit_bindings=False):
     async def step(self, by: int) -> None:
         """Shows another log of the same task."""
         await self._selection.step(by)
+
+    async def toggle_ranks(self) -> None:
+        """Shows all ranks of the task as one log, or again the one that was shown."""
+        task, log_id = self._record, self._selection.shown
+        if task is None or log_id is None:
+            return
+        self.show_status("")
+        await self.view.end_search()
+        if self.is_merged:
+            self._open_log()
+        else:
+            sources, are_complete = await open_ranks(self.services.fleet.flow(task.context), task, log_id.attempt)
+            self._lines = None
+            self.view.open_merged(sources, are_complete)
+            if clocks := describe_clocks(sources):
+                self.services.notify(clocks)
+        self._update_border()
+
+    def hide_rank(self) -> None:
+        """Hides the rank of the current line."""
+        self.view.hide_current_log()
+        self._update_border()
 
     def open_row(self, kind: RowKind) -> None:
         """Opens the input row for a search, a place to go to, a command, or the name of a bookmark."""
@@ -205,6 +233,10 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def toggle_time(self) -> None:
         self.view.action_toggle_time()
+        self._update_border()
+
+    def toggle_redraws(self) -> None:
+        self.view.action_toggle_redraws()
         self._update_border()
 
     def cycle_stream(self) -> None:
@@ -310,6 +342,11 @@ class LogsPane(Pane, inherit_bindings=False):
         self._lines = message.lines
         self._update_border()
 
+    def _open_log(self) -> None:
+        self._lines = None
+        self.view.open(self._files, self._is_complete)
+        start_worker(self, partial(show_bookmarks, self), group="bookmarks", exclusive=True)
+
     def _follow_selection(self) -> None:
         self._selection.follow()
         task, record = self.services.selection.task, self._record
@@ -328,7 +365,9 @@ class LogsPane(Pane, inherit_bindings=False):
             self.border_title, self.border_subtitle = "Log", ""
             return
         shown = [view.stream_name] if view.stream is not None else []
-        label = [self._label] if self._label else []
+        if view.expands_redraws:
+            shown.append("all redraws")
+        label = [text for text in (view.describe_logs() or self._label,) if text]
         mode = "selecting lines" if view.selector.is_line_mode else "following" if view.following else "not following"
         words = [escape_controls(self._record.name), *label, mode, *shown]
         self.border_title = Content("  ".join(["Log", *words]))

@@ -120,7 +120,7 @@ BEYOND = {
     AsyncFlow: {
         *("reserve", "cancel_reservation", "provider_port"),
         *("attach_volume", "ssh_command", "task_directory", "open_shell"),
-        *("log_addresses", "log_bytes", "open_log", "is_log_complete"),
+        *("log_addresses", "log_bytes", "open_log", "is_log_complete", "log_clock"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "dev", "log_stream"),
         *("provider", "platform", "get_facet", "run_change", "share", "reopen", "is_closed"),
         *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES),

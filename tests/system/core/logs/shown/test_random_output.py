@@ -13,7 +13,6 @@ from flow_core.logs.text_style import TextStyle
 from flow_tui.terminal.bittty_core import BitttyCore
 from flow_tui.terminal.core_loader import CoreFactory
 
-
 COLS = 500
 
 

@@ -255,3 +255,25 @@ async def test_opening_another_log_lets_go_of_the_one_before(source: Source, tmp
         app.view.open(None)
         assert app.picture()[0] == "No output yet."
         await until(lambda: all(worker.is_finished for worker in app.workers))
+
+
+async def test_every_redraw_of_a_bar_is_shown_on_request(source: Source) -> None:
+    source.write(b"start\n\repochs: 0/2\n\rsteps: 0/2\x1b[A\repochs: 1/2\n\rsteps: 1/2\x1b[A\repochs: 2/2\n\n")
+    app = Reader(source)
+    async with app.run_test(size=(60, 8)):
+        await until(lambda: app.picture()[:3] == ["start", "epochs: 2/2", "steps: 1/2"])
+        app.view.action_toggle_redraws()
+        shown = ["start", "epochs: 0/2", "steps: 0/2", "epochs: 1/2", "steps: 1/2", "epochs: 2/2", ""]
+        await until(lambda: app.picture()[:7] == shown)
+        app.view.action_toggle_redraws()
+        await until(lambda: app.picture()[:3] == ["start", "epochs: 2/2", "steps: 1/2"])
+
+
+async def test_a_block_of_redraws_longer_than_what_is_read_at_once_becomes_exact_in_view(source: Source) -> None:
+    again = b"\x1b[2A\x1b[2K layer-b  %d\n\x1b[2K layer-c  %d\n"
+    source.write(b"[+] pulling\n layer-a  done\n layer-b  0\n layer-c  0\n")
+    for _ in range(20):
+        source.write(b"".join(again % (number, number) for number in range(1_000)))
+    app = Reader(source)
+    async with app.run_test(size=(60, 8)):
+        await until(lambda: app.picture()[:4] == ["[+] pulling", " layer-a  done", " layer-b  999", " layer-c  999"])
