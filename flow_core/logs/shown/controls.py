@@ -30,6 +30,7 @@ MOVE_PATTERN = (
 )
 """Sequences after which output may change other rows than the one it is on, or continue in another state."""
 
+_NEAR = 4096
 _iter_moves = re.compile(MOVE_PATTERN).finditer
 find_move = re.compile(MOVE_PATTERN).search
 
@@ -55,4 +56,5 @@ def find_last_move(data: bytes) -> int:
     """Returns the position of the last sequence of `MOVE_PATTERN`; -1 if there is none."""
     if b"\x1b" not in data and b"\x0b" not in data and b"\x0c" not in data:
         return -1  # much faster than the pattern
-    return max((found.start() for found in _iter_moves(data)), default=-1)
+    near = max((found.start() for found in _iter_moves(data, max(0, len(data) - _NEAR))), default=-1)
+    return near if near >= 0 else max((found.start() for found in _iter_moves(data)), default=-1)
