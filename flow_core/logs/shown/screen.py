@@ -92,6 +92,11 @@ class LiveScreen(TerminalGrid):
         end = max(end, position)
         self._offset, self._pending = base + end, data[end:]
 
+    def skip_to(self, offset: int) -> None:
+        """Must be called where bytes of another stream are left out: a line that has no text yet begins after them."""
+        if self._is_at_empty_end():
+            self.stack.offsets[-1] = max(offset, self.stack.offsets[-1])
+
     def _feed_lines(self, data: bytes, position: int, end: int, base: int) -> int:
         """Processes plain lines up to the first special byte, or else one line. Returns the new position."""
         special = find_special(data, position, end) if self._has_special else None
@@ -122,7 +127,7 @@ class LiveScreen(TerminalGrid):
         lines.pop()
         is_simple = self.style == PLAIN and len(data) <= PIECE_COLUMNS
         for count, line in enumerate(lines):
-            if is_simple and self._is_at_empty_end(offset):
+            if is_simple and self._can_add_rows(offset):
                 self._add_plain(lines[count:], offset)
                 return
             if line:
@@ -130,16 +135,12 @@ class LiveScreen(TerminalGrid):
             offset += len(line) + 1
             self._feed_newline(offset)
 
-    def _is_at_empty_end(self, offset: int) -> bool:
-        """Returns whether rows for lines from this offset on can be added without looking at any row above."""
-        stack = self.stack
-        return (
-            self.row == len(stack.rows) - 1
-            and self.column == 0
-            and not stack.has_modes
-            and stack.is_empty(self.row)
-            and stack.offsets[-1] <= offset
-        )
+    def _is_at_empty_end(self) -> bool:
+        return self.row == len(self.stack.rows) - 1 and self.column == 0 and self.stack.is_empty(self.row)
+
+    def _can_add_rows(self, offset: int) -> bool:
+        """Returns whether lines from this offset on only add rows."""
+        return self._is_at_empty_end() and not self.stack.has_modes and self.stack.offsets[-1] <= offset
 
     def _add_plain(self, lines: list[str], offset: int) -> None:
         ends = list(accumulate((len(line) + 1 for line in lines), initial=offset))
@@ -149,7 +150,7 @@ class LiveScreen(TerminalGrid):
 
     def _feed_batch(self, data: bytes, position: int, end: int, base: int) -> int:
         """Processes whole lines that only add rows. Returns the new position."""
-        if not self._is_at_empty_end(base + position):
+        if not self._can_add_rows(base + position):
             return position
         other = find_other(data, position, min(end, position + PIECE_COLUMNS))
         cut = data.rfind(b"\n", position, other.start() if other else min(end, position + PIECE_COLUMNS)) + 1
