@@ -115,7 +115,10 @@ def _delete_rows(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
 
 
 def _insert_blanks(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
-    grid.stack.get_row(grid.row).insert(grid.column, min(_count(numbers), LAST_COLUMN))
+    row = grid.stack.get_row(grid.row)
+    width = max(row.width, LAST_COLUMN + 1)
+    row.insert(grid.column, min(_count(numbers), LAST_COLUMN))
+    row.clip(width)
 
 
 def _delete_characters(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
@@ -127,8 +130,9 @@ def _erase_characters(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
 
 
 def _repeat(grid: TerminalGrid, numbers: tuple[int, ...], now: int) -> None:
-    if grid.last_text:
-        grid.write(grid.last_text[-1] * min(_count(numbers), LAST_COLUMN), now)
+    room = LAST_COLUMN + 1 - grid.column
+    if grid.last_text and room > 0:
+        grid.write(grid.last_text[-1] * min(_count(numbers), room), now)
 
 
 def _tab_forward(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
@@ -139,11 +143,19 @@ def _tab_back(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
     grid.set_column(-(-grid.column // TAB) * TAB - _count(numbers) * TAB)
 
 
+def _scroll_up(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
+    for _ in range(min(_count(numbers), SCREEN_ROWS)):
+        grid.row = grid.stack.scroll_up(grid.row)
+
+
+def _scroll_down(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
+    if len(numbers) == 1:  # with five numbers it is about the mouse
+        grid.stack.scroll_down(_count(numbers))
+
+
 def _set_region(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
     last = numbers[1] if len(numbers) > 1 and numbers[1] else SCREEN_ROWS
-    grid.stack.set_region(_count(numbers) - 1, last - 1)
-    grid.set_row(0)
-    grid.column = 0
+    grid.set_region(_count(numbers) - 1, last - 1)
 
 
 def _save(grid: TerminalGrid, _numbers: tuple[int, ...]) -> None:
@@ -193,6 +205,8 @@ _COMMANDS: dict[bytes, Callable[[TerminalGrid, tuple[int, ...]], None]] = {
     b"Z": _tab_back,
     b"P": _delete_characters,
     b"X": _erase_characters,
+    b"S": _scroll_up,
+    b"T": _scroll_down,
     b"r": _set_region,
     b"s": _save,
     b"u": _restore,

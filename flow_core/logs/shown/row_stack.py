@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 from flow_core.logs.shown.row import Row
 from flow_core.logs.text_style import PLAIN
 
@@ -50,12 +48,12 @@ class RowStack:
         row = self.rows[index]
         return not (row if isinstance(row, str) else row.width)
 
-    def add_plain(self, lines: list[str], offset: int) -> int:
-        """Adds rows of plain text, whose lines follow each other in the log; returns the offset after them."""
-        ends = list(accumulate((len(line) + 1 for line in lines), initial=offset))
-        self.rows += lines
-        self.offsets += ends[:-1]
-        return ends[-1]
+    def add_rows(self, rows: list[Row | str], offsets: list[int], end: int) -> None:
+        """Adds rows from the last row on, which is empty and keeps its offset, and below them an empty row."""
+        self.rows.pop()
+        self.rows += rows
+        self.offsets += offsets[1:]
+        self.add(end)
 
     def copy_screen(self) -> RowStack:
         """Returns a copy of the screen alone; the rows above it are left out."""
@@ -80,7 +78,7 @@ class RowStack:
 
     def add(self, offset: int) -> None:
         """Adds an empty row at the end. Its offset is the next free one if several rows were begun by the same byte."""
-        self.rows.append(Row(written_at=offset))
+        self.rows.append("")
         self.offsets.append(max(offset, self.offsets[-1] + 1))
         if self._main is None:
             self.top = max(self.top, len(self.rows) - SCREEN_ROWS)
@@ -106,6 +104,20 @@ class RowStack:
             return max(self.top, index - 1)
         self.insert_rows(index, 1)
         return index
+
+    def scroll_up(self, index: int) -> int:
+        """Moves the rows of the screen, or of its scroll region, up by one. Returns the row at the place of `index`."""
+        if self.has_modes:
+            self.grow_to(self.top + self._bottom)
+            self._scroll_up(self.offsets[-1] + 1)
+            return index + (not self.is_alternate)
+        self.top += 1
+        self.grow_to(index + 1)
+        return index + 1
+
+    def scroll_down(self, count: int) -> None:
+        """Moves the rows of the screen or of its scroll region down; rows that would leave its end are lost."""
+        self.insert_rows(self.top + self._first, count)
 
     def insert_rows(self, index: int, count: int) -> None:
         """Inserts empty rows at a row of the screen; rows that would leave its end are lost."""
@@ -167,8 +179,12 @@ class RowStack:
         del self.rows[count:], self.offsets[count:]
 
     def set_region(self, first: int, last: int) -> None:
-        """Sets the scroll region by rows of the screen, counted from 0; the whole screen removes it."""
-        is_whole = first <= 0 and last >= SCREEN_ROWS - 1
+        """Sets the scroll region by rows of the screen, counted from 0; the whole screen removes it.
+
+        A region that is made one row longer at its end is the whole screen again, as apt restores it: the program's
+        terminal may have fewer rows than this screen.
+        """
+        is_whole = first <= 0 and (last >= SCREEN_ROWS - 1 or self.region == (0, last - 1))
         self.region = None if is_whole or first >= last else (max(0, first), last)
 
     @property

@@ -165,7 +165,10 @@ class ScrollingLog(Widget, can_focus=True):
         self.selector.release()
 
     def on_click(self, event: events.Click) -> None:
-        """Marks the line at which the user clicks. In the scroll bar, scrolls to that part of the log."""
+        """Marks the line at which the user clicks, and selects a word or the line at a double or triple click.
+
+        In the scroll bar, scrolls to that part of the log.
+        """
         offset = event.get_content_offset(self)
         if offset is None or self._painter is None:
             return
@@ -176,6 +179,9 @@ class ScrollingLog(Widget, can_focus=True):
             self.following = window.stay_within_log(self.size.height)
         elif self.selector.selection is None and offset.y < len(self._painter.rows):
             self._current = self._painter.rows[offset.y].offset
+            if event.chain > 1:
+                self.following = False
+                self.selector.select_at(offset, whole_line=event.chain > 2)
         self._redraw()
 
     @property
@@ -207,51 +213,46 @@ class ScrollingLog(Widget, can_focus=True):
             window.move_to_offset(offset, 0 if is_above else height - self._painter.count_rows(offset, height))
             window.stay_within_log(height)
 
-    def _show_place(self, offset: int) -> None:
-        """Brings the line that contains this byte of the file into view, a third below the top if it was not."""
+    def _show_place(self, offset: int, row: int = 0, cells: range = range(0)) -> None:
+        """Brings a row of the line that contains this byte into view, a third below the top if it was not.
+
+        Also brings these cells of the row into view.
+        """
         if self._painter is None:
             return
         window, height = self._painter.window, self.size.height
         if self.following:  # the size may have changed since the last frame
             window.move_to_end(height)
         self.following = False
-        row, cells = self._find_detail(offset)
-        if row:
-            window.show_row(LogPosition(offset, row), height, height // 3)
-        elif not any(line.offset <= offset < line.end for line, _ in window.get_lines(height)):
-            window.move_to_offset(offset, height // 3)
+        line = self._painter.log.line_at(offset)
+        window.show_row(LogPosition(line.offset if line else offset, row), height, height // 3)
         self._kept_end = window.log.size if window.stay_within_log(height) else None
-        self._show_cells(cells)
-        self._redraw()
-
-    def _show_cells(self, cells: range) -> None:
-        """Scrolls sideways no further than needed to bring these cells of a line into view."""
-        width = max(
-            1, self.size.width - 1 - (self._painter.rows[0].margin if self._painter and self._painter.rows else 1)
-        )
+        width = self._content_width
         if cells and not (self._left <= cells.start and cells.stop <= self._left + width):
             self._left = 0 if cells.stop <= width else max(0, cells.start - width // 3)
+        self._redraw()
 
     def _keep_position(self, window: LogWindow) -> None:
-        """Keeps the position after a change of size or layout: the end if it was in view, and always the current match.
+        """Keeps the position after a change of size or layout.
 
-        The rows in view must not depend on whether a match was found before or after the change.
+        The end stays in view if it was, and the current match always. The rows in view must not depend on whether the
+        match was found before or after the change.
         """
-        place = self._place_to_keep
+        place = self._find_kept_place()
         if place is None:
             self.following = window.stay_within_log(self.size.height) and self.selector.selection is None
             return
         if self._kept_end == window.log.size:
             window.move_to_end(self.size.height)
-        self._show_place(place)
+        self._show_place(*place)
 
     @property
-    def _place_to_keep(self) -> int | None:
-        """Returns the offset of the byte that stays in view after a change of size; None if there is none."""
+    def _content_width(self) -> int:
+        """The number of cells for the text of a row."""
         raise NotImplementedError
 
-    def _find_detail(self, offset: int) -> tuple[int, range]:
-        """Returns the row and the cells of a line that have to be in view."""
+    def _find_kept_place(self) -> tuple[int, int, range] | None:
+        """Returns the offset, the row and the cells that stay in view after a change of size; None without any."""
         raise NotImplementedError
 
     def _redraw(self) -> None:

@@ -252,16 +252,10 @@ class LogView(ScrollingLog):
                 self._keep_position(self._painter.window)
         self._redraw()
 
-    @property
-    def _place_to_keep(self) -> int | None:
-        match_offset = self._search.match_offset
-        return self._marked_in_view if match_offset is None else match_offset
-
-    def _find_detail(self, offset: int) -> tuple[int, range]:
-        match = self._search.match
-        if match is None or match.offset != offset or self._painter is None:
-            return 0, range(0)
-        return self._painter.find_place(match)
+    def _find_kept_place(self) -> tuple[int, int, range] | None:
+        if self._painter is not None and (match := self._search.match) is not None:
+            return (match.offset, *self._painter.find_place(match))
+        return None if (marked := self._marked_in_view) is None else (marked, 0, range(0))
 
     def _redraw(self) -> None:
         """Builds the rows in view, and repaints those that changed."""
@@ -286,11 +280,10 @@ class LogView(ScrollingLog):
             if self.following:
                 self._painter.window.move_to_end(height)
             bar = style + get_component_style(self, "log-view--thumb")
-            if strips := self._painter.paint(LogFrame(width, height, self._left, style, bar)):
+            painter = self._painter
+            if strips := painter.paint(LogFrame(width, height, self._left, style, bar)):
                 marks = (self._current, self.bookmarks, self.selector.selection)
-                return LogOverlay(self._make_layout(), self._make_styles(), width, *marks).apply(
-                    strips, self._painter.rows
-                )
+                return LogOverlay(painter.layout, painter.styles, width, *marks).apply(strips, painter.rows)
         line = Strip([Segment(" " + self._empty_line(), self._make_styles().note)]).adjust_cell_length(width, style)
         return [line, *[Strip.blank(width, style)] * (height - 1)]
 
@@ -299,14 +292,21 @@ class LogView(ScrollingLog):
             return self.merged_text or f"no output on {self.stream_name}"
         return "This task wrote no output." if self._follower.is_over else self.empty_text
 
-    def _show_match(self, match: SearchMatch) -> None:
-        self.go_to(match.offset)
-
     def _make_layout(self) -> LogLayout:
         return LogLayout(self.size.width - 1, self.wrap, self.show_time, self.show_delta)
 
+    @property
+    def _content_width(self) -> int:
+        return self._make_layout().content_width
+
     def _make_styles(self) -> LogStyles:
         return LogStyles.of(self.rich_style, lambda name: get_component_style(self, f"log-view--{name}"))
+
+    def _show_match(self, match: SearchMatch) -> None:
+        """Brings a match into view: its row, and its columns if lines are not wrapped."""
+        if self._painter is not None:
+            self._current = match.offset
+            self._show_place(match.offset, *self._painter.find_place(match))
 
     def _close(self) -> None:
         """Closes the log that is open."""

@@ -12,6 +12,7 @@ from testbed.waiting import until
 from textual import events
 from textual.app import ComposeResult
 
+from flow_core.logs.search.log_search import SearchMatch
 from flow_tui.widgets.log import LogView
 
 
@@ -191,6 +192,6 @@ async def test_the_end_stays_in_view_where_something_comes_between_a_size_and_it
         if is_drawn:
             app.view._redraw()
         else:
-            app.view.go_to(app.view._search.match_offset or 0)
+            app.view._show_match(app.view._search.match or SearchMatch(0, 0, 1))
         LogView.on_resize(app.view)
         assert app.picture()[-2:] == ["ERROR", "last"]
