@@ -59,6 +59,8 @@ _MODULES = {
     "PriceSeries": "models.market",
     "Quota": "models.market",
     "TaskEvent": "models.market",
+    "FailureCause": "logs.failure_report",
+    "FailureReport": "logs.failure_report",
     "LogId": "logs.log_id",
     "IProviderInit": "providers.contract.config_schema",
     "Provider": "providers.contract.provider",
@@ -130,6 +132,7 @@ if TYPE_CHECKING:
         Unsupported,
     )
     from flow_core.fleet import Fleet
+    from flow_core.logs.failure_report import FailureCause, FailureReport
     from flow_core.logs.log_id import LogId
     from flow_core.models.flow_ir import ResourceSpec, RunParams, SpecMount, TaskSpec
     from flow_core.models.identity import Project, SshKey, User

@@ -15,6 +15,7 @@ from flow_core.logs.log_id import LogId
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
     from flow_core.client.context_client import ContextClient
+    from flow_core.logs.failure_report import FailureReport
     from flow_core.providers.contract.resources import LogFacet
 
 
@@ -131,6 +132,18 @@ class AsyncTaskLogResource:
         files = await self._logs.open(_check_address(address))
         await asyncio.to_thread(check_readable, files)
         return files
+
+    async def find_cause(self, task_id: str, attempt: int | None = None) -> FailureReport:
+        """Finds what the failure of a task began with, in the logs of all its ranks.
+
+        The logs have ten seconds to arrive; of long ones, only the ends are read. `attempt` counts from 0; default: the
+        newest. Raises NotFound, ConfigError.
+        """
+        from flow_core.client.failure_logs import report_failure  # lazy import: loads asyncio's subprocesses
+
+        check_optional_integer("attempt", attempt)
+        task = await self._client.provider.get_task(check_text("task_id", task_id))
+        return await report_failure(self._logs, task, attempt)
 
     async def is_complete(self, address: LogId) -> bool:
         """Returns whether the log is complete, so that nothing more will be added. Raises NotFound."""

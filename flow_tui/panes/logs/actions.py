@@ -11,6 +11,7 @@ from flow_tui.services import Services
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from flow_tui.panes.logs.cause_offer import CauseOffer
     from flow_tui.widgets.log import LogView
 
     class _Logs(Protocol):
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
         async def step(self, by: int) -> None: ...
 
+        def go_to_cause(self) -> None: ...
+
+        @property
+        def cause(self) -> CauseOffer: ...
+
     LogAction = Action[_Logs]
 else:
     LogAction = Action
@@ -40,6 +46,10 @@ else:
 
 def _check_task(pane: _Logs) -> str | None:
     return "no task is selected" if pane.services.selection.task is None else None
+
+
+def _check_cause(pane: _Logs) -> str | None:
+    return "no cause of a failure was found in this task's logs" if pane.cause.found is None else None
 
 
 async def _show_previous(pane: _Logs) -> None:
@@ -191,6 +201,14 @@ ACTIONS: tuple[Action[Any], ...] = (
         "Show the log of the next rank or attempt",
         _show_next,
         _check_task,
+    ),
+    LogAction(
+        "logs.cause",
+        "C",
+        "cause",
+        "Go to the first cause of the failure of this task",
+        lambda pane: pane.go_to_cause(),
+        _check_cause,
     ),
     *TEXT_ACTIONS,
 )

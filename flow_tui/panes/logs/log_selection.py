@@ -35,6 +35,7 @@ class LogSelection:
         self._task: tuple[str, str] | None = None
         self._attempt: int | None = None
         self._rank = 0
+        self._requested: LogId | None = None
 
     @property
     def shown(self) -> LogId | None:
@@ -48,6 +49,16 @@ class LogSelection:
         if log_id != self._shown:
             self._shown, self._services.selection.log_files = log_id, None
             self._owner.call_after_refresh(self._start, task, log_id)
+
+    def request(self, log_id: LogId) -> None:
+        """Shows this log, also of another task, to which the cursor of the tasks pane moves."""
+        selection = self._services.selection
+        self._requested, key = log_id, (log_id.context, log_id.task_id)
+        if selection.task is not None and selection.task.key == key:
+            self._task = None
+            self.follow()
+        else:
+            selection.request(key)
 
     async def step(self, by: int) -> None:
         """Shows another log of the same task, ordered by attempt, then rank; after the last log comes the first."""
@@ -70,6 +81,10 @@ class LogSelection:
         if task.key != self._task:
             first_rank = task.elements[0].index if task.elements else 0
             self._task, self._attempt, self._rank = task.key, None, first_rank
+            requested, self._requested = self._requested, None
+            if requested is not None and (requested.context, requested.task_id) == task.key:
+                self._rank = requested.rank
+                self._attempt = None if requested.attempt == task.attempt else requested.attempt
         attempt = task.attempt if self._attempt is None else self._attempt
         return LogId(task.context, task.task_id, attempt, self._rank)
 

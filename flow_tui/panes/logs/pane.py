@@ -18,12 +18,14 @@ from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.follow import IsComplete
+from flow_core.logs.log_id import LogId
 from flow_core.logs.search import SearchQuery
 from flow_core.logs.shown.line import ShownLine
 from flow_core.models.task import TaskRecord
 from flow_tui.actions import make_bindings
 from flow_tui.panes.logs.actions import ACTIONS
 from flow_tui.panes.logs.bookmarking import add_bookmark, show_bookmarks
+from flow_tui.panes.logs.cause_offer import CauseOffer
 from flow_tui.panes.logs.command_row import CommandRow, RowKind
 from flow_tui.panes.logs.exporting import pipe_log
 from flow_tui.panes.logs.log_selection import LogSelection
@@ -58,6 +60,7 @@ class LogsPane(Pane, inherit_bindings=False):
         super().__init__(services, id=id)
         self.view = LogView()
         self.search_status = Static(id="search-status", markup=False)
+        self.cause = CauseOffer(services)
         self.row = CommandRow()
         self.bookmarked: ShownLine | None = None
         """The line whose bookmark gets a name now."""
@@ -65,11 +68,14 @@ class LogsPane(Pane, inherit_bindings=False):
         self._files: SpoolFiles | None = None
         self._label = ""
         self._lines: int | None = None
+        self._target: tuple[LogId, int] | None = None
+        """The log that is being opened for the line at this offset."""
         self._selection = LogSelection(services, self, self.show)
         self._unsubscribe: Callable[[], object] = lambda: None
 
     def compose(self) -> ComposeResult:
         yield self.view
+        yield self.cause
         yield self.search_status
         yield self.row
 
@@ -110,8 +116,25 @@ class LogsPane(Pane, inherit_bindings=False):
             ended = self.view.end_search()
             self.view.open(files, is_complete)
             start_worker(self, partial(show_bookmarks, self), group="bookmarks", exclusive=True)
+        if files is not None and self._target is not None and self._target[0] == self._selection.shown:
+            self.view.go_to(self._target[1])
+            self._target = None
         self._update_border()
         return ended
+
+    def go_to_line(self, log: LogId, offset: int) -> None:
+        """Shows the line that contains this byte of a log, also of another task, and marks it."""
+        self._target = None
+        if log == self._selection.shown and self._files is not None:
+            self.view.go_to(offset)
+        else:
+            self._target = (log, offset)
+            self._selection.request(log)
+
+    def go_to_cause(self) -> None:
+        """Shows the line of the cause of the failure."""
+        if (cause := self.cause.found) is not None:
+            self.go_to_line(cause.log, cause.offset)
 
     @property
     def files(self) -> SpoolFiles | None:
@@ -188,14 +211,14 @@ class LogsPane(Pane, inherit_bindings=False):
         self.view.selector.clear()
 
     def step_back(self) -> bool:
-        """Drops the selection, ends what is being saved, or ends the search. Returns False if there was none."""
+        """Drops the selection, ends saving or the search, or hides the cause. Returns False if there was none."""
         if self.view.selector.clear():
             return True
         if any(worker.group == _SAVE_GROUP and worker.is_running for worker in self.workers):
             self.workers.cancel_group(self, _SAVE_GROUP)
             return True
         if not (self.row.is_open or self.has_class("-searched")):
-            return False
+            return self.cause.dismiss()
         self.close_search()
         return True
 
@@ -322,6 +345,7 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def _set_record(self, task: TaskRecord | None) -> None:
         self._record = task
+        self.cause.follow(task, self._selection.shown)
         self.view.merged_text = "" if task is None else explain_merged(task)
         self.view.empty_text = _NO_TASK if task is None else explain_empty(task)
 
