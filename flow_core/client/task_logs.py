@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
     from flow_core.client.context_client import ContextClient
     from flow_core.logs.failure_report import FailureReport
+    from flow_core.logs.merged.clock_offset import LogClock
     from flow_core.providers.contract.resources import LogFacet
 
 
@@ -148,6 +149,16 @@ class AsyncTaskLogResource:
     async def is_complete(self, address: LogId) -> bool:
         """Returns whether the log is complete, so that nothing more will be added. Raises NotFound."""
         return await self._logs.is_complete(_check_address(address))
+
+    async def clock(self, address: LogId) -> LogClock:
+        """Returns by which clock the times of this log are, and how far the clock of its machine is ahead.
+
+        Takes at most 10 s. Raises NotFound, Unreachable.
+        """
+        from flow_core.logs.merged.clock_offset import LogClock  # lazy import: only merged logs need it
+
+        offset = await self._logs.measure_clock(_check_address(address))
+        return LogClock(self._logs.has_writer_times, offset)
 
     async def _startup_log(self, task_id: str, follow: bool, lines: int, rank: int) -> str:
         if follow:

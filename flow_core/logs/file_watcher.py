@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import sys
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -16,10 +17,10 @@ _MODIFY, _MOVED_TO, _CREATE, _DELETE = 0x2, 0x80, 0x100, 0x200
 
 
 class FileWatcher:
-    """A watch on a file, which need not exist yet. The owner must close it."""
+    """A watch on files, which need not exist yet. The owner must close it."""
 
-    def __init__(self, path: Path) -> None:
-        self._fd = _open_inotify(path.parent)
+    def __init__(self, path: Path, *others: Path) -> None:
+        self._fd = _open_inotify({one.parent for one in (path, *others)})
 
     def close(self) -> None:
         """Releases the watch. Calling it again is safe."""
@@ -28,7 +29,7 @@ class FileWatcher:
         self._fd = None
 
     async def wait_for_change(self) -> None:
-        """Returns when the file may have changed, after at most 0.25 s."""
+        """Returns when a file may have changed, after at most 0.25 s."""
         if self._fd is None:
             await asyncio.sleep(POLL_S)
             return
@@ -53,14 +54,15 @@ def _libc() -> ctypes.CDLL | None:
     return library if hasattr(library, "inotify_init1") else None
 
 
-def _open_inotify(directory: Path) -> int | None:
-    """Returns a descriptor that becomes readable when the directory changes; None if inotify is not available."""
+def _open_inotify(directories: Collection[Path]) -> int | None:
+    """Returns a descriptor that becomes readable when a directory changes; None if inotify is not available."""
     if (libc := _libc()) is None:
         return None
     fd = int(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
     if fd < 0:
         return None
-    if libc.inotify_add_watch(fd, os.fsencode(directory), _MODIFY | _MOVED_TO | _CREATE | _DELETE) < 0:
-        os.close(fd)
-        return None
+    for directory in directories:
+        if libc.inotify_add_watch(fd, os.fsencode(directory), _MODIFY | _MOVED_TO | _CREATE | _DELETE) < 0:
+            os.close(fd)
+            return None
     return fd

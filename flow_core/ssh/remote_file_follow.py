@@ -110,10 +110,13 @@ class FilePiece:
 
 
 class StartedCommand(Protocol):
-    """The part of a running command that following needs."""
+    """The part of a running command that its callers need."""
 
     async def read(self) -> bytes:
         """Returns the next piece of stdout; returns b"" at the end. Raises Unreachable."""
+
+    async def write(self, data: bytes) -> None:
+        """Writes to the command's stdin. Drops the data if the command no longer reads."""
 
     def write_eof(self) -> None:
         """Ends the command's stdin."""

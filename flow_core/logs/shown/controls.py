@@ -30,7 +30,7 @@ MOVE_PATTERN = (
 )
 """Sequences after which output may change other rows than the one it is on, or continue in another state."""
 
-iter_moves = re.compile(MOVE_PATTERN).finditer
+_iter_moves = re.compile(MOVE_PATTERN).finditer
 find_move = re.compile(MOVE_PATTERN).search
 
 find_string_end = {
@@ -49,3 +49,10 @@ def find_incomplete_end(data: bytes, start: int) -> int:
     """Returns the position, from `start` on, at which an unfinished sequence or character at the end begins."""
     found = _INCOMPLETE.search(data, max(start, len(data) - 80))
     return found.start() if found else len(data)
+
+
+def find_last_move(data: bytes) -> int:
+    """Returns the position of the last sequence of `MOVE_PATTERN`; -1 if there is none."""
+    if b"\x1b" not in data and b"\x0b" not in data and b"\x0c" not in data:
+        return -1  # much faster than the pattern
+    return max((found.start() for found in _iter_moves(data)), default=-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from flow_core.logs.shown.controls import iter_moves
+from flow_core.logs.shown.controls import find_last_move
 from flow_core.logs.shown.grid import PIECE_COLUMNS
 from flow_core.logs.shown.redraw_screen import RedrawScreen
 from flow_core.logs.shown.row_stack import SCREEN_ROWS
@@ -68,7 +68,7 @@ def _search_back(source: StreamBytes, line: int, limit: int) -> Entry:
     while True:
         data = source.read_back(start, PIECE)
         begin = start - len(data)
-        last_move = max((found.start() for found in iter_moves(data)), default=-1)
+        last_move = find_last_move(data)
         if last_move < 0 or data.count(b"\n", last_move) > SCREEN_ROWS:
             return Entry(LiveScreen(start, find_style(source, start)), start, start, is_exact=True)
         if begin == 0:

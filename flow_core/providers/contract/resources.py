@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
     from flow_core.logs.log_id import LogId
+    from flow_core.logs.merged.clock_offset import ClockOffset
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
     from flow_core.models.metrics import MachineSample
     from flow_core.models.volume import Volume, VolumeInterface
@@ -19,6 +20,20 @@ class LogFacet(Protocol):
     @property
     def separates_streams(self) -> bool:
         """False if stdout and stderr of a task are in one file, so that neither can be read alone. Makes no request."""
+
+    @property
+    def has_writer_times(self) -> bool:
+        """True if the sidecar records when the task wrote; False if it records when this machine got it.
+
+        Makes no request.
+        """
+
+    async def measure_clock(self, address: LogId) -> ClockOffset | None:
+        """Returns how far the clock of the machine that writes the log is ahead of this machine's.
+
+        None if it is this machine, or if its clock can't be read now. The answer may be some minutes old. Takes at most
+        10 s. Raises NotFound, Unreachable.
+        """
 
     async def addresses(self, task_id: str) -> tuple[LogId, ...]:
         """Returns the ids of all logs of a task, by attempt and rank; empty before it started. Raises NotFound."""

@@ -11,6 +11,7 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.errors import AuthError, NotFound, Unreachable, printable
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.contract.blocking_io import run_blocking
+from flow_core.providers.over_ssh.host_clocks import HostClocks
 from flow_core.providers.over_ssh.log_catch_up_wait import wait_for_catch_up
 from flow_core.providers.over_ssh.log_puller import LogPuller
 from flow_core.providers.over_ssh.pull_state import SpoolPaths, read_pull_state
@@ -19,6 +20,7 @@ from flow_core.ssh.quoting import quote_word
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
     from flow_core.logs.log_id import LogId
+    from flow_core.logs.merged.clock_offset import ClockOffset
     from flow_core.providers.over_ssh.task_nodes import LogSources
 
 _IDLE_S = 30.0
@@ -34,6 +36,7 @@ class SpooledLogs:
     """
 
     separates_streams = False
+    has_writer_times = False
 
     def __init__(self, sources: LogSources, folder: Path, *, idle_s: float = _IDLE_S) -> None:
         self._sources = sources
@@ -41,6 +44,7 @@ class SpooledLogs:
         self._idle_s = idle_s
         self._pullers: dict[LogId, LogPuller] = {}
         self._running: set[LogPuller] = set()
+        self._clocks = HostClocks()
         self._is_closed = False
 
     async def addresses(self, task_id: str) -> tuple[LogId, ...]:
@@ -51,6 +55,10 @@ class SpooledLogs:
         if (puller := await self._ensure_puller(address)) is not None:
             puller.retry_now()
         return SpoolPaths.at(self._folder, address).files
+
+    async def measure_clock(self, address: LogId) -> ClockOffset | None:
+        file = await self._sources.find_file(address)
+        return None if file is None else await self._clocks.measure(file.host)
 
     async def catch_up(self, address: LogId) -> None:
         puller = await self._ensure_puller(address)

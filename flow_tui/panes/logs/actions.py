@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flow_tui.actions import Action
+from flow_tui.panes.logs.analysis_actions import ANALYSIS_ACTIONS
 from flow_tui.panes.logs.text_actions import TEXT_ACTIONS
 from flow_tui.services import Services
 
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from flow_tui.panes.logs.cause_offer import CauseOffer
-    from flow_tui.widgets.log import LogView
+    from flow_tui.widgets.log.merged_view import MergedLogView
 
     class _Logs(Protocol):
         """The parts of the pane that the actions need."""
 
-        view: LogView
+        view: MergedLogView
         services: Services
 
         def open_search(self) -> None: ...
@@ -34,10 +34,9 @@ if TYPE_CHECKING:
 
         async def step(self, by: int) -> None: ...
 
-        def go_to_cause(self) -> None: ...
+        async def toggle_ranks(self) -> None: ...
 
-        @property
-        def cause(self) -> CauseOffer: ...
+        def hide_rank(self) -> None: ...
 
     LogAction = Action[_Logs]
 else:
@@ -48,16 +47,20 @@ def _check_task(pane: _Logs) -> str | None:
     return "no task is selected" if pane.services.selection.task is None else None
 
 
-def _check_cause(pane: _Logs) -> str | None:
-    return "no cause of a failure was found in this task's logs" if pane.cause.found is None else None
-
-
 async def _show_previous(pane: _Logs) -> None:
     await pane.step(-1)
 
 
 async def _show_next(pane: _Logs) -> None:
     await pane.step(1)
+
+
+async def _toggle_ranks(pane: _Logs) -> None:
+    await pane.toggle_ranks()
+
+
+def _check_merged(pane: _Logs) -> str | None:
+    return "only one log is shown" if pane.view.merged is None else None
 
 
 _SCROLLING: tuple[Action[Any], ...] = (
@@ -203,12 +206,37 @@ ACTIONS: tuple[Action[Any], ...] = (
         _check_task,
     ),
     LogAction(
-        "logs.cause",
-        "C",
-        "cause",
-        "Go to the first cause of the failure of this task",
-        lambda pane: pane.go_to_cause(),
-        _check_cause,
+        "logs.toggle_ranks",
+        "a",
+        "all ranks",
+        "Show all ranks in one view, ordered by time, or one rank",
+        _toggle_ranks,
+        _check_task,
     ),
+    LogAction(
+        "logs.hide_rank",
+        "H",
+        "hide rank",
+        "Hide the rank of the current line",
+        lambda pane: pane.hide_rank(),
+        _check_merged,
+    ),
+    LogAction(
+        "logs.show_all_ranks",
+        "A",
+        "show ranks",
+        "Show the hidden ranks again",
+        lambda pane: pane.view.show_all_logs(),
+        _check_merged,
+    ),
+    LogAction(
+        "logs.order_by_time",
+        "equals_sign",
+        "order",
+        "Order lines that came late by their times",
+        lambda pane: pane.view.action_order_by_time(),
+        _check_merged,
+    ),
+    *ANALYSIS_ACTIONS,
     *TEXT_ACTIONS,
 )

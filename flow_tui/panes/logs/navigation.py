@@ -28,6 +28,8 @@ async def go_to_position(view: LogView, text: str, report: Callable[[str], None]
 async def _find_line(view: LogView, number: int, report: Callable[[str], None]) -> int:
     """Returns the offset of a line, counted from 1, as soon as the follower has counted up to it."""
     counter, size = view.line_counter, view.log_size
+    if counter is None and size:
+        raise FlowError("the lines of several logs have no numbers; go to a time")
     if counter is None or not size:
         raise FlowError("there are no lines yet")
     while (offset := counter.find_line_start(number - 1)) is None and counter.scanned < size:

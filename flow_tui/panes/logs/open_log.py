@@ -6,7 +6,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.log_id import LogId
 from flow_core.logs.shown.line import ShownLine
+from flow_tui.panes.logs.cause_offer import CauseOffer
 from flow_tui.services import Services
 from flow_tui.widgets.log import LogView
 
@@ -15,8 +17,16 @@ class OpenLog(Protocol):
     """The log in the pane, with its view. `bookmarked` is the line whose bookmark gets a name now."""
 
     services: Services
-    view: LogView
     bookmarked: ShownLine | None
+    cause: CauseOffer
+
+    @property
+    def view(self) -> LogView:
+        """The view of the log."""
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether several logs are shown as one; then there are no files."""
 
     @property
     def files(self) -> SpoolFiles | None:
@@ -50,3 +60,6 @@ class OpenLog(Protocol):
 
     def copy_selection(self) -> None:
         """Copies the selected text, or else the current line. Raises FlowError if it is too long."""
+
+    def go_to_line(self, log: LogId, offset: int) -> None:
+        """Shows the line that contains this byte of a log, also of another task, and marks it."""

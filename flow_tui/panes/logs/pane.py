@@ -30,10 +30,12 @@ from flow_tui.panes.logs.command_row import CommandRow, RowKind
 from flow_tui.panes.logs.exporting import pipe_log
 from flow_tui.panes.logs.log_selection import LogSelection
 from flow_tui.panes.logs.log_texts import describe_border, explain_empty, explain_merged
+from flow_tui.panes.logs.merged_logs import describe_clocks, open_ranks
 from flow_tui.panes.logs.navigation import go_to_position
 from flow_tui.panes.pane import Pane
 from flow_tui.services import Services
 from flow_tui.widgets.log import LogView
+from flow_tui.widgets.log.merged_view import MergedLogView
 from flow_tui.widgets.workers import start_worker
 
 _SAVE_GROUP = "save"
@@ -58,7 +60,7 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def __init__(self, services: Services, *, id: str | None = None) -> None:
         super().__init__(services, id=id)
-        self.view = LogView()
+        self.view = MergedLogView()
         self.search_status = Static(id="search-status", markup=False)
         self.cause = CauseOffer(services)
         self.row = CommandRow()
@@ -66,10 +68,9 @@ class LogsPane(Pane, inherit_bindings=False):
         """The line whose bookmark gets a name now."""
         self._record: TaskRecord | None = None
         self._files: SpoolFiles | None = None
+        self._is_complete: IsComplete | None = None
         self._label = ""
         self._lines: int | None = None
-        self._target: tuple[LogId, int] | None = None
-        """The log that is being opened for the line at this offset."""
         self._selection = LogSelection(services, self, self.show)
         self._unsubscribe: Callable[[], object] = lambda: None
 
@@ -107,39 +108,36 @@ class LogsPane(Pane, inherit_bindings=False):
         is_same = (
             task is not None and self._record is not None and task.key == self._record.key and files == self._files
         )
-        self._files, self._label = files, label
+        self._files, self._label, self._is_complete = files, label, is_complete
         self._set_record(task)
         ended = AwaitComplete()
         if not is_same:
-            self._lines = None
             self.show_status("")
             ended = self.view.end_search()
-            self.view.open(files, is_complete)
-            start_worker(self, partial(show_bookmarks, self), group="bookmarks", exclusive=True)
-        if files is not None and self._target is not None and self._target[0] == self._selection.shown:
-            self.view.go_to(self._target[1])
-            self._target = None
+            self._open_log()
+        if files is not None and (offset := self._selection.take_requested_offset()) is not None:
+            self.view.go_to(offset)
         self._update_border()
         return ended
 
     def go_to_line(self, log: LogId, offset: int) -> None:
         """Shows the line that contains this byte of a log, also of another task, and marks it."""
-        self._target = None
+        if self.is_merged:
+            self._open_log()
         if log == self._selection.shown and self._files is not None:
             self.view.go_to(offset)
         else:
-            self._target = (log, offset)
-            self._selection.request(log)
-
-    def go_to_cause(self) -> None:
-        """Shows the line of the cause of the failure."""
-        if (cause := self.cause.found) is not None:
-            self.go_to_line(cause.log, cause.offset)
+            self._selection.request(log, offset)
 
     @property
     def files(self) -> SpoolFiles | None:
-        """The files of the log that is shown; None without one."""
-        return self._files
+        """The files of the log that is shown; None without one, and if several are shown as one."""
+        return None if self.is_merged else self._files
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether all ranks are shown as one log."""
+        return self.view.merged is not None
 
     @property
     def log_key(self) -> str:
@@ -157,6 +155,28 @@ class LogsPane(Pane, inherit_bindings=False):
     async def step(self, by: int) -> None:
         """Shows another log of the same task."""
         await self._selection.step(by)
+
+    async def toggle_ranks(self) -> None:
+        """Shows all ranks of the task as one log, or again the one that was shown."""
+        task, log_id = self._record, self._selection.shown
+        if task is None or log_id is None:
+            return
+        self.show_status("")
+        await self.view.end_search()
+        if self.is_merged:
+            self._open_log()
+        else:
+            sources, are_complete = await open_ranks(self.services.fleet.flow(task.context), task, log_id.attempt)
+            self._lines = None
+            self.view.open_merged(sources, are_complete)
+            if clocks := describe_clocks(sources):
+                self.services.notify(clocks)
+        self._update_border()
+
+    def hide_rank(self) -> None:
+        """Hides the rank of the current line."""
+        self.view.hide_current_log()
+        self._update_border()
 
     def open_row(self, kind: RowKind) -> None:
         """Opens the input row for a search, a place to go to, a command, or the name of a bookmark."""
@@ -337,6 +357,11 @@ class LogsPane(Pane, inherit_bindings=False):
         self._lines = message.lines
         self._update_border()
 
+    def _open_log(self) -> None:
+        self._lines = None
+        self.view.open(self._files, self._is_complete)
+        start_worker(self, partial(show_bookmarks, self), group="bookmarks", exclusive=True)
+
     def _follow_selection(self) -> None:
         self._selection.follow()
         task, record = self.services.selection.task, self._record
@@ -358,7 +383,7 @@ class LogsPane(Pane, inherit_bindings=False):
         shown = [view.stream_name] if view.stream is not None else []
         if view.expands_redraws:
             shown.append("all redraws")
-        label = [self._label] if self._label else []
+        label = [text for text in (view.describe_logs() or self._label,) if text]
         mode = "selecting lines" if view.selector.is_line_mode else "following" if view.following else "not following"
         words = [escape_controls(self._record.name), *label, mode, *shown]
         self.border_title = Content("  ".join(["Log", *words]))

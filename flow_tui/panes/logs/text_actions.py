@@ -18,7 +18,13 @@ else:
     exporting = LazyModule("flow_tui.panes.logs.exporting")
 
 
+def _check_text(pane: OpenLog) -> str | None:
+    return "no log is shown" if pane.files is None and not pane.is_merged else None
+
+
 def _check_log(pane: OpenLog) -> str | None:
+    if pane.is_merged:
+        return f"show one rank first, with {pane.services.keys.written('logs.toggle_ranks')}"
     return "no log is shown" if pane.files is None else None
 
 
@@ -33,7 +39,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "go to",
         "Go to a line or a time: 120, 14:05, 2026-01-02 14:05, -10m",
         lambda pane: pane.open_go_to(),
-        _check_log,
+        _check_text,
     ),
     TextAction(
         "logs.select_lines",
@@ -41,7 +47,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "select lines",
         "Select lines; the keys that scroll extend the selection",
         lambda pane: pane.select_lines(),
-        _check_log,
+        _check_text,
     ),
     TextAction(
         "logs.copy",
@@ -49,7 +55,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "copy",
         "Copy the selected text, or the current line",
         lambda pane: pane.copy_selection(),
-        _check_log,
+        _check_text,
     ),
     TextAction(
         "logs.bookmark",

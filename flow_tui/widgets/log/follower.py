@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import closing
 from functools import partial
@@ -14,11 +15,13 @@ from flow_core.errors import FlowError
 from flow_core.logs.file_watcher import POLL_S, FileWatcher
 from flow_core.logs.follow import CompletionCheck, IsComplete
 from flow_core.logs.line_counter import LineCounter
-from flow_tui.widgets.log.painter import LogPainter
+from flow_tui.widgets.log.painter import LinePainter
 from flow_tui.widgets.workers import start_worker
 
 _COUNT_EVERY_S = 0.5
 _EXACT_AFTER_S = 0.3
+_REST = 6
+"""Merged logs can take long to draw. The follower rests so many times as long as a drawing took."""
 _GROUPS = ("follow", "completion", "count", "exact")
 
 
@@ -32,18 +35,19 @@ class LogFollower:
         self.is_over = False
         """True once the log is complete."""
         self.lines: LineCounter | None = None
-        """The lines that were counted so far in the log that was opened last."""
+        """The lines that were counted so far in the log that was opened last; None for merged logs."""
         self._view = view
         self._redraw = redraw
         self._counted = counted
         self._is_visible = asyncio.Event()
         self._is_making_exact = False
 
-    def start(self, painter: LogPainter, is_complete: IsComplete | None) -> None:
+    def start(self, painter: LinePainter, is_complete: IsComplete | None) -> None:
         """Follows the log of this painter. Without `is_complete`, the log never ends."""
-        self.lines = LineCounter(painter.log.path)
+        self.lines = LineCounter(painter.paths[0]) if len(painter.paths) == 1 else None
         self._start(partial(self._follow, painter), "follow")
-        self._start(partial(self._count, self.lines), "count")
+        if self.lines is not None:
+            self._start(partial(self._count, self.lines), "count")
         if is_complete is not None:
             self._start(partial(self._wait_for_completion, CompletionCheck(is_complete)), "completion")
 
@@ -53,7 +57,7 @@ class LogFollower:
             self._view.workers.cancel_group(self._view, group)
         self.is_over = False
 
-    def note_drawn(self, painter: LogPainter) -> None:
+    def note_drawn(self, painter: LinePainter) -> None:
         """Must be called after each drawing: the lines in view are made exact a moment later if they are not."""
         if not self._is_making_exact and not painter.is_exact:
             self._is_making_exact = True
@@ -65,18 +69,19 @@ class LogFollower:
         else:
             self._is_visible.clear()
 
-    async def _follow(self, painter: LogPainter) -> None:
-        with closing(FileWatcher(painter.log.path)) as watch:
+    async def _follow(self, painter: LinePainter) -> None:
+        with closing(FileWatcher(*painter.paths)) as watch:
             while not self.is_over:
                 await self._is_visible.wait()
+                began = time.thread_time()
                 if painter.refresh():
                     self._redraw()
-                    await asyncio.sleep(POLL_S)
+                    await asyncio.sleep(max(POLL_S, _REST * (time.thread_time() - began)))
                 await watch.wait_for_change()
         painter.refresh()
         self._redraw()
 
-    async def _make_exact(self, painter: LogPainter) -> None:
+    async def _make_exact(self, painter: LinePainter) -> None:
         """Makes the lines in view exact once the log does not grow, so that a flood of output costs nothing more."""
         try:
             size = -1

@@ -46,7 +46,7 @@ class LogOverlay:
     def _draw_margin(self, strip: Strip, row: TextRow) -> Strip:
         x = 1
         if self.layout.time:
-            strip = _put(strip, x, format_time(row.when, row.before), self.styles.time)
+            strip = _put(strip, x, format_time(row.when, row.before, is_arrival=row.is_arrival), self.styles.time)
             x += TIME_CELLS
         if self.layout.delta:
             strip = _put(strip, x, format_delta(row.when, row.before), self.styles.time)
@@ -82,10 +82,15 @@ class LogOverlay:
         return Strip.join([before, Strip(over, selected.cell_length), after])
 
 
-def format_time(when: datetime | None, before: datetime | None) -> str:
-    """Formats the time of a line; on the first line of another day, the date and the time without seconds."""
+def format_time(when: datetime | None, before: datetime | None, *, is_arrival: bool = False) -> str:
+    """Formats the time of a line; on the first line of another day, the date and the time without seconds.
+
+    The time of an arrival begins with "~" and has two decimals.
+    """
     if when is None:
         return ""
+    if is_arrival:
+        return f"~{format_time(when, before)}"[: TIME_CELLS - 1]
     here = when.astimezone()
     if before is not None and before.astimezone().date() != here.date():
         return f"{here.day:2} {_MONTHS[here.month - 1]} {here:%H:%M}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from rich.segment import Segment
 from rich.style import Style
@@ -12,6 +13,7 @@ from textual.strip import Strip
 
 from flow_core.agent.spool import STDERR, SpoolFiles
 from flow_core.logs.shown.line import ShownLine
+from flow_core.logs.shown.log_lines import LogLines
 from flow_core.logs.shown.shown_log import ShownLog
 from flow_tui.widgets.log.matches import LogMatches, MatchSpans
 from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, lay_out_line
@@ -34,13 +36,12 @@ class LogFrame:
     thumb: Style
 
 
-class LogPainter:
-    """A painter of a log with its own window. The owner must close the painter."""
+class LinePainter:
+    """A painter of lines with its own window. The owner must close the painter."""
 
-    def __init__(self, files: SpoolFiles, layout: LogLayout, styles: LogStyles) -> None:
-        self._files = files
-        self.log = ShownLog(files)
-        self.window = LogWindow(self.log, lambda line: len(self._lay_out(line)))
+    def __init__(self, log: LogLines, layout: LogLayout, styles: LogStyles) -> None:
+        self.log = log
+        self.window = LogWindow(log, lambda line: len(self._lay_out(line)))
         self.matches: LogMatches | None = None
         self.rows: list[TextRow] = []
         """The rows of the last drawing, without empty rows below the log."""
@@ -48,8 +49,6 @@ class LogPainter:
         """The cells of a line that the last drawing shows; None if lines wrap."""
         self._layout = layout
         self._styles = styles
-        self._stream: int | None = None
-        self._expands_redraws = False
         self._span = (0, 0)
         self._rows: LRUCache[_RowKey, list[LogRow]] = LRUCache(_KEPT)
 
@@ -58,14 +57,38 @@ class LogPainter:
         self._layout, self._styles = layout, styles
         self._rows.clear()
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that contain the lines."""
+        raise NotImplementedError
+
+    @property
+    def last_time(self) -> datetime | None:
+        """When the last bytes were read, in UTC; None if it is unknown."""
+        raise NotImplementedError
+
+    def find_time(self, offset: int) -> datetime | None:
+        """Returns when the byte at this offset was read, in UTC; None if it is unknown."""
+        raise NotImplementedError
+
+    def find_offset_at(self, time: datetime) -> int | None:
+        """Returns the offset of the first byte that was read at this time or later; None if there is none."""
+        raise NotImplementedError
+
     def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
-        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own."""
-        if (stream, expands_redraws) == (self._stream, self._expands_redraws):
-            return
-        self.log.close()
-        self._stream, self._expands_redraws = stream, expands_redraws
-        self.window.log = self.log = ShownLog(self._files, stream, expands_redraws=expands_redraws)
-        self.log.refresh()
+        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own.
+
+        Does nothing for lines that can't be shown in this way.
+        """
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the lines of the last drawing are exactly what a terminal shows, and not what a part of a long block
+        of redraws tells."""
+        return True
+
+    async def make_exact(self) -> None:
+        """Makes the lines of the last drawing exact. Reads in a thread, possibly for seconds."""
 
     def refresh(self) -> bool:
         """Checks the files again. Returns whether they have changed."""
@@ -90,16 +113,6 @@ class LogPainter:
         thumb = self._thumb_rows(lines[0][0].offset, lines[-1][0].end, frame.height)
         return [_add_scroll_bar(strip, frame, y in thumb) for y, strip in enumerate(strips)]
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether the lines of the last drawing are exactly what a terminal shows, and not what a part of a long block
-        of redraws tells."""
-        return self.log.is_exact(*self._span)
-
-    async def make_exact(self) -> None:
-        """Makes the lines of the last drawing exact. Reads in a thread, possibly for seconds."""
-        await self.log.make_exact(*self._span)
-
     def count_rows(self, offset: int, limit: int) -> int:
         """Returns the number of rows of the line at this offset, at most `limit`."""
         line = self.log.line_at(offset)
@@ -117,12 +130,13 @@ class LogPainter:
         has_times = self._layout.time or self._layout.delta
         before = self._find_time_above(lines[0][0]) if has_times else None
         for line, skipped in lines:
-            when, first = self._describe(line).when if has_times else None, 0
+            described = self._describe(line)
+            when, first = described.when if has_times else None, 0
             for number, row in enumerate(self._lay_out(line)):
                 text = row.content.text
                 if number >= skipped:
                     place = (line.offset, line.end, first, text, len(line.text), self._layout.margin, frame.left)
-                    found.append(TextRow(*place, when, before))
+                    found.append(TextRow(*place, when, before, described.is_arrival))
                 first += len(text)
             before = when
         return found
@@ -148,6 +162,50 @@ class LogPainter:
         if (rows := self._rows.get(key)) is None:
             rows = self._rows[key] = lay_out_line(key[0], self._layout, self._styles, spans, is_found=found)
         return rows
+
+    def _describe(self, line: ShownLine) -> LogText:
+        """Adds the stream and the time of what the line shows."""
+        raise NotImplementedError
+
+
+class LogPainter(LinePainter):
+    """A painter of one log."""
+
+    def __init__(self, files: SpoolFiles, layout: LogLayout, styles: LogStyles) -> None:
+        self.log: ShownLog = ShownLog(files)
+        super().__init__(self.log, layout, styles)
+        self._files = files
+        self._stream: int | None = None
+        self._expands_redraws = False
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.log.path,)
+
+    @property
+    def last_time(self) -> datetime | None:
+        return self.log.source.sidecar.last_time
+
+    def find_time(self, offset: int) -> datetime | None:
+        return self.log.source.sidecar.find_time(offset)
+
+    def find_offset_at(self, time: datetime) -> int | None:
+        return self.log.source.sidecar.find_offset(time)
+
+    def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
+        if (stream, expands_redraws) == (self._stream, self._expands_redraws):
+            return
+        self.log.close()
+        self._stream, self._expands_redraws = stream, expands_redraws
+        self.window.log = self.log = ShownLog(self._files, stream, expands_redraws=expands_redraws)
+        self.log.refresh()
+
+    @property
+    def is_exact(self) -> bool:
+        return self.log.is_exact(*self._span)
+
+    async def make_exact(self) -> None:
+        await self.log.make_exact(*self._span)
 
     def _describe(self, line: ShownLine) -> LogText:
         """Adds the stream and the time of what the line shows."""

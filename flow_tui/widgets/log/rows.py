@@ -34,6 +34,8 @@ class LogStyles:
     selected: Style
     error: Style
     warning: Style
+    labels: tuple[Style, ...] = ()
+    """The styles of the labels of merged logs, which repeat."""
 
     @classmethod
     def of(cls, base: Style, component: Callable[[str], Style]) -> LogStyles:
@@ -52,10 +54,17 @@ class LogLayout:
     wrap: bool = False
     time: bool = False
     delta: bool = False
+    label: int = 0
+    """The number of cells for the label of the log that a line is from."""
 
     @property
     def margin(self) -> int:
-        """The number of cells before the text: the mark of the stream, the time, and the time since the line above."""
+        """The number of cells before the text: the mark of the stream, the times, and the label."""
+        return self.times_end + self.label
+
+    @property
+    def times_end(self) -> int:
+        """The number of cells of the mark of the stream, the time, and the time since the line above."""
         return 1 + TIME_CELLS * self.time + DELTA_CELLS * self.delta
 
     @property
@@ -64,12 +73,19 @@ class LogLayout:
 
 
 class LogText(NamedTuple):
-    """A line with its stream and its time, in microseconds since the epoch (None: unknown)."""
+    """A line with its stream and its time, in microseconds since the epoch (None: unknown).
+
+    If `is_arrival`, only the time of its arrival is known. `label` is the name of the merged log that it is from, and
+    `number` that log's number.
+    """
 
     runs: Runs
     text: str
     is_stderr: bool
     time_us: int | None
+    is_arrival: bool = False
+    label: str = ""
+    number: int = 0
 
     @property
     def when(self) -> datetime | None:
@@ -100,8 +116,8 @@ def lay_out_line(
     base = _choose_style(line, styles)
     pieces = list(_style_matches(_style_runs(line, base), matches, styles.match))
     cuts = find_wrap_points(line.text, layout.content_width) if layout.wrap else []
-    first = _margin_strip(_mark_segment(line, styles, is_found), layout, styles)
-    other = _margin_strip(_mark_segment(line, styles, False), layout, styles)
+    first = _margin_strip(_mark_segment(line, styles, is_found), _label_segments(line, layout, styles), layout, styles)
+    other = _margin_strip(_mark_segment(line, styles, False), [Segment(" " * layout.label)], layout, styles)
     return [
         LogRow(other if number else first, Strip(segments)) for number, segments in enumerate(_split_at(pieces, cuts))
     ]
@@ -177,6 +193,13 @@ def _mark_segment(line: LogText, styles: LogStyles, is_found: bool) -> Segment:
     return Segment(MARK, styles.stderr) if line.is_stderr else Segment(" ", styles.text)
 
 
-def _margin_strip(mark: Segment, layout: LogLayout, styles: LogStyles) -> Strip:
-    """Returns the mark and the space for the times, which depend on the line above."""
-    return Strip([mark, Segment(" " * (layout.margin - 1), styles.time)] if layout.margin > 1 else [mark])
+def _label_segments(line: LogText, layout: LogLayout, styles: LogStyles) -> list[Segment]:
+    style = styles.labels[line.number % len(styles.labels)] if styles.labels else styles.note
+    label = Strip([Segment(line.label, style)]).crop(0, max(0, layout.label - 1))
+    return list(label.adjust_cell_length(layout.label, styles.text))
+
+
+def _margin_strip(mark: Segment, label: list[Segment], layout: LogLayout, styles: LogStyles) -> Strip:
+    """Returns the mark, the space for the times, which depend on the line above, and the label."""
+    times = [Segment(" " * (layout.times_end - 1), styles.time)] if layout.times_end > 1 else []
+    return Strip([mark, *times, *(label if layout.label else [])])

@@ -7,7 +7,7 @@ from textual.reactive import reactive, var
 from textual.widget import Widget
 
 from flow_core.logs.shown.line import ShownLine
-from flow_tui.widgets.log.painter import LogPainter
+from flow_tui.widgets.log.painter import LinePainter
 from flow_tui.widgets.log.selector import COPY_LIMIT, LogTextSelector
 from flow_tui.widgets.log.window import LogWindow
 
@@ -28,7 +28,7 @@ class ScrollingLog(Widget, can_focus=True):
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._painter: LogPainter | None = None
+        self._painter: LinePainter | None = None
         self.selector = LogTextSelector(
             self, scroll=self.scroll_rows, reveal=self._reveal, redraw=self._redraw, copy=self._announce_selection
         )

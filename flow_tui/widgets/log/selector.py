@@ -10,7 +10,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from flow_core.logs.shown.line import ShownLine
-from flow_tui.widgets.log.painter import LogPainter
+from flow_tui.widgets.log.painter import LinePainter
 from flow_tui.widgets.log.text_selection import TextPosition, TextSelection
 
 COPY_LIMIT = 1 << 20
@@ -39,7 +39,7 @@ class LogTextSelector:
         self._reveal = reveal
         self._redraw = redraw
         self._copy = copy
-        self._painter: LogPainter | None = None
+        self._painter: LinePainter | None = None
         self._pressed: Offset | None = None
         self._pointer = Offset(0, 0)
         self._anchor = (TextPosition(0), TextPosition(0))
@@ -49,7 +49,7 @@ class LogTextSelector:
     def is_line_mode(self) -> bool:
         return self.selection is not None and self.selection.is_lines
 
-    def attach(self, painter: LogPainter | None) -> None:
+    def attach(self, painter: LinePainter | None) -> None:
         """Selects in another log from now on."""
         self._end_drag()
         self._painter, self.selection = painter, None
@@ -122,7 +122,7 @@ class LogTextSelector:
         if was_pressed and self.selection is not None:
             self._copy()
 
-    def _move_to_line(self, find: Callable[[LogPainter], list[ShownLine]]) -> None:
+    def _move_to_line(self, find: Callable[[LinePainter], list[ShownLine]]) -> None:
         if self.selection is not None and self._painter is not None and (found := find(self._painter)):
             self._select_lines(self.selection.anchor, TextPosition(found[0].offset))
 

@@ -16,7 +16,7 @@ class TextRow:
 
     It shows `text`, which begins with character number `first` of the line at `offset` and follows `margin` cells;
     `left` cells of it are scrolled out of view. `length` counts the characters of the line. `when` is the time of the
-    line, `before` that of the line above it.
+    line, `before` that of the line above it; `is_arrival` is whether `when` is only the time of its arrival.
     """
 
     offset: int
@@ -28,6 +28,7 @@ class TextRow:
     left: int
     when: datetime | None = None
     before: datetime | None = None
+    is_arrival: bool = False
 
     @property
     def cells(self) -> int:

@@ -19,7 +19,7 @@ from flow_core.logs.line_counter import LineCounter
 from flow_tui.widgets.announce import announce
 from flow_tui.widgets.log.follower import LogFollower
 from flow_tui.widgets.log.overlay import LogOverlay
-from flow_tui.widgets.log.painter import LogFrame, LogPainter
+from flow_tui.widgets.log.painter import LinePainter, LogFrame, LogPainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles
 from flow_tui.widgets.log.scrolling import ScrollingLog
 from flow_tui.widgets.log.search import LogViewSearch
@@ -127,35 +127,38 @@ class LogView(ScrollingLog):
     @property
     def last_time(self) -> datetime | None:
         """When the last bytes were read, in UTC; None if it is unknown."""
-        return None if self._painter is None else self._painter.log.source.sidecar.last_time
+        return None if self._painter is None else self._painter.last_time
 
     def find_time(self, offset: int) -> datetime | None:
         """Returns when the byte at this offset was read, in UTC; None if it is unknown."""
-        return None if self._painter is None else self._painter.log.source.sidecar.find_time(offset)
+        return None if self._painter is None else self._painter.find_time(offset)
 
     def find_offset_at(self, time: datetime) -> int | None:
         """Returns the offset of the first byte that was read at this time or later; None if there is none."""
-        return None if self._painter is None else self._painter.log.source.sidecar.find_offset(time)
+        return None if self._painter is None else self._painter.find_offset_at(time)
 
     def open(self, files: SpoolFiles | None, is_complete: IsComplete | None = None) -> None:
         """Shows the end of this log and follows it; None shows no log. Without `is_complete`, the log never ends."""
+        self._open(None if files is None else LogPainter(files, self._make_layout(), self._make_styles()), is_complete)
+
+    def _open(self, painter: LinePainter | None, is_complete: IsComplete | None) -> None:
         self._close()
         self._left = 0
         self._kept_end = self._current = None
         self.bookmarks = frozenset()
         self.following = True
-        if files is not None:
-            self._painter = LogPainter(files, self._make_layout(), self._make_styles())
-            self._painter.set_source(self.stream, expands_redraws=self.expands_redraws)
-            self._painter.refresh()
-            self._follower.start(self._painter, is_complete)
+        self._painter = painter
+        if painter is not None:
+            painter.set_source(self.stream, expands_redraws=self.expands_redraws)
+            painter.refresh()
+            self._follower.start(painter, is_complete)
         self.selector.attach(self._painter)
         self._redraw()
 
     def find(self, pattern: str, *, literal: bool = False) -> None:
         """Searches from the top of the view on. `Searched` reports the progress, or an invalid pattern."""
         self.clear_search()
-        if self._painter is not None and pattern:
+        if isinstance(self._painter, LogPainter) and pattern:
             self._search.start(self._painter, pattern, literal=literal)
 
     def clear_search(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flow_core.logs.shown.line import ShownLine
-from flow_core.logs.shown.shown_log import ShownLog
+from flow_core.logs.shown.log_lines import LogLines
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ RowCount = Callable[[ShownLine], int]
 class LogWindow:
     """A window of some rows of a log. `count_rows` counts the rows of a line."""
 
-    def __init__(self, log: ShownLog, count_rows: RowCount) -> None:
+    def __init__(self, log: LogLines, count_rows: RowCount) -> None:
         self.log = log
         self.top = LogPosition(0)
         self._count_rows = count_rows

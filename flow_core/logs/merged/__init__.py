@@ -1,0 +1,1 @@
+"""Several logs in one sequence, ordered by time."""

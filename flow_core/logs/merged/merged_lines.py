@@ -1,0 +1,183 @@
+"""A merged log with one offset for each line, as a single log has.
+
+The offset of a line is the sum of the offsets in all shown logs before it. It grows from line to line, its end is the
+offset of the next line, and the size is the sum of the sizes. Offsets change when a log is switched on or off.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+
+from flow_core.logs.merged.merged_log import MergedLog
+from flow_core.logs.merged.position import MergedLine, MergedPosition
+from flow_core.logs.shown.line import ShownLine
+
+_MOST_KNOWN = 2048
+_PAGE_LINES = 64
+_MOST_PAGES = 24
+_NEAR_BYTES = 64 * 1024
+_MOST_STEPS = 24
+
+
+class MergedLines:
+    """The lines of a merged log, with the calls of a `ShownLog`. It remembers where the last lines that it gave are.
+
+    An offset that is not among them, as one from a scroll bar, gives a line near it.
+    """
+
+    def __init__(self, merged: MergedLog) -> None:
+        self.merged = merged
+        self._known: dict[int, MergedLine] = {}
+        self._offsets: list[int] = []
+        self._current: dict[int, ShownLine] = {}
+        """The lines that were read since the last change, by their offsets."""
+        self._starts: dict[int, int] = {}
+        """The offset of each of them by its end."""
+
+    @property
+    def size(self) -> int:
+        """The sum of the sizes of the shown logs when they were last checked."""
+        return sum(source.size for source in self.merged.sources if source.is_shown)
+
+    def refresh(self) -> bool:
+        """Checks the files again; returns whether they have changed."""
+        generations = self._list_generations()
+        if has_changed := self.merged.refresh():
+            self._forget_current()
+        if generations != self._list_generations():
+            self.forget_lines()
+        return has_changed
+
+    def close(self) -> None:
+        """Releases the files. Calling it again is safe."""
+        self.merged.close()
+        self.forget_lines()
+
+    def show(self, source: int, *, is_shown: bool, top: int = 0) -> int:
+        """Switches a log on or off. Returns the new offset of the position that was `top` before."""
+        position = self._find_position(top)
+        self.merged.show(source, is_shown=is_shown)
+        self.forget_lines()
+        lines = self._remember(self.merged.lines_from(position, 1))
+        return lines[0].offset if lines else self.size
+
+    def order_by_time(self) -> None:
+        """Orders lines that arrived late by their own times again. Offsets get another meaning."""
+        self.merged.order_by_time()
+        self.forget_lines()
+
+    def forget_lines(self) -> None:
+        """Forgets where lines are, after their order has changed."""
+        self._known.clear()
+        self._offsets.clear()
+        self._forget_current()
+
+    def get_details(self, offset: int) -> MergedLine | None:
+        """Returns the log and the time of the line at `offset`, which this object has given; None if it is too old."""
+        return self._known.get(offset)
+
+    def line_at(self, offset: int) -> ShownLine | None:
+        """Returns the line that contains `offset`, or one near it; None at the end."""
+        lines = self.lines_from(offset, 1)
+        return lines[0] if lines else None
+
+    def lines_from(self, offset: int, count: int) -> list[ShownLine]:
+        """Returns at most `count` lines in order, the first of them the line at `offset`."""
+        size = self.size
+        if not 0 <= offset < size or count <= 0:
+            return []
+        lines: list[ShownLine] = []
+        while len(lines) < count and (line := self._current.get(lines[-1].end if lines else offset)) is not None:
+            lines.append(line)
+        if len(lines) == count or (lines and lines[-1].end >= size):
+            return lines
+        return self._remember(self.merged.lines_from(self._find_position(offset), count))
+
+    def lines_before(self, offset: int, count: int) -> list[ShownLine]:
+        """Returns the last `count` lines that begin before `offset`, in order. There may be fewer."""
+        if offset <= 0 or count <= 0:
+            return []
+        start, lines = min(offset, self.size), list[ShownLine]()
+        while len(lines) < count and start > 0 and (found := self._starts.get(start)) is not None:
+            lines.append(self._current[found])
+            start = found
+        if len(lines) == count or (lines and start <= 0):
+            return lines[::-1]
+        # One more: a view asks for the line above the first one too.
+        return self._remember(self.merged.lines_before(self._find_position(offset), count + 1))[-count:]
+
+    def find_offset(self, time_us: int) -> int | None:
+        """Returns the offset of the first line whose time is `time_us` or later; None if there is none."""
+        lines = self._remember(self.merged.lines_from(self.merged.find_position(time_us), 1))
+        return lines[0].offset if lines else None
+
+    def find_offset_of(self, source: int, offset: int) -> int | None:
+        """Returns the offset of the line of a log that shows the byte at `offset` of that log."""
+        position = self.merged.find_position_of(source, offset)
+        lines = [] if position is None else self._remember(self.merged.lines_from(position, 1))
+        return lines[0].offset if lines else None
+
+    def _find_position(self, offset: int) -> MergedPosition:
+        if offset <= 0:
+            return self.merged.start
+        if offset >= self.size:
+            return self.merged.end
+        if (known := self._known.get(offset)) is not None:
+            return known.position
+        number = bisect_right(self._offsets, offset) - 1
+        if number >= 0 and offset - self._offsets[number] < _NEAR_BYTES:
+            return self._walk_to(offset, self._known[self._offsets[number]].position)
+        return self._walk_to(offset, self._search_times(offset))
+
+    def _walk_to(self, offset: int, position: MergedPosition) -> MergedPosition:
+        """Returns the position of the line that contains `offset`, from one near it; one nearer if that is too far."""
+        for _ in range(_MOST_PAGES):
+            if _add_up(position) > offset:
+                lines = self.merged.lines_before(position, _PAGE_LINES)
+                position = lines[0].position if lines else self.merged.start
+            elif lines := self.merged.lines_from(position, _PAGE_LINES):
+                if (found := next((line for line in lines if offset < _add_up(line.end)), None)) is not None:
+                    return found.position
+                position = lines[-1].end
+        return position
+
+    def _search_times(self, offset: int) -> MergedPosition:
+        """Returns a position near `offset`: the times of the lines are divided in half again and again."""
+        first, last = self.merged.lines_from(self.merged.start, 1), self.merged.lines_before(self.merged.end, 1)
+        if not first or not last:
+            return self.merged.start
+        low_us, high_us = first[0].order_us, last[0].order_us
+        for _ in range(_MOST_STEPS):
+            middle_us = (low_us + high_us) // 2
+            estimate = self.merged.estimate_bytes_before(middle_us)
+            if middle_us == low_us or abs(estimate - offset) < _NEAR_BYTES:
+                break
+            low_us, high_us = (middle_us, high_us) if estimate < offset else (low_us, middle_us)
+        return self.merged.find_position(middle_us)
+
+    def _remember(self, lines: list[MergedLine]) -> list[ShownLine]:
+        found = []
+        for merged_line in lines:
+            offset, line = _add_up(merged_line.position), merged_line.line
+            if self._known.pop(offset, None) is None:
+                insort(self._offsets, offset)
+            self._known[offset] = merged_line
+            end = offset + line.end - merged_line.position.offsets[merged_line.source]
+            found.append(line._replace(offset=offset, end=end, written_at=offset))
+            self._current[offset], self._starts[end] = found[-1], offset
+        if len(self._known) > _MOST_KNOWN:
+            self._known = dict(list(self._known.items())[-_MOST_KNOWN // 2 :])
+            self._offsets = sorted(self._known)
+            self._forget_current()
+        return found
+
+    def _forget_current(self) -> None:
+        self._current.clear()
+        self._starts.clear()
+
+    def _list_generations(self) -> list[int]:
+        return [source.generation for source in self.merged.sources]
+
+
+def _add_up(position: MergedPosition) -> int:
+    return sum(offset for offset in position.offsets if offset > 0)

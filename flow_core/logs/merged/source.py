@@ -1,0 +1,200 @@
+"""One log of a merged log: its lines with their order times, its label, and whether it is shown."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from pathlib import Path
+
+from flow_core.logs.merged.clock_offset import ClockOffset
+from flow_core.logs.merged.leading_time import parse_leading_time_us
+from flow_core.logs.merged.line_buffer import LineBuffer, TimedLine
+from flow_core.logs.merged.line_times import LineTimes, read_clock_us
+from flow_core.logs.merged.redraw_watch import RedrawWatch
+from flow_core.logs.shown.shown_log import ShownLog
+
+_MOST_FLOORS = 1024
+_MOST_STEPS = 4096
+_PROBED_LINES = 16
+_NEAR_BYTES = 2048
+_SEARCHED_BYTES = 4096
+_TIME_BYTES = 128
+
+
+class MergedSource:
+    """A log of a merged log. `label` is its name for users, such as "rank 3".
+
+    `has_writer_times` is whether its sidecar records when the bytes were written; otherwise it records when they
+    arrived on this machine. `clock` is the offset of the writer's clock; None if it is this machine's, or unknown.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        log: ShownLog,
+        *,
+        has_writer_times: bool = True,
+        clock: ClockOffset | None = None,
+        now_us: Callable[[], int] = read_clock_us,
+    ) -> None:
+        self.label = label
+        self.is_shown = True
+        self.has_caught_up = False
+        """Whether its last line was once among the newest of all logs."""
+        self.size = 0
+        self._log = log
+        self._generation = 0
+        self._times = LineTimes(log.source.sidecar, has_writer_times=has_writer_times, now_us=now_us)
+        self._redraws = RedrawWatch(log)
+        self._buffer = LineBuffer(log, self._times, self._get_floor_us)
+        self._floor_offsets: list[int] = []
+        self._floors_us: list[int] = []
+        self._probed_size = 0
+        self.clock = clock
+
+    @property
+    def clock(self) -> ClockOffset | None:
+        return self._clock
+
+    @clock.setter
+    def clock(self, clock: ClockOffset | None) -> None:
+        """Sets the offset of the writer's clock. Lines may get another place in the merged log."""
+        self._clock = clock
+        self._times.clock_offset_us = 0 if clock is None else clock.offset_us
+        self._buffer.clear()
+
+    @property
+    def path(self) -> Path:
+        return self._log.path
+
+    @property
+    def generation(self) -> int:
+        """Grows when the log was replaced or cut short."""
+        return self._log.source.reader.generation
+
+    def refresh(self) -> bool:
+        """Checks the log again; returns whether it has changed."""
+        if not self._log.refresh():
+            return False
+        if self._generation != self.generation or self._log.size < self.size:
+            self._begin_again()
+        old_size, self.size = self.size, self._log.size
+        times_changed_from = self._times.note_growth(self._log.path, old_size, self.size)
+        if old_size:
+            self._redraws.check(self.size)
+        self._buffer.drop_changed_lines(old_size, times_changed_from, is_only_last=self._redraws.is_quiet)
+        self._probe()
+        return True
+
+    def close(self) -> None:
+        """Releases the files. Calling it again is safe."""
+        self._log.close()
+
+    def list_before(self, offset: int, count: int) -> list[TimedLine]:
+        """Returns the last `count` lines that end at or before `offset`, in order."""
+        return self._buffer.list_before(offset, count)
+
+    def list_from(self, offset: int, count: int) -> list[TimedLine]:
+        """Returns the first `count` lines that end after `offset`, in order."""
+        return self._buffer.list_from(offset, count)
+
+    def find_new_times_us(self, offset: int) -> tuple[int, int]:
+        """Returns the time of the first line from `offset` on, as far as it is known, and that of the last line.
+
+        The log must not end at `offset`.
+        """
+        if self._times.has_writer_times and self._times.has_records:
+            first_us, last_us = self._times.list_recorded_us((offset, self.size - 1))
+            return first_us, last_us
+        last = self.list_before(self.size, 1)
+        last_us = last[0].order_us if last else 0
+        if not self._buffer.uses_line_times:
+            return last_us, last_us
+        texts = [line.text for line in self._log.lines_from(offset, 4) if line.offset >= offset]
+        found = next((time for text in texts if (time := parse_leading_time_us(text)) is not None), None)
+        return (last_us if found is None else found - self._times.clock_offset_us), last_us
+
+    def set_floor(self, offset: int, time_us: int) -> None:
+        """Orders lines from `offset` on as if they were written at `time_us` or later."""
+        if self._floors_us and self._floors_us[-1] >= time_us:
+            return
+        self._floor_offsets.append(offset)
+        self._floors_us.append(time_us)
+        if len(self._floors_us) > _MOST_FLOORS:
+            del self._floor_offsets[1 : _MOST_FLOORS // 2 : 2], self._floors_us[1 : _MOST_FLOORS // 2 : 2]
+
+    def clear_floors(self) -> None:
+        """Orders all lines by their own times again."""
+        self._floor_offsets.clear()
+        self._floors_us.clear()
+        self._buffer.clear()
+
+    def find_offset(self, time_us: int) -> int:
+        """Returns the start of the first line whose order time is `time_us` or later; the end if there is none."""
+        offset = self.estimate_offset(time_us)
+        for _ in range(_MOST_STEPS):
+            if not (before := self.list_before(offset, 1)) or before[0].order_us < time_us:
+                break
+            offset = before[0].line.offset
+        for _ in range(_MOST_STEPS):
+            if not (following := self.list_from(offset, 1)) or following[0].order_us >= time_us:
+                break
+            offset = following[0].line.end
+        return offset
+
+    def estimate_offset(self, time_us: int) -> int:
+        """Returns about where the lines from `time_us` on begin. Reads few bytes."""
+        if self._buffer.uses_line_times or not (self._times.has_writer_times or self._times.has_records):
+            offset = self._search_lines(time_us)
+        else:
+            found = self._times.find_offset(time_us)
+            offset = self.size if found is None else min(found, self.size)
+        floors = zip(self._floor_offsets, self._floors_us, strict=True)
+        return min([offset, *(start for start, floor_us in floors if floor_us >= time_us)])
+
+    def _search_lines(self, time_us: int) -> int:
+        """Searches the times at the beginnings of lines by halves."""
+        low, high = 0, self.size
+        while high - low > _NEAR_BYTES:
+            middle = (low + high) // 2
+            found = self._find_time_after(middle)
+            if found is None or found - self._times.clock_offset_us >= time_us:
+                high = middle
+            else:
+                low = middle
+        return low
+
+    def _find_time_after(self, offset: int) -> int | None:
+        """Returns the time of the first line that begins with one in the next bytes."""
+        lines = self._log.source.reader.read(offset, _SEARCHED_BYTES).split(b"\n")[1:]
+        times = (parse_leading_time_us(line[:_TIME_BYTES].decode("utf-8", "replace")) for line in lines)
+        return next((time for time in times if time is not None), None)
+
+    def _probe(self) -> None:
+        """Finds out whether the lines begin with times, when the log has doubled since the last time."""
+        if self.size < 2 * self._probed_size:
+            return
+        self._probed_size = max(1, self.size)
+        uses = not (self._times.has_writer_times and self._times.has_records) and self._lines_begin_with_times()
+        if uses != self._buffer.uses_line_times:
+            self._buffer.uses_line_times = uses
+            self._buffer.clear()
+
+    def _lines_begin_with_times(self) -> bool:
+        lines = [*self._log.lines_from(0, _PROBED_LINES), *self._log.lines_before(self.size, _PROBED_LINES)]
+        return any(parse_leading_time_us(line.text) is not None for line in lines)
+
+    def _begin_again(self) -> None:
+        self._generation, self.size = self.generation, 0
+        self._redraws.clear()
+        self._floor_offsets.clear()
+        self._floors_us.clear()
+        self._times.clear()
+        self._buffer.clear()
+        self._probed_size = 0
+
+    def _get_floor_us(self, offset: int) -> int:
+        if not self._floors_us:
+            return 0
+        number = bisect_right(self._floor_offsets, offset) - 1
+        return self._floors_us[number] if number >= 0 else 0

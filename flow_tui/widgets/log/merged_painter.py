@@ -1,0 +1,58 @@
+"""Draws the lines of several logs that are merged by time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flow_core.agent.spool import STDERR
+from flow_core.logs.escape import escape_controls
+from flow_core.logs.merged.merged_lines import MergedLines
+from flow_core.logs.shown.line import ShownLine
+from flow_tui.widgets.log.painter import LinePainter
+from flow_tui.widgets.log.rows import LogLayout, LogStyles, LogText
+
+_MOST_DESCRIBED = 4096
+
+
+class MergedPainter(LinePainter):
+    """A painter of merged logs. Each line has the label of its log."""
+
+    def __init__(self, log: MergedLines, layout: LogLayout, styles: LogStyles) -> None:
+        self.log: MergedLines = log
+        super().__init__(log, layout, styles)
+        self._described: dict[int, tuple[ShownLine, LogText]] = {}
+        self._labels = [escape_controls(source.label) for source in log.merged.sources]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(source.path for source in self.log.merged.sources)
+
+    @property
+    def last_time(self) -> datetime | None:
+        last = self.log.lines_before(self.log.size, 1)
+        return self._describe(last[0]).when if last else None
+
+    def find_time(self, offset: int) -> datetime | None:
+        line = self.log.line_at(offset)
+        return None if line is None else self._describe(line).when
+
+    def find_offset_at(self, time: datetime) -> int | None:
+        return self.log.find_offset(int(time.astimezone(UTC).timestamp() * 1_000_000))
+
+    def _describe(self, line: ShownLine) -> LogText:
+        known, described = self._described.get(line.offset, (None, None))
+        if known is not line or described is None:
+            described = self._read_details(line)
+            if len(self._described) > _MOST_DESCRIBED:
+                self._described.clear()
+            self._described[line.offset] = (line, described)
+        return described
+
+    def _read_details(self, line: ShownLine) -> LogText:
+        """Finds the stream, the time and the label of a line. A frame needs them several times."""
+        details = self.log.get_details(line.offset)
+        if details is None:
+            return LogText(line.runs, line.text, False, None)
+        label, is_stderr = self._labels[details.source], details.stream == STDERR
+        return LogText(line.runs, line.text, is_stderr, details.time_us, details.is_arrival_time, label, details.source)
