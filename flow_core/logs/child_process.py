@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ _CODE = (
 )
 
 
-async def iter_messages(module: str, *arguments: str, stuck_s: float) -> AsyncGenerator[Any, None]:
-    """Yields what the module prints, one JSON value per line. The child may import this package and nothing installed.
+async def iter_messages(
+    module: str, *arguments: str, stuck_s: float, pass_fds: Sequence[int] = ()
+) -> AsyncGenerator[Any, None]:
+    """Yields what the module prints, one JSON value per line. The child can import this package and nothing installed.
 
-    Leaving it early kills the child. Read it under `aclosing`. Raises FlowError if the child prints nothing for
-    `stuck_s` or does not end well.
+    It inherits the files in `pass_fds`. Leaving it early kills the child. Read it under `aclosing`. Raises FlowError if
+    the child prints nothing for `stuck_s` or does not end well.
     """
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-S", "-c", _CODE, _ROOT, module, *arguments),
@@ -33,6 +35,7 @@ async def iter_messages(module: str, *arguments: str, stuck_s: float) -> AsyncGe
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         limit=_LONGEST_MESSAGE,
+        pass_fds=pass_fds,
     )
     try:
         assert child.stdout is not None  # it is a pipe

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flow_tui.actions import Action
+from flow_tui.actions import Action, LazyModule, defer
 
 if TYPE_CHECKING:
+    from flow_tui.panes.logs import comparing
     from flow_tui.panes.logs.open_log import OpenLog
 
     AnalysisAction = Action[OpenLog]
 else:
     AnalysisAction = Action
+    comparing = LazyModule("flow_tui.panes.logs.comparing")
+
+
+def _check_log(pane: OpenLog) -> str | None:
+    return "no log is shown" if pane.files is None else None
 
 
 def _check_cause(pane: OpenLog) -> str | None:
@@ -31,5 +37,13 @@ ANALYSIS_ACTIONS: tuple[Action[Any], ...] = (
         "Go to the first cause of the failure of this task",
         _go_to_cause,
         _check_cause,
+    ),
+    AnalysisAction(
+        "logs.compare",
+        "D",
+        "compare",
+        "Compare this log by line with that of another task",
+        defer(lambda: comparing.compare_logs),
+        _check_log,
     ),
 )

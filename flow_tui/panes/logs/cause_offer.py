@@ -33,7 +33,7 @@ class CauseOffer(Horizontal):
     DEFAULT_CSS = """
     CauseOffer { display: none; height: 1; padding: 0 1; }
     CauseOffer > Static { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    CauseOffer > #cause-text { width: auto; max-width: 1fr; }
+    CauseOffer > #cause-text { width: 1fr; }
     CauseOffer > #cause-hint { width: auto; color: $muted; }
     CauseOffer.-found > #cause-text { color: $text-error; }
     """

@@ -33,6 +33,10 @@ class OpenLog(Protocol):
         """The files of the log; None without one."""
 
     @property
+    def log_id(self) -> LogId | None:
+        """The log that is shown, or that is being opened; None without one."""
+
+    @property
     def log_key(self) -> str:
         """The name of the log in the bookmarks."""
 

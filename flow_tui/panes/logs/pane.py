@@ -140,9 +140,14 @@ class LogsPane(Pane, inherit_bindings=False):
         return self.view.merged is not None
 
     @property
+    def log_id(self) -> LogId | None:
+        """The log that is shown, or that is being opened; None without one."""
+        return self._selection.shown
+
+    @property
     def log_key(self) -> str:
         """The name of the log in the bookmarks."""
-        log_id = self._selection.shown
+        log_id = self.log_id
         if log_id is None:
             return "" if self._files is None else str(self._files.log)
         return f"{log_id.context}/{log_id.task_id}/{log_id.attempt}/{log_id.rank}"
