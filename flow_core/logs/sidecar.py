@@ -117,6 +117,13 @@ class SidecarIndex:
             found.append((packed >> 1, packed & 1) if number else None)
         return found
 
+    def is_sorted_at_end(self, records: int) -> bool:
+        """Returns whether no time of the last records of the last block is later than the last one."""
+        if not self.count:
+            return False
+        packed = self._read_values((self.count - 1) // _BLOCK_RECORDS)[1::2][-records:]
+        return len(packed) > 0 and max(packed) >> 1 == packed[-1] >> 1
+
     def find_offset_us(self, time_us: int) -> int | None:
         """Returns the offset of the first byte that was read at `time_us` or later; None if there is none yet.
 

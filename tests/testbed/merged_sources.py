@@ -27,27 +27,21 @@ class LogOnDisk:
         self.number = number
         self.lines: list[tuple[int, str]] = []
         self._now_us = START_US
-        self._writer: SpoolWriter | None = None
 
     def write(self, lines: Iterable[tuple[int, str]]) -> None:
-        """Appends lines with their times in the sidecar."""
-        if self._writer is None:
-            self._writer = SpoolWriter(self.files, lambda: self._now_us)
+        """Appends lines with their times in the sidecar. Times may go back only from one call to the next."""
+        writer = SpoolWriter(self.files, lambda: self._now_us)
         for time_ms, text in lines:
             self._now_us = START_US + time_ms * 1_000
             self.lines.append((time_ms, text))
-            self._writer.append(STDOUT, text.encode() + b"\n")
+            writer.append(STDOUT, text.encode() + b"\n")
+        writer.close()
 
     def write_timed_text(self, lines: Iterable[tuple[int, str]]) -> None:
         """Appends lines that begin with their times; no sidecar."""
         with open(self.files.log, "a", encoding="utf-8") as log:
             for time_ms, text in lines:
                 log.write(f"{stamp(time_ms)} {text}\n")
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        self._writer = None
 
     def source(self, *, has_writer_times: bool = True, offset_s: float = 0.0, now_us: int = NOW_US) -> MergedSource:
         return MergedSource(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from testbed.terminal_truth import Cells, trim_cells, trim_rows
@@ -31,12 +33,18 @@ def cells_of_screen(data: bytes | list[bytes]) -> list[Cells]:
 
 def rows_of_log(data: bytes, folder: Path) -> list[str]:
     """Returns every line of a log file with these bytes, as the log pane reads it."""
+    with open_shown_log(data, folder) as log:
+        return trim_rows([line.text for line in log.lines_from(0, _MOST_LINES)])
+
+
+@contextmanager
+def open_shown_log(data: bytes, folder: Path) -> Iterator[ShownLog]:
     files = SpoolFiles.at(folder / "rows")
     files.log.write_bytes(data)
     log = ShownLog(files)
+    log.refresh()
     try:
-        log.refresh()
-        return trim_rows([line.text for line in log.lines_from(0, _MOST_LINES)])
+        yield log
     finally:
         log.close()
 

@@ -53,12 +53,18 @@ _tokens = st.one_of(
 _wide = st.sampled_from(_WIDE).map(str.encode)
 _line_edits = _sequence("LM", _counts, after=b"\r")
 _erasures = _sequence("J", st.sampled_from([b"", b"0", b"1", b"2"]))
+_scrolls = _sequence("ST", st.sampled_from([b"", b"1", b"3"]))
+_repetitions = st.builds(
+    lambda text, count: text.encode() + b"\x1b[%db" % count, st.sampled_from("ax#="), st.integers(1, 9)
+)
 _regions = st.sampled_from([b"\x1b[1;4r", b"\x1b[1;9r", b"\x1b[r"])
 
-outputs = st.lists(st.one_of(_tokens, _wide, _line_edits), min_size=1, max_size=30).map(b"".join)
+outputs = st.lists(st.one_of(_tokens, _wide, _line_edits, _repetitions), min_size=1, max_size=30).map(b"".join)
 """Output that erases no more than a row at once. No row gets longer than 500 columns."""
 
-erasing_outputs = st.lists(st.one_of(_tokens, _tokens, _erasures, _regions), min_size=1, max_size=30).map(b"".join)
+erasing_outputs = st.lists(st.one_of(_tokens, _tokens, _erasures, _scrolls, _regions), min_size=1, max_size=30).map(
+    b"".join
+)
 """Output that also erases and scrolls parts of the screen, as far as tmux does so as other terminals do.
 
 tmux keeps what leaves the screen as history, which the cores don't. It shows halves of wide characters, and it deletes

@@ -24,10 +24,12 @@ from flow_tui.terminal.core_loader import CoreFactory
 COLS, ROWS = 1000, 256
 _HISTORY_ROWS = 2_000_000
 _DONE = "all-bytes-were-read"
-# A title cannot overtake the bytes before it. The escape character ends whatever they left open.
-_END_MARK = f"\x1b]2;{_DONE}\x07".encode()
+# A title cannot overtake the bytes before it. `ESC \\` ends a string that they left open.
+_END_MARK = f"\x1b\\\x1b]2;{_DONE}\x07".encode()
 # As a task's pseudo-terminal: a line feed becomes CR LF. After CR LF a second CR changes nothing.
 _WRITE = 'stty -echo -icanon opost onlcr tab0 && cat "$1" && exec cat >/dev/null'
+# Ends the server should the process of the tests be killed.
+_GUARD = "while kill -0 {pid} 2>/dev/null; do sleep 1; done; tmux -S {socket} kill-server"
 _POLL_S = 0.005
 _LINE_FEED = re.compile(rb"\r?\n")
 Cells = tuple[tuple[str, TextStyle], ...]
@@ -44,8 +46,9 @@ class Tmux:
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="truth-", dir="/tmp"))
-        options = ("set -g history-limit", str(_HISTORY_ROWS), ";set -g status off;set -g allow-rename off")
-        self._run(*" ".join(options).replace(";", " ; ").split(), ";", "new-session", "-d", *self._size, "cat")
+        guard = _GUARD.format(pid=os.getpid(), socket=self._folder / "socket")
+        options = ("set", "-g", "history-limit", str(_HISTORY_ROWS), ";", "set", "-g", "status", "off", ";")
+        self._run(*options, "new-session", "-d", *self._size, guard)
         return self
 
     def __exit__(
@@ -141,6 +144,15 @@ def trim_cells(runs: Iterator[tuple[str, TextStyle]]) -> Cells:
         text = joined.pop()[0].rstrip(" ")
         joined += [(text, PLAIN)] if text else []
     return tuple(joined)
+
+
+def find_visible(rows: list[Cells]) -> list[tuple[int, int, str, TextStyle]]:
+    """Each character that is not blank, with its place and its style. A terminal colours blanks when it erases."""
+    found = []
+    for y, cells in enumerate(rows):
+        styled = [(char, style) for text, style in cells for char in text]
+        found += [(y, x, char, style) for x, (char, style) in enumerate(styled) if char != " "]
+    return found
 
 
 @contextmanager

@@ -8,18 +8,22 @@ _MOST_MARKS = 4096
 
 
 class ArrivalTimes:
-    """The times at which a reader noticed the growth of a log. Uses bounded memory: old times get coarser."""
+    """The times at which a reader noticed the growth of a log. Uses bounded memory: all times get coarser."""
 
     def __init__(self) -> None:
         self._offsets: list[int] = []
         self._times_us: list[int] = []
+        self._interval_us = 0
 
     def note(self, offset: int, time_us: int) -> None:
         """Records that the bytes from `offset` on arrived at `time_us`. Times never decrease."""
+        if self._times_us and 0 <= time_us - self._times_us[-1] < self._interval_us:
+            return
         self._offsets.append(offset)
         self._times_us.append(max(time_us, self.last_us or 0))
         if len(self._offsets) > _MOST_MARKS:
             del self._offsets[1::2], self._times_us[1::2]
+            self._interval_us = (self._times_us[-1] - self._times_us[0]) // len(self._times_us)
 
     @property
     def last_us(self) -> int | None:
@@ -38,3 +42,4 @@ class ArrivalTimes:
     def clear(self) -> None:
         self._offsets.clear()
         self._times_us.clear()
+        self._interval_us = 0

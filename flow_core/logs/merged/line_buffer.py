@@ -21,6 +21,8 @@ SEARCHED_LINES = 1024
 
 _MOST_LINES = 4096
 _READ_LINES = 32
+_TAIL_LINES = 4
+_FEW_BYTES = 512
 _NEAR_BYTES = 16 * 1024
 
 
@@ -45,6 +47,8 @@ class LineBuffer:
 
     def __init__(self, log: ShownLog, times: LineTimes, get_floor_us: Callable[[int], int]) -> None:
         self.uses_line_times = False
+        self.is_tail_plain = False
+        """Whether the last lines of the log are in the order of their times, without the lines before them."""
         self._log = log
         self._times = times
         self._get_floor_us = get_floor_us
@@ -93,6 +97,9 @@ class LineBuffer:
         """Moves the buffer to `offset` if it is elsewhere. Returns the number of its lines before `offset`."""
         end = self._lines[-1].end if self._lines else 0
         is_near = bool(self._lines) and self._lines[0].offset <= offset <= end + _NEAR_BYTES
+        if is_near and self.is_tail_plain and offset >= self._log.size and offset - end > _FEW_BYTES:
+            self._read_tail(offset)
+            return len(self._lines)
         while is_near and offset > end and self._append(_READ_LINES):
             end = self._lines[-1].end
         if not is_near:
@@ -102,6 +109,12 @@ class LineBuffer:
         if self._is_at_start and len(self._lines) < CONTEXT_LINES:
             self._append(CONTEXT_LINES)
         return self._count_before(offset)
+
+    def _read_tail(self, offset: int) -> None:
+        """Moves the buffer to the last lines of a log that has grown by more lines than are needed."""
+        self.clear()
+        self._insert_before(self._log.lines_before(offset, _TAIL_LINES))
+        self._valid = 0
 
     def _prepend(self, count: int) -> bool:
         if self._is_at_start or not self._lines:

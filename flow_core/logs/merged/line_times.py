@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.agent.spool import STDOUT
+from flow_core.logs.analysis.line_time import find_time
 from flow_core.logs.merged.arrival import ArrivalTimes
-from flow_core.logs.merged.leading_time import parse_leading_time_us
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.sidecar import SidecarIndex
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_CHECKED_RECORDS = 64
 _AFTER_ARRIVAL_US = 5_000_000
 """A line can't be written after its arrival. A time that is later by more than this has another meaning."""
 
@@ -82,6 +86,11 @@ class LineTimes:
     def has_records(self) -> bool:
         return self._sidecar.count > 0
 
+    @property
+    def is_sorted_at_end(self) -> bool:
+        """Whether the writer's times have not gone back lately."""
+        return self.has_writer_times and self._sidecar.is_sorted_at_end(_CHECKED_RECORDS)
+
     def list_recorded_us(self, offsets: Sequence[int]) -> list[int]:
         """Returns the recorded times of bytes."""
         shift = self.clock_offset_us if self.has_writer_times else 0
@@ -93,14 +102,25 @@ class LineTimes:
     def _list_stamps(self, offsets: Sequence[int]) -> Sequence[tuple[int, int] | None]:
         return self._sidecar.list_stamps(offsets) if self._sidecar.count else [None] * len(offsets)
 
+    def find_own_us(self, text: str, arrival_us: int) -> int | None:
+        """Returns the time at the beginning of a line that arrived at `arrival_us`; None if it has none.
+
+        A time without a zone is in UTC. A time that is later than the arrival has another meaning.
+        """
+        reference = _EPOCH + timedelta(microseconds=arrival_us or self._now_us())
+        if (time := find_time(text, reference)) is None:
+            return None
+        own_us = (time - _EPOCH) // _MICROSECOND - self.clock_offset_us
+        return None if arrival_us and own_us > arrival_us + _AFTER_ARRIVAL_US else own_us
+
+    def find_arrival_us(self, offset: int) -> int:
+        """Returns when the byte at `offset` arrived; 0 if that is not known."""
+        stamp = self._list_stamps([offset])[0]
+        return self._arrivals.get_time_us(offset) if stamp is None else stamp[0]
+
     def _parse(self, line: ShownLine, stamp: tuple[int, int] | None) -> WrittenTime:
         arrival_us, stream = (self._arrivals.get_time_us(line.written_at), STDOUT) if stamp is None else stamp
-        own_us = parse_leading_time_us(line.text)
-        if own_us is not None:
-            own_us -= self.clock_offset_us
-            if arrival_us and own_us > arrival_us + _AFTER_ARRIVAL_US:
-                own_us = None
-        return WrittenTime(own_us, arrival_us, stream)
+        return WrittenTime(self.find_own_us(line.text, arrival_us), arrival_us, stream)
 
 
 def _read_mtime_us(path: Path) -> int:

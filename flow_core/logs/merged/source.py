@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flow_core.logs.merged.clock_offset import ClockOffset
-from flow_core.logs.merged.leading_time import parse_leading_time_us
 from flow_core.logs.merged.line_buffer import LineBuffer, TimedLine
 from flow_core.logs.merged.line_times import LineTimes, read_clock_us
 from flow_core.logs.merged.redraw_watch import RedrawWatch
@@ -82,6 +81,7 @@ class MergedSource:
         times_changed_from = self._times.note_growth(self._log.path, old_size, self.size)
         if old_size:
             self._redraws.check(self.size)
+        self._buffer.is_tail_plain = self._redraws.is_quiet and self._times.is_sorted_at_end
         self._buffer.drop_changed_lines(old_size, times_changed_from, is_only_last=self._redraws.is_quiet)
         self._probe()
         return True
@@ -110,9 +110,9 @@ class MergedSource:
         last_us = last[0].order_us if last else 0
         if not self._buffer.uses_line_times:
             return last_us, last_us
-        texts = [line.text for line in self._log.lines_from(offset, 4) if line.offset >= offset]
-        found = next((time for text in texts if (time := parse_leading_time_us(text)) is not None), None)
-        return (last_us if found is None else found - self._times.clock_offset_us), last_us
+        new = self._times.read([line for line in self._log.lines_from(offset, 4) if line.offset >= offset])
+        first_us = next((written.own_us for written in new if written.own_us is not None), last_us)
+        return first_us, last_us
 
     def set_floor(self, offset: int, time_us: int) -> None:
         """Orders lines from `offset` on as if they were written at `time_us` or later."""
@@ -157,8 +157,8 @@ class MergedSource:
         low, high = 0, self.size
         while high - low > _NEAR_BYTES:
             middle = (low + high) // 2
-            found = self._find_time_after(middle)
-            if found is None or found - self._times.clock_offset_us >= time_us:
+            found_us = self._find_time_after(middle)
+            if found_us is None or found_us >= time_us:
                 high = middle
             else:
                 low = middle
@@ -167,8 +167,9 @@ class MergedSource:
     def _find_time_after(self, offset: int) -> int | None:
         """Returns the time of the first line that begins with one in the next bytes."""
         lines = self._log.source.reader.read(offset, _SEARCHED_BYTES).split(b"\n")[1:]
-        times = (parse_leading_time_us(line[:_TIME_BYTES].decode("utf-8", "replace")) for line in lines)
-        return next((time for time in times if time is not None), None)
+        arrival_us = self._times.find_arrival_us(offset)
+        texts = (line[:_TIME_BYTES].decode("utf-8", "replace") for line in lines)
+        return next((us for text in texts if (us := self._times.find_own_us(text, arrival_us)) is not None), None)
 
     def _probe(self) -> None:
         """Finds out whether the lines begin with times, when the log has doubled since the last time."""
@@ -182,7 +183,7 @@ class MergedSource:
 
     def _lines_begin_with_times(self) -> bool:
         lines = [*self._log.lines_from(0, _PROBED_LINES), *self._log.lines_before(self.size, _PROBED_LINES)]
-        return any(parse_leading_time_us(line.text) is not None for line in lines)
+        return any(written.own_us is not None for written in self._times.read(lines))
 
     def _begin_again(self) -> None:
         self._generation, self.size = self.generation, 0

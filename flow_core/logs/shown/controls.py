@@ -24,14 +24,17 @@ iter_tokens = re.compile(
 
 TEXT, CSI, CONTROL, STRING, ESCAPE = 1, 4, 5, 6, 7
 
-MOVE_PATTERN = (
-    rb"\x1b(?:\[[0-9;]*[ABEFHJLMSTderfu]|\[\?(?:47|1047|1049)[hl]|[78DEMc])|[\x0b\x0c]"
-    rb"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\n|\Z)"
+_ESCAPE_MOVE = (
+    rb"\x1b(?:\[[0-9;]*[ABEFHJLMSTderfu]|\[\?(?:47|1047|1049)[hl]|[78DEMc]"
+    rb"|[\]PX^_][^\x07\x1b\n]*(?:\n|\Z))"
 )
+MOVE_PATTERN = _ESCAPE_MOVE + rb"|[\x0b\x0c]"
 """Sequences after which output may change other rows than the one it is on, or continue in another state."""
 
-_iter_moves = re.compile(MOVE_PATTERN).finditer
+iter_moves = re.compile(MOVE_PATTERN).finditer
 find_move = re.compile(MOVE_PATTERN).search
+find_escape_move = re.compile(_ESCAPE_MOVE).search
+"""Finds the moves that begin with an escape character. It is several times faster than `find_move`."""
 
 find_string_end = {
     opener: re.compile(rb"\x1b\\|\x1b|[\x18\x1a]" + (rb"|\x07" if opener == b"]" else b"")).search
@@ -55,4 +58,4 @@ def find_last_move(data: bytes) -> int:
     """Returns the position of the last sequence of `MOVE_PATTERN`; -1 if there is none."""
     if b"\x1b" not in data and b"\x0b" not in data and b"\x0c" not in data:
         return -1  # much faster than the pattern
-    return max((found.start() for found in _iter_moves(data)), default=-1)
+    return max((found.start() for found in iter_moves(data)), default=-1)

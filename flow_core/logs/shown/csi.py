@@ -139,11 +139,19 @@ def _tab_back(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
     grid.set_column(-(-grid.column // TAB) * TAB - _count(numbers) * TAB)
 
 
+def _scroll_up(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
+    for _ in range(min(_count(numbers), SCREEN_ROWS)):
+        grid.row = grid.stack.scroll_up(grid.row)
+
+
+def _scroll_down(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
+    if len(numbers) == 1:  # with five numbers it is about the mouse
+        grid.stack.scroll_down(_count(numbers))
+
+
 def _set_region(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
     last = numbers[1] if len(numbers) > 1 and numbers[1] else SCREEN_ROWS
-    grid.stack.set_region(_count(numbers) - 1, last - 1)
-    grid.set_row(0)
-    grid.column = 0
+    grid.set_region(_count(numbers) - 1, last - 1)
 
 
 def _save(grid: TerminalGrid, _numbers: tuple[int, ...]) -> None:
@@ -193,6 +201,8 @@ _COMMANDS: dict[bytes, Callable[[TerminalGrid, tuple[int, ...]], None]] = {
     b"Z": _tab_back,
     b"P": _delete_characters,
     b"X": _erase_characters,
+    b"S": _scroll_up,
+    b"T": _scroll_down,
     b"r": _set_region,
     b"s": _save,
     b"u": _restore,

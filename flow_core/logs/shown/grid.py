@@ -11,6 +11,9 @@ LAST_COLUMN = 999
 PIECE_COLUMNS = 1 << 20
 """A longer line is continued on the next row, so that the memory for a row is bounded."""
 
+_FEWEST_ROWS = 10
+"""A terminal with so few rows is not inferred from a scroll region."""
+
 
 class TerminalGrid:
     """Rows with a cursor. `row` is the row of the cursor, as an index into the rows of the stack."""
@@ -42,6 +45,25 @@ class TerminalGrid:
     def set_column(self, column: int) -> None:
         """Moves the cursor to a column; it stays within the text, or within the columns that movements reach."""
         self.column = max(0, min(column, max(LAST_COLUMN, self.stack.get_row(self.row).width)))
+
+    def set_region(self, first: int, last: int) -> None:
+        """Sets the scroll region, by rows of the screen counted from 0, and moves the cursor to the first row.
+
+        A region that begins at the first row and ends above the cursor means a terminal with fewer rows than this
+        screen: it has one row below the region, which is the cursor's.
+        """
+        rows = last + 2
+        if first == 0 and rows > _FEWEST_ROWS and not self.stack.is_alternate:
+            self._lower_top(self.row - rows + 1)
+        self.stack.set_region(first, last)
+        self.set_row(0)
+        self.column = 0
+
+    def _lower_top(self, top: int) -> None:
+        moved = max(0, top - self.stack.top)
+        self.stack.top += moved
+        if self.saved is not None:
+            self.saved = (max(0, self.saved[0] - moved), *self.saved[1:])
 
     def save_cursor(self) -> None:
         self.saved = (self.row - self.stack.top, self.column, self.style)

@@ -107,6 +107,20 @@ class RowStack:
         self.insert_rows(index, 1)
         return index
 
+    def scroll_up(self, index: int) -> int:
+        """Moves the rows of the screen, or of its scroll region, up by one. Returns the row at the place of `index`."""
+        if self.has_modes:
+            self.grow_to(self.top + self._bottom)
+            self._scroll_up(self.offsets[-1] + 1)
+            return index + (not self.is_alternate)
+        self.top += 1
+        self.grow_to(index + 1)
+        return index + 1
+
+    def scroll_down(self, count: int) -> None:
+        """Moves the rows of the screen or of its scroll region down; rows that would leave its end are lost."""
+        self.insert_rows(self.top + self._first, count)
+
     def insert_rows(self, index: int, count: int) -> None:
         """Inserts empty rows at a row of the screen; rows that would leave its end are lost."""
         self.grow_to(min(len(self.rows) - 1 + count, self.top + self._bottom))
@@ -167,8 +181,12 @@ class RowStack:
         del self.rows[count:], self.offsets[count:]
 
     def set_region(self, first: int, last: int) -> None:
-        """Sets the scroll region by rows of the screen, counted from 0; the whole screen removes it."""
-        is_whole = first <= 0 and last >= SCREEN_ROWS - 1
+        """Sets the scroll region by rows of the screen, counted from 0; the whole screen removes it.
+
+        A region that is made one row longer at its end is the whole screen again, as apt restores it: the program's
+        terminal may have fewer rows than this screen.
+        """
+        is_whole = first <= 0 and (last >= SCREEN_ROWS - 1 or self.region == (0, last - 1))
         self.region = None if is_whole or first >= last else (max(0, first), last)
 
     @property

@@ -85,6 +85,11 @@ class LiveScreen(TerminalGrid):
         end = max(end, position)
         self._offset, self._pending = base + end, data[end:]
 
+    def skip_to(self, offset: int) -> None:
+        """Must be called where bytes of another stream are left out: a line that has no text yet begins after them."""
+        if self._is_at_empty_end():
+            self.stack.offsets[-1] = max(offset, self.stack.offsets[-1])
+
     def _feed_lines(self, data: bytes, position: int, end: int, base: int) -> int:
         """Processes plain lines up to the first special byte, or else one line. Returns the new position."""
         special = find_special(data, position, end) if self._has_special else None

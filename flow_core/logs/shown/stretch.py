@@ -52,6 +52,8 @@ class Stretch:
         self._step = min(2 * self._step, PIECE)
         end, pieces = self.source.read_next(self.end, self._step)
         for offset, data in pieces:
+            if self.source.stream is not None:
+                self.screen.skip_to(offset)
             self.screen.feed(data, offset)
         self.end = max(self.end, end)
 
@@ -120,4 +122,4 @@ class Stretch:
             text = row.rstrip(" ")
             return ShownLine(offset, end, offset, text, ((text, PLAIN),) if text else (), is_final)
         runs = row.to_runs()
-        return ShownLine(offset, end, row.written_at, "".join(text for text, _ in runs), runs, is_final)
+        return ShownLine(offset, end, row.written_at, "".join(text for text, _ in runs).rstrip(" "), runs, is_final)

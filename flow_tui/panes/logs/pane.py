@@ -12,14 +12,13 @@ from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Static
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.log_id import LogId
-from flow_core.logs.search import SearchQuery
+from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.line import ShownLine
 from flow_core.models.task import TaskRecord
 from flow_tui.actions import make_bindings
@@ -32,6 +31,7 @@ from flow_tui.panes.logs.log_selection import LogSelection
 from flow_tui.panes.logs.log_texts import describe_border, explain_empty, explain_merged
 from flow_tui.panes.logs.merged_logs import describe_clocks, open_ranks
 from flow_tui.panes.logs.navigation import go_to_position
+from flow_tui.panes.logs.status_row import StatusRow
 from flow_tui.panes.pane import Pane
 from flow_tui.services import Services
 from flow_tui.widgets.log import LogView
@@ -52,16 +52,13 @@ class LogsPane(Pane, inherit_bindings=False):
     LogsPane { height: 1fr; border: round $frame; border-title-color: $muted; }
     LogsPane { border-subtitle-color: $muted; }
     LogsPane:focus-within { border: heavy $accent; border-title-color: $foreground; }
-    LogsPane > #search-status { display: none; height: 1; padding: 0 1; color: $muted; }
-    LogsPane > #search-status.-problem { color: $text-error; }
-    LogsPane.-searched > #search-status { display: block; }
     """
     BORDER_TITLE: ClassVar[str] = "Log"
 
     def __init__(self, services: Services, *, id: str | None = None) -> None:
         super().__init__(services, id=id)
         self.view = MergedLogView()
-        self.search_status = Static(id="search-status", markup=False)
+        self.status = StatusRow()
         self.cause = CauseOffer(services)
         self.row = CommandRow()
         self.bookmarked: ShownLine | None = None
@@ -77,7 +74,7 @@ class LogsPane(Pane, inherit_bindings=False):
     def compose(self) -> ComposeResult:
         yield self.view
         yield self.cause
-        yield self.search_status
+        yield self.status
         yield self.row
 
     def on_mount(self) -> None:
@@ -113,6 +110,7 @@ class LogsPane(Pane, inherit_bindings=False):
         ended = AwaitComplete()
         if not is_same:
             self.show_status("")
+            self.status.end_search()
             ended = self.view.end_search()
             self._open_log()
         if files is not None and (offset := self._selection.take_requested_offset()) is not None:
@@ -167,6 +165,7 @@ class LogsPane(Pane, inherit_bindings=False):
         if task is None or log_id is None:
             return
         self.show_status("")
+        self.status.end_search()
         await self.view.end_search()
         if self.is_merged:
             self._open_log()
@@ -185,8 +184,7 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def open_row(self, kind: RowKind) -> None:
         """Opens the input row for a search, a place to go to, a command, or the name of a bookmark."""
-        if not self.view.is_searching:
-            self.show_status("")
+        self.show_status("")
         self.row.open(kind, "shown text" if self.view.selected_range is None else "selected lines")
 
     def open_search(self) -> None:
@@ -222,6 +220,7 @@ class LogsPane(Pane, inherit_bindings=False):
         self.row.close()
         self.show_status("")
         self.view.clear_search()
+        self.status.end_search()
         self.view.focus()
 
     def copy_selection(self) -> None:
@@ -234,15 +233,17 @@ class LogsPane(Pane, inherit_bindings=False):
             raise FlowError("there is no text in this line")
         self.services.copy(text)
         self.view.selector.clear()
+        self._update_border()
 
     def step_back(self) -> bool:
         """Drops the selection, ends saving or the search, or hides the cause. Returns False if there was none."""
         if self.view.selector.clear():
+            self._update_border()
             return True
         if any(worker.group == _SAVE_GROUP and worker.is_running for worker in self.workers):
             self.workers.cancel_group(self, _SAVE_GROUP)
             return True
-        if not (self.row.is_open or self.has_class("-searched")):
+        if not (self.row.is_open or self.status.display):
             return self.cause.dismiss()
         self.close_search()
         return True
@@ -269,10 +270,8 @@ class LogsPane(Pane, inherit_bindings=False):
         self._update_border()
 
     def show_status(self, text: str, *, is_problem: bool = False) -> None:
-        """Shows a sentence below the log; "" removes it."""
-        self.search_status.update(text)
-        self.search_status.set_class(is_problem, "-problem")
-        self.set_class(bool(text), "-searched")
+        """Shows a note below the log; "" ends it."""
+        self.status.show_note(text, is_problem=is_problem)
 
     def on_key(self, event: events.Key) -> None:
         """Closes the input row on escape, and copies the selection on ctrl+c. The keymap handles all other keys."""
@@ -289,25 +288,14 @@ class LogsPane(Pane, inherit_bindings=False):
     def _check_row(self, message: CommandRow.Changed) -> None:
         """Shows what is wrong with a search while the user types it."""
         message.stop()
-        if message.kind is not RowKind.SEARCH:
-            return
-        try:
-            SearchQuery(message.text, message.is_alternate).check()
-        except FlowError as error:
-            self.show_status(error.message, is_problem=True)
-        else:
-            self.show_status("")
+        if message.kind is RowKind.SEARCH:
+            self._check_search(message.text, is_literal=message.is_alternate)
 
     @on(CommandRow.Submitted)
     def _submit_row(self, message: CommandRow.Submitted) -> None:
         message.stop()
         if message.kind is RowKind.SEARCH:
-            if not message.text and self.view.is_searching:
-                self.row.close()
-                self.view.focus()
-                self.view.action_next_match()
-            else:
-                self._search(message.text or self.row.last, is_literal=message.is_alternate)
+            self._search(message.text, message.is_alternate)
             return
         self.close_row()
         if message.kind is RowKind.BOOKMARK:
@@ -319,30 +307,39 @@ class LogsPane(Pane, inherit_bindings=False):
 
     async def _go_to(self, text: str) -> None:
         try:
-            await go_to_position(self.view, text, self.show_status)
+            await go_to_position(self.view, self.files, text, self.show_status)
         except FlowError as error:
             self.show_status(str(error), is_problem=True)
         else:
             self.show_status("")
 
-    def _search(self, pattern: str, *, is_literal: bool) -> None:
-        """Searches for the pattern, which is the last one if the input was empty."""
-        if pattern:
-            self.show_status("")
+    def _search(self, text: str, is_literal: bool) -> None:
+        """Searches. Without text, goes to the next match or repeats the last search. An invalid text stays open."""
+        pattern = text or self.row.last
+        if not self._check_search(pattern, is_literal=is_literal):
+            return
+        self.row.close()
+        self.view.focus()
+        if not text and self.view.is_searching:
+            self.view.action_next_match()
+        elif pattern:
             self.view.find(pattern, literal=is_literal)
-        else:
-            self.close_search()
+
+    def _check_search(self, text: str, *, is_literal: bool) -> bool:
+        """Shows what is wrong with the text of a search. Returns whether it is valid."""
+        try:
+            SearchQuery(text, is_literal).check()
+        except FlowError as error:
+            self.show_status(error.message, is_problem=True)
+            return False
+        self.show_status("")
+        return True
 
     @on(LogView.Searched)
     def _searched(self, message: LogView.Searched) -> None:
         message.stop()
-        if message.status or not self.has_class("-searched"):
-            self.show_status(message.status, is_problem=message.is_problem)
-        else:  # keep the row: without it, the view would grow and lose a match at its end
-            self.search_status.update("")
-        if not message.is_problem and self.row.input.has_focus and self.row.kind is RowKind.SEARCH:
-            self.row.close()
-            self.view.focus()
+        if self.view.is_searching:  # the message may be of a search that has been ended
+            self.status.show_search(message.status, is_problem=message.is_problem)
 
     @on(LogView.Selected)
     def _copy_selected(self, message: LogView.Selected) -> None:

@@ -1,79 +1,88 @@
-"""The matches of a search in a log, and their marks in the lines in view."""
+"""The matches of a search in a log: the current one, the number of all, and their marks in the lines in view."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from textual.cache import LRUCache
 
-from flow_core.logs.search import LogSearch, SearchMatch, SearchQuery, SearchTimeout
-from flow_core.logs.shown.stream_bytes import StreamBytes
+from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.search.log_search import LogSearch, SearchMatch
+from flow_core.logs.search.match_counter import SearchProgress
+from flow_core.logs.search.query import SearchQuery
+from flow_core.logs.search.search_process import SearchTimeout
+from flow_tui.format import disk_size
 
 MatchSpans = tuple[tuple[int, int], ...]
 SEARCHING = "searching"
+NO_MATCH = "no match"
 _TEXTS_KEPT = 4096
-_COUNT_TIMEOUT_S = 20.0
+_AFTER_ALL = (1 << 62, 0)
 
 
 class LogMatches:
-    """The matches of one query in a log: finds, counts and marks them.
+    """The matches of one query in a log, or in one stream of it: finds, counts and marks them.
 
-    Each of these has a child process of its own, so that none waits for another.
+    `is_backward` is the direction in which the search began.
     """
 
-    def __init__(self, path: Path, query: SearchQuery) -> None:
+    def __init__(self, files: SpoolFiles, query: SearchQuery, stream: int | None, *, is_backward: bool) -> None:
         self.query = query
+        self.stream = stream
+        self.is_backward = is_backward
         self.current: SearchMatch | None = None
+        self.progress: SearchProgress | None = None
         self.is_marking = False
         self.is_problem = False
-        self._progress = ""
-        self._count_text = ""
-        self._finder = LogSearch(path, query)
-        self._counter = LogSearch(path, query)
-        self._marker = LogSearch(path, query)
+        self._number: int | None = None
+        self._note = ""
+        self._count_problem = ""
+        self._search = LogSearch(files, query, stream)
         self._spans: LRUCache[str, MatchSpans] = LRUCache(_TEXTS_KEPT)
 
     @property
     def status(self) -> str:
-        """The result of the last step, and the number of matching lines once it is known; may be empty."""
-        return ", ".join(filter(None, (self._progress, "" if self._is_without_count else self._count_text)))
+        """The result of the last step, and how many matches there are so far; may be empty."""
+        count = "" if self._note == NO_MATCH else self._describe_count()
+        return ", ".join(filter(None, (self._note, count, self._count_problem)))
 
-    @property
-    def _is_without_count(self) -> bool:
-        return self.is_problem or self._progress == SEARCHING
+    def note(self, note: str, *, is_problem: bool = False) -> None:
+        self._note, self.is_problem = note, is_problem
 
-    def note(self, progress: str, *, is_problem: bool = False) -> None:
-        self._progress, self.is_problem = progress, is_problem
+    async def find(self, position: tuple[int, int], *, forward: bool) -> tuple[SearchMatch | None, bool]:
+        """Finds the next match, and whether the search continued from the other end. Raises SearchTimeout."""
+        step = self._search.next if forward else self._search.previous
+        match, is_wrapped = await step(position), False
+        if match is None:
+            match, is_wrapped = await step((0, 0) if forward else _AFTER_ALL), True
+        if match is not None:
+            self.current, self._number = match, None
+        return match, is_wrapped
 
-    async def find(self, position: int, *, forward: bool, size: int) -> tuple[SearchMatch | None, bool]:
-        """Finds the next match, and whether the search wrapped around. Raises SearchTimeout."""
-        step = self._finder.next if forward else self._finder.previous
-        if (match := await step(position)) is not None:
-            return match, False
-        return await step(0 if forward else size), True
+    async def find_number(self) -> None:
+        """Finds which of the matches the current one is, if enough of the log has been counted."""
+        if (current := self.current) is not None and self._number is None:
+            number = await self._search.find_number(current)
+            if current == self.current:
+                self._number = number
 
-    async def find_shown(self, position: int, source: StreamBytes, *, forward: bool) -> tuple[SearchMatch | None, bool]:
-        """Finds the next match as `find` does, but skips matches on a hidden stream."""
-        is_wrapped = False
-        while True:
-            match, wrapped_now = await self.find(position, forward=forward, size=source.size)
-            if match is None or (is_wrapped and wrapped_now):
-                return None, True
-            is_wrapped = is_wrapped or wrapped_now
-            if source.stream is None or source.sidecar.find_stream(match.offset) == source.stream:
-                return match, is_wrapped
-            position = match.offset + forward
+    async def count(self) -> AsyncGenerator[None, None]:
+        """Counts up to the current end of the log; yields when there is news. Read it under `aclosing`.
 
-    async def count(self) -> None:
-        """Counts the matching lines. Gives up after 20 s."""
+        Keeps what was counted if the pattern takes too long.
+        """
         try:
-            if lines := await self._counter.count(_COUNT_TIMEOUT_S):
-                self._count_text = f"{lines:,} {'line matches' if lines == 1 else 'lines match'}"
-        except SearchTimeout:
-            pass
-        finally:
-            await self._counter.close()
+            async with aclosing(self._search.count()) as steps:
+                async for self.progress in steps:
+                    yield
+        except SearchTimeout as error:
+            self._count_problem = error.message
+            yield
+
+    def needs_count(self, size: int) -> bool:
+        """Returns whether a log of this size has bytes that were not counted yet."""
+        return not self._count_problem and (self.progress is None or self.progress.searched != size)
 
     def get_marks(self, text: str) -> MatchSpans | None:
         """Returns the marks of a text; None until `find_marks` has found them."""
@@ -82,7 +91,7 @@ class LogMatches:
     async def find_marks(self, texts: Sequence[str]) -> None:
         """Finds the marks of these texts. A text that takes too long stays unmarked."""
         try:
-            found = await self._marker.spans(texts)
+            found = await self._search.spans(texts)
         except SearchTimeout:
             found = [[] for _ in texts]
         for text, spans in zip(texts, found, strict=True):
@@ -90,5 +99,15 @@ class LogMatches:
 
     async def close(self) -> None:
         """Ends the child processes. Calling it again is safe."""
-        for search in (self._finder, self._counter, self._marker):
-            await search.close()
+        await self._search.close()
+
+    def _describe_count(self) -> str:
+        """Describes the count, such as "2 of 12", or "2 of 12, 340 MB of 1.1 GB searched" while it goes on."""
+        progress = self.progress
+        if progress is None or (self.is_problem and not self.current):
+            return ""
+        word = "match" if progress.matches == 1 else "matches"
+        count = f"{progress.matches:,} {word}" if self._number is None else f"{self._number:,} of {progress.matches:,}"
+        if progress.is_complete:
+            return count
+        return f"{count}, {disk_size(progress.searched)} of {disk_size(progress.total)} searched"

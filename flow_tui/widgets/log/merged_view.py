@@ -20,7 +20,7 @@ from flow_tui.widgets.log.view import LogView
 from flow_tui.widgets.log.window import LogPosition
 from flow_tui.widgets.styles import get_component_style
 
-_LABEL_STYLES = 6
+_LABEL_STYLES = 4
 _MOST_LABEL_CELLS = 20
 
 
@@ -36,8 +36,6 @@ class MergedLogView(LogView):
     MergedLogView > .log-view--label-1 { color: $text-success; }
     MergedLogView > .log-view--label-2 { color: $text-accent; }
     MergedLogView > .log-view--label-3 { color: $text-secondary; }
-    MergedLogView > .log-view--label-4 { color: $text-warning; }
-    MergedLogView > .log-view--label-5 { color: $text-error; }
     """
 
     hidden_logs: var[frozenset[int]] = var(frozenset[int]())

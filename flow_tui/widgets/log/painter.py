@@ -12,11 +12,12 @@ from textual.cache import LRUCache
 from textual.strip import Strip
 
 from flow_core.agent.spool import STDERR, SpoolFiles
+from flow_core.logs.search.log_search import SearchMatch
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.log_lines import LogLines
 from flow_core.logs.shown.shown_log import ShownLog
 from flow_tui.widgets.log.matches import LogMatches, MatchSpans
-from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, lay_out_line
+from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, find_cells, find_wrap_points, lay_out_line
 from flow_tui.widgets.log.text_rows import TextRow
 from flow_tui.widgets.log.window import LogWindow
 
@@ -118,6 +119,17 @@ class LinePainter:
         line = self.log.line_at(offset)
         return 1 if line is None else min(limit, len(self._lay_out(line)))
 
+    def find_place(self, match: SearchMatch) -> tuple[int, range]:
+        """Returns the row of a match in its line, and the cells that it takes in that row."""
+        line = self.log.line_at(match.offset)
+        if line is None:
+            return 0, range(0)
+        layout = self._layout
+        if not layout.wrap:
+            return 0, find_cells(line.text, match.start, match.end)
+        row = sum(1 for point in find_wrap_points(line.text, layout.content_width) if point <= match.start)
+        return row, range(0)
+
     def list_unmarked_texts(self, height: int) -> list[str]:
         """Returns the texts in view for which the marks have not been found yet."""
         if (matches := self.matches) is None:
@@ -174,8 +186,8 @@ class LogPainter(LinePainter):
     def __init__(self, files: SpoolFiles, layout: LogLayout, styles: LogStyles) -> None:
         self.log: ShownLog = ShownLog(files)
         super().__init__(self.log, layout, styles)
-        self._files = files
-        self._stream: int | None = None
+        self.files = files
+        self.stream: int | None = None
         self._expands_redraws = False
 
     @property
@@ -193,11 +205,11 @@ class LogPainter(LinePainter):
         return self.log.source.sidecar.find_offset(time)
 
     def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
-        if (stream, expands_redraws) == (self._stream, self._expands_redraws):
+        if (stream, expands_redraws) == (self.stream, self._expands_redraws):
             return
         self.log.close()
-        self._stream, self._expands_redraws = stream, expands_redraws
-        self.window.log = self.log = ShownLog(self._files, stream, expands_redraws=expands_redraws)
+        self.stream, self._expands_redraws = stream, expands_redraws
+        self.window.log = self.log = ShownLog(self.files, stream, expands_redraws=expands_redraws)
         self.log.refresh()
 
     @property
@@ -209,7 +221,7 @@ class LogPainter(LinePainter):
 
     def _describe(self, line: ShownLine) -> LogText:
         """Adds the stream and the time of what the line shows."""
-        sidecar, stream = self.log.source.sidecar, self._stream
+        sidecar, stream = self.log.source.sidecar, self.stream
         stamp = sidecar.find_stamp(line.written_at)
         is_stderr = (stamp is not None and stamp.stream == STDERR) if stream is None else stream == STDERR
         return LogText(line.runs, line.text, is_stderr, None if stamp is None else stamp.time_us)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from rich.cells import get_character_cell_size
+from rich.cells import cell_len, get_character_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -135,6 +135,12 @@ def find_wrap_points(text: str, width: int) -> list[int]:
             used = 0
         used += size
     return points
+
+
+def find_cells(text: str, start: int, end: int) -> range:
+    """Returns the cells that a range of characters takes."""
+    first = cell_len(text[:start])
+    return range(first, first + cell_len(text[start:end]))
 
 
 def _choose_style(line: LogText, styles: LogStyles) -> Style:

@@ -9,7 +9,7 @@ from textual.widget import Widget
 from flow_core.logs.shown.line import ShownLine
 from flow_tui.widgets.log.painter import LinePainter
 from flow_tui.widgets.log.selector import COPY_LIMIT, LogTextSelector
-from flow_tui.widgets.log.window import LogWindow
+from flow_tui.widgets.log.window import LogPosition, LogWindow
 
 _WHEEL_ROWS = 3
 _SIDEWAYS = 8
@@ -207,35 +207,46 @@ class ScrollingLog(Widget, can_focus=True):
             window.move_to_offset(offset, 0 if is_above else height - self._painter.count_rows(offset, height))
             window.stay_within_log(height)
 
-    def _show_place(self, offset: int) -> None:
-        """Brings the line that contains this byte of the file into view, a third below the top if it was not."""
+    def _show_place(self, offset: int, row: int = 0, cells: range = range(0)) -> None:
+        """Brings a row of the line that contains this byte into view, a third below the top if it was not.
+
+        Also brings these cells of the row into view.
+        """
         if self._painter is None:
             return
         window, height = self._painter.window, self.size.height
         if self.following:  # the size may have changed since the last frame
             window.move_to_end(height)
         self.following = False
-        if not any(line.offset <= offset < line.end for line, _ in window.get_lines(height)):
-            window.move_to_offset(offset, height // 3)
+        line = self._painter.log.line_at(offset)
+        window.show_row(LogPosition(line.offset if line else offset, row), height, height // 3)
         self._kept_end = window.log.size if window.stay_within_log(height) else None
+        width = self._content_width
+        if cells and not (self._left <= cells.start and cells.stop <= self._left + width):
+            self._left = 0 if cells.stop <= width else max(0, cells.start - width // 3)
         self._redraw()
 
     def _keep_position(self, window: LogWindow) -> None:
-        """Keeps the position after a change of size or layout: the end if it was in view, and always the current match.
+        """Keeps the position after a change of size or layout.
 
-        The rows in view must not depend on whether a match was found before or after the change.
+        The end stays in view if it was, and the current match always. The rows in view must not depend on whether the
+        match was found before or after the change.
         """
-        place = self._place_to_keep
+        place = self._find_kept_place()
         if place is None:
             self.following = window.stay_within_log(self.size.height) and self.selector.selection is None
             return
         if self._kept_end == window.log.size:
             window.move_to_end(self.size.height)
-        self._show_place(place)
+        self._show_place(*place)
 
     @property
-    def _place_to_keep(self) -> int | None:
-        """Returns the offset of the byte that stays in view after a change of size; None if there is none."""
+    def _content_width(self) -> int:
+        """The number of cells for the text of a row."""
+        raise NotImplementedError
+
+    def _find_kept_place(self) -> tuple[int, int, range] | None:
+        """Returns the offset, the row and the cells that stay in view after a change of size; None without any."""
         raise NotImplementedError
 
     def _redraw(self) -> None:

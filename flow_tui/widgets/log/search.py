@@ -1,32 +1,37 @@
-"""The search of a log view: starts one search at a time, goes to its matches and marks them."""
+"""The search of a log view: starts one search at a time, goes to its matches, counts and marks them."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from functools import partial
 
 from textual.await_complete import AwaitComplete
 from textual.widget import Widget
 
 from flow_core.errors import ConfigError
-from flow_core.logs.search import SearchQuery, SearchTimeout
-from flow_tui.widgets.log.matches import SEARCHING, LogMatches
+from flow_core.logs.search.log_search import SearchMatch
+from flow_core.logs.search.query import SearchQuery
+from flow_core.logs.search.search_process import SearchTimeout
+from flow_tui.widgets.log.matches import NO_MATCH, SEARCHING, LogMatches
 from flow_tui.widgets.log.painter import LogPainter
 from flow_tui.widgets.workers import start_worker
 
 _GROUPS = ("search", "matches", "marks")
+_RECOUNT_S = 1.0
 
 
 class LogViewSearch:
     """A search that runs its workers in `view`. It calls `report` with a status and whether it is a problem, `show`
-    with the offset of a match to bring into view, and `redraw` after a change of marks."""
+    with a match to bring into view, and `redraw` after a change of marks."""
 
     def __init__(
         self,
         view: Widget,
         *,
         report: Callable[[str, bool], None],
-        show: Callable[[int], None],
+        show: Callable[[SearchMatch], None],
         redraw: Callable[[], None],
     ) -> None:
         self._view = view
@@ -35,6 +40,12 @@ class LogViewSearch:
         self._redraw = redraw
         self._matches: LogMatches | None = None
         self._painter: LogPainter | None = None
+        self._is_counting = False
+
+    @property
+    def match(self) -> SearchMatch | None:
+        """The current match; None if there is none."""
+        return None if self._matches is None else self._matches.current
 
     @property
     def is_started(self) -> bool:
@@ -43,24 +54,31 @@ class LogViewSearch:
     @property
     def match_offset(self) -> int | None:
         """The offset in the file of the current match; None if there is none."""
-        return None if self._matches is None or self._matches.current is None else self._matches.current.offset
+        return None if self.match is None else self.match.offset
 
-    def start(self, painter: LogPainter, pattern: str, *, literal: bool) -> None:
-        """Searches from the top of the view on. Reports an invalid pattern."""
+    def start(self, painter: LogPainter, pattern: str, *, literal: bool, is_backward: bool = False) -> None:
+        """Searches from the top of the view on, or backward from its end. Reports an invalid pattern."""
         try:
-            matches = LogMatches(painter.log.path, SearchQuery(pattern, literal))
+            matches = LogMatches(painter.files, SearchQuery(pattern, literal), painter.stream, is_backward=is_backward)
         except ConfigError as error:
             self._report(error.message, True)
             return
         self._matches, self._painter, painter.matches = matches, painter, matches
         self.go_on(forward=True)
-        start_worker(self._view, partial(self._count, matches), group="matches", exclusive=True)
+        self._count_on()
 
     def go_on(self, *, forward: bool) -> None:
-        """Goes to the next or the previous match, if a search has been started."""
-        if (matches := self._matches) is not None and (painter := self._painter) is not None:
-            find = partial(self._find, matches, painter, forward=forward)
-            start_worker(self._view, find, group="search", exclusive=True)
+        """Goes to the next match in the direction of the search, or against it, if a search has been started."""
+        if self._matches is None or self._painter is None:
+            return
+        if self._matches.stream != self._painter.stream:  # the stream in view was changed
+            query, is_backward = self._matches.query, self._matches.is_backward
+            painter = self._painter
+            self.clear()
+            self.start(painter, query.pattern, literal=query.literal, is_backward=is_backward)
+            return
+        find = partial(self._find, self._matches, self._painter, forward=forward != self._matches.is_backward)
+        start_worker(self._view, find, group="search", exclusive=True)
 
     def clear(self) -> None:
         """Ends the search, and removes its marks."""
@@ -71,6 +89,7 @@ class LogViewSearch:
             self._view.workers.cancel_group(self._view, group)
         start_worker(self._view, matches.close, group="search-end")
         self._matches = self._painter = None
+        self._is_counting = False
         if painter is not None:
             painter.matches = None
         self._redraw()
@@ -81,35 +100,59 @@ class LogViewSearch:
         self.clear()
         return AwaitComplete(*([matches.close()] if matches else []))
 
-    def mark_lines(self, height: int) -> None:
-        """Starts to find the missing marks of the lines in view, unless it runs already. Call it after every redraw."""
+    def note_drawn(self, height: int) -> None:
+        """Finds the missing marks of the lines in view, and counts what is new. Call it after every redraw."""
         matches, painter = self._matches, self._painter
-        if matches is None or painter is None or matches.is_marking:
+        if matches is None or painter is None:
             return
-        if texts := painter.list_unmarked_texts(height):
+        if matches.needs_count(painter.log.size):
+            self._count_on()
+        if not matches.is_marking and (texts := painter.list_unmarked_texts(height)):
             matches.is_marking = True
             start_worker(self._view, partial(self._mark, matches, texts), group="marks")
 
+    def _count_on(self) -> None:
+        if self._matches is not None and not self._is_counting:
+            self._is_counting = True
+            start_worker(self._view, partial(self._count, self._matches), group="matches", exclusive=True)
+
     async def _find(self, matches: LogMatches, painter: LogPainter, *, forward: bool) -> None:
-        window = painter.window
-        position = window.top.offset if matches.current is None else matches.current.offset + forward
         self._update_status(matches, SEARCHING)
         try:
-            match, is_wrapped = await matches.find_shown(position, painter.log.source, forward=forward)
+            match, is_wrapped = await matches.find(self._find_position(matches, painter, forward), forward=forward)
+            if match is None:
+                self._update_status(matches, NO_MATCH, is_problem=True)
+                return
+            self._show(match)
+            wrapped = f"search continued from the {'start' if forward else 'end'}"
+            self._update_status(matches, wrapped if is_wrapped else "")
+            await matches.find_number()
+            self._report(matches.status, matches.is_problem)
         except SearchTimeout as error:
-            self._update_status(matches, str(error), is_problem=True)
-            return
-        if match is None:
-            self._update_status(matches, "no match", is_problem=True)
-            return
-        matches.current = match
-        self._show(match.offset)
-        wrapped = f"search continued from the {'start' if forward else 'end'}"
-        self._update_status(matches, wrapped if is_wrapped else "")
+            self._update_status(matches, error.message, is_problem=True)
+
+    def _find_position(self, matches: LogMatches, painter: LogPainter, forward: bool) -> tuple[int, int]:
+        """Returns where to search from: the current match if it is in view, else the first or the last row in view."""
+        lines = painter.window.get_lines(self._view.size.height)
+        current = matches.current
+        if current is not None and (not lines or any(line.offset == current.offset for line, _ in lines)):
+            return (current.offset, current.start + forward)
+        if not lines:
+            return (painter.window.top.offset, 0)
+        return (lines[0][0].offset, 0) if forward else (lines[-1][0].offset + 1, 0)
 
     async def _count(self, matches: LogMatches) -> None:
-        await matches.count()
-        self._report(matches.status, matches.is_problem)
+        async with aclosing(matches.count()) as steps:
+            async for _ in steps:
+                self._report(matches.status, matches.is_problem)
+        try:
+            await matches.find_number()
+            self._report(matches.status, matches.is_problem)
+        except SearchTimeout:
+            pass  # the step to the match reports it
+        await asyncio.sleep(_RECOUNT_S)  # a log that grows fast is not counted on for each frame
+        self._is_counting = False
+        self._redraw()
 
     async def _mark(self, matches: LogMatches, texts: list[str]) -> None:
         try:
@@ -118,6 +161,6 @@ class LogViewSearch:
             matches.is_marking = False
         self._redraw()
 
-    def _update_status(self, matches: LogMatches, progress: str, *, is_problem: bool = False) -> None:
-        matches.note(progress, is_problem=is_problem)
+    def _update_status(self, matches: LogMatches, note: str, *, is_problem: bool = False) -> None:
+        matches.note(note, is_problem=is_problem)
         self._report(matches.status, matches.is_problem)

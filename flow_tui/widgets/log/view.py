@@ -16,6 +16,7 @@ from textual.strip import Strip
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.line_counter import LineCounter
+from flow_core.logs.search.log_search import SearchMatch
 from flow_tui.widgets.announce import announce
 from flow_tui.widgets.log.follower import LogFollower
 from flow_tui.widgets.log.overlay import LogOverlay
@@ -95,7 +96,7 @@ class LogView(ScrollingLog):
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self._follower = LogFollower(self, redraw=self._redraw, counted=self._announce_count)
-        self._search = LogViewSearch(self, report=self._announce_search, show=self.go_to, redraw=self._redraw)
+        self._search = LogViewSearch(self, report=self._announce_search, show=self._show_match, redraw=self._redraw)
         self._strips: list[Strip] = []
 
     @property
@@ -156,10 +157,13 @@ class LogView(ScrollingLog):
         self._redraw()
 
     def find(self, pattern: str, *, literal: bool = False) -> None:
-        """Searches from the top of the view on. `Searched` reports the progress, or an invalid pattern."""
+        """Searches from the top of the view on, or backward from the end if that is in view.
+
+        `Searched` reports the progress, or an invalid pattern.
+        """
         self.clear_search()
         if isinstance(self._painter, LogPainter) and pattern:
-            self._search.start(self._painter, pattern, literal=literal)
+            self._search.start(self._painter, pattern, literal=literal, is_backward=self.following)
 
     def clear_search(self) -> None:
         """Ends the search, and removes its marks."""
@@ -252,10 +256,10 @@ class LogView(ScrollingLog):
                 self._keep_position(self._painter.window)
         self._redraw()
 
-    @property
-    def _place_to_keep(self) -> int | None:
-        match_offset = self._search.match_offset
-        return self._marked_in_view if match_offset is None else match_offset
+    def _find_kept_place(self) -> tuple[int, int, range] | None:
+        if self._painter is not None and (match := self._search.match) is not None:
+            return (match.offset, *self._painter.find_place(match))
+        return None if (marked := self._marked_in_view) is None else (marked, 0, range(0))
 
     def _redraw(self) -> None:
         """Builds the rows in view, and repaints those that changed."""
@@ -269,7 +273,7 @@ class LogView(ScrollingLog):
                 if now != before:
                     self.refresh(Region(0, y, self.size.width, 1))
         self._strips = strips
-        self._search.mark_lines(self.size.height)
+        self._search.note_drawn(self.size.height)
         if self._painter is not None:
             self._follower.note_drawn(self._painter)
 
@@ -296,8 +300,18 @@ class LogView(ScrollingLog):
     def _make_layout(self) -> LogLayout:
         return LogLayout(self.size.width - 1, self.wrap, self.show_time, self.show_delta)
 
+    @property
+    def _content_width(self) -> int:
+        return self._make_layout().content_width
+
     def _make_styles(self) -> LogStyles:
         return LogStyles.of(self.rich_style, lambda name: get_component_style(self, f"log-view--{name}"))
+
+    def _show_match(self, match: SearchMatch) -> None:
+        """Brings a match into view: its row, and its columns if lines are not wrapped."""
+        if self._painter is not None:
+            self._current = match.offset
+            self._show_place(match.offset, *self._painter.find_place(match))
 
     def _close(self) -> None:
         """Closes the log that is open."""

@@ -44,6 +44,15 @@ class LogWindow:
         line = self.log.line_at(offset)
         self.top = self._move_up(LogPosition(line.offset if line else self.log.size), rows_above)
 
+    def show_row(self, position: LogPosition, height: int, rows_above: int) -> None:
+        """Moves the window so that this row of a line is `rows_above` rows below its top, if it is not in view."""
+        row = 0
+        for line, skipped in self.get_lines(height):
+            if line.offset == position.offset and skipped <= position.row < skipped + height - row:
+                return
+            row += self._count_rows(line) - skipped
+        self.top = self._move_up(position, rows_above)
+
     def scroll(self, rows: int, height: int) -> bool:
         """Moves the window by `rows` rows, up if negative. Returns whether the end is in view then."""
         self.top = self._move_up(self.top, -rows) if rows < 0 else self._move_down(self.top, rows)

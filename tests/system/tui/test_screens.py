@@ -35,6 +35,7 @@ _LATER_S = 5.0  # for the screens after one that has failed the test already
 _LOOKS = 40
 _CLUSTER = "-cluster"
 _CLOCK = re.compile(r"[\d:]{1,5}$")  # a dialog may cover its first digits
+_SILENCE = re.compile(r"(?P<edge>[─━]) no line for \d+ (?:min|h) (?= )")  # after a slow walk
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?|(?<![\d:])\d\d:\d\d(:\d\d)?(?![\d:])")
 
 
@@ -111,6 +112,7 @@ def mask(text: str, home: Path) -> str:
     header, *rows = text.split("\n")
     private = re.compile(rf"{re.escape(str(home.parent)[:6])}\S* *")
     rows = [private.sub(lambda found: "/home/ana/…".ljust(len(found[0])), row) for row in rows]
+    rows = [_SILENCE.sub(lambda found: found["edge"] * len(found[0]), row) for row in rows]
     return "\n".join([_CLOCK.sub(_zeros, header), *(_MOMENT.sub(_zeros, row) for row in rows)]) + "\n"
 
 

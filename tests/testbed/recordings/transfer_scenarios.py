@@ -74,8 +74,8 @@ def _web_files(workspace: Workspace) -> Iterator[Values]:
 def _repository(workspace: Workspace) -> Iterator[Values]:
     folder = workspace.folder / "origin"
     folder.mkdir()
-    for number in range(600):
-        (folder / f"shard{number}").write_bytes(os.urandom(16384))
+    for number in range(400):
+        (folder / f"shard{number}").write_bytes(os.urandom(1024))
     identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
     for words in (("init", "-q"), ("add", "."), (*identity, "commit", "-q", "-m", "Add shards")):
         subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True)
@@ -112,7 +112,7 @@ SCENARIOS = (
         "git-clone",
         "git",
         "git --version",
-        "git clone file://{origin} copy && git -C copy gc --aggressive",
+        "git clone file://{origin} copy && git -C copy gc",
         _repository,
     ),
     Scenario(

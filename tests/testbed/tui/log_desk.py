@@ -90,4 +90,4 @@ def marked_row(pane: LogsPane) -> str:
 
 def status(pane: LogsPane) -> str:
     """The sentence below the log; "" if there is none."""
-    return str(pane.search_status.render()) if pane.has_class("-searched") else ""
+    return str(pane.status.render()) if pane.status.display else ""

@@ -4,12 +4,12 @@ import time
 
 from tqdm import tqdm
 
-bars = [tqdm(total=8, desc=f"worker {rank}", position=rank, mininterval=0, leave=rank != 2) for rank in range(4)]
-for step in range(8):
+bars = [tqdm(total=30, desc=f"worker {rank}", position=rank, mininterval=0, leave=rank != 2) for rank in range(4)]
+for step in range(30):
     for rank in (3, 0, 2, 1):
         bars[rank].update(1)
         time.sleep(0.002)
-    if step == 4:
+    if step == 9:
         tqdm.write("a line from a worker")
 for bar in bars:
     bar.close()

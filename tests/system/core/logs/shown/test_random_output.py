@@ -7,9 +7,8 @@ from hypothesis import given
 from testbed.properties import limit_examples
 from testbed.shown_rows import cells_of_screen, rows_of_screen
 from testbed.terminal_sequences import erasing_outputs, split_outputs
-from testbed.terminal_truth import Cells, Tmux, cells_of_core, rows_of_core
+from testbed.terminal_truth import Tmux, cells_of_core, find_visible, rows_of_core
 
-from flow_core.logs.text_style import TextStyle
 from flow_tui.terminal.bittty_core import BitttyCore
 from flow_tui.terminal.core_loader import CoreFactory
 
@@ -22,27 +21,18 @@ def native_core() -> CoreFactory:
     return GhosttyCore
 
 
-def visible(rows: list[Cells]) -> list[tuple[int, int, str, TextStyle]]:
-    """Each character that is not blank, with its place and its style. A terminal colours blanks when it erases."""
-    found = []
-    for y, cells in enumerate(rows):
-        styled = [(char, style) for text, style in cells for char in text]
-        found += [(y, x, char, style) for x, (char, style) in enumerate(styled) if char != " "]
-    return found
-
-
 @pytest.mark.needs("pyghostty")
-@limit_examples(300)
+@limit_examples(200)
 @given(split_outputs())
 def test_rows_are_those_of_the_native_core(pieces: list[bytes]) -> None:
     assert rows_of_screen(pieces) == rows_of_core(pieces, native_core(), COLS)
 
 
 @pytest.mark.needs("pyghostty")
-@limit_examples(60)
+@limit_examples(40)
 @given(split_outputs())
 def test_colours_are_those_of_the_native_core(pieces: list[bytes]) -> None:
-    assert visible(cells_of_screen(pieces)) == visible(cells_of_core(pieces, native_core(), COLS))
+    assert find_visible(cells_of_screen(pieces)) == find_visible(cells_of_core(pieces, native_core(), COLS))
 
 
 @limit_examples(40)
@@ -52,7 +42,7 @@ def test_rows_are_those_of_the_core_in_python(pieces: list[bytes]) -> None:
 
 
 @pytest.mark.needs("tmux")
-@limit_examples(60)
+@limit_examples(40)
 @given(data=erasing_outputs)
 def test_what_is_erased_or_scrolls_off_stays_above_as_in_tmux(tmux: Tmux, data: bytes) -> None:
     """tmux also keeps empty rows that something was erased from; which of them does not matter."""

@@ -80,17 +80,17 @@ async def test_a_search_is_typed_run_and_left_with_escape(tmp_path: Path) -> Non
         app.pane.view.action_scroll_home()
         app.pane.open_search()
         await pilot.press(*"f", "(", "enter")
-        await until(lambda: "not a regular expression" in str(app.pane.search_status.render()))
-        assert app.pane.search_status.has_class("-problem")
+        await until(lambda: "not a regular expression" in str(app.pane.status.render()))
+        assert app.pane.status.has_class("-problem")
         await pilot.press("backspace", *"ound", "enter")
-        await until(lambda: str(app.pane.search_status.render()) == "1 line matches")
+        await until(lambda: str(app.pane.status.render()) == "1 of 1")
         assert app.pane.view.has_focus
         assert any("found it" in app.pane.view.render_line(y).text for y in range(10))
         app.pane.open_search()
         await pilot.press("escape")
         assert app.pane.view.has_focus
         assert not app.pane.row.display
-        assert not app.pane.search_status.display
+        assert not app.pane.status.display
 
 
 async def test_the_row_of_a_search_stays_while_there_is_nothing_to_say(tmp_path: Path) -> None:
@@ -99,10 +99,10 @@ async def test_the_row_of_a_search_stays_while_there_is_nothing_to_say(tmp_path:
         await app.pane.show(record("train"), spool(tmp_path / "a", b"x\n" * 50 + b"found it\n"), never)
         app.pane.open_search()
         await pilot.press(*"found", "enter")
-        await until(lambda: str(app.pane.search_status.render()) == "1 line matches")
+        await until(lambda: str(app.pane.status.render()) == "1 of 1")
         height = app.pane.view.size.height
         announce(app.pane.view, LogView.Searched(app.pane.view, "", False))
-        await until(lambda: not str(app.pane.search_status.render()))
+        await until(lambda: not str(app.pane.status.render()))
         await pilot.pause()
         assert app.pane.view.size.height == height
         await pilot.press("escape")

@@ -40,7 +40,7 @@ async def test_a_time_is_reached_from_the_current_line_and_by_the_clock(source: 
     app = Reader(source)
 
     async def go_to(text: str) -> str:
-        await go_to_position(app.view, text, lambda _: None)
+        await go_to_position(app.view, source.files, text, lambda _: None)
         return app.picture()[app.marks().index("▸")]
 
     async with app.run_test(size=(40, 10)):
@@ -52,16 +52,30 @@ async def test_a_time_is_reached_from_the_current_line_and_by_the_clock(source: 
         assert await go_to(f"{first + timedelta(seconds=150):%H:%M:%S}") == "line 100"
         assert await go_to(f"{first - timedelta(days=3):%Y-%m-%d %H:%M}") == "line 0"
         for text, problem in (
-            ("+1d", "the log ends before "),
+            ("+1d", "no line of "),
             ("26:00", "no such time"),
             ("x", "not a line or a time"),
         ):
             with pytest.raises(FlowError, match=problem):
                 await go_to(text)
-        app.view.open(None)
-        for text, problem in (("-1m", "no times"), ("3", "no lines yet")):
-            with pytest.raises(FlowError, match=problem):
-                await go_to(text)
+
+
+async def test_a_log_without_a_sidecar_is_searched_by_the_times_of_its_lines(tmp_path: Path) -> None:
+    lines = [f"2026-01-02 03:{n // 60:02}:{n % 60:02} INFO step {n}\n  more\n" for n in range(3000)]
+    (tmp_path / "train.log").write_text("".join(lines))
+    async with log_desk(tmp_path, b"") as (pane, pilot):
+        for typed, step in (("2026-01-02 03:20", 1200), ("-1m", 1140), ("03:07:05", 425)):
+            await press(pilot, "logs.go_to", *typed, "enter")
+            await until(lambda step=step: marked_row(pane).endswith(f"INFO step {step}"))  # type: ignore[misc]
+        await press(pilot, "logs.go_to", *"+5d", "enter")
+        await until(lambda: status(pane) == "the log has no line of 2026-01-07 03:07:05 or later")
+
+
+async def test_an_empty_log_has_no_places(tmp_path: Path) -> None:
+    async with log_desk(tmp_path, b"") as (pane, pilot):
+        for typed in ("3", "-1m"):
+            await press(pilot, "logs.go_to", *typed, "enter")
+            await until(lambda: status(pane) == "there are no lines yet")
 
 
 async def test_the_row_is_left_with_escape_and_keeps_what_was_typed_before(tmp_path: Path) -> None:

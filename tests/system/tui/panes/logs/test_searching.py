@@ -58,7 +58,7 @@ async def test_an_invalid_pattern_is_reported_while_it_is_typed(tmp_path: Path) 
     async with log_desk(tmp_path, DATA) as (pane, pilot):
         await press(pilot, "logs.search", *"f(")
         await until(lambda: status(pane).startswith("not a regular expression: missing )"))
-        assert pane.search_status.has_class("-problem")
+        assert pane.status.has_class("-problem")
         await pilot.press("x", ")")
         await until(lambda: status(pane) == "")
         await pilot.press("backspace")

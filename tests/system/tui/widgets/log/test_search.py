@@ -12,6 +12,7 @@ from testbed.waiting import until
 from textual import events
 from textual.app import ComposeResult
 
+from flow_core.logs.search.log_search import SearchMatch
 from flow_tui.widgets.log import LogView
 
 
@@ -39,7 +40,7 @@ async def test_search_goes_to_the_next_and_the_previous_match_and_marks_them(sou
         app.view.action_scroll_home()
         app.view.find(r"err\w+")
         await until(lambda: current() == "step 37 ERROR")
-        await until(lambda: "10 lines match" in app.statuses)
+        await until(lambda: "1 of 10" in app.statuses)
         row = app.picture().index("step 37 ERROR")
         await until(lambda: any(part.text == "ERROR" for part in app.view.render_line(row)))
         app.view.action_next_match()
@@ -48,7 +49,7 @@ async def test_search_goes_to_the_next_and_the_previous_match_and_marks_them(sou
         await until(lambda: current() == "step 37 ERROR")
         app.view.action_previous_match()
         await until(lambda: current() == "step 937 ERROR")
-        await until(lambda: app.statuses[-1] == "search continued from the end, 10 lines match")
+        await until(lambda: app.statuses[-1] == "search continued from the end, 10 of 10")
         app.view.find("nothing like it")
         await until(lambda: app.statuses[-1] == "no match")
         app.view.find("(")
@@ -67,25 +68,63 @@ async def test_a_pattern_that_never_ends_leaves_the_view_alive_and_can_be_given_
         await until(lambda: app.picture()[-1] == "still here", within_s=1.0)
         app.view.clear_search()
         app.view.find("still")
-        await until(lambda: "1 line matches" in app.statuses)
+        await until(lambda: "1 of 1" in app.statuses)
 
 
-async def test_how_many_lines_match_stays_said_where_that_was_known_before_the_first_match(source: Source) -> None:
+async def test_the_count_is_shown_before_the_first_match_is_found(source: Source) -> None:
     source.write(b"step 1\nERROR\nstep 2\n")
     app = Reader(source)
     async with app.run_test(size=(60, 10)):
         app.view.find("error")
         assert app.view._search._matches is not None
-        finder, counter = app.view._search._matches._finder, app.view._search._matches._counter
+        finder = app.view._search._matches._search._finder
         while finder._child is None:
             await asyncio.sleep(0)  # at once: it must not have answered yet
         child = finder._child
         os.kill(child.pid, signal.SIGSTOP)  # as a busy machine may do
-        await until(lambda: counter._child is not None)
-        await until(lambda: counter._child is None)
+        await until(lambda: "searching, 1 match" in app.statuses)
         os.kill(child.pid, signal.SIGCONT)
-        await until(lambda: app.view._search.match_offset is not None)
-        await until(lambda: app.statuses[-1] == "1 line matches", explain=lambda: app.statuses)
+        await until(lambda: app.statuses[-1] == "1 of 1", explain=lambda: app.statuses)
+
+
+async def test_a_search_at_the_end_goes_backward_and_so_does_the_next_step(source: Source) -> None:
+    source.write(b"".join(b"step %d %s\n" % (n, b"ERROR" if n % 100 == 37 else b"ok") for n in range(1000)))
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)):
+        await until(lambda: app.picture()[-1] == "step 999 ok")
+        app.view.find("error", literal=True)
+        await until(lambda: "10 of 10" in app.statuses)
+        app.view.action_next_match()
+        await until(lambda: app.statuses[-1] == "9 of 10")
+        app.view.action_previous_match()
+        await until(lambda: app.statuses[-1] == "10 of 10")
+        app.view.action_scroll_home()
+        app.view.action_previous_match()
+        await until(lambda: app.statuses[-1] == "1 of 10")  # continues from what is in view
+
+
+async def test_a_match_far_to_the_right_comes_into_view_in_a_cut_and_in_a_wrapped_line(source: Source) -> None:
+    source.write(b"first\n" + b"x" * 5000 + b" needle " + b"y" * 3000 + b"\n" + b"line\n" * 50)
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)):
+        app.view.action_scroll_home()
+        app.view.find("needle", literal=True)
+        await until(lambda: any("needle" in line for line in app.picture()))
+        app.view.wrap = True
+        await until(lambda: app.view._left == 0 and any("needle" in line for line in app.picture()))
+        app.view.action_scroll_home()
+        app.view.action_next_match()
+        await until(lambda: any("needle" in line for line in app.picture()))
+
+
+async def test_what_is_written_during_a_search_is_counted_too(source: Source) -> None:
+    source.write(b"step 1\nERROR\n")
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)):
+        app.view.find("error")
+        await until(lambda: app.statuses[-1:] == ["1 of 1"])
+        source.write(b"a second ERROR\n")
+        await until(lambda: app.statuses[-1] == "1 of 2")
 
 
 async def test_what_a_search_found_stays_in_view_when_the_view_gets_another_size(source: Source) -> None:
@@ -153,6 +192,6 @@ async def test_the_end_stays_in_view_where_something_comes_between_a_size_and_it
         if is_drawn:
             app.view._redraw()
         else:
-            app.view.go_to(app.view._search.match_offset or 0)
+            app.view._show_match(app.view._search.match or SearchMatch(0, 0, 1))
         LogView.on_resize(app.view)
         assert app.picture()[-2:] == ["ERROR", "last"]

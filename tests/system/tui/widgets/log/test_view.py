@@ -246,7 +246,7 @@ async def test_opening_another_log_lets_go_of_the_one_before(source: Source, tmp
     async with app.run_test(size=(60, 5)):
         await until(lambda: app.picture()[0] == "first log")
         app.view.find("log")
-        await until(lambda: "1 line matches" in app.statuses)
+        await until(lambda: "1 of 1" in app.statuses)
         app.view.open(other.files, other.is_complete)
         assert app.picture()[0] == "second log"
         source.write(b"more of the first\n")

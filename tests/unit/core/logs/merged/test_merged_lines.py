@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,8 +30,7 @@ def opened(folder: str | Path, logs: list[Log]) -> MergedLines:
 @limit_examples(25)
 @given(LOGS, st.data())
 def test_lines_follow_each_other_in_a_range_of_offsets(logs: list[Log], data: st.DataObject) -> None:
-    with TemporaryDirectory() as folder:
-        lines = opened(folder, logs)
+    with TemporaryDirectory() as folder, closing(opened(folder, logs)) as lines:
         every = lines.lines_from(0, 1_000)
         assert [line.text for line in every] == [text for _, text in sort_lines(logs)]
         assert [line.end for line in every] == [line.offset for line in every[1:]] + [lines.size] * bool(every)
@@ -45,7 +45,6 @@ def test_lines_follow_each_other_in_a_range_of_offsets(logs: list[Log], data: st
         for number, line in enumerate(every):
             assert lines.lines_before(line.offset, 3)[-1:] == every[max(0, number - 1) : number]
             lines.forget_lines()
-        lines.close()
 
 
 def test_an_offset_of_a_scroll_bar_gives_a_line_near_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +12,7 @@ from testbed.merged_sources import START_US, LogOnDisk, merge, read_backwards, r
 from testbed.properties import limit_examples
 
 from flow_core.logs.merged.line_buffer import CONTEXT_LINES
+from flow_core.logs.merged.merged_log import MergedLog
 
 TIMES = st.integers(0, 40)
 """Few different times, in milliseconds: many are equal."""
@@ -25,6 +27,10 @@ def written(folder: Path, logs: list[list[tuple[int, str]]]) -> list[LogOnDisk]:
     for disk, log in zip(disks, logs, strict=True):
         disk.write(log)
     return disks
+
+
+def merge_written(folder: str, logs: list[list[tuple[int, str]]]) -> MergedLog:
+    return merge([disk.source() for disk in written(Path(folder), logs)])
 
 
 SORTED_LOGS = st.lists(st.lists(TIMES, max_size=60).map(sorted), min_size=1, max_size=5).map(logs_of)
@@ -51,15 +57,13 @@ def test_scrolling_from_any_position_gives_the_lines_around_it(
     logs: list[list[tuple[int, str]]], data: st.DataObject
 ) -> None:
     expected = sort_lines(logs)
-    with TemporaryDirectory() as folder:
-        merged = merge([disk.source() for disk in written(Path(folder), logs)])
+    with TemporaryDirectory() as folder, closing(merge_written(folder, logs)) as merged:
         positions = [line.position for line in read_forwards(merged, 7)] + [merged.end]
         assert positions == [line.position for line in read_backwards(merged, 5)] + [merged.end]
         for at in data.draw(st.lists(st.integers(0, len(expected)), max_size=8)):
             count = data.draw(st.integers(1, 20))
             assert texts(merged.lines_from(positions[at], count)) == expected[at : at + count]
             assert texts(merged.lines_before(positions[at], count)) == expected[max(0, at - count) : at]
-        merged.close()
 
 
 @limit_examples(25)
@@ -109,22 +113,39 @@ def test_the_offsets_of_clocks_are_taken_from_the_times(
 
 
 @limit_examples(25)
-@given(SORTED_LOGS, st.data())
+@given(SORTED_LOGS, st.integers(1, 20), st.lists(st.integers(0, 9), min_size=5, max_size=5))
 def test_logs_that_grow_between_two_reads_show_their_new_lines_in_order(
-    logs: list[list[tuple[int, str]]], data: st.DataObject
+    logs: list[list[tuple[int, str]]], step: int, leads: list[int]
 ) -> None:
     with TemporaryDirectory() as folder:
         disks = [LogOnDisk(Path(folder), number) for number in range(len(logs))]
         merged = merge([disk.source() for disk in disks])
-        for end in range(0, 45, data.draw(st.integers(1, 20))):
-            for disk, log in zip(disks, logs, strict=True):
-                until = end + data.draw(st.integers(0, 9))
+        for end in range(0, 45, step):
+            for disk, log, ahead in zip(disks, logs, leads, strict=False):
+                until = end + ahead
                 disk.write([line for line in log[len(disk.lines) :] if line[0] <= until])
             merged.refresh()
             known = [disk.lines for disk in disks]
             assert texts(merged.lines_before(merged.end, 11)) == sort_lines(known)[-11:]
             assert texts(read_forwards(merged, 8)) == sort_lines(known)
         merged.close()
+
+
+def test_the_newest_lines_of_fast_logs_are_shown_and_the_ones_before_them_are_not_lost(tmp_path: Path) -> None:
+    disks = [LogOnDisk(tmp_path, number) for number in range(3)]
+    merged = merge([disk.source() for disk in disks])
+    for start in range(0, 3_000, 300):
+        for disk in disks:
+            disk.write((time, f"line {time}") for time in range(start + disk.number, start + 300, 3))
+        merged.refresh()
+        assert [line.line.text for line in merged.lines_before(merged.end, 7)] == [
+            f"line {time}" for time in range(start + 293, start + 300)
+        ]
+        disks[2].write([(start + 299, "\x1b[A\rredrawn")] if start == 1_500 else [])
+    assert texts(read_backwards(merged, 50)) == texts(read_forwards(merged, 50))
+    shown = [text for _, text in texts(read_forwards(merged, 50))]
+    assert sorted(shown) == sorted(f"line {time}" if time != 1_799 else "redrawn99" for time in range(3_000))
+    merged.close()
 
 
 def test_a_late_line_does_not_move_lines_that_were_shown(tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""One child process of a search: it runs one request after another, and is killed if a request is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flow_core
+from flow_core.agent.spool import SpoolFiles
+from flow_core.errors import FlowError
+from flow_core.logs.search.query import SearchQuery
+
+STUCK_S = 10.0
+"""A pattern that takes this long for one block of a few MB is ended."""
+_REPLY_LIMIT = 4 << 20
+_CLOSE_S = 2.0
+OnProgress = Callable[[int, int], None]
+_ROOT = str(Path(flow_core.__file__).parents[1])
+# Appended, so that a module that is installed beside this package never replaces one of Python.
+_CODE = (
+    "import sys; sys.path.append(sys.argv.pop(1)); from flow_core.logs.search.worker import main; main(*sys.argv[1:])"
+)
+
+
+class SearchTimeout(FlowError):
+    """The pattern took too long for a piece of text, and the search was ended."""
+
+
+class SearchProcess:
+    """A child process that searches one log. Starts on demand, and again after a kill. The owner must close it."""
+
+    def __init__(self, files: SpoolFiles, query: SearchQuery, stream: int | None = None) -> None:
+        self._files = files
+        self._options = json.dumps({"source": query.source, "ignores_case": query.ignores_case, "stream": stream})
+        self._child: asyncio.subprocess.Process | None = None
+        self._killed: asyncio.subprocess.Process | None = None
+        self._lock = asyncio.Lock()
+
+    async def call(
+        self, call: str, *arguments: Any, stuck_s: float = STUCK_S, on_progress: OnProgress | None = None
+    ) -> Any:
+        """Runs a request. Cancelling it kills the child. Raises SearchTimeout after `stuck_s` without progress.
+
+        `on_progress` is called with the offset that was reached and the matches so far, at most ten times a second.
+        """
+        request = json.dumps({"call": call, "arguments": arguments}).encode() + b"\n"
+        async with self._lock:
+            has_answered = False
+            try:
+                reply = await self._exchange(request, stuck_s, on_progress)
+                has_answered = reply is not None
+            except TimeoutError:
+                raise SearchTimeout(
+                    f"the pattern takes over {stuck_s:g} s for one piece of the log; the search was ended"
+                ) from None
+            finally:
+                if not has_answered:
+                    await self._kill()
+        if reply is None:
+            raise SearchTimeout("the search was ended")
+        return reply[0]
+
+    async def close(self) -> None:
+        """Kills the child; a waiting request raises SearchTimeout. Calling it again is safe."""
+        if self._child is not None:
+            self._send_kill(self._child)
+        async with self._lock:
+            await self._kill()
+
+    async def _exchange(self, request: bytes, stuck_s: float, on_progress: OnProgress | None) -> list[Any] | None:
+        """Returns the response; None if the child ended without one."""
+        child = self._child = self._child or await self._start()
+        assert child.stdin is not None  # both are pipes
+        assert child.stdout is not None
+        try:
+            child.stdin.write(request)
+            await child.stdin.drain()
+        except ConnectionError:
+            return None
+        while True:
+            async with asyncio.timeout(stuck_s):
+                line = await child.stdout.readline()
+            message = json.loads(line) if line else None
+            if message is None or isinstance(message, list):
+                return message
+            if on_progress is not None:
+                on_progress(message["offset"], message["matches"])
+
+    async def _kill(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        self._send_kill(child)
+        assert child.stdin is not None  # both are pipes
+        assert child.stdout is not None
+        child.stdin.close()
+        async with asyncio.timeout(_CLOSE_S):
+            while await child.stdout.read(_REPLY_LIMIT):
+                pass
+            await child.wait()
+
+    def _send_kill(self, child: asyncio.subprocess.Process) -> None:
+        """Kills a child once only: a second signal could collect its exit status before asyncio does."""
+        if child.returncode is None and child is not self._killed:
+            self._killed = child
+            child.kill()
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", "-c", _CODE, _ROOT, str(self._files.log), str(self._files.sidecar)),
+            self._options,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            limit=_REPLY_LIMIT,
+        )

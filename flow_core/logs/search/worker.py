@@ -1,0 +1,64 @@
+"""The child process of a search. Reads requests as lines of JSON and writes JSON lines: progress, then the response.
+
+It starts in a few ms, because it loads only the standard library and the modules about text. A progress line is a
+table; a response is a list of one value.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.search.block_reader import BlockReader
+from flow_core.logs.search.line_matcher import LineMatcher
+from flow_core.logs.search.log_scanner import LogScanner
+
+_PROGRESS_S = 0.1
+_SPANS_LIMIT = 500
+
+
+def main(log: str, sidecar: str, options: str) -> None:
+    """Serves requests until standard input ends."""
+    settings = json.loads(options)
+    matcher = LineMatcher(settings["source"], ignores_case=settings["ignores_case"])
+    files = SpoolFiles(Path(log), Path(sidecar))
+    scanner = LogScanner(BlockReader(files, matcher, settings["stream"]), ProgressWriter().report)
+    for line in sys.stdin.buffer:
+        _write([_handle(scanner, matcher, json.loads(line))])
+
+
+class ProgressWriter:
+    """A writer of progress, at most once each 0.1 s."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def report(self, offset: int, matches: int) -> None:
+        if (now := time.monotonic()) >= self._next_s:
+            self._next_s = now + _PROGRESS_S
+            _write({"offset": offset, "matches": matches})
+
+
+def _handle(scanner: LogScanner, matcher: LineMatcher, request: dict[str, Any]) -> Any:
+    arguments = request["arguments"]
+    if request["call"] == "spans":
+        return [list(islice(matcher.iter_spans(text), _SPANS_LIMIT)) for text in arguments]
+    match request["call"]:
+        case "next":
+            return scanner.find_next(*arguments)
+        case "previous":
+            return scanner.find_previous(*arguments)
+        case "count":
+            return scanner.count(*arguments)
+        case _:
+            return scanner.count_before(*arguments)
+
+
+def _write(message: Any) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()

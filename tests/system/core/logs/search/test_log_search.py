@@ -1,0 +1,146 @@
+"""Searching a log in child processes: steps, counts and marks, patterns that never end, and logs that change."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from testbed.waiting import until
+
+from flow_core.agent.spool import SpoolFiles
+from flow_core.errors import ConfigError
+from flow_core.logs.search.log_search import LogSearch, SearchMatch
+from flow_core.logs.search.match_counter import RANGE, SearchProgress
+from flow_core.logs.search.query import SearchQuery
+from flow_core.logs.search.search_process import SearchTimeout
+
+Open = Callable[..., LogSearch]
+ENDLESS = SearchQuery("(a+)+$", literal=False)
+
+
+@pytest.fixture
+async def open_search(tmp_path: Path) -> AsyncIterator[Open]:
+    opened: list[LogSearch] = []
+
+    def start(data: bytes, query: SearchQuery) -> LogSearch:
+        files = SpoolFiles.at(tmp_path / f"log{len(opened)}")
+        files.log.write_bytes(data)
+        opened.append(LogSearch(files, query))
+        return opened[-1]
+
+    yield start
+    for search in opened:
+        await search.close()
+
+
+async def count(search: LogSearch) -> SearchProgress:
+    progress = None
+    async with aclosing(search.count()) as steps:
+        async for progress in steps:
+            pass
+    assert progress is not None
+    return progress
+
+
+async def test_steps_go_to_lines_and_columns_as_shown(open_search: Open) -> None:
+    search = open_search(b"ok\n\x1b[31mERR\x1b[0mOR a\nno ERROR\n", SearchQuery("ERROR"))
+    first = await search.next((0, 0))
+    assert first == SearchMatch(3, 0, 5)
+    second = await search.next((first.offset, first.start + 1))
+    assert second == SearchMatch(20, 3, 8)
+    assert await search.previous((second.offset, second.start)) == first
+    assert await search.previous((0, 0)) is None
+
+
+async def test_matches_of_several_ranges_are_counted_and_numbered(open_search: Open) -> None:
+    line = b"x" * 1023 + b"\n"
+    data = (line * 16383 + b"needle".ljust(1023) + b"\n") * 2 + b"needle and needle\n"
+    assert len(data) > 2 * RANGE
+    search = open_search(data, SearchQuery("needle"))
+    last = await search.previous((len(data), 0))
+    assert last == SearchMatch(2 * RANGE, 11, 17)
+    assert await search.find_number(last) is None
+    assert await count(search) == SearchProgress(4, len(data), len(data))
+    assert await search.find_number(last) == 4
+    first = await search.next((0, 0))
+    assert first is not None
+    assert await search.find_number(first) == 1
+
+
+async def test_a_count_goes_on_with_what_was_written_since_and_starts_anew_after_a_cut(
+    open_search: Open, tmp_path: Path
+) -> None:
+    search = open_search(b"one\n" * 1000, SearchQuery("one"))
+    assert (await count(search)).matches == 1000
+    with open(tmp_path / "log0.log", "ab") as log:
+        log.write(b"one more\n")
+    assert (await count(search)).matches == 1001
+    (tmp_path / "log0.log").write_bytes(b"one\n")
+    assert await count(search) == SearchProgress(1, 4, 4)
+
+
+async def test_marks_are_told_in_characters(open_search: Open) -> None:
+    search = open_search(b"", SearchQuery("b+", literal=False))
+    assert await search.spans(["abba", "漢b", "", "x"]) == [[(1, 3)], [(1, 2)], [], []]
+
+
+def test_a_bad_pattern_is_refused_with_a_sentence_and_a_literal_never_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a regular expression"):
+        SearchQuery("(unclosed", literal=False).check()
+    SearchQuery("(unclosed").check()
+    SearchQuery("[[a]", literal=False).check()
+
+
+@pytest.mark.parametrize("call", ["next", "count"])
+async def test_a_pattern_that_never_ends_blocks_nobody_and_ends_at_once_when_cancelled(
+    open_search: Open, call: str
+) -> None:
+    search = open_search(b"a" * 64 + b"!\nok\n", ENDLESS)
+    running = asyncio.ensure_future(search.next((0, 0)) if call == "next" else count(search))
+    processes = [search._finder, *search._counters]
+    child = await until(lambda: next((one._child for one in processes if one._child is not None), None))
+    before, deadline = time.process_time(), time.monotonic() + 0.3
+    while time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
+    assert not running.done()
+    assert time.process_time() - before < 0.2  # it is another process that works
+    running.cancel()
+    started = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert time.monotonic() - started < 2.0  # a few ms if nothing else runs
+    assert child.returncode is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(child.pid, 0)
+
+
+async def test_a_search_without_progress_is_ended_with_a_sentence_and_can_be_used_again(
+    open_search: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = open_search(b"a" * 64 + b"!\n", ENDLESS)
+    with pytest.raises(SearchTimeout, match="takes over 0.2 s"):
+        await search.spans(["a" * 64 + "!"], timeout_s=0.2)
+    with pytest.raises(SearchTimeout):
+        await search._finder.call("next", 0, 0, stuck_s=0.2)
+    assert await search.spans(["aaa"]) == [[(0, 3)]]
+
+
+async def test_closing_ends_a_search_that_a_caller_waits_for(open_search: Open) -> None:
+    search = open_search(b"a" * 64 + b"!\n", ENDLESS)
+    running = asyncio.ensure_future(search.next((0, 0)))
+    await until(lambda: search._finder._child is not None)
+    await search.close()
+    with pytest.raises(SearchTimeout):
+        await running
+
+
+async def test_a_log_that_does_not_exist_yet_has_no_matches(tmp_path: Path) -> None:
+    search = LogSearch(SpoolFiles.at(tmp_path / "none"), SearchQuery("x"))
+    assert await search.next((0, 0)) is None
+    assert await count(search) == SearchProgress(0, 0, 0)
+    await search.close()
