@@ -29,37 +29,45 @@ async def iter_messages(
     It inherits the files in `pass_fds`. Leaving it early kills the child. Read it under `aclosing`. Raises FlowError if
     the child prints nothing for `stuck_s` or does not end well.
     """
-    child = await asyncio.create_subprocess_exec(
+    child = await start_child(module, *arguments, pass_fds=pass_fds)
+    try:
+        while line := await _read_line(child, stuck_s):
+            yield json.loads(line)
+        if await child.wait():
+            raise FlowError("the process that reads the logs has failed; try it again")
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await collect_child(child)
+
+
+async def start_child(module: str, *arguments: str, pass_fds: Sequence[int] = ()) -> asyncio.subprocess.Process:
+    """Starts a child process, with pipes for its standard input and output. The caller must kill and collect it."""
+    return await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-S", "-c", _CODE, _ROOT, module, *arguments),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         limit=_LONGEST_MESSAGE,
         pass_fds=pass_fds,
     )
-    try:
-        assert child.stdout is not None  # it is a pipe
-        while line := await _read_line(child.stdout, stuck_s):
-            yield json.loads(line)
-        if await child.wait():
-            raise FlowError("the process that reads the logs has failed; try it again")
-    finally:
-        await _end(child)
 
 
-async def _read_line(output: asyncio.StreamReader, stuck_s: float) -> bytes:
-    try:
-        async with asyncio.timeout(stuck_s):
-            return await output.readline()
-    except TimeoutError:
-        raise FlowError(f"reading the logs took over {stuck_s:g} s and was ended") from None
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    if child.returncode is None:
-        child.kill()
-    assert child.stdout is not None  # it is a pipe
+async def collect_child(child: asyncio.subprocess.Process) -> None:
+    """Waits until a child that was killed or has ended is gone with its pipes."""
+    assert child.stdin is not None  # both are pipes
+    assert child.stdout is not None
+    child.stdin.close()
     async with asyncio.timeout(_CLOSE_S):
         while await child.stdout.read(_LONGEST_MESSAGE):
             pass
         await child.wait()
+
+
+async def _read_line(child: asyncio.subprocess.Process, stuck_s: float) -> bytes:
+    assert child.stdout is not None  # it is a pipe
+    try:
+        async with asyncio.timeout(stuck_s):
+            return await child.stdout.readline()
+    except TimeoutError:
+        raise FlowError(f"reading the logs took over {stuck_s:g} s and was ended") from None
