@@ -108,9 +108,9 @@ def _find_gap(left: _Side, right: _Side) -> tuple[int, int]:
         left.fill(window)
         right.fill(window)
         texts = [one.text for one in islice(left.ahead, window)], [one.text for one in islice(right.ahead, window)]
-        anchor = _find_unique(*texts) or _find_run(*texts)
-        if anchor is not None:
-            return anchor
+        anchors = [anchor for anchor in (_find_unique(*texts), _find_run(*texts)) if anchor is not None]
+        if anchors:
+            return min(anchors, key=sum)
         if len(texts[0]) < window and len(texts[1]) < window:
             break
     return len(texts[0]), len(texts[1])
