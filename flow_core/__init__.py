@@ -61,6 +61,8 @@ _MODULES = {
     "TaskEvent": "models.market",
     "LogHit": "logs.search.log_hits",
     "LogHits": "logs.search.log_hits",
+    "FailureCause": "logs.failure_report",
+    "FailureReport": "logs.failure_report",
     "LogId": "logs.log_id",
     "IProviderInit": "providers.contract.config_schema",
     "Provider": "providers.contract.provider",
@@ -132,6 +134,7 @@ if TYPE_CHECKING:
         Unsupported,
     )
     from flow_core.fleet import Fleet
+    from flow_core.logs.failure_report import FailureCause, FailureReport
     from flow_core.logs.log_id import LogId
     from flow_core.logs.search.log_hits import LogHit, LogHits
     from flow_core.models.flow_ir import ResourceSpec, RunParams, SpecMount, TaskSpec

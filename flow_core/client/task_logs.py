@@ -16,6 +16,7 @@ from flow_core.logs.search.log_hits import LogHits
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
     from flow_core.client.context_client import ContextClient
+    from flow_core.logs.failure_report import FailureReport
     from flow_core.logs.merged.clock_offset import LogClock
     from flow_core.providers.contract.resources import LogFacet
 
@@ -165,6 +166,18 @@ class AsyncTaskLogResource:
         async with aclosing(search.run(self._list_logs(ids))) as results:
             async for result in results:
                 yield result
+
+    async def find_cause(self, task_id: str, attempt: int | None = None) -> FailureReport:
+        """Finds what the failure of a task began with, in the logs of all its ranks.
+
+        The logs have ten seconds to arrive; of long ones, only the ends are read. `attempt` counts from 0; default: the
+        newest. Raises NotFound, ConfigError.
+        """
+        from flow_core.client.failure_logs import report_failure  # lazy import: loads asyncio's subprocesses
+
+        check_optional_integer("attempt", attempt)
+        task = await self._client.provider.get_task(check_text("task_id", task_id))
+        return await report_failure(self._logs, task, attempt)
 
     async def is_complete(self, address: LogId) -> bool:
         """Returns whether the log is complete, so that nothing more will be added. Raises NotFound."""

@@ -24,6 +24,7 @@ class TaskLogResource(BlockingTwin[AsyncTaskLogResource]):
 
     addresses = make_blocking(AsyncTaskLogResource.addresses)
     open = make_blocking(AsyncTaskLogResource.open)
+    find_cause = make_blocking(AsyncTaskLogResource.find_cause)
     is_complete = make_blocking(AsyncTaskLogResource.is_complete)
     clock = make_blocking(AsyncTaskLogResource.clock)
 

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
+from flow_core.logs.child_process import collect_child, start_child
 from flow_core.logs.search.query import SearchQuery
 
 STUCK_S = 15.0
 """A pattern that takes this long for one block of a few MB is ended."""
-_REPLY_LIMIT = 4 << 20
-_CLOSE_S = 2.0
 OnProgress = Callable[[int, int], None]
-_ROOT = str(Path(__file__).parents[3])
-# Appended, so that a module that is installed beside this package never replaces one of Python.
-_CODE = (
-    "import sys; sys.path.append(sys.argv.pop(1)); from flow_core.logs.search.worker import main; main(*sys.argv[1:])"
-)
+_WORKER = "flow_core.logs.search.worker"
 
 
 class SearchTimeout(FlowError):
@@ -101,13 +94,7 @@ class SearchProcess:
         if child is None:
             return
         self._send_kill(child)
-        assert child.stdin is not None  # both are pipes
-        assert child.stdout is not None
-        child.stdin.close()
-        async with asyncio.timeout(_CLOSE_S):
-            while await child.stdout.read(_REPLY_LIMIT):
-                pass
-            await child.wait()
+        await collect_child(child)
 
     def _send_kill(self, child: asyncio.subprocess.Process) -> None:
         """Kills a child once only: a second signal could collect its exit status before asyncio does."""
@@ -116,11 +103,4 @@ class SearchProcess:
             child.kill()
 
     async def _start(self) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", "-c", _CODE, _ROOT, str(self._files.log), str(self._files.sidecar)),
-            self._options,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=_REPLY_LIMIT,
-        )
+        return await start_child(_WORKER, str(self._files.log), str(self._files.sidecar), self._options)

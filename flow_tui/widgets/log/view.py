@@ -39,6 +39,8 @@ class LogView(ScrollingLog):
         "log-view--note",
         "log-view--thumb",
         "log-view--selected",
+        "log-view--error",
+        "log-view--warning",
     }
     DEFAULT_CSS = """
     LogView { height: 1fr; }
@@ -47,6 +49,8 @@ class LogView(ScrollingLog):
     LogView > .log-view--match { background: $warning; color: $background; text-style: underline; }
     LogView > .log-view--note { color: $muted; }
     LogView > .log-view--thumb { background: $scrollbar; }
+    LogView > .log-view--error { color: $text-error; }
+    LogView > .log-view--warning { color: $text-warning; }
     LogView > .log-view--selected { background: $screen-selection-background; color: $screen-selection-foreground; }
     """
 

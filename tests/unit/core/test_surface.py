@@ -109,12 +109,13 @@ NOUNS = ("tasks", "task_logs", "task_access", "instances", "volumes", "reservati
 MARKET = ("price_history", "quotas", "task_history", "set_limit_price", "pause_task", "resume_task")
 PRUNING = ("plan_pruning", "prune_tasks")
 QUEUE = ("hold_task", "release_task", "requeue_task", "set_time_limit", "signal_task")
+CAUSES = ("find_failure_cause",)
 ESTIMATES = ("estimate_start", "watch_everyone")
 BEYOND = {
     Flow: {
         *("aio", "context", "reserve", "cancel_reservation", "provider_port", "dev", "log_stream"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "search_logs"),
-        *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES),
+        *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES, *CAUSES),
     },
     Client: {"close", "prune"},
     AsyncFlow: {
@@ -124,7 +125,7 @@ BEYOND = {
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "dev", "log_stream"),
         "search_logs",
         *("provider", "platform", "get_facet", "run_change", "share", "reopen", "is_closed"),
-        *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES),
+        *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES, *CAUSES),
     },
 }
 TYPED_DICTS = {
@@ -151,7 +152,7 @@ PUBLIC = {
     *("AvailableInstance", "CatalogEntry", "GPUInstanceDict", "InstanceRequirements", "TaskDict"),
     *("MountSpec", "ReservationSpec", "ResourceSpec", "Retries", "RunParams", "SpecMount", "TaskConfig", "TaskSpec"),
     *("VolumeSpec", "Reservation", "ReservationStatus", "TaskRecord", "TaskStatus", "Volume"),
-    *("GpuProcess", "GpuSample", "MachineSample"),
+    *("GpuProcess", "GpuSample", "MachineSample", "FailureCause", "FailureReport"),
     *("Project", "SshKey", "User", "LogHit", "LogHits", "LogId", "IProviderInit", "Provider", "__version__"),
     *(
         "AuthError",
