@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flow_core.logs.search.search_process import SearchProcess
 
@@ -115,5 +116,5 @@ class _RangeCount:
         self.reached, self.matches = start, 0
         self.task = asyncio.create_task(process.call("count", start, stop, on_progress=self._note))
 
-    def _note(self, reached: int, matches: int) -> None:
-        self.reached, self.matches = reached, matches
+    def _note(self, progress: dict[str, Any]) -> None:
+        self.reached, self.matches = progress["offset"], progress["matches"]

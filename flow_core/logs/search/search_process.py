@@ -1,11 +1,11 @@
-"""One child process of a search: it runs one request after another, and is killed if a request is cancelled."""
+"""A child process that reads a log: it runs one request after another, and is killed if a request is cancelled."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +18,25 @@ STUCK_S = 10.0
 """A pattern that takes this long for one block of a few MB is ended."""
 _REPLY_LIMIT = 4 << 20
 _CLOSE_S = 2.0
-OnProgress = Callable[[int, int], None]
+OnProgress = Callable[[dict[str, Any]], None]
 _ROOT = str(Path(flow_core.__file__).parents[1])
 # Appended, so that a module that is installed beside this package never replaces one of Python.
-_CODE = (
-    "import sys; sys.path.append(sys.argv.pop(1)); from flow_core.logs.search.worker import main; main(*sys.argv[1:])"
-)
+_CODE = "import sys; sys.path.append(sys.argv.pop(1)); from flow_core.logs.{} import main; main(*sys.argv[1:])"
 
 
 class SearchTimeout(FlowError):
     """The pattern took too long for a piece of text, and the search was ended."""
 
 
-class SearchProcess:
-    """A child process that searches one log. Starts on demand, and again after a kill. The owner must close it."""
+class ScanProcess:
+    """A child process that runs the `main` of a worker. Starts on demand, and again after a kill.
 
-    def __init__(self, files: SpoolFiles, query: SearchQuery, stream: int | None = None) -> None:
-        self._files = files
-        self._options = json.dumps({"source": query.source, "ignores_case": query.ignores_case, "stream": stream})
+    It inherits the file descriptors `pass_fds`. The owner must close the process.
+    """
+
+    def __init__(self, worker: str, arguments: Sequence[str], pass_fds: Sequence[int] = ()) -> None:
+        self._command = (sys.executable, "-I", "-S", "-c", _CODE.format(worker), _ROOT, *arguments)
+        self._pass_fds = pass_fds
         self._child: asyncio.subprocess.Process | None = None
         self._killed: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
@@ -45,7 +46,7 @@ class SearchProcess:
     ) -> Any:
         """Runs a request. Cancelling it kills the child. Raises SearchTimeout after `stuck_s` without progress.
 
-        `on_progress` is called with the offset that was reached and the matches so far, at most ten times a second.
+        `on_progress` is called with each message of the child before its response.
         """
         request = json.dumps({"call": call, "arguments": arguments}).encode() + b"\n"
         async with self._lock:
@@ -64,10 +65,14 @@ class SearchProcess:
             raise SearchTimeout("the search was ended")
         return reply[0]
 
-    async def close(self) -> None:
-        """Kills the child; a waiting request raises SearchTimeout. Calling it again is safe."""
+    def kill(self) -> None:
+        """Kills the child; a waiting request raises SearchTimeout. Await `close` later."""
         if self._child is not None:
             self._send_kill(self._child)
+
+    async def close(self) -> None:
+        """Kills the child as `kill` does, and waits for its end. Calling it again is safe."""
+        self.kill()
         async with self._lock:
             await self._kill()
 
@@ -88,7 +93,7 @@ class SearchProcess:
             if message is None or isinstance(message, list):
                 return message
             if on_progress is not None:
-                on_progress(message["offset"], message["matches"])
+                on_progress(message)
 
     async def _kill(self) -> None:
         child, self._child = self._child, None
@@ -111,10 +116,18 @@ class SearchProcess:
 
     async def _start(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", "-c", _CODE, _ROOT, str(self._files.log), str(self._files.sidecar)),
-            self._options,
+            *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             limit=_REPLY_LIMIT,
+            pass_fds=self._pass_fds,
         )
+
+
+class SearchProcess(ScanProcess):
+    """A child process that searches one log for a query."""
+
+    def __init__(self, files: SpoolFiles, query: SearchQuery, stream: int | None = None) -> None:
+        options = {"source": query.source, "ignores_case": query.ignores_case, "stream": stream}
+        super().__init__("search.worker", [str(files.log), str(files.sidecar), json.dumps(options)])

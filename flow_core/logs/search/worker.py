@@ -17,6 +17,7 @@ from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.search.block_reader import BlockReader
 from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.log_scanner import LogScanner
+from flow_core.logs.search.match_blocks import MatchBlocks
 
 _PROGRESS_S = 0.1
 _SPANS_LIMIT = 500
@@ -27,7 +28,7 @@ def main(log: str, sidecar: str, options: str) -> None:
     settings = json.loads(options)
     matcher = LineMatcher(settings["source"], ignores_case=settings["ignores_case"])
     files = SpoolFiles(Path(log), Path(sidecar))
-    scanner = LogScanner(BlockReader(files, matcher, settings["stream"]), ProgressWriter().report)
+    scanner = LogScanner(BlockReader(files, MatchBlocks(matcher), settings["stream"]), ProgressWriter().report)
     for line in sys.stdin.buffer:
         _write([_handle(scanner, matcher, json.loads(line))])
 
