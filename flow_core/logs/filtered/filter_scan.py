@@ -22,6 +22,8 @@ _NEAR = 256 * 1024
 _LINES = 2000
 _END_LINES = 300
 """More than the rows of a screen, which are the lines that can change."""
+_FARTHEST = 16 << 20
+"""Where this many bytes are hidden, the lines around them are not seen as neighbours at the starting point."""
 _SLICE_S = 0.05
 _LONGEST_S = 0.5
 Report = Callable[[dict[str, Any]], None]
@@ -81,22 +83,43 @@ class FilterScan:
     def _begin(self) -> None:
         """Chooses the starting point: no line before it can change, with those that are context of others."""
         self._generation = self._ranges.generation
-        context = self._selector.context
-        end = self._read_last(_END_LINES + 2 * context)
-        final = [line.offset for line in end.lines if line.offset < end.changing]
-        start = final[-context] if context and len(final) >= context else (end.changing if not context else end.start)
-        if self._around is not None and self._around < start:
-            start = self._around
+        context, start = self._selector.context, self._read_last(_END_LINES).changing
+        if context and (visible := self._list_visible_before(start)[0]):
+            start = visible[0]
+        if self._around is not None:
+            start = min(start, self._around)
         self._low = self._high = start
-        if context:
-            log, count = self._ranges.log, 4 * context
-            self._pass_by(self._after, log.lines_before(start, count))
-            self._pass_by(self._before, [line for line in log.lines_from(start, count) if line.offset >= start])
+        if context:  # each pass must know the lines that the other one takes first
+            self._after.add(*self._list_visible_before(start))
+            self._after.forget_pending()
+            visible, kept = self._list_visible_after(start)
+            self._before.add(visible[::-1], kept)
+            self._before.forget_pending()
 
-    def _pass_by(self, context: ContextLines, lines: Sequence[ShownLine]) -> None:
-        """Tells a pass about the lines before its first one, which the other pass takes."""
-        self._add(context, ScreenLines(lines), is_backward=context is self._before)
-        context.forget_pending()
+    def _list_visible_before(self, offset: int) -> tuple[list[int], set[int]]:
+        """Returns the last lines before `offset` that aren't hidden, as many as the context has, and the kept ones."""
+        count, low = self._selector.context, offset
+        visible: list[int] = []
+        kept: set[int] = set()
+        while low > max(0, offset - _FARTHEST) and len(visible) < count:
+            low, blocks = self._ranges.read_before(low)
+            for block in reversed(blocks):
+                visible[:0] = self._selector.list_visible(block)
+                kept.update(self._selector.select(block))
+        self._ranges.restart_windows()
+        return visible[-count:], kept
+
+    def _list_visible_after(self, start: int) -> tuple[list[int], set[int]]:
+        """Returns the first lines from `start` on as `_list_visible_before` does."""
+        count = self._selector.context
+        visible: list[int] = []
+        kept: set[int] = set()
+        for block in self._ranges.iter_range(start, min(start + _FARTHEST, self._ranges.size)):
+            visible += self._selector.list_visible(block)
+            kept.update(self._selector.select(block))
+            if len(visible) >= count:
+                break
+        return visible[:count], kept
 
     def _scan_end(self) -> None:
         """Reads the end of the log: takes what became final, and selects what can change."""
@@ -151,7 +174,8 @@ class FilterScan:
         lines: list[ShownLine] = []
         position = start
         while position < self._ranges.size:
-            more = [line for line in self._ranges.log.lines_from(position, _LINES) if line.offset >= position]
+            found = self._ranges.log.lines_from(position, _LINES)
+            more = [line for line in found if position <= line.offset < self._ranges.size]
             if not more:
                 break
             lines += more

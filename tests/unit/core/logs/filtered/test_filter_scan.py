@@ -23,7 +23,7 @@ from flow_core.logs.shown.screen import LiveScreen
 
 _PIECES = st.sampled_from(
     [
-        *(b"\n", b"\r\n", b"\r", b"\b", b"\t", b"  \n", b"\x1b[31m", b"\x1b[0m", b"\x1b[K", b"\x1b[3D"),
+        *(b"\n", b"\r\n", b"\r", b"\b", b"\tx", b"  \n", b"\x1b[31m", b"\x1b[0m", b"\x1b[K", b"\x1b[3D"),
         *(b"\x1b[A", b"\x1b[2A\r", b"\x1b[B", b"\x1b7er\n\x1b8", b"\x1b[H", b"\x1b[2J"),
         *(b"error", b"ERR", b"OR", b"step=7 loss\n", b"\nERROR: died\n", "é漢".encode(), b"keep 1\n", b"hide me\n"),
         *(b"line\n" * 40, b"quiet 1\n" * 300, b"\x1b[32mquiet\x1b[0m error\n" * 280, "ü error 1\n".encode() * 270),
@@ -78,7 +78,8 @@ def list_rows(data: bytes) -> list[tuple[int, str]]:
     screen = LiveScreen(0)
     screen.feed(data)
     rows = (screen.stack.get_row(number).to_runs() for number in range(screen.count_shown_rows()))
-    return list(zip(screen.stack.offsets, ("".join(run for run, _ in row).rstrip(" ") for row in rows), strict=False))
+    texts = ("".join(run for run, _ in row).rstrip(" ") for row in rows)
+    return [row for row in zip(screen.stack.offsets, texts, strict=False) if row[0] < len(data)]
 
 
 def filter_rows(rows: list[tuple[int, str]], filters: LogFilters) -> list[int]:
