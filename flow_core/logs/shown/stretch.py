@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
-from flow_core.logs.shown.controls import find_move
+from flow_core.logs.shown.controls import find_move, has_moves
 from flow_core.logs.shown.entry import Entry
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.row import Row
@@ -75,7 +75,7 @@ class Stretch:
         position, lines = self.end, 0
         while lines <= SCREEN_ROWS and position < self.end + PIECE:
             data = self.source.reader.read(position, _AHEAD)
-            move = find_move(data)
+            move = find_move(data) if has_moves(data) else None
             lines += data.count(b"\n", 0, move.start() if move else len(data))
             if move is not None or len(data) < _AHEAD:
                 return lines > SCREEN_ROWS or move is None
