@@ -13,7 +13,7 @@ from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
 from flow_core.logs.text_style import PLAIN
 
 _ROWS_KEPT = 8192
-_FIRST_STEP = 4 * 1024
+_FIRST_STEP = 1024
 _AHEAD = 16 * 1024
 _BYTES_KEPT = 4 * 1024 * 1024
 

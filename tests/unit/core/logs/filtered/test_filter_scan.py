@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 from testbed.properties import limit_examples
 
-from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
+from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.analysis.levels import find_level
 from flow_core.logs.filtered.filter_scan import FilterScan
 from flow_core.logs.filtered.kept_lines import KeptLines
-from flow_core.logs.filtered.line_filter import ERRORS_ONLY, LeastLevel, LineFilter, LogFilters
+from flow_core.logs.filtered.line_filter import LeastLevel, LineFilter, LogFilters
 from flow_core.logs.filtered.line_selector import LineSelector
 from flow_core.logs.filtered.log_ranges import LogRanges
 from flow_core.logs.filtered.offset_writer import OffsetWriter
