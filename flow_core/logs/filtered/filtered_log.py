@@ -14,7 +14,7 @@ from flow_core.errors import FlowError
 from flow_core.logs.filtered.filter_process import FilterProcess
 from flow_core.logs.filtered.kept_lines import KeptLines
 from flow_core.logs.filtered.line_filter import LogFilters
-from flow_core.logs.search.search_process import SearchTimeout
+from flow_core.logs.search.search_process import STUCK_S, SearchTimeout
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.shown_log import ShownLog
 from flow_core.logs.shown.stream_bytes import StreamBytes
@@ -67,6 +67,8 @@ class FilteredLog:
         self._chars = 0
         self._is_stale = False
         self.path = files.log
+        self.stuck_s = STUCK_S
+        """A pattern that takes longer for one piece of the log is ended."""
 
     @property
     def size(self) -> int:
@@ -107,7 +109,9 @@ class FilteredLog:
             if self._is_stale:
                 await self._restart()
             reports: _Reports = asyncio.Queue()
-            call = asyncio.create_task(self._process.call("catch_up", on_progress=reports.put_nowait))
+            call = asyncio.create_task(
+                self._process.call("catch_up", stuck_s=self.stuck_s, on_progress=reports.put_nowait)
+            )
             call.add_done_callback(partial(_end_reports, reports))
             try:
                 while (report := await reports.get()) is not None:
