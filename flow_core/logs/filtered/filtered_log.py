@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
+from flow_core.logs.file_watcher import POLL_S, FileWatcher
 from flow_core.logs.filtered.filter_process import FilterProcess
 from flow_core.logs.filtered.kept_lines import KeptLines
 from flow_core.logs.filtered.line_filter import LogFilters
@@ -65,7 +68,7 @@ class FilteredLog:
         self._final_until = 0
         self._lines: OrderedDict[int, ShownLine] = OrderedDict()
         self._chars = 0
-        self._is_stale = False
+        self._is_stale = self._has_news = False
         self.path = files.log
         self.stuck_s = STUCK_S
         """A pattern that takes longer for one piece of the log is ended."""
@@ -80,9 +83,10 @@ class FilteredLog:
         return self._log.source
 
     def refresh(self) -> bool:
-        """Checks the files again; returns whether they have changed. `scan` finds what is new."""
+        """Checks the files again; returns whether they have changed, or `scan` has found lines since the last check."""
         generation = self._log.source.reader.generation
-        has_changed = self._log.refresh()
+        has_changed = self._log.refresh() or self._has_news
+        self._has_news = False
         if self._log.source.reader.generation != generation and generation:
             self._forget()
         return has_changed
@@ -124,6 +128,18 @@ class FilteredLog:
                 yield self._take(response)
                 return
 
+    async def follow(self) -> AsyncGenerator[FilterProgress, None]:
+        """Yields the progress as `scan` does, and goes on as the log grows. Raises what `scan` raises."""
+        with closing(FileWatcher(self.path)) as watch:
+            while True:
+                async with aclosing(self.scan()) as steps:
+                    async for progress in steps:
+                        yield progress
+                await asyncio.sleep(POLL_S)
+                await watch.wait_for_change()
+                while not self._is_behind():
+                    await watch.wait_for_change()
+
     def is_context(self, offset: int) -> bool:
         """Returns whether the line at this offset is shown only because it is near one that was kept."""
         number = self._kept.find(offset)
@@ -164,6 +180,14 @@ class FilteredLog:
         """As `ShownLog.make_exact`."""
         await self._log.make_exact(offset, until)
 
+    def _is_behind(self) -> bool:
+        """Returns whether the log may have changed since it was scanned."""
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return self.progress.total > 0
+        return self._is_stale or status.st_size != self.progress.total
+
     def _read(self, number: int) -> ShownLine | None:
         """Returns a line by its number; None if the log was replaced, or if a redraw has removed the line."""
         offset = self._kept[number] // 2
@@ -182,6 +206,7 @@ class FilteredLog:
 
     def _take(self, report: dict[str, Any]) -> FilterProgress:
         if not self._is_stale:
+            self._has_news = True
             self._kept.take(report)
             self._final_until = report["changing"]
             self.progress = FilterProgress(report["kept"], report["scanned"], report["total"])
@@ -198,6 +223,7 @@ class FilteredLog:
         if "problem" in response:
             raise FlowError(response["problem"])
         if "is_replaced" in response:
+            self._log.refresh()  # so that a later check doesn't forget the new log again
             self._forget()
         return None if self._is_stale else response
 
@@ -208,6 +234,7 @@ class FilteredLog:
         self._kept.take({"backward": 0, "forward": 0, "tail": ()})
         self._lines.clear()
         self._chars = self._final_until = 0
+        self._has_news = True
         self.progress = FilterProgress(0, 0, self._log.size)
 
     async def _restart(self) -> None:

@@ -171,3 +171,28 @@ async def test_closing_kills_the_child_at_once(open_log: Open) -> None:
 async def test_an_invalid_pattern_is_refused(open_log: Open) -> None:
     with pytest.raises(ConfigError, match="not a regular expression"):
         open_log(b"", keep("(", literal=False))
+
+
+async def test_a_log_is_followed_as_it_grows(open_log: Open) -> None:
+    log = open_log(b"hit 1\nno\n", keep("hit"))
+    kept: list[int] = []
+
+    async def follow() -> None:
+        async with aclosing(log.follow()) as steps:
+            async for progress in steps:
+                kept.append(progress.kept)
+
+    task = asyncio.create_task(follow())
+    await until(lambda: kept[-1:] == [1])
+    assert log.refresh()
+    assert not log.refresh()
+    for number in range(2, 5):
+        with log.path.open("ab") as file:
+            file.write(b"hit %d\nno\n" % number)
+        await until(lambda wanted=number: kept[-1] == wanted)
+    log.path.write_bytes(b"hit\n")
+    await until(lambda: kept[-1] == 1)
+    log.refresh()
+    assert texts(log) == ["hit"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
