@@ -195,7 +195,8 @@ class FilteredLog:
             self._lines.move_to_end(offset)
             return line
         line = self._log.line_at(offset)
-        if line is None or line.offset != offset:
+        # A line of one stream alone begins at any byte after the line before it.
+        if line is None or (line.offset != offset and self.source.stream is None):
             return None
         if line.end <= self._final_until:
             self._lines[offset] = line
