@@ -88,9 +88,11 @@ class AsyncFlow(ContextClient):
 
     logs = task_logs.forward(AsyncTaskLogResource.read)
     log_stream = task_logs.forward(AsyncTaskLogResource.stream)
+    search_logs = task_logs.forward(AsyncTaskLogResource.search)
     log_bytes = task_logs.forward(AsyncTaskLogResource.read_bytes)
     log_addresses = task_logs.forward(AsyncTaskLogResource.addresses)
     open_log = task_logs.forward(AsyncTaskLogResource.open)
+    find_failure_cause = task_logs.forward(AsyncTaskLogResource.find_cause)
     log_clock = task_logs.forward(AsyncTaskLogResource.clock)
     is_log_complete = task_logs.forward(AsyncTaskLogResource.is_complete)
 

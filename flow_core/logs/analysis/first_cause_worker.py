@@ -1,25 +1,18 @@
 """The child process that finds the first cause of a failed run. It prints one line of JSON and ends.
 
-    first_cause_worker.py SECONDS RANK PATH [RANK PATH ...]
-
-SECONDS is the time of the end of the run, since the epoch; it completes the times of the lines. The last 64 MiB of the
-logs are read; `is_complete` is false if that is not all. The process uses only the standard library and this package,
-so it starts in about 50 ms under `python -I -S`.
+Its arguments are SECONDS RANK PATH [RANK PATH ...]. SECONDS is the time of the end of the run, since the epoch; it
+completes the times of the lines. The last 64 MiB of the logs are read; `is_complete` is false if that is not all. The
+process uses only the standard library and this package, so it starts in about 50 ms.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import BinaryIO
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from flow_core.logs.analysis.first_cause import LIMIT_BYTES, find_first_cause
 from flow_core.logs.analysis.plain_lines import read_lines
@@ -46,7 +39,3 @@ def _find_start(file: BinaryIO, limit_bytes: int) -> int:
     start = max(0, file.seek(0, 2) - limit_bytes)
     file.seek(start)
     return start + len(file.readline(limit_bytes)) if start else 0
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

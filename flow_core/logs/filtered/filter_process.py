@@ -9,6 +9,8 @@ from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.filtered.line_filter import LogFilters
 from flow_core.logs.search.search_process import ScanProcess
 
+_WORKER = "flow_core.logs.filtered.worker"
+
 
 class FilterProcess(ScanProcess):
     """A child process that finds the lines of one log that pass filters.
@@ -31,4 +33,4 @@ class FilterProcess(ScanProcess):
             **{"log": str(files.log), "sidecar": str(files.sidecar), "stream": stream, "output": list(output)},
             **{"expands_redraws": expands_redraws, "around": around},
         }
-        super().__init__("filtered.worker", [json.dumps(options)], output)
+        super().__init__(_WORKER, json.dumps(options), pass_fds=output)

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
 
+from flow_core.logs.search.raw_block import BlockBytes
 from flow_core.logs.search.shown_text import to_shown_line, to_shown_text
 from flow_core.logs.shown.characters import drop_invisible
-from flow_core.logs.shown.controls import PLAIN_BYTES
 from flow_core.logs.shown.line import ShownLine
 
 
 class RawLines:
-    """Whole lines at `offset`, each of which can be read alone. The last one may lack its newline."""
+    """The whole lines before `end` in bytes at `offset`. Each can be read alone. The last one may lack its newline."""
 
-    def __init__(self, offset: int, raw: bytes) -> None:
+    def __init__(self, offset: int, data: BlockBytes, end: int) -> None:
         self.offset = offset
-        self.raw = raw
+        self.data = data
+        self.raw = data.raw if end == len(data.raw) else data.raw[:end]
 
     @cached_property
     def starts(self) -> list[int]:
@@ -32,7 +33,7 @@ class RawLines:
     @cached_property
     def texts(self) -> list[str]:
         """The lines as they are shown."""
-        if self.raw.translate(None, PLAIN_BYTES):
+        if self.data.kinds:
             texts = to_shown_text(self.raw).split("\n")
         else:
             texts = self.raw.decode("ascii").split("\n")
@@ -65,8 +66,8 @@ LineBlock = RawLines | ScreenLines
 class LineBlocks:
     """The factory of these blocks."""
 
-    def make_raw(self, offset: int, raw: bytes) -> LineBlock:
-        return RawLines(offset, raw)
+    def make_raw(self, offset: int, data: BlockBytes, end: int) -> LineBlock:
+        return RawLines(offset, data, end)
 
     def make_shown(self, lines: Sequence[ShownLine]) -> LineBlock:
         return ScreenLines(lines)

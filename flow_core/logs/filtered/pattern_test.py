@@ -38,7 +38,7 @@ class PatternTest:
         """Returns None if many lines match."""
         left = len(block.raw) // _BYTES_PER_MATCH + 16
         found: list[int] = []
-        for match in make_block(self._matcher, block.offset, block.raw).iter_matches():
+        for match in make_block(self._matcher, block.offset, block.data, len(block.raw)).iter_matches():
             left -= 1
             if left < 0:
                 return None

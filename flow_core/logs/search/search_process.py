@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import flow_core
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
+from flow_core.logs.child_process import collect_child, start_child
 from flow_core.logs.search.query import SearchQuery
 
-STUCK_S = 10.0
+STUCK_S = 15.0
 """A pattern that takes this long for one block of a few MB is ended."""
-_REPLY_LIMIT = 4 << 20
-_CLOSE_S = 2.0
 OnProgress = Callable[[dict[str, Any]], None]
-_ROOT = str(Path(flow_core.__file__).parents[1])
-# Appended, so that a module that is installed beside this package never replaces one of Python.
-_CODE = "import sys; sys.path.append(sys.argv.pop(1)); from flow_core.logs.{} import main; main(*sys.argv[1:])"
+_WORKER = "flow_core.logs.search.worker"
 
 
 class SearchTimeout(FlowError):
@@ -29,13 +23,10 @@ class SearchTimeout(FlowError):
 
 
 class ScanProcess:
-    """A child process that runs the `main` of a worker. Starts on demand, and again after a kill.
+    """A child process of `start_child`. Starts on demand, and again after a kill. The owner must close it."""
 
-    It inherits the file descriptors `pass_fds`. The owner must close the process.
-    """
-
-    def __init__(self, worker: str, arguments: Sequence[str], pass_fds: Sequence[int] = ()) -> None:
-        self._command = (sys.executable, "-I", "-S", "-c", _CODE.format(worker), _ROOT, *arguments)
+    def __init__(self, module: str, *arguments: str, pass_fds: Sequence[int] = ()) -> None:
+        self._command = (module, *arguments)
         self._pass_fds = pass_fds
         self._child: asyncio.subprocess.Process | None = None
         self._killed: asyncio.subprocess.Process | None = None
@@ -100,13 +91,7 @@ class ScanProcess:
         if child is None:
             return
         self._send_kill(child)
-        assert child.stdin is not None  # both are pipes
-        assert child.stdout is not None
-        child.stdin.close()
-        async with asyncio.timeout(_CLOSE_S):
-            while await child.stdout.read(_REPLY_LIMIT):
-                pass
-            await child.wait()
+        await collect_child(child)
 
     def _send_kill(self, child: asyncio.subprocess.Process) -> None:
         """Kills a child once only: a second signal could collect its exit status before asyncio does."""
@@ -115,14 +100,7 @@ class ScanProcess:
             child.kill()
 
     async def _start(self) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=_REPLY_LIMIT,
-            pass_fds=self._pass_fds,
-        )
+        return await start_child(*self._command, pass_fds=self._pass_fds)
 
 
 class SearchProcess(ScanProcess):
@@ -130,4 +108,4 @@ class SearchProcess(ScanProcess):
 
     def __init__(self, files: SpoolFiles, query: SearchQuery, stream: int | None = None) -> None:
         options = {"source": query.source, "ignores_case": query.ignores_case, "stream": stream}
-        super().__init__("search.worker", [str(files.log), str(files.sidecar), json.dumps(options)])
+        super().__init__(_WORKER, str(files.log), str(files.sidecar), json.dumps(options))

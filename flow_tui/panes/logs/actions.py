@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flow_tui.actions import Action
+from flow_tui.panes.logs.analysis_actions import ANALYSIS_ACTIONS
 from flow_tui.panes.logs.text_actions import TEXT_ACTIONS
 from flow_tui.services import Services
 
@@ -236,5 +237,6 @@ ACTIONS: tuple[Action[Any], ...] = (
         lambda pane: pane.view.action_order_by_time(),
         _check_merged,
     ),
+    *ANALYSIS_ACTIONS,
     *TEXT_ACTIONS,
 )

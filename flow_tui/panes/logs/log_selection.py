@@ -35,6 +35,8 @@ class LogSelection:
         self._task: tuple[str, str] | None = None
         self._attempt: int | None = None
         self._rank = 0
+        self._requested: LogId | None = None
+        self._requested_offset = 0
 
     @property
     def shown(self) -> LogId | None:
@@ -48,6 +50,23 @@ class LogSelection:
         if log_id != self._shown:
             self._shown, self._services.selection.log_files = log_id, None
             self._owner.call_after_refresh(self._start, task, log_id)
+
+    def request(self, log_id: LogId, offset: int) -> None:
+        """Shows this log, also of another task, to which the cursor of the tasks pane moves."""
+        selection, key = self._services.selection, (log_id.context, log_id.task_id)
+        self._requested, self._requested_offset = log_id, offset
+        if selection.task is not None and selection.task.key == key:
+            self._task = None
+            self.follow()
+        else:
+            selection.request(key)
+
+    def take_requested_offset(self) -> int | None:
+        """Returns the offset to go to in the log that is shown, once; None if another log was requested, or none."""
+        if self._requested is None or self._requested != self._shown:
+            return None
+        self._requested = None
+        return self._requested_offset
 
     async def step(self, by: int) -> None:
         """Shows another log of the same task, ordered by attempt, then rank; after the last log comes the first."""
@@ -70,6 +89,12 @@ class LogSelection:
         if task.key != self._task:
             first_rank = task.elements[0].index if task.elements else 0
             self._task, self._attempt, self._rank = task.key, None, first_rank
+            requested = self._requested
+            if requested is not None and (requested.context, requested.task_id) == task.key:
+                self._rank = requested.rank
+                self._attempt = None if requested.attempt == task.attempt else requested.attempt
+            else:
+                self._requested = None  # the user went elsewhere
         attempt = task.attempt if self._attempt is None else self._attempt
         return LogId(task.context, task.task_id, attempt, self._rank)
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.log_id import LogId
 from flow_core.logs.shown.line import ShownLine
+from flow_tui.panes.logs.cause_offer import CauseOffer
 from flow_tui.services import Services
 from flow_tui.widgets.log import LogView
 
@@ -16,6 +18,7 @@ class OpenLog(Protocol):
 
     services: Services
     bookmarked: ShownLine | None
+    cause: CauseOffer
 
     @property
     def view(self) -> LogView:
@@ -28,6 +31,10 @@ class OpenLog(Protocol):
     @property
     def files(self) -> SpoolFiles | None:
         """The files of the log; None without one."""
+
+    @property
+    def log_id(self) -> LogId | None:
+        """The log that is shown, or that is being opened; None without one."""
 
     @property
     def log_key(self) -> str:
@@ -57,3 +64,6 @@ class OpenLog(Protocol):
 
     def copy_selection(self) -> None:
         """Copies the selected text, or else the current line. Raises FlowError if it is too long."""
+
+    def go_to_line(self, log: LogId, offset: int) -> None:
+        """Shows the line that contains this byte of a log, also of another task, and marks it."""

@@ -17,12 +17,14 @@ from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.follow import IsComplete
+from flow_core.logs.log_id import LogId
 from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.line import ShownLine
 from flow_core.models.task import TaskRecord
 from flow_tui.actions import make_bindings
 from flow_tui.panes.logs.actions import ACTIONS
 from flow_tui.panes.logs.bookmarking import add_bookmark, show_bookmarks
+from flow_tui.panes.logs.cause_offer import CauseOffer
 from flow_tui.panes.logs.command_row import CommandRow, RowKind
 from flow_tui.panes.logs.exporting import pipe_log
 from flow_tui.panes.logs.log_selection import LogSelection
@@ -57,6 +59,7 @@ class LogsPane(Pane, inherit_bindings=False):
         super().__init__(services, id=id)
         self.view = MergedLogView()
         self.status = StatusRow()
+        self.cause = CauseOffer(services)
         self.row = CommandRow()
         self.bookmarked: ShownLine | None = None
         """The line whose bookmark gets a name now."""
@@ -70,6 +73,7 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         yield self.view
+        yield self.cause
         yield self.status
         yield self.row
 
@@ -109,8 +113,19 @@ class LogsPane(Pane, inherit_bindings=False):
             self.status.end_search()
             ended = self.view.end_search()
             self._open_log()
+        if files is not None and (offset := self._selection.take_requested_offset()) is not None:
+            self.view.go_to(offset)
         self._update_border()
         return ended
+
+    def go_to_line(self, log: LogId, offset: int) -> None:
+        """Shows the line that contains this byte of a log, also of another task, and marks it."""
+        if self.is_merged:
+            self._open_log()
+        if log == self._selection.shown and self._files is not None:
+            self.view.go_to(offset)
+        else:
+            self._selection.request(log, offset)
 
     @property
     def files(self) -> SpoolFiles | None:
@@ -123,9 +138,14 @@ class LogsPane(Pane, inherit_bindings=False):
         return self.view.merged is not None
 
     @property
+    def log_id(self) -> LogId | None:
+        """The log that is shown, or that is being opened; None without one."""
+        return self._selection.shown
+
+    @property
     def log_key(self) -> str:
         """The name of the log in the bookmarks."""
-        log_id = self._selection.shown
+        log_id = self.log_id
         if log_id is None:
             return "" if self._files is None else str(self._files.log)
         return f"{log_id.context}/{log_id.task_id}/{log_id.attempt}/{log_id.rank}"
@@ -216,7 +236,7 @@ class LogsPane(Pane, inherit_bindings=False):
         self._update_border()
 
     def step_back(self) -> bool:
-        """Drops the selection, ends what is being saved, or ends the search. Returns False if there was none."""
+        """Drops the selection, ends saving or the search, or hides the cause. Returns False if there was none."""
         if self.view.selector.clear():
             self._update_border()
             return True
@@ -224,7 +244,7 @@ class LogsPane(Pane, inherit_bindings=False):
             self.workers.cancel_group(self, _SAVE_GROUP)
             return True
         if not (self.row.is_open or self.status.display):
-            return False
+            return self.cause.dismiss()
         self.close_search()
         return True
 
@@ -352,6 +372,7 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def _set_record(self, task: TaskRecord | None) -> None:
         self._record = task
+        self.cause.follow(task, self._selection.shown)
         self.view.merged_text = "" if task is None else explain_merged(task)
         self.view.empty_text = _NO_TASK if task is None else explain_empty(task)
 

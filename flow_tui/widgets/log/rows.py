@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from flow_core.logs.analysis.levels import LogLevel, find_level
 from flow_core.logs.shown.line import Runs
 from flow_tui.terminal.rich_segments import overlay_style
 
@@ -31,14 +32,18 @@ class LogStyles:
     match: Style
     note: Style
     selected: Style
+    error: Style
+    warning: Style
     labels: tuple[Style, ...] = ()
     """The styles of the labels of merged logs, which repeat."""
 
     @classmethod
     def of(cls, base: Style, component: Callable[[str], Style]) -> LogStyles:
         """Lays the styles over `base`. `component` finds a style by its name."""
-        time, stderr, note = (base + component(name) for name in ("time", "stderr", "note"))
-        return cls(base, time, stderr, component("match"), note, component("selected"))
+        time, stderr, note, error, warning = (
+            base + component(name) for name in ("time", "stderr", "note", "error", "warning")
+        )
+        return cls(base, time, stderr, component("match"), note, component("selected"), error, warning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def lay_out_line(
     line: LogText, layout: LogLayout, styles: LogStyles, matches: Sequence[tuple[int, int]], *, is_found: bool = False
 ) -> list[LogRow]:
     """Lays out a line: one row, or as many as wrapping needs. `is_found`: it has the current match of the search."""
-    base = styles.text + styles.stderr if line.is_stderr else styles.text
+    base = _choose_style(line, styles)
     pieces = list(_style_matches(_style_runs(line, base), matches, styles.match))
     cuts = find_wrap_points(line.text, layout.content_width) if layout.wrap else []
     first = _margin_strip(_mark_segment(line, styles, is_found), _label_segments(line, layout, styles), layout, styles)
@@ -136,6 +141,18 @@ def find_cells(text: str, start: int, end: int) -> range:
     """Returns the cells that a range of characters takes."""
     first = cell_len(text[:start])
     return range(first, first + cell_len(text[start:end]))
+
+
+def _choose_style(line: LogText, styles: LogStyles) -> Style:
+    """Returns the style of the text without colours of its own: that of its level, else that of its stream.
+
+    On stderr, a line of a lower level is ordinary text; loggers write all levels there.
+    """
+    if not any(style.foreground is not None or style.background is not None for _, style in line.runs):
+        level = find_level(line.text)
+        if level is not None:
+            return styles.error if level.is_error else styles.warning if level is LogLevel.WARNING else styles.text
+    return styles.stderr if line.is_stderr else styles.text
 
 
 def _style_runs(line: LogText, base: Style) -> list[tuple[str, Style]]:

@@ -109,12 +109,13 @@ NOUNS = ("tasks", "task_logs", "task_access", "instances", "volumes", "reservati
 MARKET = ("price_history", "quotas", "task_history", "set_limit_price", "pause_task", "resume_task")
 PRUNING = ("plan_pruning", "prune_tasks")
 QUEUE = ("hold_task", "release_task", "requeue_task", "set_time_limit", "signal_task")
+CAUSES = ("find_failure_cause",)
 ESTIMATES = ("estimate_start", "watch_everyone")
 BEYOND = {
     Flow: {
         *("aio", "context", "reserve", "cancel_reservation", "provider_port", "dev", "log_stream"),
-        *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances"),
-        *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES),
+        *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "search_logs"),
+        *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES, *CAUSES),
     },
     Client: {"close", "prune"},
     AsyncFlow: {
@@ -122,8 +123,9 @@ BEYOND = {
         *("attach_volume", "ssh_command", "task_directory", "open_shell"),
         *("log_addresses", "log_bytes", "open_log", "is_log_complete", "log_clock"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "dev", "log_stream"),
+        "search_logs",
         *("provider", "platform", "get_facet", "run_change", "share", "reopen", "is_closed"),
-        *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES),
+        *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES, *CAUSES),
     },
 }
 TYPED_DICTS = {
@@ -150,8 +152,8 @@ PUBLIC = {
     *("AvailableInstance", "CatalogEntry", "GPUInstanceDict", "InstanceRequirements", "TaskDict"),
     *("MountSpec", "ReservationSpec", "ResourceSpec", "Retries", "RunParams", "SpecMount", "TaskConfig", "TaskSpec"),
     *("VolumeSpec", "Reservation", "ReservationStatus", "TaskRecord", "TaskStatus", "Volume"),
-    *("GpuProcess", "GpuSample", "MachineSample"),
-    *("Project", "SshKey", "User", "LogId", "IProviderInit", "Provider", "__version__"),
+    *("GpuProcess", "GpuSample", "MachineSample", "FailureCause", "FailureReport"),
+    *("Project", "SshKey", "User", "LogHit", "LogHits", "LogId", "IProviderInit", "Provider", "__version__"),
     *(
         "AuthError",
         "CapacityError",

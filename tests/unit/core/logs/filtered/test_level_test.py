@@ -6,6 +6,7 @@ from flow_core.logs.analysis.levels import LogLevel, find_level
 from flow_core.logs.filtered.level_test import LevelTest
 from flow_core.logs.filtered.line_block import RawLines
 from flow_core.logs.filtered.line_filter import LeastLevel
+from flow_core.logs.search.raw_block import BlockBytes
 
 _LINES = [
     b"step 1 loss 0.5 error=0.1",
@@ -31,7 +32,8 @@ _LINES = [
 
 
 def test_blocks_have_the_lines_that_have_the_level() -> None:
-    block = RawLines(1000, b"\n".join(_LINES))
+    raw = b"\n".join(_LINES)
+    block = RawLines(1000, BlockBytes.of(raw), len(raw))
     errors = (LogLevel.ERROR, LogLevel.CRITICAL)
     for least, levels in ((LeastLevel.ERROR, errors), (LeastLevel.WARNING, (*errors, LogLevel.WARNING))):
         expected = [start for start, text in zip(block.starts, block.texts, strict=True) if find_level(text) in levels]

@@ -1,0 +1,117 @@
+"""Offers the first cause of a failed task: finds it in its logs, and shows it in one row below the log."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from textual.app import ComposeResult
+from textual.cache import LRUCache
+from textual.containers import Horizontal
+from textual.widgets import Static
+
+from flow_core.errors import FlowError
+from flow_core.logs.escape import escape_controls
+from flow_core.logs.failure_report import FailureCause, FailureReport
+from flow_core.logs.log_id import LogId
+from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui.services import Services
+from flow_tui.widgets.workers import start_worker
+
+_SETTLE_S = 0.3
+"""The cursor may only pass the task."""
+_KEPT = 64
+_GROUP = "cause"
+
+_Attempt = tuple[str, str, int]
+"""(context, task id, attempt)"""
+
+
+class CauseOffer(Horizontal):
+    """The row with the cause of the failure of one attempt. Has no height while there is nothing to say."""
+
+    DEFAULT_CSS = """
+    CauseOffer { display: none; height: 1; padding: 0 1; }
+    CauseOffer > Static { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    CauseOffer > #cause-text { width: 1fr; }
+    CauseOffer > #cause-hint { width: auto; color: $muted; }
+    CauseOffer.-found > #cause-text { color: $text-error; }
+    """
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self._services = services
+        self._text, self._hint = Static(id="cause-text", markup=False), Static(id="cause-hint", markup=False)
+        self._reports: LRUCache[_Attempt, FailureReport] = LRUCache(_KEPT)
+        self._attempt: _Attempt | None = None
+
+    def compose(self) -> ComposeResult:
+        yield self._text
+        yield self._hint
+
+    @property
+    def found(self) -> FailureCause | None:
+        """The cause of the failure of the attempt that is shown; None if it is not known."""
+        report = None if self._attempt is None else self._reports.get(self._attempt)
+        return None if report is None else report.cause
+
+    def follow(self, task: TaskRecord | None, log: LogId | None) -> None:
+        """Offers the cause of the attempt that has this log, if the attempt has failed. Ends what was being read."""
+        attempt = None
+        if task is not None and log is not None and log.task_id == task.task_id:
+            has_failed = task.status is TaskStatus.FAILED or log.attempt < task.attempt
+            attempt = (log.context, log.task_id, log.attempt) if has_failed else None
+        if attempt == self._attempt:
+            return
+        self._attempt, self.display = attempt, False
+        self.workers.cancel_group(self, _GROUP)
+        if attempt is not None and task is not None:
+            noun = "element" if task.elements else "rank"
+            start_worker(self, partial(self._offer, attempt, noun), group=_GROUP, exclusive=True)
+
+    def dismiss(self) -> bool:
+        """Hides the row. Returns False if it was hidden."""
+        was_shown, self.display = bool(self.display), False
+        return was_shown
+
+    async def _offer(self, attempt: _Attempt, noun: str) -> None:
+        report = self._reports.get(attempt)
+        if report is None:
+            await asyncio.sleep(_SETTLE_S)
+            context, task_id, number = attempt
+            try:
+                report = await self._services.fleet.flow(context).find_failure_cause(task_id, number)
+            except FlowError as error:
+                self._show(f"no cause was found: {error.message}", "")
+                return
+            self._reports[attempt] = report
+        cause = report.cause
+        key = self._services.keys.written("logs.cause")
+        self.set_class(cause is not None, "-found")
+        self._show(describe_report(report, noun), f"  press {key} to go there" if cause is not None else "")
+
+    def _show(self, text: str, hint: str) -> None:
+        self._text.update(escape_controls(text))
+        self._hint.update(hint)
+        self.display = True
+
+
+def describe_report(report: FailureReport, noun: str) -> str:
+    """Returns one sentence: the cause, or that none was found, and what was not read. `noun` is "rank" or "element"."""
+    cause, several = report.cause, len({*report.read, *report.not_read}) > 1
+    if cause is not None:
+        return f"cause: {f'{noun} {cause.rank}: ' if several or cause.rank else ''}{cause.summary}" + _unread(
+            report, noun
+        )
+    logs = f"the logs of {len(report.read)} {noun}s" if several else "the log"
+    return f"no cause was found in {logs}{_unread(report, noun)}"
+
+
+def _unread(report: FailureReport, noun: str) -> str:
+    """Returns in brackets what was not read; "" if everything was."""
+    ranks = [str(log.rank) for log in report.not_read]
+    listed = f"{', '.join(ranks[:4])}{' and others' if len(ranks) > 4 else ''}"
+    unread = f"not read completely: {noun} {listed}" if ranks else ""
+    ends = "" if report.is_complete else "only the last 64 MB were read"
+    text = "; ".join(filter(None, (unread, ends)))
+    return f" ({text})" if text else ""
