@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -44,10 +44,36 @@ class LogFilters:
     """
 
     filters: tuple[LineFilter, ...] = ()
-    context: int = field(default=0)
+    context: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.filters)
+
+    def add(self, one: LineFilter) -> LogFilters:
+        """Adds a filter. A filter of a level replaces the one that is there."""
+        is_level = isinstance(one.finds, LeastLevel)
+        others = tuple(
+            other
+            for other in self.filters
+            if other != one and not (is_level and isinstance(other.finds, LeastLevel) and other.hides == one.hides)
+        )
+        return replace(self, filters=(*others, one))
+
+    def drop(self, *, hides: bool) -> LogFilters:
+        """Drops all filters that hide lines, or all that keep lines."""
+        return replace(self, filters=tuple(one for one in self.filters if one.hides != hides))
+
+    def set_context(self, count: int) -> LogFilters:
+        """Changes the number of lines around each line that was kept; it stays between 0 and 100."""
+        return replace(self, context=max(0, min(count, MOST_CONTEXT)))
+
+    def cycle_level(self) -> LogFilters:
+        """Goes from all levels to warnings and errors, then to errors only, then to all levels again."""
+        levels = [one for one in self.filters if isinstance(one.finds, LeastLevel) and not one.hides]
+        others = replace(self, filters=tuple(one for one in self.filters if one not in levels))
+        if not levels:
+            return others.add(WARNINGS_AND_ERRORS)
+        return others.add(ERRORS_ONLY) if WARNINGS_AND_ERRORS in levels else others
 
     def check(self) -> None:
         """Raises ConfigError if a pattern is no regular expression."""
@@ -57,5 +83,4 @@ class LogFilters:
 
     def to_json(self) -> dict[str, Any]:
         has_keep = any(not one.hides for one in self.filters)
-        context = max(0, min(self.context, MOST_CONTEXT)) if has_keep else 0
-        return {"filters": [one.to_json() for one in self.filters], "context": context}
+        return {"filters": [one.to_json() for one in self.filters], "context": self.context if has_keep else 0}

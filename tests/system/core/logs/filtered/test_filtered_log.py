@@ -15,6 +15,7 @@ from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.errors import ConfigError
 from flow_core.logs.filtered.filtered_log import FilteredLog, FilterProgress
 from flow_core.logs.filtered.line_filter import ERRORS_ONLY, WARNINGS_AND_ERRORS, LineFilter, LogFilters
+from flow_core.logs.folded.folded_log import FoldedLog
 from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.search.search_process import SearchTimeout
 
@@ -196,3 +197,17 @@ async def test_a_log_is_followed_as_it_grows(open_log: Open) -> None:
     assert texts(log) == ["hit"]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_tracebacks_are_folded_in_a_log_with_filters(open_log: Open) -> None:
+    traceback = b'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    f()\nValueError: x\n'
+    log = open_log(b"step\n" + traceback + b"noise\n" + traceback, hide("noise"))
+    folded = FoldedLog(log, grows_anywhere=True)
+    assert folded.lines_from(0, 10) == []
+    await finish(log)
+    folded.refresh()
+    found = folded.lines_from(0, 10)
+    assert [line.text for line in found] == ["step", *("Traceback (most recent call last):", "ValueError: x") * 2]
+    fold = folded.find_fold(found[1].offset)
+    assert fold is not None
+    assert fold.note == "2 lines folded"
