@@ -17,6 +17,7 @@ from flow_core.logs.search.block_reader import BlockReader
 from flow_core.logs.search.found_match import FoundMatch
 from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.log_scanner import LogScanner
+from flow_core.logs.search.match_blocks import MatchBlocks
 from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.screen import LiveScreen
 
@@ -83,7 +84,7 @@ def open_log(path: Path, data: bytes, query: SearchQuery, stream: int | None = N
     files = SpoolFiles.at(path)
     files.log.write_bytes(data)
     matcher = LineMatcher(query.source, ignores_case=query.ignores_case)
-    return LogScanner(BlockReader(files, matcher, stream), lambda reached, matches: None)
+    return LogScanner(BlockReader(files, MatchBlocks(matcher), stream), lambda reached, matches: None)
 
 
 def count_all(scanner: LogScanner, start: int, stop: int, size: int = 1 << 20) -> int:
@@ -171,7 +172,7 @@ def test_one_stream_is_searched_alone(tmp_path: Path) -> None:
     writer.close()
     matcher = LineMatcher("error", ignores_case=False)
     for stream, expected in ((STDOUT, [(0, 4, 9)]), (STDERR, [(7, 0, 5), (20, 0, 5)])):
-        scanner = LogScanner(BlockReader(files, matcher, stream), lambda reached, matches: None)
+        scanner = LogScanner(BlockReader(files, MatchBlocks(matcher), stream), lambda reached, matches: None)
         assert walk_on(scanner, 9) == expected
         assert walk_back(scanner, writer.offset, 9) == expected
         assert count_all(scanner, 0, 1 << 20) == len(expected)
