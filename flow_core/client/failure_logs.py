@@ -38,7 +38,7 @@ async def report_failure(logs: LogFacet, task: TaskRecord, attempt: int | None) 
 
 
 async def _fetch_logs(logs: LogFacet, addresses: list[LogId]) -> tuple[dict[LogId, SpoolFiles], set[LogId]]:
-    """Returns the files that exist when the time is over, and the logs that arrived completely by then."""
+    """Returns the files that have any output when the time is over, and the logs that arrived completely by then."""
     opened: dict[LogId, SpoolFiles] = {}
     whole: set[LogId] = set()
     limit = asyncio.Semaphore(_AT_ONCE)
@@ -58,5 +58,12 @@ async def _fetch_logs(logs: LogFacet, addresses: list[LogId]) -> tuple[dict[LogI
         for one in fetches:
             one.cancel()
         await asyncio.gather(*fetches, return_exceptions=True)
-    existing = await asyncio.to_thread(lambda: {log for log, files in opened.items() if files.log.exists()})
-    return {log: opened[log] for log in addresses if log in existing}, whole
+    written = await asyncio.to_thread(lambda: {log for log, files in opened.items() if _get_size(files)})
+    return {log: opened[log] for log in addresses if log in written}, whole
+
+
+def _get_size(files: SpoolFiles) -> int:
+    try:
+        return files.log.stat().st_size
+    except OSError:
+        return 0
