@@ -59,6 +59,8 @@ _MODULES = {
     "PriceSeries": "models.market",
     "Quota": "models.market",
     "TaskEvent": "models.market",
+    "LogHit": "logs.search.log_hits",
+    "LogHits": "logs.search.log_hits",
     "FailureCause": "logs.failure_report",
     "FailureReport": "logs.failure_report",
     "LogId": "logs.log_id",
@@ -134,6 +136,7 @@ if TYPE_CHECKING:
     from flow_core.fleet import Fleet
     from flow_core.logs.failure_report import FailureCause, FailureReport
     from flow_core.logs.log_id import LogId
+    from flow_core.logs.search.log_hits import LogHit, LogHits
     from flow_core.models.flow_ir import ResourceSpec, RunParams, SpecMount, TaskSpec
     from flow_core.models.identity import Project, SshKey, User
     from flow_core.models.instance import AvailableInstance, Instance, InstanceRequirements, InstanceStatus

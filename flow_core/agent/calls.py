@@ -76,6 +76,7 @@ class AgentCalls:
             "plan_pruning": self._plan_pruning,
             "prune": self._prune,
             "refuse_pruned_key": self._refuse_pruned_key,
+            "find_log_lines": self._find_log_lines,
         }
 
     def build_greeting(self) -> dict[str, Any]:
@@ -210,3 +211,17 @@ class AgentCalls:
         from flow_core.agent.submit import refuse_pruned_key  # lazy import: listing tasks needs none of it
 
         refuse_pruned_key(self._layout, fields.text("key"))
+
+    def _find_log_lines(self, fields: Fields, progress: Progress) -> Any:
+        from flow_core.agent.log_lines import LineQuery, find_lines  # lazy import: listing tasks needs none of it
+
+        task_id = check_task_id(fields.text("task_id"))
+        log = self._tasks.get_folder(task_id).get_spool(fields.whole("attempt", 0)).log
+        query = LineQuery(
+            fields.text("text").encode("utf-8", "surrogateescape"),
+            fields.flag("ignores_case"),
+            fields.whole("start", 0),
+            fields.whole("limit", minimum=1),
+            fields.whole("context", 0),
+        )
+        return find_lines(log, query, progress)

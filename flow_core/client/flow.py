@@ -88,6 +88,7 @@ class AsyncFlow(ContextClient):
 
     logs = task_logs.forward(AsyncTaskLogResource.read)
     log_stream = task_logs.forward(AsyncTaskLogResource.stream)
+    search_logs = task_logs.forward(AsyncTaskLogResource.search)
     log_bytes = task_logs.forward(AsyncTaskLogResource.read_bytes)
     log_addresses = task_logs.forward(AsyncTaskLogResource.addresses)
     open_log = task_logs.forward(AsyncTaskLogResource.open)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from flow_core.agent.spool import STDERR, STDOUT
 from flow_core.argument_checks import check_integer, check_one_of, check_optional_integer, check_text
-from flow_core.errors import ConfigError, NotFound, Unsupported
+from flow_core.errors import ConfigError, NotFound, ProviderError, Unsupported
 from flow_core.logs.log_id import LogId
+from flow_core.logs.search.log_hits import LogHits
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 _STARTUP = ("startup", "host")
+_CONTEXT_MAX, _HITS_MAX = 10, 1000
 
 
 class AsyncTaskLogResource:
@@ -134,6 +136,37 @@ class AsyncTaskLogResource:
         await asyncio.to_thread(check_readable, files)
         return files
 
+    async def search(
+        self,
+        pattern: str,
+        task_ids: Sequence[str] | str | None = None,
+        *,
+        regex: bool = False,
+        case_sensitive: bool | None = None,
+        context: int = 2,
+        limit: int = 100,
+        since: Mapping[LogId, int] | None = None,
+    ) -> AsyncGenerator[LogHits, None]:
+        """Searches the logs of these tasks (None: of all) for a text as it is shown, without colours and old redraws.
+
+        Yields one result for each log as soon as it is ready: at most `limit` lines, each with `context` lines around
+        it. With `regex`, `pattern` is a regular expression of Python. By default, case matters if the pattern has a
+        capital letter. A log on another machine is searched there, line by line. `not_searched` of a result says why a
+        log, or a task that is gone, was not searched. To find what was written since, pass the `searched` of each
+        result in `since`. Close the iterator (`aclosing`) if you leave it early. Raises ConfigError, Unsupported.
+        """
+        from flow_core.logs.search.across import AcrossQuery, LogsSearch  # lazy import: loads asyncio's subprocesses
+        from flow_core.logs.search.query import SearchQuery
+
+        query = SearchQuery(check_text("pattern", pattern), not regex, case_sensitive)
+        lines = check_integer("context", context, maximum=_CONTEXT_MAX)
+        across = AcrossQuery(query, lines, check_integer("limit", limit, maximum=_HITS_MAX), dict(since or {}))
+        search = LogsSearch(self._logs, across)
+        ids = await self._list_task_ids(task_ids)
+        async with aclosing(search.run(self._list_logs(ids))) as results:
+            async for result in results:
+                yield result
+
     async def find_cause(self, task_id: str, attempt: int | None = None) -> FailureReport:
         """Finds what the failure of a task began with, in the logs of all its ranks.
 
@@ -159,6 +192,22 @@ class AsyncTaskLogResource:
 
         offset = await self._logs.measure_clock(_check_address(address))
         return LogClock(self._logs.has_writer_times, offset)
+
+    async def _list_task_ids(self, task_ids: Sequence[str] | str | None) -> list[str]:
+        if task_ids is None:
+            return [record.task_id for record in await self._client.provider.list_tasks()]
+        return [check_text("task_ids", one) for one in ([task_ids] if isinstance(task_ids, str) else task_ids)]
+
+    async def _list_logs(self, task_ids: list[str]) -> AsyncGenerator[LogId | LogHits, None]:
+        """Yields the logs of tasks, and a result for a task whose logs are not known."""
+        for task_id in task_ids:
+            try:
+                addresses = await self._logs.addresses(task_id)
+            except ProviderError as error:
+                yield LogHits(LogId(self._client.context.name, task_id), not_searched=error.message)
+                continue
+            for address in addresses:
+                yield address
 
     async def _startup_log(self, task_id: str, follow: bool, lines: int, rank: int) -> str:
         if follow:

@@ -18,6 +18,7 @@ PIECE_LIMIT = 16 * 1024 * 1024
 _BLOCK = 64 * 1024
 _MAX_CACHED_BLOCKS = 64
 _TAIL = 4096
+_FINGERPRINT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ class LineReader:
         self._limit = line_limit
         self._fd: int | None = None
         self._identity = (0, 0)
+        self._fingerprint = b""
+        """The last bytes before `size`. They differ if the file was emptied and has grown beyond its old size again."""
+        self._modified_ns = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self.size = 0
         self.generation = 0
@@ -63,14 +67,14 @@ class LineReader:
             status = os.stat(self._path)
         except OSError:
             return self._reset() if self._fd is not None else False
-        identity = (status.st_dev, status.st_ino)
-        replaced = self._fd is None or identity != self._identity or status.st_size < self.size
+        replaced = self._is_replaced(status)
         if replaced and not self._reopen():
             return False
         changed = replaced or status.st_size != self.size
         if changed:
             self._blocks.pop(self.size // _BLOCK, None)
-        self.size = status.st_size
+            self._fingerprint = self._read_before(status.st_size)
+        self.size, self._modified_ns = status.st_size, status.st_mtime_ns
         return changed
 
     def close(self) -> None:
@@ -160,6 +164,17 @@ class LineReader:
             self._blocks.popitem(last=False)
         return block
 
+    def _is_replaced(self, status: os.stat_result) -> bool:
+        """Returns whether the file is not the one that was read so far, with more bytes at its end."""
+        if self._fd is None or (status.st_dev, status.st_ino) != self._identity or status.st_size < self.size:
+            return True
+        is_modified = status.st_size != self.size or status.st_mtime_ns != self._modified_ns
+        return is_modified and self._read_before(self.size) != self._fingerprint
+
+    def _read_before(self, offset: int) -> bytes:
+        start = max(0, offset - _FINGERPRINT)
+        return b"" if self._fd is None else os.pread(self._fd, offset - start, start)
+
     def _reopen(self) -> bool:
         self._reset()
         try:
@@ -175,6 +190,7 @@ class LineReader:
         if self._fd is not None:
             os.close(self._fd)
         self._fd = None
+        self._fingerprint = b""
         self._blocks.clear()
         had_content = self.size > 0
         self.size = 0

@@ -110,6 +110,7 @@ class Flow:
 
     logs = task_logs.forward(TaskLogResource.read)
     log_stream = task_logs.forward(TaskLogResource.stream)
+    search_logs = task_logs.forward(TaskLogResource.search)
     find_failure_cause = task_logs.forward(TaskLogResource.find_cause)
 
     shell = task_access.forward(TaskAccessResource.shell)

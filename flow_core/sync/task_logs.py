@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypedDict, overload
 
 from flow_core.client.task_logs import AsyncTaskLogResource
@@ -11,6 +11,7 @@ from flow_core.sync.twin import BlockingTwin, copy_docstring, make_blocking
 
 if TYPE_CHECKING:
     from flow_core.logs.log_id import LogId
+    from flow_core.logs.search.log_hits import LogHits
 
 
 class _Place(TypedDict):
@@ -86,3 +87,27 @@ class TaskLogResource(BlockingTwin[AsyncTaskLogResource]):
     @copy_docstring(AsyncTaskLogResource.read_bytes)
     def read_bytes(self, address: LogId, offset: int = 0) -> Iterator[tuple[int, bytes]]:
         return iter_sync(self._twin.read_bytes(address, offset))
+
+    @copy_docstring(AsyncTaskLogResource.search)
+    def search(
+        self,
+        pattern: str,
+        task_ids: Sequence[str] | str | None = None,
+        *,
+        regex: bool = False,
+        case_sensitive: bool | None = None,
+        context: int = 2,
+        limit: int = 100,
+        since: Mapping[LogId, int] | None = None,
+    ) -> Iterator[LogHits]:
+        return iter_sync(
+            self._twin.search(
+                pattern,
+                task_ids,
+                regex=regex,
+                case_sensitive=case_sensitive,
+                context=context,
+                limit=limit,
+                since=since,
+            )
+        )

@@ -15,8 +15,8 @@ MAX_TEXT = 1 << 20
 """Most characters that are copied at once; terminals refuse longer texts."""
 
 _VI_WORD = re.compile(r"\w+|[^\w\s]+")
-# The word that a double click selects: whole paths, addresses and options, without the quotes or brackets around them.
-_CLICK_WORD = re.compile(r"[^\s\"'`()\[\]{}<>|;,]+")
+CLICK_WORD = re.compile(r"[^\s\"'`()\[\]{}<>|;,]+")
+"""The word that a double click selects: whole paths, addresses and options, without quotes or brackets around them."""
 _SCANNED_ROWS = 2000
 
 
@@ -125,7 +125,7 @@ def find_ranges(line: LineText, pattern: re.Pattern[str]) -> list[TextRange]:
 
 def find_word(core: TerminalCore, position: CellPosition) -> TextRange:
     """Finds the word that a double click selects; between words, the single cell."""
-    for word in find_ranges(join_line(core, *find_line_rows(core, position.line)), _CLICK_WORD):
+    for word in find_ranges(join_line(core, *find_line_rows(core, position.line)), CLICK_WORD):
         if word.start <= position <= _extend_to_wide_end(core, word.end):
             return TextRange(word.start, _extend_to_wide_end(core, word.end))
     return TextRange(position, position)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
-import select
 import string
 import subprocess
 import sys
@@ -15,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from painted import rss_mb, strip_sequences, take, wait_painted
 from table import Row, median, p95
 from testbed.pty_screen import Screen
 from world import dashboard, world
@@ -42,9 +41,9 @@ def _beside_tmux(environment: dict[str, str], flood: Path) -> list[Row]:
         idle_before = _idle_percent(pane)
         _enter(pane)
         echo, bare_echo = _echo_ms(pane), _echo_ms(bare)
-        before_mb = _rss_mb(pane.pid)
+        before_mb = rss_mb(pane.pid)
         pairs = [(_flood_s(pane, flood), _flood_s(tmux, flood)) for _ in range(ROUNDS)]
-        grown_mb = _rss_mb(pane.pid) - before_mb
+        grown_mb = rss_mb(pane.pid) - before_mb
         idle = _idle_percent(pane)
     note = "  ".join(f"{ours:.2f}/{theirs:.2f}" for ours, theirs in pairs) + " s, pane/tmux"
     return [
@@ -85,7 +84,7 @@ def _flood_s(screen: Screen, flood: Path) -> float:
     word = "".join(random.choices(_LETTERS, k=8))
     started = time.monotonic()
     screen.send(f"cat {flood}; echo {word[:4]}''{word[4:]}", "enter")
-    _until(screen, word.encode(), 60)
+    wait_painted(screen, word.encode())
     took = time.monotonic() - started
     screen.settle(0.3)
     return took
@@ -98,42 +97,20 @@ def _echo_ms(screen: Screen) -> list[float]:
     took = []
     for number in range(KEYS):
         letter = _LETTERS[number % len(_LETTERS)]
-        while _take(screen, 0.02):
+        while take(screen, 0.02):
             pass
         at, started = len(screen.raw), time.monotonic()
         screen.send(letter)
-        while letter.encode() not in _text(bytes(screen.raw[at:])):
+        while letter.encode() not in strip_sequences(bytes(screen.raw[at:])):
             if time.monotonic() - started > 5:
                 raise SystemExit(f"{letter} was not painted:\n{screen.framed()}")
-            _take(screen, 0.05)
+            take(screen, 0.05)
         took.append((time.monotonic() - started) * 1000)
         if number % 40 == 39:
             screen.send("enter")
     screen.send("\x03")
     screen.settle(0.3)
     return took
-
-
-def _text(raw: bytes) -> bytes:
-    """Output without the sequences in it, whose letters are not what was typed."""
-    return re.sub(rb"\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[^\[]?", b"", raw)
-
-
-def _take(screen: Screen, timeout_s: float) -> bool:
-    """Output as it comes, without the picture that Screen makes of it: drawing that would be what is measured."""
-    if not select.select([screen._fd], [], [], timeout_s)[0]:
-        return False
-    screen.raw += os.read(screen._fd, 1 << 16)
-    return True
-
-
-def _until(screen: Screen, wanted: bytes, timeout_s: float) -> None:
-    at, deadline = len(screen.raw), time.monotonic() + timeout_s
-    while wanted not in screen.raw[max(0, at - len(wanted)) :]:
-        at = max(at, len(screen.raw) - len(wanted))
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{wanted!r} never came:\n{screen.framed()}")
-        _take(screen, 0.05)
 
 
 def _lags_ms(environment: dict[str, str], flood: Path, file: Path) -> list[float]:
@@ -144,11 +121,6 @@ def _lags_ms(environment: dict[str, str], flood: Path, file: Path) -> list[float
         _flood_s(screen, flood)
         screen.settle(1.0)
         return [float(lag) for lag in file.read_text(encoding="utf-8").split()[before:]]
-
-
-def _rss_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 def _idle_percent(screen: Screen) -> float:

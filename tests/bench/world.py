@@ -18,9 +18,14 @@ RUNNING = ("run-one", "run-two", "run-three")
 
 
 @contextmanager
-def world(tasks: int = 0, commands: dict[str, str] | None = None) -> Iterator[dict[str, str]]:
-    """The environment of a dashboard that sees `tasks` finished tasks, and one for each of `commands`; ends them."""
-    with tempfile.TemporaryDirectory(prefix="flow-bench-") as folder:
+def world(
+    tasks: int = 0, commands: dict[str, str] | None = None, parent: Path | None = None
+) -> Iterator[dict[str, str]]:
+    """The environment of a dashboard that sees `tasks` finished tasks, and one for each of `commands`; ends them.
+
+    `parent` is the folder for the state directory; default: that of temporary files.
+    """
+    with tempfile.TemporaryDirectory(prefix="flow-bench-", dir=parent) as folder:
         environment = {"HOME": folder, "FLOW_STATE_DIR": str(Path(folder) / "state"), "FLOW_SLURM": "none"}
         os.environ.update(environment)
         os.environ.pop("FLOW_CONFIG", None)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.logs.log_id import LogId
+from flow_core.logs.search.stored_lines import NO_LINES, LineRequest, StoredLines
+from flow_core.providers.over_ssh.line_search import find_lines
 from flow_core.providers.over_ssh.task_nodes import LogFile, TaskNode
 from flow_core.ssh.host import SshHost
 from flow_core.ssh.quoting import quote_word
@@ -50,6 +52,10 @@ class Far:
         if address.task_id in self.gone:
             return None
         return LogFile(self.host, str(self.log(address.task_id)), self.machine)
+
+    async def find_lines(self, address: LogId, request: LineRequest) -> StoredLines:
+        file = await self.find_file(address)
+        return NO_LINES if file is None else await find_lines(file, request)
 
     async def is_over(self, task: str | LogId) -> bool:
         task_id = task if isinstance(task, str) else task.task_id

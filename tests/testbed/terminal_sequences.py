@@ -72,6 +72,17 @@ rows outside of the scroll region.
 """
 
 
+_jumps = _sequence("AB", st.sampled_from([b"2", b"40", b"255", b"300"]))
+_far_positions = st.builds(lambda row: b"\x1b[%d;7H" % row, st.sampled_from([1, 40, 200, 256, 300]))
+_many_lines = st.builds(lambda count: b"line\n" * count, st.sampled_from([1, 3, 40, 200]))
+long_outputs = st.lists(
+    st.one_of(_many_lines, _many_lines, _jumps, _far_positions, _erasures, _scrolls, _text.map(str.encode)),
+    min_size=5,
+    max_size=60,
+).map(b"".join)
+"""Output of many screens of 256 rows, with jumps over all of a screen."""
+
+
 @st.composite
 def split_outputs(draw: st.DrawFn) -> list[bytes]:
     """Output in pieces, cut anywhere."""

@@ -12,12 +12,13 @@ _BYTES_PER_CANDIDATE = 4096
 
 
 class AsciiBlock:
-    """Lines of printable ASCII at `offset`; the last one may lack its newline."""
+    """The lines of printable ASCII before `end` in bytes at `offset`; the last one may lack its newline."""
 
-    def __init__(self, matcher: LineMatcher, offset: int, raw: bytes) -> None:
+    def __init__(self, matcher: LineMatcher, offset: int, raw: bytes, end: int) -> None:
         self._matcher = matcher
         self._offset = offset
         self._raw = raw
+        self._end = end
 
     def iter_matches(self) -> Iterator[FoundMatch]:
         """Yields the matches in order."""
@@ -29,16 +30,20 @@ class AsciiBlock:
     def count(self) -> int:
         matcher = self._matcher
         if matcher.plain_bytes:
-            return self._raw.count(matcher.plain_bytes)
+            return self._raw.count(matcher.plain_bytes, 0, self._end)
         data = matcher.lower(self._raw)
         required = self._choose_rare(data)
-        return matcher.count_ascii(data) if required is None else sum(1 for _ in self._iter_in_lines(data, required))
+        return (
+            matcher.count_ascii(data, self._end)
+            if required is None
+            else sum(1 for _ in self._iter_in_lines(data, required))
+        )
 
     def _iter_spans(self) -> Iterator[tuple[int, int]]:
         data = self._matcher.lower(self._raw)
         required = self._choose_rare(data)
         if required is None:
-            return self._matcher.iter_ascii_spans(data, 0, len(data))
+            return self._matcher.iter_ascii_spans(data, 0, self._end)
         return self._iter_in_lines(data, required)
 
     def _choose_rare(self, data: bytes) -> bytes | None:
@@ -49,9 +54,9 @@ class AsciiBlock:
         return required
 
     def _iter_in_lines(self, data: bytes, required: bytes) -> Iterator[tuple[int, int]]:
-        position = data.find(required)
+        position = data.find(required, 0, self._end)
         while position >= 0:
-            start, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position)
-            end = len(data) if end < 0 else end
+            start, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position, self._end)
+            end = self._end if end < 0 else end
             yield from self._matcher.iter_ascii_spans(data, start, end)
-            position = data.find(required, end)
+            position = data.find(required, end, self._end)

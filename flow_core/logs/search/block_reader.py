@@ -10,13 +10,12 @@ from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.search.ascii_block import AsciiBlock
 from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.quiet_lines import (
-    find_first_move,
     find_quiet_start,
     find_rows_back,
     skip_rows,
     skip_rows_back,
 )
-from flow_core.logs.search.raw_block import RawBlock, make_block
+from flow_core.logs.search.raw_block import BlockBytes, RawBlock, make_block
 from flow_core.logs.search.shown_block import ShownBlock
 from flow_core.logs.shown.entry import find_entry
 from flow_core.logs.shown.grid import PIECE_COLUMNS
@@ -54,6 +53,11 @@ class BlockReader:
             self._close()
         self.size = 0 if self._fd is None else min(os.fstat(self._fd).st_size, self._source.size)
 
+    def close(self) -> None:
+        """Releases the files. Calling it again is safe."""
+        self._source.close()
+        self._close()
+
     def find_boundary(self, offset: int, limit: int) -> int:
         """Returns the first offset from `offset` on from which lines need nothing that is before; at most `limit`.
 
@@ -81,18 +85,19 @@ class BlockReader:
             position = boundary
         length = _FIRST_BLOCK
         while position < stop:
-            raw = self._read_lines(position, length)
-            move = find_first_move(raw)
-            end, is_enough = self._find_quiet_end(position, raw, move)
+            raw, whole = self._read_lines(position, length)
+            data = BlockBytes.of(raw)
+            move = data.find_move(whole)
+            end, is_enough = self._find_quiet_end(position, raw, whole, move)
             if not is_enough and length < _LARGEST_BLOCK:
                 length *= 4
                 continue
-            if is_long := raw.find(b"\n", 0, PIECE_COLUMNS) < 0 and len(raw) > PIECE_COLUMNS:
+            if is_long := whole > PIECE_COLUMNS and raw.find(b"\n", 0, PIECE_COLUMNS) < 0:
                 end = 0
             if (end := min(end, stop - position)) > 0:
-                yield position + len(raw), make_block(self._matcher, position, raw[:end])
+                yield position + end, make_block(self._matcher, position, data, end)
             if is_long:
-                boundary = position + (raw.find(b"\n") + 1 or len(raw))
+                boundary = position + (raw.find(b"\n", 0, whole) + 1 or whole)
                 yield from self._iter_shown(position, boundary, stop)
                 position = boundary
             elif move is not None and position + end < stop:
@@ -103,12 +108,12 @@ class BlockReader:
                 position += end
             length = min(4 * length, _BLOCK)
 
-    def _find_quiet_end(self, position: int, raw: bytes, move: int | None) -> tuple[int, bool]:
+    def _find_quiet_end(self, position: int, raw: bytes, whole: int, move: int | None) -> tuple[int, bool]:
         """Returns the end of the lines that no later move changes, and whether `raw` is enough to tell."""
-        if move is None and position + len(raw) >= self.size:
-            return len(raw), True
-        end = skip_rows_back(raw, len(raw) if move is None else raw.rfind(b"\n", 0, move) + 1)
-        return (end, True) if end or move is not None else (len(raw), False)
+        if move is None and position + whole >= self.size:
+            return whole, True
+        end = skip_rows_back(raw, whole if move is None else raw.rfind(b"\n", 0, move) + 1)
+        return (end, True) if end or move is not None else (whole, False)
 
     def _iter_shown(self, start: int, boundary: int, stop: int) -> Iterator[BlockStep]:
         """Yields the lines of a screen from the line at `start` up to a boundary."""
@@ -128,15 +133,15 @@ class BlockReader:
             start = lines[-1].offset + 1 if lines else start
             yield stretch.end, ShownBlock(self._matcher, lines)
 
-    def _read_lines(self, position: int, length: int) -> bytes:
-        """Reads whole lines, if they are not longer than 16 MiB."""
+    def _read_lines(self, position: int, length: int) -> tuple[bytes, int]:
+        """Reads bytes, and returns the end of the whole lines in them. A line over 16 MiB is read in pieces."""
         raw = self._read(position, length)
         while len(raw) == length:
             if (end := raw.rfind(b"\n") + 1) or length >= _LARGEST_BLOCK:
-                return raw[: end or length]
+                return raw, end or length
             length *= 4
             raw = self._read(position, length)
-        return raw
+        return raw, len(raw)
 
     def _read(self, position: int, length: int) -> bytes:
         return b"" if self._fd is None else os.pread(self._fd, min(length, max(0, self.size - position)), position)

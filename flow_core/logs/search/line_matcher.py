@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from typing import AnyStr
+from typing import TYPE_CHECKING, AnyStr
 
 from flow_core.logs.search.pattern_facts import PatternFacts, read_facts
 
+if TYPE_CHECKING:
+    from flow_core.logs.search.query import SearchQuery
+
 Span = tuple[int, int]
 _SAMPLE = 1 << 16
+_SHORTEST_END = 4
 
 
 class LineMatcher:
@@ -31,6 +35,7 @@ class LineMatcher:
             self._ascii = _compile_bytes(source, ascii_flags) if self._ascii_text else None
         self.required = tuple(_to_required_bytes(self.facts, ignores_case=ignores_case))
         self._rarest: dict[tuple[bytes, ...], bytes] = {}
+        self._starts: dict[bytes, int] = {}
 
     @property
     def sees_line_ends(self) -> bool:
@@ -55,8 +60,17 @@ class LineMatcher:
             known = self._rarest[required] = min(required, key=lambda text: (data.count(text), -len(text)))
         return known
 
+    def find_rare_start(self, required: bytes, sample: bytes) -> int:
+        """Returns where in these bytes to begin, so that their end from there on begins with a rare letter."""
+        if (start := self._starts.get(required)) is None:
+            data = sample[:_SAMPLE]
+            starts = range(max(1, len(required) - _SHORTEST_END + 1))
+            start = self._starts[required] = min(starts, key=lambda at: data.count(required[at : at + 1]))
+        return start
+
     def forget_rarest(self) -> None:
         self._rarest.clear()
+        self._starts.clear()
 
     def iter_spans(self, text: str) -> Iterator[Span]:
         """Yields the matches in text of one or several lines, as (start, end) in characters."""
@@ -77,12 +91,18 @@ class LineMatcher:
     def count(self, text: str) -> int:
         return sum(1 for _ in self.iter_spans(text))
 
-    def count_ascii(self, data: bytes) -> int:
-        """Returns the number of matches in whole lines of printable ASCII, which `lower` returned."""
+    def count_ascii(self, data: bytes, end: int) -> int:
+        """Returns the number of matches in the whole lines before `end`, printable ASCII which `lower` returned."""
         pattern = self._ascii
         if pattern is None or pattern.groups or self.facts.needs_single_lines or self.facts.may_match_newline:
-            return sum(1 for _ in self.iter_ascii_spans(data, 0, len(data)))
-        return len(pattern.findall(data))
+            return sum(1 for _ in self.iter_ascii_spans(data, 0, end))
+        return len(pattern.findall(data, 0, end))
+
+
+def find_required_text(query: SearchQuery) -> bytes | None:
+    """Returns the longest bytes that every line with a match contains, in lower case if the query ignores case."""
+    facts = read_facts(query.source, ignores_case=query.ignores_case)
+    return max(_to_required_bytes(facts, ignores_case=query.ignores_case), key=len, default=None)
 
 
 def _compile_bytes(source: str, flags: int) -> re.Pattern[bytes] | None:

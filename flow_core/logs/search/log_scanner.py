@@ -25,12 +25,13 @@ class LogScanner:
 
     def find_next(self, offset: int, column: int) -> FoundMatch | None:
         """Returns the first match at or after a column of the line at `offset`."""
+        return next((found for found in self.iter_from(offset) if found[:2] >= (offset, column)), None)
+
+    def iter_from(self, offset: int) -> Iterator[FoundMatch]:
+        """Yields the matches from the line at `offset` on."""
         self._reader.refresh()
         for block in self._iter_blocks(offset, self._reader.size):
-            for found in block.iter_matches():
-                if found[:2] >= (offset, column):
-                    return found
-        return None
+            yield from block.iter_matches()
 
     def find_previous(self, offset: int, column: int) -> FoundMatch | None:
         """Returns the last match before a column of the line at `offset`."""

@@ -13,11 +13,13 @@ from flow_core.errors import ConfigError
 class SearchQuery:
     """Text to find in a log as it is shown; without `literal`, a regular expression of Python.
 
-    Smart case: the search is case-sensitive if the pattern contains a capital letter. A match never spans lines.
+    Without `case_sensitive`, the search is case-sensitive if the pattern contains a capital letter. A match never spans
+    lines.
     """
 
     pattern: str
     literal: bool = True
+    case_sensitive: bool | None = None
 
     @property
     def source(self) -> str:
@@ -26,6 +28,8 @@ class SearchQuery:
 
     @property
     def ignores_case(self) -> bool:
+        if self.case_sensitive is not None:
+            return not self.case_sensitive
         shown = self.pattern if self.literal else re.sub(r"\\.", "", self.pattern)
         return not any(char.isupper() for char in shown)
 

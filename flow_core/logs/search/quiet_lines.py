@@ -58,11 +58,11 @@ def skip_rows(read: Read, offset: int, limit: int) -> int:
     return limit
 
 
-def find_first_move(raw: bytes) -> int | None:
-    """Returns the position of the first move."""
+def find_first_move(raw: bytes, start: int = 0) -> int | None:
+    """Returns the position of the first move from `start` on."""
     if b"\x0b" in raw or b"\x0c" in raw:
         return next((found.start() for found in iter_moves(raw)), None)
-    found = find_escape_move(raw) if b"\x1b" in raw else None
+    found = find_escape_move(raw, start) if b"\x1b" in raw else None
     return None if found is None else found.start()
 
 

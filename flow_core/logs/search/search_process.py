@@ -12,7 +12,7 @@ from flow_core.errors import FlowError
 from flow_core.logs.child_process import collect_child, start_child
 from flow_core.logs.search.query import SearchQuery
 
-STUCK_S = 10.0
+STUCK_S = 15.0
 """A pattern that takes this long for one block of a few MB is ended."""
 OnProgress = Callable[[int, int], None]
 _WORKER = "flow_core.logs.search.worker"

@@ -14,10 +14,10 @@ _iter_other_starts = re.compile(r"^[^\x00-\x7f]", re.MULTILINE).finditer
 _drop_colours = re.compile(r"\x1b\[[0-9;:]*m").sub
 
 
-def to_shown_line(raw: bytes) -> str:
-    """Converts one line without its newline."""
+def to_shown_line(raw: bytes, *, is_simple: bool = False) -> str:
+    """Converts one line without its newline. `is_simple`: only colours and the first character may act on others."""
     text = _decode(raw.removesuffix(b"\r"))
-    if not _needs_screen(text):
+    if not (_has_combining_start(text) if is_simple else _needs_screen(text)):
         return text.rstrip(" ")
     screen = LiveScreen(0)
     screen.feed(raw + b"\n")
@@ -45,6 +45,12 @@ def _needs_screen(text: str) -> bool:
     """
     if text.isascii() and text.isprintable():
         return False
-    return bool(_find_special(text)) or any(
-        unicodedata.category(found[0]) in ("Mn", "Me", "Cf") for found in _iter_other_starts(text)
-    )
+    return bool(_find_special(text)) or any(_is_combining(found[0]) for found in _iter_other_starts(text))
+
+
+def _has_combining_start(line: str) -> bool:
+    return line[:1] > "\x7f" and _is_combining(line[0])
+
+
+def _is_combining(char: str) -> bool:
+    return unicodedata.category(char) in ("Mn", "Me", "Cf")

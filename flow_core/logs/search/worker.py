@@ -15,8 +15,9 @@ from typing import Any
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.search.block_reader import BlockReader
+from flow_core.logs.search.hit_scanner import find_hits
 from flow_core.logs.search.line_matcher import LineMatcher
-from flow_core.logs.search.log_scanner import LogScanner
+from flow_core.logs.search.log_scanner import LogScanner, Progress
 
 _PROGRESS_S = 0.1
 _SPANS_LIMIT = 500
@@ -27,9 +28,10 @@ def main(log: str, sidecar: str, options: str) -> None:
     settings = json.loads(options)
     matcher = LineMatcher(settings["source"], ignores_case=settings["ignores_case"])
     files = SpoolFiles(Path(log), Path(sidecar))
-    scanner = LogScanner(BlockReader(files, matcher, settings["stream"]), ProgressWriter().report)
+    progress = ProgressWriter().report
+    scanner = LogScanner(BlockReader(files, matcher, settings["stream"]), progress)
     for line in sys.stdin.buffer:
-        _write([_handle(scanner, matcher, json.loads(line))])
+        _write([_handle(scanner, matcher, progress, json.loads(line))])
 
 
 class ProgressWriter:
@@ -44,10 +46,13 @@ class ProgressWriter:
             _write({"offset": offset, "matches": matches})
 
 
-def _handle(scanner: LogScanner, matcher: LineMatcher, request: dict[str, Any]) -> Any:
+def _handle(scanner: LogScanner, matcher: LineMatcher, progress: Progress, request: dict[str, Any]) -> Any:
     arguments = request["arguments"]
     if request["call"] == "spans":
         return [list(islice(matcher.iter_spans(text), _SPANS_LIMIT)) for text in arguments]
+    if request["call"] == "hits":
+        log, sidecar, *rest = arguments
+        return find_hits(SpoolFiles(Path(log), Path(sidecar)), matcher, progress, *rest)
     match request["call"]:
         case "next":
             return scanner.find_next(*arguments)

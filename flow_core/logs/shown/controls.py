@@ -31,6 +31,7 @@ _ESCAPE_MOVE = (
 MOVE_PATTERN = _ESCAPE_MOVE + rb"|[\x0b\x0c]"
 """Sequences after which output may change other rows than the one it is on, or continue in another state."""
 
+_NEAR = 4096
 iter_moves = re.compile(MOVE_PATTERN).finditer
 find_move = re.compile(MOVE_PATTERN).search
 find_escape_move = re.compile(_ESCAPE_MOVE).search
@@ -58,4 +59,5 @@ def find_last_move(data: bytes) -> int:
     """Returns the position of the last sequence of `MOVE_PATTERN`; -1 if there is none."""
     if b"\x1b" not in data and b"\x0b" not in data and b"\x0c" not in data:
         return -1  # much faster than the pattern
-    return max((found.start() for found in iter_moves(data)), default=-1)
+    near = max((found.start() for found in iter_moves(data, max(0, len(data) - _NEAR))), default=-1)
+    return near if near >= 0 else max((found.start() for found in iter_moves(data)), default=-1)

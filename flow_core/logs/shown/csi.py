@@ -115,7 +115,10 @@ def _delete_rows(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
 
 
 def _insert_blanks(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
-    grid.stack.get_row(grid.row).insert(grid.column, min(_count(numbers), LAST_COLUMN))
+    row = grid.stack.get_row(grid.row)
+    width = max(row.width, LAST_COLUMN + 1)
+    row.insert(grid.column, min(_count(numbers), LAST_COLUMN))
+    row.clip(width)
 
 
 def _delete_characters(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
@@ -127,8 +130,9 @@ def _erase_characters(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:
 
 
 def _repeat(grid: TerminalGrid, numbers: tuple[int, ...], now: int) -> None:
-    if grid.last_text:
-        grid.write(grid.last_text[-1] * min(_count(numbers), LAST_COLUMN), now)
+    room = LAST_COLUMN + 1 - grid.column
+    if grid.last_text and room > 0:
+        grid.write(grid.last_text[-1] * min(_count(numbers), room), now)
 
 
 def _tab_forward(grid: TerminalGrid, numbers: tuple[int, ...]) -> None:

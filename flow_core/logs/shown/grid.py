@@ -74,6 +74,8 @@ class TerminalGrid:
 
     def write(self, text: str, offset: int) -> None:
         """Writes text, whose first byte is at `offset`, at the cursor."""
+        if not text:
+            return
         if self.column + len(text) > PIECE_COLUMNS:
             text = self._write_pieces(text, offset)
         row = self.stack.get_row(self.row)

@@ -17,6 +17,8 @@ class RedrawScreen(LiveScreen):
         self._is_redraw = False
 
     def write(self, text: str, offset: int) -> None:
+        if not text:
+            return
         if self._is_redraw and not self.stack.is_empty(self.row):
             self._feed_newline(offset)
         self._is_redraw = False
@@ -28,6 +30,9 @@ class RedrawScreen(LiveScreen):
 
     def _feed_redraws(self, line: bytes, offset: int) -> bool:
         return b"\r" not in line and super()._feed_redraws(line, offset)
+
+    def _feed_bars(self, data: bytes, position: int, end: int, base: int) -> int:
+        return position
 
     def _apply_csi(self, params: bytes, final: bytes, now: int) -> None:
         self._is_redraw = self._is_redraw or final[0] in _REDRAWS

@@ -28,6 +28,13 @@ class Row:
         self.width = len(text)
         self.written_at = written_at
 
+    @classmethod
+    def from_runs(cls, runs: list[tuple[str, TextStyle]], width: int, written_at: int) -> Row:
+        """Returns a row of runs that are not empty, whose characters take one column each."""
+        row = cls(written_at=written_at)
+        row._runs, row.width = runs, width
+        return row
+
     def copy(self) -> Row:
         """Returns a copy that changes on its own."""
         twin = Row(written_at=self.written_at)

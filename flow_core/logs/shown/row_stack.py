@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 from flow_core.logs.shown.row import Row
 from flow_core.logs.text_style import PLAIN
 
@@ -50,12 +48,12 @@ class RowStack:
         row = self.rows[index]
         return not (row if isinstance(row, str) else row.width)
 
-    def add_plain(self, lines: list[str], offset: int) -> int:
-        """Adds rows of plain text, whose lines follow each other in the log; returns the offset after them."""
-        ends = list(accumulate((len(line) + 1 for line in lines), initial=offset))
-        self.rows += lines
-        self.offsets += ends[:-1]
-        return ends[-1]
+    def add_rows(self, rows: list[Row | str], offsets: list[int], end: int) -> None:
+        """Adds rows from the last row on, which is empty and keeps its offset, and below them an empty row."""
+        self.rows.pop()
+        self.rows += rows
+        self.offsets += offsets[1:]
+        self.add(end)
 
     def copy_screen(self) -> RowStack:
         """Returns a copy of the screen alone; the rows above it are left out."""
@@ -80,7 +78,7 @@ class RowStack:
 
     def add(self, offset: int) -> None:
         """Adds an empty row at the end. Its offset is the next free one if several rows were begun by the same byte."""
-        self.rows.append(Row(written_at=offset))
+        self.rows.append("")
         self.offsets.append(max(offset, self.offsets[-1] + 1))
         if self._main is None:
             self.top = max(self.top, len(self.rows) - SCREEN_ROWS)

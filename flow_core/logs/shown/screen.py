@@ -5,6 +5,9 @@ Nothing in the output acts on the real terminal. A cleared screen stays as rows 
 
 from __future__ import annotations
 
+from itertools import accumulate
+
+from flow_core.logs.shown.bar_redraws import CURSOR_UP, find_bars_end, parse_bars
 from flow_core.logs.shown.characters import is_one_column_each
 from flow_core.logs.shown.controls import (
     CONTROL,
@@ -21,6 +24,7 @@ from flow_core.logs.shown.controls import (
 )
 from flow_core.logs.shown.csi import apply_csi
 from flow_core.logs.shown.grid import PIECE_COLUMNS, TAB, TerminalGrid
+from flow_core.logs.shown.line_batch import find_other, parse_lines
 from flow_core.logs.shown.redraws import fold_redraws
 from flow_core.logs.shown.utf16 import BYTE_ORDER_MARKS, decode_utf16_line
 from flow_core.logs.text_style import PLAIN, TextStyle, apply_sgr
@@ -38,6 +42,8 @@ class LiveScreen(TerminalGrid):
         self._string_left = 0
         self._pending = b""
         self._has_special = True
+        self._bars_from = 0
+        """The position in the data up to which `_feed_bars` is of no use."""
         self._offset = offset
 
     @property
@@ -78,6 +84,7 @@ class LiveScreen(TerminalGrid):
             position = self._skip_string(data, position)
         end = find_incomplete_end(data, position)
         self._has_special = bool(data.translate(None, PLAIN_BYTES))
+        self._bars_from = 0 if CURSOR_UP in data else end
         while position < end:
             position = (
                 self._skip_string(data, position) if self._string else self._feed_lines(data, position, end, base)
@@ -97,6 +104,8 @@ class LiveScreen(TerminalGrid):
         if cut > position:
             self._feed_plain(data[position:cut], base + position)
             return cut
+        if special is not None and (cut := self._feed_batch(data, position, end, base)) > position:
+            return cut
         newline = data.find(b"\n", position, end)
         stop = end if newline < 0 else newline
         if special is None or special.start() >= stop:
@@ -106,18 +115,19 @@ class LiveScreen(TerminalGrid):
         else:
             reached = self._feed_line(data, position, stop, base)
         if reached == newline:
+            if (cut := self._feed_bars(data, newline, end, base)) > newline:
+                return cut
             self._feed_newline(base + newline + 1)
             return newline + 1
         return reached
 
     def _feed_plain(self, data: bytes, offset: int) -> None:
         """Processes whole lines of printable ASCII."""
-        stack = self.stack
         lines = data.decode("ascii").split("\n")
         lines.pop()
-        is_simple = self.style == PLAIN and not stack.has_modes and len(data) <= PIECE_COLUMNS
+        is_simple = self.style == PLAIN and len(data) <= PIECE_COLUMNS
         for count, line in enumerate(lines):
-            if is_simple and self._is_at_empty_end() and stack.offsets[-1] <= offset:
+            if is_simple and self._can_add_rows(offset):
                 self._add_plain(lines[count:], offset)
                 return
             if line:
@@ -128,15 +138,47 @@ class LiveScreen(TerminalGrid):
     def _is_at_empty_end(self) -> bool:
         return self.row == len(self.stack.rows) - 1 and self.column == 0 and self.stack.is_empty(self.row)
 
+    def _can_add_rows(self, offset: int) -> bool:
+        """Returns whether lines from this offset on only add rows."""
+        return self._is_at_empty_end() and not self.stack.has_modes and self.stack.offsets[-1] <= offset
+
     def _add_plain(self, lines: list[str], offset: int) -> None:
-        """Adds plain lines, the first of them on the empty row of the cursor."""
-        stack = self.stack
-        stack.rows.pop()
-        first = stack.offsets.pop()
-        end = stack.add_plain(lines, offset)
-        stack.offsets[-len(lines)] = first
-        stack.add(end)
-        self.row = len(stack.rows) - 1
+        ends = list(accumulate((len(line) + 1 for line in lines), initial=offset))
+        self.stack.add_rows(list(lines), ends[:-1], ends[-1])
+        self.row = len(self.stack.rows) - 1
+        self.last_text = next(filter(None, reversed(lines)), self.last_text)
+
+    def _feed_batch(self, data: bytes, position: int, end: int, base: int) -> int:
+        """Processes whole lines that only add rows. Returns the new position."""
+        if not self._can_add_rows(base + position):
+            return position
+        other = find_other(data, position, min(end, position + PIECE_COLUMNS))
+        cut = data.rfind(b"\n", position, other.start() if other else min(end, position + PIECE_COLUMNS)) + 1
+        if cut > position:
+            batch = parse_lines(data[position:cut], base + position, self.style)
+            self.stack.add_rows(batch.rows, batch.offsets, batch.end)
+            self.row, self.style = len(self.stack.rows) - 1, batch.style
+            self.last_text = batch.last_text or self.last_text
+        return max(cut, position)
+
+    def _feed_bars(self, data: bytes, position: int, end: int, base: int) -> int:
+        """Processes redraws of bars at the cursor and below it. Returns the new position."""
+        if position < self._bars_from or self.stack.has_modes:
+            return position
+        run_end = find_bars_end(data, position, end)
+        if run_end == position:
+            return position
+        rows_below = len(self.stack.rows) - 1 - self.row
+        bars = parse_bars(data, position, run_end, rows_below)
+        if bars is None:
+            self._bars_from = run_end if rows_below else position
+            return position
+        for below, text in bars.texts.items():
+            self.row, self.column = self.row + below, 0
+            self.write(text, base + bars.written[below])
+            self.row -= below
+        self.column, self.last_text = bars.column, bars.last_text
+        return bars.end
 
     def _feed_newline(self, offset: int) -> None:
         self.row = self.stack.feed_line(self.row, offset)

@@ -116,7 +116,7 @@ class ShownLog:
     def _find_stretch(self, offset: int, until: int = 0) -> Stretch:
         """Returns a stretch that contains the line at `offset`, and that reaches about as far as `until`."""
         for stretch in sorted(self._stretches, key=lambda stretch: (not stretch.is_exact, -stretch.end)):
-            if stretch.valid_from <= offset and max(offset, until) <= stretch.end + PIECE:
+            if stretch.valid_from <= offset and max(offset, until) <= stretch.reach:
                 self._stretches.remove(stretch)
                 self._stretches.append(stretch)
                 return stretch

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
-from flow_core.logs.shown.controls import find_move
-from flow_core.logs.shown.entry import Entry
+from flow_core.logs.shown.controls import find_last_move, find_move
+from flow_core.logs.shown.entry import LOOK_BACK, Entry
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.row import Row
 from flow_core.logs.shown.row_stack import SCREEN_ROWS
@@ -28,6 +28,17 @@ class Stretch:
         self.is_exact = entry.is_exact
         self.start = self.end = entry.start
         self._step = _FIRST_STEP
+        self._moved_at: int | None = None
+        """The end of the last part in which the cursor moved to another row."""
+
+    @property
+    def reach(self) -> int:
+        """The last offset for which it costs less to continue from `end` than to enter the log closer to that offset.
+
+        An entry close to a block of redraws must read as much as `LOOK_BACK`, and may miss the block's beginning.
+        """
+        is_block = self._moved_at is not None and self._moved_at > self.end - LOOK_BACK
+        return self.end + (LOOK_BACK if is_block else PIECE)
 
     @property
     def count(self) -> int:
@@ -55,6 +66,8 @@ class Stretch:
             if self.source.stream is not None:
                 self.screen.skip_to(offset)
             self.screen.feed(data, offset)
+            if find_last_move(data) >= 0:
+                self._moved_at = end
         self.end = max(self.end, end)
 
     def forget_before(self, offset: int) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
     from flow_core.logs.log_id import LogId
     from flow_core.logs.merged.clock_offset import ClockOffset
+    from flow_core.logs.search.stored_lines import LineRequest, StoredLines
     from flow_core.models.instance import AvailableInstance, InstanceRequirements
     from flow_core.models.metrics import MachineSample
     from flow_core.models.volume import Volume, VolumeInterface
@@ -43,6 +44,13 @@ class LogFacet(Protocol):
 
     async def catch_up(self, address: LogId) -> None:
         """Waits until the spool contains everything that was written before the call. Raises NotFound, Unreachable."""
+
+    async def find_lines(self, address: LogId, request: LineRequest | None) -> StoredLines | None:
+        """Finds lines of a log on the machine where it is stored; returns None if all of it is on this machine.
+
+        Calling it again is safe. May read the whole log, which ends after 60 s. Raises NotFound, Unreachable, and
+        Unsupported without a request if the log is on another machine.
+        """
 
     async def is_complete(self, address: LogId) -> bool:
         """Returns whether nothing will be added to the spool any more. Raises NotFound.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flow_core.errors import ConfigError, Conflict, NotFound, Unsupported, printable
+from flow_core.errors import ConfigError, Conflict, NotFound, ProviderError, Unsupported, printable
 from flow_core.logs.log_id import LogId
+from flow_core.logs.search.stored_lines import NO_LINES, LineRequest, StoredLine, StoredLines
+from flow_core.providers.over_ssh.line_search import SEARCH_S
 from flow_core.providers.over_ssh.task_nodes import LogFile, TaskNode
 from flow_core.ssh.quoting import quote_word
 
@@ -79,6 +81,24 @@ class HostLogSources:
         folder = host.reports[address.task_id].folder
         return LogFile(await host.agent.get_ssh_host(), f"{folder}/attempt-{address.attempt}/rank-0.log")
 
+    async def find_lines(self, address: LogId, request: LineRequest) -> StoredLines:
+        """Finds lines with the agent of the machine."""
+        _, host = await self._find_rank(address)
+        if host is None or not host.reports[address.task_id].has_begun:
+            return NO_LINES
+        reply = await host.agent.call(
+            "find_log_lines",
+            SEARCH_S,
+            task_id=address.task_id,
+            attempt=address.attempt,
+            text=request.text.decode("utf-8", "surrogateescape"),
+            ignores_case=request.ignores_case,
+            start=request.start,
+            limit=request.limit,
+            context=request.context,
+        )
+        return _parse_lines(reply)
+
     async def find_startup_log(self, task_id: str, node: int) -> LogFile:
         await self._locator.get_fresh_record(task_id)
         raise Unsupported("source: there is no startup log here; tasks run on your hosts as these are", field="source")
@@ -100,3 +120,15 @@ class HostLogSources:
         hosts = self._tasks.find_hosts(address.task_id)
         host = next((host for host in hosts if host.reports[address.task_id].part == address.rank), None)
         return (record, None) if host is None else (host.get_record(address.task_id), host)
+
+
+def _parse_lines(reply: Any) -> StoredLines:
+    """Checks what the agent of another machine sent. Raises ProviderError."""
+    try:
+        lines = tuple(
+            StoredLine(int(number), int(offset), str(raw).encode("latin-1"), bool(has_text))
+            for number, offset, raw, has_text in reply["lines"]
+        )
+        return StoredLines(lines, int(reply["searched"]), bool(reply["is_cut"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProviderError("the machine sent a malformed result of a search") from error

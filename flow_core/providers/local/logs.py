@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flow_core.agent.spool import SpoolFiles
 from flow_core.agent.tasks import StoredTask, TaskStore
 from flow_core.errors import NotFound, Unsupported
 from flow_core.logs.log_id import LogId
 from flow_core.providers.over_agent.in_process_agent import call_agent
+
+if TYPE_CHECKING:
+    from flow_core.logs.search.stored_lines import LineRequest, StoredLines
 
 
 class LocalLogs:
@@ -37,6 +42,10 @@ class LocalLogs:
 
     async def catch_up(self, address: LogId) -> None:
         await self._find_task(address)  # the supervisor writes to the spool itself
+
+    async def find_lines(self, address: LogId, request: LineRequest | None) -> StoredLines | None:
+        await self._find_task(address)
+        return None
 
     async def is_complete(self, address: LogId) -> bool:
         task = await self._find_task(address)

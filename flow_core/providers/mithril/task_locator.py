@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from flow_core.errors import ConfigError, Conflict, NotFound
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.log_id import LogId
+from flow_core.logs.search.stored_lines import NO_LINES
 from flow_core.providers.mithril.bid_snapshot import BidSnapshot
 from flow_core.providers.mithril.startup.script_content import WORKSPACE
 from flow_core.providers.mithril.tasks import MithrilTasks
+from flow_core.providers.over_ssh.line_search import find_lines
 from flow_core.providers.over_ssh.task_nodes import LogFile, TaskNode
 
 if TYPE_CHECKING:
+    from flow_core.logs.search.stored_lines import LineRequest, StoredLines
     from flow_core.providers.mithril.exit_status import ExitStatus
     from flow_core.providers.mithril.shared_state import MithrilSession
 
@@ -65,6 +68,10 @@ class MithrilLogSources:
             return None
         host = await self._tasks.connect(address.task_id, address.rank)
         return LogFile(host, f"{_LOGS}/attempt-{address.attempt}.log", snapshot.nodes[address.rank].instance_id)
+
+    async def find_lines(self, address: LogId, request: LineRequest) -> StoredLines:
+        file = await self.find_file(address)
+        return NO_LINES if file is None else await find_lines(file, request)
 
     async def find_startup_log(self, task_id: str, node: int) -> LogFile:
         snapshot = await self._tasks.get_snapshot(task_id)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.errors import AuthError, NotFound, Unreachable, printable
+from flow_core.errors import AuthError, NotFound, Unreachable, Unsupported, printable
 from flow_core.logs.escape import escape_controls
 from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.over_ssh.host_clocks import HostClocks
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
     from flow_core.logs.log_id import LogId
     from flow_core.logs.merged.clock_offset import ClockOffset
+    from flow_core.logs.search.stored_lines import LineRequest, StoredLines
     from flow_core.providers.over_ssh.task_nodes import LogSources
 
 _IDLE_S = 30.0
@@ -81,6 +82,20 @@ class SpooledLogs:
         if isinstance(puller.error, AuthError):
             raise puller.error
         return False
+
+    async def find_lines(self, address: LogId, request: LineRequest | None) -> StoredLines | None:
+        state = await run_blocking(read_pull_state, SpoolPaths.at(self._folder, address).state)
+        if state is not None and state.is_complete:
+            return None
+        if request is None:
+            raise Unsupported(
+                "this log is stored on another machine, and a pattern without fixed text can't be searched there; "
+                "open the log first to fetch it"
+            )
+        base = 0 if state is None else state.base
+        found = await self._sources.find_lines(address, request._replace(start=max(0, request.start - base)))
+        lines = tuple(line._replace(offset=base + line.offset) for line in found.lines)
+        return found._replace(lines=lines, searched=base + found.searched)
 
     async def startup(self, task_id: str, node: int) -> str:
         file = await self._sources.find_startup_log(task_id, node)

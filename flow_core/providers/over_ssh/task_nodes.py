@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flow_core.logs.log_id import LogId
+    from flow_core.logs.search.stored_lines import LineRequest, StoredLines
     from flow_core.models.completed_command import CompletedCommand
     from flow_core.providers.contract.access import OnOutput, Shell
     from flow_core.ssh.remote_file_follow import FilePiece, StartedCommand
@@ -148,6 +149,9 @@ class LogSources(Protocol):
 
     async def find_file(self, address: LogId) -> LogFile | None:
         """Returns the file of a log; None while it can't exist yet, or if its machine no longer exists."""
+
+    async def find_lines(self, address: LogId, request: LineRequest) -> StoredLines:
+        """Finds lines of a log where it is stored. A log that can't exist yet has none."""
 
     async def find_startup_log(self, task_id: str, node: int) -> LogFile:
         """Returns the startup log of a node.

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from flow_core.errors import ConfigError, NotFound, Unsupported, printable
 from flow_core.logs.log_id import LogId
+from flow_core.logs.search.stored_lines import NO_LINES
+from flow_core.providers.over_ssh.line_search import find_lines
 from flow_core.providers.over_ssh.task_nodes import LogFile
 from flow_core.ssh.quoting import quote_word
 
 if TYPE_CHECKING:
+    from flow_core.logs.search.stored_lines import LineRequest, StoredLines
     from flow_core.models.task import TaskRecord
     from flow_core.providers.slurm.login_node import LoginNode
     from flow_core.providers.slurm.queue.job_poller import JobPoller
@@ -66,6 +69,10 @@ class SlurmLogSources:
         else:
             path = submission.files.get_log(address.attempt, address.rank)
         return None if path is None else LogFile(await self._login_node.get_host(), path)
+
+    async def find_lines(self, address: LogId, request: LineRequest) -> StoredLines:
+        file = await self.find_file(address)
+        return NO_LINES if file is None else await find_lines(file, request)
 
     async def find_startup_log(self, task_id: str, node: int) -> LogFile:
         record = await self._poller.get(task_id)

@@ -14,7 +14,7 @@ from flow_tui.widgets.log.rows import DELTA_CELLS, FOUND, TIME_CELLS, LogLayout,
 from flow_tui.widgets.log.text_rows import TextRow
 from flow_tui.widgets.log.text_selection import TextSelection
 
-CUT_LEFT, CUT_RIGHT = "‹", "›"
+CUT_LEFT = "‹"
 BOOKMARKED = "◆"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _LONGEST_DELTA_S = 99_999.9995
@@ -40,7 +40,7 @@ class LogOverlay:
     def _draw(self, strip: Strip, row: TextRow) -> Strip:
         if row.is_start:
             strip = self._draw_margin(strip, row)
-        strip = self._draw_cuts(strip, row)
+        strip = self._draw_cut(strip, row)
         return strip if self.selection is None else self._draw_selection(strip, row, self.selection)
 
     def _draw_margin(self, strip: Strip, row: TextRow) -> Strip:
@@ -56,14 +56,11 @@ class LogOverlay:
             strip = _put(strip, 0, FOUND, self.styles.text + self.styles.match)
         return strip
 
-    def _draw_cuts(self, strip: Strip, row: TextRow) -> Strip:
+    def _draw_cut(self, strip: Strip, row: TextRow) -> Strip:
         if row.left and row.text:
             # In the margin, if there is nothing: no character of the text is covered then.
             x = row.margin - 1 if not _text_at(strip, row.margin - 1).strip() else row.margin
             strip = _put(strip, x, CUT_LEFT, self.styles.note)
-        if row.cells > row.left + self.width - 1 - row.margin:
-            thumb = next(iter(strip.crop(self.width - 1, self.width)), Segment(" ")).style or Style()
-            strip = _put(strip, self.width - 1, CUT_RIGHT, thumb + Style(color=self.styles.note.color))
         return strip
 
     def _draw_selection(self, strip: Strip, row: TextRow, selection: TextSelection) -> Strip:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,8 +22,11 @@ from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, fin
 from flow_tui.widgets.log.text_rows import TextRow
 from flow_tui.widgets.log.window import LogWindow
 
+CUT_RIGHT = "›"
 _KEPT = 2048
 
+_LaidOut = tuple[ShownLine, int, list[LogRow]]
+"""A line, the number of its rows above the window, and all its rows."""
 _RowKey = tuple[LogText, bool, MatchSpans]
 
 
@@ -48,14 +52,14 @@ class LinePainter:
         """The rows of the last drawing, without empty rows below the log."""
         self.visible_cells: range | None = None
         """The cells of a line that the last drawing shows; None if lines wrap."""
-        self._layout = layout
-        self._styles = styles
+        self.layout = layout
+        self.styles = styles
         self._span = (0, 0)
         self._rows: LRUCache[_RowKey, list[LogRow]] = LRUCache(_KEPT)
 
     def restyle(self, layout: LogLayout, styles: LogStyles) -> None:
         """Changes the layout and the styles of later drawings."""
-        self._layout, self._styles = layout, styles
+        self.layout, self.styles = layout, styles
         self._rows.clear()
 
     @property
@@ -105,14 +109,26 @@ class LinePainter:
         if not lines:
             return []
         self._span = (lines[0][0].offset, lines[-1][0].end)
-        rows = [row for line, skipped in lines for row in self._lay_out(line)[skipped:]][: frame.height]
-        self.rows = self._list_text_rows(lines, frame)[: frame.height]
-        width = max(0, frame.width - 1 - self._layout.margin)
-        self.visible_cells = None if self._layout.wrap else range(frame.left, frame.left + width)
+        laid_out = [(line, skipped, self._lay_out(line)) for line, skipped in lines]
+        rows = [row for _, skipped, line_rows in laid_out for row in line_rows[skipped:]][: frame.height]
+        self.rows = self._list_text_rows(laid_out, frame)[: frame.height]
+        width = max(0, frame.width - 1 - self.layout.margin)
+        self.visible_cells = None if self.layout.wrap else range(frame.left, frame.left + width)
         strips = [row.crop(frame.left, frame.width - 1, frame.style) for row in rows]
         strips += [Strip.blank(frame.width - 1, frame.style)] * (frame.height - len(strips))
+        cut_rows = {y for y, row in enumerate(rows) if row.content.cell_length > frame.left + width}
         thumb = self._thumb_rows(lines[0][0].offset, lines[-1][0].end, frame.height)
-        return [_add_scroll_bar(strip, frame, y in thumb) for y, strip in enumerate(strips)]
+        bars = self._make_bars(frame)
+        return [Strip([*strip, bars[y in thumb, y in cut_rows]], frame.width) for y, strip in enumerate(strips)]
+
+    def _make_bars(self, frame: LogFrame) -> dict[tuple[bool, bool], Segment]:
+        """Returns the cells of the scroll bar: whether it is the thumb, and whether the row is cut at its right."""
+        note = Style(color=self.styles.note.color)
+        return {
+            (is_thumb, is_cut): Segment(CUT_RIGHT if is_cut else " ", style + note if is_cut else style)
+            for is_thumb, style in ((True, frame.thumb), (False, frame.style))
+            for is_cut in (True, False)
+        }
 
     def count_rows(self, offset: int, limit: int) -> int:
         """Returns the number of rows of the line at this offset, at most `limit`."""
@@ -124,7 +140,7 @@ class LinePainter:
         line = self.log.line_at(match.offset)
         if line is None:
             return 0, range(0)
-        layout = self._layout
+        layout = self.layout
         if not layout.wrap:
             return 0, find_cells(line.text, match.start, match.end)
         row = sum(1 for point in find_wrap_points(line.text, layout.content_width) if point <= match.start)
@@ -137,20 +153,20 @@ class LinePainter:
         texts = [line.text for line, _ in self.window.get_lines(height)]
         return [text for text in texts if matches.get_marks(text) is None]
 
-    def _list_text_rows(self, lines: list[tuple[ShownLine, int]], frame: LogFrame) -> list[TextRow]:
+    def _list_text_rows(self, laid_out: Sequence[_LaidOut], frame: LogFrame) -> list[TextRow]:
         found: list[TextRow] = []
-        has_times = self._layout.time or self._layout.delta
-        before = self._find_time_above(lines[0][0]) if has_times else None
-        for line, skipped in lines:
-            described = self._describe(line)
-            when, first = described.when if has_times else None, 0
-            for number, row in enumerate(self._lay_out(line)):
+        has_times = self.layout.time or self.layout.delta
+        before = self._find_time_above(laid_out[0][0]) if has_times else None
+        for line, skipped, rows in laid_out:
+            described, first = self._describe(line) if has_times else None, 0
+            times = (described.when, before, described.is_arrival) if described else (None, None, False)
+            for number, row in enumerate(rows):
                 text = row.content.text
                 if number >= skipped:
-                    place = (line.offset, line.end, first, text, len(line.text), self._layout.margin, frame.left)
-                    found.append(TextRow(*place, when, before, described.is_arrival))
+                    place = (line.offset, line.end, first, text, len(line.text), self.layout.margin, frame.left)
+                    found.append(TextRow(*place, *times))
                 first += len(text)
-            before = when
+            before = times[0]
         return found
 
     def _find_time_above(self, line: ShownLine) -> datetime | None:
@@ -172,7 +188,7 @@ class LinePainter:
         spans = (matches.get_marks(line.text) if matches else None) or ()
         key = (self._describe(line), found, spans)
         if (rows := self._rows.get(key)) is None:
-            rows = self._rows[key] = lay_out_line(key[0], self._layout, self._styles, spans, is_found=found)
+            rows = self._rows[key] = lay_out_line(key[0], self.layout, self.styles, spans, is_found=found)
         return rows
 
     def _describe(self, line: ShownLine) -> LogText:
@@ -229,7 +245,3 @@ class LogPainter(LinePainter):
 
 def _contains(line: ShownLine, offset: int) -> bool:
     return line.offset <= offset < max(line.end, line.offset + 1)
-
-
-def _add_scroll_bar(strip: Strip, frame: LogFrame, is_thumb: bool) -> Strip:
-    return Strip([*strip, Segment(" ", frame.thumb if is_thumb else frame.style)], frame.width)

@@ -165,7 +165,10 @@ class ScrollingLog(Widget, can_focus=True):
         self.selector.release()
 
     def on_click(self, event: events.Click) -> None:
-        """Marks the line at which the user clicks. In the scroll bar, scrolls to that part of the log."""
+        """Marks the line at which the user clicks, and selects a word or the line at a double or triple click.
+
+        In the scroll bar, scrolls to that part of the log.
+        """
         offset = event.get_content_offset(self)
         if offset is None or self._painter is None:
             return
@@ -176,6 +179,9 @@ class ScrollingLog(Widget, can_focus=True):
             self.following = window.stay_within_log(self.size.height)
         elif self.selector.selection is None and offset.y < len(self._painter.rows):
             self._current = self._painter.rows[offset.y].offset
+            if event.chain > 1:
+                self.following = False
+                self.selector.select_at(offset, whole_line=event.chain > 2)
         self._redraw()
 
     @property

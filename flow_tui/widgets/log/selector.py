@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from flow_core.logs.shown.line import ShownLine
 from flow_tui.widgets.log.painter import LinePainter
-from flow_tui.widgets.log.text_selection import TextPosition, TextSelection
+from flow_tui.widgets.log.text_selection import TextPosition, TextSelection, find_words
 
 COPY_LIMIT = 1 << 20
 """Most characters that are copied at once; terminals refuse longer texts."""
@@ -121,6 +121,24 @@ class LogTextSelector:
         self._end_drag()
         if was_pressed and self.selection is not None:
             self._copy()
+
+    def select_at(self, at: Offset, *, whole_line: bool) -> None:
+        """Selects and copies the word in a cell of the view, or the line."""
+        painter = self._painter
+        if painter is None or at.y >= len(painter.rows):
+            return
+        position = painter.rows[at.y].position_at(at.x)
+        line = painter.log.line_at(position.offset)
+        if line is None:
+            return
+        words = [range(len(line.text))] if whole_line else find_words(line.text)
+        for word in words:
+            if word and position.character in word:
+                self.selection = TextSelection(
+                    TextPosition(line.offset, word.start), TextPosition(line.offset, word.stop)
+                )
+                self._redraw()
+                self._copy()
 
     def _move_to_line(self, find: Callable[[LinePainter], list[ShownLine]]) -> None:
         if self.selection is not None and self._painter is not None and (found := find(self._painter)):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from rich.cells import get_character_cell_size
 
 from flow_core.logs.shown.line import ShownLine
+from flow_tui.terminal.text_range import CLICK_WORD
 
 
 class TextPosition(NamedTuple):
@@ -69,6 +70,11 @@ class TextSelection:
                 shown = selected if self.cells is None else _clip(selected, line.text, self.cells)
                 parts.append(line.text[shown.start : shown.stop])
         return "\n".join(parts)
+
+
+def find_words(text: str) -> list[range]:
+    """Returns the words that a double click selects."""
+    return [range(*found.span()) for found in CLICK_WORD.finditer(text)]
 
 
 def count_cells(char: str) -> int:

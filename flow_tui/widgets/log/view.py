@@ -284,11 +284,10 @@ class LogView(ScrollingLog):
             if self.following:
                 self._painter.window.move_to_end(height)
             bar = style + get_component_style(self, "log-view--thumb")
-            if strips := self._painter.paint(LogFrame(width, height, self._left, style, bar)):
+            painter = self._painter
+            if strips := painter.paint(LogFrame(width, height, self._left, style, bar)):
                 marks = (self._current, self.bookmarks, self.selector.selection)
-                return LogOverlay(self._make_layout(), self._make_styles(), width, *marks).apply(
-                    strips, self._painter.rows
-                )
+                return LogOverlay(painter.layout, painter.styles, width, *marks).apply(strips, painter.rows)
         line = Strip([Segment(" " + self._empty_line(), self._make_styles().note)]).adjust_cell_length(width, style)
         return [line, *[Strip.blank(width, style)] * (height - 1)]
 

@@ -114,7 +114,7 @@ ESTIMATES = ("estimate_start", "watch_everyone")
 BEYOND = {
     Flow: {
         *("aio", "context", "reserve", "cancel_reservation", "provider_port", "dev", "log_stream"),
-        *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances"),
+        *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "search_logs"),
         *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES, *CAUSES),
     },
     Client: {"close", "prune"},
@@ -123,6 +123,7 @@ BEYOND = {
         *("attach_volume", "ssh_command", "task_directory", "open_shell"),
         *("log_addresses", "log_bytes", "open_log", "is_log_complete", "log_clock"),
         *("task_metrics", "instance_metrics", "put_file", "get_file", "get_task_instances", "dev", "log_stream"),
+        "search_logs",
         *("provider", "platform", "get_facet", "run_change", "share", "reopen", "is_closed"),
         *(*NOUNS, *MARKET, *PRUNING, *QUEUE, *ESTIMATES, *CAUSES),
     },
@@ -152,7 +153,7 @@ PUBLIC = {
     *("MountSpec", "ReservationSpec", "ResourceSpec", "Retries", "RunParams", "SpecMount", "TaskConfig", "TaskSpec"),
     *("VolumeSpec", "Reservation", "ReservationStatus", "TaskRecord", "TaskStatus", "Volume"),
     *("GpuProcess", "GpuSample", "MachineSample", "FailureCause", "FailureReport"),
-    *("Project", "SshKey", "User", "LogId", "IProviderInit", "Provider", "__version__"),
+    *("Project", "SshKey", "User", "LogHit", "LogHits", "LogId", "IProviderInit", "Provider", "__version__"),
     *(
         "AuthError",
         "CapacityError",

@@ -16,7 +16,7 @@ from testbed.tables import each
 from testbed.waiting import DEADLINE_S, until
 from testbed.worlds import Bench
 
-from flow_core import AsyncFlow
+from flow_core import AsyncFlow, LogHit, LogHits
 from flow_core.errors import ConfigError, FlowError, NotFound, ProviderError, Unsupported
 from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskRecord, TaskStatus
@@ -121,6 +121,28 @@ async def test_a_followed_log_has_every_byte_and_ends_with_its_task(bench: Bench
 
 
 @pytest.mark.facets("logs")
+async def test_a_search_finds_the_lines_of_a_log_wherever_it_is_stored(bench: Bench) -> None:
+    text = "first\\nstep 1\\n\\033[31mERR\\033[0mOR [rank0]: lost\\nstep 2\\n"
+    task = await bench.submit(f"printf '{text}'; until [ -e go ]; do sleep 0.02; done")
+    flow = await client(bench, task)
+
+    async def search(pattern: str, **options: Any) -> list[LogHits]:
+        return [result async for result in flow.search_logs(pattern, task.task_id, **options)]
+
+    expected = LogHit(13, "ERROR [rank0]: lost", ((0, 5),), ("first", "step 1"), ("step 2",))
+    found = await until(lambda: _when_searched(search, "ERROR"))
+    assert [result.hits for result in found] == [(expected,)]
+    (found,) = await search("error \\[rank[0-9]\\]", regex=True, context=0)
+    assert [(hit.text, hit.spans, hit.before) for hit in found.hits] == [(expected.text, ((0, 13),), ())]
+    (found,) = await search("step", limit=1)
+    assert ([hit.text for hit in found.hits], found.is_cut) == (["step 1"], True)
+    (found,) = await search("step", since={found.log: found.searched})
+    assert ([hit.text for hit in found.hits], found.is_cut) == (["step 2"], False)
+    with pytest.raises(ConfigError, match="not a regular expression"):
+        await search("(", regex=True)
+
+
+@pytest.mark.facets("logs")
 async def test_a_log_can_be_followed_before_its_task_has_begun(bench: Bench) -> None:
     holder = await bench.running(instance_type=bench.world.scarce)
     waiting = await bench.submit("echo begun", instance_type=bench.world.scarce)
@@ -180,6 +202,12 @@ async def test_stream_settings_are_applied_or_refused(bench: Bench, asked: dict[
     with pytest.raises(Unsupported, match=f"^{next(iter(asked))}: machines "):
         await bench.submit("echo out", **asked)
     assert await bench.provider.list_tasks() == ()
+
+
+async def _when_searched(search: Callable[[str], Awaitable[list[LogHits]]], pattern: str) -> list[LogHits]:
+    """The results once the log has four lines."""
+    found = await search(pattern)
+    return found if found and found[0].hits and found[0].hits[0].after else []
 
 
 async def every_line(flow: AsyncFlow, task_id: str) -> list[str]:

@@ -74,3 +74,29 @@ def test_refresh_sees_a_file_appear_grow_shrink_be_replaced_and_vanish(tmp_path:
     assert reader.refresh() is True
     assert last_lines(reader, 5) == []
     reader.close()
+
+
+def test_refresh_notices_a_file_that_was_emptied_and_filled_beyond_its_old_size(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"old\n")
+    reader = LineReader(path)
+    reader.refresh()
+    assert reader.read(0, 100) == b"old\n"
+    generation = reader.generation
+    path.write_bytes(b"another log\n")
+    assert reader.refresh()
+    assert reader.generation == generation + 1
+    assert reader.read(0, 100) == b"another log\n"
+    reader.close()
+
+
+def test_refresh_notices_other_contents_of_the_same_size(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"old\n")
+    reader = LineReader(path)
+    reader.refresh()
+    path.write_bytes(b"new\n")
+    os.utime(path, ns=(1, 1))  # a clock may be too coarse to tell the two writings apart
+    assert reader.refresh()
+    assert reader.read(0, 100) == b"new\n"
+    reader.close()

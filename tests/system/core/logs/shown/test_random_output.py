@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from testbed.properties import limit_examples
 from testbed.shown_rows import cells_of_screen, rows_of_screen
-from testbed.terminal_sequences import erasing_outputs, split_outputs
+from testbed.terminal_sequences import erasing_outputs, long_outputs, split_outputs
 from testbed.terminal_truth import Tmux, cells_of_core, find_visible, rows_of_core
 
 from flow_tui.terminal.bittty_core import BitttyCore
@@ -46,4 +46,11 @@ def test_rows_are_those_of_the_core_in_python(pieces: list[bytes]) -> None:
 @given(data=erasing_outputs)
 def test_what_is_erased_or_scrolls_off_stays_above_as_in_tmux(tmux: Tmux, data: bytes) -> None:
     """tmux also keeps empty rows that something was erased from; which of them does not matter."""
+    assert list(filter(None, rows_of_screen(data))) == list(filter(None, tmux.rows_of(data)))
+
+
+@pytest.mark.needs("tmux")
+@limit_examples(15)
+@given(data=long_outputs)
+def test_output_of_many_screens_has_the_rows_of_tmux(tmux: Tmux, data: bytes) -> None:
     assert list(filter(None, rows_of_screen(data))) == list(filter(None, tmux.rows_of(data)))

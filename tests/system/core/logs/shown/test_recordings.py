@@ -10,7 +10,10 @@ import pytest
 from testbed.recordings.record import COLUMNS, ROWS, SCENARIOS, Recording, load_recordings, record
 from testbed.shown_rows import cells_of_screen, open_shown_log, rows_of_log, rows_of_screen
 from testbed.tables import each
-from testbed.terminal_truth import Tmux, find_visible, trim_rows
+from testbed.terminal_truth import Tmux, find_visible, rows_of_core, rows_of_tmux, trim_rows
+
+from flow_tui.terminal.bittty_core import BitttyCore
+from flow_tui.terminal.core_loader import CoreFactory, load_core
 
 RECORDINGS = load_recordings()
 REMADE = {
@@ -26,6 +29,8 @@ REMADE = {
     "ninja": ("ninja",),
     "pytest": (),
 }
+ERASE_THE_SCREEN = ("alive-bar", "gpu-table-loop")
+"""The cores keep nothing of an erased screen; tmux and the log do."""
 FORGET_HISTORY = b"\x1b[3J"
 
 
@@ -42,6 +47,13 @@ def test_a_recording_is_shown_as_in_a_terminal(recording: Recording, tmux: Tmux,
     assert rows_of_log(recording.data, tmp_path) == expected
 
 
+@each("core", [load_core(), BitttyCore], ids=lambda core: core.__name__)
+def test_a_recording_is_shown_as_by_the_terminal_cores(core: CoreFactory) -> None:
+    for recording in RECORDINGS:
+        if recording.name not in ERASE_THE_SCREEN:
+            assert rows_of_screen(recording.data) == rows_of_core(recording.data, core), recording.name
+
+
 @pytest.mark.needs("tmux")
 @each("recording", RECORDINGS, ids=lambda recording: recording.name)
 def test_a_recording_has_the_colours_of_a_terminal(recording: Recording, tmux: Tmux) -> None:
@@ -55,8 +67,7 @@ def test_recordings_after_each_other_are_shown_as_in_a_terminal_of_their_size() 
     """Far down a log, rows that a program counts from the top of its terminal are still the right ones."""
     lines = b"".join(b"line %d\r\n" % number for number in range(300))
     data = b"\x1b[0m\r\n".join([lines, *(recording.data for recording in RECORDINGS)])
-    with Tmux(COLUMNS, ROWS) as tmux:
-        assert rows_of_screen(data) == expected_rows(tmux, data)
+    assert rows_of_screen(data) == rows_of_tmux(data.replace(FORGET_HISTORY, b""), COLUMNS, ROWS)
 
 
 def test_any_line_of_recordings_after_each_other_is_found_from_any_byte(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -58,6 +59,24 @@ async def test_a_time_is_reached_from_the_current_line_and_by_the_clock(source: 
         ):
             with pytest.raises(FlowError, match=problem):
                 await go_to(text)
+
+
+async def test_a_line_that_was_not_counted_yet_is_waited_for(source: Source) -> None:
+    source.write(b"".join(b"line %d\n" % n for n in range(1, 101)))
+    app, reports = Reader(source), list[str]()
+    async with app.run_test(size=(40, 10)) as pilot:
+        await until(lambda: app.counts and app.counts[-1][0] == 100)
+        app.view.display = False  # a view out of sight counts nothing
+        await pilot.pause()
+        source.write(b"one\nmore\n")
+        assert app.view._painter is not None
+        app.view._painter.refresh()
+        going = asyncio.create_task(go_to_position(app.view, source.files, "102", reports.append))
+        await until(lambda: reports)
+        assert reports[0] == "counting lines: 98 %"
+        app.view.display = True
+        await going
+        await until(lambda: app.picture()[app.marks().index("▸")] == "more")
 
 
 async def test_a_log_without_a_sidecar_is_searched_by_the_times_of_its_lines(tmp_path: Path) -> None:

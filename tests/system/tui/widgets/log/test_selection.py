@@ -141,6 +141,20 @@ async def test_a_click_drops_the_selection_and_marks_the_line(source: Source) ->
         assert drag.view.read_selection() == "second"
 
 
+async def test_a_double_click_selects_a_word_and_a_triple_click_the_line(source: Source) -> None:
+    async with view_of(source, "saved (/ckpt/step-10.pt), loss=0.5", "", "漢字 next") as drag:
+        await drag.pilot.click(LogView, offset=(12, 0), times=2)
+        assert drag.app.selected[-1] == "/ckpt/step-10.pt"
+        await drag.pilot.click(LogView, offset=(12, 0), times=3)
+        assert drag.app.selected[-1] == "saved (/ckpt/step-10.pt), loss=0.5"
+        await drag.pilot.click(LogView, offset=(4, 2), times=2)
+        assert drag.app.selected[-1] == "漢字"
+        count = len(drag.app.selected)
+        await drag.pilot.click(LogView, offset=(3, 1), times=2)
+        await drag.pilot.click(LogView, offset=(3, 5), times=2)
+        assert len(drag.app.selected) == count
+
+
 async def test_the_view_has_no_selection_of_textual(source: Source) -> None:
     async with view_of(source, "first", "second") as drag:
         await drag.over((1, 0), (3, 1))

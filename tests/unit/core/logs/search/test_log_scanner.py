@@ -167,9 +167,10 @@ def test_one_stream_is_searched_alone(tmp_path: Path) -> None:
         writer.append(stream, data)
     writer.close()
     matcher = LineMatcher("error", ignores_case=False)
-    for stream, expected in ((STDOUT, [(0, 4, 9)]), (STDERR, [(7, 0, 5), (20, 0, 5)])):
+    for stream, expected in ((STDOUT, [(0, 4, 9)]), (STDERR, [(0, 0, 5), (15, 0, 5)])):
         scanner = LogScanner(BlockReader(files, matcher, stream), lambda reached, matches: None)
         assert walk_on(scanner, 9) == expected
+        assert walk_back(scanner, writer.offset, 9) == expected
         assert scanner.count(0, 1 << 20)[0] == len(expected)
 
 

@@ -1,0 +1,65 @@
+"""A line written to a log until it is painted, beside `tail -f` and toolong."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from log_world import log_world
+from log_writer import STAMP_EVERY_S
+from painted import strip_sequences
+from peers import python_of
+from table import Row, median, p95
+from testbed.pty_screen import Screen
+from world import dashboard
+
+LINES = 200
+FIRST = 10
+"""Lines that are not counted."""
+TOOLONG = "toolong==1.5.0"
+_STAMPED = re.compile(rb"painted-(\d+)-(\d+)-end")
+
+
+def measure() -> list[Row]:
+    with log_world() as logs, ExitStack() as stack:
+        toolong = str(Path(python_of(TOOLONG)).with_name("tl"))
+        spools = [logs.spool, logs.folder / "tail", logs.folder / "toolong"]
+        for spool in spools:
+            spool.write_text("begin\n", encoding="ascii")
+        terminals = [
+            Screen(argv, logs.environment, columns=120, rows=36)
+            for argv in (["tail", "-f", str(spools[1])], [toolong, str(spools[2])])
+        ]
+        screens = [stack.enter_context(screen) for screen in (dashboard(logs.environment), *terminals)]
+        for screen in screens:
+            screen.wait_for("begin", 20)
+            screen.settle(1.0)
+        seconds = (LINES + FIRST) * STAMP_EVERY_S
+        stack.enter_context(logs.writer("stamps", str(seconds), *map(str, spools)))
+        ours, tail, theirs = _read_delays_ms(screens)
+    note = "  ".join(f"{p95(took):.1f} ({median(took):.1f})" for took in (ours, tail, theirs))
+    note += " ms p95 (median), pane/tail/toolong"
+    return [
+        Row("written to painted, of tail", p95(ours) / p95(tail), 15, "x", note),
+        Row("the same, of toolong", p95(ours) / p95(theirs), 0.1, "x"),
+    ]
+
+
+def _read_delays_ms(screens: list[Screen]) -> list[list[float]]:
+    """Reads all terminals at once, so that each line is timed when its own program paints it."""
+    by_fd = {screen._fd: screen for screen in screens}
+    delays: dict[int, dict[int, float]] = {fd: {} for fd in by_fd}
+    deadline = time.monotonic() + (LINES + FIRST) * STAMP_EVERY_S + 30
+    while any(len(seen) < LINES + FIRST for seen in delays.values()):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"lines painted: {[len(seen) for seen in delays.values()]}\n{screens[0].framed()}")
+        for fd in select.select(list(by_fd), [], [], 1.0)[0]:
+            by_fd[fd].raw += os.read(fd, 1 << 16)
+            now_ns = time.time_ns()
+            for number, stamp in _STAMPED.findall(strip_sequences(bytes(by_fd[fd].raw[-8192:]))):
+                delays[fd].setdefault(int(number), (now_ns - int(stamp)) / 1e6)
+    return [[seen[number] for number in sorted(seen)][FIRST:] for seen in delays.values()]

@@ -1,0 +1,105 @@
+"""A big log opened at its end, beside toolong; all its lines counted, beside `wc -l`; any of its lines read."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import time
+from pathlib import Path
+
+from log_world import SIZE_MB, LogWorld, log_world
+from log_writer import make_spool
+from painted import look, rss_mb, take, wait_painted
+from peers import python_of
+from table import Row, median, p95
+from testbed.pty_screen import Screen
+from world import dashboard
+
+from flow_core.logs.line_counter import LineCounter
+
+ROUNDS = 5
+SETTLE_S = 3.0
+READS = 500
+LAST = "thelastline"
+TOOLONG = "toolong==1.5.0"
+
+
+def measure() -> list[Row]:
+    with log_world() as logs:
+        lines = make_spool(logs.spool, SIZE_MB)
+        counting = asyncio.run(_count(logs.spool, lines))
+        logs.append(f"{LAST} {lines}\n")
+        return [*_open(logs, f"{lines + 1:,} lines"), *counting]
+
+
+def _open(logs: LogWorld, count: str) -> list[Row]:
+    """Interleaved; the first round, which fills caches, is thrown away."""
+    toolong = str(Path(python_of(TOOLONG)).with_name("tl"))
+    ours, theirs = [], []
+    for _ in range(ROUNDS + 1):
+        ours.append(_open_once(dashboard(logs.environment), count))
+        theirs.append(_open_once(Screen([toolong, str(logs.spool)], logs.environment, columns=120, rows=36), LAST))
+    (our_s, our_mb), (their_s, their_mb) = (
+        [median(values) for values in zip(*rounds[1:], strict=True)] for rounds in (ours, theirs)
+    )
+    return [
+        Row(
+            f"open {SIZE_MB} MB, of toolong", our_s / their_s, 0.03, "x", f"{our_s * 1000:.0f}/{their_s * 1000:.0f} ms"
+        ),
+        Row("RSS then, of toolong", our_mb / their_mb, 0.12, "x", f"{our_mb:.0f}/{their_mb:.0f} MB"),
+    ]
+
+
+def _open_once(screen: Screen, shown: str) -> tuple[float, float]:
+    """Returns how long it took to the last line on the screen, in s, and the memory 3 s later, in MB."""
+    with screen:
+        while LAST.encode() not in screen.raw and screen.pump(60):
+            pass
+        took = wait_painted(screen, LAST.encode(), since=0) - screen.started_at
+        until = time.monotonic() + SETTLE_S
+        while (left := until - time.monotonic()) > 0:
+            take(screen, left)
+        memory = rss_mb(screen.pid)
+        text = look(screen)
+        assert LAST in text, text
+        assert shown in text, text
+    return took, memory
+
+
+async def _count(spool: Path, lines: int) -> list[Row]:
+    ours, theirs, lags = [], [], []
+    for _ in range(ROUNDS + 1):
+        counter = LineCounter(spool)
+        watch = asyncio.create_task(_watch(lags))
+        started = time.perf_counter()
+        await counter.catch_up()
+        ours.append(time.perf_counter() - started)
+        watch.cancel()
+        assert counter.line_count == lines
+        started = time.perf_counter()
+        subprocess.run(["wc", "-l", spool], check=True, stdout=subprocess.DEVNULL)
+        theirs.append(time.perf_counter() - started)
+    took = [_read_ms(counter, random.randrange(lines)) for _ in range(READS)]
+    ratio = median([our / their for our, their in zip(ours[1:], theirs[1:], strict=True)])
+    note = f"{median(ours[1:]):.2f}/{median(theirs[1:]):.2f} s"
+    return [
+        Row("all lines counted, of wc -l", ratio, 5, "x", note),
+        Row("loop lag meanwhile, max", max(lags), 50, "ms", f"p95 {p95(lags):.1f} ms"),
+        Row("any line, p95", p95(took), 3, "ms", f"median {median(took):.2f} ms"),
+    ]
+
+
+async def _watch(lags: list[float]) -> None:
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(0.005)
+        lags.append((time.perf_counter() - before - 0.005) * 1000)
+
+
+def _read_ms(counter: LineCounter, number: int) -> float:
+    started = time.perf_counter()
+    (line,) = counter.lines(number, 1)
+    took = (time.perf_counter() - started) * 1000
+    assert b"step=%06d " % (number % 10_000) in line.data
+    return took

@@ -1,0 +1,78 @@
+"""Reads what a program paints as it comes, and times it. No picture is made of it: that would be what is measured."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import select
+import string
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from testbed.pty_screen import Screen
+
+_SEQUENCE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[^\[]?")
+_OVERLAP = 4096
+
+
+def take(screen: Screen, timeout_s: float) -> bool:
+    """Takes in one piece of output; False when none came in time."""
+    if not select.select([screen._fd], [], [], timeout_s)[0]:
+        return False
+    screen.raw += os.read(screen._fd, 1 << 16)
+    return True
+
+
+def drain(screen: Screen, quiet_s: float = 0.1, timeout_s: float = 5.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while take(screen, quiet_s) and time.monotonic() < deadline:
+        pass
+
+
+def strip_sequences(raw: bytes) -> bytes:
+    """Output without the sequences in it, whose letters are not what was written."""
+    return _SEQUENCE.sub(b"", raw)
+
+
+def wait_painted(screen: Screen, wanted: bytes, timeout_s: float = 60, *, since: int | None = None) -> float:
+    """Returns the time of the output that completes `wanted`. `since` is a position in the output; default: now."""
+    at, deadline = len(screen.raw) if since is None else since, time.monotonic() + timeout_s
+    while wanted not in strip_sequences(bytes(screen.raw[at:])):
+        at = max(at, len(screen.raw) - _OVERLAP)
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{wanted!r} was not painted within {timeout_s:g} s:\n{look(screen)}")
+        take(screen, 0.05)
+    return time.monotonic()
+
+
+def time_keys_ms(screen: Screen, letters: str, is_enough: Callable[[int], bool]) -> list[float]:
+    """Types letters that nothing else paints, one after the other, and times each one until it is painted."""
+    took: list[float] = []
+    while not is_enough(len(took)):
+        letter = letters[len(took) % len(letters)]
+        until = time.monotonic() + random.uniform(0.02, 0.08)  # anywhere between two frames
+        while (left := until - time.monotonic()) > 0:
+            take(screen, left)
+        at, started = len(screen.raw), time.monotonic()
+        screen.send(letter)
+        took.append((wait_painted(screen, letter.encode(), 10, since=at) - started) * 1000)
+    return took
+
+
+def look(screen: Screen) -> str:
+    """What is on the screen: lets the program paint everything again, and makes a picture of that."""
+    drain(screen)
+    screen.resize(screen._screen.columns - 1, screen._screen.lines)
+    screen.settle(0.5)
+    return screen.text()
+
+
+def make_word() -> str:
+    return "".join(random.choices(string.ascii_lowercase, k=12))
+
+
+def rss_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
