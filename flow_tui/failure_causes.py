@@ -19,7 +19,7 @@ AttemptKey = tuple[str, str, int]
 
 
 class FailureCauses:
-    """The reports of the last 64 failed attempts. Each attempt is read once."""
+    """The reports of the last 64 failed attempts. An attempt is read once, and again if logs did not arrive."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -31,13 +31,13 @@ class FailureCauses:
         return self._reports.get(attempt)
 
     async def find(self, attempt: AttemptKey) -> FailureReport:
-        """Returns the report; reads the logs of the attempt at the first call, which may take seconds.
+        """Returns the report. Reads the logs of the attempt if needed, which may take seconds.
 
         Cancelling it ends the child process that reads. Raises FlowError.
         """
         async with self._lock:  # one child process at a time
             report = self._reports.get(attempt)
-            if report is None:
+            if report is None or report.not_read:
                 context, task_id, number = attempt
                 report = await self._fleet.flow(context).find_failure_cause(task_id, number)
                 self._reports[attempt] = report

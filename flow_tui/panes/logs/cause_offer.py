@@ -70,7 +70,8 @@ class CauseOffer(Horizontal):
         return was_shown
 
     async def _offer(self, attempt: AttemptKey, noun: str) -> None:
-        if (report := self._services.causes.get(attempt)) is None:
+        report = self._services.causes.get(attempt)
+        if report is None or report.not_read:
             await asyncio.sleep(_SETTLE_S)
             try:
                 report = await self._services.causes.find(attempt)
