@@ -59,6 +59,7 @@ class CauseOffer(Horizontal):
         if attempt == self._attempt:
             return
         self._attempt, self.display = attempt, False
+        self.remove_class("-found")
         self.workers.cancel_group(self, _GROUP)
         if attempt is not None and task is not None:
             noun = "element" if task.elements else "rank"

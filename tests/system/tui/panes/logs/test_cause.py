@@ -67,6 +67,11 @@ async def test_the_rank_that_died_first_is_offered_and_the_key_goes_to_its_line(
         await until(lambda: marked_row(pane) == "ValueError: token 50300 is outside of the vocabulary")
         assert "  rank 2  " in str(pane.border_title)
         assert offer(pane)
+        await press(pilot, "logs.toggle_ranks")
+        await until(lambda: pane.is_merged)
+        await press(pilot, "logs.cause")
+        await until(lambda: marked_row(pane) == "ValueError: token 50300 is outside of the vocabulary")
+        assert not pane.is_merged
 
 
 async def test_the_offer_leaves_the_status_of_a_search_in_view_and_escape_removes_first_that_then_the_offer() -> None:
