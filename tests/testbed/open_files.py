@@ -1,38 +1,38 @@
-"""Finds files that a test leaves open."""
+"""Refuses tests that leave files open: every reader of a log is closed by its owner."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from testbed.waiting import wait_until
 
 _ENDS_WITHIN_S = 10.0
 """A thread may still read a file for a moment after its test."""
 
 
-@contextmanager
-def every_file_closed() -> Iterator[None]:
-    """Fails if more files are open at the end than at the start."""
-    before = count_open_files()
+@pytest.fixture(autouse=True)
+def no_open_files() -> Iterator[None]:
+    """Fails if more files are open after the test than before it."""
+    before = _list_open_files()
     yield
     wait_until(
-        lambda: count_open_files() <= before,
+        lambda: len(_list_open_files()) <= len(before),
         _ENDS_WITHIN_S,
-        explain=lambda: f"the test has left {count_open_files() - before} files open",
+        explain=lambda: f"left open: {sorted(_list_open_files() - before)}",
     )
 
 
-def count_open_files() -> int:
-    """The number of open descriptors of regular files of this process."""
-    return sum(_is_file(int(path.name)) for path in Path("/dev/fd").iterdir())
+def _list_open_files() -> set[int]:
+    """Returns the descriptors of regular files that this process has open."""
+    return {number for path in Path("/dev/fd").iterdir() if _is_file(number := int(path.name))}
 
 
-def _is_file(fd: int) -> bool:
+def _is_file(descriptor: int) -> bool:
     try:
-        return stat.S_ISREG(os.fstat(fd).st_mode)
-    except OSError:  # the descriptor of the folder itself
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:  # that of the listing
         return False
