@@ -149,6 +149,8 @@ class LogView(ScrollingLog):
         self._kept_end = self._current = None
         self.bookmarks = frozenset()
         self.following = True
+        if not self.is_attached:
+            return  # nothing would close the log
         self._painter = painter
         if painter is not None:
             painter.set_source(self.stream, expands_redraws=self.expands_redraws)

@@ -9,7 +9,7 @@ from typing import Any
 from testbed.tables import each
 from testbed.tui.log_desk import marked_row, status
 from testbed.tui.press import press
-from testbed.waiting import until
+from testbed.waiting import DEADLINE_S, until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
@@ -38,7 +38,7 @@ exit 1
 async def failed_task(**fields: Any) -> AsyncIterator[tuple[LogsPane, Pilot[None]]]:
     """The logs pane in front, with the log of a task that has ended."""
     async with AsyncFlow("local") as flow:
-        await (await flow.run(TaskConfig.parse({"name": "train", **fields}))).wait(20)
+        await (await flow.run(TaskConfig.parse({"name": "train", **fields}))).wait(DEADLINE_S)
     app = FlowApp(load_config())
     async with app.run_test(size=(120, 36)) as pilot:
         dashboard = app.screen
@@ -118,7 +118,7 @@ async def test_a_task_without_output_offers_nothing() -> None:
 async def test_the_sdk_finds_the_cause_in_the_logs_of_all_ranks() -> None:
     async with AsyncFlow("local") as flow:
         task = await flow.run(TaskConfig.parse({"name": "train", "command": RANK_2_DIES, "num_instances": 3}))
-        await task.wait(20)
+        await task.wait(DEADLINE_S)
         report = await flow.task_logs.find_cause(task.task_id)
         assert report.cause is not None
         assert (report.cause.rank, report.cause.log.rank, report.cause.kind) == (2, 2, "exception")
