@@ -8,9 +8,9 @@ from flow_core.logs.escape import escape_controls
 from flow_core.logs.search.log_hits import LogHits
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.panes.logs.across_search import MOST_TASKS
 from flow_tui.panes.logs.found_logs import MOST_HITS, FoundLogs, TaskKey
 from flow_tui.panes.logs.log_selection import describe_log
+from flow_tui.panes.logs.task_logs_search import MOST_TASKS
 from flow_tui.widgets.log.hit_rows import HitGroup
 
 _PATTERN_CHARACTERS = 30

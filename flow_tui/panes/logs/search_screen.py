@@ -18,11 +18,11 @@ from flow_core.logs.log_id import LogId
 from flow_core.logs.search.query import SearchQuery
 from flow_core.models.task import TaskRecord
 from flow_tui.dialogs.modal import Modal
-from flow_tui.panes.logs.across_search import AcrossSearch
 from flow_tui.panes.logs.command_row import CommandRow, RowKind
 from flow_tui.panes.logs.found_logs import FoundLogs, FoundPlace
 from flow_tui.panes.logs.found_texts import describe_found, describe_tasks, explain_no_result, list_results
 from flow_tui.panes.logs.status_row import StatusRow
+from flow_tui.panes.logs.task_logs_search import TaskLogsSearch
 from flow_tui.services import Services
 from flow_tui.widgets.log.hits_view import HitPlace, HitsView
 from flow_tui.widgets.workers import start_worker
@@ -71,7 +71,7 @@ class SearchLogsScreen(Modal[tuple[LogId, int] | None]):
         self._services = services
         self._list_tasks = list_tasks
         self._last = last
-        self._search: AcrossSearch | None = None
+        self._search: TaskLogsSearch | None = None
         self._redraw_timer: Timer | None = None
         self.row = CommandRow(row)
         self.status = StatusRow()
@@ -168,13 +168,13 @@ class SearchLogsScreen(Modal[tuple[LogId, int] | None]):
 
     def _start(self, found: FoundLogs) -> None:
         """Searches until the screen closes or another search starts, and ends the one before."""
-        search = self._search = AcrossSearch(self._services.fleet, found, self._list_tasks, self._redraw_soon)
+        search = self._search = TaskLogsSearch(self._services.fleet, found, self._list_tasks, self._redraw_soon)
         self.view.keeps_line = False
         self.view.focus()
         self._draw()
         start_worker(self, partial(self._run, search), group=_GROUP, exclusive=True)
 
-    async def _run(self, search: AcrossSearch) -> None:
+    async def _run(self, search: TaskLogsSearch) -> None:
         await search.run()
         self._redraw_soon()
 

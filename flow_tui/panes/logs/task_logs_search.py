@@ -23,7 +23,7 @@ _FAILED_PAUSE_S = 30.0
 _RESULT_S = 120.0
 
 
-class AcrossSearch:
+class TaskLogsSearch:
     """A search for one query. `list_tasks` returns the tasks to search now; `report` is called after each change.
 
     Every change of `found` happens inside `run`. Once `run` has ended, no process of the search is left.
