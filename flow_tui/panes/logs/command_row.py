@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from enum import Enum
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -12,19 +11,11 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from flow_tui.panes.logs.row_kind import SEARCHES, RowKind
 from flow_tui.panes.logs.search_mode import SearchMode
 from flow_tui.widgets.announce import announce
 
 _HISTORY_MAX = 100
-
-
-class RowKind(Enum):
-    """What the row asks for: the mark before the input, and the text in an empty input."""
-
-    SEARCH = ("/", "search; enter repeats the last one, up shows it")
-    GO_TO = (":", "a line, or a time: 120, 14:05, 2026-01-02 14:05, -10m")
-    PIPE = ("|", "a shell command that gets the text, such as grep -c loss")
-    BOOKMARK = ("bookmark", "its name, or nothing")
 
 
 class CommandRow(Horizontal):
@@ -106,7 +97,7 @@ class CommandRow(Horizontal):
 
     def is_alternate(self, text: str) -> bool:
         """Returns whether a search for this text is for the exact text, or a command gets the raw log."""
-        return self._search_mode.is_literal(text) if self.kind is RowKind.SEARCH else self._is_raw
+        return self._search_mode.is_literal(text) if self.kind in SEARCHES else self._is_raw
 
     def on_key(self, event: events.Key) -> None:
         steps = {"up": 1, "down": -1}
@@ -120,7 +111,7 @@ class CommandRow(Horizontal):
         event.prevent_default()
 
     def _switch_mode(self) -> None:
-        if self.kind is RowKind.SEARCH:
+        if self.kind in SEARCHES:
             self._search_mode.switch(self.input.value)
         else:
             self._is_raw = not self._is_raw
@@ -128,7 +119,7 @@ class CommandRow(Horizontal):
 
     def _show_mode(self) -> None:
         modes = {
-            RowKind.SEARCH: f"{self._search_mode.describe(self.input.value)}  ctrl+r",
+            **dict.fromkeys(SEARCHES, f"{self._search_mode.describe(self.input.value)}  ctrl+r"),
             RowKind.PIPE: f"{'raw log' if self._is_raw else self._source}  ctrl+r",
         }
         self._mode.update(modes.get(self.kind, ""))

@@ -18,9 +18,10 @@ from flow_core.logs.log_id import LogId
 from flow_core.logs.search.query import SearchQuery
 from flow_core.models.task import TaskRecord
 from flow_tui.dialogs.modal import Modal
-from flow_tui.panes.logs.command_row import CommandRow, RowKind
+from flow_tui.panes.logs.command_row import CommandRow
 from flow_tui.panes.logs.found_logs import FoundLogs, FoundPlace
 from flow_tui.panes.logs.found_texts import describe_found, describe_tasks, explain_no_result, list_results
+from flow_tui.panes.logs.row_kind import RowKind
 from flow_tui.panes.logs.status_row import StatusRow
 from flow_tui.panes.logs.task_logs_search import TaskLogsSearch
 from flow_tui.services import Services

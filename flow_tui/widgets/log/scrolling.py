@@ -7,7 +7,7 @@ from textual.reactive import reactive, var
 from textual.widget import Widget
 
 from flow_core.logs.shown.line import ShownLine
-from flow_tui.widgets.log.painter import LinePainter
+from flow_tui.widgets.log.painter import LinePainter, LogPainter
 from flow_tui.widgets.log.selector import COPY_LIMIT, LogTextSelector
 from flow_tui.widgets.log.window import LogPosition, LogWindow
 
@@ -72,8 +72,14 @@ class ScrollingLog(Widget, can_focus=True):
         line = self.current_line
         return "" if line is None else line.text if len(line.text) <= COPY_LIMIT else None
 
+    def line_at(self, offset: int) -> ShownLine | None:
+        """Returns the line that contains this byte of the file; None without a log or at its end."""
+        return None if self._painter is None else self._painter.log.line_at(offset)
+
     def go_to(self, offset: int) -> None:
         """Marks the line that contains this byte of the file, brings it into view and stops following."""
+        if isinstance(self._painter, LogPainter):
+            self._painter.stack.reveal(offset)
         self._current = offset
         self._show_place(offset)
 
