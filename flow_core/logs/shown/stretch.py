@@ -25,7 +25,11 @@ class Stretch:
         self.source = source
         self.screen = entry.screen
         self.valid_from = entry.valid_from
+        self.first_line = entry.first_line
         self.is_exact = entry.is_exact
+        self.begin, self.first_style = entry.screen.end, entry.screen.style
+        """Where the screen began, and the colours that were open there."""
+        self.is_style_known = entry.is_style_known
         self.start = self.end = entry.start
         self._step = _FIRST_STEP
         self._moved_at: int | None = None
@@ -119,7 +123,8 @@ class Stretch:
         while number > 0 and last - number < limit:
             row = stack.rows[number - 1]
             written_at = row.written_at if isinstance(row, Row) else 0
-            if max(written_at, stack.offsets[number - 1]) < self.valid_from:
+            offset = stack.offsets[number - 1]
+            if max(written_at, offset) < self.valid_from or offset < self.first_line:
                 break
             number -= 1
         return last - number
