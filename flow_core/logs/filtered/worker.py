@@ -34,6 +34,7 @@ def main(options: str) -> None:
         scan = FilterScan(ranges, selector, backward, forward, settings["around"])
     for line in sys.stdin.buffer:
         _write([_handle(scan, finder, json.loads(line))])
+    ranges.close()
 
 
 class ProgressSign:

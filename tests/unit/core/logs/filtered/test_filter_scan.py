@@ -70,7 +70,7 @@ class Scan:
 
     def close(self) -> None:
         self.kept.close()
-        self.ranges.log.close()
+        self.ranges.close()
 
     def _take(self, report: dict) -> None:
         self.kept.take(report)
