@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
+from flow_core.errors import FlowError
+
 _PAGE = 512
 _MAX_PAGES = 256
 _BYTES = 8
@@ -23,7 +25,11 @@ class KeptLines:
     """
 
     def __init__(self) -> None:
-        self._files = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115 (close() closes them)
+        """Raises FlowError if there is no place for temporary files."""
+        try:
+            self._files = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115 (close() closes them)
+        except OSError as error:
+            raise FlowError(f"a filter needs a temporary file: {error.strerror or error}") from error
         self._backward = self._forward = 0
         self._tail: Sequence[int] = ()
         self._pages: OrderedDict[tuple[int, int], array[int]] = OrderedDict()

@@ -39,6 +39,11 @@ class LogRanges:
         self._reader.refresh()
         self.log.refresh()
 
+    def close(self) -> None:
+        """Releases the files. Calling it again is safe."""
+        self._reader.close()
+        self.log.close()
+
     def iter_range(self, start: int, stop: int) -> Iterator[LineBlock]:
         """Yields the lines from the line at `start` on that begin before `stop`, in order."""
         if self._is_plain:

@@ -34,6 +34,7 @@ def main(options: str) -> None:
         scan = FilterScan(ranges, selector, backward, forward, settings["around"])
     for line in sys.stdin.buffer:
         _write([_handle(scan, finder, json.loads(line))])
+    ranges.close()
 
 
 class ProgressSign:
@@ -64,7 +65,7 @@ def _catch_up(scan: FilterScan | None) -> dict[str, Any]:
     try:
         return scan.catch_up(_write)
     except OSError as error:
-        return {"problem": f"the lines that were found can't be stored: {error.strerror}"}
+        return {"problem": f"the lines that pass the filter can't be read or stored: {error.strerror}"}
 
 
 def _write(message: Any) -> None:

@@ -211,3 +211,12 @@ async def test_tracebacks_are_folded_in_a_log_with_filters(open_log: Open) -> No
     fold = folded.find_fold(found[1].offset)
     assert fold is not None
     assert fold.note == "2 lines folded"
+
+
+async def test_each_redraw_is_filtered_alone_if_all_are_shown(open_log: Open, tmp_path: Path) -> None:
+    files = SpoolFiles.at(tmp_path / "bar")
+    files.log.write_bytes(b"start\n" + b"".join(b"\rstep %d" % number for number in range(30)) + b"\nend\n")
+    log = FilteredLog(files, LogFilters((keep("step 2"),)), expands_redraws=True)
+    await finish(log)
+    assert texts(log) == [f"step {number}" for number in (2, *range(20, 30))]
+    await log.wait_closed()

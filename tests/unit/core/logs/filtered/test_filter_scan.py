@@ -70,7 +70,7 @@ class Scan:
 
     def close(self) -> None:
         self.kept.close()
-        self.ranges.log.close()
+        self.ranges.close()
 
     def _take(self, report: dict) -> None:
         self.kept.take(report)
@@ -106,7 +106,7 @@ def finds(one: LineFilter, text: str) -> bool:
     return any(found.end() > found.start() for found in pattern.finditer(text))
 
 
-@limit_examples(100)
+@limit_examples(50)
 @given(parts=_PARTS, filters=_FILTERS, around=st.none() | st.floats(0, 1))
 def test_the_lines_that_pass_are_those_of_a_filter_over_all_lines_while_the_log_grows(
     parts: list[bytes], filters: LogFilters, around: float | None, tmp_path_factory

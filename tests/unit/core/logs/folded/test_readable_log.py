@@ -67,10 +67,12 @@ def test_a_line_is_unfolded_and_folded_again(tmp_path: Path) -> None:
 @limit_examples(25)
 @given(parts=st.lists(_PIECES, max_size=8), data=st.data())
 def test_rows_are_the_same_in_both_directions(parts: list[bytes], data: st.DataObject, tmp_path_factory) -> None:
-    log = open_log(tmp_path_factory.mktemp("log"), b"".join(parts))
-    for offset in data.draw(st.lists(st.integers(0, max(0, log.size - 1)), max_size=5)):
-        log.toggle(offset)
+    content = b"".join(parts)
+    offsets = data.draw(st.lists(st.integers(0, max(0, len(content) - 1)), max_size=5))
     step = data.draw(st.integers(1, 6))
+    log = open_log(tmp_path_factory.mktemp("log"), content)
+    for offset in offsets:
+        log.toggle(offset)
     rows = log.lines_from(0, 1000)
     assert all(row.end == after.offset for row, after in pairwise(rows))
     assert walk_back(log, step) == rows
