@@ -27,6 +27,7 @@ from flow_tui.panes.logs.pane import LogsPane
 from flow_tui.panes.logs.search_screen import SearchLogsScreen
 from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.screens.dashboard import DashboardScreen
+from flow_tui.widgets.log.hit_rows import RowRole
 
 DDP = 'echo start; test $NODE_RANK = 1 || sleep 60; echo "CUDA error: lost"; echo end; exit 1'
 
@@ -65,12 +66,9 @@ class Found:
         return [row for y in range(view.size.height) if (row := view.render_line(y).text.rstrip())]
 
     def titles(self) -> list[str]:
-        """The logs with a match: the words of each title but the last part of the task's name, which is random."""
-        return [" ".join(group.title.split("-", 1)[0].split() + group.title.split()[1:]) for group in self.groups]
-
-    @property
-    def groups(self) -> Any:
-        return self.screen.view._groups
+        """The titles of the logs with a match, each without the last part of the task's name, which is random."""
+        words = [row.text.split() for row in self.screen.view._rows if row.role is RowRole.TITLE]
+        return [" ".join([name.split("-")[0], *rest]) for name, *rest in words]
 
     def status(self) -> str:
         return str(self.screen.status.render())

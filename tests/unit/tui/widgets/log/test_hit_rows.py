@@ -11,7 +11,7 @@ from rich.style import Style
 from flow_core.logs.log_id import LogId
 from flow_core.logs.search.log_hits import LogHit
 from flow_tui.widgets.log.hit_painter import HitStyles, draw_hit_row
-from flow_tui.widgets.log.hit_rows import HitGroup, HitRow, RowRole, build_rows
+from flow_tui.widgets.log.hit_rows import HitGroup, HitRow, HitRows, RowRole
 
 LOG = LogId("local", "task_1")
 PLAIN = HitStyles.of(Style(), lambda _: Style())
@@ -34,7 +34,7 @@ def search(lines: list[str], context: int = 2) -> list[LogHit]:
 
 
 def listed(lines: list[str]) -> list[str]:
-    rows = build_rows([HitGroup(LOG, "train", "", tuple(search(lines)))], [])
+    rows = HitRows().build([HitGroup(LOG, "train", "", tuple(search(lines)))], [])
     assert rows[0].role is RowRole.TITLE
     return ["--" if row.role is RowRole.GAP else row.text for row in rows[1:]]
 
@@ -56,7 +56,7 @@ def test_lines_around_several_matches_are_listed_once(matches: list[bool]) -> No
 
 @given(st.lists(st.sampled_from(["x", "a", "b"]), min_size=1, max_size=30))
 def test_among_equal_lines_every_match_is_listed_and_in_its_order(lines: list[str]) -> None:
-    rows = build_rows([HitGroup(LOG, "train", "", tuple(search(lines)))], [])
+    rows = HitRows().build([HitGroup(LOG, "train", "", tuple(search(lines)))], [])
     numbers = [row.hit for row in rows if row.role is RowRole.HIT]
     assert numbers == list(range(lines.count("x")))
 
@@ -69,7 +69,7 @@ def test_equal_lines_around_two_distant_matches_are_not_taken_for_the_same_lines
 
 def test_logs_that_were_not_searched_are_listed_below_the_others_with_the_reason() -> None:
     groups = [HitGroup(LOG, "train", "1 line", (LogHit(0, "x", ((0, 1),)),))]
-    rows = build_rows(groups, [("serve  rank 2", "gpu1 is unreachable")])
+    rows = HitRows().build(groups, [("serve  rank 2", "gpu1 is unreachable")])
     assert [(row.role, row.text, row.note) for row in rows] == [
         (RowRole.TITLE, "train", "1 line"),
         (RowRole.HIT, "x", ""),
@@ -77,6 +77,17 @@ def test_logs_that_were_not_searched_are_listed_below_the_others_with_the_reason
         (RowRole.TITLE, "not searched", "1 log"),
         (RowRole.MISSING, "serve  rank 2: gpu1 is unreachable", ""),
     ]
+
+
+def test_only_the_rows_of_a_log_with_new_results_are_built_again() -> None:
+    builder = HitRows()
+    one, two = (HitGroup(LogId("local", name), name, "", tuple(search(["x", "y"]))) for name in ("one", "two"))
+    before = builder.build([two], [])
+    after = builder.build([one, HitGroup(two.log, "two", "", two.hits)], [])
+    assert [row.text for row in after] == ["one", "x", "y", "", "two", "x", "y"]
+    assert all(old is new for old, new in zip(before, after[4:], strict=True))
+    changed = builder.build([one, HitGroup(two.log, "two", "", tuple(search(["x", "x", "y"])))], [])
+    assert [row.text for row in changed[4:]] == ["two", "x", "x", "y"]
 
 
 def draw(row: HitRow, width: int = 30, *, has_cursor: bool = False) -> str:
