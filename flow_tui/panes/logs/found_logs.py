@@ -12,6 +12,7 @@ from flow_core.logs.search.query import SearchQuery
 
 HITS_PER_LOG = 100
 MOST_HITS = 2000
+MOST_LOGS = 5000
 CONTEXT_LINES = 2
 
 TaskKey = tuple[str, str]
@@ -19,17 +20,14 @@ TaskKey = tuple[str, str]
 
 
 class FoundLogs:
-    """The results of one search, by log: at most 100 lines of each log, and little more than 2,000 in all."""
+    """The results of one search, by log: at most 100 lines of each log, about 2,000 in all, of 5,000 logs."""
 
     def __init__(self, query: SearchQuery) -> None:
         self.query = query
         self._results: dict[LogId, LogHits] = {}
         self._complete: set[TaskKey] = set()
-
-    @property
-    def line_count(self) -> int:
+        self.line_count = 0
         """The number of lines that match."""
-        return sum(len(result.hits) for result in self._results.values())
 
     @property
     def log_count(self) -> int:
@@ -39,7 +37,7 @@ class FoundLogs:
     @property
     def is_full(self) -> bool:
         """Whether the search has to end, because it has found too much."""
-        return self.line_count >= MOST_HITS
+        return self.line_count >= MOST_HITS or len(self._results) >= MOST_LOGS
 
     @property
     def has_more(self) -> bool:
@@ -63,9 +61,9 @@ class FoundLogs:
         log = result.log
         before, start = self._results.get(log), offsets.get(log, 0)
         if before is None:
-            self._results[log] = result
+            self._set(result)
         elif not _is_exhausted(before):
-            self._results[log] = _join(before, result, start)
+            self._set(_join(before, result, start))
 
     def add_problem(self, tasks: Iterable[TaskKey], problem: str) -> None:
         """Adds why the logs of tasks were not searched. Keeps what was found in them before."""
@@ -73,7 +71,7 @@ class FoundLogs:
             logs = [log for log in self._results if _get_task(log) == (context, task_id)]
             for log in logs or [LogId(context, task_id)]:
                 before = self._results.get(log, LogHits(log))
-                self._results[log] = replace(before, not_searched=problem)
+                self._set(replace(before, not_searched=problem))
 
     def finish(self, tasks: Mapping[TaskKey, bool], logs: Collection[LogId]) -> None:
         """Forgets all logs of these tasks but `logs`, which a search has read.
@@ -81,20 +79,29 @@ class FoundLogs:
         The value says whether a task had ended before. Then nothing new is found in it, unless a log was cut.
         """
         gone = [log for log in self._results if _get_task(log) in tasks and log not in logs]
-        for log in gone:
-            del self._results[log]
+        self._forget(gone)
         more = {_get_task(log) for log, result in self._results.items() if result.is_cut and not _is_exhausted(result)}
         self._complete |= {task for task, has_ended in tasks.items() if has_ended} - more
 
     def keep(self, tasks: Mapping[TaskKey, bool]) -> None:
         """Forgets the logs of all other tasks. The value says whether a task has ended."""
         self._complete = {task for task in self._complete if tasks.get(task)}
-        self._results = {log: result for log, result in self._results.items() if _get_task(log) in tasks}
+        self._forget([log for log in self._results if _get_task(log) not in tasks])
 
     @property
     def task_count(self) -> int:
         """The number of tasks with a log that was searched."""
         return len({_get_task(result.log) for result in self._results.values() if not result.not_searched})
+
+    def _set(self, result: LogHits) -> None:
+        self._forget([result.log])
+        self._results[result.log] = result
+        self.line_count += len(result.hits)
+
+    def _forget(self, logs: Iterable[LogId]) -> None:
+        for log in logs:
+            if (result := self._results.pop(log, None)) is not None:
+                self.line_count -= len(result.hits)
 
 
 class FoundPlace(NamedTuple):

@@ -8,7 +8,7 @@ from flow_core.logs.escape import escape_controls
 from flow_core.logs.search.log_hits import LogHits
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.panes.logs.found_logs import MOST_HITS, FoundLogs, TaskKey
+from flow_tui.panes.logs.found_logs import FoundLogs, TaskKey
 from flow_tui.panes.logs.log_selection import describe_log
 from flow_tui.panes.logs.task_logs_search import MOST_TASKS
 from flow_tui.widgets.log.hit_rows import HitGroup
@@ -66,7 +66,7 @@ def describe_found(found: FoundLogs, *, is_searching: bool) -> str:
     searched = f"{found.log_count:,} {'log' if found.log_count == 1 else 'logs'}"
     count = f"{count_lines(found.line_count, has_more=found.has_more)} in {logs:,} of {searched}"
     if found.is_full:
-        return f"{pattern}  {count}  ended after {MOST_HITS:,} lines"
+        return f"{pattern}  {count}  ended: too much to list"
     return f"{pattern}  {count}{'  searching…' if is_searching else ''}"
 
 

@@ -38,7 +38,7 @@ class TaskLogsSearch:
     ) -> None:
         self.found = found
         self.is_searching = True
-        """Whether a search runs now, and not a pause before the next one."""
+        """Whether not everything was searched yet."""
         self._fleet = fleet
         self._list_tasks = list_tasks
         self._report = report
@@ -52,7 +52,7 @@ class TaskLogsSearch:
         """
         clock = asyncio.get_running_loop().time
         while not self.found.is_full:
-            start, self.is_searching = clock(), True
+            start = clock()
             await self._search_once()
             self.is_searching = False
             self._report()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from typing import NamedTuple
 
 from flow_core.logs.log_id import LogId
@@ -35,7 +36,7 @@ class HitGroup:
 
 
 class HitRow(NamedTuple):
-    """One row. `group` and `hit` are the numbers of the log and of the line in it, -1 without one.
+    """One row, of a group or of none. `hit` is the number of the line in the group that it belongs to.
 
     `note` is shown at the right end. `spans` are the matches in `text`.
     """
@@ -44,42 +45,53 @@ class HitRow(NamedTuple):
     text: str = ""
     note: str = ""
     spans: tuple[tuple[int, int], ...] = ()
-    group: int = -1
-    hit: int = -1
+    group: HitGroup | None = None
+    hit: int = 0
 
 
-def build_rows(groups: Sequence[HitGroup], missing: Sequence[tuple[str, str]]) -> list[HitRow]:
-    """Returns the rows of all logs. `missing` are the logs that were not searched: each its title, and the reason."""
-    rows: list[HitRow] = []
-    for number, group in enumerate(groups):
-        if rows:
-            rows.append(HitRow(RowRole.BLANK))
-        rows.append(HitRow(RowRole.TITLE, group.title, group.count, group=number))
-        rows.extend(_iter_group(number, group.hits))
-    if rows and missing:
-        rows.append(HitRow(RowRole.BLANK))
-    if missing:
-        count = f"{len(missing):,} {'log' if len(missing) == 1 else 'logs'}"
-        rows.append(HitRow(RowRole.TITLE, "not searched", count))
-    rows.extend(HitRow(RowRole.MISSING, f"{title}: {reason}") for title, reason in missing)
-    return rows
+class HitRows:
+    """The rows of all logs. Builds only those of logs whose results have changed."""
+
+    def __init__(self) -> None:
+        self._built: dict[LogId, list[HitRow]] = {}
+
+    def build(self, groups: Sequence[HitGroup], missing: Sequence[tuple[str, str]]) -> list[HitRow]:
+        """Returns the rows. `missing` are the logs that were not searched: each its title, and the reason."""
+        before, self._built = self._built, {}
+        rows: list[HitRow] = []
+        for group in groups:
+            built = before.get(group.log)
+            if built is None or built[0].group != group:
+                built = list(_iter_group(group))
+            self._built[group.log] = built
+            rows += [HitRow(RowRole.BLANK), *built] if rows else built
+        return rows + _build_missing(missing, is_first=not rows)
 
 
-def _iter_group(group: int, hits: Sequence[LogHit]) -> Iterator[HitRow]:
+def _build_missing(missing: Sequence[tuple[str, str]], *, is_first: bool) -> list[HitRow]:
+    if not missing:
+        return []
+    count = f"{len(missing):,} {'log' if len(missing) == 1 else 'logs'}"
+    rows = [] if is_first else [HitRow(RowRole.BLANK)]
+    rows.append(HitRow(RowRole.TITLE, "not searched", count))
+    return rows + [HitRow(RowRole.MISSING, f"{title}: {reason}") for title, reason in missing]
+
+
+def _iter_group(group: HitGroup) -> Iterator[HitRow]:
     """Yields each line once, as grep does: a line around two others, or that matches itself, is not repeated."""
+    hits = group.hits
+    yield HitRow(RowRole.TITLE, group.title, group.count, group=group)
+    distances = [find_distance(hit, following) for hit, following in pairwise(hits)]
     for number, hit in enumerate(hits):
-        before = list(hit.before)
-        if number:
-            distance = find_distance(hits[number - 1], hit)
-            if distance is None:
-                yield HitRow(RowRole.GAP, group=group, hit=number)
-            else:
-                before = before[len(before) - max(0, distance - 1 - len(hits[number - 1].after)) :]
+        before, after = list(hit.before), list(hit.after)
+        if number and (distance := distances[number - 1]) is not None:
+            before = before[len(before) - max(0, distance - 1 - len(hits[number - 1].after)) :]
+        elif number:
+            yield HitRow(RowRole.GAP, group=group, hit=number)
+        if number < len(distances) and (distance := distances[number]) is not None:
+            after = after[: distance - 1]
         yield from (HitRow(RowRole.CONTEXT, text, group=group, hit=number) for text in before)
         yield HitRow(RowRole.HIT, hit.text, spans=hit.spans, group=group, hit=number)
-        after = list(hit.after)
-        if number + 1 < len(hits) and (distance := find_distance(hit, hits[number + 1])) is not None:
-            after = after[: distance - 1]
         yield from (HitRow(RowRole.CONTEXT, text, group=group, hit=number) for text in after)
 
 

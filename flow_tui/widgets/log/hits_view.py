@@ -15,7 +15,7 @@ from textual.strip import Strip
 from flow_core.logs.log_id import LogId
 from flow_tui.widgets.announce import announce
 from flow_tui.widgets.log.hit_painter import HitStyles, draw_hit_row
-from flow_tui.widgets.log.hit_rows import HitGroup, HitRow, RowRole, build_rows
+from flow_tui.widgets.log.hit_rows import HitGroup, HitRow, HitRows, RowRole
 from flow_tui.widgets.styles import get_component_style
 
 
@@ -60,7 +60,7 @@ class HitsView(ScrollView, can_focus=True):
         super().__init__()
         self.empty_text = ""
         self.keeps_line = False
-        self._groups: Sequence[HitGroup] = ()
+        self._builder = HitRows()
         self._rows: list[HitRow] = []
         self._hit_rows: list[int] = []
         self._number = 0
@@ -68,11 +68,7 @@ class HitsView(ScrollView, can_focus=True):
     @property
     def current(self) -> HitPlace | None:
         """The line under the cursor; None if no line matches."""
-        if not self._hit_rows:
-            return None
-        row = self._rows[self._hit_rows[self._number]]
-        group = self._groups[row.group]
-        return HitPlace(group.log, group.hits[row.hit].offset)
+        return self._get_place(self._hit_rows[self._number]) if self._hit_rows else None
 
     @property
     def position(self) -> tuple[int, int]:
@@ -83,7 +79,7 @@ class HitsView(ScrollView, can_focus=True):
         """Shows these results."""
         current, height = self.current if self.keeps_line else None, self.size.height
         above = self._hit_rows[self._number] - self.scroll_offset.y if current is not None else 0
-        self._groups, self._rows = groups, build_rows(groups, missing)
+        self._rows = self._builder.build(groups, missing)
         self._hit_rows = [number for number, row in enumerate(self._rows) if row.role is RowRole.HIT]
         self.virtual_size = Size(self.size.width, len(self._rows))
         if current is None or not self._find(current):
@@ -156,9 +152,8 @@ class HitsView(ScrollView, can_focus=True):
         if number >= len(self._rows):
             return Strip.blank(self.size.width, style)
         row = self._rows[number]
-        if y == 0 and row.group >= 0:
-            group = self._groups[row.group]
-            row = HitRow(RowRole.TITLE, group.title, group.count)
+        if y == 0 and row.group is not None:
+            row = HitRow(RowRole.TITLE, row.group.title, row.group.count)
         has_cursor = bool(self._hit_rows) and number == self._hit_rows[self._number]
         return draw_hit_row(row, width, styles, has_cursor=has_cursor)
 
@@ -170,21 +165,25 @@ class HitsView(ScrollView, can_focus=True):
 
     def _find(self, place: HitPlace) -> bool:
         """Moves the cursor to this line without scrolling; if it is gone, to the next one. False without lines."""
-        for number, at in enumerate(self._hit_rows):
-            row = self._rows[at]
-            group = self._groups[row.group]
-            if group.log == place.log and group.hits[row.hit].offset >= place.offset:
+        for number, row in enumerate(self._hit_rows):
+            log, offset = self._get_place(row)
+            if log == place.log and offset >= place.offset:
                 self._number = number
                 return True
         self._number = min(self._number, max(0, len(self._hit_rows) - 1))
         return bool(self._hit_rows)
+
+    def _get_place(self, row: int) -> HitPlace:
+        shown = self._rows[row]
+        assert shown.group is not None  # every line that matches belongs to a log
+        return HitPlace(shown.group.log, shown.group.hits[shown.hit].offset)
 
     def _find_near(self, row: int) -> int:
         """Returns the number of the line that this row belongs to, else of the next one."""
         shown = self._rows[row]
         for number, at in enumerate(self._hit_rows):
             other = self._rows[at]
-            if (other.group, other.hit) == (shown.group, max(0, shown.hit)):
+            if other.group is shown.group and other.hit == shown.hit:
                 return number
         return bisect_left(self._hit_rows, row)
 
@@ -230,7 +229,7 @@ class HitsView(ScrollView, can_focus=True):
     def _find_stretch(self, row: int) -> tuple[int, int]:
         """Returns the first and the last row of the lines around a line."""
         group, first, last = self._rows[row].group, row, row
-        while first and self._rows[first - 1].role is RowRole.CONTEXT and self._rows[first - 1].group == group:
+        while first and self._rows[first - 1].role is RowRole.CONTEXT and self._rows[first - 1].group is group:
             first -= 1
         while last + 1 < len(self._rows) and self._rows[last + 1].role is RowRole.CONTEXT:
             last += 1
