@@ -13,6 +13,7 @@ from textual.cache import LRUCache
 from textual.strip import Strip
 
 from flow_core.agent.spool import STDERR, SpoolFiles
+from flow_core.logs.open_colours import ColourIndex
 from flow_core.logs.search.log_search import SearchMatch
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.log_lines import LogLines
@@ -94,6 +95,10 @@ class LinePainter:
 
     async def make_exact(self) -> None:
         """Makes the lines of the last drawing exact. Reads in a thread, possibly for seconds."""
+
+    def correct_colours(self, colours: ColourIndex) -> bool:
+        """Uses this index of the colours of the log. Returns whether the last drawing may change by it."""
+        return False
 
     def refresh(self) -> bool:
         """Checks the files again. Returns whether they have changed."""
@@ -225,12 +230,17 @@ class LogPainter(LinePainter):
             return
         self.log.close()
         self.stream, self._expands_redraws = stream, expands_redraws
+        colours = self.log.source.colours
         self.window.log = self.log = ShownLog(self.files, stream, expands_redraws=expands_redraws)
+        self.log.source.colours = colours
         self.log.refresh()
 
     @property
     def is_exact(self) -> bool:
         return self.log.is_exact(*self._span)
+
+    def correct_colours(self, colours: ColourIndex) -> bool:
+        return self.log.correct_colours(colours)
 
     async def make_exact(self) -> None:
         await self.log.make_exact(*self._span)

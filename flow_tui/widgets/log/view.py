@@ -140,6 +140,7 @@ class LogView(ScrollingLog):
 
     def open(self, files: SpoolFiles | None, is_complete: IsComplete | None = None) -> None:
         """Shows the end of this log and follows it; None shows no log. Without `is_complete`, the log never ends."""
+        self._close()  # the layout has no labels of merged logs then
         self._open(None if files is None else LogPainter(files, self._make_layout(), self._make_styles()), is_complete)
 
     def _open(self, painter: LinePainter | None, is_complete: IsComplete | None) -> None:
@@ -271,13 +272,21 @@ class LogView(ScrollingLog):
         if len(strips) != len(self._strips):
             self.refresh()
         else:
-            for y, (now, before) in enumerate(zip(strips, self._strips, strict=True)):
-                if now != before:
-                    self.refresh(Region(0, y, self.size.width, 1))
+            self._refresh_rows([y for y, now in enumerate(strips) if now != self._strips[y]])
         self._strips = strips
         self._search.note_drawn(self.size.height)
         if self._painter is not None:
             self._follower.note_drawn(self._painter)
+
+    def _refresh_rows(self, changed: list[int]) -> None:
+        """Repaints rows, in one region if most of those between the first and the last one have changed."""
+        if not changed:
+            return
+        first, last, width = changed[0], changed[-1], self.size.width
+        if last - first < 2 * len(changed):
+            self.refresh(Region(0, first, width, last - first + 1))
+        else:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def _build(self) -> list[Strip]:
         width, height = self.size

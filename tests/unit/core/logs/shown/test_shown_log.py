@@ -275,3 +275,15 @@ def test_the_redraws_of_a_long_line_are_read_from_any_byte(tmp_path: Path) -> No
     assert [line.text for line in log.lines_before(log.size, 2)] == [" 199998/1000000 done", " 199999/1000000 done"]
     assert [line.text for line in log.lines_from(2_000_020, 2)] == ["  95239/1000000 done", "  95240/1000000 done"]
     log.close()
+
+
+def test_a_move_above_the_first_line_that_is_read_changes_the_lines_above(tmp_path: Path) -> None:
+    plain = b"".join(b"line %d\n" % number for number in range(20_000))
+    data = plain + b"\x1b[5A\x1b[2Kredrawn\n\x1b[4B" + b"after\n" * 20_000
+    log = ShownLog(write(tmp_path / "log", data))
+    log.refresh()
+    start = len(plain) - 3 * len(b"line 19999\n")
+    assert [line.text for line in log.lines_from(start, 4)] == ["line 19997", "line 19998", "line 19999", "after"]
+    above = [line.text for line in log.lines_before(start, 3)]
+    assert above == ["line 19994", "redrawn", "line 19996"]
+    log.close()
