@@ -14,6 +14,7 @@ from flow_core.logs.search.query import SearchQuery
 
 STUCK_S = 15.0
 """A pattern that takes this long for one block of a few MB is ended."""
+_EMPTY_REQUEST = b'{"call": "spans", "arguments": []}\n'
 OnProgress = Callable[[dict[str, Any]], None]
 _WORKER = "flow_core.logs.search.worker"
 
@@ -73,10 +74,17 @@ class ScanProcess:
             self._closing -= 1
 
     async def _exchange(self, request: bytes, stuck_s: float, on_progress: OnProgress | None) -> list[Any] | None:
-        """Returns the response; None if the child ended without one."""
-        child = self._child = self._child or await self._start()
-        if self._closing:  # it was closed while the child started
-            return None
+        """Returns the response; None if the child ended without one. The time that the child takes to start is free."""
+        child = self._child
+        if child is None:
+            child = self._child = await self._start()
+            if self._closing or await self._ask(child, _EMPTY_REQUEST, STUCK_S, None) is None:
+                return None
+        return None if self._closing else await self._ask(child, request, stuck_s, on_progress)
+
+    async def _ask(
+        self, child: asyncio.subprocess.Process, request: bytes, stuck_s: float, on_progress: OnProgress | None
+    ) -> list[Any] | None:
         assert child.stdin is not None  # both are pipes
         assert child.stdout is not None
         try:

@@ -94,10 +94,12 @@ def record(scenario: Scenario, folder: Path, python: str = sys.executable) -> Re
 
 def run(scenario: Scenario, folder: Path, python: str = sys.executable) -> tuple[int, bytes]:
     """Runs the program as `record` does. Returns its exit status and what it wrote to the terminal."""
-    with _prepare(scenario, folder, python) as command:
-        with Screen(_argv(command, scenario, folder, python), columns=COLUMNS, rows=ROWS) as screen:
-            exit_code = screen.wait_exit(2 * DEADLINE_S)
-            data = bytes(screen.raw)
+    with (
+        _prepare(scenario, folder, python) as command,
+        Screen(_argv(command, scenario, folder, python), columns=COLUMNS, rows=ROWS) as screen,
+    ):
+        exit_code = screen.wait_exit(2 * DEADLINE_S)
+        data = bytes(screen.raw)
     assert exit_code in scenario.exit_codes, f"{command}: exit status {exit_code}\n{data.decode(errors='replace')}"
     return exit_code, data
 
