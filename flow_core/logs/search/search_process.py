@@ -14,7 +14,6 @@ from flow_core.logs.search.query import SearchQuery
 
 STUCK_S = 15.0
 """A pattern that takes this long for one block of a few MB is ended."""
-_EMPTY_REQUEST = b'{"call": "spans", "arguments": []}\n'
 OnProgress = Callable[[dict[str, Any]], None]
 _WORKER = "flow_core.logs.search.worker"
 
@@ -24,7 +23,10 @@ class SearchTimeout(FlowError):
 
 
 class ScanProcess:
-    """A child process of `start_child`. Starts on demand, and again after a kill. The owner must close it."""
+    """A child process of `start_child`. Starts on demand, and again after a kill. The owner must close it.
+
+    The child writes an empty response when it is ready for requests.
+    """
 
     def __init__(self, module: str, *arguments: str, pass_fds: Sequence[int] = ()) -> None:
         self._command = (module, *arguments)
@@ -78,20 +80,22 @@ class ScanProcess:
         child = self._child
         if child is None:
             child = self._child = await self._start()
-            if self._closing or await self._ask(child, _EMPTY_REQUEST, STUCK_S, None) is None:
+            if self._closing or await self._read_response(child, STUCK_S, None) is None:
                 return None
-        return None if self._closing else await self._ask(child, request, stuck_s, on_progress)
-
-    async def _ask(
-        self, child: asyncio.subprocess.Process, request: bytes, stuck_s: float, on_progress: OnProgress | None
-    ) -> list[Any] | None:
-        assert child.stdin is not None  # both are pipes
-        assert child.stdout is not None
+        if self._closing:
+            return None
+        assert child.stdin is not None  # it is a pipe
         try:
             child.stdin.write(request)
             await child.stdin.drain()
         except ConnectionError:
             return None
+        return await self._read_response(child, stuck_s, on_progress)
+
+    async def _read_response(
+        self, child: asyncio.subprocess.Process, stuck_s: float, on_progress: OnProgress | None
+    ) -> list[Any] | None:
+        assert child.stdout is not None  # it is a pipe
         while True:
             async with asyncio.timeout(stuck_s):
                 line = await child.stdout.readline()
