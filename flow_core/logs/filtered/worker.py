@@ -22,7 +22,7 @@ _PROGRESS_S = 0.1
 
 
 def main(options: str) -> None:
-    """Serves requests until standard input ends."""
+    """Writes an empty response, then serves requests until standard input ends."""
     settings = json.loads(options)
     files = SpoolFiles(Path(settings["log"]), Path(settings["sidecar"]))
     ranges = LogRanges(files, settings["stream"], expands_redraws=settings["expands_redraws"])
@@ -32,6 +32,7 @@ def main(options: str) -> None:
     if settings["output"]:
         backward, forward = map(OffsetWriter, settings["output"])
         scan = FilterScan(ranges, selector, backward, forward, settings["around"])
+    _write([])
     for line in sys.stdin.buffer:
         _write([_handle(scan, finder, json.loads(line))])
     ranges.close()

@@ -23,7 +23,10 @@ class SearchTimeout(FlowError):
 
 
 class ScanProcess:
-    """A child process of `start_child`. Starts on demand, and again after a kill. The owner must close it."""
+    """A child process of `start_child`. Starts on demand, and again after a kill. The owner must close it.
+
+    The child writes an empty response when it is ready for requests.
+    """
 
     def __init__(self, module: str, *arguments: str, pass_fds: Sequence[int] = ()) -> None:
         self._command = (module, *arguments)
@@ -73,17 +76,26 @@ class ScanProcess:
             self._closing -= 1
 
     async def _exchange(self, request: bytes, stuck_s: float, on_progress: OnProgress | None) -> list[Any] | None:
-        """Returns the response; None if the child ended without one."""
-        child = self._child = self._child or await self._start()
-        if self._closing:  # it was closed while the child started
+        """Returns the response; None if the child ended without one. The time that the child takes to start is free."""
+        child = self._child
+        if child is None:
+            child = self._child = await self._start()
+            if self._closing or await self._read_response(child, STUCK_S, None) is None:
+                return None
+        if self._closing:
             return None
-        assert child.stdin is not None  # both are pipes
-        assert child.stdout is not None
+        assert child.stdin is not None  # it is a pipe
         try:
             child.stdin.write(request)
             await child.stdin.drain()
         except ConnectionError:
             return None
+        return await self._read_response(child, stuck_s, on_progress)
+
+    async def _read_response(
+        self, child: asyncio.subprocess.Process, stuck_s: float, on_progress: OnProgress | None
+    ) -> list[Any] | None:
+        assert child.stdout is not None  # it is a pipe
         while True:
             async with asyncio.timeout(stuck_s):
                 line = await child.stdout.readline()

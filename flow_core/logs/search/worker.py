@@ -25,12 +25,13 @@ _SPANS_LIMIT = 500
 
 
 def main(log: str, sidecar: str, options: str) -> None:
-    """Serves requests until standard input ends."""
+    """Writes an empty response, then serves requests until standard input ends."""
     settings = json.loads(options)
     matcher = LineMatcher(settings["source"], ignores_case=settings["ignores_case"])
     files = SpoolFiles(Path(log), Path(sidecar))
     progress = ProgressWriter().report
     scanner = LogScanner(BlockReader(files, MatchBlocks(matcher), settings["stream"]), progress)
+    _write([])
     for line in sys.stdin.buffer:
         _write([_handle(scanner, matcher, progress, json.loads(line))])
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from testbed.tui.press import press
-from testbed.waiting import until
+from testbed.waiting import DEADLINE_S, until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
@@ -28,7 +28,7 @@ TASK = TaskRecord("local", "task_a", "train", TaskStatus.RUNNING)
 async def logs_of(**fields: Any) -> AsyncIterator[tuple[LogsPane, Pilot[None]]]:
     """The logs pane in front, with the log of a task that has ended."""
     async with AsyncFlow("local") as flow:
-        await (await flow.run(TaskConfig.parse({"name": "train", **fields}))).wait(20)
+        await (await flow.run(TaskConfig.parse({"name": "train", **fields}))).wait(DEADLINE_S)
     app = FlowApp(load_config())
     async with app.run_test(size=(120, 36)) as pilot:
         dashboard = app.screen
@@ -52,7 +52,7 @@ async def test_the_keys_go_through_the_ranks_and_round_again() -> None:
         for action, rank in (("next", 1), ("next", 2), ("next", 0), ("previous", 2), ("previous", 1)):
             await press(pilot, f"logs.{action}_log")
             await until(lambda rank=rank: first_line(pane) == f"this is {rank}")  # type: ignore[misc]
-            assert f"  rank {rank}  " in str(pane.border_title)
+            await until(lambda rank=rank: f"  rank {rank}  " in str(pane.border_title))  # type: ignore[misc]
 
 
 async def test_the_newest_attempt_is_shown_first_and_the_older_ones_are_reached() -> None:
@@ -87,21 +87,21 @@ async def test_all_ranks_are_shown_in_one_view_and_ranks_are_hidden() -> None:
         await press(pilot, "logs.toggle_ranks")
         await until(lambda: pane.is_merged)
         assert pane.view.labels == ["rank 2", "rank 0", "rank 1"]
-        assert "  3 logs  " in str(pane.border_title)
+        await until(lambda: "  3 logs  " in str(pane.border_title))
         rows = [pane.view.render_line(y).text.split() for y in range(3)]
         assert sorted(rows) == [["rank", str(rank), "this", "is", str(rank)] for rank in range(3)]
         hidden = rows[-1][1]
         await press(pilot, "logs.hide_rank")
-        assert "  2 of 3 logs  " in str(pane.border_title)
+        await until(lambda: "  2 of 3 logs  " in str(pane.border_title))
         assert pane.view.render_line(2).text.strip() == ""
         assert f"rank {hidden}" not in "".join(pane.view.render_line(y).text for y in range(3))
         await press(pilot, "logs.show_all_ranks")
-        assert [pane.view.render_line(y).text.split() for y in range(3)] == rows
+        await until(lambda: [pane.view.render_line(y).text.split() for y in range(3)] == rows)
         await press(pilot, "logs.bookmark")
         await until(lambda: [one for one in pane.app._notifications if "show one rank first" in one.message])
         await press(pilot, "logs.toggle_ranks")
         await until(lambda: not pane.is_merged and first_line(pane) == "this is 0")
-        assert "  rank 0  " in str(pane.border_title)
+        await until(lambda: "  rank 0  " in str(pane.border_title))
 
 
 async def test_a_task_with_one_log_has_no_ranks_to_show() -> None:
