@@ -36,9 +36,16 @@ def measure() -> list[Row]:
 def _open(logs: LogWorld, count: str) -> list[Row]:
     """Interleaved; the first round, which fills caches, is thrown away."""
     toolong = str(Path(python_of(TOOLONG)).with_name("tl"))
-    ours, theirs = [], []
+    ours, theirs, short = [], [], []
+    whole, line = logs.spool.with_suffix(".whole"), logs.folder / "line"
+    line.write_text(f"{LAST}\n", encoding="ascii")
     for _ in range(ROUNDS + 1):
         ours.append(_open_once(dashboard(logs.environment), count))
+        logs.spool.rename(whole)
+        line.rename(logs.spool)
+        short.append(_open_once(dashboard(logs.environment), "1 line")[0])
+        logs.spool.rename(line)
+        whole.rename(logs.spool)
         theirs.append(_open_once(Screen([toolong, str(logs.spool)], logs.environment, columns=120, rows=36), LAST))
     (our_s, our_mb), (their_s, their_mb) = (
         [median(values) for values in zip(*rounds[1:], strict=True)] for rounds in (ours, theirs)
