@@ -34,6 +34,8 @@ REASONS = {
     "flow_core/emulator/nodes/pid1/descendants.py": "heavy, and needed only where there is no /proc",
     "flow_core/emulator/sample/project.py": "the API alone needs none of it",
     "flow_core/fleet.py": "tasks are on the screen before anybody needs it",
+    "flow_core/logs/filtered/line_selector.py": "most filters need no patterns of levels",
+    "flow_core/logs/shown/shown_log.py": "a child process that only reads lines needs no asyncio",
     "flow_core/models/task_properties.py": "loads pydantic",
     "flow_core/models/yaml_file.py": "only files need YAML",
     "flow_core/providers/contract/request_checks.py": "listing must not pay for pydantic",

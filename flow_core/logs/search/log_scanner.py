@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from flow_core.logs.search.block_reader import Block, BlockReader
+from flow_core.logs.search.block_reader import BlockReader
 from flow_core.logs.search.found_match import FoundMatch
+from flow_core.logs.search.match_blocks import MatchBlock
 
 _FIRST_WINDOW, _LARGEST_WINDOW = 1 << 16, 1 << 22
 Progress = Callable[[int, int], None]
@@ -19,7 +20,7 @@ class LogScanner:
     that follow each other contain each line once.
     """
 
-    def __init__(self, reader: BlockReader, progress: Progress) -> None:
+    def __init__(self, reader: BlockReader[MatchBlock], progress: Progress) -> None:
         self._reader = reader
         self._progress = progress
 
@@ -48,18 +49,14 @@ class LogScanner:
             window = min(2 * window, _LARGEST_WINDOW)
         return None
 
-    def count(self, start: int, stop: int) -> Count:
-        """Returns the number of matches in a range, and whether no later output can change it."""
-        reader = self._reader
-        reader.refresh()
-        stop = min(stop, reader.size)
-        if (first := reader.find_boundary(start, stop)) >= stop:
-            return 0, True
-        end, count = reader.find_boundary(stop, reader.size), 0
-        for reached, block in reader.iter_blocks(first, end):
-            count += block.count()
-            self._progress(reached, count)
-        return count, reader.is_final_before(end)
+    def count(self, start: int, stop: int, size: int) -> list[Count]:
+        """Returns for each range of this size the number of matches, and whether no later output can change it."""
+        self._reader.refresh()
+        counts: list[Count] = []
+        for position in range(start, stop, size):
+            before = sum(count for count, _ in counts)
+            counts.append(self._count_range(position, min(position + size, stop, self._reader.size), before))
+        return counts
 
     def count_before(self, start: int, offset: int, column: int) -> int | None:
         """Returns the number of matches from the first line of a range to a column of the line at `offset`.
@@ -76,6 +73,16 @@ class LogScanner:
             count += sum(1 for found in block.iter_matches() if found[:2] < (offset, column))
         return count
 
+    def _count_range(self, start: int, stop: int, before: int) -> Count:
+        reader = self._reader
+        if (first := reader.find_boundary(start, stop)) >= stop:
+            return 0, True
+        end, count = reader.find_boundary(stop, reader.size), 0
+        for reached, block in reader.iter_blocks(first, end):
+            count += block.count()
+            self._progress(reached, before + count)
+        return count, reader.is_final_before(end)
+
     def _find_last(self, start: int, stop: int, before: tuple[int, int]) -> FoundMatch | None:
         last = None
         for block in self._iter_blocks(start, stop):
@@ -85,7 +92,7 @@ class LogScanner:
                 last = found
         return last
 
-    def _iter_blocks(self, start: int, stop: int) -> Iterator[Block]:
+    def _iter_blocks(self, start: int, stop: int) -> Iterator[MatchBlock]:
         for reached, block in self._reader.iter_blocks(start, stop):
             yield block
             self._progress(reached, 0)

@@ -18,6 +18,7 @@ from flow_core.logs.search.block_reader import BlockReader
 from flow_core.logs.search.hit_scanner import find_hits
 from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.log_scanner import LogScanner, Progress
+from flow_core.logs.search.match_blocks import MatchBlocks
 
 _PROGRESS_S = 0.1
 _SPANS_LIMIT = 500
@@ -29,7 +30,7 @@ def main(log: str, sidecar: str, options: str) -> None:
     matcher = LineMatcher(settings["source"], ignores_case=settings["ignores_case"])
     files = SpoolFiles(Path(log), Path(sidecar))
     progress = ProgressWriter().report
-    scanner = LogScanner(BlockReader(files, matcher, settings["stream"]), progress)
+    scanner = LogScanner(BlockReader(files, MatchBlocks(matcher), settings["stream"]), progress)
     for line in sys.stdin.buffer:
         _write([_handle(scanner, matcher, progress, json.loads(line))])
 

@@ -30,7 +30,7 @@ class RowKind(Enum):
 class CommandRow(Horizontal):
     """An input with a mark before it and its mode after it. Each kind has its own history.
 
-    `ctrl+r` switches the mode, `up` and `down` show earlier texts.
+    `ctrl+r` switches the mode, `up` and `down` show earlier texts. The history is also that of the row that it shares.
     """
 
     DEFAULT_CSS = """
@@ -58,17 +58,19 @@ class CommandRow(Horizontal):
         text: str
         is_alternate: bool
 
-    def __init__(self) -> None:
+    def __init__(self, shares: CommandRow | None = None) -> None:
         super().__init__()
         self.kind = RowKind.SEARCH
         self.input = Input(compact=True, select_on_focus=False)
         self._mark, self._mode = Static(markup=False), Static(markup=False)
-        self._histories: defaultdict[RowKind, deque[str]] = defaultdict(lambda: deque(maxlen=_HISTORY_MAX))
+        self._histories: defaultdict[RowKind, deque[str]] = (
+            defaultdict(lambda: deque(maxlen=_HISTORY_MAX)) if shares is None else shares._histories
+        )
         self._back = 0
         self._typed = ""
         self._search_mode = SearchMode()
         self._is_raw = False
-        self._was_alternate: dict[RowKind, bool] = {}
+        self._was_alternate: dict[RowKind, bool] = {} if shares is None else shares._was_alternate
         self._source = ""
 
     def compose(self) -> ComposeResult:

@@ -27,6 +27,7 @@ from flow_tui.panes.logs.bookmarking import add_bookmark, show_bookmarks
 from flow_tui.panes.logs.cause_offer import CauseOffer
 from flow_tui.panes.logs.command_row import CommandRow, RowKind
 from flow_tui.panes.logs.exporting import pipe_log
+from flow_tui.panes.logs.found_logs import FoundPlace
 from flow_tui.panes.logs.log_selection import LogSelection
 from flow_tui.panes.logs.log_texts import describe_border, explain_empty, explain_merged
 from flow_tui.panes.logs.merged_logs import describe_clocks, open_ranks
@@ -63,6 +64,8 @@ class LogsPane(Pane, inherit_bindings=False):
         self.row = CommandRow()
         self.bookmarked: ShownLine | None = None
         """The line whose bookmark gets a name now."""
+        self.found: FoundPlace | None = None
+        """The last search in the logs of all tasks; None if there was none."""
         self._record: TaskRecord | None = None
         self._files: SpoolFiles | None = None
         self._is_complete: IsComplete | None = None

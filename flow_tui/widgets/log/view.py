@@ -140,6 +140,7 @@ class LogView(ScrollingLog):
 
     def open(self, files: SpoolFiles | None, is_complete: IsComplete | None = None) -> None:
         """Shows the end of this log and follows it; None shows no log. Without `is_complete`, the log never ends."""
+        self._close()  # the layout has no labels of merged logs then
         self._open(None if files is None else LogPainter(files, self._make_layout(), self._make_styles()), is_complete)
 
     def _open(self, painter: LinePainter | None, is_complete: IsComplete | None) -> None:
@@ -148,6 +149,8 @@ class LogView(ScrollingLog):
         self._kept_end = self._current = None
         self.bookmarks = frozenset()
         self.following = True
+        if not self.is_attached:
+            return  # nothing would close the log
         self._painter = painter
         if painter is not None:
             painter.set_source(self.stream, expands_redraws=self.expands_redraws)
