@@ -36,9 +36,16 @@ def measure() -> list[Row]:
 def _open(logs: LogWorld, count: str) -> list[Row]:
     """Interleaved; the first round, which fills caches, is thrown away."""
     toolong = str(Path(python_of(TOOLONG)).with_name("tl"))
-    ours, theirs = [], []
+    ours, theirs, short = [], [], []
+    whole, line = logs.spool.with_suffix(".whole"), logs.folder / "line"
+    line.write_text(f"{LAST}\n", encoding="ascii")
     for _ in range(ROUNDS + 1):
         ours.append(_open_once(dashboard(logs.environment), count))
+        logs.spool.rename(whole)
+        line.rename(logs.spool)
+        short.append(_open_once(dashboard(logs.environment), "1 line", 1.0)[0])
+        logs.spool.rename(line)
+        whole.rename(logs.spool)
         theirs.append(_open_once(Screen([toolong, str(logs.spool)], logs.environment, columns=120, rows=36), LAST))
     (our_s, our_mb), (their_s, their_mb) = (
         [median(values) for values in zip(*rounds[1:], strict=True)] for rounds in (ours, theirs)
@@ -51,13 +58,13 @@ def _open(logs: LogWorld, count: str) -> list[Row]:
     ]
 
 
-def _open_once(screen: Screen, shown: str) -> tuple[float, float]:
-    """Returns how long it took to the last line on the screen, in s, and the memory 3 s later, in MB."""
+def _open_once(screen: Screen, shown: str, settle_s: float = SETTLE_S) -> tuple[float, float]:
+    """Returns how long it took to the last line on the screen, in s, and the memory `settle_s` later, in MB."""
     with screen:
         while LAST.encode() not in screen.raw and screen.pump(60):
             pass
         took = wait_painted(screen, LAST.encode(), since=0) - screen.started_at
-        until = time.monotonic() + SETTLE_S
+        until = time.monotonic() + settle_s
         while (left := until - time.monotonic()) > 0:
             take(screen, left)
         memory = rss_mb(screen.pid)

@@ -77,6 +77,7 @@ REASONS = {
     "flow_tui/dialogs/submit/form_to_config.py": "loads pydantic, and most never submit",
     "flow_tui/dialogs/submit/submit_form.py": "most tasks are written in the form",
     "flow_tui/dialogs/submit/task_text.py": "loads pydantic and YAML",
+    "flow_tui/panes/logs/exporting.py": "few logs are saved, and the form takes a tenth of what the pane takes to load",
     "flow_tui/panes/shell/pane.py": "most sessions open no shell",
     "flow_tui/panes/shell/tab.py": "few sessions are recorded",
     "flow_tui/panes/table_pane.py": "most sessions filter nothing",
