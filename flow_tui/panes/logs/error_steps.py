@@ -28,14 +28,17 @@ class ErrorSteps:
 
         Error lines that follow each other, as a traceback whose lines all have a level, are one step.
         """
-        line = view.current_line
+        current = view.current_line
+        line = None if current is None else view.original_at(current.offset)
         if line is None:
             return None
         finder = await self._open(view, files)
         find = finder.next if by > 0 else finder.previous
         found, near = await find(line.offset), line
+        if await finder.next(line.offset - 1) != line.offset:
+            return found  # the current line is no error
         for _ in range(_MOST_ADJACENT):
-            if found is None or (following := view.line_at(found)) is None or not _are_adjacent(near, following):
+            if found is None or (following := view.original_at(found)) is None or not _are_adjacent(near, following):
                 break
             near, found = following, await find(found)
         return found

@@ -72,8 +72,13 @@ class ScrollingLog(Widget, can_focus=True):
         line = self.current_line
         return "" if line is None else line.text if len(line.text) <= COPY_LIMIT else None
 
-    def line_at(self, offset: int) -> ShownLine | None:
-        """Returns the line that contains this byte of the file; None without a log or at its end."""
+    def original_at(self, offset: int) -> ShownLine | None:
+        """Returns the line that contains this byte of the file, neither folded nor with its fields in columns.
+
+        None without a log, or at its end.
+        """
+        if isinstance(self._painter, LogPainter):
+            return self._painter.stack.base.line_at(offset)
         return None if self._painter is None else self._painter.log.line_at(offset)
 
     def go_to(self, offset: int) -> None:

@@ -104,3 +104,17 @@ async def test_lines_of_json_are_readable_and_the_original_is_one_key_away(tmp_p
         )
         await press(pilot, "logs.toggle_readable")
         await until(lambda: lines_of(pane, 2) == [original, "plain"])
+
+
+async def test_errors_inside_a_fold_are_one_step(tmp_path: Path) -> None:
+    trace = b"".join(b"ERROR [core.py:7] " + line + b"\n" for line in TRACE.splitlines()[1:-1])
+    data = b"ok\n" * 20 + b"ERROR first\n" + b"ok\n" * 20 + trace + b"ok\n" * 3
+    async with log_desk(tmp_path, data) as (pane, pilot):
+        await press(pilot, "logs.toggle_folds")
+        await until(lambda: any("4 lines folded" in row for row in shown_rows(pane)))
+        await press(pilot, "logs.previous_error")
+        await until(lambda: "core.py" in marked_row(pane))
+        await press(pilot, "logs.previous_error")
+        await until(lambda: marked_row(pane) == "ERROR first")
+        await press(pilot, "logs.next_error")
+        await until(lambda: marked_row(pane).startswith("ERROR [core.py:7] Traceback"))
