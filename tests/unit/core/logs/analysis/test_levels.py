@@ -218,7 +218,7 @@ PARTS = (
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=7).map("".join))
-@limit_examples(300)
+@limit_examples(120)
 def test_the_pattern_finds_whatever_is_an_error(line: str) -> None:
     level = find_level(line)
     if level is not None and level.is_error:
