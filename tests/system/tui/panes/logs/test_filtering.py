@@ -110,7 +110,7 @@ async def test_errors_inside_a_fold_are_one_step(tmp_path: Path) -> None:
     prefix = b"(EngineCore_0 pid=7) ERROR 11-30 12:44:01 [core.py:7] "
     trace = b"".join(prefix + line + b"\n" for line in TRACE.splitlines()[1:-1])
     data = b"ok\n" * 20 + b"ERROR first\n" + b"ok\n" * 20 + trace + b"ok\n" * 3
-    async with log_desk(tmp_path, data) as (pane, pilot):
+    async with log_desk(tmp_path, data, size=(140, 16)) as (pane, pilot):
         await press(pilot, "logs.toggle_folds")
         await until(lambda: any("4 lines folded" in row for row in shown_rows(pane)))
         await press(pilot, "logs.previous_error")
