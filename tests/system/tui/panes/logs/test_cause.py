@@ -47,7 +47,10 @@ async def failed_task(**fields: Any) -> AsyncIterator[tuple[LogsPane, Pilot[None
         await dashboard.panes.wait_until_all_loaded()
         pane = dashboard.query_one(LogsPane)
         await press(pilot, "app.show_logs")
-        await until(lambda: pane.has_focus_within and pane.border_subtitle)
+        await until(
+            lambda: pane.has_focus_within and pane.border_subtitle,
+            explain=lambda: (app.focused, pane.border_title, pane.border_subtitle),
+        )
         yield pane, pilot
 
 
