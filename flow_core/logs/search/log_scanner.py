@@ -48,18 +48,14 @@ class LogScanner:
             window = min(2 * window, _LARGEST_WINDOW)
         return None
 
-    def count(self, start: int, stop: int) -> Count:
-        """Returns the number of matches in a range, and whether no later output can change it."""
-        reader = self._reader
-        reader.refresh()
-        stop = min(stop, reader.size)
-        if (first := reader.find_boundary(start, stop)) >= stop:
-            return 0, True
-        end, count = reader.find_boundary(stop, reader.size), 0
-        for reached, block in reader.iter_blocks(first, end):
-            count += block.count()
-            self._progress(reached, count)
-        return count, reader.is_final_before(end)
+    def count(self, start: int, stop: int, size: int) -> list[Count]:
+        """Returns for each range of this size the number of matches, and whether no later output can change it."""
+        self._reader.refresh()
+        counts: list[Count] = []
+        for position in range(start, stop, size):
+            before = sum(count for count, _ in counts)
+            counts.append(self._count_range(position, min(position + size, stop, self._reader.size), before))
+        return counts
 
     def count_before(self, start: int, offset: int, column: int) -> int | None:
         """Returns the number of matches from the first line of a range to a column of the line at `offset`.
@@ -75,6 +71,16 @@ class LogScanner:
         for block in self._iter_blocks(first, reader.find_boundary(offset + 1, reader.size)):
             count += sum(1 for found in block.iter_matches() if found[:2] < (offset, column))
         return count
+
+    def _count_range(self, start: int, stop: int, before: int) -> Count:
+        reader = self._reader
+        if (first := reader.find_boundary(start, stop)) >= stop:
+            return 0, True
+        end, count = reader.find_boundary(stop, reader.size), 0
+        for reached, block in reader.iter_blocks(first, end):
+            count += block.count()
+            self._progress(reached, before + count)
+        return count, reader.is_final_before(end)
 
     def _find_last(self, start: int, stop: int, before: tuple[int, int]) -> FoundMatch | None:
         last = None

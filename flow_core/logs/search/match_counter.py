@@ -8,12 +8,13 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flow_core.logs.search.search_process import SearchProcess
 
 RANGE = 16 << 20
 _STEP_S = 0.1
-_RANGES_AHEAD = 8
+_RANGES_PER_CALL, _CALLS_AHEAD = 4, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,14 @@ class MatchCounter:
         matches, searched = sum(self._counts), len(self._counts) * RANGE
         yield SearchProgress(matches, searched, total)
         async with aclosing(self._count_ranges(searched, total)) as ranges:
-            async for reached, count, is_final in ranges:
-                if is_final is None:
-                    yield SearchProgress(matches + count, min(max(searched, reached), total), total)
+            async for reached, so_far, counts in ranges:
+                if counts is None:
+                    yield SearchProgress(matches + so_far, min(max(searched, reached), total), total)
                     continue
-                matches, searched = matches + count, reached
-                self._counts.append(count)
-                self._final += is_final and self._final == len(self._counts) - 1
+                for count, is_final in counts:
+                    self._counts.append(count)
+                    self._final += is_final and self._final == len(self._counts) - 1
+                matches, searched = matches + so_far, reached
                 yield SearchProgress(matches, searched, total)
 
     def list_before(self, offset: int) -> list[int] | None:
@@ -76,16 +78,19 @@ class MatchCounter:
         self._size = size
         return size
 
-    async def _count_ranges(self, start: int, total: int) -> AsyncGenerator[tuple[int, int, bool | None], None]:
-        """Yields (end, matches, is_final) of each range in order, and (reached, matches, None) while one is counted."""
-        pending = iter(range(start, total, RANGE))
+    async def _count_ranges(self, start: int, total: int) -> AsyncGenerator[tuple[int, int, list[Any] | None], None]:
+        """Yields (end, matches, counts) of some ranges, in order, and (reached, matches, None) while they are counted.
+
+        The count of a range is [matches, whether later output can't change it].
+        """
+        pending = iter(range(start, total, _RANGES_PER_CALL * RANGE))
         running: list[_RangeCount] = []
         try:
             while self._start_more(running, pending, total):
                 first = running[0]
                 if first.task.done():
-                    matches, is_final = first.task.result()
-                    yield first.stop, matches, is_final
+                    counts = first.task.result()
+                    yield first.stop, sum(count for count, _ in counts), counts
                     del running[0]
                     continue
                 unfinished = [one.task for one in running if not one.task.done()]
@@ -98,22 +103,24 @@ class MatchCounter:
             await asyncio.gather(*(one.task for one in running), return_exceptions=True)
 
     def _start_more(self, running: list[_RangeCount], pending: Iterator[int], total: int) -> bool:
-        """Starts a range on each process that is free. Returns whether a range is left."""
+        """Starts a call on each process that is free. Returns whether one is left."""
         busy = {one.process for one in running if not one.task.done()}
         for process in self._processes:
-            if process not in busy and len(running) < _RANGES_AHEAD and (start := next(pending, None)) is not None:
-                running.append(_RangeCount(process, start, min(start + RANGE, total)))
+            if process not in busy and len(running) < _CALLS_AHEAD and (start := next(pending, None)) is not None:
+                running.append(_RangeCount(process, start, min(start + _RANGES_PER_CALL * RANGE, total)))
         return bool(running)
 
 
 class _RangeCount:
-    """The count of one range, and how far it is."""
+    """The count of some ranges, and how far it is."""
 
     def __init__(self, process: SearchProcess, start: int, stop: int) -> None:
         self.process = process
         self.stop = stop
         self.reached, self.matches = start, 0
-        self.task = asyncio.create_task(process.call("count", start, stop, on_progress=self._note))
+        self.task: asyncio.Task[list[Any]] = asyncio.create_task(
+            process.call("count", start, stop, RANGE, on_progress=self._note)
+        )
 
     def _note(self, reached: int, matches: int) -> None:
         self.reached, self.matches = reached, matches

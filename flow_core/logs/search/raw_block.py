@@ -119,7 +119,7 @@ class RawBlock:
         limit = self._end // _BYTES_PER_CANDIDATE + 8
         starts: set[int] = set()
         hard = list(islice(self._find_hard(), limit))
-        self._is_simple = not hard
+        self._is_simple = not hard and _TAB not in self._kinds
         for position in chain(hard, self._find_required(required)):
             starts.add(self._raw.rfind(b"\n", 0, position) + 1)
             limit -= 1

@@ -31,6 +31,7 @@ class SearchProcess:
         self._child: asyncio.subprocess.Process | None = None
         self._killed: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
+        self._closing = 0
 
     async def call(
         self, call: str, *arguments: Any, stuck_s: float = STUCK_S, on_progress: OnProgress | None = None
@@ -60,12 +61,18 @@ class SearchProcess:
         """Kills the child; a waiting request raises SearchTimeout. Calling it again is safe."""
         if self._child is not None:
             self._send_kill(self._child)
-        async with self._lock:
-            await self._kill()
+        self._closing += 1
+        try:
+            async with self._lock:
+                await self._kill()
+        finally:
+            self._closing -= 1
 
     async def _exchange(self, request: bytes, stuck_s: float, on_progress: OnProgress | None) -> list[Any] | None:
         """Returns the response; None if the child ended without one."""
         child = self._child = self._child or await self._start()
+        if self._closing:  # it was closed while the child started
+            return None
         assert child.stdin is not None  # both are pipes
         assert child.stdout is not None
         try:

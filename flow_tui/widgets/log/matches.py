@@ -104,10 +104,14 @@ class LogMatches:
     def _describe_count(self) -> str:
         """Describes the count, such as "2 of 12", or "2 of 12, 340 MB of 1.1 GB searched" while it goes on."""
         progress = self.progress
-        if progress is None or (self.is_problem and not self.current):
+        if (
+            progress is None
+            or not (progress.searched or progress.is_complete)
+            or (self.is_problem and not self.current)
+        ):
             return ""
-        word = "match" if progress.matches == 1 else "matches"
-        count = f"{progress.matches:,} {word}" if self._number is None else f"{self._number:,} of {progress.matches:,}"
+        word, matches = "match" if progress.matches == 1 else "matches", max(progress.matches, self._number or 0)
+        count = f"{matches:,} {word}" if self._number is None else f"{self._number:,} of {matches:,}"
         if progress.is_complete:
             return count
         return f"{count}, {disk_size(progress.searched)} of {disk_size(progress.total)} searched"

@@ -137,11 +137,15 @@ async def test_a_search_whose_process_was_killed_says_so_and_can_be_used_again(o
 
 async def test_closing_ends_a_search_that_a_caller_waits_for(open_search: Open) -> None:
     search = open_search(b"a" * 64 + b"!\n", ENDLESS)
-    running = asyncio.ensure_future(search.next((0, 0)))
-    await until(lambda: search._finder._child is not None)
-    await search.close()
-    with pytest.raises(SearchTimeout):
-        await running
+    for has_started in (True, False):
+        running = asyncio.ensure_future(search.next((0, 0)))
+        if has_started:
+            await until(lambda: search._finder._child is not None)
+        else:
+            await asyncio.sleep(0)  # the process is about to start
+        await search.close()
+        with pytest.raises(SearchTimeout):
+            await running
 
 
 async def test_a_log_that_does_not_exist_yet_has_no_matches(tmp_path: Path) -> None:
