@@ -47,19 +47,19 @@ class LineTimes:
     def __init__(self, sidecar: SidecarIndex, *, has_writer_times: bool, now_us: Callable[[], int]) -> None:
         self.has_writer_times = has_writer_times
         self.clock_offset_us = 0
-        self._sidecar = sidecar
+        self.sidecar = sidecar
         self._arrivals = ArrivalTimes()
         self._now_us = now_us
         self._known_records = 0
 
     def note_growth(self, path: Path, old_size: int, size: int) -> int:
         """Notes that the log or its sidecar has grown. Returns the offset from which on times may have changed."""
-        known, self._known_records = self._known_records, self._sidecar.count
-        if not self._sidecar.count and size > old_size:
+        known, self._known_records = self._known_records, self.sidecar.count
+        if not self.sidecar.count and size > old_size:
             self._arrivals.note(old_size, self._now_us() if old_size else min(self._now_us(), _read_mtime_us(path)))
         if self._known_records == known:
             return size
-        return self._sidecar.get_offset(known) if self._known_records > known > 0 else 0
+        return self.sidecar.get_offset(known) if self._known_records > known > 0 else 0
 
     def clear(self) -> None:
         """Forgets the arrivals, after the log was replaced or cut short."""
@@ -78,18 +78,18 @@ class LineTimes:
 
     def find_offset(self, time_us: int) -> int | None:
         """Returns about where the recorded times reach `time_us`; None if they don't yet."""
-        if self._sidecar.count:
-            return self._sidecar.find_offset_us(time_us + (self.clock_offset_us if self.has_writer_times else 0))
+        if self.sidecar.count:
+            return self.sidecar.find_offset_us(time_us + (self.clock_offset_us if self.has_writer_times else 0))
         return self._arrivals.find_offset(time_us)
 
     @property
     def has_records(self) -> bool:
-        return self._sidecar.count > 0
+        return self.sidecar.count > 0
 
     @property
     def is_sorted_at_end(self) -> bool:
         """Whether the writer's times have not gone back lately."""
-        return self.has_writer_times and self._sidecar.is_sorted_at_end(_CHECKED_RECORDS)
+        return self.has_writer_times and self.sidecar.is_sorted_at_end(_CHECKED_RECORDS)
 
     def list_recorded_us(self, offsets: Sequence[int]) -> list[int]:
         """Returns the recorded times of bytes."""
@@ -100,7 +100,7 @@ class LineTimes:
         ]
 
     def _list_stamps(self, offsets: Sequence[int]) -> Sequence[tuple[int, int] | None]:
-        return self._sidecar.list_stamps(offsets) if self._sidecar.count else [None] * len(offsets)
+        return self.sidecar.list_stamps(offsets) if self.sidecar.count else [None] * len(offsets)
 
     def find_own_us(self, text: str, arrival_us: int) -> int | None:
         """Returns the time at the beginning of a line that arrived at `arrival_us`; None if it has none.

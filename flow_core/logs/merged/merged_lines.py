@@ -55,11 +55,18 @@ class MergedLines:
 
     def show(self, source: int, *, is_shown: bool, top: int = 0) -> int:
         """Switches a log on or off. Returns the new offset of the position that was `top` before."""
-        position = self._find_position(top)
+        position = self.find_position(top)
         self.merged.show(source, is_shown=is_shown)
-        self.forget_lines()
-        lines = self._remember(self.merged.lines_from(position, 1))
-        return lines[0].offset if lines else self.size
+        return self._find_again(position)
+
+    def show_stream(self, stream: int | None, *, expands_redraws: bool, top: int = 0) -> int:
+        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own.
+
+        Returns the new offset of the position that was `top` before.
+        """
+        position = self.find_position(top)
+        self.merged.show_stream(stream, expands_redraws=expands_redraws)
+        return self._find_again(position)
 
     def order_by_time(self) -> None:
         """Orders lines that arrived late by their own times again. Offsets get another meaning."""
@@ -91,7 +98,7 @@ class MergedLines:
             lines.append(line)
         if len(lines) == count or (lines and lines[-1].end >= size):
             return lines
-        return self._remember(self.merged.lines_from(self._find_position(offset), count))
+        return self._remember(self.merged.lines_from(self.find_position(offset), count))
 
     def lines_before(self, offset: int, count: int) -> list[ShownLine]:
         """Returns the last `count` lines that begin before `offset`, in order. There may be fewer."""
@@ -104,7 +111,7 @@ class MergedLines:
         if len(lines) == count or (lines and start <= 0):
             return lines[::-1]
         # One more: a view asks for the line above the first one too.
-        return self._remember(self.merged.lines_before(self._find_position(offset), count + 1))[-count:]
+        return self._remember(self.merged.lines_before(self.find_position(offset), count + 1))[-count:]
 
     def find_offset(self, time_us: int) -> int | None:
         """Returns the offset of the first line whose time is `time_us` or later; None if there is none."""
@@ -117,7 +124,8 @@ class MergedLines:
         lines = [] if position is None else self._remember(self.merged.lines_from(position, 1))
         return lines[0].offset if lines else None
 
-    def _find_position(self, offset: int) -> MergedPosition:
+    def find_position(self, offset: int) -> MergedPosition:
+        """Returns the position before the line that contains `offset`."""
         if offset <= 0:
             return self.merged.start
         if offset >= self.size:
@@ -128,6 +136,12 @@ class MergedLines:
         if number >= 0 and offset - self._offsets[number] < _NEAR_BYTES:
             return self._walk_to(offset, self._known[self._offsets[number]].position)
         return self._walk_to(offset, self._search_times(offset))
+
+    def _find_again(self, position: MergedPosition) -> int:
+        """Returns the offset of a position, after offsets have got another meaning."""
+        self.forget_lines()
+        lines = self._remember(self.merged.lines_from(position, 1))
+        return lines[0].offset if lines else self.size
 
     def _walk_to(self, offset: int, position: MergedPosition) -> MergedPosition:
         """Returns the position of the line that contains `offset`, from one near it; one nearer if that is too far."""

@@ -56,6 +56,15 @@ class MergedLog:
         if is_shown:
             self.sources[source].refresh()
 
+    def show_stream(self, stream: int | None, *, expands_redraws: bool) -> None:
+        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line. Positions stay valid.
+
+        Applies to all logs.
+        """
+        self.refresh()
+        for source in self.sources:
+            source.show_stream(stream, expands_redraws=expands_redraws)
+
     def order_by_time(self) -> None:
         """Orders lines that arrived late by their own times again."""
         for source in self.sources:

@@ -28,7 +28,7 @@ class ShownLog:
 
     def __init__(self, files: SpoolFiles, stream: int | None = None, *, expands_redraws: bool = False) -> None:
         self.path = files.log
-        self._files = files
+        self.files = files
         self._find_entry = find_redraw_entry if expands_redraws else find_entry
         self.source = StreamBytes(files, stream)
         self._stretches: list[Stretch] = []
@@ -103,7 +103,7 @@ class ShownLog:
     async def make_exact(self, offset: int, until: int) -> None:
         """Makes the lines from `offset` to `until` exact. It reads in a thread, up to 64 MiB before them."""
         generation = self._generation
-        reader = ExactReader(self._files, self.source.stream, offset, until, self._checkpoints)
+        reader = ExactReader(self.files, self.source.stream, offset, until, self._checkpoints)
         try:
             while await asyncio.to_thread(reader.step):
                 pass

@@ -8,9 +8,13 @@ from pathlib import Path
 from flow_core.agent.spool import STDERR
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.merged.merged_lines import MergedLines
+from flow_core.logs.merged.merged_search import MergedSearch
+from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.line import ShownLine
+from flow_tui.widgets.log.matches import LineSearch
 from flow_tui.widgets.log.painter import LinePainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles, LogText
+from flow_tui.widgets.log.window import LogPosition
 
 _MOST_DESCRIBED = 4096
 
@@ -21,6 +25,7 @@ class MergedPainter(LinePainter):
     def __init__(self, log: MergedLines, layout: LogLayout, styles: LogStyles) -> None:
         self.log: MergedLines = log
         super().__init__(log, layout, styles)
+        self._expands_redraws = False
         self._described: dict[int, tuple[ShownLine, LogText]] = {}
         self._labels = [escape_controls(source.label) for source in log.merged.sources]
 
@@ -39,6 +44,17 @@ class MergedPainter(LinePainter):
 
     def find_offset_at(self, time: datetime) -> int | None:
         return self.log.find_offset(int(time.astimezone(UTC).timestamp() * 1_000_000))
+
+    def make_search(self, query: SearchQuery) -> LineSearch:
+        return MergedSearch(self.log, query, self.stream)
+
+    def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
+        if (stream, expands_redraws) == (self.stream, self._expands_redraws):
+            return
+        self.stream, self._expands_redraws = stream, expands_redraws
+        top = self.log.show_stream(stream, expands_redraws=expands_redraws, top=self.window.top.offset)
+        self.window.top = LogPosition(top)
+        self._described.clear()
 
     def _describe(self, line: ShownLine) -> LogText:
         known, described = self._described.get(line.offset, (None, None))

@@ -13,11 +13,12 @@ from textual.cache import LRUCache
 from textual.strip import Strip
 
 from flow_core.agent.spool import STDERR, SpoolFiles
-from flow_core.logs.search.log_search import SearchMatch
+from flow_core.logs.search.log_search import LogSearch, SearchMatch
+from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.log_lines import LogLines
 from flow_core.logs.shown.shown_log import ShownLog
-from flow_tui.widgets.log.matches import LogMatches, MatchSpans
+from flow_tui.widgets.log.matches import LineSearch, LogMatches, MatchSpans
 from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, find_cells, find_wrap_points, lay_out_line
 from flow_tui.widgets.log.text_rows import TextRow
 from flow_tui.widgets.log.window import LogWindow
@@ -47,6 +48,8 @@ class LinePainter:
     def __init__(self, log: LogLines, layout: LogLayout, styles: LogStyles) -> None:
         self.log = log
         self.window = LogWindow(log, lambda line: len(self._lay_out(line)))
+        self.stream: int | None = None
+        """The stream that is shown alone; None for both."""
         self.matches: LogMatches | None = None
         self.rows: list[TextRow] = []
         """The rows of the last drawing, without empty rows below the log."""
@@ -80,11 +83,13 @@ class LinePainter:
         """Returns the offset of the first byte that was read at this time or later; None if there is none."""
         raise NotImplementedError
 
-    def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
-        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own.
+    def make_search(self, query: SearchQuery) -> LineSearch:
+        """Returns a new search in the lines, with their offsets. Raises ConfigError if the query is invalid."""
+        raise NotImplementedError
 
-        Does nothing for lines that can't be shown in this way.
-        """
+    def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
+        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own."""
+        raise NotImplementedError
 
     @property
     def is_exact(self) -> bool:
@@ -203,7 +208,6 @@ class LogPainter(LinePainter):
         self.log: ShownLog = ShownLog(files)
         super().__init__(self.log, layout, styles)
         self.files = files
-        self.stream: int | None = None
         self._expands_redraws = False
 
     @property
@@ -219,6 +223,9 @@ class LogPainter(LinePainter):
 
     def find_offset_at(self, time: datetime) -> int | None:
         return self.log.source.sidecar.find_offset(time)
+
+    def make_search(self, query: SearchQuery) -> LineSearch:
+        return LogSearch(self.files, query, self.stream)
 
     def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
         if (stream, expands_redraws) == (self.stream, self._expands_redraws):

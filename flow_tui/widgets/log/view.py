@@ -162,7 +162,7 @@ class LogView(ScrollingLog):
         `Searched` reports the progress, or an invalid pattern.
         """
         self.clear_search()
-        if isinstance(self._painter, LogPainter) and pattern:
+        if self._painter is not None and pattern:
             self._search.start(self._painter, pattern, literal=literal, is_backward=self.following)
 
     def clear_search(self) -> None:
