@@ -160,7 +160,7 @@ class AsyncTaskLogResource:
 
         query = SearchQuery(check_text("pattern", pattern), not regex, case_sensitive)
         lines = check_integer("context", context, maximum=_CONTEXT_MAX)
-        across = AcrossQuery(query, lines, check_integer("limit", limit, maximum=_HITS_MAX), dict(since or {}))
+        across = AcrossQuery(query, lines, check_integer("limit", limit, 1, _HITS_MAX), dict(since or {}))
         search = LogsSearch(self._logs, across)
         ids = await self._list_task_ids(task_ids)
         async with aclosing(search.run(self._list_logs(ids))) as results:

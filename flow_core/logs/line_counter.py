@@ -1,4 +1,4 @@
-"""Counts the lines of a big log in the background. It keeps one number per MiB."""
+"""Counts the lines of a big log in the background. It keeps one number and the open colours per MiB."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flow_core.agent.regular_files import open_regular_file
+from flow_core.logs.open_colours import LONGEST_SEQUENCE, apply_colours
 from flow_core.logs.reader import LINE_LIMIT
+from flow_core.logs.text_style import PLAIN, TextStyle
 
 BLOCK = 1024 * 1024
 _SLICE = 64 * BLOCK
@@ -37,6 +39,7 @@ class _ScanResult:
 
     replaced: bool
     newlines: tuple[int, ...]
+    styles: tuple[TextStyle, ...]
     size: int
     tail: bytes
     identity: tuple[int, int]
@@ -109,6 +112,14 @@ class LineCounter:
         block = offset // BLOCK
         return self._newlines(block) + self._read(block * BLOCK, offset - block * BLOCK).count(b"\n")
 
+    def find_open_style(self, offset: int) -> tuple[int, TextStyle]:
+        """Returns the last offset at or before this one for which the open colours are known, and the colours.
+
+        It is less than 1 MiB before `offset` in the scanned part of the file.
+        """
+        block = min(offset // BLOCK, len(self._styles))
+        return block * BLOCK, self._styles[block - 1] if block else PLAIN
+
     def _newlines(self, blocks: int) -> int:
         return self._totals[blocks - 1] if blocks else 0
 
@@ -134,6 +145,8 @@ class LineCounter:
 
     def _reset(self) -> None:
         self._totals = array("Q")
+        self._styles: list[TextStyle] = []
+        """The open colours after each whole block."""
         self._scanned = 0
         self._tail = b""
         self._identity = (0, 0)
@@ -158,9 +171,10 @@ class LineCounter:
             or os.pread(fd, len(self._tail), self._scanned - len(self._tail)) != self._tail
         )
         start = 0 if replaced else self._scanned // BLOCK * BLOCK
-        newlines, end = _count_newlines(fd, start, min(status.st_size, start + _SLICE))
+        style = self._styles[start // BLOCK - 1] if start else PLAIN
+        newlines, styles, end = _scan_blocks(fd, start, min(status.st_size, start + _SLICE), style)
         tail = os.pread(fd, min(_FINGERPRINT, end), max(0, end - _FINGERPRINT))
-        return _ScanResult(replaced, newlines, end, tail, identity)
+        return _ScanResult(replaced, newlines, styles, end, tail, identity)
 
     def _apply_scan(self, result: _ScanResult | None) -> bool:
         """Adds the result of a scan; None (an unreadable file) resets the counter. Returns whether there is more."""
@@ -169,27 +183,34 @@ class LineCounter:
         if result is None:
             return False
         grew = result.size > self._scanned
-        del self._totals[self._scanned // BLOCK :]
+        del self._totals[self._scanned // BLOCK :], self._styles[self._scanned // BLOCK :]
         for newlines in result.newlines:
             self._totals.append(self._newlines(len(self._totals)) + newlines)
+        self._styles += result.styles
         self._scanned, self._tail, self._identity = result.size, result.tail, result.identity
         return grew
 
 
-def _count_newlines(fd: int, start: int, stop: int) -> tuple[tuple[int, ...], int]:
-    """Counts the newlines of each block in a range that starts on a block. Also returns the end that it reached.
+def _scan_blocks(
+    fd: int, start: int, stop: int, style: TextStyle
+) -> tuple[tuple[int, ...], tuple[TextStyle, ...], int]:
+    """Counts the newlines of each block in a range that starts on a block, and finds the style after each whole block.
 
-    Uses one buffer for all blocks.
+    Also returns the end that it reached. Uses one buffer for all blocks, with room for a sequence that goes on in the
+    next block.
     """
-    buffer = bytearray(BLOCK)
-    counts = []
+    buffer = bytearray(BLOCK + LONGEST_SEQUENCE)
+    counts, styles = [], []
     while start < stop:
-        count = os.preadv(fd, [buffer], start)
-        count = min(count, stop - start)
+        size = os.preadv(fd, [buffer], start)
+        count = min(size, stop - start, BLOCK)
         if count <= 0:
             break
         counts.append(buffer.count(b"\n", 0, count))
+        if count == BLOCK:
+            style = apply_colours(style, buffer if size == len(buffer) else buffer[:size], BLOCK)
+            styles.append(style)
         start += count
         if count < BLOCK:
             break
-    return tuple(counts), start
+    return tuple(counts), tuple(styles), start

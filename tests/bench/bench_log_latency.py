@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from log_world import log_world
-from log_writer import STAMP_EVERY_S
+from log_writer import STAMP_EVERY_S, STAMPS_AT_ONCE
 from painted import strip_sequences
 from peers import python_of
 from table import Row, median, p95
@@ -18,7 +18,7 @@ from testbed.pty_screen import Screen
 from world import dashboard
 
 LINES = 200
-FIRST = 10
+FIRST = STAMPS_AT_ONCE
 """Lines that are not counted."""
 TOOLONG = "toolong==1.5.0"
 _STAMPED = re.compile(rb"painted-(\d+)-(\d+)-end")
@@ -38,8 +38,7 @@ def measure() -> list[Row]:
         for screen in screens:
             screen.wait_for("begin", 20)
             screen.settle(1.0)
-        seconds = (LINES + FIRST) * STAMP_EVERY_S
-        stack.enter_context(logs.writer("stamps", str(seconds), *map(str, spools)))
+        stack.enter_context(logs.writer("stamps", str(LINES + FIRST), *map(str, spools)))
         ours, tail, theirs = _read_delays_ms(screens)
     note = "  ".join(f"{p95(took):.1f} ({median(took):.1f})" for took in (ours, tail, theirs))
     note += " ms p95 (median), pane/tail/toolong"
@@ -50,10 +49,10 @@ def measure() -> list[Row]:
 
 
 def _read_delays_ms(screens: list[Screen]) -> list[list[float]]:
-    """Reads all terminals at once, so that each line is timed when its own program paints it."""
+    """Reads all terminals. Each of them gets some lines, one after the other, while the others have nothing to do."""
     by_fd = {screen._fd: screen for screen in screens}
     delays: dict[int, dict[int, float]] = {fd: {} for fd in by_fd}
-    deadline = time.monotonic() + (LINES + FIRST) * STAMP_EVERY_S + 30
+    deadline = time.monotonic() + 3 * (LINES + FIRST) * STAMP_EVERY_S + 30
     while any(len(seen) < LINES + FIRST for seen in delays.values()):
         if time.monotonic() > deadline:
             raise SystemExit(f"lines painted: {[len(seen) for seen in delays.values()]}\n{screens[0].framed()}")

@@ -1,4 +1,4 @@
-"""Writes to a spool as a program does: `lines` or `bars` SPOOL PER_SECOND SECONDS, or `stamps` SECONDS SPOOL..."""
+"""Writes to a spool as a program does: `lines` or `bars` SPOOL PER_SECOND SECONDS, or `stamps` COUNT SPOOL..."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 TICK_S = 0.002
-STAMP_EVERY_S = 0.1
+STAMP_EVERY_S = 0.05
+STAMPS_AT_ONCE = 25
 _BAR = "█" * 40
 INNER = "  steps: {percent:3}%|{bar:40}| {number:09} [02:11<01:05, 18.2it/s]"
 
 
 def main(mode: str, arguments: list[str]) -> None:
     if mode == "stamps":
-        _write_stamps(float(arguments[0]), [_open(path) for path in arguments[1:]])
+        _write_stamps(int(arguments[0]), [_open(path) for path in arguments[1:]])
         return
     rate, seconds = int(arguments[1]), float(arguments[2])
     make = _make_lines if mode == "lines" else make_redraws
@@ -44,10 +45,11 @@ def _write_paced(fd: int, make: Callable[[int, int], bytes], count: int, ticks: 
         os.write(fd, make(tick * count, count))
 
 
-def _write_stamps(seconds: float, fds: list[int]) -> None:
-    """Writes lines with their time to each file in turn."""
-    for tick in _iter_ticks(round(seconds / STAMP_EVERY_S) * len(fds), STAMP_EVERY_S / len(fds)):
-        os.write(fds[tick % len(fds)], b"painted-%d-%d-end\n" % (tick // len(fds), time.time_ns()))
+def _write_stamps(count: int, fds: list[int]) -> None:
+    """Writes so many lines with their time to each file, some to one file and then some to the next one."""
+    order = [fd for _ in range(count // STAMPS_AT_ONCE) for fd in fds for _ in range(STAMPS_AT_ONCE)]
+    for tick in _iter_ticks(len(order), STAMP_EVERY_S):
+        os.write(order[tick], b"painted-%d-%d-end\n" % (tick, time.time_ns()))
 
 
 def _iter_ticks(count: int, every_s: float) -> Iterator[int]:

@@ -48,22 +48,22 @@ class LineTimes:
         self.has_writer_times = has_writer_times
         self.clock_offset_us = 0
         self.sidecar = sidecar
-        self._arrivals = ArrivalTimes()
-        self._now_us = now_us
+        self.arrivals = ArrivalTimes()
+        self.now_us = now_us
         self._known_records = 0
 
     def note_growth(self, path: Path, old_size: int, size: int) -> int:
         """Notes that the log or its sidecar has grown. Returns the offset from which on times may have changed."""
         known, self._known_records = self._known_records, self.sidecar.count
         if not self.sidecar.count and size > old_size:
-            self._arrivals.note(old_size, self._now_us() if old_size else min(self._now_us(), _read_mtime_us(path)))
+            self.arrivals.note(old_size, self.now_us() if old_size else min(self.now_us(), _read_mtime_us(path)))
         if self._known_records == known:
             return size
         return self.sidecar.get_offset(known) if self._known_records > known > 0 else 0
 
     def clear(self) -> None:
         """Forgets the arrivals, after the log was replaced or cut short."""
-        self._arrivals.clear()
+        self.arrivals.clear()
 
     def read(self, lines: Sequence[ShownLine]) -> list[WrittenTime]:
         """Returns the times of lines, which are in order."""
@@ -80,7 +80,7 @@ class LineTimes:
         """Returns about where the recorded times reach `time_us`; None if they don't yet."""
         if self.sidecar.count:
             return self.sidecar.find_offset_us(time_us + (self.clock_offset_us if self.has_writer_times else 0))
-        return self._arrivals.find_offset(time_us)
+        return self.arrivals.find_offset(time_us)
 
     @property
     def has_records(self) -> bool:
@@ -95,7 +95,7 @@ class LineTimes:
         """Returns the recorded times of bytes."""
         shift = self.clock_offset_us if self.has_writer_times else 0
         return [
-            self._arrivals.get_time_us(offset) if stamp is None else stamp[0] - shift
+            self.arrivals.get_time_us(offset) if stamp is None else stamp[0] - shift
             for offset, stamp in zip(offsets, self._list_stamps(offsets), strict=True)
         ]
 
@@ -107,7 +107,7 @@ class LineTimes:
 
         A time without a zone is in UTC. A time that is later than the arrival has another meaning.
         """
-        reference = _EPOCH + timedelta(microseconds=arrival_us or self._now_us())
+        reference = _EPOCH + timedelta(microseconds=arrival_us or self.now_us())
         if (time := find_time(text, reference)) is None:
             return None
         own_us = (time - _EPOCH) // _MICROSECOND - self.clock_offset_us
@@ -116,10 +116,10 @@ class LineTimes:
     def find_arrival_us(self, offset: int) -> int:
         """Returns when the byte at `offset` arrived; 0 if that is not known."""
         stamp = self._list_stamps([offset])[0]
-        return self._arrivals.get_time_us(offset) if stamp is None else stamp[0]
+        return self.arrivals.get_time_us(offset) if stamp is None else stamp[0]
 
     def _parse(self, line: ShownLine, stamp: tuple[int, int] | None) -> WrittenTime:
-        arrival_us, stream = (self._arrivals.get_time_us(line.written_at), STDOUT) if stamp is None else stamp
+        arrival_us, stream = (self.arrivals.get_time_us(line.written_at), STDOUT) if stamp is None else stamp
         return WrittenTime(self.find_own_us(line.text, arrival_us), arrival_us, stream)
 
 

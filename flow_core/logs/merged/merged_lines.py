@@ -7,7 +7,10 @@ offset of the next line, and the size is the sum of the sizes. Offsets change wh
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections.abc import Iterator
 
+from flow_core.logs.export import LogBlock
+from flow_core.logs.merged.merged_export import read_merged_blocks
 from flow_core.logs.merged.merged_log import MergedLog
 from flow_core.logs.merged.position import MergedLine, MergedPosition
 from flow_core.logs.shown.line import ShownLine
@@ -113,6 +116,10 @@ class MergedLines:
         # One more: a view asks for the line above the first one too.
         return self._remember(self.merged.lines_before(self.find_position(offset), count + 1))[-count:]
 
+    def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
+        """Yields the lines in a range of offsets as text, each after the label of its log. May run in a thread."""
+        return read_merged_blocks(self.merged.copy(), self.find_position(start), self.find_position(end))
+
     def find_offset(self, time_us: int) -> int | None:
         """Returns the offset of the first line whose time is `time_us` or later; None if there is none."""
         lines = self._remember(self.merged.lines_from(self.merged.find_position(time_us), 1))
@@ -146,11 +153,11 @@ class MergedLines:
     def _walk_to(self, offset: int, position: MergedPosition) -> MergedPosition:
         """Returns the position of the line that contains `offset`, from one near it; one nearer if that is too far."""
         for _ in range(_MOST_PAGES):
-            if _add_up(position) > offset:
+            if position.bytes_before > offset:
                 lines = self.merged.lines_before(position, _PAGE_LINES)
                 position = lines[0].position if lines else self.merged.start
             elif lines := self.merged.lines_from(position, _PAGE_LINES):
-                if (found := next((line for line in lines if offset < _add_up(line.end)), None)) is not None:
+                if (found := next((line for line in lines if offset < line.end.bytes_before), None)) is not None:
                     return found.position
                 position = lines[-1].end
         return position
@@ -172,7 +179,7 @@ class MergedLines:
     def _remember(self, lines: list[MergedLine]) -> list[ShownLine]:
         found = []
         for merged_line in lines:
-            offset, line = _add_up(merged_line.position), merged_line.line
+            offset, line = merged_line.position.bytes_before, merged_line.line
             if self._known.pop(offset, None) is None:
                 insort(self._offsets, offset)
             self._known[offset] = merged_line
@@ -191,7 +198,3 @@ class MergedLines:
 
     def _list_generations(self) -> list[int]:
         return [source.generation for source in self.merged.sources]
-
-
-def _add_up(position: MergedPosition) -> int:
-    return sum(offset for offset in position.offsets if offset > 0)

@@ -50,6 +50,12 @@ class MergedLog:
         for source in self.sources:
             source.close()
 
+    def copy(self) -> MergedLog:
+        """Returns another merged log of the same logs, with the same order, for another thread. It opens no files."""
+        copied = MergedLog([source.copy() for source in self.sources], now_us=self._now_us)
+        copied._newest_us = self._newest_us
+        return copied
+
     def show(self, source: int, *, is_shown: bool) -> None:
         """Switches a log on or off. Positions stay valid."""
         self.sources[source].is_shown = is_shown

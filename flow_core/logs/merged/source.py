@@ -43,6 +43,8 @@ class MergedSource:
         """Whether its last line was once among the newest of all logs."""
         self.size = 0
         self._log = log
+        self._stream: int | None = None
+        self._expands_redraws = False
         self._generation = self._earlier_generations = 0
         self._times = LineTimes(log.source.sidecar, has_writer_times=has_writer_times, now_us=now_us)
         self._redraws = RedrawWatch(log)
@@ -86,6 +88,7 @@ class MergedSource:
     def show_stream(self, stream: int | None, *, expands_redraws: bool) -> None:
         """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own."""
         generation = self.generation
+        self._stream, self._expands_redraws = stream, expands_redraws
         self._log.close()
         self._log = log = ShownLog(self.files, stream, expands_redraws=expands_redraws)
         has_changed = self.size > 0 and log.refresh()
@@ -97,6 +100,21 @@ class MergedSource:
         self._buffer.uses_line_times = uses_line_times
         if has_changed:
             self._take_changes()
+
+    def copy(self) -> MergedSource:
+        """Returns a source of the same log with the same order of lines, whose files are not open yet."""
+        log, times = ShownLog(self.files, self._stream, expands_redraws=self._expands_redraws), self._times
+        copied = MergedSource(
+            self.label, log, has_writer_times=times.has_writer_times, clock=self.clock, now_us=times.now_us
+        )
+        copied.is_shown, copied.has_caught_up, copied.size = self.is_shown, self.has_caught_up, self.size
+        copied._times.arrivals = times.arrivals.copy()
+        copied._floor_offsets, copied._floors_us = self._floor_offsets[:], self._floors_us[:]
+        copied._buffer.uses_line_times = self._buffer.uses_line_times
+        copied._probed_size = self._probed_size
+        copied._generation = self.generation
+        copied._earlier_generations = self.generation - 1  # opening the file is the next one
+        return copied
 
     def close(self) -> None:
         """Releases the files. Calling it again is safe."""

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from flow_core.logs.open_colours import apply_colours, find_last_reset
 from flow_core.logs.shown.controls import find_last_move
 from flow_core.logs.shown.grid import PIECE_COLUMNS
 from flow_core.logs.shown.redraw_screen import RedrawScreen
 from flow_core.logs.shown.row_stack import SCREEN_ROWS
 from flow_core.logs.shown.screen import LiveScreen
 from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
-from flow_core.logs.text_style import PLAIN, TextStyle, apply_sgr
+from flow_core.logs.text_style import PLAIN, TextStyle
 
 LOOK_BACK = 4 * PIECE
 _FARTHEST_BACK = 1024 * PIECE
-_iter_sgr = re.compile(rb"\x1b\[([0-9;:]*)m").finditer
-_RESETS = (b"\x1b[0m", b"\x1b[m")
+_LONGEST_GAP = 2 * 1024 * 1024
+"""How many bytes after a checkpoint of the colours are read to find the colours at an offset."""
+
+
+class OpenStyle(NamedTuple):
+    """The colours that are open at an offset. They are a guess if `is_known` is false."""
+
+    style: TextStyle
+    is_known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,8 @@ class Entry:
     """The offset of the first byte that the screen must receive."""
     valid_from: int
     is_exact: bool
+    is_style_known: bool = True
+    """Whether the colours of the screen are known, and not guessed from what precedes it."""
 
 
 def find_entry(source: StreamBytes, offset: int) -> Entry:
@@ -59,7 +69,8 @@ def find_redraw_entry(source: StreamBytes, offset: int) -> Entry:
     if offset - line > PIECE_COLUMNS:
         data = source.read_back(offset, LOOK_BACK)
         start = offset - len(data) + max(0, data.find(b"\r"))
-    return Entry(RedrawScreen(start, find_style(source, line)), start, start, is_exact=True)
+    style, is_known = find_style(source, line)
+    return Entry(RedrawScreen(start, style), start, start, is_exact=True, is_style_known=is_known)
 
 
 def _search_back(source: StreamBytes, line: int, limit: int) -> Entry:
@@ -70,12 +81,14 @@ def _search_back(source: StreamBytes, line: int, limit: int) -> Entry:
         begin = start - len(data)
         last_move = find_last_move(data)
         if last_move < 0 or data.count(b"\n", last_move) > SCREEN_ROWS:
-            return Entry(LiveScreen(start, find_style(source, start)), start, start, is_exact=True)
+            style, is_known = find_style(source, start)
+            return Entry(LiveScreen(start, style), start, start, is_exact=True, is_style_known=is_known)
         if begin == 0:
             return Entry(LiveScreen(0), 0, 0, is_exact=True)
         if line - begin >= limit:
             start = source.line_start(begin)
-            return Entry(LiveScreen(start, find_style(source, start)), start, line, is_exact=False)
+            style, is_known = find_style(source, start)
+            return Entry(LiveScreen(start, style), start, line, is_exact=False, is_style_known=is_known)
         start = source.line_start(begin)
 
 
@@ -84,26 +97,29 @@ def _enter_long_line(source: StreamBytes, line: int, offset: int) -> Entry:
     begin = offset - LOOK_BACK
     data = source.reader.read(begin, LOOK_BACK)
     redraw = data.find(b"\r")
-    style = find_style(source, line)
+    style, is_known = find_style(source, line)
     if redraw < 0:
         start = line + (offset - line) // PIECE_COLUMNS * PIECE_COLUMNS
-        return Entry(LiveScreen(start, style), start, start, is_exact=True)
-    return Entry(LiveScreen(line, style), begin + redraw, line, is_exact=False)
+        return Entry(LiveScreen(start, style), start, start, is_exact=True, is_style_known=is_known)
+    return Entry(LiveScreen(line, style), begin + redraw, line, is_exact=False, is_style_known=is_known)
 
 
-def find_style(source: StreamBytes, offset: int) -> TextStyle:
-    """Returns the colours that are open at the beginning of a line, as far as the last 256 KiB before it tell."""
-    end, following = offset, b""
-    while end > max(0, offset - LOOK_BACK):
-        data = source.read_back(end, PIECE)
-        reset = max(data.rfind(code) for code in _RESETS) if b"\x1b" in data else -1
-        following = data[max(0, reset) :] + following if b"\x1b" in data else following
-        if reset >= 0:
-            break
-        end -= len(data)
+def find_style(source: StreamBytes, offset: int) -> OpenStyle:
+    """Returns the colours that are open at the beginning of a line.
+
+    They are known if the last 256 KiB reset them, or if the log begins or its index ends less than 2 MiB before.
+    """
+    start, following = offset, b""
+    while start > max(0, offset - LOOK_BACK):
+        data = source.read_back(start, PIECE)
         if not data:
             break
-    style = PLAIN
-    for found in _iter_sgr(following):
-        style = apply_sgr(style, found[1])
-    return style
+        start -= len(data)
+        if (reset := find_last_reset(data, len(data))) >= 0:
+            return OpenStyle(apply_colours(PLAIN, data[reset:] + following, len(data) - reset + len(following)), True)
+        following = data + following if b"\x1b" in data or following else b""
+    checkpoint, style = (0, PLAIN) if source.colours is None else source.colours.find_open_style(offset)
+    if offset - checkpoint <= _LONGEST_GAP:
+        data = source.read_back(offset, offset - checkpoint)
+        return OpenStyle(apply_colours(style, data, len(data)), True)
+    return OpenStyle(apply_colours(PLAIN, following, len(following)), False)

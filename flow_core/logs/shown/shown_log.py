@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from flow_core.agent.spool import SpoolFiles
-from flow_core.logs.shown.entry import find_entry, find_redraw_entry
+from flow_core.logs.open_colours import ColourIndex
+from flow_core.logs.shown.entry import find_entry, find_redraw_entry, find_style
 from flow_core.logs.shown.exact_reader import Checkpoints, ExactReader
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
@@ -104,6 +105,7 @@ class ShownLog:
         """Makes the lines from `offset` to `until` exact. It reads in a thread, up to 64 MiB before them."""
         generation = self._generation
         reader = ExactReader(self.files, self.source.stream, offset, until, self._checkpoints)
+        reader.source.colours = self.source.colours
         try:
             while await asyncio.to_thread(reader.step):
                 pass
@@ -112,6 +114,21 @@ class ShownLog:
                 self._stretches = [reader.stretch, *self._stretches[-_MAX_STRETCHES + 1 :]]
         finally:
             reader.close()
+
+    def correct_colours(self, colours: ColourIndex) -> bool:
+        """Uses this index of the colours from now on. Returns whether lines that were read before may change by it."""
+        self.source.colours = colours
+        before = len(self._stretches)
+        self._stretches = [stretch for stretch in self._stretches if self._has_right_colours(stretch)]
+        if len(self._stretches) < before:
+            self._checkpoints.clear()
+        return len(self._stretches) < before
+
+    def _has_right_colours(self, stretch: Stretch) -> bool:
+        if stretch.is_style_known:
+            return True
+        style, stretch.is_style_known = find_style(self.source, stretch.begin)
+        return not stretch.is_style_known or style == stretch.first_style
 
     def _find_stretch(self, offset: int, until: int = 0) -> Stretch:
         """Returns a stretch that contains the line at `offset`, and that reaches about as far as `until`."""

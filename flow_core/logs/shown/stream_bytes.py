@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.open_colours import ColourIndex
 from flow_core.logs.reader import LineReader
 from flow_core.logs.sidecar import SidecarIndex, StreamSpan
 
@@ -17,6 +18,8 @@ class StreamBytes:
         self.reader = LineReader(files.log)
         self.sidecar = SidecarIndex(files.sidecar)
         self.stream = stream
+        self.colours: ColourIndex | None = None
+        """The index of the colours of the log, if there is one."""
         self._long_line = (0, -PIECE)
         """The start of a long line, and how far it has no newline."""
 

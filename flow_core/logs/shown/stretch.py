@@ -26,6 +26,9 @@ class Stretch:
         self.screen = entry.screen
         self.valid_from = entry.valid_from
         self.is_exact = entry.is_exact
+        self.begin, self.first_style = entry.screen.end, entry.screen.style
+        """Where the screen began, and the colours that were open there."""
+        self.is_style_known = entry.is_style_known
         self.start = self.end = entry.start
         self._step = _FIRST_STEP
         self._moved_at: int | None = None

@@ -153,7 +153,8 @@ class LogsPane(Pane, inherit_bindings=False):
     @property
     def log_name(self) -> str:
         """The name of the task, and which of its logs is shown."""
-        return "-".join([self._record.name if self._record else "", *self._label.split()]).strip("-")
+        which = "merged" if self.is_merged else self._label
+        return "-".join([self._record.name if self._record else "", *which.split()]).strip("-")
 
     async def step(self, by: int) -> None:
         """Shows another log of the same task."""
@@ -185,7 +186,8 @@ class LogsPane(Pane, inherit_bindings=False):
     def open_row(self, kind: RowKind) -> None:
         """Opens the input row for a search, a place to go to, a command, or the name of a bookmark."""
         self.show_status("")
-        self.row.open(kind, "shown text" if self.view.selected_range is None else "selected lines")
+        source = "shown text" if self.view.selected_range is None else "selected lines"
+        self.row.open(kind, f"{source} with ranks" if self.is_merged else source, has_raw=not self.is_merged)
 
     def open_search(self) -> None:
         self.open_row(RowKind.SEARCH)

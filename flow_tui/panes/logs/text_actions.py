@@ -95,7 +95,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "save",
         "Save the selected lines, the shown text or the whole log to a file",
         defer(lambda: exporting.save_log),
-        _check_log,
+        _check_text,
     ),
     TextAction(
         "logs.open",
@@ -111,7 +111,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "pipe",
         "Run a shell command on the text and show its output",
         lambda pane: pane.open_pipe(),
-        _check_log,
+        _check_text,
         changes=True,
     ),
 )

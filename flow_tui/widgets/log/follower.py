@@ -47,7 +47,7 @@ class LogFollower:
         self.lines = LineCounter(painter.paths[0]) if len(painter.paths) == 1 else None
         self._start(partial(self._follow, painter), "follow")
         if self.lines is not None:
-            self._start(partial(self._count, self.lines), "count")
+            self._start(partial(self._count, painter, self.lines), "count")
         if is_complete is not None:
             self._start(partial(self._wait_for_completion, CompletionCheck(is_complete)), "completion")
 
@@ -101,12 +101,14 @@ class LogFollower:
             pass  # the provider no longer has the log: it counts as complete
         self.is_over = True
 
-    async def _count(self, index: LineCounter) -> None:
+    async def _count(self, painter: LinePainter, index: LineCounter) -> None:
         reported = -1
         while True:
             await self._is_visible.wait()
             is_final = self.is_over
             await index.catch_up()
+            if painter.correct_colours(index):
+                self._redraw()
             if index.line_count != reported or is_final:
                 reported = index.line_count
                 self._counted(reported, is_final)

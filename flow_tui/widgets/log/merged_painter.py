@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.cells import cell_len, chop_cells
+
 from flow_core.agent.spool import STDERR
 from flow_core.logs.escape import escape_controls
+from flow_core.logs.export import LogBlock
+from flow_core.logs.merged.merged_export import list_prefixes
 from flow_core.logs.merged.merged_lines import MergedLines
 from flow_core.logs.merged.merged_search import MergedSearch
 from flow_core.logs.search.query import SearchQuery
@@ -16,6 +21,7 @@ from flow_tui.widgets.log.painter import LinePainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles, LogText
 from flow_tui.widgets.log.window import LogPosition
 
+MOST_LABEL_CELLS = 20
 _MOST_DESCRIBED = 4096
 
 
@@ -27,7 +33,9 @@ class MergedPainter(LinePainter):
         super().__init__(log, layout, styles)
         self._expands_redraws = False
         self._described: dict[int, tuple[ShownLine, LogText]] = {}
-        self._labels = [escape_controls(source.label) for source in log.merged.sources]
+        labels = [source.label for source in log.merged.sources]
+        self._prefixes = list_prefixes(labels)
+        self._labels = [shorten_label(escape_controls(label)) for label in labels]
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -44,6 +52,14 @@ class MergedPainter(LinePainter):
 
     def find_offset_at(self, time: datetime) -> int | None:
         return self.log.find_offset(int(time.astimezone(UTC).timestamp() * 1_000_000))
+
+    def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
+        return self.log.read_blocks(start, end)
+
+    def get_prefix(self, line: ShownLine) -> str:
+        """Returns the label of the log."""
+        details = self.log.get_details(line.offset)
+        return "" if details is None else self._prefixes[details.source]
 
     def make_search(self, query: SearchQuery) -> LineSearch:
         return MergedSearch(self.log, query, self.stream)
@@ -72,3 +88,12 @@ class MergedPainter(LinePainter):
             return LogText(line.runs, line.text, False, None)
         label, is_stderr = self._labels[details.source], details.stream == STDERR
         return LogText(line.runs, line.text, is_stderr, details.time_us, details.is_arrival_time, label, details.source)
+
+
+def shorten_label(label: str) -> str:
+    """Returns at most 20 cells of a label. It keeps both ends: tasks have the same beginnings, ranks are at the end."""
+    if cell_len(label) <= MOST_LABEL_CELLS:
+        return label
+    head = chop_cells(label, MOST_LABEL_CELLS // 2 - 1)[0]
+    tail = chop_cells(label[::-1], MOST_LABEL_CELLS // 2)[0][::-1]
+    return f"{head}…{tail}"

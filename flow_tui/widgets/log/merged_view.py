@@ -13,14 +13,13 @@ from flow_core.logs.follow import IsComplete
 from flow_core.logs.merged.merged_lines import MergedLines
 from flow_core.logs.merged.merged_log import MergedLog
 from flow_core.logs.merged.source import MergedSource
-from flow_tui.widgets.log.merged_painter import MergedPainter
+from flow_tui.widgets.log.merged_painter import MOST_LABEL_CELLS, MergedPainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles
 from flow_tui.widgets.log.view import LogView
 from flow_tui.widgets.log.window import LogPosition
 from flow_tui.widgets.styles import get_component_style
 
 _LABEL_STYLES = 4
-_MOST_LABEL_CELLS = 20
 
 
 class MergedLogView(LogView):
@@ -117,7 +116,7 @@ class MergedLogView(LogView):
 
     def _make_layout(self) -> LogLayout:
         widest = max((cell_len(label) for label in self.labels), default=-1)
-        return replace(super()._make_layout(), label=min(widest, _MOST_LABEL_CELLS) + 1)
+        return replace(super()._make_layout(), label=min(widest, MOST_LABEL_CELLS) + 1)
 
     def _make_styles(self) -> LogStyles:
         names = [f"log-view--label-{number}" for number in range(_LABEL_STYLES)]

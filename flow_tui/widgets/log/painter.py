@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ from textual.cache import LRUCache
 from textual.strip import Strip
 
 from flow_core.agent.spool import STDERR, SpoolFiles
+from flow_core.logs.export import LogBlock, read_shown_blocks
+from flow_core.logs.open_colours import ColourIndex
 from flow_core.logs.search.log_search import LogSearch, SearchMatch
 from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.line import ShownLine
@@ -83,6 +85,14 @@ class LinePainter:
         """Returns the offset of the first byte that was read at this time or later; None if there is none."""
         raise NotImplementedError
 
+    def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
+        """Yields the shown lines in a range of offsets as text. Does blocking I/O; may run in a thread."""
+        raise NotImplementedError
+
+    def get_prefix(self, line: ShownLine) -> str:
+        """Returns what stands before the text of a line that is copied; "" if nothing does."""
+        return ""
+
     def make_search(self, query: SearchQuery) -> LineSearch:
         """Returns a new search in the lines, with their offsets. Raises ConfigError if the query is invalid."""
         raise NotImplementedError
@@ -99,6 +109,10 @@ class LinePainter:
 
     async def make_exact(self) -> None:
         """Makes the lines of the last drawing exact. Reads in a thread, possibly for seconds."""
+
+    def correct_colours(self, colours: ColourIndex) -> bool:
+        """Uses this index of the colours of the log. Returns whether the last drawing may change by it."""
+        return False
 
     def refresh(self) -> bool:
         """Checks the files again. Returns whether they have changed."""
@@ -224,6 +238,9 @@ class LogPainter(LinePainter):
     def find_offset_at(self, time: datetime) -> int | None:
         return self.log.source.sidecar.find_offset(time)
 
+    def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
+        return read_shown_blocks(self.files, self.stream, start, end)
+
     def make_search(self, query: SearchQuery) -> LineSearch:
         return LogSearch(self.files, query, self.stream)
 
@@ -232,12 +249,17 @@ class LogPainter(LinePainter):
             return
         self.log.close()
         self.stream, self._expands_redraws = stream, expands_redraws
+        colours = self.log.source.colours
         self.window.log = self.log = ShownLog(self.files, stream, expands_redraws=expands_redraws)
+        self.log.source.colours = colours
         self.log.refresh()
 
     @property
     def is_exact(self) -> bool:
         return self.log.is_exact(*self._span)
+
+    def correct_colours(self, colours: ColourIndex) -> bool:
+        return self.log.correct_colours(colours)
 
     async def make_exact(self) -> None:
         await self.log.make_exact(*self._span)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -14,6 +15,7 @@ from textual.reactive import reactive, var
 from textual.strip import Strip
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles
+from flow_core.logs.export import LogBlock
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.line_counter import LineCounter
 from flow_core.logs.search.log_search import SearchMatch
@@ -137,6 +139,10 @@ class LogView(ScrollingLog):
     def find_offset_at(self, time: datetime) -> int | None:
         """Returns the offset of the first byte that was read at this time or later; None if there is none."""
         return None if self._painter is None else self._painter.find_offset_at(time)
+
+    def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
+        """Yields the shown lines in a range of offsets as text. Does blocking I/O; may run in a thread."""
+        return iter(()) if self._painter is None else self._painter.read_blocks(start, end)
 
     def open(self, files: SpoolFiles | None, is_complete: IsComplete | None = None) -> None:
         """Shows the end of this log and follows it; None shows no log. Without `is_complete`, the log never ends."""
@@ -269,13 +275,21 @@ class LogView(ScrollingLog):
         if len(strips) != len(self._strips):
             self.refresh()
         else:
-            for y, (now, before) in enumerate(zip(strips, self._strips, strict=True)):
-                if now != before:
-                    self.refresh(Region(0, y, self.size.width, 1))
+            self._refresh_rows([y for y, now in enumerate(strips) if now != self._strips[y]])
         self._strips = strips
         self._search.note_drawn(self.size.height)
         if self._painter is not None:
             self._follower.note_drawn(self._painter)
+
+    def _refresh_rows(self, changed: list[int]) -> None:
+        """Repaints rows, in one region if most of those between the first and the last one have changed."""
+        if not changed:
+            return
+        first, last, width = changed[0], changed[-1], self.size.width
+        if last - first < 2 * len(changed):
+            self.refresh(Region(0, first, width, last - first + 1))
+        else:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def _build(self) -> list[Strip]:
         width, height = self.size

@@ -131,7 +131,9 @@ async def test_a_selection_goes_over_the_lines_of_several_logs(app: MergedReader
         app.view.action_scroll_home()
         app.view.selector.start_lines(app.view._painter.rows[1].offset)
         app.view.selector.move(2)
-        assert app.view.read_selection() == "line 1\nline 2\nline 3"
+        assert app.view.read_selection() == "rank 1 line 1\nrank 2 line 2\nrank 0 line 3"
+        app.view.selector.clear()
+        assert app.view.read_selection() == "rank 0 line 0"
 
 
 async def test_a_time_is_found(app: MergedReader) -> None:
