@@ -15,7 +15,6 @@ from textual.widget import Widget
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
-from flow_core.logs.escape import escape_controls
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.log_id import LogId
 from flow_core.logs.search.query import SearchQuery
@@ -28,8 +27,8 @@ from flow_tui.panes.logs.cause_offer import CauseOffer
 from flow_tui.panes.logs.command_row import CommandRow, RowKind
 from flow_tui.panes.logs.exporting import pipe_log
 from flow_tui.panes.logs.log_selection import LogSelection
-from flow_tui.panes.logs.log_texts import describe_border, explain_empty, explain_merged
-from flow_tui.panes.logs.merged_logs import describe_clocks, open_ranks
+from flow_tui.panes.logs.log_texts import describe_border, describe_title, explain_empty, explain_merged
+from flow_tui.panes.logs.merging import LogMerging
 from flow_tui.panes.logs.navigation import go_to_position
 from flow_tui.panes.logs.status_row import StatusRow
 from flow_tui.panes.pane import Pane
@@ -58,6 +57,7 @@ class LogsPane(Pane, inherit_bindings=False):
     def __init__(self, services: Services, *, id: str | None = None) -> None:
         super().__init__(services, id=id)
         self.view = MergedLogView()
+        self.merging = LogMerging(services, self.view, self._open_log)
         self.status = StatusRow()
         self.cause = CauseOffer(services)
         self.row = CommandRow()
@@ -109,8 +109,7 @@ class LogsPane(Pane, inherit_bindings=False):
         self._set_record(task)
         ended = AwaitComplete()
         if not is_same:
-            self.show_status("")
-            self.status.end_search()
+            self._clear_status()
             ended = self.view.end_search()
             self._open_log()
         if files is not None and (offset := self._selection.take_requested_offset()) is not None:
@@ -165,18 +164,21 @@ class LogsPane(Pane, inherit_bindings=False):
         task, log_id = self._record, self._selection.shown
         if task is None or log_id is None:
             return
-        self.show_status("")
-        self.status.end_search()
-        await self.view.end_search()
         if self.is_merged:
+            self._clear_status()
+            await self.view.end_search()
             self._open_log()
         else:
-            sources, are_complete = await open_ranks(self.services.fleet.flow(task.context), task, log_id.attempt)
-            self._lines = None
-            self.view.open_merged(sources, are_complete)
-            if clocks := describe_clocks(sources):
-                self.services.notify(clocks)
+            await self.merging.open_ranks(task, log_id.attempt)
+            self._clear_status()
         self._update_border()
+
+    async def merge_task(self) -> None:
+        """Adds the logs of another task to those in view, or removes them again."""
+        task, log_id = self._record, self._selection.shown
+        if task is not None and log_id is not None and await self.merging.choose_task(task, log_id.attempt):
+            self._clear_status()
+            self._update_border()
 
     def hide_rank(self) -> None:
         """Hides the rank of the current line."""
@@ -361,6 +363,12 @@ class LogsPane(Pane, inherit_bindings=False):
         self._lines = message.lines
         self._update_border()
 
+    def _clear_status(self) -> None:
+        """Drops what the row below the log says about another log."""
+        self._lines = None
+        self.show_status("")
+        self.status.end_search()
+
     def _open_log(self) -> None:
         self._lines = None
         self.view.open(self._files, self._is_complete)
@@ -384,11 +392,6 @@ class LogsPane(Pane, inherit_bindings=False):
         if self._record is None:
             self.border_title, self.border_subtitle = "Log", ""
             return
-        shown = [view.stream_name] if view.stream is not None else []
-        if view.expands_redraws:
-            shown.append("all redraws")
-        label = [text for text in (view.describe_logs() or self._label,) if text]
-        mode = "selecting lines" if view.selector.is_line_mode else "following" if view.following else "not following"
-        words = [escape_controls(self._record.name), *label, mode, *shown]
-        self.border_title = Content("  ".join(["Log", *words]))
+        logs = self.merging.describe() or self._label
+        self.border_title = Content(describe_title(self._record, view, logs))
         self.border_subtitle = describe_border(self._record, view.last_time, view.shown_date, self._lines)

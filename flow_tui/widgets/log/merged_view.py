@@ -59,6 +59,16 @@ class MergedLogView(LogView):
         """The labels of all logs, in their order."""
         return [] if self.merged is None else [source.label for source in self.merged.merged.sources]
 
+    def list_hidden_labels(self) -> frozenset[str]:
+        """Returns the labels of the logs that are switched off."""
+        return frozenset(self.labels[number] for number in self.hidden_logs)
+
+    def hide_labels(self, labels: frozenset[str]) -> None:
+        """Switches off the logs with these labels, unless that would leave none."""
+        hidden = frozenset(number for number, label in enumerate(self.labels) if label in labels)
+        if len(hidden) < len(self.labels):
+            self.hidden_logs = hidden
+
     def describe_logs(self) -> str:
         """Describes how many logs are shown; "" if only one log is open."""
         shown, every = len(self.labels) - len(self.hidden_logs), len(self.labels)

@@ -76,3 +76,17 @@ def test_the_place_stays_when_a_log_is_switched_off(tmp_path: Path) -> None:
     top = lines.show(1, is_shown=True, top=top)
     assert [line.text for line in lines.lines_from(top, 9)] == ["a1", "b1"]
     lines.close()
+
+
+@limit_examples(15)
+@given(LOGS, st.data())
+def test_a_range_is_read_as_text_with_the_label_before_each_line(logs: list[Log], data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder, closing(opened(folder, logs)) as lines:
+        every, expected = lines.lines_from(0, 1_000), sort_lines(logs)
+        first = data.draw(st.integers(0, len(every)))
+        last = data.draw(st.integers(first, len(every)))
+        start, end = ((every[at].offset if at < len(every) else lines.size) for at in (first, last))
+        blocks = list(lines.read_blocks(start, end))
+        text = b"".join(block.data for block in blocks).decode()
+        assert text.splitlines() == [f"rank {number} {line}" for number, line in expected[first:last]]
+        assert lines.lines_from(0, 1_000) == every
