@@ -371,7 +371,7 @@ class LogsPane(Pane, inherit_bindings=False):
 
     def _open_log(self) -> None:
         self._lines = None
-        self.view.open(self._files, self._is_complete)
+        self.view.open(self._files, self._is_complete, has_arrival_times=self._selection.has_arrival_times)
         start_worker(self, partial(show_bookmarks, self), group="bookmarks", exclusive=True)
 
     def _follow_selection(self) -> None:

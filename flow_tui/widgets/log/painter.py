@@ -216,12 +216,15 @@ class LinePainter:
 
 
 class LogPainter(LinePainter):
-    """A painter of one log."""
+    """A painter of one log. With `has_arrival_times`, only the times are known at which its lines arrived here."""
 
-    def __init__(self, files: SpoolFiles, layout: LogLayout, styles: LogStyles) -> None:
+    def __init__(
+        self, files: SpoolFiles, layout: LogLayout, styles: LogStyles, *, has_arrival_times: bool = False
+    ) -> None:
         self.log: ShownLog = ShownLog(files)
         super().__init__(self.log, layout, styles)
         self.files = files
+        self._has_arrival_times = has_arrival_times
         self._expands_redraws = False
 
     @property
@@ -269,7 +272,8 @@ class LogPainter(LinePainter):
         sidecar, stream = self.log.source.sidecar, self.stream
         stamp = sidecar.find_stamp(line.written_at)
         is_stderr = (stamp is not None and stamp.stream == STDERR) if stream is None else stream == STDERR
-        return LogText(line.runs, line.text, is_stderr, None if stamp is None else stamp.time_us)
+        time_us = None if stamp is None else stamp.time_us
+        return LogText(line.runs, line.text, is_stderr, time_us, self._has_arrival_times)
 
 
 def _contains(line: ShownLine, offset: int) -> bool:

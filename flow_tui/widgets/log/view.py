@@ -144,9 +144,18 @@ class LogView(ScrollingLog):
         """Yields the shown lines in a range of offsets as text. Does blocking I/O; may run in a thread."""
         return iter(()) if self._painter is None else self._painter.read_blocks(start, end)
 
-    def open(self, files: SpoolFiles | None, is_complete: IsComplete | None = None) -> None:
-        """Shows the end of this log and follows it; None shows no log. Without `is_complete`, the log never ends."""
-        self._open(None if files is None else LogPainter(files, self._make_layout(), self._make_styles()), is_complete)
+    def open(
+        self, files: SpoolFiles | None, is_complete: IsComplete | None = None, *, has_arrival_times: bool = False
+    ) -> None:
+        """Shows the end of this log and follows it; None shows no log. Without `is_complete`, the log never ends.
+
+        `has_arrival_times` is whether its times are those at which it arrived on this machine; they begin with "~".
+        """
+        if files is None:
+            self._open(None, is_complete)
+            return
+        layout, styles = self._make_layout(), self._make_styles()
+        self._open(LogPainter(files, layout, styles, has_arrival_times=has_arrival_times), is_complete)
 
     def _open(self, painter: LinePainter | None, is_complete: IsComplete | None) -> None:
         self._close()
