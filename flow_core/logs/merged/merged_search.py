@@ -46,7 +46,7 @@ class MergedSearch:
             for number, source in enumerate(lines.merged.sources)
         ]
         self._progress: dict[int, SearchProgress] = {}
-        self._found: dict[tuple[int, bool], _Candidate] = {}
+        self._found: dict[tuple[int, bool], _NearestMatch] = {}
 
     async def next(self, position: _Place) -> SearchMatch | None:
         """Returns the first match that starts at or after `position`. Raises SearchTimeout."""
@@ -112,14 +112,14 @@ class MergedSearch:
         offset = self._lines.find_offset_of(best.source, best.match.offset)
         return None if offset is None else SearchMatch(offset, best.match.start, best.match.end)
 
-    async def _find(self, number: int, place: _Place, is_forward: bool) -> _Candidate | None:
+    async def _find(self, number: int, place: _Place, is_forward: bool) -> _NearestMatch | None:
         """Returns the nearest match in one log; None without any. Most steps search the log of the last match only."""
         source, known = self._lines.merged.sources[number], self._found.get((number, is_forward))
         if known is None or not known.is_valid(place, source, is_forward=is_forward):
             size, generation, search = source.size, source.generation, self._searches[number]
             match = await (search.next(place) if is_forward else search.previous(place))
             order_us = 0 if match is None else source.find_order_us(match.offset)
-            known = self._found[number, is_forward] = _Candidate(number, place, match, order_us, size, generation)
+            known = self._found[number, is_forward] = _NearestMatch(number, place, match, order_us, size, generation)
         return None if known.match is None else known
 
     def _find_places(self, position: _Place) -> dict[int, _Place]:
@@ -153,7 +153,7 @@ class MergedSearch:
         )
 
 
-class _Candidate(NamedTuple):
+class _NearestMatch(NamedTuple):
     """The nearest match of a log from `start` on or before it, when the log had `size` bytes."""
 
     source: int
