@@ -7,7 +7,7 @@ offset of the next line, and the size is the sum of the sizes. Offsets change wh
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from flow_core.logs.export import LogBlock
 from flow_core.logs.merged.merged_export import read_merged_blocks
@@ -36,6 +36,7 @@ class MergedLines:
         """The lines that were read since the last change, by their offsets."""
         self._starts: dict[int, int] = {}
         """The offset of each of them by its end."""
+        self._generations = self._list_generations()
 
     @property
     def size(self) -> int:
@@ -44,12 +45,21 @@ class MergedLines:
 
     def refresh(self) -> bool:
         """Checks the files again; returns whether they have changed."""
-        generations = self._list_generations()
-        if has_changed := self.merged.refresh():
-            self._forget_current()
-        if generations != self._list_generations():
-            self.forget_lines()
-        return has_changed
+        return self._forget_changed(self.merged.refresh())
+
+    def refresh_in_steps(self, *, reads_end: bool = False) -> Generator[None, None, bool]:
+        """Checks the files as `refresh` does, some of them in each step, and returns whether they have changed.
+
+        With `reads_end`, also reads the last lines.
+        """
+        steps = self.merged.refresh_in_steps(reads_end=reads_end)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return self._forget_changed(bool(end.value))
+            self._forget_changed(True)
+            yield
 
     def close(self) -> None:
         """Releases the files. Calling it again is safe."""
@@ -191,6 +201,15 @@ class MergedLines:
             self._offsets = sorted(self._known)
             self._forget_current()
         return found
+
+    def _forget_changed(self, has_changed: bool) -> bool:
+        """Forgets lines that may have changed. Returns `has_changed`."""
+        generations, self._generations = self._generations, self._list_generations()
+        if generations != self._generations:
+            self.forget_lines()
+        elif has_changed:
+            self._forget_current()
+        return has_changed
 
     def _forget_current(self) -> None:
         self._current.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,6 +52,9 @@ class MergedPainter(LinePainter):
 
     def find_offset_at(self, time: datetime) -> int | None:
         return self.log.find_offset(int(time.astimezone(UTC).timestamp() * 1_000_000))
+
+    def refresh_in_steps(self, *, reads_end: bool) -> Generator[None, None, bool]:
+        return self.log.refresh_in_steps(reads_end=reads_end)
 
     def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
         return self.log.read_blocks(start, end)

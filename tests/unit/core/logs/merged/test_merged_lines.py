@@ -90,3 +90,26 @@ def test_a_range_is_read_as_text_with_the_label_before_each_line(logs: list[Log]
         text = b"".join(block.data for block in blocks).decode()
         assert text.splitlines() == [f"rank {number} {line}" for number, line in expected[first:last]]
         assert lines.lines_from(0, 1_000) == every
+
+
+def test_lines_can_be_read_between_the_steps_in_which_many_logs_are_checked(tmp_path: Path) -> None:
+    disks = [LogOnDisk(tmp_path, number) for number in range(25)]
+    for disk in disks:
+        disk.write([(disk.number, f"first of {disk.number}")])
+    with closing(MergedLines(merge([disk.source() for disk in disks]))) as lines:
+        before = [line.text for line in lines.lines_from(0, 100)]
+        for disk in disks:
+            disk.write([(100 + disk.number, f"second of {disk.number}")])
+        steps, pauses = lines.refresh_in_steps(reads_end=True), 0
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                assert end.value is True
+                break
+            pauses += 1
+            seen = [line.text for line in lines.lines_from(0, 100)]
+            assert seen == before + [f"second of {number}" for number in range(10 * pauses)]
+        assert pauses == 2
+        assert [line.text for line in lines.lines_from(0, 100)][-1] == "second of 24"
+        assert lines.lines_before(lines.size, 50) == lines.lines_from(0, 50)
