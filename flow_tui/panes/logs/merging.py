@@ -73,14 +73,14 @@ class LogMerging:
             self._show_one()  # the first task has one log only
 
     async def _open(self, attempts: list[MergedAttempt]) -> None:
-        """Shows the logs of these attempts. The time in view stays in view, and hidden logs of the same name hidden."""
+        """Shows the logs of these attempts. The time in view stays in view, and hidden logs stay hidden."""
         opened = await open_attempts(self._services, attempts)
         view = self._view
-        time, hidden = _find_time_in_view(view) if self.is_merged else None, view.list_hidden_labels()
+        time, hidden = _find_time_in_view(view) if self.is_merged else None, view.hidden_paths
         await view.end_search()
         self._attempts = attempts
         view.open_merged(opened.sources, opened.is_complete)
-        view.hide_labels(hidden)
+        view.hide_paths(hidden)
         if time is not None and (offset := view.find_offset_at(time)) is not None:
             view.go_to(offset)
         if clocks := describe_clocks(opened.sources):

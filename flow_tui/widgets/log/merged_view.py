@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -59,15 +60,18 @@ class MergedLogView(LogView):
         """The labels of all logs, in their order."""
         return [] if self.merged is None else [source.label for source in self.merged.merged.sources]
 
-    def list_hidden_labels(self) -> frozenset[str]:
-        """Returns the labels of the logs that are switched off."""
-        return frozenset(self.labels[number] for number in self.hidden_logs)
+    @property
+    def hidden_paths(self) -> frozenset[Path]:
+        """The files of the logs that are switched off."""
+        paths = [] if self._painter is None or self.merged is None else self._painter.paths
+        return frozenset(path for number, path in enumerate(paths) if number in self.hidden_logs)
 
-    def hide_labels(self, labels: frozenset[str]) -> None:
-        """Switches off the logs with these labels, unless that would leave none."""
-        hidden = frozenset(number for number, label in enumerate(self.labels) if label in labels)
-        if len(hidden) < len(self.labels):
-            self.hidden_logs = hidden
+    def hide_paths(self, hidden: frozenset[Path]) -> None:
+        """Switches off the logs with these files, unless that would leave none."""
+        paths = () if self._painter is None else self._painter.paths
+        numbers = frozenset(number for number, path in enumerate(paths) if path in hidden)
+        if len(numbers) < len(self.labels):
+            self.hidden_logs = numbers
 
     def describe_logs(self) -> str:
         """Describes how many logs are shown; "" if only one log is open."""

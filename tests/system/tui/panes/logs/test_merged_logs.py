@@ -130,6 +130,11 @@ async def test_the_logs_of_other_tasks_are_added_and_removed_again() -> None:
         (option,) = await merge_task(pilot)
         assert option == "eval in the view; enter removes it"
         await until(lambda: pane.view.labels == ["rank 0", "rank 1"])
+        await press(pilot, "logs.scroll_home", "logs.hide_rank")
+        hidden = pane.view.hidden_paths
+        await merge_task(pilot)
+        await until(lambda: "  2 of 3 logs of 2 tasks  " in str(pane.border_title))
+        assert pane.view.hidden_paths == hidden
         await press(pilot, "logs.toggle_ranks")
         await until(lambda: not pane.is_merged and first_line(pane) == "this is 0")
 

@@ -100,13 +100,8 @@ def test_lines_can_be_read_between_the_steps_in_which_many_logs_are_checked(tmp_
         before = [line.text for line in lines.lines_from(0, 100)]
         for disk in disks:
             disk.write([(100 + disk.number, f"second of {disk.number}")])
-        steps, pauses = lines.refresh_in_steps(reads_end=True), 0
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                assert end.value is True
-                break
+        pauses = 0
+        for _ in lines.refresh_in_steps(reads_end=True):
             pauses += 1
             seen = [line.text for line in lines.lines_from(0, 100)]
             assert seen == before + [f"second of {number}" for number in range(10 * pauses)]
