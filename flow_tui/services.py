@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.worker import Worker
 
 from flow_core.errors import FlowError
+from flow_tui.failure_causes import FailureCauses
 from flow_tui.keymap import Keymap
 from flow_tui.prompts import PromptQueue
 from flow_tui.task_selection import TaskSelection
@@ -104,6 +105,7 @@ class Services:
         self.workspace = workspace
         self.release_key = release_key
         self.selection = TaskSelection()
+        self.causes = FailureCauses(fleet)
         self.drafts: dict[str, Mapping[str, str]] = {}
 
     @property

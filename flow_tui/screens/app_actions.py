@@ -11,6 +11,7 @@ from flow_tui.services import Services
 
 if TYPE_CHECKING:
     from flow_tui.dialogs.submit import open_form
+    from flow_tui.panes.logs import searching_all
     from flow_tui.screens import audit_log, key_help, recordings
 
     AppAction = Action[Services]
@@ -20,6 +21,7 @@ else:
     key_help = LazyModule("flow_tui.screens.key_help")
     open_form = LazyModule("flow_tui.dialogs.submit.open_form")
     recordings = LazyModule("flow_tui.screens.recordings")
+    searching_all = LazyModule("flow_tui.panes.logs.searching_all")
 
 
 def refresh_all(services: Services) -> None:
@@ -131,6 +133,13 @@ APP_ACTIONS: tuple[Action[Services], ...] = (
         "problems",
         "Answer the prompts of hosts, or show problems: contexts, configuration and past warnings",
         lambda services: services.workspace.answer_prompts(),
+    ),
+    AppAction(
+        "app.search_logs",
+        "L",
+        "search logs",
+        "Search the logs of all tasks that the tasks pane shows",
+        defer(lambda: searching_all.search_logs),
     ),
     AppAction(
         "app.action_log",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -48,8 +49,9 @@ def _write_paced(fd: int, make: Callable[[int, int], bytes], count: int, ticks: 
 def _write_stamps(count: int, fds: list[int]) -> None:
     """Writes so many lines with their time to each file, some to one file and then some to the next one."""
     order = [fd for _ in range(count // STAMPS_AT_ONCE) for fd in fds for _ in range(STAMPS_AT_ONCE)]
-    for tick in _iter_ticks(len(order), STAMP_EVERY_S):
-        os.write(order[tick], b"painted-%d-%d-end\n" % (tick, time.time_ns()))
+    for number, fd in enumerate(order):
+        time.sleep(random.uniform(0.5, 1.5) * STAMP_EVERY_S)  # in step with nothing that a program does regularly
+        os.write(fd, b"painted-%d-%d-end\n" % (number, time.time_ns()))
 
 
 def _iter_ticks(count: int, every_s: float) -> Iterator[int]:

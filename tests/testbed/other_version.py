@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Mapping
 from importlib.util import cache_from_source
 from pathlib import Path
 
-from testbed.waiting import DEADLINE_S
+from testbed.waiting import DEADLINE_S, has_input
 
 import flow_core
 from flow_core.config import Context
@@ -95,7 +94,7 @@ class OtherVersion:
 
     def _read(self) -> bytes:
         assert self._program.stdout is not None
-        assert select.select([self._program.stdout], [], [], DEADLINE_S)[0], "the other version does not answer"
+        assert has_input(self._program.stdout.fileno(), DEADLINE_S), "the other version does not answer"
         piece = os.read(self._program.stdout.fileno(), 1 << 16)
         assert piece, self._errors.read_text()
         return piece

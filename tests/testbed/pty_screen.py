@@ -7,7 +7,6 @@ import fcntl
 import os
 import pty
 import re
-import select
 import signal
 import struct
 import sys
@@ -19,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 import pyte
-from testbed.waiting import DEADLINE_S
+from testbed.waiting import DEADLINE_S, has_input
 
 KEYS = {
     "enter": "\r",
@@ -130,7 +129,7 @@ class Screen:
         if self._closed:
             time.sleep(min(timeout_s, _SLICE_S))
             return False
-        if not select.select([self._fd], [], [], max(0.0, timeout_s))[0]:
+        if not has_input(self._fd, timeout_s):
             return False
         try:
             data = os.read(self._fd, 65536)

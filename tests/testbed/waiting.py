@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import selectors
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
@@ -51,6 +52,13 @@ def wait_until(
         assert left_s > 0, explain()
         time.sleep(_pause_s(within_s - left_s))
     return found
+
+
+def has_input(fd: int, timeout_s: float) -> bool:
+    """Waits until something can be read; returns whether it can. Unlike `select`, for any number of open files."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(fd, selectors.EVENT_READ)
+        return bool(selector.select(max(0.0, timeout_s)))
 
 
 def _pause_s(waited_s: float) -> float:

@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from flow_core.agent.regular_files import open_regular_file
 from flow_core.agent.spool import SpoolFiles
-from flow_core.logs.search.ascii_block import AsciiBlock
-from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.quiet_lines import (
     find_quiet_start,
     find_rows_back,
     skip_rows,
     skip_rows_back,
 )
-from flow_core.logs.search.raw_block import BlockBytes, RawBlock, make_block
-from flow_core.logs.search.shown_block import ShownBlock
+from flow_core.logs.search.raw_block import BlockBytes
 from flow_core.logs.shown.entry import find_entry
 from flow_core.logs.shown.grid import PIECE_COLUMNS
+from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.stream_bytes import StreamBytes
 from flow_core.logs.shown.stretch import Stretch
 
 _BLOCK = 1 << 20
 _FIRST_BLOCK = 1 << 16
 _LARGEST_BLOCK = 16 << 20
-Block = AsciiBlock | RawBlock | ShownBlock
-BlockStep = tuple[int, Block]
-"""A block, after how far the log was read for it."""
+Block = TypeVar("Block")
+NewBlock = TypeVar("NewBlock", covariant=True)
 
 
-class BlockReader:
+class BlockFactory(Protocol[NewBlock]):
+    """Makes the blocks of a reader."""
+
+    def make_raw(self, offset: int, data: BlockBytes, end: int) -> NewBlock:
+        """Makes a block of the whole lines before `end` in bytes at `offset`. The last line may lack its newline."""
+
+    def make_shown(self, lines: Sequence[ShownLine]) -> NewBlock:
+        """Makes a block of lines that a screen showed."""
+
+
+class BlockReader(Generic[Block]):
     """The blocks of a log, of both streams or of one. The file may be missing, grow, or be replaced."""
 
-    def __init__(self, files: SpoolFiles, matcher: LineMatcher, stream: int | None) -> None:
+    def __init__(self, files: SpoolFiles, blocks: BlockFactory[Block], stream: int | None) -> None:
         self._path = files.log
-        self._matcher = matcher
+        self._blocks = blocks
         self._source = StreamBytes(files, stream)
         self._fd: int | None = None
         self.size = 0
@@ -71,9 +79,10 @@ class BlockReader:
         """Returns whether no later output can change the lines before a boundary."""
         return self._source.stream is None and skip_rows(self._read, boundary, self.size) < self.size
 
-    def iter_blocks(self, start: int, stop: int) -> Iterator[BlockStep]:
-        """Yields the lines whose offset is in this range, in order. `start` is the offset of a line.
+    def iter_blocks(self, start: int, stop: int) -> Iterator[tuple[int, Block]]:
+        """Yields the lines whose offset is in this range, in order, each block after how far the log was read for it.
 
+        `start` is the offset of a line.
         `stop` is a boundary, or the size of the log.
         """
         if self._source.stream is not None:
@@ -95,7 +104,7 @@ class BlockReader:
             if is_long := whole > PIECE_COLUMNS and raw.find(b"\n", 0, PIECE_COLUMNS) < 0:
                 end = 0
             if (end := min(end, stop - position)) > 0:
-                yield position + end, make_block(self._matcher, position, data, end)
+                yield position + end, self._blocks.make_raw(position, data, end)
             if is_long:
                 boundary = position + (raw.find(b"\n", 0, whole) + 1 or whole)
                 yield from self._iter_shown(position, boundary, stop)
@@ -115,7 +124,7 @@ class BlockReader:
         end = skip_rows_back(raw, whole if move is None else raw.rfind(b"\n", 0, move) + 1)
         return (end, True) if end or move is not None else (whole, False)
 
-    def _iter_shown(self, start: int, boundary: int, stop: int) -> Iterator[BlockStep]:
+    def _iter_shown(self, start: int, boundary: int, stop: int) -> Iterator[tuple[int, Block]]:
         """Yields the lines of a screen from the line at `start` up to a boundary."""
         # A move may go up to the top of the screen, so begin with a whole screen above the first line.
         entry = find_entry(self._source, find_rows_back(self._read, start))
@@ -131,7 +140,7 @@ class BlockReader:
                 last = min(last, stretch.final_count)
             lines = [stretch.get_line(number) for number in range(stretch.count_before(start), last)]
             start = lines[-1].offset + 1 if lines else start
-            yield stretch.end, ShownBlock(self._matcher, lines)
+            yield stretch.end, self._blocks.make_shown(lines)
 
     def _read_lines(self, position: int, length: int) -> tuple[bytes, int]:
         """Reads bytes, and returns the end of the whole lines in them. A line over 16 MiB is read in pieces."""

@@ -88,6 +88,14 @@ class LineMatcher:
             return (found.span() for found in self._ascii.finditer(data, start, end))
         return ((start + first, start + last) for first, last in spans)
 
+    def matches(self, line: str) -> bool:
+        """Returns whether there is a match in one line."""
+        if self.facts.needs_single_lines:
+            return any(True for _ in self.iter_spans(line))
+        if self._ascii_text is None or not line.isascii():
+            return self._text.search(line) is not None
+        return self._ascii_text.search(line.lower() if self._lowers else line) is not None
+
     def count(self, text: str) -> int:
         return sum(1 for _ in self.iter_spans(text))
 

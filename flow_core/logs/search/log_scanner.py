@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from flow_core.logs.search.block_reader import Block, BlockReader
+from flow_core.logs.search.block_reader import BlockReader
 from flow_core.logs.search.found_match import FoundMatch
+from flow_core.logs.search.match_blocks import MatchBlock
 
 _FIRST_WINDOW, _LARGEST_WINDOW = 1 << 16, 1 << 22
 Progress = Callable[[int, int], None]
@@ -19,7 +20,7 @@ class LogScanner:
     that follow each other contain each line once.
     """
 
-    def __init__(self, reader: BlockReader, progress: Progress) -> None:
+    def __init__(self, reader: BlockReader[MatchBlock], progress: Progress) -> None:
         self._reader = reader
         self._progress = progress
 
@@ -91,7 +92,7 @@ class LogScanner:
                 last = found
         return last
 
-    def _iter_blocks(self, start: int, stop: int) -> Iterator[Block]:
+    def _iter_blocks(self, start: int, stop: int) -> Iterator[MatchBlock]:
         for reached, block in self._reader.iter_blocks(start, stop):
             yield block
             self._progress(reached, 0)

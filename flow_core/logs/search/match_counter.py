@@ -122,5 +122,5 @@ class _RangeCount:
             process.call("count", start, stop, RANGE, on_progress=self._note)
         )
 
-    def _note(self, reached: int, matches: int) -> None:
-        self.reached, self.matches = reached, matches
+    def _note(self, progress: dict[str, Any]) -> None:
+        self.reached, self.matches = progress["offset"], progress["matches"]

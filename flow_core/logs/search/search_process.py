@@ -1,10 +1,10 @@
-"""One child process of a search: it runs one request after another, and is killed if a request is cancelled."""
+"""A child process that reads a log: it runs one request after another, and is killed if a request is cancelled."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flow_core.agent.spool import SpoolFiles
@@ -14,7 +14,7 @@ from flow_core.logs.search.query import SearchQuery
 
 STUCK_S = 15.0
 """A pattern that takes this long for one block of a few MB is ended."""
-OnProgress = Callable[[int, int], None]
+OnProgress = Callable[[dict[str, Any]], None]
 _WORKER = "flow_core.logs.search.worker"
 
 
@@ -22,12 +22,15 @@ class SearchTimeout(FlowError):
     """The pattern took too long for a piece of text, and the search was ended."""
 
 
-class SearchProcess:
-    """A child process that searches one log. Starts on demand, and again after a kill. The owner must close it."""
+class ScanProcess:
+    """A child process of `start_child`. Starts on demand, and again after a kill. The owner must close it.
 
-    def __init__(self, files: SpoolFiles, query: SearchQuery, stream: int | None = None) -> None:
-        self._files = files
-        self._options = json.dumps({"source": query.source, "ignores_case": query.ignores_case, "stream": stream})
+    The child writes an empty response when it is ready for requests.
+    """
+
+    def __init__(self, module: str, *arguments: str, pass_fds: Sequence[int] = ()) -> None:
+        self._command = (module, *arguments)
+        self._pass_fds = pass_fds
         self._child: asyncio.subprocess.Process | None = None
         self._killed: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
@@ -38,7 +41,7 @@ class SearchProcess:
     ) -> Any:
         """Runs a request. Cancelling it kills the child. Raises SearchTimeout after `stuck_s` without progress.
 
-        `on_progress` is called with the offset that was reached and the matches so far, at most ten times a second.
+        `on_progress` is called with each message of the child before its response.
         """
         request = json.dumps({"call": call, "arguments": arguments}).encode() + b"\n"
         async with self._lock:
@@ -57,10 +60,14 @@ class SearchProcess:
             raise SearchTimeout("the search was ended")
         return reply[0]
 
-    async def close(self) -> None:
-        """Kills the child; a waiting request raises SearchTimeout. Calling it again is safe."""
+    def kill(self) -> None:
+        """Kills the child; a waiting request raises SearchTimeout. Await `close` later."""
         if self._child is not None:
             self._send_kill(self._child)
+
+    async def close(self) -> None:
+        """Kills the child as `kill` does, and waits for its end. Calling it again is safe."""
+        self.kill()
         self._closing += 1
         try:
             async with self._lock:
@@ -69,17 +76,26 @@ class SearchProcess:
             self._closing -= 1
 
     async def _exchange(self, request: bytes, stuck_s: float, on_progress: OnProgress | None) -> list[Any] | None:
-        """Returns the response; None if the child ended without one."""
-        child = self._child = self._child or await self._start()
-        if self._closing:  # it was closed while the child started
+        """Returns the response; None if the child ended without one. The time that the child takes to start is free."""
+        child = self._child
+        if child is None:
+            child = self._child = await self._start()
+            if self._closing or await self._read_response(child, STUCK_S, None) is None:
+                return None
+        if self._closing:
             return None
-        assert child.stdin is not None  # both are pipes
-        assert child.stdout is not None
+        assert child.stdin is not None  # it is a pipe
         try:
             child.stdin.write(request)
             await child.stdin.drain()
         except ConnectionError:
             return None
+        return await self._read_response(child, stuck_s, on_progress)
+
+    async def _read_response(
+        self, child: asyncio.subprocess.Process, stuck_s: float, on_progress: OnProgress | None
+    ) -> list[Any] | None:
+        assert child.stdout is not None  # it is a pipe
         while True:
             async with asyncio.timeout(stuck_s):
                 line = await child.stdout.readline()
@@ -87,7 +103,7 @@ class SearchProcess:
             if message is None or isinstance(message, list):
                 return message
             if on_progress is not None:
-                on_progress(message["offset"], message["matches"])
+                on_progress(message)
 
     async def _kill(self) -> None:
         child, self._child = self._child, None
@@ -103,4 +119,12 @@ class SearchProcess:
             child.kill()
 
     async def _start(self) -> asyncio.subprocess.Process:
-        return await start_child(_WORKER, str(self._files.log), str(self._files.sidecar), self._options)
+        return await start_child(*self._command, pass_fds=self._pass_fds)
+
+
+class SearchProcess(ScanProcess):
+    """A child process that searches one log for a query."""
+
+    def __init__(self, files: SpoolFiles, query: SearchQuery, stream: int | None = None) -> None:
+        options = {"source": query.source, "ignores_case": query.ignores_case, "stream": stream}
+        super().__init__(_WORKER, str(files.log), str(files.sidecar), json.dumps(options))

@@ -18,6 +18,7 @@ from flow_core.logs.search.block_reader import BlockReader
 from flow_core.logs.search.hit_scanner import find_hits
 from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.log_scanner import LogScanner, Progress
+from flow_core.logs.search.match_blocks import MatchBlock, MatchBlocks
 
 _PROGRESS_S = 0.1
 _SPANS_LIMIT = 500
@@ -25,11 +26,12 @@ _MOST_READERS = 64
 
 
 def main(log: str, sidecar: str, options: str) -> None:
-    """Serves requests until standard input ends."""
+    """Writes an empty response, then serves requests until standard input ends."""
     settings = json.loads(options)
     matcher = LineMatcher(settings["source"], ignores_case=settings["ignores_case"])
     progress = ProgressWriter().report
     readers = LogReaders(matcher, settings["stream"])
+    _write([])
     for line in sys.stdin.buffer:
         request = json.loads(line)
         call, arguments, files = request["call"], request["arguments"], [log, sidecar]
@@ -45,13 +47,13 @@ class LogReaders:
     def __init__(self, matcher: LineMatcher, stream: int | None) -> None:
         self._matcher = matcher
         self._stream = stream
-        self._readers: dict[str, BlockReader] = {}
+        self._readers: dict[str, BlockReader[MatchBlock]] = {}
 
-    def open(self, log: str, sidecar: str) -> BlockReader:
+    def open(self, log: str, sidecar: str) -> BlockReader[MatchBlock]:
         """Returns the reader of a log. Later calls may close it."""
         reader = self._readers.pop(log, None)
         if reader is None:
-            reader = BlockReader(SpoolFiles(Path(log), Path(sidecar)), self._matcher, self._stream)
+            reader = BlockReader(SpoolFiles(Path(log), Path(sidecar)), MatchBlocks(self._matcher), self._stream)
         self._readers[log] = reader
         if len(self._readers) > _MOST_READERS:
             self._readers.pop(next(iter(self._readers))).close()

@@ -37,6 +37,14 @@ find_move = re.compile(MOVE_PATTERN).search
 find_escape_move = re.compile(_ESCAPE_MOVE).search
 """Finds the moves that begin with an escape character. It is several times faster than `find_move`."""
 
+
+def has_moves(data: bytes) -> bool:
+    """Returns whether `find_move` finds a move, several times faster where there is none."""
+    if b"\x0b" in data or b"\x0c" in data:
+        return find_move(data) is not None
+    return b"\x1b" in data and find_escape_move(data) is not None
+
+
 find_string_end = {
     opener: re.compile(rb"\x1b\\|\x1b|[\x18\x1a]" + (rb"|\x07" if opener == b"]" else b"")).search
     for opener in (b"]", b"P", b"X", b"^", b"_")
@@ -57,7 +65,7 @@ def find_incomplete_end(data: bytes, start: int) -> int:
 
 def find_last_move(data: bytes) -> int:
     """Returns the position of the last sequence of `MOVE_PATTERN`; -1 if there is none."""
-    if b"\x1b" not in data and b"\x0b" not in data and b"\x0c" not in data:
-        return -1  # much faster than the pattern
+    if not has_moves(data):
+        return -1
     near = max((found.start() for found in iter_moves(data, max(0, len(data) - _NEAR))), default=-1)
     return near if near >= 0 else max((found.start() for found in iter_moves(data)), default=-1)

@@ -41,6 +41,8 @@ class Entry:
     is_exact: bool
     is_style_known: bool = True
     """Whether the colours of the screen are known, and not guessed from what precedes it."""
+    first_line: int = 0
+    """The offset of the first line that the screen has; rows before it only stand for rows above."""
 
 
 def find_entry(source: StreamBytes, offset: int) -> Entry:
@@ -82,7 +84,9 @@ def _search_back(source: StreamBytes, line: int, limit: int) -> Entry:
         last_move = find_last_move(data)
         if last_move < 0 or data.count(b"\n", last_move) > SCREEN_ROWS:
             style, is_known = find_style(source, start)
-            return Entry(LiveScreen(start, style), start, start, is_exact=True, is_style_known=is_known)
+            # A later move goes up as far as there are rows, also to rows above this line.
+            screen = LiveScreen(start, style, rows_above=min(SCREEN_ROWS - 1, data.count(b"\n")))
+            return Entry(screen, start, start, is_exact=True, is_style_known=is_known, first_line=start)
         if begin == 0:
             return Entry(LiveScreen(0), 0, 0, is_exact=True)
         if line - begin >= limit:

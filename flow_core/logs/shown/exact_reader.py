@@ -21,13 +21,15 @@ class Checkpoints:
     """Exact screens at some offsets of a log, about four per MiB of what was read exactly. Keeps the newest 256."""
 
     def __init__(self) -> None:
-        self._screens: dict[int, LiveScreen] = {}
+        self._screens: dict[int, tuple[LiveScreen, int]] = {}
+        """By offset: a screen, and the offset of the first line that it has."""
 
-    def add(self, offset: int, screen: LiveScreen) -> None:
-        """Adds a screen that has received everything before `offset`. Ignores one close to another."""
+    def add(self, stretch: Stretch) -> None:
+        """Adds the screen at the end of a stretch. Ignores one close to another."""
+        offset = stretch.end
         if any(abs(offset - other) < _CHECKPOINT_BYTES for other in self._screens.copy()):
             return
-        self._screens[offset] = screen.copy()
+        self._screens[offset] = (stretch.screen.copy(), stretch.first_line)
         if len(self._screens) > _MAX_CHECKPOINTS:
             del self._screens[next(iter(self._screens))]
 
@@ -37,8 +39,10 @@ class Checkpoints:
         start = max((other for other in screens if other <= offset), default=None)
         if start is None:
             return None
-        screen = screens[start].copy()
-        return Entry(screen, start, screen.stack.offsets[0], is_exact=True)
+        original, first_line = screens[start]
+        screen = original.copy()
+        valid_from = max(first_line, screen.stack.offsets[0])
+        return Entry(screen, start, valid_from, is_exact=True, first_line=first_line)
 
     def clear(self) -> None:
         self._screens.clear()
@@ -67,7 +71,7 @@ class ExactReader:
             if self.stretch.is_at_end() or self.stretch.is_final_until(self._until):
                 return False
             self.stretch.advance()
-            self._checkpoints.add(self.stretch.end, self.stretch.screen)
+            self._checkpoints.add(self.stretch)
         self.stretch.forget_before(self._offset)
         return True
 

@@ -18,9 +18,9 @@ _FEWEST_ROWS = 10
 class TerminalGrid:
     """Rows with a cursor. `row` is the row of the cursor, as an index into the rows of the stack."""
 
-    def __init__(self, offset: int, style: TextStyle = PLAIN) -> None:
-        self.stack = RowStack(offset)
-        self.row = 0
+    def __init__(self, offset: int, style: TextStyle = PLAIN, rows_above: int = 0) -> None:
+        self.stack = RowStack(offset, rows_above)
+        self.row = rows_above
         self.column = 0
         self.style = style
         self.last_text = ""

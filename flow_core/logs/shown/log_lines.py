@@ -8,7 +8,7 @@ from flow_core.logs.shown.line import ShownLine
 
 
 class LogLines(Protocol):
-    """Lines in the order of their offsets. The end of each line is the offset of the next one.
+    """Lines in the order of their offsets. The end of each line is the offset of the next one, if none is left out.
 
     Each call takes bounded time and memory and may run on an event loop.
     """

@@ -18,10 +18,10 @@ class RowStack:
 
     __slots__ = ("_main", "offsets", "region", "rows", "top")
 
-    def __init__(self, offset: int) -> None:
-        self.rows: list[Row | str] = [Row(written_at=offset)]
+    def __init__(self, offset: int, rows_above: int = 0) -> None:
+        self.rows: list[Row | str] = [*[""] * rows_above, Row(written_at=offset)]
         """A row that was only ever one line of plain text is kept as that text; `get_row` makes a `Row` of it."""
-        self.offsets = [offset]
+        self.offsets = list(range(offset - rows_above, offset + 1))
         self.top = 0
         self.region: tuple[int, int] | None = None
         """The scroll region: its first and last row, counted from the top of the screen."""

@@ -34,10 +34,13 @@ _STRING_LIMIT = 1 << 20
 
 
 class LiveScreen(TerminalGrid):
-    """A terminal that receives a log from `offset` on, which is the beginning of a line."""
+    """A terminal that receives a log from `offset` on, which is the beginning of a line.
 
-    def __init__(self, offset: int, style: TextStyle = PLAIN) -> None:
-        super().__init__(offset, style)
+    `rows_above` is how many rows there are above, whose text is not known.
+    """
+
+    def __init__(self, offset: int, style: TextStyle = PLAIN, rows_above: int = 0) -> None:
+        super().__init__(offset, style, rows_above)
         self._string: bytes | None = None
         self._string_left = 0
         self._pending = b""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.open_colours import ColourIndex
 from flow_core.logs.shown.entry import find_entry, find_redraw_entry, find_style
@@ -103,6 +101,8 @@ class ShownLog:
 
     async def make_exact(self, offset: int, until: int) -> None:
         """Makes the lines from `offset` to `until` exact. It reads in a thread, up to 64 MiB before them."""
+        import asyncio  # a child process that only reads lines starts in half the time without it
+
         generation = self._generation
         reader = ExactReader(self.files, self.source.stream, offset, until, self._checkpoints)
         reader.source.colours = self.source.colours

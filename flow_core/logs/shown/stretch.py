@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
-from flow_core.logs.shown.controls import find_last_move, find_move
+from flow_core.logs.shown.controls import find_last_move, find_move, has_moves
 from flow_core.logs.shown.entry import LOOK_BACK, Entry
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.row import Row
@@ -13,7 +13,7 @@ from flow_core.logs.shown.stream_bytes import PIECE, StreamBytes
 from flow_core.logs.text_style import PLAIN
 
 _ROWS_KEPT = 8192
-_FIRST_STEP = 4 * 1024
+_FIRST_STEP = 1024
 _AHEAD = 16 * 1024
 _BYTES_KEPT = 4 * 1024 * 1024
 
@@ -25,6 +25,7 @@ class Stretch:
         self.source = source
         self.screen = entry.screen
         self.valid_from = entry.valid_from
+        self.first_line = entry.first_line
         self.is_exact = entry.is_exact
         self.begin, self.first_style = entry.screen.end, entry.screen.style
         """Where the screen began, and the colours that were open there."""
@@ -93,7 +94,7 @@ class Stretch:
         position, lines = self.end, 0
         while lines <= SCREEN_ROWS and position < self.end + PIECE:
             data = self.source.reader.read(position, _AHEAD)
-            move = find_move(data)
+            move = find_move(data) if has_moves(data) else None
             lines += data.count(b"\n", 0, move.start() if move else len(data))
             if move is not None or len(data) < _AHEAD:
                 return lines > SCREEN_ROWS or move is None
@@ -122,7 +123,8 @@ class Stretch:
         while number > 0 and last - number < limit:
             row = stack.rows[number - 1]
             written_at = row.written_at if isinstance(row, Row) else 0
-            if max(written_at, stack.offsets[number - 1]) < self.valid_from:
+            offset = stack.offsets[number - 1]
+            if max(written_at, offset) < self.valid_from or offset < self.first_line:
                 break
             number -= 1
         return last - number

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from flow_tui.actions import Action
 from flow_tui.panes.logs.analysis_actions import ANALYSIS_ACTIONS
+from flow_tui.panes.logs.reading_actions import READING_ACTIONS
+from flow_tui.panes.logs.row_kind import RowKind
 from flow_tui.panes.logs.text_actions import TEXT_ACTIONS
 from flow_tui.services import Services
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
         view: MergedLogView
         services: Services
 
-        def open_search(self) -> None: ...
+        def open_row(self, kind: RowKind) -> None: ...
 
         def copy_selection(self) -> None: ...
 
@@ -144,7 +146,7 @@ ACTIONS: tuple[Action[Any], ...] = (
         "slash",
         "search",
         "Search for text or a regular expression",
-        lambda pane: pane.open_search(),
+        lambda pane: pane.open_row(RowKind.SEARCH),
         in_footer=True,
     ),
     LogAction(
@@ -252,5 +254,6 @@ ACTIONS: tuple[Action[Any], ...] = (
         _check_merged,
     ),
     *ANALYSIS_ACTIONS,
+    *READING_ACTIONS,
     *TEXT_ACTIONS,
 )

@@ -10,6 +10,7 @@ from flow_core.logs.export import run_blocking
 from flow_core.logs.log_bookmarks import BookmarkStore, LogBookmark
 from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.panes.logs.open_log import OpenLog
+from flow_tui.panes.logs.row_kind import RowKind
 
 
 async def show_bookmarks(pane: OpenLog) -> None:
@@ -30,7 +31,7 @@ async def toggle_bookmark(pane: OpenLog) -> None:
         await show_bookmarks(pane)
         return
     pane.bookmarked = line
-    pane.open_bookmark_name()
+    pane.open_row(RowKind.BOOKMARK)
 
 
 async def add_bookmark(pane: OpenLog, name: str) -> None:

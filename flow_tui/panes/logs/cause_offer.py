@@ -6,25 +6,21 @@ import asyncio
 from functools import partial
 
 from textual.app import ComposeResult
-from textual.cache import LRUCache
 from textual.containers import Horizontal
 from textual.widgets import Static
 
 from flow_core.errors import FlowError
 from flow_core.logs.escape import escape_controls
-from flow_core.logs.failure_report import FailureCause, FailureReport
+from flow_core.logs.failure_report import FailureCause
 from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskRecord, TaskStatus
+from flow_tui.failure_causes import AttemptKey, describe_report
 from flow_tui.services import Services
 from flow_tui.widgets.workers import start_worker
 
 _SETTLE_S = 0.3
 """The cursor may only pass the task."""
-_KEPT = 64
 _GROUP = "cause"
-
-_Attempt = tuple[str, str, int]
-"""(context, task id, attempt)"""
 
 
 class CauseOffer(Horizontal):
@@ -42,8 +38,7 @@ class CauseOffer(Horizontal):
         super().__init__()
         self._services = services
         self._text, self._hint = Static(id="cause-text", markup=False), Static(id="cause-hint", markup=False)
-        self._reports: LRUCache[_Attempt, FailureReport] = LRUCache(_KEPT)
-        self._attempt: _Attempt | None = None
+        self._attempt: AttemptKey | None = None
 
     def compose(self) -> ComposeResult:
         yield self._text
@@ -52,7 +47,7 @@ class CauseOffer(Horizontal):
     @property
     def found(self) -> FailureCause | None:
         """The cause of the failure of the attempt that is shown; None if it is not known."""
-        report = None if self._attempt is None else self._reports.get(self._attempt)
+        report = None if self._attempt is None else self._services.causes.get(self._attempt)
         return None if report is None else report.cause
 
     def follow(self, task: TaskRecord | None, log: LogId | None) -> None:
@@ -64,6 +59,7 @@ class CauseOffer(Horizontal):
         if attempt == self._attempt:
             return
         self._attempt, self.display = attempt, False
+        self.remove_class("-found")
         self.workers.cancel_group(self, _GROUP)
         if attempt is not None and task is not None:
             noun = "element" if task.elements else "rank"
@@ -74,17 +70,17 @@ class CauseOffer(Horizontal):
         was_shown, self.display = bool(self.display), False
         return was_shown
 
-    async def _offer(self, attempt: _Attempt, noun: str) -> None:
-        report = self._reports.get(attempt)
-        if report is None:
+    async def _offer(self, attempt: AttemptKey, noun: str) -> None:
+        report = self._services.causes.get(attempt)
+        if report is None or report.not_read:
             await asyncio.sleep(_SETTLE_S)
-            context, task_id, number = attempt
             try:
-                report = await self._services.fleet.flow(context).find_failure_cause(task_id, number)
+                report = await self._services.causes.find(attempt)
             except FlowError as error:
                 self._show(f"no cause was found: {error.message}", "")
                 return
-            self._reports[attempt] = report
+        if not (report.read or report.not_read):
+            return  # it wrote no output
         cause = report.cause
         key = self._services.keys.written("logs.cause")
         self.set_class(cause is not None, "-found")
@@ -94,24 +90,3 @@ class CauseOffer(Horizontal):
         self._text.update(escape_controls(text))
         self._hint.update(hint)
         self.display = True
-
-
-def describe_report(report: FailureReport, noun: str) -> str:
-    """Returns one sentence: the cause, or that none was found, and what was not read. `noun` is "rank" or "element"."""
-    cause, several = report.cause, len({*report.read, *report.not_read}) > 1
-    if cause is not None:
-        return f"cause: {f'{noun} {cause.rank}: ' if several or cause.rank else ''}{cause.summary}" + _unread(
-            report, noun
-        )
-    logs = f"the logs of {len(report.read)} {noun}s" if several else "the log"
-    return f"no cause was found in {logs}{_unread(report, noun)}"
-
-
-def _unread(report: FailureReport, noun: str) -> str:
-    """Returns in brackets what was not read; "" if everything was."""
-    ranks = [str(log.rank) for log in report.not_read]
-    listed = f"{', '.join(ranks[:4])}{' and others' if len(ranks) > 4 else ''}"
-    unread = f"not read completely: {noun} {listed}" if ranks else ""
-    ends = "" if report.is_complete else "only the last 64 MB were read"
-    text = "; ".join(filter(None, (unread, ends)))
-    return f" ({text})" if text else ""

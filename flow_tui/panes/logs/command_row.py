@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from enum import Enum
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -12,25 +11,17 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from flow_tui.panes.logs.row_kind import SEARCHES, RowKind
 from flow_tui.panes.logs.search_mode import SearchMode
 from flow_tui.widgets.announce import announce
 
 _HISTORY_MAX = 100
 
 
-class RowKind(Enum):
-    """What the row asks for: the mark before the input, and the text in an empty input."""
-
-    SEARCH = ("/", "search; enter repeats the last one, up shows it")
-    GO_TO = (":", "a line, or a time: 120, 14:05, 2026-01-02 14:05, -10m")
-    PIPE = ("|", "a shell command that gets the text, such as grep -c loss")
-    BOOKMARK = ("bookmark", "its name, or nothing")
-
-
 class CommandRow(Horizontal):
     """An input with a mark before it and its mode after it. Each kind has its own history.
 
-    `ctrl+r` switches the mode, `up` and `down` show earlier texts.
+    `ctrl+r` switches the mode, `up` and `down` show earlier texts. The history is also that of the row that it shares.
     """
 
     DEFAULT_CSS = """
@@ -58,17 +49,19 @@ class CommandRow(Horizontal):
         text: str
         is_alternate: bool
 
-    def __init__(self) -> None:
+    def __init__(self, shares: CommandRow | None = None) -> None:
         super().__init__()
         self.kind = RowKind.SEARCH
         self.input = Input(compact=True, select_on_focus=False)
         self._mark, self._mode = Static(markup=False), Static(markup=False)
-        self._histories: defaultdict[RowKind, deque[str]] = defaultdict(lambda: deque(maxlen=_HISTORY_MAX))
+        self._histories: defaultdict[RowKind, deque[str]] = (
+            defaultdict(lambda: deque(maxlen=_HISTORY_MAX)) if shares is None else shares._histories
+        )
         self._back = 0
         self._typed = ""
         self._search_mode = SearchMode()
         self._is_raw, self._has_raw = False, True
-        self._was_alternate: dict[RowKind, bool] = {}
+        self._was_alternate: dict[RowKind, bool] = {} if shares is None else shares._was_alternate
         self._source = ""
 
     def compose(self) -> ComposeResult:
@@ -107,7 +100,7 @@ class CommandRow(Horizontal):
 
     def is_alternate(self, text: str) -> bool:
         """Returns whether a search for this text is for the exact text, or a command gets the raw log."""
-        return self._search_mode.is_literal(text) if self.kind is RowKind.SEARCH else self._is_raw
+        return self._search_mode.is_literal(text) if self.kind in SEARCHES else self._is_raw
 
     def on_key(self, event: events.Key) -> None:
         steps = {"up": 1, "down": -1}
@@ -121,7 +114,7 @@ class CommandRow(Horizontal):
         event.prevent_default()
 
     def _switch_mode(self) -> None:
-        if self.kind is RowKind.SEARCH:
+        if self.kind in SEARCHES:
             self._search_mode.switch(self.input.value)
         else:
             self._is_raw = self._has_raw and not self._is_raw
@@ -129,7 +122,7 @@ class CommandRow(Horizontal):
 
     def _show_mode(self) -> None:
         modes = {
-            RowKind.SEARCH: f"{self._search_mode.describe(self.input.value)}  ctrl+r",
+            **dict.fromkeys(SEARCHES, f"{self._search_mode.describe(self.input.value)}  ctrl+r"),
             RowKind.PIPE: f"{'raw log' if self._is_raw else self._source}{'  ctrl+r' if self._has_raw else ''}",
         }
         self._mode.update(modes.get(self.kind, ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flow_core.errors import FlowError
 from flow_core.logs.export import LogBlock, read_raw_blocks, save_blocks
@@ -13,7 +14,9 @@ from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.panes.logs import log_programs
 from flow_tui.panes.logs.open_log import OpenLog
 from flow_tui.panes.logs.pipe_screen import PipeScreen
-from flow_tui.panes.logs.save_form import SaveLogForm, SaveRequest
+
+if TYPE_CHECKING:
+    from flow_tui.panes.logs.save_form import SaveRequest
 
 _SELECTED, _SHOWN, _RAW = "selected lines", "shown text", "the log as the task wrote it"
 _LABELLED = ", each line after its rank"
@@ -21,6 +24,8 @@ _LABELLED = ", each line after its rank"
 
 async def save_log(pane: OpenLog) -> None:
     """Asks for a path, and saves the log there in a worker of the pane."""
+    from flow_tui.panes.logs.save_form import SaveLogForm  # the log is on the screen 20 ms earlier without it
+
     shown = [*([_SELECTED] if pane.view.selected_range else []), _SHOWN]
     words = [f"{word}{_LABELLED}" for word in shown] if pane.is_merged else [*shown, _RAW]
     request = await pane.services.ask(SaveLogForm(_suggest_path(pane), words))

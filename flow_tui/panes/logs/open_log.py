@@ -9,6 +9,9 @@ from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.log_id import LogId
 from flow_core.logs.shown.line import ShownLine
 from flow_tui.panes.logs.cause_offer import CauseOffer
+from flow_tui.panes.logs.command_row import CommandRow
+from flow_tui.panes.logs.error_steps import ErrorSteps
+from flow_tui.panes.logs.row_kind import RowKind
 from flow_tui.services import Services
 from flow_tui.widgets.log import LogView
 
@@ -19,6 +22,8 @@ class OpenLog(Protocol):
     services: Services
     bookmarked: ShownLine | None
     cause: CauseOffer
+    errors: ErrorSteps
+    row: CommandRow
 
     @property
     def view(self) -> LogView:
@@ -50,14 +55,8 @@ class OpenLog(Protocol):
     def start_saving(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Starts to save the log; escape ends it."""
 
-    def open_bookmark_name(self) -> None:
-        """Opens the input row for the name of a bookmark."""
-
-    def open_go_to(self) -> None:
-        """Opens the input row for a line or a time."""
-
-    def open_pipe(self) -> None:
-        """Opens the input row for a shell command."""
+    def open_row(self, kind: RowKind) -> None:
+        """Opens the input row for a search, a filter, a place, a command, or the name of a bookmark."""
 
     def select_lines(self) -> None:
         """Starts or ends the selection of lines."""

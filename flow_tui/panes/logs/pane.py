@@ -17,23 +17,29 @@ from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.log_id import LogId
-from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.line import ShownLine
 from flow_core.models.task import TaskRecord
 from flow_tui.actions import make_bindings
 from flow_tui.panes.logs.actions import ACTIONS
 from flow_tui.panes.logs.bookmarking import add_bookmark, show_bookmarks
 from flow_tui.panes.logs.cause_offer import CauseOffer
-from flow_tui.panes.logs.command_row import CommandRow, RowKind
+from flow_tui.panes.logs.command_row import CommandRow
+from flow_tui.panes.logs.error_steps import ErrorSteps
 from flow_tui.panes.logs.exporting import pipe_log
+from flow_tui.panes.logs.filter_texts import describe_filters, describe_kept
+from flow_tui.panes.logs.filtering import add_filter
+from flow_tui.panes.logs.found_logs import FoundPlace
 from flow_tui.panes.logs.log_selection import LogSelection
 from flow_tui.panes.logs.log_texts import describe_border, describe_title, explain_empty, explain_merged
 from flow_tui.panes.logs.merging import LogMerging
 from flow_tui.panes.logs.navigation import go_to_position
+from flow_tui.panes.logs.row_kind import SEARCHES, RowKind
+from flow_tui.panes.logs.searching import check_search, start_search
 from flow_tui.panes.logs.status_row import StatusRow
 from flow_tui.panes.pane import Pane
 from flow_tui.services import Services
 from flow_tui.widgets.log import LogView
+from flow_tui.widgets.log.line_stack import NO_FILTERS
 from flow_tui.widgets.log.merged_view import MergedLogView
 from flow_tui.widgets.workers import start_worker
 
@@ -61,8 +67,11 @@ class LogsPane(Pane, inherit_bindings=False):
         self.status = StatusRow()
         self.cause = CauseOffer(services)
         self.row = CommandRow()
+        self.errors = ErrorSteps()
         self.bookmarked: ShownLine | None = None
         """The line whose bookmark gets a name now."""
+        self.found: FoundPlace | None = None
+        """The last search in the logs of all tasks; None if there was none."""
         self._record: TaskRecord | None = None
         self._files: SpoolFiles | None = None
         self._is_complete: IsComplete | None = None
@@ -83,8 +92,9 @@ class LogsPane(Pane, inherit_bindings=False):
         self._selection.follow()
         self._update_border()
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
         self._unsubscribe()
+        await self.errors.close()
 
     @property
     def focus_target(self) -> Widget:
@@ -111,6 +121,9 @@ class LogsPane(Pane, inherit_bindings=False):
         if not is_same:
             self._clear_status()
             ended = self.view.end_search()
+            start_worker(self, self.errors.close, group="errors")
+            self.view.filters = NO_FILTERS
+            self.status.show_filter("")
             self._open_log()
         if files is not None and (offset := self._selection.take_requested_offset()) is not None:
             self.view.go_to(offset)
@@ -191,18 +204,6 @@ class LogsPane(Pane, inherit_bindings=False):
         source = "shown text" if self.view.selected_range is None else "selected lines"
         self.row.open(kind, f"{source} with ranks" if self.is_merged else source, has_raw=not self.is_merged)
 
-    def open_search(self) -> None:
-        self.open_row(RowKind.SEARCH)
-
-    def open_go_to(self) -> None:
-        self.open_row(RowKind.GO_TO)
-
-    def open_pipe(self) -> None:
-        self.open_row(RowKind.PIPE)
-
-    def open_bookmark_name(self) -> None:
-        self.open_row(RowKind.BOOKMARK)
-
     def start_saving(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Saves in a worker, which escape ends."""
         start_worker(self, work, group=_SAVE_GROUP, exclusive=True)
@@ -247,10 +248,14 @@ class LogsPane(Pane, inherit_bindings=False):
         if any(worker.group == _SAVE_GROUP and worker.is_running for worker in self.workers):
             self.workers.cancel_group(self, _SAVE_GROUP)
             return True
-        if not (self.row.is_open or self.status.display):
-            return self.cause.dismiss()
-        self.close_search()
-        return True
+        if self.row.is_open or self.view.is_searching:
+            self.close_search()
+            return True
+        if self.view.filters:
+            self.view.filters = NO_FILTERS
+            self.status.show_filter("")
+            return True
+        return self.cause.dismiss()
 
     def toggle_wrap(self) -> None:
         self.view.action_toggle_wrap()
@@ -292,17 +297,22 @@ class LogsPane(Pane, inherit_bindings=False):
     def _check_row(self, message: CommandRow.Changed) -> None:
         """Shows what is wrong with a search while the user types it."""
         message.stop()
-        if message.kind is RowKind.SEARCH:
-            self._check_search(message.text, is_literal=message.is_alternate)
+        if message.kind in SEARCHES:
+            check_search(self, message.text, is_literal=message.is_alternate)
 
     @on(CommandRow.Submitted)
     def _submit_row(self, message: CommandRow.Submitted) -> None:
         message.stop()
         if message.kind is RowKind.SEARCH:
-            self._search(message.text, message.is_alternate)
+            start_search(self, message.text, is_literal=message.is_alternate)
+            return
+        if message.kind in SEARCHES and not check_search(self, message.text, is_literal=message.is_alternate):
             return
         self.close_row()
-        if message.kind is RowKind.BOOKMARK:
+        if message.kind in SEARCHES:
+            hides = message.kind is RowKind.HIDE
+            add_filter(self, message.text, is_literal=message.is_alternate, hides=hides)
+        elif message.kind is RowKind.BOOKMARK:
             self.services.start(partial(add_bookmark, self, message.text), "logs.bookmark")
         elif message.text and message.kind is RowKind.GO_TO:
             self.services.start(partial(self._go_to, message.text), "logs.go_to")
@@ -317,33 +327,18 @@ class LogsPane(Pane, inherit_bindings=False):
         else:
             self.show_status("")
 
-    def _search(self, text: str, is_literal: bool) -> None:
-        """Searches. Without text, goes to the next match or repeats the last search. An invalid text stays open."""
-        pattern = text or self.row.last
-        if not self._check_search(pattern, is_literal=is_literal):
-            return
-        self.row.close()
-        self.view.focus()
-        if not text and self.view.is_searching:
-            self.view.action_next_match()
-        elif pattern:
-            self.view.find(pattern, literal=is_literal)
-
-    def _check_search(self, text: str, *, is_literal: bool) -> bool:
-        """Shows what is wrong with the text of a search. Returns whether it is valid."""
-        try:
-            SearchQuery(text, is_literal).check()
-        except FlowError as error:
-            self.show_status(error.message, is_problem=True)
-            return False
-        self.show_status("")
-        return True
-
     @on(LogView.Searched)
     def _searched(self, message: LogView.Searched) -> None:
         message.stop()
         if self.view.is_searching:  # the message may be of a search that has been ended
             self.status.show_search(message.status, is_problem=message.is_problem)
+
+    @on(LogView.Filtered)
+    def _filtered(self, message: LogView.Filtered) -> None:
+        message.stop()
+        if self.view.filters:
+            text = f"{describe_filters(self.view.filters)}: {message.problem or describe_kept(message.progress)}"
+            self.status.show_filter(text, is_problem=bool(message.problem))
 
     @on(LogView.Selected)
     def _copy_selected(self, message: LogView.Selected) -> None:

@@ -6,7 +6,7 @@ from textual.widgets import Static
 
 
 class StatusRow(Static):
-    """The status of the search, or a note that covers it.
+    """The status of the search and of the filters, or a note that covers them.
 
     While a search is active, the row also stays without text: without it, the log would grow and lose a match at its
     end.
@@ -20,6 +20,7 @@ class StatusRow(Static):
     def __init__(self) -> None:
         super().__init__(markup=False)
         self._search = ("", False)
+        self._filter = ("", False)
         self._note = ("", False)
         self._is_kept = False
 
@@ -32,13 +33,19 @@ class StatusRow(Static):
         self._search, self._is_kept = ("", False), False
         self._draw()
 
+    def show_filter(self, text: str, *, is_problem: bool = False) -> None:
+        """Shows the status of the filters from now on; "" ends it."""
+        self._filter = (text, is_problem)
+        self._draw()
+
     def show_note(self, text: str, *, is_problem: bool = False) -> None:
         """Shows a note instead of the status of the search; "" ends the note."""
         self._note = (text, is_problem)
         self._draw()
 
     def _draw(self) -> None:
-        text, is_problem = self._note if self._note[0] else self._search
+        shown = [self._note] if self._note[0] else [one for one in (self._search, self._filter) if one[0]]
+        text, is_problem = "   ".join(text for text, _ in shown), any(problem for _, problem in shown)
         self.update(text)
         self.set_class(is_problem, "-problem")
         self.display = bool(text) or self._is_kept

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flow_tui.actions import Action, LazyModule, defer
+from flow_tui.panes.logs.row_kind import RowKind
 
 if TYPE_CHECKING:
     from flow_tui.panes.logs import bookmarking, exporting
@@ -38,7 +39,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "colon",
         "go to",
         "Go to a line or a time: 120, 14:05, 2026-01-02 14:05, -10m",
-        lambda pane: pane.open_go_to(),
+        lambda pane: pane.open_row(RowKind.GO_TO),
         _check_text,
     ),
     TextAction(
@@ -110,7 +111,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "vertical_line",
         "pipe",
         "Run a shell command on the text and show its output",
-        lambda pane: pane.open_pipe(),
+        lambda pane: pane.open_row(RowKind.PIPE),
         _check_text,
         changes=True,
     ),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from itertools import groupby
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingsMap, BindingType
 from textual.containers import Vertical
@@ -21,6 +21,7 @@ from flow_tui.panes.tasks.facts import FactRow, collect_facts
 from flow_tui.panes.tasks.history import Ask, HistoryView
 from flow_tui.panes.tasks.metrics_view import MetricsView, OpenSamples
 from flow_tui.panes.tasks.task_yaml import format_task_yaml
+from flow_tui.widgets.workers import start_worker
 
 _TICK_S = 1.0
 _BID_ACTIONS = ("tasks.limit", "tasks.pause", "tasks.resume")
@@ -31,6 +32,7 @@ _ACTIONS = ("tasks.logs", "tasks.shell", *_BID_ACTIONS, *_QUEUE_ACTIONS, "tasks.
 class TaskDetail(Reader[str | None]):
     """The facts of a task, and its metrics and history if its context has them. `update` shows a newer record.
 
+    `find_cause` returns the cause of its failure as a sentence, or "".
     `act` carries out an action of the keymap on the task; only the actions in the hints act. The answer is the id of an
     action to carry out once the detail has closed. The task is measured only while the detail is on the screen.
     """
@@ -56,6 +58,7 @@ class TaskDetail(Reader[str | None]):
         keys: Keymap,
         open_samples: OpenSamples | None = None,
         ask: Ask | None = None,
+        find_cause: Callable[[], Coroutine[Any, Any, str]] | None = None,
         act: Callable[[str], None] | None = None,
         *,
         metrics: bool = False,
@@ -75,6 +78,8 @@ class TaskDetail(Reader[str | None]):
         self._act = act
         self._view = None if open_samples is None else MetricsView(open_samples, task)
         self._history = None if ask is None else HistoryView(ask)
+        self._find_cause = find_cause
+        self._cause = ""
         self._facts = Vertical(classes="facts")
         self._tab = "Metrics" if metrics and open_samples is not None else "Overview"
         self._hint_lines = HintLines(self._list_hints())
@@ -99,6 +104,8 @@ class TaskDetail(Reader[str | None]):
     def on_mount(self) -> None:
         self.set_interval(_TICK_S, self._tick)
         self._show_tab()
+        if self._find_cause is not None:
+            start_worker(self, self._show_cause, group="cause")
 
     def on_screen_suspend(self) -> None:
         for view in (self._view, self._history):
@@ -114,7 +121,7 @@ class TaskDetail(Reader[str | None]):
             if self._history is not None and task.status is not self._record.status:
                 self._history.look_again()
             self._record = task
-            self.rows = collect_facts(task, self._keys)
+            self._tick()
             if self._view is not None and task.is_terminal:
                 self._view.end()
 
@@ -181,7 +188,12 @@ class TaskDetail(Reader[str | None]):
         return [*hints, *((short(action_id), self._keys[action_id].label) for action_id in (*offered, "tasks.spec"))]
 
     def _tick(self) -> None:
-        self.rows = collect_facts(self._record, self._keys)
+        self.rows = collect_facts(self._record, self._keys, cause=self._cause)
+
+    async def _show_cause(self) -> None:
+        if self._find_cause is not None:
+            self._cause = await self._find_cause()
+            self._tick()
 
     async def watch_rows(self, before: tuple[FactRow, ...], rows: tuple[FactRow, ...]) -> None:
         if not self.is_mounted:

@@ -37,12 +37,14 @@ class FactRow(NamedTuple):
     value: str
 
 
-def collect_facts(task: TaskRecord, keys: Keymap, now: datetime | None = None) -> tuple[FactRow, ...]:
-    """Collects the facts in the order in which they are shown."""
+def collect_facts(
+    task: TaskRecord, keys: Keymap, now: datetime | None = None, *, cause: str = ""
+) -> tuple[FactRow, ...]:
+    """Collects the facts in the order in which they are shown. `cause` is that of its failure, as its logs tell it."""
     moment = now or datetime.now(UTC)
     cost = {"Cost": _cost_facts(task)}
     sections: dict[str, Iterator[tuple[str, str]]] = {
-        "State": _state_facts(task),
+        "State": _state_facts(task, cause),
         "Elements": collect_element_facts(task) if task.elements else iter(()),
         "Bid": _bid_facts(task, keys),
         **(cost if task.bid is not None else {}),
@@ -72,11 +74,12 @@ def mask(name: str, value: str, *, is_field: bool = False) -> str:
     return redact(value, guess=not (is_field and name in _IDENTIFIERS))
 
 
-def _state_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
+def _state_facts(task: TaskRecord, cause: str) -> Iterator[tuple[str, str]]:
     yield "state", format.state(task)
     if task.exit_code is not None:
         yield "exit code", format_exit_code(task.exit_code)
     yield "message", task.message
+    yield "cause", cause
     yield "held", "yes: it waits until you release it" if task.is_held else ""
     yield "attempt", _format_attempt(task)
 

@@ -152,11 +152,15 @@ class TasksPane(TablePane[TaskRecord]):
         return ", all users" if self.services.fleet.watches_everyone else ""
 
     def _move_to_requested(self) -> None:
-        """Moves the cursor to the requested task if the task is listed. Otherwise, `show_fleet` does so later."""
+        """Moves the cursor to the requested task if the task is listed. Otherwise, `show_fleet` does so later.
+
+        Clears a filter that hides the task.
+        """
         selection = self.services.selection
         if selection.requested in {task.key for task in self._all_rows}:
-            self.step_back()
-            self.table.move_to(selection.requested)
+            if not self.table.move_to(selection.requested):
+                self.step_back()
+                self.table.move_to(selection.requested)
             selection.requested = None
 
     @on(ResourceTable.Highlighted)

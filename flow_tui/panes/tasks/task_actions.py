@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from flow_core.client.run_on_nodes import NodeResult, run_on_nodes
 from flow_core.errors import FlowError
-from flow_core.models.task import TaskRecord
+from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
 from flow_tui.dialogs.confirm import Confirm
 from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.dialogs.submit.config_to_form import make_preset
 from flow_tui.dialogs.submit.open_form import open_submit_form
+from flow_tui.failure_causes import describe_cause
 from flow_tui.panes.shell.opening import ShellOpening
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.detail import TaskDetail
@@ -42,6 +44,7 @@ def open_detail(pane: TasksTable, *, metrics: bool = False) -> None:
         services.keys,
         open_samples=partial(flow.task_metrics, task.task_id),
         ask=partial(_fetch_history, services, task) if services.fleet.has_market(task.context) else None,
+        find_cause=partial(_find_cause, services, task) if task.status is TaskStatus.FAILED else None,
         act=lambda action_id: _act_from_detail(pane, detail, action_id),
         metrics=metrics,
         read_only=services.is_read_only,
@@ -70,6 +73,14 @@ def _act_from_detail(pane: TasksTable, detail: TaskDetail, action_id: str) -> No
         detail.finish(action_id)
     else:
         workspace.act(action_id)
+
+
+async def _find_cause(services: Services, task: TaskRecord) -> str:
+    """Returns the cause of the failure as its logs tell it; "" without one, or if the logs can't be read."""
+    with suppress(FlowError):
+        report = await services.causes.find((task.context, task.task_id, task.attempt))
+        return describe_cause(report, "element" if task.elements else "rank")
+    return ""
 
 
 async def _fetch_history(services: Services, task: TaskRecord) -> list[TaskEvent]:

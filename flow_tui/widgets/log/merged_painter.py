@@ -16,6 +16,7 @@ from flow_core.logs.merged.merged_lines import MergedLines
 from flow_core.logs.merged.merged_search import MergedSearch
 from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.line import ShownLine
+from flow_tui.widgets.log.line_stack import LineOptions
 from flow_tui.widgets.log.matches import LineSearch
 from flow_tui.widgets.log.painter import LinePainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles, LogText
@@ -31,7 +32,7 @@ class MergedPainter(LinePainter):
     def __init__(self, log: MergedLines, layout: LogLayout, styles: LogStyles) -> None:
         self.log: MergedLines = log
         super().__init__(log, layout, styles)
-        self._expands_redraws = False
+        self._shown: tuple[int | None, bool] = (None, False)
         self._described: dict[int, tuple[ShownLine, LogText]] = {}
         labels = [source.label for source in log.merged.sources]
         self._prefixes = list_prefixes(labels)
@@ -67,13 +68,20 @@ class MergedPainter(LinePainter):
     def make_search(self, query: SearchQuery) -> LineSearch:
         return MergedSearch(self.log, query, self.stream)
 
-    def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
-        if (stream, expands_redraws) == (self.stream, self._expands_redraws):
-            return
-        self.stream, self._expands_redraws = stream, expands_redraws
-        top = self.log.show_stream(stream, expands_redraws=expands_redraws, top=self.window.top.offset)
+    @property
+    def stream(self) -> int | None:
+        return self._shown[0]
+
+    def set_options(self, options: LineOptions) -> bool:
+        """Shows one stream, or all redraws. Merged lines are neither filtered nor folded."""
+        shown = (options.stream, options.expands_redraws)
+        if shown == self._shown:
+            return False
+        self._shown = shown
+        top = self.log.show_stream(shown[0], expands_redraws=shown[1], top=self.window.top.offset)
         self.window.top = LogPosition(top)
         self._described.clear()
+        return True
 
     def _describe(self, line: ShownLine) -> LogText:
         known, described = self._described.get(line.offset, (None, None))

@@ -20,6 +20,7 @@ from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.log_lines import LogLines
 from flow_core.logs.shown.shown_log import ShownLog
+from flow_tui.widgets.log.line_stack import LineOptions, LineStack
 from flow_tui.widgets.log.matches import LineSearch, LogMatches, MatchSpans
 from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, find_cells, find_wrap_points, lay_out_line
 from flow_tui.widgets.log.text_rows import TextRow
@@ -50,8 +51,6 @@ class LinePainter:
     def __init__(self, log: LogLines, layout: LogLayout, styles: LogStyles) -> None:
         self.log = log
         self.window = LogWindow(log, lambda line: len(self._lay_out(line)))
-        self.stream: int | None = None
-        """The stream that is shown alone; None for both."""
         self.matches: LogMatches | None = None
         self.rows: list[TextRow] = []
         """The rows of the last drawing, without empty rows below the log."""
@@ -97,9 +96,17 @@ class LinePainter:
         """Returns a new search in the lines, with their offsets. Raises ConfigError if the query is invalid."""
         raise NotImplementedError
 
-    def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
-        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own."""
-        raise NotImplementedError
+    @property
+    def stream(self) -> int | None:
+        """The stream that is shown alone; None for both."""
+        return None
+
+    def set_options(self, options: LineOptions) -> bool:
+        """Changes what is shown of the log. Returns whether the lines are others now.
+
+        Does nothing for lines that can't be shown in this way.
+        """
+        return False
 
     @property
     def is_exact(self) -> bool:
@@ -229,25 +236,28 @@ class LogPainter(LinePainter):
     def __init__(
         self, files: SpoolFiles, layout: LogLayout, styles: LogStyles, *, has_arrival_times: bool = False
     ) -> None:
-        self.log: ShownLog = ShownLog(files)
-        super().__init__(self.log, layout, styles)
         self.files = files
         self._has_arrival_times = has_arrival_times
-        self._expands_redraws = False
+        self.stack = LineStack(files, LineOptions())
+        super().__init__(self.stack.lines, layout, styles)
+
+    @property
+    def stream(self) -> int | None:
+        return self.stack.options.stream
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        return (self.log.path,)
+        return (self.files.log,)
 
     @property
     def last_time(self) -> datetime | None:
-        return self.log.source.sidecar.last_time
+        return self.stack.base.source.sidecar.last_time
 
     def find_time(self, offset: int) -> datetime | None:
-        return self.log.source.sidecar.find_time(offset)
+        return self.stack.base.source.sidecar.find_time(offset)
 
     def find_offset_at(self, time: datetime) -> int | None:
-        return self.log.source.sidecar.find_offset(time)
+        return self.stack.base.source.sidecar.find_offset(time)
 
     def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
         return read_shown_blocks(self.files, self.stream, start, end)
@@ -255,33 +265,36 @@ class LogPainter(LinePainter):
     def make_search(self, query: SearchQuery) -> LineSearch:
         return LogSearch(self.files, query, self.stream)
 
-    def set_source(self, stream: int | None, *, expands_redraws: bool) -> None:
-        if (stream, expands_redraws) == (self.stream, self._expands_redraws):
-            return
+    def set_options(self, options: LineOptions) -> bool:
+        if options == self.stack.options:
+            return False
+        colours = self.stack.base.source.colours
         self.log.close()
-        self.stream, self._expands_redraws = stream, expands_redraws
-        colours = self.log.source.colours
-        self.window.log = self.log = ShownLog(self.files, stream, expands_redraws=expands_redraws)
-        self.log.source.colours = colours
+        self.stack = LineStack(self.files, options, around=self.window.top.offset)
+        self.stack.base.source.colours = colours
+        self.window.log = self.log = self.stack.lines
         self.log.refresh()
+        return True
 
     @property
     def is_exact(self) -> bool:
-        return self.log.is_exact(*self._span)
+        return self.stack.base.is_exact(*self._span)
 
     def correct_colours(self, colours: ColourIndex) -> bool:
-        return self.log.correct_colours(colours)
+        base = self.stack.base
+        return isinstance(base, ShownLog) and base.correct_colours(colours)
 
     async def make_exact(self) -> None:
-        await self.log.make_exact(*self._span)
+        await self.stack.base.make_exact(*self._span)
 
     def _describe(self, line: ShownLine) -> LogText:
         """Adds the stream and the time of what the line shows."""
-        sidecar, stream = self.log.source.sidecar, self.stream
+        sidecar, stream = self.stack.base.source.sidecar, self.stream
         stamp = sidecar.find_stamp(line.written_at)
         is_stderr = (stamp is not None and stamp.stream == STDERR) if stream is None else stream == STDERR
         time_us = None if stamp is None else stamp.time_us
-        return LogText(line.runs, line.text, is_stderr, time_us, self._has_arrival_times)
+        note = self.stack.describe_fold(line.offset)
+        return LogText(line.runs, line.text, is_stderr, time_us, self._has_arrival_times, note=note)
 
 
 def _contains(line: ShownLine, offset: int) -> bool:

@@ -76,7 +76,7 @@ class LogText(NamedTuple):
     """A line with its stream and its time, in microseconds since the epoch (None: unknown).
 
     If `is_arrival`, only the time of its arrival is known. `label` is the name of the merged log that it is from, and
-    `number` that log's number.
+    `number` that log's number. `note` is shown after the text, such as the number of lines that are folded.
     """
 
     runs: Runs
@@ -86,6 +86,7 @@ class LogText(NamedTuple):
     is_arrival: bool = False
     label: str = ""
     number: int = 0
+    note: str = ""
 
     @property
     def when(self) -> datetime | None:
@@ -114,8 +115,9 @@ def lay_out_line(
 ) -> list[LogRow]:
     """Lays out a line: one row, or as many as wrapping needs. `is_found`: it has the current match of the search."""
     base = _choose_style(line, styles)
-    pieces = list(_style_matches(_style_runs(line, base), matches, styles.match))
-    cuts = find_wrap_points(line.text, layout.content_width) if layout.wrap else []
+    pieces = list(_style_matches(_style_runs(line, base, styles), matches, styles.match))
+    text = f"{line.text}  {line.note}" if line.note else line.text
+    cuts = find_wrap_points(text, layout.content_width) if layout.wrap else []
     first = _margin_strip(_mark_segment(line, styles, is_found), _label_segments(line, layout, styles), layout, styles)
     other = _margin_strip(_mark_segment(line, styles, False), [Segment(" " * layout.label)], layout, styles)
     return [
@@ -155,8 +157,9 @@ def _choose_style(line: LogText, styles: LogStyles) -> Style:
     return styles.stderr if line.is_stderr else styles.text
 
 
-def _style_runs(line: LogText, base: Style) -> list[tuple[str, Style]]:
-    return [(text, overlay_style(base, style)) for text, style in line.runs]
+def _style_runs(line: LogText, base: Style, styles: LogStyles) -> list[tuple[str, Style]]:
+    runs = [(text, overlay_style(base, style)) for text, style in line.runs]
+    return [*runs, (f"  {line.note}", styles.note)] if line.note else runs
 
 
 def _style_matches(

@@ -7,7 +7,7 @@ from textual.reactive import reactive, var
 from textual.widget import Widget
 
 from flow_core.logs.shown.line import ShownLine
-from flow_tui.widgets.log.painter import LinePainter
+from flow_tui.widgets.log.painter import LinePainter, LogPainter
 from flow_tui.widgets.log.selector import COPY_LIMIT, LogTextSelector
 from flow_tui.widgets.log.window import LogPosition, LogWindow
 
@@ -74,8 +74,19 @@ class ScrollingLog(Widget, can_focus=True):
             return ""
         return self._painter.get_prefix(line) + line.text if len(line.text) <= COPY_LIMIT else None
 
+    def original_at(self, offset: int) -> ShownLine | None:
+        """Returns the line that contains this byte of the file, neither folded nor with its fields in columns.
+
+        None without a log, or at its end.
+        """
+        if isinstance(self._painter, LogPainter):
+            return self._painter.stack.base.line_at(offset)
+        return None if self._painter is None else self._painter.log.line_at(offset)
+
     def go_to(self, offset: int) -> None:
         """Marks the line that contains this byte of the file, brings it into view and stops following."""
+        if isinstance(self._painter, LogPainter):
+            self._painter.stack.reveal(offset)
         self._current = offset
         self._show_place(offset)
 

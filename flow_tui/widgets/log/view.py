@@ -14,24 +14,24 @@ from textual.message import Message
 from textual.reactive import reactive, var
 from textual.strip import Strip
 
-from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles
+from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.export import LogBlock
+from flow_core.logs.filtered.filtered_log import FilterProgress
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.line_counter import LineCounter
 from flow_core.logs.search.log_search import SearchMatch
 from flow_tui.widgets.announce import announce
+from flow_tui.widgets.log.display import DisplayedLog
+from flow_tui.widgets.log.filter import LogViewFilter
 from flow_tui.widgets.log.follower import LogFollower
 from flow_tui.widgets.log.overlay import LogOverlay
 from flow_tui.widgets.log.painter import LinePainter, LogFrame, LogPainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles
-from flow_tui.widgets.log.scrolling import ScrollingLog
 from flow_tui.widgets.log.search import LogViewSearch
 from flow_tui.widgets.styles import get_component_style
 
-_STREAMS: dict[int | None, str] = {None: "both", STDOUT: "stdout", STDERR: "stderr"}
 
-
-class LogView(ScrollingLog):
+class LogView(DisplayedLog):
     """A view of one log."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -56,10 +56,6 @@ class LogView(ScrollingLog):
     LogView > .log-view--selected { background: $screen-selection-background; color: $screen-selection-foreground; }
     """
 
-    show_time: var[bool] = var(False)
-    show_delta: var[bool] = var(False)
-    stream: var[int | None] = var(None)
-    expands_redraws: var[bool] = var(False)
     bookmarks: var[frozenset[int]] = var(frozenset[int]())
     """The offsets of the lines that are marked as bookmarks."""
     empty_text: reactive[str] = reactive("No output yet.")
@@ -90,6 +86,14 @@ class LogView(ScrollingLog):
         is_problem: bool = False
 
     @dataclass
+    class Filtered(Message):
+        """The lines that the filters have kept so far; `problem` says why there will be no more."""
+
+        view: LogView
+        progress: FilterProgress
+        problem: str = ""
+
+    @dataclass
     class Selected(Message):
         """The mouse has selected text."""
 
@@ -101,11 +105,8 @@ class LogView(ScrollingLog):
             self, redraw=self._redraw, counted=self._announce_count, is_at_end=lambda: self.following
         )
         self._search = LogViewSearch(self, report=self._announce_search, show=self._show_match, redraw=self._redraw)
+        self._filter = LogViewFilter(self, redraw=self._redraw, report=self._announce_filter)
         self._strips: list[Strip] = []
-
-    @property
-    def stream_name(self) -> str:
-        return _STREAMS[self.stream]
 
     @property
     def is_searching(self) -> bool:
@@ -153,6 +154,7 @@ class LogView(ScrollingLog):
 
         `has_arrival_times` is whether its times are those at which it arrived on this machine; they begin with "~".
         """
+        self._close()  # the layout has no labels of merged logs then
         if files is None:
             self._open(None, is_complete)
             return
@@ -165,11 +167,14 @@ class LogView(ScrollingLog):
         self._kept_end = self._current = None
         self.bookmarks = frozenset()
         self.following = True
+        if not self.is_attached:
+            return  # nothing would close the log
         self._painter = painter
         if painter is not None:
-            painter.set_source(self.stream, expands_redraws=self.expands_redraws)
+            painter.set_options(self._options)
             painter.refresh()
             self._follower.start(painter, is_complete)
+            self._filter.start(painter)
         self.selector.attach(self._painter)
         self._redraw()
 
@@ -198,42 +203,8 @@ class LogView(ScrollingLog):
     def action_previous_match(self) -> None:
         self._search.go_on(forward=False)
 
-    def action_toggle_wrap(self) -> None:
-        self.wrap = not self.wrap
-
-    def action_toggle_time(self) -> None:
-        self.show_time = not self.show_time
-
-    def action_toggle_delta(self) -> None:
-        self.show_delta = not self.show_delta
-
-    def action_toggle_redraws(self) -> None:
-        """Shows each redraw of a progress bar as a line of its own, as it came, or the last state only."""
-        self.expands_redraws = not self.expands_redraws
-
-    def action_cycle_stream(self) -> None:
-        order = list(_STREAMS)
-        self.stream = order[(order.index(self.stream) + 1) % len(order)]
-
     def watch_following(self, following: bool) -> None:
         announce(self, self.FollowChanged(self, following))
-
-    def watch_wrap(self) -> None:
-        self._left = 0
-        self._restyle()
-
-    def watch_show_time(self) -> None:
-        self._restyle()
-
-    def watch_show_delta(self) -> None:
-        self._restyle()
-
-    def watch_expands_redraws(self) -> None:
-        self._restyle()
-
-    def watch_stream(self) -> None:
-        self.selector.clear()
-        self._restyle()
 
     def watch_bookmarks(self) -> None:
         self._redraw()
@@ -267,7 +238,8 @@ class LogView(ScrollingLog):
     def _restyle(self) -> None:
         """Draws everything again, for another layout, theme or stream."""
         if self._painter is not None and self.is_mounted:
-            self._painter.set_source(self.stream, expands_redraws=self.expands_redraws)
+            if self._painter.set_options(self._options):
+                self._filter.start(self._painter)
             self._painter.restyle(self._make_layout(), self._make_styles())
             if not self.following:
                 self._keep_position(self._painter.window)
@@ -317,6 +289,8 @@ class LogView(ScrollingLog):
         return [line, *[Strip.blank(width, style)] * (height - 1)]
 
     def _empty_line(self) -> str:
+        if self._painter is not None and (text := self._filter.explain_no_lines()):
+            return text
         if self._painter is not None and self._painter.log.size and self.stream is not None:
             return self.merged_text or f"no output on {self.stream_name}"
         return "This task wrote no output." if self._follower.is_over else self.empty_text
@@ -341,12 +315,16 @@ class LogView(ScrollingLog):
         """Closes the log that is open."""
         self.clear_search()
         self._follower.stop()
+        self._filter.stop()
         if self._painter is not None:
             self._painter.close()
         self._painter = None
 
     def _announce_selection(self) -> None:
         announce(self, self.Selected(self))
+
+    def _announce_filter(self, progress: FilterProgress, problem: str) -> None:
+        announce(self, self.Filtered(self, progress, problem))
 
     def _announce_count(self, lines: int, is_complete: bool) -> None:
         announce(self, self.Counted(self, lines, is_complete))

@@ -27,7 +27,7 @@ def _wheels(workspace: Workspace) -> Iterator[Values]:
         metadata = f"{name}-1.0.dist-info"
         (index / name).mkdir(parents=True)
         with zipfile.ZipFile(index / name / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
-            wheel.writestr(f"{name}.bin", os.urandom(2 << 20))
+            wheel.writestr(f"{name}.bin", os.urandom(1 << 20))
             wheel.writestr(f"{metadata}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{needed}")
             wheel.writestr(f"{metadata}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{metadata}/RECORD", "")
@@ -53,8 +53,8 @@ def _npm_packages(workspace: Workspace) -> Iterator[Values]:
 
 
 def _pack_npm(file: Path, manifest: dict[str, str]) -> None:
-    with tarfile.open(file, "w:gz") as archive:
-        for name, content in (("package.json", json.dumps(manifest).encode()), ("data.bin", os.urandom(3 << 20))):
+    with tarfile.open(file, "w:gz", compresslevel=1) as archive:
+        for name, content in (("package.json", json.dumps(manifest).encode()), ("data.bin", os.urandom(1 << 20))):
             entry = tarfile.TarInfo(f"package/{name}")
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))

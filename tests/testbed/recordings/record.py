@@ -85,16 +85,23 @@ def _load(file: Path) -> Recording:
 
 def record(scenario: Scenario, folder: Path, python: str = sys.executable) -> Recording:
     """Runs the program in the folder, which must be empty. It gets none of the variables of this process but PATH."""
-    with _commands(scenario, folder, python) as (command, version_command):
-        found = _VERSION.search(_run(version_command, scenario, folder, python))
-        argv = _argv(command, scenario, folder, python)
-        with Screen(argv, columns=COLUMNS, rows=ROWS) as screen:
-            exit_code = screen.wait_exit(2 * DEADLINE_S)
-            data = bytes(screen.raw)
-    assert exit_code in scenario.exit_codes, f"{command}: exit status {exit_code}\n{data.decode(errors='replace')}"
+    exit_code, data = run(scenario, folder, python)
+    found = _VERSION.search(_read_version(scenario, folder, python))
     shown = scenario.command.replace("{programs}/", "").format_map(_Placeholders())
     version = found[0] if found else ""
     return Recording(scenario.name, scenario.program, version, COLUMNS, ROWS, shown, exit_code, data)
+
+
+def run(scenario: Scenario, folder: Path, python: str = sys.executable) -> tuple[int, bytes]:
+    """Runs the program as `record` does. Returns its exit status and what it wrote to the terminal."""
+    with (
+        _prepare(scenario, folder, python) as command,
+        Screen(_argv(command, scenario, folder, python), columns=COLUMNS, rows=ROWS) as screen,
+    ):
+        exit_code = screen.wait_exit(2 * DEADLINE_S)
+        data = bytes(screen.raw)
+    assert exit_code in scenario.exit_codes, f"{command}: exit status {exit_code}\n{data.decode(errors='replace')}"
+    return exit_code, data
 
 
 class _Placeholders(dict[str, str]):
@@ -105,11 +112,10 @@ class _Placeholders(dict[str, str]):
 
 
 @contextmanager
-def _commands(scenario: Scenario, folder: Path, python: str) -> Iterator[tuple[str, str]]:
+def _prepare(scenario: Scenario, folder: Path, python: str) -> Iterator[str]:
     with scenario.prepare(Workspace(folder, python)) as values:
         shutil.copytree(PROGRAMS, folder / "programs")  # tracebacks hold the path
-        values = {"python": python, "programs": "programs", **values}
-        yield scenario.command.format_map(values), scenario.version.format_map(values)
+        yield scenario.command.format_map({"python": python, "programs": "programs", **values})
 
 
 def _argv(command: str, scenario: Scenario, folder: Path, python: str) -> list[str]:
@@ -127,8 +133,8 @@ def _argv(command: str, scenario: Scenario, folder: Path, python: str) -> list[s
     return ["env", "-i", "-C", str(folder), *(f"{name}={value}" for name, value in env.items()), "sh", "-c", command]
 
 
-def _run(command: str, scenario: Scenario, folder: Path, python: str) -> str:
-    argv = _argv(command, scenario, folder, python)
+def _read_version(scenario: Scenario, folder: Path, python: str) -> str:
+    argv = _argv(scenario.version.format(python=python), scenario, folder, python)
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=DEADLINE_S, check=False)
     return done.stdout.decode(errors="replace")
 

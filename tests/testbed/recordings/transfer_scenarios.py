@@ -13,13 +13,13 @@ from pathlib import Path
 
 from testbed.recordings.scenario import Scenario, Values, Workspace
 
-_PIECES = 25
+_PIECES = 12
 _PAUSE_S = 0.02
 
 
 @contextmanager
 def serve_slowly(folder: Path) -> Iterator[str]:
-    """Serves the files of a folder, each in 25 pieces within half a second. Yields the address."""
+    """Serves the files of a folder, each in 12 pieces within a quarter of a second. Yields the address."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -74,7 +74,7 @@ def _web_files(workspace: Workspace) -> Iterator[Values]:
 def _repository(workspace: Workspace) -> Iterator[Values]:
     folder = workspace.folder / "origin"
     folder.mkdir()
-    for number in range(400):
+    for number in range(120):
         (folder / f"shard{number}").write_bytes(os.urandom(1024))
     identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
     for words in (("init", "-q"), ("add", "."), (*identity, "commit", "-q", "-m", "Add shards")):
@@ -88,7 +88,7 @@ def _tree(workspace: Workspace) -> Iterator[Values]:
     for number in range(40):
         part = folder / f"step-{number}"
         part.mkdir(parents=True)
-        (part / "weights").write_bytes(os.urandom(1 << 19))
+        (part / "weights").write_bytes(os.urandom(1 << 17))
     yield {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,10 @@ class Source:
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Source:
-    return Source(tmp_path / "log")
+def source(tmp_path: Path) -> Iterator[Source]:
+    written = Source(tmp_path / "log")
+    yield written
+    written.writer.close()
 
 
 class Reader(ThemedApp):

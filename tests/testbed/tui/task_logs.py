@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from testbed.tui.press import press
-from testbed.waiting import until
+from testbed.waiting import DEADLINE_S, until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
@@ -23,7 +23,7 @@ async def logs_of(*others: dict[str, Any], **fields: Any) -> AsyncIterator[tuple
     """The logs pane in front, with the log of a task that has ended. `others` ended before it."""
     async with AsyncFlow("local") as flow:
         for config in (*others, {"name": "train", **fields}):
-            await (await flow.run(TaskConfig.parse(config))).wait(20)
+            await (await flow.run(TaskConfig.parse(config))).wait(DEADLINE_S)
     app = FlowApp(load_config())
     async with app.run_test(size=(120, 36)) as pilot:
         dashboard = app.screen

@@ -71,9 +71,10 @@ TUI = {
     "flow_tui.task_selection": "",
     "flow_tui.terminal": "",
     "flow_tui.widgets": "format shell_key_hold key_queue terminal",
-    "flow_tui.services": "keymap prompts task_selection widgets",
+    "flow_tui.failure_causes": "",
+    "flow_tui.services": "failure_causes keymap prompts task_selection widgets",
     "flow_tui.dialogs": "bid_prices format keymap services widgets",
-    "flow_tui.panes": "actions bid_prices dialogs filter format key_names key_queue keymap redact"
+    "flow_tui.panes": "actions bid_prices dialogs failure_causes filter format key_names key_queue keymap redact"
     " services shell_key_hold terminal widgets",
     "flow_tui.screens": "actions dialogs format key_names key_queue keymap notices panes prompts services"
     " terminal widgets",

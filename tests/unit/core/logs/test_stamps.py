@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -72,8 +73,9 @@ def test_a_time_that_no_calendar_has_is_no_time(tmp_path: Path) -> None:
     writer = SpoolWriter(files, lambda: 2**63 - 1)
     writer.append(STDERR, b"words")
     writer.close()
-    assert opened(files).find_time(0) is None
-    assert opened(files).find_stream(0) == STDERR
+    with closing(opened(files)) as stamps:
+        assert stamps.find_time(0) is None
+        assert stamps.find_stream(0) == STDERR
 
 
 def test_without_a_sidecar_all_is_stdout_at_no_known_time(tmp_path: Path) -> None:
@@ -100,3 +102,4 @@ def test_the_offset_of_a_time_is_that_of_the_first_byte_read_then_or_later(tmp_p
     assert stamps.find_offset(stamps.last_time + timedelta(milliseconds=1)) is None
     assert opened(SpoolFiles.at(tmp_path / "none")).find_offset(stamps.last_time) is None
     assert opened(SpoolFiles.at(tmp_path / "none")).last_time is None
+    stamps.close()

@@ -62,7 +62,8 @@ async def test_a_log_that_disappears_is_an_error_and_not_a_missing_cause(tmp_pat
 async def test_cancelling_ends_the_child_process(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"step 1 loss 2.0 of a long run\n" * 2_000_000)
+    before = list_children(os.getpid())
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
             await find(log)
-    assert list_children(os.getpid()) == []
+    assert list_children(os.getpid()) == before

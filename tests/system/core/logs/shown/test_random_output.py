@@ -22,27 +22,27 @@ def native_core() -> CoreFactory:
 
 
 @pytest.mark.needs("pyghostty")
-@limit_examples(200)
+@limit_examples(60)
 @given(split_outputs())
 def test_rows_are_those_of_the_native_core(pieces: list[bytes]) -> None:
     assert rows_of_screen(pieces) == rows_of_core(pieces, native_core(), COLS)
 
 
 @pytest.mark.needs("pyghostty")
-@limit_examples(40)
+@limit_examples(25)
 @given(split_outputs())
 def test_colours_are_those_of_the_native_core(pieces: list[bytes]) -> None:
     assert find_visible(cells_of_screen(pieces)) == find_visible(cells_of_core(pieces, native_core(), COLS))
 
 
-@limit_examples(40)
+@limit_examples(25)
 @given(split_outputs())
 def test_rows_are_those_of_the_core_in_python(pieces: list[bytes]) -> None:
     assert rows_of_screen(pieces) == rows_of_core(pieces, BitttyCore, COLS)
 
 
 @pytest.mark.needs("tmux")
-@limit_examples(40)
+@limit_examples(25)
 @given(data=erasing_outputs)
 def test_what_is_erased_or_scrolls_off_stays_above_as_in_tmux(tmux: Tmux, data: bytes) -> None:
     """tmux also keeps empty rows that something was erased from; which of them does not matter."""
@@ -50,7 +50,7 @@ def test_what_is_erased_or_scrolls_off_stays_above_as_in_tmux(tmux: Tmux, data: 
 
 
 @pytest.mark.needs("tmux")
-@limit_examples(15)
+@limit_examples(10)
 @given(data=long_outputs)
 def test_output_of_many_screens_has_the_rows_of_tmux(tmux: Tmux, data: bytes) -> None:
     assert list(filter(None, rows_of_screen(data))) == list(filter(None, tmux.rows_of(data)))

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from pathlib import Path
 
 import pytest
-from testbed.recordings.record import COLUMNS, ROWS, SCENARIOS, Recording, load_recordings, record
+from testbed.recordings.record import COLUMNS, ROWS, SCENARIOS, Recording, load_recordings, run
 from testbed.shown_rows import cells_of_screen, open_shown_log, rows_of_log, rows_of_screen
 from testbed.tables import each
 from testbed.terminal_truth import Tmux, find_visible, rows_of_core, rows_of_tmux, trim_rows
@@ -97,7 +97,7 @@ def test_a_recording_is_shown_the_same_however_it_arrives(recording: Recording) 
     "name", [pytest.param(name, marks=pytest.mark.needs(*programs)) for name, programs in REMADE.items()]
 )
 def test_a_program_that_runs_now_is_shown_as_in_a_terminal(name: str, tmux: Tmux, tmp_path: Path) -> None:
-    data = record(SCENARIOS[name], tmp_path).data
+    _, data = run(SCENARIOS[name], tmp_path)
     assert len(data) > 100
     assert rows_of_screen(data) == expected_rows(tmux, data)
 

@@ -9,7 +9,7 @@ from typing import Any
 from testbed.tables import each
 from testbed.tui.log_desk import marked_row, status
 from testbed.tui.press import press
-from testbed.waiting import until
+from testbed.waiting import DEADLINE_S, until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
@@ -17,8 +17,10 @@ from flow_core.config_file import load_config
 from flow_core.logs.failure_report import FailureCause, FailureReport
 from flow_core.logs.log_id import LogId
 from flow_tui.app import FlowApp
-from flow_tui.panes.logs.cause_offer import describe_report
+from flow_tui.failure_causes import describe_report
 from flow_tui.panes.logs.pane import LogsPane
+from flow_tui.panes.tasks.detail import TaskDetail
+from flow_tui.panes.tasks.facts import FactRow
 from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.screens.dashboard import DashboardScreen
 
@@ -36,7 +38,7 @@ exit 1
 async def failed_task(**fields: Any) -> AsyncIterator[tuple[LogsPane, Pilot[None]]]:
     """The logs pane in front, with the log of a task that has ended."""
     async with AsyncFlow("local") as flow:
-        await (await flow.run(TaskConfig.parse({"name": "train", **fields}))).wait(20)
+        await (await flow.run(TaskConfig.parse({"name": "train", **fields}))).wait(DEADLINE_S)
     app = FlowApp(load_config())
     async with app.run_test(size=(120, 36)) as pilot:
         dashboard = app.screen
@@ -63,8 +65,13 @@ async def test_the_rank_that_died_first_is_offered_and_the_key_goes_to_its_line(
         )
         await press(pilot, "logs.cause")
         await until(lambda: marked_row(pane) == "ValueError: token 50300 is outside of the vocabulary")
-        assert "  rank 2  " in str(pane.border_title)
+        await until(lambda: "  rank 2  " in str(pane.border_title))
         assert offer(pane)
+        await press(pilot, "logs.toggle_ranks")
+        await until(lambda: pane.is_merged)
+        await press(pilot, "logs.cause")
+        await until(lambda: marked_row(pane) == "ValueError: token 50300 is outside of the vocabulary")
+        assert not pane.is_merged
 
 
 async def test_the_offer_leaves_the_status_of_a_search_in_view_and_escape_removes_first_that_then_the_offer() -> None:
@@ -75,9 +82,10 @@ async def test_the_offer_leaves_the_status_of_a_search_in_view_and_escape_remove
         await until(lambda: status(pane))
         assert offer(pane)
         await pilot.press("escape")
-        assert (status(pane), bool(offer(pane))) == ("", True)
+        await until(lambda: not status(pane))
+        assert offer(pane)
         await pilot.press("escape")
-        assert offer(pane) == ""
+        await until(lambda: not offer(pane))
         await press(pilot, "logs.cause")
         await until(lambda: "Connection refused" in marked_row(pane))
 
@@ -92,10 +100,26 @@ async def test_a_failure_without_a_trace_says_so_and_a_task_that_ended_well_offe
         assert pane.cause._attempt is None
 
 
+async def test_the_detail_of_the_task_shows_the_cause() -> None:
+    async with failed_task(command=RANK_2_DIES, num_instances=3) as (pane, pilot):
+        await press(pilot, "app.show_tasks", "tasks.detail")
+        await until(lambda: isinstance(pane.app.screen, TaskDetail))
+        detail = pane.app.screen
+        assert isinstance(detail, TaskDetail)
+        cause = FactRow("State", "cause", "rank 2: ValueError: token 50300 is outside of the vocabulary")
+        await until(lambda: cause in detail.rows)
+
+
+async def test_a_task_without_output_offers_nothing() -> None:
+    async with failed_task(command="exit 3") as (pane, _):
+        await until(lambda: pane.services.causes.get((*pane.services.selection.task.key, 0)))  # type: ignore[union-attr]
+        assert offer(pane) == ""
+
+
 async def test_the_sdk_finds_the_cause_in_the_logs_of_all_ranks() -> None:
     async with AsyncFlow("local") as flow:
         task = await flow.run(TaskConfig.parse({"name": "train", "command": RANK_2_DIES, "num_instances": 3}))
-        await task.wait(20)
+        await task.wait(DEADLINE_S)
         report = await flow.task_logs.find_cause(task.task_id)
         assert report.cause is not None
         assert (report.cause.rank, report.cause.log.rank, report.cause.kind) == (2, 2, "exception")
@@ -112,7 +136,7 @@ async def test_the_sdk_finds_the_cause_in_the_logs_of_all_ranks() -> None:
         ),
         (
             FailureReport(None, (LogId("c", "t"), LogId("c", "t", 0, 1)), (LogId("c", "t", 0, 2),)),
-            "no cause was found in the logs of 2 ranks (not read completely: rank 2)",
+            "no cause was found in the logs of 3 ranks (not read completely: rank 2)",
         ),
         (
             FailureReport(FailureCause("exception", "E: x", 5, LogId("c", "t"), 7), (LogId("c", "t"),)),

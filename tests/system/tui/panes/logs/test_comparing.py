@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from testbed.tui.log_desk import marked_row
 from testbed.tui.press import press
-from testbed.waiting import until
+from testbed.waiting import DEADLINE_S, until
 from textual.pilot import Pilot
 
 from flow_core import AsyncFlow, TaskConfig
@@ -32,7 +32,7 @@ async def comparison(size: tuple[int, int]) -> AsyncIterator[tuple[LogsPane, Com
     """The newest task, compared with the one of the same name."""
     async with AsyncFlow("local") as flow:
         for name, command in (("train", OLD), ("other", "echo hello"), ("train", NEW)):
-            await (await flow.run(TaskConfig.parse({"name": name, "command": command}))).wait(20)
+            await (await flow.run(TaskConfig.parse({"name": name, "command": command}))).wait(DEADLINE_S)
     app = FlowApp(load_config())
     async with app.run_test(size=size) as pilot:
         dashboard = app.screen
@@ -102,8 +102,9 @@ async def test_a_key_compares_again_and_escape_goes_back_to_the_log() -> None:
         assert rows(screen)[-1] == "> done"
         await pilot.press("escape")
         await until(lambda: pane.has_focus_within)
-        assert screen._comparison is not None
-        assert screen._comparison._file.closed
+        compared = screen._comparison
+        assert compared is not None
+        await until(lambda: compared._file.closed)
 
 
 def test_tasks_of_the_same_name_come_first_and_then_the_newest() -> None:

@@ -140,8 +140,9 @@ def output(screen: PipeScreen) -> list[str]:
 async def test_a_command_gets_the_shown_text_or_the_raw_log(tmp_path: Path) -> None:
     async with log_desk(tmp_path, RAW) as (pane, pilot):
         screen = await run_command(pane, pilot, "head -1 | od -c | head -1; echo bad >&2; exit 3")
-        await until(lambda: "▌bad" in output(screen))
-        assert output(screen)[0].split() == ["0000000", *"red", "1", r"\n"]
+        await until(lambda: len(output(screen)) == 2, explain=lambda: output(screen))
+        dumped, error = sorted(output(screen))
+        assert (dumped.split(), error) == (["0000000", *"red", "1", r"\n"], "▌bad")
         await until(lambda: "exit 3" in str(screen.query_one("Vertical").border_subtitle))
         await press(pilot, "logs.copy")
         await until(lambda: "red" in pilot.app.clipboard or "bad" in pilot.app.clipboard)

@@ -45,21 +45,21 @@ async def test_all_ranks_are_shown_in_one_view_and_ranks_are_hidden() -> None:
         await press(pilot, "logs.toggle_ranks")
         await until(lambda: pane.is_merged)
         assert pane.view.labels == ["rank 2", "rank 0", "rank 1"]
-        assert "  3 logs  " in str(pane.border_title)
+        await until(lambda: "  3 logs  " in str(pane.border_title))
         rows = [pane.view.render_line(y).text.split() for y in range(3)]
         assert sorted(rows) == [["rank", str(rank), "this", "is", str(rank)] for rank in range(3)]
         hidden = rows[-1][1]
         await press(pilot, "logs.hide_rank")
-        assert "  2 of 3 logs  " in str(pane.border_title)
+        await until(lambda: "  2 of 3 logs  " in str(pane.border_title))
         assert pane.view.render_line(2).text.strip() == ""
         assert f"rank {hidden}" not in "".join(pane.view.render_line(y).text for y in range(3))
         await press(pilot, "logs.show_all_ranks")
-        assert [pane.view.render_line(y).text.split() for y in range(3)] == rows
+        await until(lambda: [pane.view.render_line(y).text.split() for y in range(3)] == rows)
         await press(pilot, "logs.bookmark")
         await until(lambda: [one for one in pane.app._notifications if "show one rank first" in one.message])
         await press(pilot, "logs.toggle_ranks")
         await until(lambda: not pane.is_merged and first_line(pane) == "this is 0")
-        assert "  rank 0  " in str(pane.border_title)
+        await until(lambda: "  rank 0  " in str(pane.border_title))
 
 
 async def test_a_task_with_one_log_has_no_ranks_to_show() -> None:
@@ -126,7 +126,7 @@ async def test_the_logs_of_other_tasks_are_added_and_removed_again() -> None:
         assert rows(pane, 1) == ["eval evaluated"]
         assert sorted(rows(pane, 3)[1:]) == ["train rank 0 this is 0", "train rank 1 this is 1"]
         await press(pilot, "logs.scroll_home", "logs.hide_rank")
-        assert "  2 of 3 logs of 2 tasks  " in str(pane.border_title)
+        await until(lambda: "  2 of 3 logs of 2 tasks  " in str(pane.border_title))
         (option,) = await merge_task(pilot)
         assert option == "eval in the view; enter removes it"
         await until(lambda: pane.view.labels == ["rank 0", "rank 1"])

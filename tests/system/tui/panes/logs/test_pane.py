@@ -14,6 +14,7 @@ from textual.app import ComposeResult
 from flow_core.agent.spool import STDOUT, SpoolFiles, SpoolWriter
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.panes.logs.pane import LogsPane
+from flow_tui.panes.logs.row_kind import RowKind
 from flow_tui.widgets.announce import announce
 from flow_tui.widgets.log import LogView
 
@@ -78,7 +79,7 @@ async def test_a_search_is_typed_run_and_left_with_escape(tmp_path: Path) -> Non
     async with app.run_test(size=(80, 12)) as pilot:
         await app.pane.show(record("train"), spool(tmp_path / "a", b"x\n" * 50 + b"found it\n" + b"y\n" * 50), never)
         app.pane.view.action_scroll_home()
-        app.pane.open_search()
+        app.pane.open_row(RowKind.SEARCH)
         await pilot.press(*"f", "(", "enter")
         await until(lambda: "not a regular expression" in str(app.pane.status.render()))
         assert app.pane.status.has_class("-problem")
@@ -86,7 +87,7 @@ async def test_a_search_is_typed_run_and_left_with_escape(tmp_path: Path) -> Non
         await until(lambda: str(app.pane.status.render()) == "1 of 1")
         assert app.pane.view.has_focus
         assert any("found it" in app.pane.view.render_line(y).text for y in range(10))
-        app.pane.open_search()
+        app.pane.open_row(RowKind.SEARCH)
         await pilot.press("escape")
         assert app.pane.view.has_focus
         assert not app.pane.row.display
@@ -97,7 +98,7 @@ async def test_the_row_of_a_search_stays_while_there_is_nothing_to_say(tmp_path:
     app = Desk()
     async with app.run_test(size=(80, 12)) as pilot:
         await app.pane.show(record("train"), spool(tmp_path / "a", b"x\n" * 50 + b"found it\n"), never)
-        app.pane.open_search()
+        app.pane.open_row(RowKind.SEARCH)
         await pilot.press(*"found", "enter")
         await until(lambda: str(app.pane.status.render()) == "1 of 1")
         height = app.pane.view.size.height

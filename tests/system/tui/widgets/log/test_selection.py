@@ -123,7 +123,7 @@ async def test_dragging_past_the_edge_scrolls_and_selects_more(source: Source) -
     async with view_of(source, *(f"line {n}" for n in range(50)), height=6) as drag:
         await drag.pilot.mouse_down(LogView, offset=(1, 3))
         drag.view.on_mouse_move(_move_to(drag.view, 1, -1))
-        await until(lambda: (drag.view.read_selection() or "").startswith("line 40\n"))
+        await until(lambda: (drag.view.read_selection() or "").count("\n") > 5)
         drag.view.on_mouse_up()
         assert (drag.view.read_selection() or "").split("\n")[-2:] == ["line 46", "l"]
 

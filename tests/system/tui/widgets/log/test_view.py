@@ -265,6 +265,7 @@ async def test_opening_another_log_lets_go_of_the_one_before(source: Source, tmp
         app.view.open(None)
         assert app.picture()[0] == "No output yet."
         await until(lambda: all(worker.is_finished for worker in app.workers))
+    other.writer.close()
 
 
 async def test_every_redraw_of_a_bar_is_shown_on_request(source: Source) -> None:

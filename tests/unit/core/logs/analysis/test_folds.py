@@ -127,7 +127,7 @@ def test_any_lines_have_folds_of_ordered_lines_and_no_line_is_in_two(texts: list
 
 def test_hostile_lines_take_no_time() -> None:
     hostile = ["[" * 50_000, "frame #" * 10_000, "a." * 50_000, " " * 100_000, "f(" * 30_000, "[rank1]: " * 10_000]
-    start = time.perf_counter()
+    start = time.thread_time()
     find_folds(TextLine(number, text) for number, text in enumerate(hostile * 3))
     find_folds(TextLine(n, text) for n, text in enumerate(["Traceback (most recent call last):", *hostile * 3]))
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5

@@ -218,7 +218,7 @@ PARTS = (
 
 
 @given(st.lists(st.sampled_from(PARTS), max_size=7).map("".join))
-@limit_examples(300)
+@limit_examples(120)
 def test_the_pattern_finds_whatever_is_an_error(line: str) -> None:
     level = find_level(line)
     if level is not None and level.is_error:
@@ -243,8 +243,8 @@ def test_any_text_has_a_level_or_none(text: str) -> None:
 
 def test_a_line_of_any_length_takes_no_longer_than_a_short_one() -> None:
     hostile = ["[" * 100_000, "a-" * 50_000, "0: " * 50_000, "(" * 400 + "ERROR", "x: " * 200 + "ERROR", "1:" * 5000]
-    start = time.perf_counter()
+    start = time.thread_time()
     for line in hostile:
         find_level(line)
         find_level(line + " ERROR")
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5

@@ -123,6 +123,6 @@ def test_any_text_has_a_time_with_a_zone_or_none(text: str, reference: datetime)
 
 @pytest.mark.parametrize("line", ["[" * 100_000, "0: " * 50_000, "INFO " * 20_000, "[a] " * 20_000, "a1 " * 20_000])
 def test_a_hostile_line_takes_no_time(line: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     find_time(line, NOON)
-    assert time.perf_counter() - start < 0.1
+    assert time.thread_time() - start < 0.1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from flow_core.logs.search.block_reader import BlockReader
 from flow_core.logs.search.found_match import FoundMatch
 from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.log_scanner import LogScanner
+from flow_core.logs.search.match_blocks import MatchBlocks
 from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.screen import LiveScreen
 
@@ -79,11 +82,18 @@ def find_all(data: bytes, query: SearchQuery) -> list[FoundMatch]:
     return found
 
 
-def open_log(path: Path, data: bytes, query: SearchQuery, stream: int | None = None) -> LogScanner:
+@contextmanager
+def open_log(path: Path, data: bytes, query: SearchQuery) -> Iterator[LogScanner]:
     files = SpoolFiles.at(path)
     files.log.write_bytes(data)
-    matcher = LineMatcher(query.source, ignores_case=query.ignores_case)
-    return LogScanner(BlockReader(files, matcher, stream), lambda reached, matches: None)
+    with scan(files, LineMatcher(query.source, ignores_case=query.ignores_case), None) as scanner:
+        yield scanner
+
+
+@contextmanager
+def scan(files: SpoolFiles, matcher: LineMatcher, stream: int | None) -> Iterator[LogScanner]:
+    with closing(BlockReader(files, MatchBlocks(matcher), stream)) as reader:
+        yield LogScanner(reader, lambda reached, matches: None)
 
 
 def count_all(scanner: LogScanner, start: int, stop: int, size: int = 1 << 20) -> int:
@@ -113,15 +123,15 @@ def walk_back(scanner: LogScanner, size: int, limit: int) -> list[FoundMatch]:
 def test_every_match_on_the_screen_is_found_once_forward_backward_and_by_ranges(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, query: SearchQuery, cuts: list[float]
 ) -> None:
-    scanner = open_log(tmp_path_factory.getbasetemp() / "scanned", data, query)
     expected = find_all(data, query)
     bounds = [0, *sorted(int(cut * len(data)) for cut in cuts), len(data)]
-    assert sum(count_all(scanner, start, stop) for start, stop in pairwise(bounds)) == len(expected)
-    assert walk_on(scanner, 12) == expected[:12]
-    assert walk_back(scanner, len(data), 12) == expected[-12:]
-    for found in expected[-2:]:
-        before = scanner.count_before(0, found.offset, found.start)
-        assert before == expected.index(found)
+    with open_log(tmp_path_factory.getbasetemp() / "scanned", data, query) as scanner:
+        assert sum(count_all(scanner, start, stop) for start, stop in pairwise(bounds)) == len(expected)
+        assert walk_on(scanner, 12) == expected[:12]
+        assert walk_back(scanner, len(data), 12) == expected[-12:]
+        for found in expected[-2:]:
+            before = scanner.count_before(0, found.offset, found.start)
+            assert before == expected.index(found)
 
 
 @each(
@@ -151,16 +161,18 @@ def test_the_text_is_searched_as_it_is_shown(
     data: bytes, pattern: str, expected: tuple[int, int, int] | None, tmp_path: Path
 ) -> None:
     query = SearchQuery(pattern, literal=pattern[0] in "[f(" or not set(pattern) & set("$.|\\"))
-    assert open_log(tmp_path / "log", data, query).find_next(0, 0) == expected
+    with open_log(tmp_path / "log", data, query) as scanner:
+        assert scanner.find_next(0, 0) == expected
 
 
 def test_a_long_block_of_redraws_is_searched_in_its_last_state(tmp_path: Path) -> None:
     data = b"before\n" + b"".join(b"outer %d\n inner %d\x1b[A\r" % (n, n) for n in range(5_000)) + b"\n\nafter 7\n"
-    scanner = open_log(tmp_path / "log", data, SearchQuery("7"))
-    assert [found.offset for found in walk_on(scanner, 10)] == [data.index(b"after")]
-    scanner = open_log(tmp_path / "log", data, SearchQuery(r"er \d+", literal=False))
-    assert scanner.find_previous(len(data), 0) == find_all(data, SearchQuery(r"er \d+", literal=False))[-1]
-    assert count_all(scanner, 0, len(data), 30_000) == 3
+    with open_log(tmp_path / "log", data, SearchQuery("7")) as scanner:
+        assert [found.offset for found in walk_on(scanner, 10)] == [data.index(b"after")]
+    query = SearchQuery(r"er \d+", literal=False)
+    with open_log(tmp_path / "log", data, query) as scanner:
+        assert scanner.find_previous(len(data), 0) == find_all(data, query)[-1]
+        assert count_all(scanner, 0, len(data), 30_000) == 3
 
 
 def test_one_stream_is_searched_alone(tmp_path: Path) -> None:
@@ -171,20 +183,20 @@ def test_one_stream_is_searched_alone(tmp_path: Path) -> None:
     writer.close()
     matcher = LineMatcher("error", ignores_case=False)
     for stream, expected in ((STDOUT, [(0, 4, 9)]), (STDERR, [(7, 0, 5), (20, 0, 5)])):
-        scanner = LogScanner(BlockReader(files, matcher, stream), lambda reached, matches: None)
-        assert walk_on(scanner, 9) == expected
-        assert walk_back(scanner, writer.offset, 9) == expected
-        assert count_all(scanner, 0, 1 << 20) == len(expected)
+        with scan(files, matcher, stream) as scanner:
+            assert walk_on(scanner, 9) == expected
+            assert walk_back(scanner, writer.offset, 9) == expected
+            assert count_all(scanner, 0, 1 << 20) == len(expected)
 
 
 def test_a_log_that_grows_or_was_cut_short_is_searched_as_it_is_now(tmp_path: Path) -> None:
-    scanner = open_log(tmp_path / "log", b"nothing\n", SearchQuery("later"))
     path = tmp_path / "log.log"
-    assert scanner.find_next(0, 0) is None
-    with path.open("ab") as log:
-        log.write(b"later\n")
-    assert scanner.find_next(0, 0) == (8, 0, 5)
-    path.write_bytes(b"later")
-    assert scanner.find_previous(100, 0) == (0, 0, 5)
-    path.unlink()
-    assert scanner.find_next(0, 0) is None
+    with open_log(tmp_path / "log", b"nothing\n", SearchQuery("later")) as scanner:
+        assert scanner.find_next(0, 0) is None
+        with path.open("ab") as log:
+            log.write(b"later\n")
+        assert scanner.find_next(0, 0) == (8, 0, 5)
+        path.write_bytes(b"later")
+        assert scanner.find_previous(100, 0) == (0, 0, 5)
+        path.unlink()
+        assert scanner.find_next(0, 0) is None

@@ -44,13 +44,13 @@ def feed_all(screen: LiveScreen, data: bytes, step: int) -> State:
 @example(b"a\tb\n\x1b[31mred\n\tb\r\n")
 @example(b"\x1b[31m\x1b[0ma\x1b[31mb\x1b[31mc\n\x80a\n")
 @example(b"\r1\n\r2\x1b[A\n\r3\x1b[A\r4\n\r\x1b[A\n\n\r5\x1b[A\x1b[A")
-@limit_examples(400)
+@limit_examples(150)
 @given(OUTPUTS)
 def test_output_at_once_is_shown_as_output_byte_by_byte(data: bytes) -> None:
     assert feed_all(LiveScreen(0), data, len(data) + 1) == feed_all(LiveScreen(0), data, 1)
 
 
-@limit_examples(100)
+@limit_examples(60)
 @given(OUTPUTS)
 def test_all_redraws_at_once_are_shown_as_those_byte_by_byte(data: bytes) -> None:
     assert feed_all(RedrawScreen(0), data, len(data) + 1) == feed_all(RedrawScreen(0), data, 1)

@@ -1,0 +1,1 @@
+"""The lines of a log that pass filters, and its errors."""

@@ -1,0 +1,65 @@
+"""Selects the lines of a block that pass all filters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from flow_core.logs.filtered.line_block import LineBlock, RawLines
+from flow_core.logs.filtered.line_filter import LeastLevel
+from flow_core.logs.filtered.pattern_test import PatternTest
+
+_BYTES_PER_LINE = 2048
+
+
+class LineTest(Protocol):
+    """What a filter finds."""
+
+    def matches(self, text: str) -> bool:
+        """Returns whether it finds this line."""
+
+    def find(self, block: LineBlock) -> list[int]:
+        """Returns the offsets of the lines that it finds, in order."""
+
+
+class LineSelector:
+    """The filters of a view, as `LogFilters.to_json` describes them."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.context: int = settings["context"]
+        tests = [(_make_test(one), bool(one["hides"])) for one in settings["filters"]]
+        self._keeps: list[LineTest] = [test for test, hides in tests if not hides]
+        self._hides: list[LineTest] = [test for test, hides in tests if hides]
+
+    def select(self, block: LineBlock) -> list[int]:
+        """Returns the offsets of the lines that pass, in order."""
+        if not self._keeps:
+            return self.list_visible(block)
+        found = _merge([test.find(block) for test in self._keeps])
+        if not found or not self._hides:
+            return found
+        if isinstance(block, RawLines) and len(found) > len(block.raw) // _BYTES_PER_LINE:
+            hidden = {start for test in self._hides for start in test.find(block)}
+            return [start for start in found if start not in hidden]
+        return [start for start in found if not self._is_hidden(block.get_text(start))]
+
+    def list_visible(self, block: LineBlock) -> list[int]:
+        """Returns the offsets of the lines that no filter hides."""
+        hidden = {start for test in self._hides for start in test.find(block)}
+        return [start for start in block.starts if start not in hidden] if hidden else block.starts
+
+    def _is_hidden(self, text: str) -> bool:
+        return any(test.matches(text) for test in self._hides)
+
+
+def _make_test(one: dict[str, Any]) -> LineTest:
+    if "level" not in one:
+        return PatternTest(one["source"], ignores_case=one["ignores_case"])
+    # Its patterns take 20 ms to compile; most children don't need them.
+    from flow_core.logs.filtered.level_test import LevelTest
+
+    return LevelTest(LeastLevel(one["level"]))
+
+
+def _merge(found: Sequence[list[int]]) -> list[int]:
+    return found[0] if len(found) == 1 else sorted({start for starts in found for start in starts})

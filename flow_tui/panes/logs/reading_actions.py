@@ -1,0 +1,108 @@
+"""The actions of the logs pane that choose lines: filters, errors, folds, and the fields of a line."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from flow_tui.actions import Action, LazyModule, defer
+from flow_tui.panes.logs.row_kind import RowKind
+
+if TYPE_CHECKING:
+    from flow_tui.panes.logs import filtering
+    from flow_tui.panes.logs.open_log import OpenLog
+
+    ReadingAction = Action[OpenLog]
+else:
+    ReadingAction = Action
+    filtering = LazyModule("flow_tui.panes.logs.filtering")
+
+
+def _check_log(pane: OpenLog) -> str | None:
+    return "no log is shown" if pane.files is None else None
+
+
+def _check_context(pane: OpenLog) -> str | None:
+    if any(not one.hides for one in pane.view.filters.filters):
+        return None
+    return "no filter keeps lines; set one first"
+
+
+async def _step(by: int, pane: OpenLog) -> None:
+    await filtering.step_to_error(pane, by)
+
+
+def _change_context(by: int, pane: OpenLog) -> None:
+    filtering.change_context(pane, by)
+
+
+READING_ACTIONS: tuple[Action[Any], ...] = (
+    ReadingAction("logs.next_error", "e", "next error", "Go to the next error", partial(_step, 1), _check_log),
+    ReadingAction(
+        "logs.previous_error", "E", "previous error", "Go to the previous error", partial(_step, -1), _check_log
+    ),
+    ReadingAction(
+        "logs.keep_lines",
+        "ampersand",
+        "keep lines",
+        "Show only the lines with a text; enter alone shows all again",
+        lambda pane: pane.open_row(RowKind.KEEP),
+        _check_log,
+    ),
+    ReadingAction(
+        "logs.hide_lines",
+        "circumflex_accent",
+        "hide lines",
+        "Hide the lines with a text; enter alone shows them again",
+        lambda pane: pane.open_row(RowKind.HIDE),
+        _check_log,
+    ),
+    ReadingAction(
+        "logs.cycle_level",
+        "W",
+        "levels",
+        "Show warnings and errors only, errors only, or all lines",
+        defer(lambda: filtering.cycle_level),
+        _check_log,
+    ),
+    ReadingAction(
+        "logs.more_context",
+        "greater_than_sign",
+        "more around",
+        "Show one more line around each line that a filter keeps",
+        partial(_change_context, 1),
+        _check_context,
+    ),
+    ReadingAction(
+        "logs.less_context",
+        "less_than_sign",
+        "less around",
+        "Show one line less around each line that a filter keeps",
+        partial(_change_context, -1),
+        _check_context,
+    ),
+    ReadingAction(
+        "logs.toggle_folds",
+        "Z",
+        "fold",
+        "Fold tracebacks and dumps to their first line and their summary, or show all lines",
+        lambda pane: pane.view.action_toggle_folds(),
+        _check_log,
+    ),
+    ReadingAction(
+        "logs.toggle_readable",
+        "J",
+        "fields",
+        "Show lines of JSON, logfmt and dicts in columns, or as they are",
+        lambda pane: pane.view.action_toggle_readable(),
+        _check_log,
+    ),
+    ReadingAction(
+        "logs.unfold",
+        "enter",
+        "unfold",
+        "Open the fold or the fields of the current line; again closes them",
+        lambda pane: pane.view.action_unfold(),
+        _check_log,
+    ),
+)
