@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -84,7 +84,32 @@ async def take_pictures() -> None:
 
 @asynccontextmanager
 async def _tasks() -> AsyncIterator[None]:
-    """Real local tasks, ended when the pictures are taken."""
+    async with _machine() as (flow, work):
+        await flow.create_volume(20, "checkpoints")
+        data = VolumeSpec(name="datasets", size_gb=50, mount_path="/data", create_if_missing=True)
+        for name, command in TASKS:
+            volumes = [data] if name == "train-medium" else []
+            await flow.run(
+                TaskConfig(name=name, unique_name=False, command=command, volumes=volumes, working_dir=str(work)),
+                wait=True,
+            )
+        yield
+
+
+@asynccontextmanager
+async def run_tasks(tasks: Sequence[TaskConfig], *, ended: bool = False) -> AsyncIterator[None]:
+    """These tasks, on a machine of their own; with `ended`, once all of them have ended."""
+    async with _machine() as (flow, _):
+        for task in tasks:
+            submitted = await flow.run(task)
+            if ended:
+                await submitted.wait(DEADLINE_S)
+        yield
+
+
+@asynccontextmanager
+async def _machine() -> AsyncIterator[tuple[AsyncFlow, Path]]:
+    """A state directory with a driver and a folder for code. Its tasks end when the pictures are taken."""
     with tempfile.TemporaryDirectory(prefix="flow-") as folder:
         os.environ.update(HOME=folder, FLOW_STATE_DIR=f"{folder}/state", PS1="$ ", TEXTUAL_ANIMATIONS="none")
         os.environ.pop("FLOW_CONFIG", None)
@@ -97,16 +122,8 @@ async def _tasks() -> AsyncIterator[None]:
         work.mkdir()
         os.environ.pop("FLOW_CONTEXT", None)
         async with AsyncFlow("local") as flow:
-            await flow.create_volume(20, "checkpoints")
-            data = VolumeSpec(name="datasets", size_gb=50, mount_path="/data", create_if_missing=True)
             try:
-                for name, command in TASKS:
-                    volumes = [data] if name == "train-medium" else []
-                    task = TaskConfig(
-                        name=name, unique_name=False, command=command, volumes=volumes, working_dir=str(work)
-                    )
-                    await flow.run(task, wait=True)
-                yield
+                yield flow, work
             finally:
                 for task in await flow.list_tasks(limit=100):
                     await task.cancel(force=True)

@@ -8,8 +8,9 @@ import sys
 import cloud
 import hosts
 import local
+import logs
 
-MODULES = {"local": local, "cloud": cloud, "hosts": hosts}
+MODULES = {"local": local, "logs": logs, "cloud": cloud, "hosts": hosts}
 
 
 async def main(names: list[str]) -> None:

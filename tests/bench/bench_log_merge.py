@@ -30,7 +30,7 @@ from flow_tui.widgets.log.rows import LogLayout, LogStyles
 LOGS, LOG_BYTES = 50, 100_000_000
 LINES_PER_S, FOLLOWED_S, FRAMES_PER_S, ROWS = 200, 8.0, 20, 36
 ROUNDS = 6
-_STYLES = LogStyles(*[Style()] * 6)
+_STYLES = LogStyles(*[Style()] * 8)
 _LAYOUT = LogLayout(119, time=True, label=8)
 _FRAME = LogFrame(120, ROWS, 0, Style(), Style())
 

@@ -28,13 +28,13 @@ class LogOnDisk:
         self.lines: list[tuple[int, str]] = []
         self._now_us = START_US
 
-    def write(self, lines: Iterable[tuple[int, str]]) -> None:
+    def write(self, lines: Iterable[tuple[int, str]], stream: int = STDOUT) -> None:
         """Appends lines with their times in the sidecar. Times may go back only from one call to the next."""
         writer = SpoolWriter(self.files, lambda: self._now_us)
         for time_ms, text in lines:
             self._now_us = START_US + time_ms * 1_000
             self.lines.append((time_ms, text))
-            writer.append(STDOUT, text.encode() + b"\n")
+            writer.append(stream, text.encode() + b"\n")
         writer.close()
 
     def write_timed_text(self, lines: Iterable[tuple[int, str]]) -> None:

@@ -169,6 +169,7 @@ class ScreenshotProvider(Provider):
 
     poll = PollIntervals(busy_s=60, idle_s=60)
     can_change = True
+    has_writer_times = True
 
     def __init__(self, context: Context, person: object = None) -> None:
         self._context = context.name

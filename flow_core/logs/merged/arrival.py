@@ -39,6 +39,11 @@ class ArrivalTimes:
         number = next((number for number, time in enumerate(self._times_us) if time >= time_us), None)
         return None if number is None else self._offsets[number]
 
+    def copy(self) -> ArrivalTimes:
+        copied = ArrivalTimes()
+        copied._offsets, copied._times_us, copied._interval_us = self._offsets[:], self._times_us[:], self._interval_us
+        return copied
+
     def clear(self) -> None:
         self._offsets.clear()
         self._times_us.clear()

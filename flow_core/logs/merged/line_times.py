@@ -47,23 +47,23 @@ class LineTimes:
     def __init__(self, sidecar: SidecarIndex, *, has_writer_times: bool, now_us: Callable[[], int]) -> None:
         self.has_writer_times = has_writer_times
         self.clock_offset_us = 0
-        self._sidecar = sidecar
-        self._arrivals = ArrivalTimes()
-        self._now_us = now_us
+        self.sidecar = sidecar
+        self.arrivals = ArrivalTimes()
+        self.now_us = now_us
         self._known_records = 0
 
     def note_growth(self, path: Path, old_size: int, size: int) -> int:
         """Notes that the log or its sidecar has grown. Returns the offset from which on times may have changed."""
-        known, self._known_records = self._known_records, self._sidecar.count
-        if not self._sidecar.count and size > old_size:
-            self._arrivals.note(old_size, self._now_us() if old_size else min(self._now_us(), _read_mtime_us(path)))
+        known, self._known_records = self._known_records, self.sidecar.count
+        if not self.sidecar.count and size > old_size:
+            self.arrivals.note(old_size, self.now_us() if old_size else min(self.now_us(), _read_mtime_us(path)))
         if self._known_records == known:
             return size
-        return self._sidecar.get_offset(known) if self._known_records > known > 0 else 0
+        return self.sidecar.get_offset(known) if self._known_records > known > 0 else 0
 
     def clear(self) -> None:
         """Forgets the arrivals, after the log was replaced or cut short."""
-        self._arrivals.clear()
+        self.arrivals.clear()
 
     def read(self, lines: Sequence[ShownLine]) -> list[WrittenTime]:
         """Returns the times of lines, which are in order."""
@@ -78,36 +78,36 @@ class LineTimes:
 
     def find_offset(self, time_us: int) -> int | None:
         """Returns about where the recorded times reach `time_us`; None if they don't yet."""
-        if self._sidecar.count:
-            return self._sidecar.find_offset_us(time_us + (self.clock_offset_us if self.has_writer_times else 0))
-        return self._arrivals.find_offset(time_us)
+        if self.sidecar.count:
+            return self.sidecar.find_offset_us(time_us + (self.clock_offset_us if self.has_writer_times else 0))
+        return self.arrivals.find_offset(time_us)
 
     @property
     def has_records(self) -> bool:
-        return self._sidecar.count > 0
+        return self.sidecar.count > 0
 
     @property
     def is_sorted_at_end(self) -> bool:
         """Whether the writer's times have not gone back lately."""
-        return self.has_writer_times and self._sidecar.is_sorted_at_end(_CHECKED_RECORDS)
+        return self.has_writer_times and self.sidecar.is_sorted_at_end(_CHECKED_RECORDS)
 
     def list_recorded_us(self, offsets: Sequence[int]) -> list[int]:
         """Returns the recorded times of bytes."""
         shift = self.clock_offset_us if self.has_writer_times else 0
         return [
-            self._arrivals.get_time_us(offset) if stamp is None else stamp[0] - shift
+            self.arrivals.get_time_us(offset) if stamp is None else stamp[0] - shift
             for offset, stamp in zip(offsets, self._list_stamps(offsets), strict=True)
         ]
 
     def _list_stamps(self, offsets: Sequence[int]) -> Sequence[tuple[int, int] | None]:
-        return self._sidecar.list_stamps(offsets) if self._sidecar.count else [None] * len(offsets)
+        return self.sidecar.list_stamps(offsets) if self.sidecar.count else [None] * len(offsets)
 
     def find_own_us(self, text: str, arrival_us: int) -> int | None:
         """Returns the time at the beginning of a line that arrived at `arrival_us`; None if it has none.
 
         A time without a zone is in UTC. A time that is later than the arrival has another meaning.
         """
-        reference = _EPOCH + timedelta(microseconds=arrival_us or self._now_us())
+        reference = _EPOCH + timedelta(microseconds=arrival_us or self.now_us())
         if (time := find_time(text, reference)) is None:
             return None
         own_us = (time - _EPOCH) // _MICROSECOND - self.clock_offset_us
@@ -116,10 +116,10 @@ class LineTimes:
     def find_arrival_us(self, offset: int) -> int:
         """Returns when the byte at `offset` arrived; 0 if that is not known."""
         stamp = self._list_stamps([offset])[0]
-        return self._arrivals.get_time_us(offset) if stamp is None else stamp[0]
+        return self.arrivals.get_time_us(offset) if stamp is None else stamp[0]
 
     def _parse(self, line: ShownLine, stamp: tuple[int, int] | None) -> WrittenTime:
-        arrival_us, stream = (self._arrivals.get_time_us(line.written_at), STDOUT) if stamp is None else stamp
+        arrival_us, stream = (self.arrivals.get_time_us(line.written_at), STDOUT) if stamp is None else stamp
         return WrittenTime(self.find_own_us(line.text, arrival_us), arrival_us, stream)
 
 

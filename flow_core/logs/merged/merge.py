@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heapreplace
 from flow_core.logs.merged.line_buffer import TimedLine
 from flow_core.logs.merged.source import MergedSource
 
-_CHUNK_LINES = 2
+CHUNK_LINES = 2
 _MOST_CHUNK_LINES = 256
 
 
@@ -47,14 +47,14 @@ def _merge(lines: Mapping[int, Iterator[TimedLine]], sign: int, count: int) -> I
 
 
 def _read_forwards(source: MergedSource, offset: int, count: int) -> Iterator[TimedLine]:
-    chunk = min(_CHUNK_LINES, count)
+    chunk = min(CHUNK_LINES, count)
     while lines := source.list_from(offset, chunk):
         yield from lines
         offset, chunk = lines[-1].line.end, min(2 * chunk, _MOST_CHUNK_LINES)
 
 
 def _read_backwards(source: MergedSource, offset: int, count: int) -> Iterator[TimedLine]:
-    chunk = min(_CHUNK_LINES, count)
+    chunk = min(CHUNK_LINES, count)
     while lines := source.list_before(offset, chunk):
         yield from reversed(lines)
         offset, chunk = lines[0].line.offset, min(2 * chunk, _MOST_CHUNK_LINES)

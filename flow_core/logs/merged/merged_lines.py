@@ -7,7 +7,10 @@ offset of the next line, and the size is the sum of the sizes. Offsets change wh
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections.abc import Generator, Iterator
 
+from flow_core.logs.export import LogBlock
+from flow_core.logs.merged.merged_export import read_merged_blocks
 from flow_core.logs.merged.merged_log import MergedLog
 from flow_core.logs.merged.position import MergedLine, MergedPosition
 from flow_core.logs.shown.line import ShownLine
@@ -33,6 +36,7 @@ class MergedLines:
         """The lines that were read since the last change, by their offsets."""
         self._starts: dict[int, int] = {}
         """The offset of each of them by its end."""
+        self._generations = self._list_generations()
 
     @property
     def size(self) -> int:
@@ -41,12 +45,21 @@ class MergedLines:
 
     def refresh(self) -> bool:
         """Checks the files again; returns whether they have changed."""
-        generations = self._list_generations()
-        if has_changed := self.merged.refresh():
-            self._forget_current()
-        if generations != self._list_generations():
-            self.forget_lines()
-        return has_changed
+        return self._forget_changed(self.merged.refresh())
+
+    def refresh_in_steps(self, *, reads_end: bool = False) -> Generator[None, None, bool]:
+        """Checks the files as `refresh` does, some of them in each step, and returns whether they have changed.
+
+        With `reads_end`, also reads the last lines.
+        """
+        steps = self.merged.refresh_in_steps(reads_end=reads_end)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return self._forget_changed(bool(end.value))
+            self._forget_changed(True)
+            yield
 
     def close(self) -> None:
         """Releases the files. Calling it again is safe."""
@@ -55,11 +68,18 @@ class MergedLines:
 
     def show(self, source: int, *, is_shown: bool, top: int = 0) -> int:
         """Switches a log on or off. Returns the new offset of the position that was `top` before."""
-        position = self._find_position(top)
+        position = self.find_position(top)
         self.merged.show(source, is_shown=is_shown)
-        self.forget_lines()
-        lines = self._remember(self.merged.lines_from(position, 1))
-        return lines[0].offset if lines else self.size
+        return self._find_again(position)
+
+    def show_stream(self, stream: int | None, *, expands_redraws: bool, top: int = 0) -> int:
+        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own.
+
+        Returns the new offset of the position that was `top` before.
+        """
+        position = self.find_position(top)
+        self.merged.show_stream(stream, expands_redraws=expands_redraws)
+        return self._find_again(position)
 
     def order_by_time(self) -> None:
         """Orders lines that arrived late by their own times again. Offsets get another meaning."""
@@ -91,7 +111,7 @@ class MergedLines:
             lines.append(line)
         if len(lines) == count or (lines and lines[-1].end >= size):
             return lines
-        return self._remember(self.merged.lines_from(self._find_position(offset), count))
+        return self._remember(self.merged.lines_from(self.find_position(offset), count))
 
     def lines_before(self, offset: int, count: int) -> list[ShownLine]:
         """Returns the last `count` lines that begin before `offset`, in order. There may be fewer."""
@@ -104,7 +124,11 @@ class MergedLines:
         if len(lines) == count or (lines and start <= 0):
             return lines[::-1]
         # One more: a view asks for the line above the first one too.
-        return self._remember(self.merged.lines_before(self._find_position(offset), count + 1))[-count:]
+        return self._remember(self.merged.lines_before(self.find_position(offset), count + 1))[-count:]
+
+    def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
+        """Yields the lines in a range of offsets as text, each after the label of its log. May run in a thread."""
+        return read_merged_blocks(self.merged.copy(), self.find_position(start), self.find_position(end))
 
     def find_offset(self, time_us: int) -> int | None:
         """Returns the offset of the first line whose time is `time_us` or later; None if there is none."""
@@ -117,7 +141,8 @@ class MergedLines:
         lines = [] if position is None else self._remember(self.merged.lines_from(position, 1))
         return lines[0].offset if lines else None
 
-    def _find_position(self, offset: int) -> MergedPosition:
+    def find_position(self, offset: int) -> MergedPosition:
+        """Returns the position before the line that contains `offset`."""
         if offset <= 0:
             return self.merged.start
         if offset >= self.size:
@@ -129,14 +154,20 @@ class MergedLines:
             return self._walk_to(offset, self._known[self._offsets[number]].position)
         return self._walk_to(offset, self._search_times(offset))
 
+    def _find_again(self, position: MergedPosition) -> int:
+        """Returns the offset of a position, after offsets have got another meaning."""
+        self.forget_lines()
+        lines = self._remember(self.merged.lines_from(position, 1))
+        return lines[0].offset if lines else self.size
+
     def _walk_to(self, offset: int, position: MergedPosition) -> MergedPosition:
         """Returns the position of the line that contains `offset`, from one near it; one nearer if that is too far."""
         for _ in range(_MOST_PAGES):
-            if _add_up(position) > offset:
+            if position.bytes_before > offset:
                 lines = self.merged.lines_before(position, _PAGE_LINES)
                 position = lines[0].position if lines else self.merged.start
             elif lines := self.merged.lines_from(position, _PAGE_LINES):
-                if (found := next((line for line in lines if offset < _add_up(line.end)), None)) is not None:
+                if (found := next((line for line in lines if offset < line.end.bytes_before), None)) is not None:
                     return found.position
                 position = lines[-1].end
         return position
@@ -158,7 +189,7 @@ class MergedLines:
     def _remember(self, lines: list[MergedLine]) -> list[ShownLine]:
         found = []
         for merged_line in lines:
-            offset, line = _add_up(merged_line.position), merged_line.line
+            offset, line = merged_line.position.bytes_before, merged_line.line
             if self._known.pop(offset, None) is None:
                 insort(self._offsets, offset)
             self._known[offset] = merged_line
@@ -171,13 +202,18 @@ class MergedLines:
             self._forget_current()
         return found
 
+    def _forget_changed(self, has_changed: bool) -> bool:
+        """Forgets lines that may have changed. Returns `has_changed`."""
+        generations, self._generations = self._generations, self._list_generations()
+        if generations != self._generations:
+            self.forget_lines()
+        elif has_changed:
+            self._forget_current()
+        return has_changed
+
     def _forget_current(self) -> None:
         self._current.clear()
         self._starts.clear()
 
     def _list_generations(self) -> list[int]:
         return [source.generation for source in self.merged.sources]
-
-
-def _add_up(position: MergedPosition) -> int:
-    return sum(offset for offset in position.offsets if offset > 0)

@@ -13,16 +13,17 @@ log that is still fetched from another machine: one that has never reached the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from flow_core.logs.merged.line_buffer import TimedLine
 from flow_core.logs.merged.line_times import read_clock_us
-from flow_core.logs.merged.merge import merge_backwards, merge_forwards
+from flow_core.logs.merged.merge import CHUNK_LINES, merge_backwards, merge_forwards
 from flow_core.logs.merged.position import UNKNOWN, MergedLine, MergedPosition
 from flow_core.logs.merged.source import MergedSource
 
 LATE_US = 2_000_000
 FETCHED_BYTES = 32 * 1024
+_STEP_LOGS = 10
 
 
 class MergedLog:
@@ -35,11 +36,27 @@ class MergedLog:
 
     def refresh(self) -> bool:
         """Checks the shown logs again; returns whether one has changed."""
+        steps = self.refresh_in_steps()
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return bool(end.value)
+
+    def refresh_in_steps(self, *, reads_end: bool = False) -> Generator[None, None, bool]:
+        """Checks the shown logs as `refresh` does, some of them in each step, and returns whether one has changed.
+
+        With `reads_end`, also reads the last lines of each log that has changed, so that they are known afterwards.
+        """
         last_us: dict[MergedSource, int] = {}
-        for source in self._shown().values():
+        for number, source in enumerate(self._shown().values(), start=1):
             old_size, generation = source.size, source.generation
             if source.refresh():
                 last_us[source] = self._order_new_lines(source, old_size if source.generation == generation else 0)
+                if reads_end:
+                    source.list_before(source.size, CHUNK_LINES)
+            if number % _STEP_LOGS == 0:
+                yield
         self._newest_us = max([self._newest_us, *last_us.values()])
         for source, time_us in last_us.items():
             source.has_caught_up |= 0 < self._newest_us <= time_us + LATE_US
@@ -50,11 +67,26 @@ class MergedLog:
         for source in self.sources:
             source.close()
 
+    def copy(self) -> MergedLog:
+        """Returns another merged log of the same logs, with the same order, for another thread. It opens no files."""
+        copied = MergedLog([source.copy() for source in self.sources], now_us=self._now_us)
+        copied._newest_us = self._newest_us
+        return copied
+
     def show(self, source: int, *, is_shown: bool) -> None:
         """Switches a log on or off. Positions stay valid."""
         self.sources[source].is_shown = is_shown
         if is_shown:
             self.sources[source].refresh()
+
+    def show_stream(self, stream: int | None, *, expands_redraws: bool) -> None:
+        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line. Positions stay valid.
+
+        Applies to all logs.
+        """
+        self.refresh()
+        for source in self.sources:
+            source.show_stream(stream, expands_redraws=expands_redraws)
 
     def order_by_time(self) -> None:
         """Orders lines that arrived late by their own times again."""

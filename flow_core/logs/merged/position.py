@@ -21,6 +21,11 @@ class MergedPosition:
     offsets: tuple[int, ...]
     generations: tuple[int, ...]
 
+    @property
+    def bytes_before(self) -> int:
+        """The sum of the offsets in all shown logs."""
+        return sum(offset for offset in self.offsets if offset > 0)
+
 
 @dataclass(frozen=True, slots=True)
 class MergedLine:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
 
+from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.merged.clock_offset import ClockOffset
 from flow_core.logs.merged.line_buffer import LineBuffer, TimedLine
 from flow_core.logs.merged.line_times import LineTimes, read_clock_us
@@ -42,7 +43,9 @@ class MergedSource:
         """Whether its last line was once among the newest of all logs."""
         self.size = 0
         self._log = log
-        self._generation = 0
+        self._stream: int | None = None
+        self._expands_redraws = False
+        self._generation = self._earlier_generations = 0
         self._times = LineTimes(log.source.sidecar, has_writer_times=has_writer_times, now_us=now_us)
         self._redraws = RedrawWatch(log)
         self._buffer = LineBuffer(log, self._times, self._get_floor_us)
@@ -69,22 +72,49 @@ class MergedSource:
     @property
     def generation(self) -> int:
         """Grows when the log was replaced or cut short."""
-        return self._log.source.reader.generation
+        return self._earlier_generations + self._log.source.reader.generation
+
+    @property
+    def files(self) -> SpoolFiles:
+        return self._log.files
 
     def refresh(self) -> bool:
         """Checks the log again; returns whether it has changed."""
         if not self._log.refresh():
             return False
-        if self._generation != self.generation or self._log.size < self.size:
-            self._begin_again()
-        old_size, self.size = self.size, self._log.size
-        times_changed_from = self._times.note_growth(self._log.path, old_size, self.size)
-        if old_size:
-            self._redraws.check(self.size)
-        self._buffer.is_tail_plain = self._redraws.is_quiet and self._times.is_sorted_at_end
-        self._buffer.drop_changed_lines(old_size, times_changed_from, is_only_last=self._redraws.is_quiet)
-        self._probe()
+        self._take_changes()
         return True
+
+    def show_stream(self, stream: int | None, *, expands_redraws: bool) -> None:
+        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own."""
+        generation = self.generation
+        self._stream, self._expands_redraws = stream, expands_redraws
+        self._log.close()
+        self._log = log = ShownLog(self.files, stream, expands_redraws=expands_redraws)
+        has_changed = self.size > 0 and log.refresh()
+        self._earlier_generations = generation - log.source.reader.generation
+        self._times.sidecar = log.source.sidecar
+        self._redraws = RedrawWatch(log)
+        uses_line_times = self._buffer.uses_line_times
+        self._buffer = LineBuffer(log, self._times, self._get_floor_us)
+        self._buffer.uses_line_times = uses_line_times
+        if has_changed:
+            self._take_changes()
+
+    def copy(self) -> MergedSource:
+        """Returns a source of the same log with the same order of lines, whose files are not open yet."""
+        log, times = ShownLog(self.files, self._stream, expands_redraws=self._expands_redraws), self._times
+        copied = MergedSource(
+            self.label, log, has_writer_times=times.has_writer_times, clock=self.clock, now_us=times.now_us
+        )
+        copied.is_shown, copied.has_caught_up, copied.size = self.is_shown, self.has_caught_up, self.size
+        copied._times.arrivals = times.arrivals.copy()
+        copied._floor_offsets, copied._floors_us = self._floor_offsets[:], self._floors_us[:]
+        copied._buffer.uses_line_times = self._buffer.uses_line_times
+        copied._probed_size = self._probed_size
+        copied._generation = self.generation
+        copied._earlier_generations = self.generation - 1  # opening the file is the next one
+        return copied
 
     def close(self) -> None:
         """Releases the files. Calling it again is safe."""
@@ -97,6 +127,11 @@ class MergedSource:
     def list_from(self, offset: int, count: int) -> list[TimedLine]:
         """Returns the first `count` lines that end after `offset`, in order."""
         return self._buffer.list_from(offset, count)
+
+    def find_order_us(self, offset: int) -> int:
+        """Returns the order time of the line that shows the byte at `offset`; 0 after the end."""
+        lines = self.list_from(offset, 1)
+        return lines[0].order_us if lines else 0
 
     def find_new_times_us(self, offset: int) -> tuple[int, int]:
         """Returns the time of the first line from `offset` on, as far as it is known, and that of the last line.
@@ -151,6 +186,17 @@ class MergedSource:
             offset = self.size if found is None else min(found, self.size)
         floors = zip(self._floor_offsets, self._floors_us, strict=True)
         return min([offset, *(start for start, floor_us in floors if floor_us >= time_us)])
+
+    def _take_changes(self) -> None:
+        if self._generation != self.generation or self._log.size < self.size:
+            self._begin_again()
+        old_size, self.size = self.size, self._log.size
+        times_changed_from = self._times.note_growth(self._log.path, old_size, self.size)
+        if old_size:
+            self._redraws.check(self.size)
+        self._buffer.is_tail_plain = self._redraws.is_quiet and self._times.is_sorted_at_end
+        self._buffer.drop_changed_lines(old_size, times_changed_from, is_only_last=self._redraws.is_quiet)
+        self._probe()
 
     def _search_lines(self, time_us: int) -> int:
         """Searches the times at the beginnings of lines by halves."""

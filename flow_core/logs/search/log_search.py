@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.search.match_counter import RANGE, MatchCounter, SearchProgress
 from flow_core.logs.search.query import SearchQuery
+from flow_core.logs.search.search_calls import SearchCallSet
 from flow_core.logs.search.search_process import SearchProcess
 
 SPANS_TIMEOUT_S = 1.0
@@ -28,16 +29,19 @@ class LogSearch:
     """One query in one log that may grow. A position is the offset of a shown line and a column in characters.
 
     With `stream`, it finds only the text of this stream. Steps, counts and marks have child processes of their own, so
-    that none waits for another. Cancelling a call ends it within some ms. The owner must close the search.
+    that none waits for another, unless `calls` gives it others. Cancelling a call ends it within some ms. The owner
+    must close the search.
     """
 
-    def __init__(self, files: SpoolFiles, query: SearchQuery, stream: int | None = None) -> None:
+    def __init__(
+        self, files: SpoolFiles, query: SearchQuery, stream: int | None = None, *, calls: SearchCallSet | None = None
+    ) -> None:
         query.check()
         self.query = query
-        self._finder, self._marker = SearchProcess(files, query, stream), SearchProcess(files, query, stream)
         # A stream alone is read from its start, by one process.
         counters = _COUNTERS if stream is None else 1
-        self._counters = [SearchProcess(files, query, stream) for _ in range(counters)]
+        processes = [SearchProcess(files, query, stream) for _ in range(0 if calls else 2 + counters)]
+        self._finder, self._marker, self._counters = calls or SearchCallSet(processes[0], processes[1], processes[2:])
         self._counter = MatchCounter(files.log, self._counters)
 
     async def next(self, position: tuple[int, int]) -> SearchMatch | None:
@@ -74,10 +78,13 @@ class LogSearch:
         found = await self._marker.call("spans", *texts, stuck_s=timeout_s)
         return [[(start, end) for start, end in spans] for spans in found]
 
+    def forget_places(self) -> None:
+        """Does nothing: the offsets of a log never change."""
+
     async def close(self) -> None:
         """Ends the child processes; a waiting call raises SearchTimeout. Calling it again is safe."""
-        for process in (self._finder, self._marker, *self._counters):
-            await process.close()
+        for calls in (self._finder, self._marker, *self._counters):
+            await calls.close()
 
 
 def _to_match(found: list[int] | None) -> SearchMatch | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flow_core.logs.search.search_process import SearchProcess
+from flow_core.logs.search.search_calls import SearchCalls
 
 RANGE = 16 << 20
 _STEP_S = 0.1
@@ -33,7 +33,7 @@ class SearchProgress:
 class MatchCounter:
     """The number of matches in each range of a log. It keeps one number per 16 MiB."""
 
-    def __init__(self, path: Path, processes: Sequence[SearchProcess]) -> None:
+    def __init__(self, path: Path, processes: Sequence[SearchCalls]) -> None:
         self._path = path
         self._processes = processes
         self._counts: list[int] = []
@@ -114,7 +114,7 @@ class MatchCounter:
 class _RangeCount:
     """The count of some ranges, and how far it is."""
 
-    def __init__(self, process: SearchProcess, start: int, stop: int) -> None:
+    def __init__(self, process: SearchCalls, start: int, stop: int) -> None:
         self.process = process
         self.stop = stop
         self.reached, self.matches = start, 0

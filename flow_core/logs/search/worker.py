@@ -18,22 +18,46 @@ from flow_core.logs.search.block_reader import BlockReader
 from flow_core.logs.search.hit_scanner import find_hits
 from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.log_scanner import LogScanner, Progress
-from flow_core.logs.search.match_blocks import MatchBlocks
+from flow_core.logs.search.match_blocks import MatchBlock, MatchBlocks
 
 _PROGRESS_S = 0.1
 _SPANS_LIMIT = 500
+_MOST_READERS = 64
 
 
 def main(log: str, sidecar: str, options: str) -> None:
     """Writes an empty response, then serves requests until standard input ends."""
     settings = json.loads(options)
     matcher = LineMatcher(settings["source"], ignores_case=settings["ignores_case"])
-    files = SpoolFiles(Path(log), Path(sidecar))
     progress = ProgressWriter().report
-    scanner = LogScanner(BlockReader(files, MatchBlocks(matcher), settings["stream"]), progress)
+    readers = LogReaders(matcher, settings["stream"])
     _write([])
     for line in sys.stdin.buffer:
-        _write([_handle(scanner, matcher, progress, json.loads(line))])
+        request = json.loads(line)
+        call, arguments, files = request["call"], request["arguments"], [log, sidecar]
+        if call == "in":
+            files, call, *arguments = arguments
+        scanner = LogScanner(readers.open(*files), progress)
+        _write([_handle(scanner, matcher, progress, call, arguments)])
+
+
+class LogReaders:
+    """The readers of the logs that were searched last. It closes the reader that was not used for the longest time."""
+
+    def __init__(self, matcher: LineMatcher, stream: int | None) -> None:
+        self._matcher = matcher
+        self._stream = stream
+        self._readers: dict[str, BlockReader[MatchBlock]] = {}
+
+    def open(self, log: str, sidecar: str) -> BlockReader[MatchBlock]:
+        """Returns the reader of a log. Later calls may close it."""
+        reader = self._readers.pop(log, None)
+        if reader is None:
+            reader = BlockReader(SpoolFiles(Path(log), Path(sidecar)), MatchBlocks(self._matcher), self._stream)
+        self._readers[log] = reader
+        if len(self._readers) > _MOST_READERS:
+            self._readers.pop(next(iter(self._readers))).close()
+        return reader
 
 
 class ProgressWriter:
@@ -48,14 +72,13 @@ class ProgressWriter:
             _write({"offset": offset, "matches": matches})
 
 
-def _handle(scanner: LogScanner, matcher: LineMatcher, progress: Progress, request: dict[str, Any]) -> Any:
-    arguments = request["arguments"]
-    if request["call"] == "spans":
+def _handle(scanner: LogScanner, matcher: LineMatcher, progress: Progress, call: str, arguments: list[Any]) -> Any:
+    if call == "spans":
         return [list(islice(matcher.iter_spans(text), _SPANS_LIMIT)) for text in arguments]
-    if request["call"] == "hits":
+    if call == "hits":
         log, sidecar, *rest = arguments
         return find_hits(SpoolFiles(Path(log), Path(sidecar)), matcher, progress, *rest)
-    match request["call"]:
+    match call:
         case "next":
             return scanner.find_next(*arguments)
         case "previous":

@@ -27,7 +27,7 @@ class ShownLog:
 
     def __init__(self, files: SpoolFiles, stream: int | None = None, *, expands_redraws: bool = False) -> None:
         self.path = files.log
-        self._files = files
+        self.files = files
         self._find_entry = find_redraw_entry if expands_redraws else find_entry
         self.source = StreamBytes(files, stream)
         self._stretches: list[Stretch] = []
@@ -104,7 +104,7 @@ class ShownLog:
         import asyncio  # a child process that only reads lines starts in half the time without it
 
         generation = self._generation
-        reader = ExactReader(self._files, self.source.stream, offset, until, self._checkpoints)
+        reader = ExactReader(self.files, self.source.stream, offset, until, self._checkpoints)
         reader.source.colours = self.source.colours
         try:
             while await asyncio.to_thread(reader.step):

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
         async def toggle_ranks(self) -> None: ...
 
+        async def merge_task(self) -> None: ...
+
         def hide_rank(self) -> None: ...
 
     LogAction = Action[_Logs]
@@ -59,6 +61,10 @@ async def _show_next(pane: _Logs) -> None:
 
 async def _toggle_ranks(pane: _Logs) -> None:
     await pane.toggle_ranks()
+
+
+async def _merge_task(pane: _Logs) -> None:
+    await pane.merge_task()
 
 
 def _check_merged(pane: _Logs) -> str | None:
@@ -213,6 +219,14 @@ ACTIONS: tuple[Action[Any], ...] = (
         "all ranks",
         "Show all ranks in one view, ordered by time, or one rank",
         _toggle_ranks,
+        _check_task,
+    ),
+    LogAction(
+        "logs.merge_task",
+        "M",
+        "merge",
+        "Show the logs of another task in the same view, or remove them again",
+        _merge_task,
         _check_task,
     ),
     LogAction(

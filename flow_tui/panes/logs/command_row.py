@@ -60,7 +60,7 @@ class CommandRow(Horizontal):
         self._back = 0
         self._typed = ""
         self._search_mode = SearchMode()
-        self._is_raw = False
+        self._is_raw, self._has_raw = False, True
         self._was_alternate: dict[RowKind, bool] = {} if shares is None else shares._was_alternate
         self._source = ""
 
@@ -79,10 +79,13 @@ class CommandRow(Horizontal):
         history = self._histories[self.kind]
         return history[-1] if history else ""
 
-    def open(self, kind: RowKind, source: str = "") -> None:
-        """Shows the row with an empty input, and gives it the focus. `source` names what a command gets."""
+    def open(self, kind: RowKind, source: str = "", *, has_raw: bool = True) -> None:
+        """Shows the row with an empty input, and gives it the focus.
+
+        `source` names what a command gets, and `has_raw` is whether it can get the raw log instead.
+        """
         self.kind, self._back, self._typed = kind, 0, ""
-        self._source, self._is_raw = source, False
+        self._source, self._is_raw, self._has_raw = source, False, has_raw
         self._search_mode.reset()
         mark, placeholder = kind.value
         self._mark.update(mark)
@@ -114,13 +117,13 @@ class CommandRow(Horizontal):
         if self.kind in SEARCHES:
             self._search_mode.switch(self.input.value)
         else:
-            self._is_raw = not self._is_raw
+            self._is_raw = self._has_raw and not self._is_raw
         self._announce_change()
 
     def _show_mode(self) -> None:
         modes = {
             **dict.fromkeys(SEARCHES, f"{self._search_mode.describe(self.input.value)}  ctrl+r"),
-            RowKind.PIPE: f"{'raw log' if self._is_raw else self._source}  ctrl+r",
+            RowKind.PIPE: f"{'raw log' if self._is_raw else self._source}{'  ctrl+r' if self._has_raw else ''}",
         }
         self._mode.update(modes.get(self.kind, ""))
 

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flow_core.errors import FlowError
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskRecord
-from flow_tui import format
 from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.panes.logs.compare_screen import ComparedLog, CompareScreen
 from flow_tui.panes.logs.log_selection import describe_log
 from flow_tui.panes.logs.open_log import OpenLog
+from flow_tui.panes.logs.other_tasks import describe_candidate, list_candidates
 
 if TYPE_CHECKING:
     from flow_core.client.flow import AsyncFlow
 
-_MOST_TASKS = 200
 _ARRIVE_S = 10.0
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 async def compare_logs(pane: OpenLog) -> None:
@@ -43,22 +40,8 @@ async def compare_logs(pane: OpenLog) -> None:
         pane.go_to_line(*place)
 
 
-def list_candidates(task: TaskRecord, tasks: tuple[TaskRecord, ...]) -> list[TaskRecord]:
-    """Returns the newest other tasks, at most 200; first those of the same name."""
-    others = [one for one in tasks if one.key != task.key and (one.started_at or one.completed_at)]
-    others.sort(key=lambda one: one.created_at or _LONG_AGO, reverse=True)
-    name = _get_submitted_name(task)
-    return sorted(others, key=lambda one: _get_submitted_name(one) != name)[:_MOST_TASKS]
-
-
-def _get_submitted_name(task: TaskRecord) -> str:
-    """Returns the name without what a provider added to make it unique."""
-    return str(task.config.get("name") or task.name)
-
-
 def _make_option(number: int, task: TaskRecord) -> PickOption:
-    when = "" if task.created_at is None else f"{task.created_at.astimezone():%Y-%m-%d %H:%M}"
-    return PickOption(escape_controls(task.name), str(number), f"{when}  {format.state(task)}  {task.context}")
+    return PickOption(escape_controls(task.name), str(number), describe_candidate(task))
 
 
 def _name(task: TaskRecord, log: LogId) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_core.errors import FlowError
-from flow_core.logs.export import LogBlock, read_raw_blocks, read_shown_blocks, save_blocks
+from flow_core.logs.export import LogBlock, read_raw_blocks, save_blocks
 from flow_tui import format
 from flow_tui.dialogs.pick import Pick, PickOption
 from flow_tui.panes.logs import log_programs
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from flow_tui.panes.logs.save_form import SaveRequest
 
 _SELECTED, _SHOWN, _RAW = "selected lines", "shown text", "the log as the task wrote it"
+_LABELLED = ", each line after its rank"
 
 
 async def save_log(pane: OpenLog) -> None:
     """Asks for a path, and saves the log there in a worker of the pane."""
     from flow_tui.panes.logs.save_form import SaveLogForm  # the log is on the screen 20 ms earlier without it
 
-    words = [*([_SELECTED] if pane.view.selected_range else []), _SHOWN, _RAW]
+    shown = [*([_SELECTED] if pane.view.selected_range else []), _SHOWN]
+    words = [f"{word}{_LABELLED}" for word in shown] if pane.is_merged else [*shown, _RAW]
     request = await pane.services.ask(SaveLogForm(_suggest_path(pane), words))
     if request is not None:
         pane.start_saving(partial(_save, pane, request))
@@ -52,12 +54,12 @@ def pipe_log(pane: OpenLog, command: str, *, raw: bool) -> None:
     """Opens a screen with the output of the command for the selected lines, or for the whole log."""
     selected = pane.view.selected_range
     start, end = selected or (0, pane.view.log_size)
-    source = "raw log" if raw else _SELECTED if selected else _SHOWN
+    source = "raw log" if raw else f"{_SELECTED if selected else _SHOWN}{_LABELLED if pane.is_merged else ''}"
     pane.services.open(PipeScreen(command, _read(pane, start, end, raw=raw), source, pane.services.keys))
 
 
 async def _save(pane: OpenLog, request: SaveRequest) -> None:
-    start, end = (pane.view.selected_range or (0, 0)) if request.what == _SELECTED else (0, pane.view.log_size)
+    start, end = (pane.view.selected_range or (0, 0)) if request.what.startswith(_SELECTED) else (0, pane.view.log_size)
     name = request.path.name
 
     def report(offset: int) -> None:
@@ -75,10 +77,9 @@ async def _save(pane: OpenLog, request: SaveRequest) -> None:
 
 
 def _read(pane: OpenLog, start: int, end: int, *, raw: bool) -> Iterator[LogBlock]:
-    assert pane.files is not None  # the actions check it
-    if raw:
+    if raw and pane.files is not None:
         return read_raw_blocks(pane.files, start, end)
-    return read_shown_blocks(pane.files, pane.view.stream, start, end)
+    return pane.view.read_blocks(start, end)
 
 
 def _suggest_path(pane: OpenLog) -> str:

@@ -31,6 +31,8 @@ class LogSelection:
         self._services = services
         self._owner = owner
         self._show = show
+        self.has_arrival_times = False
+        """Whether the times of the log that was opened last are those at which it arrived on this machine."""
         self._shown: LogId | None = None
         self._task: tuple[str, str] | None = None
         self._attempt: int | None = None
@@ -117,6 +119,7 @@ class LogSelection:
             self._services.notify(str(error), severity="error")
         finally:
             clearing.stop()
+        self.has_arrival_times = (logs := flow.provider.logs) is not None and not logs.has_writer_times
         if self._owner.is_attached:
             newest = selection.task if selection.task is not None and selection.task.key == task.key else task
             self._show(newest, selection.log_files, lambda: flow.is_log_complete(address), label)

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from flow_core.logs.escape import escape_controls
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
+from flow_tui.widgets.log import LogView
+
+
+def describe_title(task: TaskRecord, view: LogView, logs: str) -> str:
+    """Returns the upper edge of the pane: the task, which of its logs are shown, and how. `logs` may be empty."""
+    mode = "selecting lines" if view.selector.is_line_mode else "following" if view.following else "not following"
+    words = ["Log", escape_controls(task.name), logs, mode]
+    words += [view.stream_name] if view.stream is not None else []
+    words += ["all redraws"] if view.expands_redraws else []
+    return "  ".join(filter(None, words))
 
 
 def describe_border(task: TaskRecord, last: datetime | None, date: str, lines: int | None) -> str:

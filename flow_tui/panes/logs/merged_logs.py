@@ -1,9 +1,10 @@
-"""Opens the logs of all ranks of a task, to show them as one."""
+"""Opens the logs of all ranks of tasks, to show them as one."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flow_core.errors import FlowError
@@ -17,27 +18,48 @@ if TYPE_CHECKING:
     from flow_core.client.flow import AsyncFlow
     from flow_core.logs.follow import IsComplete
     from flow_core.logs.log_id import LogId
+    from flow_tui.services import Services
 
 MOST_LOGS = 256
 _CLOCK_S = 2.0
 _NOTABLE_S = 0.05
 
 
-async def open_ranks(flow: AsyncFlow, task: TaskRecord, attempt: int) -> tuple[list[MergedSource], IsComplete]:
-    """Opens the logs of one attempt, the failing rank first. Returns them, and whether all of them are complete.
+@dataclass(frozen=True, slots=True)
+class MergedAttempt:
+    """An attempt of a task whose logs are merged. None is the newest attempt that has a log."""
+
+    task: TaskRecord
+    attempt: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedLogs:
+    """The sources of merged logs, in the order of their attempts, and whether all logs are complete."""
+
+    sources: list[MergedSource]
+    is_complete: IsComplete
+
+
+async def open_attempts(services: Services, attempts: Sequence[MergedAttempt]) -> OpenedLogs:
+    """Opens the logs of these attempts; of each, the failing rank comes first. Their labels name what differs.
 
     Opens at most `MOST_LOGS`. Waits at most 2 s for the clocks of their machines. Raises FlowError.
     """
-    log_ids = [log_id for log_id in await flow.log_addresses(task.task_id) if log_id.attempt == attempt]
-    if len(log_ids) < 2:
-        raise FlowError(f"{task.name} has {'one log only' if log_ids else 'no log yet'}")
-    chosen = sort_log_ids(log_ids, task)[:MOST_LOGS]
-    sources = await asyncio.gather(*(_open(flow, task, log_id) for log_id in chosen))
+    every: list[tuple[AsyncFlow, LogId, str]] = []
+    for one in attempts:
+        flow = services.fleet.flow(one.task.context)
+        log_ids = await _list_logs(flow, one)
+        every += [(flow, log_id, _make_label(one.task, log_id, len(attempts), len(log_ids))) for log_id in log_ids]
+    if len(every) < 2:
+        raise FlowError(f"{attempts[0].task.name} has {'one log only' if every else 'no log yet'}")
+    chosen = every[:MOST_LOGS]
+    sources = await asyncio.gather(*(_open(*one) for one in chosen))
 
     async def are_complete() -> bool:
-        return all(await asyncio.gather(*(flow.is_log_complete(log_id) for log_id in chosen)))
+        return all(await asyncio.gather(*(flow.is_log_complete(log_id) for flow, log_id, _ in chosen)))
 
-    return sources, are_complete
+    return OpenedLogs(sources, are_complete)
 
 
 def describe_clocks(sources: Sequence[MergedSource]) -> str:
@@ -51,9 +73,21 @@ def describe_clocks(sources: Sequence[MergedSource]) -> str:
     return f"clocks, corrected in the times: {', '.join(texts)}" if texts else ""
 
 
-async def _open(flow: AsyncFlow, task: TaskRecord, log_id: LogId) -> MergedSource:
+async def _list_logs(flow: AsyncFlow, chosen: MergedAttempt) -> list[LogId]:
+    log_ids = await flow.log_addresses(chosen.task.task_id)
+    newest = log_ids[-1].attempt if log_ids else 0
+    attempt = newest if chosen.attempt is None else chosen.attempt
+    return sort_log_ids((log_id for log_id in log_ids if log_id.attempt == attempt), chosen.task)
+
+
+def _make_label(task: TaskRecord, log_id: LogId, tasks: int, logs: int) -> str:
+    """Returns the label of a log: the name of the task if there are several, and the rank if the task has several."""
+    rank = f"{'element' if task.elements else 'rank'} {log_id.rank}"
+    return rank if tasks == 1 else task.name if logs == 1 else f"{task.name} {rank}"
+
+
+async def _open(flow: AsyncFlow, log_id: LogId, label: str) -> MergedSource:
     files, clock = await asyncio.gather(flow.open_log(log_id), _read_clock(flow, log_id))
-    label = f"{'element' if task.elements else 'rank'} {log_id.rank}"
     return MergedSource(label, ShownLog(files), has_writer_times=clock.has_writer_times, clock=clock.offset)
 
 

@@ -15,7 +15,6 @@ from textual.widget import Widget
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
-from flow_core.logs.escape import escape_controls
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.log_id import LogId
 from flow_core.logs.shown.line import ShownLine
@@ -31,8 +30,8 @@ from flow_tui.panes.logs.filter_texts import describe_filters, describe_kept
 from flow_tui.panes.logs.filtering import add_filter
 from flow_tui.panes.logs.found_logs import FoundPlace
 from flow_tui.panes.logs.log_selection import LogSelection
-from flow_tui.panes.logs.log_texts import describe_border, explain_empty, explain_merged
-from flow_tui.panes.logs.merged_logs import describe_clocks, open_ranks
+from flow_tui.panes.logs.log_texts import describe_border, describe_title, explain_empty, explain_merged
+from flow_tui.panes.logs.merging import LogMerging
 from flow_tui.panes.logs.navigation import go_to_position
 from flow_tui.panes.logs.row_kind import SEARCHES, RowKind
 from flow_tui.panes.logs.searching import check_search, start_search
@@ -64,6 +63,7 @@ class LogsPane(Pane, inherit_bindings=False):
     def __init__(self, services: Services, *, id: str | None = None) -> None:
         super().__init__(services, id=id)
         self.view = MergedLogView()
+        self.merging = LogMerging(services, self.view, self._open_log)
         self.status = StatusRow()
         self.cause = CauseOffer(services)
         self.row = CommandRow()
@@ -119,8 +119,7 @@ class LogsPane(Pane, inherit_bindings=False):
         self._set_record(task)
         ended = AwaitComplete()
         if not is_same:
-            self.show_status("")
-            self.status.end_search()
+            self._clear_status()
             ended = self.view.end_search()
             start_worker(self, self.errors.close, group="errors")
             self.view.filters = NO_FILTERS
@@ -166,7 +165,8 @@ class LogsPane(Pane, inherit_bindings=False):
     @property
     def log_name(self) -> str:
         """The name of the task, and which of its logs is shown."""
-        return "-".join([self._record.name if self._record else "", *self._label.split()]).strip("-")
+        which = "merged" if self.is_merged else self._label
+        return "-".join([self._record.name if self._record else "", *which.split()]).strip("-")
 
     async def step(self, by: int) -> None:
         """Shows another log of the same task."""
@@ -177,18 +177,21 @@ class LogsPane(Pane, inherit_bindings=False):
         task, log_id = self._record, self._selection.shown
         if task is None or log_id is None:
             return
-        self.show_status("")
-        self.status.end_search()
-        await self.view.end_search()
         if self.is_merged:
+            self._clear_status()
+            await self.view.end_search()
             self._open_log()
         else:
-            sources, are_complete = await open_ranks(self.services.fleet.flow(task.context), task, log_id.attempt)
-            self._lines = None
-            self.view.open_merged(sources, are_complete)
-            if clocks := describe_clocks(sources):
-                self.services.notify(clocks)
+            await self.merging.open_ranks(task, log_id.attempt)
+            self._clear_status()
         self._update_border()
+
+    async def merge_task(self) -> None:
+        """Adds the logs of another task to those in view, or removes them again."""
+        task, log_id = self._record, self._selection.shown
+        if task is not None and log_id is not None and await self.merging.choose_task(task, log_id.attempt):
+            self._clear_status()
+            self._update_border()
 
     def hide_rank(self) -> None:
         """Hides the rank of the current line."""
@@ -198,7 +201,8 @@ class LogsPane(Pane, inherit_bindings=False):
     def open_row(self, kind: RowKind) -> None:
         """Opens the input row for a search, a place to go to, a command, or the name of a bookmark."""
         self.show_status("")
-        self.row.open(kind, "shown text" if self.view.selected_range is None else "selected lines")
+        source = "shown text" if self.view.selected_range is None else "selected lines"
+        self.row.open(kind, f"{source} with ranks" if self.is_merged else source, has_raw=not self.is_merged)
 
     def start_saving(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Saves in a worker, which escape ends."""
@@ -354,9 +358,15 @@ class LogsPane(Pane, inherit_bindings=False):
         self._lines = message.lines
         self._update_border()
 
+    def _clear_status(self) -> None:
+        """Drops what the row below the log says about another log."""
+        self._lines = None
+        self.show_status("")
+        self.status.end_search()
+
     def _open_log(self) -> None:
         self._lines = None
-        self.view.open(self._files, self._is_complete)
+        self.view.open(self._files, self._is_complete, has_arrival_times=self._selection.has_arrival_times)
         start_worker(self, partial(show_bookmarks, self), group="bookmarks", exclusive=True)
 
     def _follow_selection(self) -> None:
@@ -377,11 +387,6 @@ class LogsPane(Pane, inherit_bindings=False):
         if self._record is None:
             self.border_title, self.border_subtitle = "Log", ""
             return
-        shown = [view.stream_name] if view.stream is not None else []
-        if view.expands_redraws:
-            shown.append("all redraws")
-        label = [text for text in (view.describe_logs() or self._label,) if text]
-        mode = "selecting lines" if view.selector.is_line_mode else "following" if view.following else "not following"
-        words = [escape_controls(self._record.name), *label, mode, *shown]
-        self.border_title = Content("  ".join(["Log", *words]))
+        logs = self.merging.describe() or self._label
+        self.border_title = Content(describe_title(self._record, view, logs))
         self.border_subtitle = describe_border(self._record, view.last_time, view.shown_date, self._lines)

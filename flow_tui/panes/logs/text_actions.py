@@ -96,7 +96,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "save",
         "Save the selected lines, the shown text or the whole log to a file",
         defer(lambda: exporting.save_log),
-        _check_log,
+        _check_text,
     ),
     TextAction(
         "logs.open",
@@ -112,7 +112,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "pipe",
         "Run a shell command on the text and show its output",
         lambda pane: pane.open_row(RowKind.PIPE),
-        _check_log,
+        _check_text,
         changes=True,
     ),
 )

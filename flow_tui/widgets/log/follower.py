@@ -22,16 +22,26 @@ _COUNT_EVERY_S = 0.5
 _EXACT_AFTER_S = 0.3
 _REST = 6
 """Merged logs can take long to draw. The follower rests so many times as long as a drawing took."""
+_KEYS_S = 0.004
+"""The time for keys between two steps."""
 _GROUPS = ("follow", "completion", "count", "exact")
 
 
 class LogFollower:
     """A follower of one log at a time. It runs its workers in `view`, and pauses them while the view is hidden.
 
-    It calls `redraw` for new bytes, and `counted` with the number of lines and whether that is final.
+    It calls `redraw` for new bytes, and `counted` with the number of lines and whether that is final. `is_at_end` tells
+    whether the view shows the last lines.
     """
 
-    def __init__(self, view: Widget, *, redraw: Callable[[], None], counted: Callable[[int, bool], None]) -> None:
+    def __init__(
+        self,
+        view: Widget,
+        *,
+        redraw: Callable[[], None],
+        counted: Callable[[int, bool], None],
+        is_at_end: Callable[[], bool],
+    ) -> None:
         self.is_over = False
         """True once the log is complete."""
         self.lines: LineCounter | None = None
@@ -39,6 +49,7 @@ class LogFollower:
         self._view = view
         self._redraw = redraw
         self._counted = counted
+        self._is_at_end = is_at_end
         self._is_visible = asyncio.Event()
         self._is_making_exact = False
 
@@ -73,13 +84,30 @@ class LogFollower:
         with closing(FileWatcher(*painter.paths)) as watch:
             while not self.is_over:
                 await self._is_visible.wait()
-                began = time.thread_time()
-                if painter.refresh():
+                has_changed, used_s = await self._refresh(painter)
+                if has_changed:
+                    began = time.thread_time()
                     self._redraw()
-                    await asyncio.sleep(max(POLL_S, _REST * (time.thread_time() - began)))
+                    used_s += time.thread_time() - began
+                    await asyncio.sleep(max(POLL_S, _REST * used_s))
                 await watch.wait_for_change()
         painter.refresh()
         self._redraw()
+
+    async def _refresh(self, painter: LinePainter) -> tuple[bool, float]:
+        """Checks the files, and lets keys come first between the steps. Returns whether they changed, and the CPU time.
+
+        The time is in seconds.
+        """
+        steps, used_s = painter.refresh_in_steps(reads_end=self._is_at_end()), 0.0
+        while True:
+            began = time.thread_time()
+            try:
+                next(steps)
+            except StopIteration as end:
+                return bool(end.value), used_s + time.thread_time() - began
+            used_s += time.thread_time() - began
+            await asyncio.sleep(_KEYS_S)
 
     async def _make_exact(self, painter: LinePainter) -> None:
         """Makes the lines in view exact once the log does not grow, so that a flood of output costs nothing more."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Protocol
 
 from textual.cache import LRUCache
 
-from flow_core.agent.spool import SpoolFiles
-from flow_core.logs.search.log_search import LogSearch, SearchMatch
+from flow_core.logs.search.log_search import SearchMatch
 from flow_core.logs.search.match_counter import SearchProgress
 from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.search.search_process import SearchTimeout
@@ -21,13 +21,38 @@ _TEXTS_KEPT = 4096
 _AFTER_ALL = (1 << 62, 0)
 
 
-class LogMatches:
-    """The matches of one query in a log, or in one stream of it: finds, counts and marks them.
+class LineSearch(Protocol):
+    """A search in lines that are identified by their offsets, as `LogSearch` is."""
 
-    `is_backward` is the direction in which the search began.
+    async def next(self, position: tuple[int, int]) -> SearchMatch | None:
+        """Returns the first match that starts at or after an offset and a column. Raises SearchTimeout."""
+
+    async def previous(self, position: tuple[int, int]) -> SearchMatch | None:
+        """Returns the last match that starts before an offset and a column. Raises SearchTimeout."""
+
+    def count(self) -> AsyncGenerator[SearchProgress, None]:
+        """Yields the number of matches so far, up to the current end. Raises SearchTimeout."""
+
+    async def find_number(self, match: SearchMatch) -> int | None:
+        """Returns the number of a match, from 1; None if the count has not come that far. Raises SearchTimeout."""
+
+    async def spans(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Returns the first matches in each text, as (start, end) in characters. Raises SearchTimeout."""
+
+    def forget_places(self) -> None:
+        """Must be called after offsets have got another meaning."""
+
+    async def close(self) -> None:
+        """Ends the child processes. Calling it again is safe."""
+
+
+class LogMatches:
+    """The matches of one query in a log or in merged logs, or in one stream of them: finds, counts and marks them.
+
+    It owns `search`. `is_backward` is the direction in which the search began.
     """
 
-    def __init__(self, files: SpoolFiles, query: SearchQuery, stream: int | None, *, is_backward: bool) -> None:
+    def __init__(self, search: LineSearch, query: SearchQuery, stream: int | None, *, is_backward: bool) -> None:
         self.query = query
         self.stream = stream
         self.is_backward = is_backward
@@ -38,7 +63,7 @@ class LogMatches:
         self._number: int | None = None
         self._note = ""
         self._count_problem = ""
-        self._search = LogSearch(files, query, stream)
+        self._search = search
         self._spans: LRUCache[str, MatchSpans] = LRUCache(_TEXTS_KEPT)
 
     @property
@@ -50,6 +75,11 @@ class LogMatches:
     def note(self, note: str, *, is_problem: bool = False) -> None:
         self._note, self.is_problem = note, is_problem
 
+    def forget_places(self) -> None:
+        """Forgets the current match and what was counted, after offsets have got another meaning."""
+        self._search.forget_places()
+        self.current = self.progress = self._number = None
+
     async def find(self, position: tuple[int, int], *, forward: bool) -> tuple[SearchMatch | None, bool]:
         """Finds the next match, and whether the search continued from the other end. Raises SearchTimeout."""
         step = self._search.next if forward else self._search.previous
@@ -57,7 +87,8 @@ class LogMatches:
         if match is None:
             match, is_wrapped = await step((0, 0) if forward else _AFTER_ALL), True
         if match is not None:
-            self.current, self._number = match, None
+            self._number = self._find_next_number(position, match, is_wrapped=is_wrapped, step=1 if forward else -1)
+            self.current = match
         return match, is_wrapped
 
     async def find_number(self) -> None:
@@ -100,6 +131,16 @@ class LogMatches:
     async def close(self) -> None:
         """Ends the child processes. Calling it again is safe."""
         await self._search.close()
+
+    def _find_next_number(
+        self, position: tuple[int, int], match: SearchMatch, *, is_wrapped: bool, step: int
+    ) -> int | None:
+        """Returns the number of the next match; None if it is not the neighbour of a match with a number."""
+        known = self.current
+        if known is None or self._number is None or is_wrapped:
+            return None
+        begins_there = position[0] == known.offset and position[1] in (known.start, known.start + 1)
+        return self._number + step * (match != known) if begins_there else None
 
     def _describe_count(self) -> str:
         """Describes the count, such as "2 of 12", or "2 of 12, 340 MB of 1.1 GB searched" while it goes on."""

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rich.cells import cell_len, chop_cells
+
 from flow_core.agent.spool import STDERR
 from flow_core.logs.escape import escape_controls
+from flow_core.logs.export import LogBlock
+from flow_core.logs.merged.merged_export import list_prefixes
 from flow_core.logs.merged.merged_lines import MergedLines
+from flow_core.logs.merged.merged_search import MergedSearch
+from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.line import ShownLine
+from flow_tui.widgets.log.line_stack import LineOptions
+from flow_tui.widgets.log.matches import LineSearch
 from flow_tui.widgets.log.painter import LinePainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles, LogText
+from flow_tui.widgets.log.window import LogPosition
 
+MOST_LABEL_CELLS = 20
 _MOST_DESCRIBED = 4096
 
 
@@ -21,8 +32,11 @@ class MergedPainter(LinePainter):
     def __init__(self, log: MergedLines, layout: LogLayout, styles: LogStyles) -> None:
         self.log: MergedLines = log
         super().__init__(log, layout, styles)
+        self._shown: tuple[int | None, bool] = (None, False)
         self._described: dict[int, tuple[ShownLine, LogText]] = {}
-        self._labels = [escape_controls(source.label) for source in log.merged.sources]
+        labels = [source.label for source in log.merged.sources]
+        self._prefixes = list_prefixes(labels)
+        self._labels = [shorten_label(escape_controls(label)) for label in labels]
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -40,6 +54,35 @@ class MergedPainter(LinePainter):
     def find_offset_at(self, time: datetime) -> int | None:
         return self.log.find_offset(int(time.astimezone(UTC).timestamp() * 1_000_000))
 
+    def refresh_in_steps(self, *, reads_end: bool) -> Generator[None, None, bool]:
+        return self.log.refresh_in_steps(reads_end=reads_end)
+
+    def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
+        return self.log.read_blocks(start, end)
+
+    def get_prefix(self, line: ShownLine) -> str:
+        """Returns the label of the log."""
+        details = self.log.get_details(line.offset)
+        return "" if details is None else self._prefixes[details.source]
+
+    def make_search(self, query: SearchQuery) -> LineSearch:
+        return MergedSearch(self.log, query, self.stream)
+
+    @property
+    def stream(self) -> int | None:
+        return self._shown[0]
+
+    def set_options(self, options: LineOptions) -> bool:
+        """Shows one stream, or all redraws. Merged lines are neither filtered nor folded."""
+        shown = (options.stream, options.expands_redraws)
+        if shown == self._shown:
+            return False
+        self._shown = shown
+        top = self.log.show_stream(shown[0], expands_redraws=shown[1], top=self.window.top.offset)
+        self.window.top = LogPosition(top)
+        self._described.clear()
+        return True
+
     def _describe(self, line: ShownLine) -> LogText:
         known, described = self._described.get(line.offset, (None, None))
         if known is not line or described is None:
@@ -56,3 +99,12 @@ class MergedPainter(LinePainter):
             return LogText(line.runs, line.text, False, None)
         label, is_stderr = self._labels[details.source], details.stream == STDERR
         return LogText(line.runs, line.text, is_stderr, details.time_us, details.is_arrival_time, label, details.source)
+
+
+def shorten_label(label: str) -> str:
+    """Returns at most 20 cells of a label. It keeps both ends: tasks have the same beginnings, ranks are at the end."""
+    if cell_len(label) <= MOST_LABEL_CELLS:
+        return label
+    head = chop_cells(label, MOST_LABEL_CELLS // 2 - 1)[0]
+    tail = chop_cells(label[::-1], MOST_LABEL_CELLS // 2)[0][::-1]
+    return f"{head}…{tail}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -13,21 +14,19 @@ from flow_core.logs.follow import IsComplete
 from flow_core.logs.merged.merged_lines import MergedLines
 from flow_core.logs.merged.merged_log import MergedLog
 from flow_core.logs.merged.source import MergedSource
-from flow_tui.widgets.announce import announce
-from flow_tui.widgets.log.merged_painter import MergedPainter
+from flow_tui.widgets.log.merged_painter import MOST_LABEL_CELLS, MergedPainter
 from flow_tui.widgets.log.rows import LogLayout, LogStyles
 from flow_tui.widgets.log.view import LogView
 from flow_tui.widgets.log.window import LogPosition
 from flow_tui.widgets.styles import get_component_style
 
 _LABEL_STYLES = 4
-_MOST_LABEL_CELLS = 20
 
 
 class MergedLogView(LogView):
     """A view of one log or of several. Each line of several begins with the label of its log, in a colour of its own.
 
-    A time that is only that of an arrival begins with "~". A search covers one log and not merged ones.
+    A time that is only that of an arrival begins with "~". A search covers the logs that are shown.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"log-view--label-{number}" for number in range(_LABEL_STYLES)}
@@ -61,17 +60,23 @@ class MergedLogView(LogView):
         """The labels of all logs, in their order."""
         return [] if self.merged is None else [source.label for source in self.merged.merged.sources]
 
+    @property
+    def hidden_paths(self) -> frozenset[Path]:
+        """The files of the logs that are switched off."""
+        paths = [] if self._painter is None or self.merged is None else self._painter.paths
+        return frozenset(path for number, path in enumerate(paths) if number in self.hidden_logs)
+
+    def hide_paths(self, hidden: frozenset[Path]) -> None:
+        """Switches off the logs with these files, unless that would leave none."""
+        paths = () if self._painter is None else self._painter.paths
+        numbers = frozenset(number for number, path in enumerate(paths) if path in hidden)
+        if len(numbers) < len(self.labels):
+            self.hidden_logs = numbers
+
     def describe_logs(self) -> str:
         """Describes how many logs are shown; "" if only one log is open."""
         shown, every = len(self.labels) - len(self.hidden_logs), len(self.labels)
         return "" if not every else f"{shown} of {every} logs" if shown < every else f"{every} logs"
-
-    def find(self, pattern: str, *, literal: bool = False) -> None:
-        """Searches one log; reports that merged logs can't be searched."""
-        if self.merged is None:
-            super().find(pattern, literal=literal)
-            return
-        announce(self, self.Searched(self, "Show one log to search it: merged logs can't be searched.", True))
 
     def toggle_log(self, number: int) -> None:
         """Switches a log off, or on again; does nothing for the last one that is shown, or without such a log."""
@@ -93,24 +98,39 @@ class MergedLogView(LogView):
         """Orders lines that arrived late by their times; until then they are after the lines that were there."""
         if self.merged is not None:
             self.merged.order_by_time()
+            self._forget_places()
             self._restyle()
 
     def watch_hidden_logs(self) -> None:
         """Switches the logs. The line at the top stays there, or the next one that is shown."""
         if self._painter is None or self.merged is None:
             return
-        self.selector.clear()
         window, top = self._painter.window, self._painter.window.top.offset
         for number, source in enumerate(self.merged.merged.sources):
             if source.is_shown != (number not in self.hidden_logs):
                 top = self.merged.show(number, is_shown=not source.is_shown, top=top)
         window.top = LogPosition(top)
-        self._current = None
+        self._forget_places()
         self._restyle()
+
+    def watch_stream(self) -> None:
+        self._forget_places()
+        super().watch_stream()
+
+    def watch_expands_redraws(self) -> None:
+        self._forget_places()
+        super().watch_expands_redraws()
+
+    def _forget_places(self) -> None:
+        """Forgets the current line and the current match of merged logs: their lines get other offsets."""
+        if self.merged is not None:
+            self.selector.clear()
+            self._current = None
+            self._search.forget_places()
 
     def _make_layout(self) -> LogLayout:
         widest = max((cell_len(label) for label in self.labels), default=-1)
-        return replace(super()._make_layout(), label=min(widest, _MOST_LABEL_CELLS) + 1)
+        return replace(super()._make_layout(), label=min(widest, MOST_LABEL_CELLS) + 1)
 
     def _make_styles(self) -> LogStyles:
         names = [f"log-view--label-{number}" for number in range(_LABEL_STYLES)]

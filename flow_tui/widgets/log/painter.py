@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,13 +13,15 @@ from textual.cache import LRUCache
 from textual.strip import Strip
 
 from flow_core.agent.spool import STDERR, SpoolFiles
+from flow_core.logs.export import LogBlock, read_shown_blocks
 from flow_core.logs.open_colours import ColourIndex
-from flow_core.logs.search.log_search import SearchMatch
+from flow_core.logs.search.log_search import LogSearch, SearchMatch
+from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.log_lines import LogLines
 from flow_core.logs.shown.shown_log import ShownLog
 from flow_tui.widgets.log.line_stack import LineOptions, LineStack
-from flow_tui.widgets.log.matches import LogMatches, MatchSpans
+from flow_tui.widgets.log.matches import LineSearch, LogMatches, MatchSpans
 from flow_tui.widgets.log.rows import LogLayout, LogRow, LogStyles, LogText, find_cells, find_wrap_points, lay_out_line
 from flow_tui.widgets.log.text_rows import TextRow
 from flow_tui.widgets.log.window import LogWindow
@@ -82,6 +84,23 @@ class LinePainter:
         """Returns the offset of the first byte that was read at this time or later; None if there is none."""
         raise NotImplementedError
 
+    def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
+        """Yields the shown lines in a range of offsets as text. Does blocking I/O; may run in a thread."""
+        raise NotImplementedError
+
+    def get_prefix(self, line: ShownLine) -> str:
+        """Returns what stands before the text of a line that is copied; "" if nothing does."""
+        return ""
+
+    def make_search(self, query: SearchQuery) -> LineSearch:
+        """Returns a new search in the lines, with their offsets. Raises ConfigError if the query is invalid."""
+        raise NotImplementedError
+
+    @property
+    def stream(self) -> int | None:
+        """The stream that is shown alone; None for both."""
+        return None
+
     def set_options(self, options: LineOptions) -> bool:
         """Changes what is shown of the log. Returns whether the lines are others now.
 
@@ -105,6 +124,14 @@ class LinePainter:
     def refresh(self) -> bool:
         """Checks the files again. Returns whether they have changed."""
         return self.log.refresh()
+
+    def refresh_in_steps(self, *, reads_end: bool) -> Generator[None, None, bool]:
+        """Checks the files as `refresh` does. If that takes long, it is done in steps, between which keys come first.
+
+        `reads_end` is whether the last lines will be drawn.
+        """
+        yield from ()
+        return self.refresh()
 
     def close(self) -> None:
         self.log.close()
@@ -204,10 +231,13 @@ class LinePainter:
 
 
 class LogPainter(LinePainter):
-    """A painter of one log."""
+    """A painter of one log. With `has_arrival_times`, only the times are known at which its lines arrived here."""
 
-    def __init__(self, files: SpoolFiles, layout: LogLayout, styles: LogStyles) -> None:
+    def __init__(
+        self, files: SpoolFiles, layout: LogLayout, styles: LogStyles, *, has_arrival_times: bool = False
+    ) -> None:
         self.files = files
+        self._has_arrival_times = has_arrival_times
         self.stack = LineStack(files, LineOptions())
         super().__init__(self.stack.lines, layout, styles)
 
@@ -228,6 +258,12 @@ class LogPainter(LinePainter):
 
     def find_offset_at(self, time: datetime) -> int | None:
         return self.stack.base.source.sidecar.find_offset(time)
+
+    def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
+        return read_shown_blocks(self.files, self.stream, start, end)
+
+    def make_search(self, query: SearchQuery) -> LineSearch:
+        return LogSearch(self.files, query, self.stream)
 
     def set_options(self, options: LineOptions) -> bool:
         if options == self.stack.options:
@@ -256,8 +292,9 @@ class LogPainter(LinePainter):
         sidecar, stream = self.stack.base.source.sidecar, self.stream
         stamp = sidecar.find_stamp(line.written_at)
         is_stderr = (stamp is not None and stamp.stream == STDERR) if stream is None else stream == STDERR
+        time_us = None if stamp is None else stamp.time_us
         note = self.stack.describe_fold(line.offset)
-        return LogText(line.runs, line.text, is_stderr, None if stamp is None else stamp.time_us, note=note)
+        return LogText(line.runs, line.text, is_stderr, time_us, self._has_arrival_times, note=note)
 
 
 def _contains(line: ShownLine, offset: int) -> bool:

@@ -70,7 +70,9 @@ class ScrollingLog(Widget, can_focus=True):
         if self.selector.selection is not None:
             return self.selector.read_text()
         line = self.current_line
-        return "" if line is None else line.text if len(line.text) <= COPY_LIMIT else None
+        if line is None or self._painter is None:
+            return ""
+        return self._painter.get_prefix(line) + line.text if len(line.text) <= COPY_LIMIT else None
 
     def original_at(self, offset: int) -> ShownLine | None:
         """Returns the line that contains this byte of the file, neither folded nor with its fields in columns.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
@@ -15,11 +16,13 @@ from flow_core.logs.search.log_search import SearchMatch
 from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.search.search_process import SearchTimeout
 from flow_tui.widgets.log.matches import NO_MATCH, SEARCHING, LogMatches
-from flow_tui.widgets.log.painter import LogPainter
+from flow_tui.widgets.log.painter import LinePainter
 from flow_tui.widgets.workers import start_worker
 
 _GROUPS = ("search", "matches", "marks")
 _RECOUNT_S = 1.0
+_RECOUNT_REST = 2
+"""A count begins again after so many times as long as the last one took."""
 
 
 class LogViewSearch:
@@ -39,7 +42,7 @@ class LogViewSearch:
         self._show = show
         self._redraw = redraw
         self._matches: LogMatches | None = None
-        self._painter: LogPainter | None = None
+        self._painter: LinePainter | None = None
         self._is_counting = False
 
     @property
@@ -56,10 +59,11 @@ class LogViewSearch:
         """The offset in the file of the current match; None if there is none."""
         return None if self.match is None else self.match.offset
 
-    def start(self, painter: LogPainter, pattern: str, *, literal: bool, is_backward: bool = False) -> None:
+    def start(self, painter: LinePainter, pattern: str, *, literal: bool, is_backward: bool = False) -> None:
         """Searches from the top of the view on, or backward from its end. Reports an invalid pattern."""
         try:
-            matches = LogMatches(painter.files, SearchQuery(pattern, literal), painter.stream, is_backward=is_backward)
+            query = SearchQuery(pattern, literal)
+            matches = LogMatches(painter.make_search(query), query, painter.stream, is_backward=is_backward)
         except ConfigError as error:
             self._report(error.message, True)
             return
@@ -100,6 +104,12 @@ class LogViewSearch:
         self.clear()
         return AwaitComplete(*([matches.close()] if matches else []))
 
+    def forget_places(self) -> None:
+        """Forgets the current match, after lines have got other offsets. The search goes on from what is in view."""
+        if self._matches is not None:
+            self._view.workers.cancel_group(self._view, "search")
+            self._matches.forget_places()
+
     def note_drawn(self, height: int) -> None:
         """Finds the missing marks of the lines in view, and counts what is new. Call it after every redraw."""
         matches, painter = self._matches, self._painter
@@ -116,7 +126,7 @@ class LogViewSearch:
             self._is_counting = True
             start_worker(self._view, partial(self._count, self._matches), group="matches", exclusive=True)
 
-    async def _find(self, matches: LogMatches, painter: LogPainter, *, forward: bool) -> None:
+    async def _find(self, matches: LogMatches, painter: LinePainter, *, forward: bool) -> None:
         self._update_status(matches, SEARCHING)
         try:
             match, is_wrapped = await matches.find(self._find_position(matches, painter, forward), forward=forward)
@@ -131,7 +141,7 @@ class LogViewSearch:
         except SearchTimeout as error:
             self._update_status(matches, error.message, is_problem=True)
 
-    def _find_position(self, matches: LogMatches, painter: LogPainter, forward: bool) -> tuple[int, int]:
+    def _find_position(self, matches: LogMatches, painter: LinePainter, forward: bool) -> tuple[int, int]:
         """Returns where to search from: the current match if it is in view, else the first or the last row in view."""
         lines = painter.window.get_lines(self._view.size.height)
         current = matches.current
@@ -142,6 +152,7 @@ class LogViewSearch:
         return (lines[0][0].offset, 0) if forward else (lines[-1][0].offset + 1, 0)
 
     async def _count(self, matches: LogMatches) -> None:
+        began = time.monotonic()
         async with aclosing(matches.count()) as steps:
             async for _ in steps:
                 self._report(matches.status, matches.is_problem)
@@ -150,7 +161,8 @@ class LogViewSearch:
             self._report(matches.status, matches.is_problem)
         except SearchTimeout:
             pass  # the step to the match reports it
-        await asyncio.sleep(_RECOUNT_S)  # a log that grows fast is not counted on for each frame
+        # A log that grows fast is not counted on for each frame, and many logs take longer.
+        await asyncio.sleep(max(_RECOUNT_S, _RECOUNT_REST * (time.monotonic() - began)))
         self._is_counting = False
         self._redraw()
 

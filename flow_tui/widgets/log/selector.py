@@ -90,7 +90,7 @@ class LogTextSelector:
         parts: list[str] = []
         offset, end, length = selection.start.offset, selection.end.offset, 0
         while lines := [line for line in painter.log.lines_from(offset, _LINES) if offset <= line.offset <= end]:
-            parts.append(selection.extract(lines))
+            parts.append(self._extract(selection, painter, lines))
             length += len(parts[-1]) + 1
             if length > COPY_LIMIT:
                 return None
@@ -139,6 +139,12 @@ class LogTextSelector:
                 )
                 self._redraw()
                 self._copy()
+
+    def _extract(self, selection: TextSelection, painter: LinePainter, lines: list[ShownLine]) -> str:
+        """Returns the selected text of these lines. Whole lines have what stands before them."""
+        if not selection.is_lines:
+            return selection.extract(lines)
+        return "\n".join(painter.get_prefix(line) + line.text for line in lines)
 
     def _move_to_line(self, find: Callable[[LinePainter], list[ShownLine]]) -> None:
         if self.selection is not None and self._painter is not None and (found := find(self._painter)):

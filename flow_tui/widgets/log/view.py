@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -14,6 +15,7 @@ from textual.reactive import reactive, var
 from textual.strip import Strip
 
 from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.export import LogBlock
 from flow_core.logs.filtered.filtered_log import FilterProgress
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.line_counter import LineCounter
@@ -99,7 +101,9 @@ class LogView(DisplayedLog):
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._follower = LogFollower(self, redraw=self._redraw, counted=self._announce_count)
+        self._follower = LogFollower(
+            self, redraw=self._redraw, counted=self._announce_count, is_at_end=lambda: self.following
+        )
         self._search = LogViewSearch(self, report=self._announce_search, show=self._show_match, redraw=self._redraw)
         self._filter = LogViewFilter(self, redraw=self._redraw, report=self._announce_filter)
         self._strips: list[Strip] = []
@@ -139,10 +143,23 @@ class LogView(DisplayedLog):
         """Returns the offset of the first byte that was read at this time or later; None if there is none."""
         return None if self._painter is None else self._painter.find_offset_at(time)
 
-    def open(self, files: SpoolFiles | None, is_complete: IsComplete | None = None) -> None:
-        """Shows the end of this log and follows it; None shows no log. Without `is_complete`, the log never ends."""
+    def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
+        """Yields the shown lines in a range of offsets as text. Does blocking I/O; may run in a thread."""
+        return iter(()) if self._painter is None else self._painter.read_blocks(start, end)
+
+    def open(
+        self, files: SpoolFiles | None, is_complete: IsComplete | None = None, *, has_arrival_times: bool = False
+    ) -> None:
+        """Shows the end of this log and follows it; None shows no log. Without `is_complete`, the log never ends.
+
+        `has_arrival_times` is whether its times are those at which it arrived on this machine; they begin with "~".
+        """
         self._close()  # the layout has no labels of merged logs then
-        self._open(None if files is None else LogPainter(files, self._make_layout(), self._make_styles()), is_complete)
+        if files is None:
+            self._open(None, is_complete)
+            return
+        layout, styles = self._make_layout(), self._make_styles()
+        self._open(LogPainter(files, layout, styles, has_arrival_times=has_arrival_times), is_complete)
 
     def _open(self, painter: LinePainter | None, is_complete: IsComplete | None) -> None:
         self._close()
@@ -167,7 +184,7 @@ class LogView(DisplayedLog):
         `Searched` reports the progress, or an invalid pattern.
         """
         self.clear_search()
-        if isinstance(self._painter, LogPainter) and pattern:
+        if self._painter is not None and pattern:
             self._search.start(self._painter, pattern, literal=literal, is_backward=self.following)
 
     def clear_search(self) -> None:

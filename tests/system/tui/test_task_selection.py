@@ -114,6 +114,7 @@ class SlowLogs(Obedient):
     """A provider that opens the log of "slow" only when the test allows it."""
 
     answers = tuple(TaskRecord("far", name, name, TaskStatus.RUNNING) for name in ("quick", "slow"))
+    has_writer_times = True
     folder: Path
     is_ready: asyncio.Event
 

@@ -17,7 +17,7 @@ from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.app import FlowApp
 from flow_tui.dialogs.pick import Pick
 from flow_tui.panes.logs.compare_screen import CompareScreen
-from flow_tui.panes.logs.comparing import list_candidates
+from flow_tui.panes.logs.other_tasks import list_candidates
 from flow_tui.panes.logs.pane import LogsPane
 from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.screens.dashboard import DashboardScreen

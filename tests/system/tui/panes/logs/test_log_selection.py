@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
 
 from testbed.tui.press import press
-from testbed.waiting import DEADLINE_S, until
-from textual.pilot import Pilot
+from testbed.tui.task_logs import first_line, logs_of
+from testbed.waiting import until
 
-from flow_core import AsyncFlow, TaskConfig
-from flow_core.config_file import load_config
 from flow_core.logs.log_id import LogId
 from flow_core.models.task import ArrayElement, TaskRecord, TaskStatus
-from flow_tui.app import FlowApp
 from flow_tui.panes.logs.log_selection import describe_log
-from flow_tui.panes.logs.pane import LogsPane
-from flow_tui.panes.tasks.pane import TasksPane
-from flow_tui.screens.dashboard import DashboardScreen
 
 TASK = TaskRecord("local", "task_a", "train", TaskStatus.RUNNING)
 
 
+<<<<<<< HEAD
 @asynccontextmanager
 async def logs_of(**fields: Any) -> AsyncIterator[tuple[LogsPane, Pilot[None]]]:
     """The logs pane in front, with the log of a task that has ended."""
@@ -48,6 +40,8 @@ def first_line(pane: LogsPane) -> str:
     return pane.view.render_line(0).text.strip()
 
 
+=======
+>>>>>>> logs-msearch
 async def test_the_keys_go_through_the_ranks_and_round_again() -> None:
     async with logs_of(command="echo this is $NODE_RANK", num_instances=3) as (pane, pilot):
         await until(lambda: first_line(pane) == "this is 0")
@@ -81,34 +75,3 @@ def test_ranks_and_attempts_are_named_only_where_there_are_several() -> None:
     assert describe_log(replace(TASK, num_instances=4, attempt=1), address) == "rank 2  attempt 2"
     elements = (ArrayElement(1, TaskStatus.RUNNING), ArrayElement(2, TaskStatus.RUNNING))
     assert describe_log(replace(TASK, elements=elements), LogId("local", "task_a", 0, 2)) == "element 2"
-
-
-async def test_all_ranks_are_shown_in_one_view_and_ranks_are_hidden() -> None:
-    command = 'echo this is $NODE_RANK; [ "$NODE_RANK" != 2 ] || exit 3'
-    async with logs_of(command=command, num_instances=3) as (pane, pilot):
-        await until(lambda: first_line(pane) == "this is 0")
-        await press(pilot, "logs.toggle_ranks")
-        await until(lambda: pane.is_merged)
-        assert pane.view.labels == ["rank 2", "rank 0", "rank 1"]
-        await until(lambda: "  3 logs  " in str(pane.border_title))
-        rows = [pane.view.render_line(y).text.split() for y in range(3)]
-        assert sorted(rows) == [["rank", str(rank), "this", "is", str(rank)] for rank in range(3)]
-        hidden = rows[-1][1]
-        await press(pilot, "logs.hide_rank")
-        await until(lambda: "  2 of 3 logs  " in str(pane.border_title))
-        assert pane.view.render_line(2).text.strip() == ""
-        assert f"rank {hidden}" not in "".join(pane.view.render_line(y).text for y in range(3))
-        await press(pilot, "logs.show_all_ranks")
-        await until(lambda: [pane.view.render_line(y).text.split() for y in range(3)] == rows)
-        await press(pilot, "logs.bookmark")
-        await until(lambda: [one for one in pane.app._notifications if "show one rank first" in one.message])
-        await press(pilot, "logs.toggle_ranks")
-        await until(lambda: not pane.is_merged and first_line(pane) == "this is 0")
-        await until(lambda: "  rank 0  " in str(pane.border_title))
-
-
-async def test_a_task_with_one_log_has_no_ranks_to_show() -> None:
-    async with logs_of(command="echo hello") as (pane, pilot):
-        await press(pilot, "logs.toggle_ranks")
-        await until(lambda: [one for one in pane.app._notifications if "one log only" in one.message])
-        assert not pane.is_merged

@@ -11,7 +11,9 @@ from testbed.themed_app import ThemedApp
 from testbed.waiting import until
 from textual.app import ComposeResult
 
+from flow_core.agent.spool import STDERR, STDOUT
 from flow_tui.widgets.log.merged_view import MergedLogView
+from flow_tui.widgets.log.rows import FOUND
 
 
 class MergedReader(ThemedApp):
@@ -39,6 +41,16 @@ class MergedReader(ThemedApp):
     @property
     def view(self) -> MergedLogView:
         return self.query_one(MergedLogView)
+
+    @property
+    def status(self) -> str:
+        """The last status of the search."""
+        return self.statuses[-1] if self.statuses else ""
+
+    def current(self) -> str:
+        """The line with the mark of the current match."""
+        rows = (self.view.render_line(y).text for y in range(self.view.size.height))
+        return next((row[1:-1].rstrip() for row in rows if row.startswith(FOUND)), "")
 
     def picture(self) -> list[str]:
         view = self.view
@@ -119,11 +131,13 @@ async def test_a_selection_goes_over_the_lines_of_several_logs(app: MergedReader
         app.view.action_scroll_home()
         app.view.selector.start_lines(app.view._painter.rows[1].offset)
         app.view.selector.move(2)
-        assert app.view.read_selection() == "line 1\nline 2\nline 3"
+        assert app.view.read_selection() == "rank 1 line 1\nrank 2 line 2\nrank 0 line 3"
+        app.view.selector.clear()
+        assert app.view.read_selection() == "rank 0 line 0"
 
 
-async def test_a_time_is_found_and_a_search_says_that_it_needs_one_log(app: MergedReader) -> None:
-    async with app.run_test(size=(60, 6)) as pilot:
+async def test_a_time_is_found(app: MergedReader) -> None:
+    async with app.run_test(size=(60, 6)):
         offset = app.view.find_offset_at(datetime.fromtimestamp(START_US / 1e6 + 0.1, UTC))
         assert offset is not None
         app.view.go_to(offset)
@@ -131,6 +145,83 @@ async def test_a_time_is_found_and_a_search_says_that_it_needs_one_log(app: Merg
         found = app.view.find_time(offset)
         assert found is not None
         assert found.timestamp() == pytest.approx(START_US / 1e6 + 0.1)
-        app.view.find("line")
-        await pilot.pause()
-        assert app.statuses[-1].startswith("Show one log")
+
+
+async def test_a_search_goes_through_the_logs_in_the_order_of_their_lines(app: MergedReader) -> None:
+    async with app.run_test(size=(60, 6)):
+        app.view.action_scroll_home()
+        app.view.find(r"[57]0$")  # in each of the three logs
+        found = [f"rank {time % 3} line {time}" for time in range(300) if time % 100 in (50, 70)]
+        await until(lambda: app.current() == found[0])
+        await until(lambda: app.status == "1 of 6")
+        row = app.picture().index(found[0])
+        await until(lambda: any(part.text == "50" for part in app.view.render_line(row)))
+        for number in (2, 3, 4, 5, 6):
+            app.view.action_next_match()
+            await until(lambda number=number: app.current() == found[number - 1])  # type: ignore[misc]
+            await until(lambda number=number: app.status == f"{number} of 6")  # type: ignore[misc]
+        app.view.action_next_match()
+        await until(lambda: app.status == "search continued from the start, 1 of 6")
+        assert app.current() == found[0]
+        app.view.action_previous_match()
+        await until(lambda: app.status == "search continued from the end, 6 of 6")
+        assert app.current() == found[5]
+        app.view.action_previous_match()
+        await until(lambda: app.current() == found[4])
+
+
+async def test_hidden_logs_are_not_searched_and_growing_ones_are_counted_on(app: MergedReader) -> None:
+    async with app.run_test(size=(60, 6)):
+        app.view.find(r"[57]0$")
+        await until(lambda: app.current() == "rank 0 line 270")  # backward from the end
+        await until(lambda: app.status == "6 of 6")
+        app.view.toggle_log(0)
+        await until(lambda: app.status == "4 matches")
+        app.view.action_next_match()
+        await until(lambda: app.current() == "rank 1 line 250")
+        await until(lambda: app.status == "4 of 4")
+        app.disks[2].write([(400, "line 470"), (401, "more")])
+        await until(lambda: app.status == "4 of 5")
+        app.view.action_previous_match()
+        await until(lambda: app.current() == "rank 2 line 470")
+        app.view.find("nothing like it")
+        await until(lambda: app.status == "no match")
+        app.view.find("(")
+        await until(lambda: "not a regular expression" in app.status)
+
+
+async def test_a_stream_and_all_redraws_are_shown_of_every_log(tmp_path: Path) -> None:
+    disks = [LogOnDisk(tmp_path, number) for number in range(2)]
+    for disk in disks:
+        disk.write([(10 + disk.number, "10 %\r20 %"), (20 + disk.number, "out")])
+        disk.write([(30 + disk.number, "warning")], STDERR)
+    app = MergedReader(disks)
+    async with app.run_test(size=(60, 10)):
+        assert app.picture()[:6] == [f"rank {n % 2} {text}" for text in ("20 %", "out", "warning") for n in (0, 1)]
+        app.view.stream = STDERR
+        assert app.picture()[:3] == ["rank 0 warning", "rank 1 warning", ""]
+        disks[0].write([(40, "error")], STDERR)
+        disks[1].write([(41, "output")])
+        await until(lambda: app.picture()[2] == "rank 0 error")
+        app.view.find("w")
+        await until(lambda: app.status == "2 of 2")
+        app.view.stream = STDOUT
+        assert app.picture()[:5] == ["rank 0 20 %", "rank 1 20 %", "rank 0 out", "rank 1 out", "rank 1 output"]
+        app.view.action_next_match()
+        await until(lambda: app.status == "no match")
+        app.view.clear_search()
+        app.view.stream = None
+        app.view.action_toggle_redraws()
+        assert app.picture()[:5] == ["rank 0 10 %", "rank 0 20 %", "rank 1 10 %", "rank 1 20 %", "rank 0 out"]
+
+
+async def test_the_line_at_the_top_stays_there_when_the_stream_is_switched(app: MergedReader) -> None:
+    app.disks[0].write([(400, "error")], STDERR)
+    async with app.run_test(size=(60, 6)):
+        app.view.action_scroll_home()
+        app.view.scroll_rows(100)
+        assert app.picture()[0] == "rank 1 line 100"
+        app.view.stream = STDOUT
+        assert app.picture()[0] == "rank 1 line 100"
+        app.view.stream = None
+        assert app.picture()[0] == "rank 1 line 100"

@@ -154,6 +154,16 @@ async def test_times_come_from_the_sidecar(source: Source) -> None:
         assert app.picture()[0] == "first"
 
 
+async def test_times_at_which_a_log_arrived_are_marked(source: Source) -> None:
+    source.write(b"first\n")
+    app = Reader(source)
+    async with app.run_test(size=(60, 5)):
+        app.view.open(source.files, has_arrival_times=True)
+        app.view.action_toggle_time()
+        first = datetime.fromtimestamp(T0 / 1_000_000 + 1.5)
+        assert app.picture()[0] == f"~{first:%H:%M:%S}.50 first"
+
+
 async def test_stderr_is_marked_and_each_stream_can_be_seen_alone(source: Source) -> None:
     for n in range(50):
         source.write(b"out %d\n" % n)

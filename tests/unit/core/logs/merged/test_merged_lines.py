@@ -76,3 +76,35 @@ def test_the_place_stays_when_a_log_is_switched_off(tmp_path: Path) -> None:
     top = lines.show(1, is_shown=True, top=top)
     assert [line.text for line in lines.lines_from(top, 9)] == ["a1", "b1"]
     lines.close()
+
+
+@limit_examples(15)
+@given(LOGS, st.data())
+def test_a_range_is_read_as_text_with_the_label_before_each_line(logs: list[Log], data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder, closing(opened(folder, logs)) as lines:
+        every, expected = lines.lines_from(0, 1_000), sort_lines(logs)
+        first = data.draw(st.integers(0, len(every)))
+        last = data.draw(st.integers(first, len(every)))
+        start, end = ((every[at].offset if at < len(every) else lines.size) for at in (first, last))
+        blocks = list(lines.read_blocks(start, end))
+        text = b"".join(block.data for block in blocks).decode()
+        assert text.splitlines() == [f"rank {number} {line}" for number, line in expected[first:last]]
+        assert lines.lines_from(0, 1_000) == every
+
+
+def test_lines_can_be_read_between_the_steps_in_which_many_logs_are_checked(tmp_path: Path) -> None:
+    disks = [LogOnDisk(tmp_path, number) for number in range(25)]
+    for disk in disks:
+        disk.write([(disk.number, f"first of {disk.number}")])
+    with closing(MergedLines(merge([disk.source() for disk in disks]))) as lines:
+        before = [line.text for line in lines.lines_from(0, 100)]
+        for disk in disks:
+            disk.write([(100 + disk.number, f"second of {disk.number}")])
+        pauses = 0
+        for _ in lines.refresh_in_steps(reads_end=True):
+            pauses += 1
+            seen = [line.text for line in lines.lines_from(0, 100)]
+            assert seen == before + [f"second of {number}" for number in range(10 * pauses)]
+        assert pauses == 2
+        assert [line.text for line in lines.lines_from(0, 100)][-1] == "second of 24"
+        assert lines.lines_before(lines.size, 50) == lines.lines_from(0, 50)
