@@ -15,33 +15,6 @@ from flow_tui.panes.logs.log_selection import describe_log
 TASK = TaskRecord("local", "task_a", "train", TaskStatus.RUNNING)
 
 
-<<<<<<< HEAD
-@asynccontextmanager
-async def logs_of(**fields: Any) -> AsyncIterator[tuple[LogsPane, Pilot[None]]]:
-    """The logs pane in front, with the log of a task that has ended."""
-    async with AsyncFlow("local") as flow:
-        await (await flow.run(TaskConfig.parse({"name": "train", **fields}))).wait(DEADLINE_S)
-    app = FlowApp(load_config())
-    async with app.run_test(size=(120, 36)) as pilot:
-        dashboard = app.screen
-        assert isinstance(dashboard, DashboardScreen)
-        await until(lambda: dashboard.pane(TasksPane).selected)
-        await dashboard.panes.wait_until_all_loaded()
-        pane = dashboard.query_one(LogsPane)
-        await press(pilot, "app.show_logs")
-        await until(
-            lambda: pane.has_focus_within and pane.border_subtitle,
-            explain=lambda: (app.focused, pane.border_title, pane.border_subtitle),
-        )
-        yield pane, pilot
-
-
-def first_line(pane: LogsPane) -> str:
-    return pane.view.render_line(0).text.strip()
-
-
-=======
->>>>>>> logs-msearch
 async def test_the_keys_go_through_the_ranks_and_round_again() -> None:
     async with logs_of(command="echo this is $NODE_RANK", num_instances=3) as (pane, pilot):
         await until(lambda: first_line(pane) == "this is 0")
