@@ -24,7 +24,8 @@ _SERVER = r"""i=0; while [ $((i += 1)) -le 120 ]; do
 printf '{"ts":"2031-05-04T09:14:%02dZ","level":"%s","msg":"%s","request":"req-%04d","tokens":%d,"latency_ms":%d}\n' \
   $((i % 60)) $([ $((i % 40)) = 0 ] && echo warning || echo info) "request finished" $i $((i * 3)) $((40 + i % 17))
 done
-echo '{"ts":"2031-05-04T09:16:01Z","level":"error","msg":"the worker has ended","worker":3,"signal":"SIGKILL"}'; exit 1"""
+echo '{"ts":"2031-05-04T09:16:01Z","level":"error","msg":"the worker has ended","worker":3,"signal":"SIGKILL"}'
+exit 1"""
 
 
 def _train(lr: str, failure: str = "") -> str:
@@ -69,5 +70,5 @@ async def take_pictures() -> None:
         async with dashboard("train-ddp") as pilot:
             await pilot.press("L")
             await pilot.press(*"error", "enter")
-            await until_shown(pilot, "ValueError")
+            await until_shown(pilot, "2 lines in 2 of 6 logs")
             save(pilot, "logs-search")
