@@ -148,3 +148,24 @@ async def test_no_other_tasks_log_is_shown_while_a_log_is_on_its_way(
         assert dashboard.services.selection.log_files is None
         SlowLogs.is_ready.set()
         await seen.shows_the_log_of("slow")
+
+
+class PulledLogs(SlowLogs):
+    """A provider whose logs have the times at which they arrived."""
+
+    has_writer_times = False
+
+
+async def test_the_times_of_a_log_from_another_machine_are_marked_as_arrivals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(monkeypatch, "pulled", PulledLogs)
+    PulledLogs.folder, PulledLogs.is_ready = tmp_path, asyncio.Event()
+    async with opened(Config(tmp_path / "config.yaml", (Context("far", "pulled"),))) as (_, dashboard, pilot):
+        seen = Seen(dashboard, pilot)
+        await until(lambda: len(seen.table.rows) == 2)
+        await dashboard.panes.wait_until_all_loaded()
+        await seen.shows_the_log_of("quick")
+        view = dashboard.query_one(LogsPane).view
+        view.action_toggle_time()
+        await until(lambda: view.render_line(0).text.startswith(" ~"))
