@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 _STARTUP = ("startup", "host")
-_CONTEXT_MAX, _HITS_MAX = 10, 1000
+_CONTEXT_MAX, _HITS_MAX, _PATTERN_MAX = 10, 1000, 10_000
 
 
 class AsyncTaskLogResource:
@@ -158,9 +158,9 @@ class AsyncTaskLogResource:
         from flow_core.logs.search.across import AcrossQuery, LogsSearch  # lazy import: loads asyncio's subprocesses
         from flow_core.logs.search.query import SearchQuery
 
-        query = SearchQuery(check_text("pattern", pattern), not regex, case_sensitive)
+        query = SearchQuery(_check_pattern(pattern), not regex, case_sensitive)
         lines = check_integer("context", context, maximum=_CONTEXT_MAX)
-        across = AcrossQuery(query, lines, check_integer("limit", limit, 1, _HITS_MAX), dict(since or {}))
+        across = AcrossQuery(query, lines, check_integer("limit", limit, 1, _HITS_MAX), _check_since(since))
         search = LogsSearch(self._logs, across)
         ids = await self._list_task_ids(task_ids)
         async with aclosing(search.run(self._list_logs(ids))) as results:
@@ -196,7 +196,10 @@ class AsyncTaskLogResource:
     async def _list_task_ids(self, task_ids: Sequence[str] | str | None) -> list[str]:
         if task_ids is None:
             return [record.task_id for record in await self._client.provider.list_tasks()]
-        return [check_text("task_ids", one) for one in ([task_ids] if isinstance(task_ids, str) else task_ids)]
+        ids = [task_ids] if isinstance(task_ids, str) else task_ids
+        if not isinstance(ids, Sequence) or isinstance(ids, bytes):
+            raise ConfigError(f"task_ids: must be task ids, not {type(ids).__name__}", field="task_ids")
+        return [check_text("task_ids", one) for one in ids]
 
     async def _list_logs(self, task_ids: list[str]) -> AsyncGenerator[LogId | LogHits, None]:
         """Yields the logs of tasks, and a result for a task whose logs are not known."""
@@ -242,6 +245,29 @@ class AsyncTaskLogResource:
         if log_id in addresses or (not addresses and not attempt):
             return log_id
         raise NotFound(f"task {task_id} has no log of attempt {log_id.attempt}, rank {rank}")
+
+
+def _check_pattern(pattern: Any) -> str:
+    text = check_text("pattern", pattern)
+    if len(text) > _PATTERN_MAX:
+        raise ConfigError(f"pattern: must have at most {_PATTERN_MAX:,} characters", field="pattern")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("pattern: holds half a character (a lone surrogate)", field="pattern") from None
+    return text
+
+
+def _check_since(since: Any) -> dict[LogId, int]:
+    """Returns the offset of each log from which it is searched; none by default."""
+    if since is not None and not isinstance(since, Mapping):
+        raise ConfigError(f"since: must map logs to offsets, not be {type(since).__name__}", field="since")
+    searched = dict(since or {})
+    for log, offset in searched.items():
+        if not isinstance(log, LogId):
+            raise ConfigError(f"since: its keys must be logs (LogId), not {type(log).__name__}", field="since")
+        check_integer("since", offset, maximum=1 << 62)
+    return searched
 
 
 def _check_address(address: Any) -> LogId:

@@ -78,6 +78,9 @@ FAR_PATH = Kind((None, *STRANGERS), ("", " ", "\0", "\ud800", "/nowhere/at/all",
 ADDRESS = Kind((None, *STRANGERS, "task_aaaaaaaaaa"), (LogId("local", "task_aaaaaaaaaa"), LogId("x", "\0")))
 DAYS = Kind((None, "5", b"5", [], SOMETHING, True, -1, float("nan"), float("inf"), 10**30))
 IDS = Kind((5, b"x", "task_aaaaaaaaaa", SOMETHING, [5], [None]), ([""], ["../x"], ["\x1b[31m"], ["x" * 1_000_000]))
+SOME_IDS = Kind((5, b"x", SOMETHING, [5], [None]), ([""], ["../x"], ["\x1b[31m"], "x" * 1_000_000))
+PATTERN = Kind((None, *STRANGERS), ("\ud800", "x" * 1_000_000))
+SEARCHED = Kind((5, b"x", "text", SOMETHING, [1], {"task": 1}, {LogId("local", "task_aaaaaaaaaa"): "x"}))
 PLAN = Kind((None, *STRANGERS, "x"), (PruningPlan("elsewhere", ()),))
 ANYTHING = Kind(())  # a flag is what Python takes for true; some parameters are accepted and not needed
 
@@ -91,8 +94,8 @@ class Row:
 
 
 ID, VOLUME = "<the running task>", "<the volume>"
-LOGS = {"attempt": (MAYBE_WHOLE, 0), "rank": (WHOLE, 0)}
 FLAG = (ANYTHING, False)
+LOGS = {"attempt": (MAYBE_WHOLE, 0), "rank": (WHOLE, 0), "updates": FLAG}
 ONE_TASK = {"task_id": (NAME, ID)}
 SHELL = {"command": (MAYBE_COMMAND, "true"), "node": (MAYBE_WHOLE, 0)}
 
@@ -106,6 +109,17 @@ FLOW = {
     "price_history": Row({"hours": (WHOLE, 24)}),
     "quotas": Row({}),
     "task_history": Row(ONE_TASK),
+    "search_logs": Row(
+        {
+            "pattern": (PATTERN, "nothing"),
+            "task_ids": (SOME_IDS, ID),
+            "regex": FLAG,
+            "case_sensitive": FLAG,
+            "context": (WHOLE, 2),
+            "limit": (WHOLE, 100),
+            "since": (SEARCHED, None),
+        }
+    ),
     "set_limit_price": Row(ONE_TASK | {"limit_usd_per_hour": (DOLLARS, 1.5)}),
     "pause_task": Row(ONE_TASK),
     "hold_task": Row(ONE_TASK),
@@ -130,6 +144,7 @@ FLOW = {
     "delete_volume": Row({"volume_id": (NAME, "no-such")}),
     "dev_context": Row({"auto_stop": FLAG}, closed=False),
     "ensure_default_ssh_key": Row({}),
+    "find_failure_cause": Row({**ONE_TASK, "attempt": (MAYBE_WHOLE, None)}),
     "find_instances": Row({"requirements": (TABLE, {}), "limit": (WHOLE, 10)}),
     "get_provider_init": Row({}),
     "get_remote_operations": Row({}),
@@ -227,6 +242,7 @@ ASYNC_FLOW = FLOW | {
     "get_facet": Row({}, closed=False),
     "is_log_complete": Row({"address": (ADDRESS, None)}),
     "log_addresses": Row(ONE_TASK),
+    "log_clock": Row({"address": (ADDRESS, None)}),
     "log_bytes": Row({"address": (ADDRESS, None), "offset": (WHOLE, 0)}),
     "open_log": Row({"address": (ADDRESS, None)}),
     "open_shell": Row({**ONE_TASK, "columns": (WHOLE, 80), "rows": (WHOLE, 24), "command": (MAYBE_COMMAND, "true")}),

@@ -12,6 +12,7 @@ from flow_core import (
     AsyncFlow,
     AsyncTask,
     FlowError,
+    LogHits,
 )
 
 
@@ -25,6 +26,8 @@ async def outcome(asked: Any, name: str, arguments: dict[str, Any]) -> tuple[Flo
 
 def is_harmless(answer: Any) -> bool:
     """Nothing known of it, which is what the page promises of some methods in place of an error."""
+    if isinstance(answer, LogHits):
+        return not answer.hits and bool(answer.not_searched) and answer.not_searched.isprintable()
     if isinstance(answer, tuple):
         nothing, why = answer
         return nothing is None and isinstance(why, str) and why.isprintable()

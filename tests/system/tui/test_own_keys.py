@@ -117,8 +117,8 @@ async def test_a_changed_key_stands_in_the_help_and_the_palette(tmp_path: Path) 
 
 
 async def test_a_letter_that_opens_the_help_can_be_searched_for(tmp_path: Path) -> None:
-    async with opened(tmp_path, "dashboard: {keys: {app.help: J}}") as pilot:
-        await pilot.press("J")
+    async with opened(tmp_path, "dashboard: {keys: {app.help: U}}") as pilot:
+        await pilot.press("U")
         await until(lambda: isinstance(pilot.app.screen, HelpScreen))
         await pilot.press(*"shell")
         assert pilot.app.screen.query_one(Input).value == "shell"
