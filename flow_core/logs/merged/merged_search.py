@@ -90,6 +90,11 @@ class MergedSearch:
         """Must be called after logs were switched on or off or were ordered in another way."""
         self._found.clear()
 
+    def kill(self) -> None:
+        """Kills the child processes; a waiting call raises SearchTimeout. Await `close` later."""
+        for process in (self._marker, *self._finders, *self._counters):
+            process.kill()
+
     async def close(self) -> None:
         """Ends the child processes; a waiting call raises SearchTimeout. Calling it again is safe."""
         for process in (self._marker, *self._finders, *self._counters):

@@ -81,6 +81,11 @@ class LogSearch:
     def forget_places(self) -> None:
         """Does nothing: the offsets of a log never change."""
 
+    def kill(self) -> None:
+        """Kills the child processes; a waiting call raises SearchTimeout. Await `close` later."""
+        for calls in (self._finder, self._marker, *self._counters):
+            calls.kill()
+
     async def close(self) -> None:
         """Ends the child processes; a waiting call raises SearchTimeout. Calling it again is safe."""
         for calls in (self._finder, self._marker, *self._counters):

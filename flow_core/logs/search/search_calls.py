@@ -17,6 +17,9 @@ class SearchCalls(Protocol):
     ) -> Any:
         """Runs a request. Raises SearchTimeout after `stuck_s` without progress."""
 
+    def kill(self) -> None:
+        """Kills what belongs to these calls alone. Await `close` later."""
+
     async def close(self) -> None:
         """Ends what belongs to these calls alone. Calling it again is safe."""
 
@@ -41,6 +44,9 @@ class SharedCalls:
     ) -> Any:
         """Runs a request after those that wait for the process. Raises SearchTimeout."""
         return await self._process.call("in", self._files, call, *arguments, stuck_s=stuck_s, on_progress=on_progress)
+
+    def kill(self) -> None:
+        """Does nothing."""
 
     async def close(self) -> None:
         """Does nothing."""

@@ -42,6 +42,9 @@ class LineSearch(Protocol):
     def forget_places(self) -> None:
         """Must be called after offsets have got another meaning."""
 
+    def kill(self) -> None:
+        """Kills the child processes. Await `close` later."""
+
     async def close(self) -> None:
         """Ends the child processes. Calling it again is safe."""
 
@@ -127,6 +130,10 @@ class LogMatches:
             found = [[] for _ in texts]
         for text, spans in zip(texts, found, strict=True):
             self._spans[text] = tuple(spans)
+
+    def kill(self) -> None:
+        """Kills the child processes. Await `close` later."""
+        self._search.kill()
 
     async def close(self) -> None:
         """Ends the child processes. Calling it again is safe."""

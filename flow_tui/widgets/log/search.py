@@ -91,6 +91,7 @@ class LogViewSearch:
             return
         for group in _GROUPS:
             self._view.workers.cancel_group(self._view, group)
+        matches.kill()  # the worker does not run if the view goes away now
         start_worker(self._view, matches.close, group="search-end")
         self._matches = self._painter = None
         self._is_counting = False

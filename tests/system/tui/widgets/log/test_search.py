@@ -7,6 +7,7 @@ import os
 import signal
 
 import pytest
+from testbed.sshd import list_children
 from testbed.tui.log_reader import Reader, Source
 from testbed.waiting import until
 from textual import events
@@ -195,3 +196,16 @@ async def test_the_end_stays_in_view_where_something_comes_between_a_size_and_it
             app.view._show_match(app.view._search.match or SearchMatch(0, 0, 1))
         LogView.on_resize(app.view)
         assert app.picture()[-2:] == ["ERROR", "last"]
+
+
+async def test_a_search_that_ends_just_before_its_view_goes_away_leaves_no_process(source: Source) -> None:
+    source.write(b"needle\n" * 20)
+    before = set(list_children(os.getpid()))
+    app = Reader(source)
+    async with app.run_test(size=(60, 10)):
+        app.view.find("needle")
+        await until(lambda: app.statuses and "20" in app.statuses[-1])
+        await until(lambda: set(list_children(os.getpid())) - before)
+        app.view.clear_search()
+        await app.view.remove()
+        await until(lambda: not set(list_children(os.getpid())) - before, within_s=10)
