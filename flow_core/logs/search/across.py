@@ -76,6 +76,8 @@ class LogsSearch:
                     running.discard(task)
                     yield task.result()
         finally:
+            for process in self._processes:
+                process.kill()  # at once: a second cancellation may end the waiting below
             tasks = [*running, *([upcoming] if upcoming else [])]
             for task in tasks:
                 task.cancel()
