@@ -19,19 +19,13 @@ from flow_core.logs.escape import escape_controls
 from flow_core.logs.log_id import LogId
 from flow_tui.dialogs.modal import Modal
 from flow_tui.keymap import Keymap
+from flow_tui.panes.logs.cursor_keys import CURSOR_KEYS
 from flow_tui.widgets.log.diff_lines import count_differences
 from flow_tui.widgets.log.diff_view import DiffView
 from flow_tui.widgets.workers import start_worker
 
 _KEYS = {
-    "logs.scroll_down": "cursor_down",
-    "logs.scroll_up": "cursor_up",
-    "logs.scroll_home": "first",
-    "logs.follow": "last",
-    "logs.page_down": "page_down",
-    "logs.page_up": "page_up",
-    "logs.half_page_down": "half_page_down",
-    "logs.half_page_up": "half_page_up",
+    **CURSOR_KEYS,
     "logs.scroll_left": "sideways_left",
     "logs.scroll_right": "sideways_right",
     "logs.line_start": "line_start",

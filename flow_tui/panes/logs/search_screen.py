@@ -19,6 +19,7 @@ from flow_core.logs.search.query import SearchQuery
 from flow_core.models.task import TaskRecord
 from flow_tui.dialogs.modal import Modal
 from flow_tui.panes.logs.command_row import CommandRow
+from flow_tui.panes.logs.cursor_keys import CURSOR_KEYS
 from flow_tui.panes.logs.found_logs import FoundLogs, FoundPlace
 from flow_tui.panes.logs.found_texts import describe_found, describe_tasks, explain_no_result, list_results
 from flow_tui.panes.logs.row_kind import RowKind
@@ -29,14 +30,7 @@ from flow_tui.widgets.log.hits_view import HitPlace, HitsView
 from flow_tui.widgets.workers import start_worker
 
 _KEYS = {
-    "logs.scroll_down": "cursor_down",
-    "logs.scroll_up": "cursor_up",
-    "logs.scroll_home": "first",
-    "logs.follow": "last",
-    "logs.page_down": "page_down",
-    "logs.page_up": "page_up",
-    "logs.half_page_down": "half_page_down",
-    "logs.half_page_up": "half_page_up",
+    **CURSOR_KEYS,
     "logs.next_match": "next_log",
     "logs.previous_match": "previous_log",
 }
