@@ -55,16 +55,17 @@ async def test_a_script_for_several_nodes_runs_unchanged_with_its_own_output(sub
     record = task.record
     output = task.folder / "code" / "logs" / f"multinode-example_{task.job_id}.out"
     lines = output.read_text().splitlines()
-    assert lines[0] == "Node IP: node1"
-    assert sorted(line.partition(":")[0] for line in lines[1:]) == ["rank 0 on node1", "rank 1 on node2"]
-    assert "--rdzv_endpoint node1:29500 train.py 50 10" in lines[1]
+    job = submitter.describe_job(task.job_id)
+    head, second = submitter.cluster.run("scontrol", "show", "hostnames", job["NodeList"]).split()
+    assert lines[0] == f"Node IP: {head}"
+    assert sorted(line.partition(":")[0] for line in lines[1:]) == [f"rank 0 on {head}", f"rank 1 on {second}"]
+    assert f"--rdzv_endpoint {head}:29500 train.py 50 10" in lines[1]
     assert task.read("script.sh") == TORCHRUN
     stored = submitter.cluster.run("scontrol", "write", "batch_script", task.job_id, "-")
     assert stored.rstrip("\0\n") == TORCHRUN
     assert (record.name, record.command, record.ranks) == ("multinode-example", "train.slurm", 2)
     assert (record.is_user_script, record.output_path, record.error_path) == (True, "logs/%x_%j.out", "")
     assert record.working_dir == f"{record.folder}/code"
-    job = submitter.describe_job(task.job_id)
     assert (job["Comment"], job["JobState"]) == (f"flow:{record.key}", "COMPLETED")
 
 
