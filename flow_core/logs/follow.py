@@ -13,7 +13,7 @@ from flow_core.agent.regular_files import open_regular_file, open_regular_stream
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import ProviderError, Unreachable, printable
 from flow_core.logs.file_watcher import POLL_S, FileWatcher
-from flow_core.logs.reader import LineReader
+from flow_core.logs.reader import LogFileReader
 from flow_core.logs.sidecar import SidecarIndex, select_streams
 
 _CHECK_INTERVAL_S = 0.25
@@ -133,7 +133,7 @@ def tail_text(files: SpoolFiles, lines: int | None, streams: Collection[int] | N
 
     Replaces bytes that are not UTF-8 by U+FFFD, and CR LF by a newline. Uses as much memory as the text.
     """
-    reader, sidecar = LineReader(files.log), SidecarIndex(files.sidecar)
+    reader, sidecar = LogFileReader(files.log), SidecarIndex(files.sidecar)
     try:
         reader.refresh()
         sidecar.refresh()

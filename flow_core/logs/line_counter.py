@@ -8,29 +8,14 @@ from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from flow_core.agent.regular_files import open_regular_file
 from flow_core.logs.open_colours import LONGEST_SEQUENCE, apply_colours
-from flow_core.logs.reader import LINE_LIMIT
 from flow_core.logs.text_style import PLAIN, TextStyle
 
 BLOCK = 1024 * 1024
 _SLICE = 64 * BLOCK
 _FINGERPRINT = 64
-
-
-class NumberedLine(NamedTuple):
-    """A line and its number, counted from 0. `data` holds at most the limit of its `length` bytes."""
-
-    number: int
-    offset: int
-    data: bytes
-    length: int
-
-    @property
-    def is_cut(self) -> bool:
-        return len(self.data) < self.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +31,14 @@ class _ScanResult:
 
 
 class LineCounter:
-    """The number of lines in the scanned part of a file. It finds any line by number in about a millisecond.
+    """The number of lines in the scanned part of a file. It finds the start of any line in about a millisecond.
 
     `catch_up` scans appended bytes; `update` does the same synchronously. A file that was replaced or cut short is
     scanned again from its start.
     """
 
-    def __init__(self, path: Path, line_limit: int = LINE_LIMIT) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._line_limit = line_limit
         self._reset()
 
     @property
@@ -77,22 +61,6 @@ class LineCounter:
         while self._apply_scan(self._scan_slice()):
             pass
 
-    def lines(self, first: int, count: int) -> list[NumberedLine]:
-        """Returns at most `count` lines from number `first` on."""
-        found: list[NumberedLine] = []
-        offset = self.find_line_start(first)
-        while len(found) < count and offset is not None and offset < self._scanned:
-            number = first + len(found)
-            block = self._read(offset, BLOCK)
-            rows = self._split(block, number, offset, count - len(found))
-            if not rows:
-                following = self.find_line_start(number + 1)
-                end = self._scanned if following is None else following - 1
-                rows = [NumberedLine(number, offset, block[: self._line_limit], end - offset)]
-            found += rows
-            offset = rows[-1].offset + rows[-1].length + 1
-        return found
-
     def find_line_start(self, number: int) -> int | None:
         """Returns the offset at which a line starts; None after the last scanned newline."""
         if number <= 0:
@@ -105,13 +73,6 @@ class LineCounter:
             position = data.find(b"\n", position + 1)
         return block * BLOCK + position + 1
 
-    def find_line_number(self, offset: int) -> int | None:
-        """Returns the number of the line that contains the byte at `offset`; None if that byte was not scanned."""
-        if not 0 <= offset < self._scanned:
-            return None
-        block = offset // BLOCK
-        return self._newlines(block) + self._read(block * BLOCK, offset - block * BLOCK).count(b"\n")
-
     def find_open_style(self, offset: int) -> tuple[int, TextStyle]:
         """Returns the last offset at or before this one for which the open colours are known, and the colours.
 
@@ -122,16 +83,6 @@ class LineCounter:
 
     def _newlines(self, blocks: int) -> int:
         return self._totals[blocks - 1] if blocks else 0
-
-    def _split(self, block: bytes, number: int, offset: int, count: int) -> list[NumberedLine]:
-        """Returns the lines that end in a block."""
-        rows: list[NumberedLine] = []
-        start = 0
-        while len(rows) < count and (end := block.find(b"\n", start)) >= 0:
-            data = block[start : min(end, start + self._line_limit)]
-            rows.append(NumberedLine(number + len(rows), offset + start, data, end - start))
-            start = end + 1
-        return rows
 
     def _read(self, offset: int, length: int) -> bytes:
         try:

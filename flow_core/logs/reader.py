@@ -1,56 +1,26 @@
-"""Reads a log by position: the line at an offset and the line before it. Needs no index.
+"""Reads the bytes of a log by position, and notices when it was replaced.
 
-Each call makes a few `pread`s of a local file and may run on an event loop. A line longer than `PIECE_LIMIT` bytes is
-returned in pieces, so that each call reads a bounded number of bytes.
+Each call makes a few `pread`s of a local file and may run on an event loop.
 """
 
 from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
 
 from flow_core.agent.regular_files import open_regular_file
 
-LINE_LIMIT = 64 * 1024
-PIECE_LIMIT = 16 * 1024 * 1024
 _BLOCK = 64 * 1024
 _MAX_CACHED_BLOCKS = 64
-_TAIL = 4096
 _FINGERPRINT = 64
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A line without its newline. `length` counts all its bytes; `data` holds at most the limit.
+class LogFileReader:
+    """A reader of a file that another process may write. The file may be missing, grow, or be replaced."""
 
-    For a longer line, `data` is its beginning, or its last redraw if carriage returns redraw it; `data_offset` is the
-    position of `data`. `ended` is false while no newline follows.
-    """
-
-    offset: int
-    data: bytes
-    length: int
-    ended: bool
-    data_offset: int
-
-    @property
-    def end(self) -> int:
-        """The offset of the next line."""
-        return self.offset + self.length + self.ended
-
-    @property
-    def is_cut(self) -> bool:
-        return len(self.data) < self.length
-
-
-class LineReader:
-    """A reader of lines of a file that another process may write. The file may be missing, grow, or be replaced."""
-
-    def __init__(self, path: Path, line_limit: int = LINE_LIMIT) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._limit = line_limit
         self._fd: int | None = None
         self._identity = (0, 0)
         self._fingerprint = b""
@@ -67,9 +37,9 @@ class LineReader:
             status = os.stat(self._path)
         except OSError:
             return self._reset() if self._fd is not None else False
-        replaced = self._is_replaced(status)
+        was_open, replaced = self._fd is not None, self._is_replaced(status)
         if replaced and not self._reopen():
-            return False
+            return was_open
         changed = replaced or status.st_size != self.size
         if changed:
             self._blocks.pop(self.size // _BLOCK, None)
@@ -80,29 +50,6 @@ class LineReader:
     def close(self) -> None:
         """Releases the file. Calling it again is safe."""
         self._reset()
-
-    def line_at(self, offset: int) -> LogLine | None:
-        """Returns the line that starts at `offset`; None at the end of the file."""
-        if not 0 <= offset < self.size:
-            return None
-        stop = min(self.size, offset + PIECE_LIMIT)
-        newline = self._find(offset, stop)
-        end = stop if newline is None else newline
-        return self._line(offset, end, newline is not None)
-
-    def line_before(self, offset: int) -> LogLine | None:
-        """Returns the line that ends at `offset`, which is the start of a line or the end of the file."""
-        offset = min(offset, self.size)
-        if offset <= 0:
-            return None
-        ended = self.read(offset - 1, 1) == b"\n"
-        end = offset - ended
-        start = self._start_of(end)
-        return self._line(start, end, ended)
-
-    def line_start(self, offset: int) -> int:
-        """Returns the start of the line that contains the byte at `offset`."""
-        return self._start_of(max(0, min(offset, self.size)))
 
     def read(self, offset: int, length: int) -> bytes:
         """Returns at most `length` bytes from `offset` on."""
@@ -116,38 +63,6 @@ class LineReader:
             pieces.append(piece)
             offset += len(piece)
         return b"".join(pieces)
-
-    def _line(self, start: int, end: int, ended: bool) -> LogLine:
-        length = end - start
-        if length <= self._limit:
-            return LogLine(start, self.read(start, length), length, ended, start)
-        tail = self.read(end - _TAIL, _TAIL)
-        last_redraw = tail.rstrip(b"\r").rfind(b"\r")
-        if last_redraw < 0:
-            return LogLine(start, self.read(start, self._limit), length, ended, start)
-        return LogLine(start, tail[last_redraw + 1 :], length, ended, end - _TAIL + last_redraw + 1)
-
-    def _find(self, start: int, stop: int) -> int | None:
-        """Returns the offset of the first newline in a range of bytes."""
-        while start < stop:
-            number, within = divmod(start, _BLOCK)
-            base = number * _BLOCK
-            found = self._block(number).find(b"\n", within, stop - base)
-            if found >= 0:
-                return base + found
-            start = base + _BLOCK
-        return None
-
-    def _start_of(self, end: int) -> int:
-        floor = max(0, end - PIECE_LIMIT)
-        while end > floor:
-            number = (end - 1) // _BLOCK
-            base = number * _BLOCK
-            found = self._block(number).rfind(b"\n", max(0, floor - base), end - base)
-            if found >= 0:
-                return base + found + 1
-            end = base
-        return floor
 
     def _block(self, number: int) -> bytes:
         """Returns one block, from the cache if possible.

@@ -138,11 +138,6 @@ class SidecarIndex:
                 high = middle
         return self._record(low).offset if low < self.count else None
 
-    def find_stream(self, offset: int) -> int:
-        """Returns the stream of the byte at `offset`; stdout without a record."""
-        stamp = self.find_stamp(offset)
-        return STDOUT if stamp is None else stamp.stream
-
     def spans(self, start: int, end: int) -> Iterator[StreamSpan]:
         """Yields the spans of the range in order; each ends where the stream changes."""
         number = self._index_at(start)

@@ -6,6 +6,7 @@ import asyncio
 import random
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 from log_world import SIZE_MB, LogWorld, log_world
@@ -16,7 +17,9 @@ from table import Row, median, p95
 from testbed.pty_screen import Screen
 from world import dashboard
 
+from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.line_counter import LineCounter
+from flow_core.logs.shown.shown_log import ShownLog
 
 ROUNDS = 5
 SETTLE_S = 3.0
@@ -89,7 +92,9 @@ async def _count(spool: Path, lines: int) -> list[Row]:
         started = time.perf_counter()
         subprocess.run(["wc", "-l", spool], check=True, stdout=subprocess.DEVNULL)
         theirs.append(time.perf_counter() - started)
-    took = [_read_ms(counter, random.randrange(lines)) for _ in range(READS)]
+    with closing(ShownLog(SpoolFiles.at(spool.with_suffix("")))) as log:
+        log.refresh()
+        took = [_read_ms(counter, log, random.randrange(lines)) for _ in range(READS)]
     ratio = median([our / their for our, their in zip(ours[1:], theirs[1:], strict=True)])
     note = f"{median(ours[1:]):.2f}/{median(theirs[1:]):.2f} s"
     return [
@@ -106,9 +111,11 @@ async def _watch(lags: list[float]) -> None:
         lags.append((time.perf_counter() - before - 0.005) * 1000)
 
 
-def _read_ms(counter: LineCounter, number: int) -> float:
+def _read_ms(counter: LineCounter, log: ShownLog, number: int) -> float:
     started = time.perf_counter()
-    (line,) = counter.lines(number, 1)
+    offset = counter.find_line_start(number)
+    assert offset is not None
+    (line,) = log.lines_from(offset, 1)
     took = (time.perf_counter() - started) * 1000
-    assert b"step=%06d " % (number % 10_000) in line.data
+    assert f"step={number % 10_000:06} " in line.text
     return took

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flow_core.agent.spool import RECORD, SpoolFiles, Stamp
-from flow_core.logs.reader import LineReader, LogLine
+from flow_core.agent.spool import RECORD, STDOUT, SpoolFiles, Stamp
+from flow_core.logs.sidecar import SidecarIndex
 
 
 def all_stamps(files: SpoolFiles) -> list[Stamp]:
@@ -13,11 +13,7 @@ def all_stamps(files: SpoolFiles) -> list[Stamp]:
     return [Stamp(offset, packed & 1, packed >> 1) for offset, packed in RECORD.iter_unpack(whole)]
 
 
-def last_lines(reader: LineReader, count: int) -> list[LogLine]:
-    """The last lines of a file, in order, found from its end."""
-    lines: list[LogLine] = []
-    offset = reader.size
-    while len(lines) < count and (line := reader.line_before(offset)) is not None:
-        lines.append(line)
-        offset = line.offset
-    return lines[::-1]
+def get_stream(stamps: SidecarIndex, offset: int) -> int:
+    """The stream of a byte; stdout without a record."""
+    stamp = stamps.find_stamp(offset)
+    return STDOUT if stamp is None else stamp.stream

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flow_core.logs.analysis.fold_grammar import FoldKind, find_beginning, is_stack_line
@@ -29,13 +28,6 @@ class Fold:
     kind: FoldKind
     offsets: tuple[int, ...]
     summary: int
-
-
-def find_folds(lines: Iterable[TextLine]) -> list[Fold]:
-    """Returns the folds of these lines, in the order of their first lines. Takes about 2 us per line."""
-    finder = FoldFinder()
-    folds = [fold for line in lines for fold in finder.take(line)]
-    return sorted(folds + finder.finish(), key=lambda fold: fold.offsets[0])
 
 
 class FoldFinder:

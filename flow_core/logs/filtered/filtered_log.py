@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +13,10 @@ from typing import Any
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
+from flow_core.logs.export import LogBlock
 from flow_core.logs.file_watcher import POLL_S, FileWatcher
 from flow_core.logs.filtered.filter_process import FilterProcess
+from flow_core.logs.filtered.kept_export import read_kept_blocks
 from flow_core.logs.filtered.kept_lines import KeptLines
 from flow_core.logs.filtered.line_filter import LogFilters
 from flow_core.logs.search.search_process import STUCK_S, SearchTimeout
@@ -140,11 +142,6 @@ class FilteredLog:
                 while not self._is_behind():
                     await watch.wait_for_change()
 
-    def is_context(self, offset: int) -> bool:
-        """Returns whether the line at this offset is shown only because it is near one that was kept."""
-        number = self._kept.find(offset)
-        return number < len(self._kept) and self._kept[number] == 2 * offset + 1
-
     def line_at(self, offset: int) -> ShownLine | None:
         """Returns the line that contains the byte at `offset`, or else the next one; None if none follows."""
         lines = self.lines_from(offset, 1)
@@ -171,6 +168,16 @@ class FilteredLog:
             if (line := self._read(number)) is not None:
                 lines.append(line)
         return lines[::-1]
+
+    def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
+        """Yields the lines in a range of offsets as text. Does blocking I/O; may run in a thread.
+
+        Raises FlowError while the scan is not complete.
+        """
+        if not self.progress.is_complete or (self.size and not self.progress.total):
+            raise FlowError("the log is still being filtered; try again when the row below shows no size any more")
+        log = ShownLog(self._files, self._log.source.stream, expands_redraws=self._expands_redraws)
+        return read_kept_blocks(log, self._kept.copy(), start, end)
 
     def is_exact(self, offset: int, until: int) -> bool:
         """As `ShownLog.is_exact`."""

@@ -24,10 +24,10 @@ class KeptLines:
     those that can still change in memory. Both files have no name, and need no space once they are closed.
     """
 
-    def __init__(self) -> None:
-        """Raises FlowError if there is no place for temporary files."""
+    def __init__(self, files: Sequence[int] | None = None) -> None:
+        """Raises FlowError if there is no place for temporary files. It owns `files`."""
         try:
-            self._files = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115 (close() closes them)
+            self._files = [_make_file() for _ in range(2)] if files is None else list(files)
         except OSError as error:
             raise FlowError(f"a filter needs a temporary file: {error.strerror or error}") from error
         self._backward = self._forward = 0
@@ -37,7 +37,7 @@ class KeptLines:
     @property
     def output(self) -> tuple[int, int]:
         """The file descriptors to write to: first for the descending order, then for the ascending one."""
-        return self._files[0].fileno(), self._files[1].fileno()
+        return self._files[0], self._files[1]
 
     def __len__(self) -> int:
         return self._backward + self._forward + len(self._tail)
@@ -56,10 +56,16 @@ class KeptLines:
         """Returns the number of lines that begin before `offset`."""
         return bisect_left(self, 2 * offset)
 
+    def copy(self) -> KeptLines:
+        """Returns the lines so far, for another thread. It stays as it is when more lines are found."""
+        twin = KeptLines([os.dup(file) for file in self._files])
+        twin._backward, twin._forward, twin._tail = self._backward, self._forward, tuple(self._tail)
+        return twin
+
     def close(self) -> None:
         """Releases the files. Calling it again is safe."""
-        for file in self._files:
-            file.close()
+        while self._files:
+            os.close(self._files.pop())
         self._backward = self._forward = 0
         self._tail = ()
         self._pages.clear()
@@ -68,8 +74,13 @@ class KeptLines:
         page, index = divmod(number, _PAGE)
         codes = self._pages.get((file, page))
         if codes is None or index >= len(codes):
-            data = os.pread(self._files[file].fileno(), _PAGE * _BYTES, page * _PAGE * _BYTES)
+            data = os.pread(self._files[file], _PAGE * _BYTES, page * _PAGE * _BYTES)
             codes = self._pages[file, page] = array("Q", data[: len(data) // _BYTES * _BYTES])
             if len(self._pages) > _MAX_PAGES:
                 self._pages.popitem(last=False)
         return codes[index]
+
+
+def _make_file() -> int:
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

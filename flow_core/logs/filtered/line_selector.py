@@ -31,6 +31,11 @@ class LineSelector:
         self._keeps: list[LineTest] = [test for test, hides in tests if not hides]
         self._hides: list[LineTest] = [test for test, hides in tests if hides]
 
+    def passes(self, text: str) -> bool:
+        """Returns whether a line with this text passes."""
+        is_kept = not self._keeps or any(test.matches(text) for test in self._keeps)
+        return is_kept and not self._is_hidden(text)
+
     def select(self, block: LineBlock) -> list[int]:
         """Returns the offsets of the lines that pass, in order."""
         if not self._keeps:

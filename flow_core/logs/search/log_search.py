@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.search.match_counter import RANGE, MatchCounter, SearchProgress
 from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.search.search_calls import SearchCallSet
 from flow_core.logs.search.search_process import SearchProcess
+
+if TYPE_CHECKING:
+    from flow_core.logs.filtered.line_filter import LogFilters
 
 SPANS_TIMEOUT_S = 1.0
 _COUNTERS = 2 if (os.cpu_count() or 1) > 1 else 1
@@ -28,19 +32,25 @@ class SearchMatch:
 class LogSearch:
     """One query in one log that may grow. A position is the offset of a shown line and a column in characters.
 
-    With `stream`, it finds only the text of this stream. Steps, counts and marks have child processes of their own, so
-    that none waits for another, unless `calls` gives it others. Cancelling a call ends it within some ms. The owner
-    must close the search.
+    With `stream`, it finds only the text of this stream, and with `filters`, only matches in lines that pass. Steps,
+    counts and marks have child processes of their own, so that none waits for another, unless `calls` gives it others.
+    Cancelling a call ends it within some ms. The owner must close the search.
     """
 
     def __init__(
-        self, files: SpoolFiles, query: SearchQuery, stream: int | None = None, *, calls: SearchCallSet | None = None
+        self,
+        files: SpoolFiles,
+        query: SearchQuery,
+        stream: int | None = None,
+        *,
+        filters: LogFilters | None = None,
+        calls: SearchCallSet | None = None,
     ) -> None:
         query.check()
         self.query = query
         # A stream alone is read from its start, by one process.
         counters = _COUNTERS if stream is None else 1
-        processes = [SearchProcess(files, query, stream) for _ in range(0 if calls else 2 + counters)]
+        processes = [SearchProcess(files, query, stream, filters) for _ in range(0 if calls else 2 + counters)]
         self._finder, self._marker, self._counters = calls or SearchCallSet(processes[0], processes[1], processes[2:])
         self._counter = MatchCounter(files.log, self._counters)
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
-from flow_core.logs.search.ascii_block import AsciiBlock
+from flow_core.logs.search.found_match import FoundMatch
 from flow_core.logs.search.line_matcher import LineMatcher
-from flow_core.logs.search.raw_block import BlockBytes, RawBlock, make_block
+from flow_core.logs.search.raw_block import BlockBytes, make_block
 from flow_core.logs.search.shown_block import ShownBlock
 from flow_core.logs.shown.line import ShownLine
 
-MatchBlock = AsciiBlock | RawBlock | ShownBlock
+
+class MatchBlock(Protocol):
+    """Whole lines in which a query is searched."""
+
+    def iter_matches(self) -> Iterator[FoundMatch]:
+        """Yields the matches in order."""
+
+    def count(self) -> int:
+        """Returns the number of matches."""
 
 
 class MatchBlocks:

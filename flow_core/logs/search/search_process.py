@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
 from flow_core.logs.child_process import collect_child, start_child
 from flow_core.logs.search.query import SearchQuery
 
+if TYPE_CHECKING:
+    from flow_core.logs.filtered.line_filter import LogFilters
+
 STUCK_S = 15.0
 """A pattern that takes this long for one block of a few MB is ended."""
 OnProgress = Callable[[dict[str, Any]], None]
 _WORKER = "flow_core.logs.search.worker"
+_FILTERED_WORKER = "flow_core.logs.filtered.search_worker"
 
 
 class SearchTimeout(FlowError):
@@ -123,8 +127,14 @@ class ScanProcess:
 
 
 class SearchProcess(ScanProcess):
-    """A child process that searches one log for a query."""
+    """A child process that searches one log for a query, with `filters` only in the lines that pass them."""
 
-    def __init__(self, files: SpoolFiles, query: SearchQuery, stream: int | None = None) -> None:
-        options = {"source": query.source, "ignores_case": query.ignores_case, "stream": stream}
-        super().__init__(_WORKER, str(files.log), str(files.sidecar), json.dumps(options))
+    def __init__(
+        self, files: SpoolFiles, query: SearchQuery, stream: int | None = None, filters: LogFilters | None = None
+    ) -> None:
+        options: dict[str, Any] = {"source": query.source, "ignores_case": query.ignores_case, "stream": stream}
+        if filters:
+            options["filters"] = filters.to_json()
+        super().__init__(
+            _FILTERED_WORKER if filters else _WORKER, str(files.log), str(files.sidecar), json.dumps(options)
+        )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.agent.spool import SpoolFiles
-from flow_core.logs.search.block_reader import BlockReader
+from flow_core.logs.search.block_reader import BlockFactory, BlockReader
 from flow_core.logs.search.hit_scanner import find_hits
 from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.log_scanner import LogScanner, Progress
@@ -26,11 +26,15 @@ _MOST_READERS = 64
 
 
 def main(log: str, sidecar: str, options: str) -> None:
-    """Writes an empty response, then serves requests until standard input ends."""
+    """Serves a search in all lines."""
     settings = json.loads(options)
     matcher = LineMatcher(settings["source"], ignores_case=settings["ignores_case"])
+    serve(log, sidecar, matcher, LogReaders(MatchBlocks(matcher), settings["stream"]))
+
+
+def serve(log: str, sidecar: str, matcher: LineMatcher, readers: LogReaders) -> None:
+    """Writes an empty response, then serves requests until standard input ends."""
     progress = ProgressWriter().report
-    readers = LogReaders(matcher, settings["stream"])
     _write([])
     for line in sys.stdin.buffer:
         request = json.loads(line)
@@ -44,8 +48,8 @@ def main(log: str, sidecar: str, options: str) -> None:
 class LogReaders:
     """The readers of the logs that were searched last. It closes the reader that was not used for the longest time."""
 
-    def __init__(self, matcher: LineMatcher, stream: int | None) -> None:
-        self._matcher = matcher
+    def __init__(self, blocks: BlockFactory[MatchBlock], stream: int | None) -> None:
+        self._blocks = blocks
         self._stream = stream
         self._readers: dict[str, BlockReader[MatchBlock]] = {}
 
@@ -53,7 +57,7 @@ class LogReaders:
         """Returns the reader of a log. Later calls may close it."""
         reader = self._readers.pop(log, None)
         if reader is None:
-            reader = BlockReader(SpoolFiles(Path(log), Path(sidecar)), MatchBlocks(self._matcher), self._stream)
+            reader = BlockReader(SpoolFiles(Path(log), Path(sidecar)), self._blocks, self._stream)
         self._readers[log] = reader
         if len(self._readers) > _MOST_READERS:
             self._readers.pop(next(iter(self._readers))).close()

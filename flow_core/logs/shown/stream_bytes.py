@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.open_colours import ColourIndex
-from flow_core.logs.reader import LineReader
+from flow_core.logs.reader import LogFileReader
 from flow_core.logs.sidecar import SidecarIndex, StreamSpan
 
 PIECE = 64 * 1024
@@ -15,7 +15,7 @@ class StreamBytes:
     """The bytes of a log that are of `stream` (None: of both). Offsets are those of the file."""
 
     def __init__(self, files: SpoolFiles, stream: int | None = None) -> None:
-        self.reader = LineReader(files.log)
+        self.reader = LogFileReader(files.log)
         self.sidecar = SidecarIndex(files.sidecar)
         self.stream = stream
         self.colours: ColourIndex | None = None

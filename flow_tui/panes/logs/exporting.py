@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flow_tui.panes.logs.save_form import SaveRequest
 
 _SELECTED, _SHOWN, _RAW = "selected lines", "shown text", "the log as the task wrote it"
+_PASSING = "lines that pass the filters"
 _LABELLED = ", each line after its rank"
 
 
@@ -26,7 +27,7 @@ async def save_log(pane: OpenLog) -> None:
     """Asks for a path, and saves the log there in a worker of the pane."""
     from flow_tui.panes.logs.save_form import SaveLogForm  # the log is on the screen 20 ms earlier without it
 
-    shown = [*([_SELECTED] if pane.view.selected_range else []), _SHOWN]
+    shown = [*([_SELECTED] if pane.view.selected_range else []), name_shown(pane)]
     words = [f"{word}{_LABELLED}" for word in shown] if pane.is_merged else [*shown, _RAW]
     request = await pane.services.ask(SaveLogForm(_suggest_path(pane), words))
     if request is not None:
@@ -54,8 +55,14 @@ def pipe_log(pane: OpenLog, command: str, *, raw: bool) -> None:
     """Opens a screen with the output of the command for the selected lines, or for the whole log."""
     selected = pane.view.selected_range
     start, end = selected or (0, pane.view.log_size)
-    source = "raw log" if raw else f"{_SELECTED if selected else _SHOWN}{_LABELLED if pane.is_merged else ''}"
-    pane.services.open(PipeScreen(command, _read(pane, start, end, raw=raw), source, pane.services.keys))
+    shown = _SELECTED if selected else name_shown(pane)
+    source = "raw log" if raw else f"{shown}{_LABELLED if pane.is_merged else ''}"
+    try:
+        blocks = _read(pane, start, end, raw=raw)
+    except FlowError as error:
+        pane.show_status(str(error), is_problem=True)
+    else:
+        pane.services.open(PipeScreen(command, blocks, source, pane.services.keys))
 
 
 async def _save(pane: OpenLog, request: SaveRequest) -> None:
@@ -80,6 +87,11 @@ def _read(pane: OpenLog, start: int, end: int, *, raw: bool) -> Iterator[LogBloc
     if raw and pane.files is not None:
         return read_raw_blocks(pane.files, start, end)
     return pane.view.read_blocks(start, end)
+
+
+def name_shown(pane: OpenLog) -> str:
+    """Returns what the text is called that the pane shows."""
+    return _PASSING if pane.view.filters and not pane.is_merged else _SHOWN
 
 
 def _suggest_path(pane: OpenLog) -> str:

@@ -29,13 +29,6 @@ def describe_kept(progress: FilterProgress) -> str:
     return f"{count}, {disk_size(progress.scanned)} of {disk_size(progress.total)} filtered"
 
 
-def explain_no_lines(filters: LogFilters, progress: FilterProgress) -> str:
-    """Returns what to show instead of the log when no line is there."""
-    if not progress.is_complete:
-        return f"No line so far: {describe_filters(filters)}."
-    return f"No line passes the filter: {describe_filters(filters)}."
-
-
 def _describe(one: LineFilter) -> str:
     if isinstance(one.finds, LeastLevel):
         return _LEVELS[one.finds]

@@ -25,7 +25,7 @@ from flow_tui.panes.logs.bookmarking import add_bookmark, show_bookmarks
 from flow_tui.panes.logs.cause_offer import CauseOffer
 from flow_tui.panes.logs.command_row import CommandRow
 from flow_tui.panes.logs.error_steps import ErrorSteps
-from flow_tui.panes.logs.exporting import pipe_log
+from flow_tui.panes.logs.exporting import name_shown, pipe_log
 from flow_tui.panes.logs.filter_texts import describe_filters, describe_kept
 from flow_tui.panes.logs.filtering import add_filter
 from flow_tui.panes.logs.found_logs import FoundPlace
@@ -201,7 +201,7 @@ class LogsPane(Pane, inherit_bindings=False):
     def open_row(self, kind: RowKind) -> None:
         """Opens the input row for a search, a place to go to, a command, or the name of a bookmark."""
         self.show_status("")
-        source = "shown text" if self.view.selected_range is None else "selected lines"
+        source = "selected lines" if self.view.selected_range is not None else name_shown(self)
         self.row.open(kind, f"{source} with ranks" if self.is_merged else source, has_raw=not self.is_merged)
 
     def start_saving(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

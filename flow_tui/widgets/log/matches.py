@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Hashable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
@@ -50,14 +50,14 @@ class LineSearch(Protocol):
 
 
 class LogMatches:
-    """The matches of one query in a log or in merged logs, or in one stream of them: finds, counts and marks them.
+    """The matches of one query in what a view shows of a log or of merged logs: finds, counts and marks them.
 
-    It owns `search`. `is_backward` is the direction in which the search began.
+    It owns `search`, which covers `searched`. `is_backward` is the direction in which the search began.
     """
 
-    def __init__(self, search: LineSearch, query: SearchQuery, stream: int | None, *, is_backward: bool) -> None:
+    def __init__(self, search: LineSearch, query: SearchQuery, searched: Hashable, *, is_backward: bool) -> None:
         self.query = query
-        self.stream = stream
+        self.searched = searched
         self.is_backward = is_backward
         self.current: SearchMatch | None = None
         self.progress: SearchProgress | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Hashable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,10 +66,10 @@ class MergedPainter(LinePainter):
         return "" if details is None else self._prefixes[details.source]
 
     def make_search(self, query: SearchQuery) -> LineSearch:
-        return MergedSearch(self.log, query, self.stream)
+        return MergedSearch(self.log, query, self._shown[0])
 
     @property
-    def stream(self) -> int | None:
+    def searched(self) -> Hashable:
         return self._shown[0]
 
     def set_options(self, options: LineOptions) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -97,9 +97,9 @@ class LinePainter:
         raise NotImplementedError
 
     @property
-    def stream(self) -> int | None:
-        """The stream that is shown alone; None for both."""
-        return None
+    def searched(self) -> Hashable:
+        """What of the log a search covers. A search that began with another value must begin again."""
+        raise NotImplementedError
 
     def set_options(self, options: LineOptions) -> bool:
         """Changes what is shown of the log. Returns whether the lines are others now.
@@ -243,7 +243,12 @@ class LogPainter(LinePainter):
 
     @property
     def stream(self) -> int | None:
+        """The stream that is shown alone; None for both."""
         return self.stack.options.stream
+
+    @property
+    def searched(self) -> Hashable:
+        return self.stream, self.stack.options.filters.filters
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -260,10 +265,13 @@ class LogPainter(LinePainter):
         return self.stack.base.source.sidecar.find_offset(time)
 
     def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
+        """Reads the lines that pass the filters. Raises FlowError while they are not all known."""
+        if (filtered := self.stack.filtered) is not None:
+            return filtered.read_blocks(start, end)
         return read_shown_blocks(self.files, self.stream, start, end)
 
     def make_search(self, query: SearchQuery) -> LineSearch:
-        return LogSearch(self.files, query, self.stream)
+        return LogSearch(self.files, query, self.stream, filters=self.stack.options.filters)
 
     def set_options(self, options: LineOptions) -> bool:
         if options == self.stack.options:

@@ -62,24 +62,22 @@ class LogViewSearch:
     def start(self, painter: LinePainter, pattern: str, *, literal: bool, is_backward: bool = False) -> None:
         """Searches from the top of the view on, or backward from its end. Reports an invalid pattern."""
         try:
-            query = SearchQuery(pattern, literal)
-            matches = LogMatches(painter.make_search(query), query, painter.stream, is_backward=is_backward)
+            self._open(painter, SearchQuery(pattern, literal), is_backward=is_backward)
         except ConfigError as error:
             self._report(error.message, True)
             return
-        self._matches, self._painter, painter.matches = matches, painter, matches
         self.go_on(forward=True)
-        self._count_on()
+
+    def cover_view(self) -> None:
+        """Searches what the view shows now, if that is another stream or other lines. Goes to no match."""
+        matches, painter = self._matches, self._painter
+        if matches is not None and painter is not None and matches.searched != painter.searched:
+            self.clear()
+            self._open(painter, matches.query, is_backward=matches.is_backward)
 
     def go_on(self, *, forward: bool) -> None:
         """Goes to the next match in the direction of the search, or against it, if a search has been started."""
         if self._matches is None or self._painter is None:
-            return
-        if self._matches.stream != self._painter.stream:  # the stream in view was changed
-            query, is_backward = self._matches.query, self._matches.is_backward
-            painter = self._painter
-            self.clear()
-            self.start(painter, query.pattern, literal=query.literal, is_backward=is_backward)
             return
         find = partial(self._find, self._matches, self._painter, forward=forward != self._matches.is_backward)
         start_worker(self._view, find, group="search", exclusive=True)
@@ -121,6 +119,12 @@ class LogViewSearch:
         if not matches.is_marking and (texts := painter.list_unmarked_texts(height)):
             matches.is_marking = True
             start_worker(self._view, partial(self._mark, matches, texts), group="marks")
+
+    def _open(self, painter: LinePainter, query: SearchQuery, *, is_backward: bool) -> None:
+        """Begins to count. Raises ConfigError if the query is invalid."""
+        matches = LogMatches(painter.make_search(query), query, painter.searched, is_backward=is_backward)
+        self._matches, self._painter, painter.matches = matches, painter, matches
+        self._count_on()
 
     def _count_on(self) -> None:
         if self._matches is not None and not self._is_counting:

@@ -240,6 +240,7 @@ class LogView(DisplayedLog):
         if self._painter is not None and self.is_mounted:
             if self._painter.set_options(self._options):
                 self._filter.start(self._painter)
+                self._search.cover_view()
             self._painter.restyle(self._make_layout(), self._make_styles())
             if not self.following:
                 self._keep_position(self._painter.window)

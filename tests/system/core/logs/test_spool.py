@@ -11,6 +11,7 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 import pytest
+from testbed.log_truth import get_stream
 
 from flow_core.agent.spool import RECORD, STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.logs.follow import follow_log, tail_text
@@ -113,7 +114,7 @@ def check_every_offset(files: SpoolFiles, truth: bytes) -> None:
     stamps = SidecarIndex(files.sidecar)
     stamps.refresh()
     for offset in range(len(truth)):
-        assert stamps.find_stream(offset) == truth[offset]
+        assert get_stream(stamps, offset) == truth[offset]
         for stream in (STDOUT, STDERR):
             following, before = truth.find(bytes([stream]), offset), truth.rfind(bytes([stream]), 0, offset)
             assert stamps.find_next(stream, offset) == (None if following < 0 else following)

@@ -6,12 +6,10 @@ import asyncio
 import os
 import random
 import tracemalloc
+from itertools import accumulate
 from pathlib import Path
 
-from testbed.log_truth import last_lines
-
 from flow_core.logs.line_counter import BLOCK, LineCounter
-from flow_core.logs.reader import LINE_LIMIT, LineReader
 
 
 def random_lines(count: int, seed: int) -> list[bytes]:
@@ -35,12 +33,8 @@ async def test_random_lines_of_a_big_file_are_those_that_split_gives(tmp_path: P
         offset += len(line) + 1
     chance = random.Random(1)
     for first in [0, 1, len(lines) // 3 - 1, len(lines) - 3, len(lines) - 1, *chance.sample(range(len(lines)), 150)]:
-        for row in index.lines(first, 4):
-            line = lines[row.number]
-            assert (row.offset, row.length, row.data) == (offsets[row.number], len(line), line[:LINE_LIMIT])
-            assert row.is_cut == (len(line) > LINE_LIMIT)
-    assert [row.number for row in index.lines(len(lines) - 2, 10)] == [len(lines) - 2, len(lines) - 1]
-    assert index.lines(len(lines), 1) == []
+        assert index.find_line_start(first) == offsets[first]
+    assert index.find_line_start(len(lines)) is None
 
 
 def test_a_file_that_grows_is_indexed_from_where_it_was(tmp_path: Path) -> None:
@@ -60,7 +54,8 @@ def test_a_file_that_grows_is_indexed_from_where_it_was(tmp_path: Path) -> None:
             expected = text.split(b"\n")[:-1] if text.endswith(b"\n") else text.split(b"\n")
             assert index.line_count == len(expected)
     assert index.scanned > 3 * BLOCK
-    assert [row.data for row in index.lines(0, len(expected))] == expected
+    starts = accumulate((len(line) + 1 for line in expected[:-1]), initial=0)
+    assert [index.find_line_start(number) for number in range(len(expected))] == list(starts)
 
 
 def test_a_file_that_was_cut_short_or_replaced_is_counted_anew(tmp_path: Path) -> None:
@@ -74,7 +69,7 @@ def test_a_file_that_was_cut_short_or_replaced_is_counted_anew(tmp_path: Path) -
     path.write_bytes(b"new line\n" * 300_000)
     index.update()
     assert index.line_count == 300_000
-    assert index.lines(299_999, 1)[0].data == b"new line"
+    assert index.find_line_start(299_999) == 299_999 * len("new line\n")
     path.unlink()
     index.update()
     assert index.line_count == 0
@@ -91,12 +86,7 @@ async def test_a_file_of_300_mb_takes_less_than_20_mb_of_memory(tmp_path: Path) 
         index = LineCounter(path)
         await index.catch_up()
         assert index.line_count == 3
-        assert index.lines(1, 2)[1].data.startswith(b"last")
-        reader = LineReader(path)
-        reader.refresh()
-        assert last_lines(reader, 1)[0].data.startswith(b"last")
-        assert last_lines(reader, 30)[-2].is_cut
-        reader.close()
+        assert index.find_line_start(2) == 300 * 1024 * 1024 + 1
         assert tracemalloc.get_traced_memory()[1] < 20 * 1024 * 1024
     finally:
         tracemalloc.stop()
@@ -112,16 +102,3 @@ async def test_counting_can_be_cancelled_and_taken_up_again(tmp_path: Path) -> N
     await asyncio.gather(counting, return_exceptions=True)
     await index.catch_up()
     assert index.line_count == 2_000_000
-
-
-async def test_the_number_of_the_line_at_any_offset_is_the_newlines_before_it(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    data = b"\n".join(random_lines(20_000, seed=3))
-    path.write_bytes(data)
-    index = LineCounter(path)
-    assert index.find_line_number(0) is None
-    await index.catch_up()
-    for offset in random.Random(2).sample(range(len(data)), 60):
-        number = index.find_line_number(offset)
-        assert number == data.count(b"\n", 0, offset)
-    assert index.find_line_number(len(data)) is None

@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from testbed.log_truth import all_stamps
+from testbed.log_truth import all_stamps, get_stream
 
 from flow_core.agent.spool import RECORD, STDERR, STDOUT, SpoolFiles, SpoolWriter
 from flow_core.logs.sidecar import SidecarIndex, select_streams
@@ -38,7 +38,7 @@ def test_streams_and_times_of_random_bytes_are_those_of_their_records(tmp_path: 
     truth = b"".join(bytes([stream]) * len(data) for stream, data in pieces)
     times = {stamp.offset: stamp.time_us for stamp in all_of_them}
     for offset in chance.sample(range(size), 500):
-        assert stamps.find_stream(offset) == truth[offset]
+        assert get_stream(stamps, offset) == truth[offset]
         for stream in (STDOUT, STDERR):
             following = truth.find(bytes([stream]), offset)
             assert stamps.find_next(stream, offset) == (None if following < 0 else following)
@@ -60,11 +60,11 @@ def test_a_record_cut_short_by_a_crash_is_ignored_and_read_once_it_is_whole(tmp_
     assert len(whole) == 2 * RECORD.size
     files.sidecar.write_bytes(whole[:-5])
     stamps = opened(files)
-    assert (stamps.count, stamps.find_stream(4)) == (1, STDOUT)
+    assert (stamps.count, get_stream(stamps, 4)) == (1, STDOUT)
     with open(files.sidecar, "ab") as sidecar:
         sidecar.write(whole[-5:])
     assert stamps.refresh() is True
-    assert (stamps.count, stamps.find_stream(4)) == (2, STDERR)
+    assert (stamps.count, get_stream(stamps, 4)) == (2, STDERR)
     stamps.close()
 
 
@@ -75,7 +75,7 @@ def test_a_time_that_no_calendar_has_is_no_time(tmp_path: Path) -> None:
     writer.close()
     with closing(opened(files)) as stamps:
         assert stamps.find_time(0) is None
-        assert stamps.find_stream(0) == STDERR
+        assert get_stream(stamps, 0) == STDERR
 
 
 def test_without_a_sidecar_all_is_stdout_at_no_known_time(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from testbed.waiting import until
 
 from flow_core.agent.spool import STDERR, STDOUT, SpoolFiles, SpoolWriter
-from flow_core.errors import ConfigError
+from flow_core.errors import ConfigError, FlowError
 from flow_core.logs.filtered.filtered_log import FilteredLog, FilterProgress
 from flow_core.logs.filtered.line_filter import ERRORS_ONLY, WARNINGS_AND_ERRORS, LineFilter, LogFilters
 from flow_core.logs.folded.folded_log import FoldedLog
@@ -78,7 +78,28 @@ async def test_lines_around_are_context_and_not_counted(open_log: Open) -> None:
     log = open_log(b"1\n2\nhit\n3\n4\n5\n6\nhit\n", keep("hit"), context=1)
     assert (await finish(log)).kept == 2
     assert texts(log) == ["2", "hit", "3", "6", "hit"]
-    assert [log.is_context(line.offset) for line in log.lines_from(0, 9)] == [True, False, True, True, False]
+    assert exported(log) == ["2", "hit", "3", "6", "hit"]
+
+
+def exported(log: FilteredLog, start: int = 0, end: int | None = None) -> list[str]:
+    blocks = log.read_blocks(start, log.size if end is None else end)
+    return b"".join(block.data for block in blocks).decode().splitlines()
+
+
+async def test_the_lines_that_pass_are_read_as_text_also_after_the_view_is_closed(open_log: Open) -> None:
+    rare = b"".join(b"no %d\n" % n * 997 + b"hit %d\n" % n for n in range(30))
+    data = rare + b"".join(b"hit %d\nno\n" % n for n in range(3000))
+    log = open_log(data, keep("hit"))
+    with pytest.raises(FlowError, match="still being filtered"):
+        log.read_blocks(0, log.size)
+    await finish(log)
+    expected = [f"hit {n}" for n in (*range(30), *range(3000))]
+    assert exported(log) == expected
+    second = data.index(b"hit 1")
+    assert exported(log, second, len(rare)) == expected[1:30]
+    blocks = log.read_blocks(0, log.size)
+    log.close()
+    assert b"".join(block.data for block in blocks).decode().splitlines() == expected
 
 
 async def test_what_is_new_is_filtered_too_and_a_line_may_stop_to_pass(open_log: Open) -> None:

@@ -15,6 +15,7 @@ from testbed.waiting import DEADLINE_S, until, until_over
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import ConfigError
+from flow_core.logs.filtered.line_filter import ERRORS_ONLY, LineFilter, LogFilters
 from flow_core.logs.search.log_search import LogSearch, SearchMatch
 from flow_core.logs.search.match_counter import RANGE, SearchProgress
 from flow_core.logs.search.query import SearchQuery
@@ -28,10 +29,10 @@ ENDLESS = SearchQuery("(a+)+$", literal=False)
 async def open_search(tmp_path: Path) -> AsyncIterator[Open]:
     opened: list[LogSearch] = []
 
-    def start(data: bytes, query: SearchQuery) -> LogSearch:
+    def start(data: bytes, query: SearchQuery, filters: LogFilters | None = None) -> LogSearch:
         files = SpoolFiles.at(tmp_path / f"log{len(opened)}")
         files.log.write_bytes(data)
-        opened.append(LogSearch(files, query))
+        opened.append(LogSearch(files, query, filters=filters))
         return opened[-1]
 
     yield start
@@ -52,6 +53,23 @@ async def test_steps_go_to_lines_and_columns_as_shown(open_search: Open) -> None
     assert second == SearchMatch(20, 3, 8)
     assert await search.previous((second.offset, second.start)) == first
     assert await search.previous((0, 0)) is None
+
+
+async def test_with_filters_only_lines_that_pass_are_searched(open_search: Open) -> None:
+    data = b"ERROR disk 1 disk\ndebug disk\n\x1b[31mERR\x1b[0mOR disk 2\nERROR noise disk\n  0%\r 50% ERROR disk"
+    keeps, hides = LineFilter(SearchQuery("ERROR")), LineFilter(SearchQuery("noise"), hides=True)
+    search = open_search(data, SearchQuery("disk"), LogFilters((keeps, hides)).set_context(1))
+    places, position = [], (0, 0)
+    while (match := await search.next(position)) is not None:
+        places.append(match)
+        position = match.offset, match.start + 1
+    lines = [0, data.index(b"\x1b"), data.index(b"  0%")]
+    assert [match.offset for match in places] == [lines[0], *lines]
+    assert await search.previous((lines[1], 0)) == places[1]
+    assert (await count(search)).matches == 4
+    assert await search.find_number(places[2]) == 3
+    errors = open_search(b"INFO disk\nWARNING disk\nERROR disk\n", SearchQuery("disk"), LogFilters((ERRORS_ONLY,)))
+    assert (await count(errors)).matches == 1
 
 
 async def test_matches_of_several_ranges_are_counted_and_numbered(open_search: Open) -> None:

@@ -90,6 +90,19 @@ async def test_the_shown_text_selected_lines_and_the_raw_log_are_saved(tmp_path:
         assert (tmp_path / "lines").read_text() == "red 1\nline 2\n"
 
 
+async def test_with_filters_the_lines_that_pass_are_saved_and_piped(tmp_path: Path) -> None:
+    async with log_desk(tmp_path, RAW) as (pane, pilot):
+        await press(pilot, "logs.keep_lines", *"line 5", "enter")
+        await until(lambda: shown_rows(pane)[:2] == ["line 5", "line 50"])
+        await save(pilot, tmp_path / "kept")
+        await until(lambda: (tmp_path / "kept").exists())
+        kept = [f"line {n}" for n in (5, *range(50, 60))]
+        assert (tmp_path / "kept").read_text().splitlines() == kept
+        screen = await run_command(pane, pilot, "tail -2")
+        assert "lines that pass the filters | tail -2" in str(screen.query_one("Vertical").border_title)
+        await until(lambda: output(screen) == [" line 58", " line 59"])
+
+
 async def test_a_file_is_replaced_only_after_a_question(tmp_path: Path) -> None:
     target = tmp_path / "there"
     target.write_text("mine")

@@ -43,6 +43,20 @@ async def test_lines_are_kept_and_hidden_by_text_and_all_come_back(tmp_path: Pat
         await until(lambda: status(pane) == "" and any(row.startswith("WARNING") for row in shown_rows(pane)))
 
 
+async def test_a_search_covers_the_lines_that_the_filters_keep_and_begins_again_with_them(tmp_path: Path) -> None:
+    data = b"".join(b"step %d loss\ndebug %d loss\n" % (n, n) for n in range(100))
+    async with log_desk(tmp_path, data) as (pane, pilot):
+        await press(pilot, "logs.search", *"loss", "enter")
+        await until(lambda: status(pane) == "200 of 200")
+        await press(pilot, "logs.hide_lines", *"debug", "enter")
+        await until(lambda: status(pane) == "100 matches   without /debug/: 100 lines")
+        await press(pilot, "logs.next_match")
+        await until(lambda: status(pane).startswith("100 of 100 "), explain=lambda: status(pane))
+        await press(pilot, "logs.next_match")
+        await until(lambda: status(pane).startswith("99 of 100 "), explain=lambda: status(pane))
+        assert marked_row(pane) == "step 98 loss"
+
+
 async def test_an_invalid_filter_stays_open_with_a_sentence(tmp_path: Path) -> None:
     async with log_desk(tmp_path, b"one\n") as (pane, pilot):
         await press(pilot, "logs.keep_lines", *"a(", "enter")

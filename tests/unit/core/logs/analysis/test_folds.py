@@ -7,10 +7,11 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 from testbed import failed_runs
+from testbed.log_folds import find_folds
 from testbed.tables import each
 
 from flow_core.logs.analysis.fold_grammar import FoldKind
-from flow_core.logs.analysis.folds import LOOK_AROUND, Fold, FoldFinder, find_folds
+from flow_core.logs.analysis.folds import LOOK_AROUND, Fold, FoldFinder
 from flow_core.logs.analysis.text_line import TextLine
 
 TRACEBACK, STACK_DUMP, NCCL_DUMP = FoldKind.TRACEBACK, FoldKind.STACK_DUMP, FoldKind.NCCL_DUMP

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from testbed.log_folds import find_folds
 from testbed.properties import limit_examples
 
 from flow_core.agent.spool import SpoolFiles
-from flow_core.logs.analysis.folds import find_folds
 from flow_core.logs.analysis.text_line import TextLine
 from flow_core.logs.folded.folded_log import FoldedLog
 from flow_core.logs.shown.line import ShownLine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flow_core.logs.filtered.filtered_log import FilterProgress
 from flow_core.logs.filtered.line_filter import ERRORS_ONLY, LineFilter, LogFilters
 from flow_core.logs.search.query import SearchQuery
-from flow_tui.panes.logs.filter_texts import describe_filters, describe_kept, explain_no_lines
+from flow_tui.panes.logs.filter_texts import describe_filters, describe_kept
 
 
 def test_the_filters_are_named() -> None:
@@ -21,9 +21,3 @@ def test_the_filters_are_named() -> None:
 def test_the_count_says_how_far_it_is() -> None:
     assert describe_kept(FilterProgress(1, 10, 10)) == "1 line"
     assert describe_kept(FilterProgress(1204, 340_000_000, 1_100_000_000)) == "1,204 lines, 340.0 MB of 1.1 GB filtered"
-
-
-def test_a_log_without_lines_names_its_filters() -> None:
-    filters = LogFilters((ERRORS_ONLY,))
-    assert explain_no_lines(filters, FilterProgress(0, 10, 10)) == "No line passes the filter: only errors."
-    assert explain_no_lines(filters, FilterProgress(0, 5, 10)) == "No line so far: only errors."
