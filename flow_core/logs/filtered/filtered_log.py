@@ -61,7 +61,9 @@ class FilteredLog:
         filters.check()
         self.filters = filters
         self.progress = FilterProgress(0, 0, 0)
-        self._files = files
+        self.files = files
+        self.insertions = 0
+        """Grows when lines were found that may be before others, and not only at the end."""
         self._around = around
         self._log = ShownLog(files, stream, expands_redraws=expands_redraws)
         self._expands_redraws = expands_redraws
@@ -83,6 +85,13 @@ class FilteredLog:
     @property
     def source(self) -> StreamBytes:
         return self._log.source
+
+    def copy(self) -> FilteredLog:
+        """Returns the lines that were found so far, for another thread. Its files are not open yet."""
+        twin = FilteredLog(self.files, self.filters, self._log.source.stream, expands_redraws=self._expands_redraws)
+        twin._kept.close()
+        twin._kept, twin.progress = self._kept.copy(), self.progress
+        return twin
 
     def refresh(self) -> bool:
         """Checks the files again; returns whether they have changed, or `scan` has found lines since the last check."""
@@ -176,7 +185,7 @@ class FilteredLog:
         """
         if not self.progress.is_complete or (self.size and not self.progress.total):
             raise FlowError("the log is still being filtered; try again when the row below shows no size any more")
-        log = ShownLog(self._files, self._log.source.stream, expands_redraws=self._expands_redraws)
+        log = ShownLog(self.files, self._log.source.stream, expands_redraws=self._expands_redraws)
         return read_kept_blocks(log, self._kept.copy(), start, end)
 
     def is_exact(self, offset: int, until: int) -> bool:
@@ -217,7 +226,9 @@ class FilteredLog:
             self._has_news = True
             self._kept.take(report)
             self._final_until = report["changing"]
+            was_complete = self.progress.total > 0 and self.progress.is_complete
             self.progress = FilterProgress(report["kept"], report["scanned"], report["total"])
+            self.insertions += not (was_complete and self.progress.is_complete)
         return self.progress
 
     async def _finish(self, call: asyncio.Task[Any]) -> dict[str, Any] | None:
@@ -244,6 +255,7 @@ class FilteredLog:
         self._chars = self._final_until = 0
         self._has_news = True
         self.progress = FilterProgress(0, 0, self._log.size)
+        self.insertions += 1
 
     async def _restart(self) -> None:
         await self._process.close()
@@ -254,7 +266,7 @@ class FilteredLog:
     def _make_process(self) -> FilterProcess:
         stream, output = self._log.source.stream, self._kept.output
         return FilterProcess(
-            self._files,
+            self.files,
             self.filters,
             stream,
             expands_redraws=self._expands_redraws,

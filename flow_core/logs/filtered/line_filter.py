@@ -84,3 +84,6 @@ class LogFilters:
     def to_json(self) -> dict[str, Any]:
         has_keep = any(not one.hides for one in self.filters)
         return {"filters": [one.to_json() for one in self.filters], "context": self.context if has_keep else 0}
+
+
+NO_FILTERS = LogFilters()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from flow_core.agent.spool import STDOUT
+from flow_core.logs.filtered.gapless_log import GaplessLog
 from flow_core.logs.merged.line_times import LineTimes, WrittenTime
 from flow_core.logs.shown.line import ShownLine
 from flow_core.logs.shown.shown_log import ShownLog
@@ -45,7 +46,7 @@ class LineBuffer:
     `uses_line_times` is whether lines without a time take that of the lines around them.
     """
 
-    def __init__(self, log: ShownLog, times: LineTimes, get_floor_us: Callable[[int], int]) -> None:
+    def __init__(self, log: ShownLog | GaplessLog, times: LineTimes, get_floor_us: Callable[[int], int]) -> None:
         self.uses_line_times = False
         self.is_tail_plain = False
         """Whether the last lines of the log are in the order of their times, without the lines before them."""

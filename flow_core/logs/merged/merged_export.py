@@ -27,7 +27,7 @@ def read_merged_blocks(merged: MergedLog, start: MergedPosition, end: MergedPosi
     """
     prefixes = list_prefixes([source.label for source in merged.sources])
     with closing(merged):
-        merged.refresh()
+        merged.open_files()
         position = start
         while lines := merged.lines_from(position, _LINES):
             inside = [line for line in lines if line.line.offset < end.offsets[line.source]]

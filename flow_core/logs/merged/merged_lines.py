@@ -10,6 +10,7 @@ from bisect import bisect_right, insort
 from collections.abc import Generator, Iterator
 
 from flow_core.logs.export import LogBlock
+from flow_core.logs.filtered.line_filter import NO_FILTERS, LogFilters
 from flow_core.logs.merged.merged_export import read_merged_blocks
 from flow_core.logs.merged.merged_log import MergedLog
 from flow_core.logs.merged.position import MergedLine, MergedPosition
@@ -43,6 +44,11 @@ class MergedLines:
         """The sum of the sizes of the shown logs when they were last checked."""
         return sum(source.size for source in self.merged.sources if source.is_shown)
 
+    @property
+    def insertions(self) -> int:
+        """Changes when filters have found lines between others. Forget the lines then."""
+        return sum(source.insertions for source in self.merged.sources if source.is_shown)
+
     def refresh(self) -> bool:
         """Checks the files again; returns whether they have changed."""
         return self._forget_changed(self.merged.refresh())
@@ -70,16 +76,14 @@ class MergedLines:
         """Switches a log on or off. Returns the new offset of the position that was `top` before."""
         position = self.find_position(top)
         self.merged.show(source, is_shown=is_shown)
-        return self._find_again(position)
+        return self.find_again(position)
 
-    def show_stream(self, stream: int | None, *, expands_redraws: bool, top: int = 0) -> int:
-        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own.
-
-        Returns the new offset of the position that was `top` before.
-        """
-        position = self.find_position(top)
-        self.merged.show_stream(stream, expands_redraws=expands_redraws)
-        return self._find_again(position)
+    def choose_lines(
+        self, stream: int | None, *, expands_redraws: bool = False, filters: LogFilters = NO_FILTERS
+    ) -> None:
+        """Chooses what is shown of all logs, as `MergedSource.choose_lines` does. Offsets get another meaning."""
+        self.merged.choose_lines(stream, expands_redraws=expands_redraws, filters=filters)
+        self.forget_lines()
 
     def order_by_time(self) -> None:
         """Orders lines that arrived late by their own times again. Offsets get another meaning."""
@@ -141,6 +145,12 @@ class MergedLines:
         lines = [] if position is None else self._remember(self.merged.lines_from(position, 1))
         return lines[0].offset if lines else None
 
+    def find_again(self, position: MergedPosition) -> int:
+        """Returns the offset of a position, after offsets have got another meaning."""
+        self.forget_lines()
+        lines = self._remember(self.merged.lines_from(position, 1))
+        return lines[0].offset if lines else self.size
+
     def find_position(self, offset: int) -> MergedPosition:
         """Returns the position before the line that contains `offset`."""
         if offset <= 0:
@@ -153,12 +163,6 @@ class MergedLines:
         if number >= 0 and offset - self._offsets[number] < _NEAR_BYTES:
             return self._walk_to(offset, self._known[self._offsets[number]].position)
         return self._walk_to(offset, self._search_times(offset))
-
-    def _find_again(self, position: MergedPosition) -> int:
-        """Returns the offset of a position, after offsets have got another meaning."""
-        self.forget_lines()
-        lines = self._remember(self.merged.lines_from(position, 1))
-        return lines[0].offset if lines else self.size
 
     def _walk_to(self, offset: int, position: MergedPosition) -> MergedPosition:
         """Returns the position of the line that contains `offset`, from one near it; one nearer if that is too far."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 
+from flow_core.logs.filtered.line_filter import NO_FILTERS, LogFilters
 from flow_core.logs.merged.line_buffer import TimedLine
 from flow_core.logs.merged.line_times import read_clock_us
 from flow_core.logs.merged.merge import CHUNK_LINES, merge_backwards, merge_forwards
@@ -67,6 +68,11 @@ class MergedLog:
         for source in self.sources:
             source.close()
 
+    def open_files(self) -> None:
+        """Opens the files of a copy. Lines that it lacks are ordered by their own times."""
+        for source in self.sources:
+            source.refresh()
+
     def copy(self) -> MergedLog:
         """Returns another merged log of the same logs, with the same order, for another thread. It opens no files."""
         copied = MergedLog([source.copy() for source in self.sources], now_us=self._now_us)
@@ -79,14 +85,13 @@ class MergedLog:
         if is_shown:
             self.sources[source].refresh()
 
-    def show_stream(self, stream: int | None, *, expands_redraws: bool) -> None:
-        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line. Positions stay valid.
-
-        Applies to all logs.
-        """
+    def choose_lines(
+        self, stream: int | None, *, expands_redraws: bool = False, filters: LogFilters = NO_FILTERS
+    ) -> None:
+        """Chooses what is shown of all logs, as `MergedSource.choose_lines` does. Positions stay valid."""
         self.refresh()
         for source in self.sources:
-            source.show_stream(stream, expands_redraws=expands_redraws)
+            source.choose_lines(stream, expands_redraws=expands_redraws, filters=filters)
 
     def order_by_time(self) -> None:
         """Orders lines that arrived late by their own times again."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.filtered.line_filter import NO_FILTERS, LogFilters
 from flow_core.logs.merged.merged_lines import MergedLines
 from flow_core.logs.merged.source import MergedSource
 from flow_core.logs.search.log_search import LogSearch, SearchMatch
@@ -35,12 +36,18 @@ class MergedSearch:
     At most five child processes search all logs. The owner must close the search.
     """
 
-    def __init__(self, lines: MergedLines, query: SearchQuery, stream: int | None = None) -> None:
+    def __init__(
+        self,
+        lines: MergedLines,
+        query: SearchQuery,
+        stream: int | None = None,
+        filters: LogFilters = NO_FILTERS,
+    ) -> None:
         query.check()
         self._lines = lines
-        self._marker = SearchProcess(_NO_FILES, query, stream)
-        self._finders = [SearchProcess(_NO_FILES, query, stream) for _ in range(PROCESSES)]
-        self._counters = [SearchProcess(_NO_FILES, query, stream) for _ in range(PROCESSES)]
+        self._marker = SearchProcess(_NO_FILES, query, stream, filters)
+        self._finders = [SearchProcess(_NO_FILES, query, stream, filters) for _ in range(PROCESSES)]
+        self._counters = [SearchProcess(_NO_FILES, query, stream, filters) for _ in range(PROCESSES)]
         self._searches = [
             LogSearch(source.files, query, stream, calls=self._share(number, source.files))
             for number, source in enumerate(lines.merged.sources)

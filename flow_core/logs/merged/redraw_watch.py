@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flow_core.logs.filtered.gapless_log import GaplessLog
 from flow_core.logs.shown.controls import find_last_move
 from flow_core.logs.shown.row_stack import SCREEN_ROWS
 from flow_core.logs.shown.shown_log import ShownLog
@@ -13,7 +14,7 @@ _SEQUENCE_BYTES = 64
 class RedrawWatch:
     """A watch on the cursor movements in a log. After one, output may change any of the last rows."""
 
-    def __init__(self, log: ShownLog) -> None:
+    def __init__(self, log: ShownLog | GaplessLog) -> None:
         self._log = log
         self._rows_since_move = 0
         self._checked = -PIECE

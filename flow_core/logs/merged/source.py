@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flow_core.agent.spool import SpoolFiles
+from flow_core.logs.filtered.filtered_log import FilteredLog
+from flow_core.logs.filtered.gapless_log import GaplessLog
+from flow_core.logs.filtered.line_filter import NO_FILTERS, LogFilters
 from flow_core.logs.merged.clock_offset import ClockOffset
 from flow_core.logs.merged.line_buffer import LineBuffer, TimedLine
 from flow_core.logs.merged.line_times import LineTimes, read_clock_us
@@ -31,7 +34,7 @@ class MergedSource:
     def __init__(
         self,
         label: str,
-        log: ShownLog,
+        log: ShownLog | GaplessLog,
         *,
         has_writer_times: bool = True,
         clock: ClockOffset | None = None,
@@ -42,6 +45,8 @@ class MergedSource:
         self.has_caught_up = False
         """Whether its last line was once among the newest of all logs."""
         self.size = 0
+        self.insertions = 0
+        """Grows when a filter has found lines between others."""
         self._log = log
         self._stream: int | None = None
         self._expands_redraws = False
@@ -78,19 +83,33 @@ class MergedSource:
     def files(self) -> SpoolFiles:
         return self._log.files
 
+    @property
+    def filtered(self) -> FilteredLog | None:
+        """The log with the filters, whose scan finds its lines; None without filters."""
+        return self._log.filtered if isinstance(self._log, GaplessLog) else None
+
     def refresh(self) -> bool:
         """Checks the log again; returns whether it has changed."""
         if not self._log.refresh():
             return False
         self._take_changes()
+        if self.filtered is not None and self.insertions != self.filtered.insertions:
+            self.insertions = self.filtered.insertions
+            self._buffer.clear()
         return True
 
-    def show_stream(self, stream: int | None, *, expands_redraws: bool) -> None:
-        """Shows one stream alone, or both (None); with `expands_redraws`, each redraw as a line of its own."""
+    def choose_lines(
+        self, stream: int | None, *, expands_redraws: bool = False, filters: LogFilters = NO_FILTERS
+    ) -> None:
+        """Shows one stream alone, or both (None), and the lines that pass the filters.
+
+        With `expands_redraws`, each redraw is a line of its own.
+        """
         generation = self.generation
         self._stream, self._expands_redraws = stream, expands_redraws
         self._log.close()
-        self._log = log = ShownLog(self.files, stream, expands_redraws=expands_redraws)
+        self._log = log = self._open(filters)
+        self.insertions = 0
         has_changed = self.size > 0 and log.refresh()
         self._earlier_generations = generation - log.source.reader.generation
         self._times.sidecar = log.source.sidecar
@@ -103,7 +122,8 @@ class MergedSource:
 
     def copy(self) -> MergedSource:
         """Returns a source of the same log with the same order of lines, whose files are not open yet."""
-        log, times = ShownLog(self.files, self._stream, expands_redraws=self._expands_redraws), self._times
+        log, times = self._log, self._times
+        log = log.copy() if isinstance(log, GaplessLog) else self._open(NO_FILTERS)
         copied = MergedSource(
             self.label, log, has_writer_times=times.has_writer_times, clock=self.clock, now_us=times.now_us
         )
@@ -186,6 +206,11 @@ class MergedSource:
             offset = self.size if found is None else min(found, self.size)
         floors = zip(self._floor_offsets, self._floors_us, strict=True)
         return min([offset, *(start for start, floor_us in floors if floor_us >= time_us)])
+
+    def _open(self, filters: LogFilters) -> ShownLog | GaplessLog:
+        if not filters:
+            return ShownLog(self.files, self._stream, expands_redraws=self._expands_redraws)
+        return GaplessLog(FilteredLog(self.files, filters, self._stream, expands_redraws=self._expands_redraws))
 
     def _take_changes(self) -> None:
         if self._generation != self.generation or self._log.size < self.size:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flow_tui.actions import Action, LazyModule, defer
+from flow_tui.panes.logs.log_checks import check_one_log
 
 if TYPE_CHECKING:
     from flow_tui.panes.logs import comparing
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
 else:
     AnalysisAction = Action
     comparing = LazyModule("flow_tui.panes.logs.comparing")
-
-
-def _check_log(pane: OpenLog) -> str | None:
-    return "no log is shown" if pane.files is None else None
 
 
 def _check_cause(pane: OpenLog) -> str | None:
@@ -44,6 +41,6 @@ ANALYSIS_ACTIONS: tuple[Action[Any], ...] = (
         "compare",
         "Compare this log by line with that of another task",
         defer(lambda: comparing.compare_logs),
-        _check_log,
+        check_one_log,
     ),
 )

@@ -1,29 +1,46 @@
-"""Goes from error to error in the log of the pane."""
+"""Goes from error to error in the log of the pane, or in the merged logs."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.filtered.error_finder import ErrorFinder
+from flow_core.logs.merged.merged_errors import MergedErrors
+from flow_core.logs.merged.merged_lines import MergedLines
 from flow_core.logs.shown.line import ShownLine
-from flow_tui.widgets.log import LogView
+from flow_tui.widgets.log.merged_view import MergedLogView
 
 _MOST_ADJACENT = 500
 
 
-class ErrorSteps:
-    """The errors of one log at a time. Its child process starts with the first step; `close` ends it."""
+class ErrorLines(Protocol):
+    """Finds lines of one kind by their offsets, as `ErrorFinder` does."""
 
-    def __init__(self) -> None:
-        self._log: tuple[SpoolFiles, int | None, bool] | None = None
-        self._finder: ErrorFinder | None = None
+    async def next(self, offset: int) -> int | None:
+        """Returns the offset of the first one that begins after `offset`."""
+
+    async def previous(self, offset: int) -> int | None:
+        """Returns the offset of the last one that begins before `offset`."""
 
     async def close(self) -> None:
-        """Ends the child process. Calling it again is safe."""
+        """Ends the search."""
+
+
+class ErrorSteps:
+    """The errors of what is shown. Its child processes start with the first step; `close` ends them."""
+
+    def __init__(self) -> None:
+        self._log: tuple[SpoolFiles | MergedLines, int | None, bool] | None = None
+        self._finder: ErrorLines | None = None
+
+    async def close(self) -> None:
+        """Ends the child processes. Calling it again is safe."""
         finder, self._finder, self._log = self._finder, None, None
         if finder is not None:
             await finder.close()
 
-    async def find(self, view: LogView, files: SpoolFiles, by: int) -> int | None:
+    async def find(self, view: MergedLogView, log: SpoolFiles | MergedLines, by: int) -> int | None:
         """Returns the offset of the next error after the current line (the previous one if `by` is -1).
 
         Error lines that follow each other, as a traceback whose lines all have a level, are one step.
@@ -32,7 +49,7 @@ class ErrorSteps:
         line = None if current is None else view.original_at(current.offset)
         if line is None:
             return None
-        finder = await self._open(view, files)
+        finder = await self._open(view, log)
         find = finder.next if by > 0 else finder.previous
         found, near = await find(line.offset), line
         if await finder.next(line.offset - 1) != line.offset:
@@ -43,12 +60,15 @@ class ErrorSteps:
             near, found = following, await find(found)
         return found
 
-    async def _open(self, view: LogView, files: SpoolFiles) -> ErrorFinder:
-        log = (files, view.stream, view.expands_redraws)
-        if self._finder is None or log != self._log:
+    async def _open(self, view: MergedLogView, log: SpoolFiles | MergedLines) -> ErrorLines:
+        shown = (log, view.stream, view.expands_redraws)
+        if self._finder is None or shown != self._log:
             await self.close()
-            self._log = log
-            self._finder = ErrorFinder(files, view.stream, expands_redraws=view.expands_redraws)
+            self._log = shown
+            if isinstance(log, MergedLines):
+                self._finder = MergedErrors(log, view.stream, expands_redraws=view.expands_redraws)
+            else:
+                self._finder = ErrorFinder(log, view.stream, expands_redraws=view.expands_redraws)
         return self._finder
 
 

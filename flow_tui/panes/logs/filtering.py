@@ -29,10 +29,11 @@ def change_context(pane: OpenLog, by: int) -> None:
 
 async def step_to_error(pane: OpenLog, by: int) -> None:
     """Goes to the next error, or to the previous one if `by` is -1. Says if there is none."""
-    if pane.files is None:
+    log = pane.view.merged or pane.files
+    if log is None:
         return
     try:
-        offset = await pane.errors.find(pane.view, pane.files, by)
+        offset = await pane.errors.find(pane.view, log, by)
     except FlowError as error:
         pane.show_status(error.message, is_problem=True)
         return

@@ -13,7 +13,7 @@ from flow_tui.panes.logs.command_row import CommandRow
 from flow_tui.panes.logs.error_steps import ErrorSteps
 from flow_tui.panes.logs.row_kind import RowKind
 from flow_tui.services import Services
-from flow_tui.widgets.log import LogView
+from flow_tui.widgets.log.merged_view import MergedLogView
 
 
 class OpenLog(Protocol):
@@ -26,7 +26,7 @@ class OpenLog(Protocol):
     row: CommandRow
 
     @property
-    def view(self) -> LogView:
+    def view(self) -> MergedLogView:
         """The view of the log."""
 
     @property

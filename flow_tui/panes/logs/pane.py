@@ -15,6 +15,7 @@ from textual.widget import Widget
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.errors import FlowError
+from flow_core.logs.filtered.line_filter import NO_FILTERS
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.log_id import LogId
 from flow_core.logs.shown.line import ShownLine
@@ -39,7 +40,6 @@ from flow_tui.panes.logs.status_row import StatusRow
 from flow_tui.panes.pane import Pane
 from flow_tui.services import Services
 from flow_tui.widgets.log import LogView
-from flow_tui.widgets.log.line_stack import NO_FILTERS
 from flow_tui.widgets.log.merged_view import MergedLogView
 from flow_tui.widgets.workers import start_worker
 
@@ -121,7 +121,6 @@ class LogsPane(Pane, inherit_bindings=False):
         if not is_same:
             self._clear_status()
             ended = self.view.end_search()
-            start_worker(self, self.errors.close, group="errors")
             self.view.filters = NO_FILTERS
             self.status.show_filter("")
             self._open_log()
@@ -359,10 +358,11 @@ class LogsPane(Pane, inherit_bindings=False):
         self._update_border()
 
     def _clear_status(self) -> None:
-        """Drops what the row below the log says about another log."""
+        """Drops what the row below the log says about another log, and ends the search for its errors."""
         self._lines = None
         self.show_status("")
         self.status.end_search()
+        start_worker(self, self.errors.close, group="errors")
 
     def _open_log(self) -> None:
         self._lines = None

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flow_tui.actions import Action, LazyModule, defer
+from flow_tui.panes.logs.log_checks import check_few_logs, check_one_log
 from flow_tui.panes.logs.row_kind import RowKind
 
 if TYPE_CHECKING:
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
 else:
     ReadingAction = Action
     filtering = LazyModule("flow_tui.panes.logs.filtering")
-
-
-def _check_log(pane: OpenLog) -> str | None:
-    return "no log is shown" if pane.files is None else None
 
 
 def _check_context(pane: OpenLog) -> str | None:
@@ -37,9 +34,9 @@ def _change_context(by: int, pane: OpenLog) -> None:
 
 
 READING_ACTIONS: tuple[Action[Any], ...] = (
-    ReadingAction("logs.next_error", "e", "next error", "Go to the next error", partial(_step, 1), _check_log),
+    ReadingAction("logs.next_error", "e", "next error", "Go to the next error", partial(_step, 1), check_few_logs),
     ReadingAction(
-        "logs.previous_error", "E", "previous error", "Go to the previous error", partial(_step, -1), _check_log
+        "logs.previous_error", "E", "previous error", "Go to the previous error", partial(_step, -1), check_few_logs
     ),
     ReadingAction(
         "logs.keep_lines",
@@ -47,7 +44,7 @@ READING_ACTIONS: tuple[Action[Any], ...] = (
         "keep lines",
         "Show only the lines with a text; enter alone shows all again",
         lambda pane: pane.open_row(RowKind.KEEP),
-        _check_log,
+        check_few_logs,
     ),
     ReadingAction(
         "logs.hide_lines",
@@ -55,7 +52,7 @@ READING_ACTIONS: tuple[Action[Any], ...] = (
         "hide lines",
         "Hide the lines with a text; enter alone shows them again",
         lambda pane: pane.open_row(RowKind.HIDE),
-        _check_log,
+        check_few_logs,
     ),
     ReadingAction(
         "logs.cycle_level",
@@ -63,7 +60,7 @@ READING_ACTIONS: tuple[Action[Any], ...] = (
         "levels",
         "Show warnings and errors only, errors only, or all lines",
         defer(lambda: filtering.cycle_level),
-        _check_log,
+        check_few_logs,
     ),
     ReadingAction(
         "logs.more_context",
@@ -87,7 +84,7 @@ READING_ACTIONS: tuple[Action[Any], ...] = (
         "fold",
         "Fold tracebacks and dumps to their first line and their summary, or show all lines",
         lambda pane: pane.view.action_toggle_folds(),
-        _check_log,
+        check_one_log,
     ),
     ReadingAction(
         "logs.toggle_readable",
@@ -95,7 +92,7 @@ READING_ACTIONS: tuple[Action[Any], ...] = (
         "fields",
         "Show lines of JSON, logfmt and dicts in columns, or as they are",
         lambda pane: pane.view.action_toggle_readable(),
-        _check_log,
+        check_one_log,
     ),
     ReadingAction(
         "logs.unfold",
@@ -103,6 +100,6 @@ READING_ACTIONS: tuple[Action[Any], ...] = (
         "unfold",
         "Open the fold or the fields of the current line; again closes them",
         lambda pane: pane.view.action_unfold(),
-        _check_log,
+        check_one_log,
     ),
 )

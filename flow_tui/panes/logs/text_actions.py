@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flow_tui.actions import Action, LazyModule, defer
+from flow_tui.panes.logs.log_checks import check_one_log, check_shown
 from flow_tui.panes.logs.row_kind import RowKind
 
 if TYPE_CHECKING:
@@ -19,16 +20,6 @@ else:
     exporting = LazyModule("flow_tui.panes.logs.exporting")
 
 
-def _check_text(pane: OpenLog) -> str | None:
-    return "no log is shown" if pane.files is None and not pane.is_merged else None
-
-
-def _check_log(pane: OpenLog) -> str | None:
-    if pane.is_merged:
-        return f"show one rank first, with {pane.services.keys.written('logs.toggle_ranks')}"
-    return "no log is shown" if pane.files is None else None
-
-
 async def _step_bookmark(by: int, pane: OpenLog) -> None:
     await bookmarking.step_bookmark(pane, by)
 
@@ -40,7 +31,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "go to",
         "Go to a line or a time: 120, 14:05, 2026-01-02 14:05, -10m",
         lambda pane: pane.open_row(RowKind.GO_TO),
-        _check_text,
+        check_shown,
     ),
     TextAction(
         "logs.select_lines",
@@ -48,7 +39,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "select lines",
         "Select lines; the keys that scroll extend the selection",
         lambda pane: pane.select_lines(),
-        _check_text,
+        check_shown,
     ),
     TextAction(
         "logs.copy",
@@ -56,7 +47,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "copy",
         "Copy the selected text, or the current line",
         lambda pane: pane.copy_selection(),
-        _check_text,
+        check_shown,
     ),
     TextAction(
         "logs.bookmark",
@@ -64,7 +55,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "bookmark",
         "Bookmark the current line, or remove its bookmark",
         defer(lambda: bookmarking.toggle_bookmark),
-        _check_log,
+        check_one_log,
     ),
     TextAction(
         "logs.bookmarks",
@@ -72,7 +63,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "bookmarks",
         "List the bookmarks of this log and go to one",
         defer(lambda: bookmarking.pick_bookmark),
-        _check_log,
+        check_one_log,
     ),
     TextAction(
         "logs.next_bookmark",
@@ -80,7 +71,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "next bookmark",
         "Go to the next bookmark",
         partial(_step_bookmark, 1),
-        _check_log,
+        check_one_log,
     ),
     TextAction(
         "logs.previous_bookmark",
@@ -88,7 +79,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "last bookmark",
         "Go to the previous bookmark",
         partial(_step_bookmark, -1),
-        _check_log,
+        check_one_log,
     ),
     TextAction(
         "logs.save",
@@ -96,7 +87,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "save",
         "Save the selected lines, the shown text or the whole log to a file",
         defer(lambda: exporting.save_log),
-        _check_text,
+        check_shown,
     ),
     TextAction(
         "logs.open",
@@ -104,7 +95,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "open",
         "Open the log in $PAGER or $EDITOR at the current line",
         defer(lambda: exporting.open_log),
-        _check_log,
+        check_one_log,
     ),
     TextAction(
         "logs.pipe",
@@ -112,7 +103,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
         "pipe",
         "Run a shell command on the text and show its output",
         lambda pane: pane.open_row(RowKind.PIPE),
-        _check_text,
+        check_shown,
         changes=True,
     ),
 )

@@ -6,8 +6,8 @@ from textual.reactive import var
 
 from flow_core.agent.spool import STDERR, STDOUT
 from flow_core.logs.analysis.structured import parse_structured
-from flow_core.logs.filtered.line_filter import LogFilters
-from flow_tui.widgets.log.line_stack import NO_FILTERS, LineOptions
+from flow_core.logs.filtered.line_filter import NO_FILTERS, LogFilters
+from flow_tui.widgets.log.line_stack import LineOptions
 from flow_tui.widgets.log.painter import LogPainter
 from flow_tui.widgets.log.scrolling import ScrollingLog
 

@@ -6,13 +6,11 @@ from typing import NamedTuple
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.filtered.filtered_log import FilteredLog
-from flow_core.logs.filtered.line_filter import LogFilters
+from flow_core.logs.filtered.line_filter import NO_FILTERS, LogFilters
 from flow_core.logs.folded.folded_log import FoldedLog
 from flow_core.logs.folded.readable_log import ReadableLog
 from flow_core.logs.shown.log_lines import LogLines
 from flow_core.logs.shown.shown_log import ShownLog
-
-NO_FILTERS = LogFilters()
 
 
 class LineOptions(NamedTuple):

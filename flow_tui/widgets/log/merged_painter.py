@@ -11,9 +11,11 @@ from rich.cells import cell_len, chop_cells
 from flow_core.agent.spool import STDERR
 from flow_core.logs.escape import escape_controls
 from flow_core.logs.export import LogBlock
+from flow_core.logs.filtered.filtered_log import FilteredLog
 from flow_core.logs.merged.merged_export import list_prefixes
 from flow_core.logs.merged.merged_lines import MergedLines
 from flow_core.logs.merged.merged_search import MergedSearch
+from flow_core.logs.merged.position import MergedPosition
 from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.line import ShownLine
 from flow_tui.widgets.log.line_stack import LineOptions
@@ -32,7 +34,9 @@ class MergedPainter(LinePainter):
     def __init__(self, log: MergedLines, layout: LogLayout, styles: LogStyles) -> None:
         self.log: MergedLines = log
         super().__init__(log, layout, styles)
-        self._shown: tuple[int | None, bool] = (None, False)
+        self._options = LineOptions()
+        self._held: tuple[MergedPosition, LogPosition] | None = None
+        """The position at the top, and the top in which it resulted, until the user scrolls."""
         self._described: dict[int, tuple[ShownLine, LogText]] = {}
         labels = [source.label for source in log.merged.sources]
         self._prefixes = list_prefixes(labels)
@@ -54,8 +58,26 @@ class MergedPainter(LinePainter):
     def find_offset_at(self, time: datetime) -> int | None:
         return self.log.find_offset(int(time.astimezone(UTC).timestamp() * 1_000_000))
 
+    def refresh(self) -> bool:
+        steps = self.refresh_in_steps(reads_end=False)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return bool(end.value)
+
     def refresh_in_steps(self, *, reads_end: bool) -> Generator[None, None, bool]:
-        return self.log.refresh_in_steps(reads_end=reads_end)
+        """Checks the logs. If filters have found lines between others, the position at the top stays there."""
+        position, insertions = self._find_top(), self.log.insertions
+        has_changed = yield from self.log.refresh_in_steps(reads_end=reads_end)
+        if self.log.insertions != insertions:
+            self._return_to(position)
+        return has_changed
+
+    @property
+    def filtered_logs(self) -> list[FilteredLog]:
+        found = [source.filtered for source in self.log.merged.sources if source.is_shown]
+        return [log for log in found if log is not None]
 
     def read_blocks(self, start: int, end: int) -> Iterator[LogBlock]:
         return self.log.read_blocks(start, end)
@@ -66,22 +88,32 @@ class MergedPainter(LinePainter):
         return "" if details is None else self._prefixes[details.source]
 
     def make_search(self, query: SearchQuery) -> LineSearch:
-        return MergedSearch(self.log, query, self._shown[0])
+        return MergedSearch(self.log, query, self._options.stream, self._options.filters)
 
     @property
     def searched(self) -> Hashable:
-        return self._shown[0]
+        return self._options.stream, self._options.filters.filters
 
     def set_options(self, options: LineOptions) -> bool:
-        """Shows one stream, or all redraws. Merged lines are neither filtered nor folded."""
-        shown = (options.stream, options.expands_redraws)
-        if shown == self._shown:
+        """Shows one stream, all redraws, or the lines that pass filters. Merged lines are not folded."""
+        options = LineOptions(options.stream, options.expands_redraws, options.filters)
+        if options == self._options:
             return False
-        self._shown = shown
-        top = self.log.show_stream(shown[0], expands_redraws=shown[1], top=self.window.top.offset)
-        self.window.top = LogPosition(top)
+        self._options = options
+        position = self._find_top()
+        self.log.choose_lines(options.stream, expands_redraws=options.expands_redraws, filters=options.filters)
+        self._return_to(position)
         self._described.clear()
         return True
+
+    def _find_top(self) -> MergedPosition:
+        if self._held is not None and self._held[1] == self.window.top:
+            return self._held[0]
+        return self.log.find_position(self.window.top.offset)
+
+    def _return_to(self, position: MergedPosition) -> None:
+        self.window.top = LogPosition(self.log.find_again(position))
+        self._held = position, self.window.top
 
     def _describe(self, line: ShownLine) -> LogText:
         known, described = self._described.get(line.offset, (None, None))

@@ -73,9 +73,14 @@ class MergedLogView(LogView):
         if len(numbers) < len(self.labels):
             self.hidden_logs = numbers
 
+    @property
+    def shown_count(self) -> int:
+        """The number of logs that are not switched off."""
+        return len(self.labels) - len(self.hidden_logs)
+
     def describe_logs(self) -> str:
         """Describes how many logs are shown; "" if only one log is open."""
-        shown, every = len(self.labels) - len(self.hidden_logs), len(self.labels)
+        shown, every = self.shown_count, len(self.labels)
         return "" if not every else f"{shown} of {every} logs" if shown < every else f"{every} logs"
 
     def toggle_log(self, number: int) -> None:
@@ -111,6 +116,7 @@ class MergedLogView(LogView):
                 top = self.merged.show(number, is_shown=not source.is_shown, top=top)
         window.top = LogPosition(top)
         self._forget_places()
+        self._filter.scan_shown_logs()
         self._restyle()
 
     def watch_stream(self) -> None:
@@ -120,6 +126,10 @@ class MergedLogView(LogView):
     def watch_expands_redraws(self) -> None:
         self._forget_places()
         super().watch_expands_redraws()
+
+    def watch_filters(self) -> None:
+        self._forget_places()
+        super().watch_filters()
 
     def _forget_places(self) -> None:
         """Forgets the current line and the current match of merged logs: their lines get other offsets."""

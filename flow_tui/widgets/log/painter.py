@@ -14,6 +14,7 @@ from textual.strip import Strip
 
 from flow_core.agent.spool import STDERR, SpoolFiles
 from flow_core.logs.export import LogBlock, read_shown_blocks
+from flow_core.logs.filtered.filtered_log import FilteredLog
 from flow_core.logs.open_colours import ColourIndex
 from flow_core.logs.search.log_search import LogSearch, SearchMatch
 from flow_core.logs.search.query import SearchQuery
@@ -100,6 +101,11 @@ class LinePainter:
     def searched(self) -> Hashable:
         """What of the log a search covers. A search that began with another value must begin again."""
         raise NotImplementedError
+
+    @property
+    def filtered_logs(self) -> list[FilteredLog]:
+        """The shown logs whose lines a scan has to find, because filters are set."""
+        return []
 
     def set_options(self, options: LineOptions) -> bool:
         """Changes what is shown of the log. Returns whether the lines are others now.
@@ -272,6 +278,10 @@ class LogPainter(LinePainter):
 
     def make_search(self, query: SearchQuery) -> LineSearch:
         return LogSearch(self.files, query, self.stream, filters=self.stack.options.filters)
+
+    @property
+    def filtered_logs(self) -> list[FilteredLog]:
+        return [] if self.stack.filtered is None else [self.stack.filtered]
 
     def set_options(self, options: LineOptions) -> bool:
         if options == self.stack.options:

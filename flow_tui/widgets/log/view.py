@@ -105,7 +105,7 @@ class LogView(DisplayedLog):
             self, redraw=self._redraw, counted=self._announce_count, is_at_end=lambda: self.following
         )
         self._search = LogViewSearch(self, report=self._announce_search, show=self._show_match, redraw=self._redraw)
-        self._filter = LogViewFilter(self, redraw=self._redraw, report=self._announce_filter)
+        self._filter = LogViewFilter(self, redraw=self._redraw, settled=self._settle, report=self._announce_filter)
         self._strips: list[Strip] = []
 
     @property
@@ -242,8 +242,12 @@ class LogView(DisplayedLog):
                 self._filter.start(self._painter)
                 self._search.cover_view()
             self._painter.restyle(self._make_layout(), self._make_styles())
-            if not self.following:
-                self._keep_position(self._painter.window)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Keeps the position after a change of what is shown, once the filters have found all lines."""
+        if self._painter is not None and not self.following and not self._filter.is_scanning:
+            self._keep_position(self._painter.window)
         self._redraw()
 
     def _find_kept_place(self) -> tuple[int, int, range] | None:

@@ -54,8 +54,9 @@ def test_a_file_that_grows_is_indexed_from_where_it_was(tmp_path: Path) -> None:
             expected = text.split(b"\n")[:-1] if text.endswith(b"\n") else text.split(b"\n")
             assert index.line_count == len(expected)
     assert index.scanned > 3 * BLOCK
-    starts = accumulate((len(line) + 1 for line in expected[:-1]), initial=0)
-    assert [index.find_line_start(number) for number in range(len(expected))] == list(starts)
+    starts = list(accumulate((len(line) + 1 for line in expected[:-1]), initial=0))
+    for number in chance.sample(range(len(expected)), 100):
+        assert index.find_line_start(number) == starts[number]
 
 
 def test_a_file_that_was_cut_short_or_replaced_is_counted_anew(tmp_path: Path) -> None:

@@ -57,6 +57,20 @@ async def test_a_search_covers_the_lines_that_the_filters_keep_and_begins_again_
         assert marked_row(pane) == "step 98 loss"
 
 
+async def test_the_line_at_the_top_stays_there_with_filters_and_without(tmp_path: Path) -> None:
+    data = b"".join(b"step %d loss\ndebug %d loss\n" % (n, n) for n in range(1000))
+    async with log_desk(tmp_path, data) as (pane, pilot):
+        await press(pilot, "logs.scroll_home")
+        pane.view.scroll_rows(600)
+        assert shown_rows(pane)[0] == "step 300 loss"
+        await press(pilot, "logs.hide_lines", *"debug", "enter")
+        await until(lambda: lines_of(pane, 2) == ["step 300 loss", "step 301 loss"])
+        await until(lambda: status(pane) == "without /debug/: 1,000 lines")
+        assert lines_of(pane, 1) == ["step 300 loss"]
+        await press(pilot, "escape")
+        await until(lambda: lines_of(pane, 2) == ["step 300 loss", "debug 300 loss"])
+
+
 async def test_an_invalid_filter_stays_open_with_a_sentence(tmp_path: Path) -> None:
     async with log_desk(tmp_path, b"one\n") as (pane, pilot):
         await press(pilot, "logs.keep_lines", *"a(", "enter")

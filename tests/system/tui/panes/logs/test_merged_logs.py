@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from testbed.tui.log_desk import marked_row, status
 from testbed.tui.press import press
 from testbed.tui.task_logs import first_line, logs_of
 from testbed.waiting import until
@@ -147,3 +148,21 @@ async def test_two_tasks_with_one_log_each_are_merged_and_the_last_of_them_stays
         await until(lambda: rows(pane, 2) == ["eval evaluated", "train trained"])
         await merge_task(pilot)
         await until(lambda: not pane.is_merged and first_line(pane) == "trained")
+
+
+async def test_errors_and_filters_cover_all_ranks(tmp_path: Path) -> None:
+    command = "echo start $NODE_RANK; echo ERROR of $NODE_RANK; echo end $NODE_RANK"
+    async with logs_of(command=command, num_instances=2) as (pane, pilot):
+        await press(pilot, "logs.toggle_ranks")
+        await until(lambda: len([row for row in rows(pane, 6) if row]) == 6)
+        await press(pilot, "logs.scroll_home")
+        errors = [row for row in rows(pane, 6) if "ERROR" in row]
+        await press(pilot, "logs.next_error")
+        await until(lambda: plain(marked_row(pane)) == errors[0])
+        await press(pilot, "logs.next_error")
+        await until(lambda: plain(marked_row(pane)) == errors[1] or "no error" in status(pane))
+        await press(pilot, "logs.cycle_level")
+        await until(lambda: rows(pane, 3) == [*errors, ""])
+        assert status(pane).startswith("only warnings and errors: 2 lines")
+        await press(pilot, "logs.toggle_folds")
+        await until(lambda: [one for one in pane.app._notifications if "show one rank first" in one.message])

@@ -12,6 +12,8 @@ from testbed.waiting import until
 from textual.app import ComposeResult
 
 from flow_core.agent.spool import STDERR, STDOUT
+from flow_core.logs.filtered.line_filter import NO_FILTERS, LineFilter
+from flow_core.logs.search.query import SearchQuery
 from flow_tui.widgets.log.merged_view import MergedLogView
 from flow_tui.widgets.log.rows import FOUND
 
@@ -225,3 +227,38 @@ async def test_the_line_at_the_top_stays_there_when_the_stream_is_switched(app: 
         assert app.picture()[0] == "rank 1 line 100"
         app.view.stream = None
         assert app.picture()[0] == "rank 1 line 100"
+
+
+async def test_filters_keep_and_hide_lines_of_all_logs_and_the_search_covers_these(app: MergedReader) -> None:
+    keeps, hides = LineFilter(SearchQuery("5")), LineFilter(SearchQuery("line 2"), hides=True)
+    every = [time for time in range(300) if "5" in str(time)]
+    async with app.run_test(size=(60, 6)):
+        await until(lambda: app.picture()[-1] == "rank 2 line 299")
+        app.view.filters = NO_FILTERS.add(keeps)
+        await until(lambda: app.picture() == [f"rank {time % 3} line {time}" for time in every[-6:]])
+        app.disks[1].write([(400, "no"), (401, "and 5 more")])
+        await until(lambda: app.picture()[-1] == "rank 1 and 5 more")
+        app.view.filters = app.view.filters.add(hides)
+        shown = [time for time in every if not str(time).startswith("2")]
+        await until(lambda: app.picture()[:5] == [f"rank {time % 3} line {time}" for time in shown[-5:]])
+        app.view.find("9")
+        await until(lambda: app.status == "4 of 4")
+        assert app.current() == "rank 0 line 195"
+        app.view.toggle_log(0)
+        await until(lambda: "rank 1 and 5 more" in app.picture() and "rank 0" not in "".join(app.picture()))
+        app.view.toggle_log(0)
+        app.view.action_follow()
+        await until(lambda: app.picture()[:5] == [f"rank {time % 3} line {time}" for time in shown[-5:]])
+        app.view.filters = NO_FILTERS
+        await until(lambda: app.picture()[-2:] == ["rank 1 no", "rank 1 and 5 more"])
+
+
+async def test_the_line_at_the_top_stays_there_when_a_filter_finds_lines_around_it(app: MergedReader) -> None:
+    async with app.run_test(size=(60, 6)):
+        app.view.action_scroll_home()
+        app.view.scroll_rows(150)
+        assert app.picture()[0] == "rank 0 line 150"
+        app.view.filters = NO_FILTERS.add(LineFilter(SearchQuery("5")))
+        await until(lambda: app.picture()[:3] == ["rank 0 line 150", "rank 1 line 151", "rank 2 line 152"])
+        app.view.scroll_rows(-1)
+        assert app.picture()[0] == "rank 1 line 145"

@@ -92,6 +92,19 @@ def test_a_range_is_read_as_text_with_the_label_before_each_line(logs: list[Log]
         assert lines.lines_from(0, 1_000) == every
 
 
+def test_text_is_read_in_the_order_in_which_the_lines_are_shown_after_the_logs_have_grown(tmp_path: Path) -> None:
+    disks = [LogOnDisk(tmp_path, number) for number in range(2)]
+    disks[0].write([(10, "a0"), (30, "a1")])
+    disks[1].write([(20, "b0"), (40, "b1")])
+    with closing(MergedLines(merge([disk.source() for disk in disks]))) as lines:
+        disks[0].write([(9_000, "a2")])
+        disks[1].write([(9_001, "b2")])
+        lines.refresh()
+        shown = [line.text for line in lines.lines_from(0, 9)]
+        text = b"".join(block.data for block in lines.read_blocks(0, lines.size)).decode()
+        assert [line[-2:] for line in text.splitlines()] == shown == ["a0", "b0", "a1", "b1", "a2", "b2"]
+
+
 def test_lines_can_be_read_between_the_steps_in_which_many_logs_are_checked(tmp_path: Path) -> None:
     disks = [LogOnDisk(tmp_path, number) for number in range(25)]
     for disk in disks:
