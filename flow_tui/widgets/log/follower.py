@@ -20,7 +20,7 @@ from flow_tui.widgets.workers import start_worker
 
 _COUNT_EVERY_S = 0.5
 _EXACT_AFTER_S = 0.3
-_REST = 6
+_REST = 7
 """Merged logs can take long to draw. The follower rests so many times as long as a drawing took."""
 _KEYS_S = 0.004
 """The time for keys between two steps."""
