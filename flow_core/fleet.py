@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 
 _DEADLINE_S = 30.0
 _BACKOFF_MAX_S = 60.0
-_TASKS_SHOWN = 10_000
+_FIRST_TASKS = 100
+"""More than a screen shows, so that the first tasks are there early."""
+_TASKS = 500
+_MORE_TASKS = 1000
+_STEP_S = 0.1
+"""The time to show the tasks that are there, before the next ones are read."""
 _CLOSE_S = 5.0
 _DOUBLINGS_MAX = 10  # longer than the longest pause; the power of two would overflow one day
 Listener = Callable[[frozenset[str]], None]
@@ -51,6 +56,9 @@ class Fleet:
         self.gate = gate
         self.watched: frozenset[str] = frozenset({TASKS})
         self.watches_everyone = False
+        self._task_count: int | None = _TASKS
+        """How many tasks to list of each context; None for all."""
+        self._merged: tuple[TaskRecord, ...] | None = None
         chosen = tuple(contexts)
         self._patience = {
             context.name: PausableTimeout(person, context.name) for context in chosen if person is not None
@@ -95,11 +103,21 @@ class Fleet:
 
     @property
     def tasks(self) -> tuple[TaskRecord, ...]:
-        """The tasks of every context, the last created first; within a context in the provider's order."""
-        merged = [task for state in self.states for task in state.tasks]
-        if len(self._connections) > 1 or any(state.kept for state in self.states):
-            merged.sort(key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, reverse=True)
-        return tuple(merged)
+        """The listed tasks of every context, the last created first; within a context in the provider's order.
+
+        The same object again while nothing has changed.
+        """
+        if self._merged is None:
+            merged = [task for state in self.states for task in state.tasks]
+            if len(self._connections) > 1 or any(state.kept for state in self.states):
+                merged.sort(key=lambda task: task.created_at.timestamp() if task.created_at else 0.0, reverse=True)
+            self._merged = tuple(merged)
+        return self._merged
+
+    @property
+    def task_total(self) -> int:
+        """The number of tasks of every context, also of those that are not listed."""
+        return sum(state.task_total for state in self.states)
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
@@ -197,10 +215,19 @@ class Fleet:
         A facet that a provider lacks has no rows. Raises ValueError for a facet that the fleet doesn't know.
         """
         watched = frozenset(facets) | {TASKS}
-        if unknown := watched - _READERS.keys():
+        if unknown := watched - _READERS.keys() - {TASKS}:
             raise ValueError(f"the fleet can't watch {', '.join(sorted(unknown))}")
         added, self.watched = watched - self.watched, watched
         if added:
+            self.refresh()
+
+    def list_tasks(self, count: int | None) -> None:
+        """Lists at least the last `count` tasks of each context from now on (None: all), besides the unfinished ones.
+
+        Polls now if that is more than before. Many tasks come in several steps, each of which listeners are told.
+        """
+        if self._task_count is not None and (count is None or count > self._task_count):
+            self._task_count = count
             self.refresh()
 
     def watch_everyone(self, on: bool) -> None:
@@ -242,7 +269,11 @@ class Fleet:
             await self._sleep_until_due(name)
         while True:
             self._wake[name].clear()
+            before = len(self._states[name].tasks)
             self._publish(name, await self._fetch_state(name))
+            if self._lacks_tasks(name) and len(self._states[name].tasks) > before:
+                await asyncio.sleep(_STEP_S)
+                continue
             self._prune_when_due(name)
             await self._sleep_until_due(name)
 
@@ -276,16 +307,29 @@ class Fleet:
                 state = replace(state, has_market=provider.market is not None, has_scheduler=scheduling is not None)
                 if scheduling is not None:
                     await scheduling.watch_everyone(self.watches_everyone)
-                state = await self._fetch_facet(TASKS, provider, state)
+                state = await self._fetch_tasks(provider, state)
                 state = replace(state, answered_at=time.monotonic())
                 for facet in _READERS:
-                    if facet in self.watched and facet != TASKS:
+                    if facet in self.watched:
                         state = await self._fetch_facet(facet, provider, state)
         except TimeoutError:
             return replace(state, error=f"no answer within {_DEADLINE_S:.0f} s", failures=state.failures + 1)
         except FlowError as error:
             return replace(state, error=str(error), failures=state.failures + 1)
         return replace(state, error=None, failures=0)
+
+    def _lacks_tasks(self, name: str) -> bool:
+        """Returns whether the next step of a long list of tasks is due."""
+        state = self._states[name]
+        wanted = state.task_total if self._task_count is None else min(self._task_count, state.task_total)
+        return state.error is None and len(state.tasks) < wanted
+
+    async def _fetch_tasks(self, provider: Provider, state: ContextState) -> ContextState:
+        step = _FIRST_TASKS if state.answered_at is None else len(state.tasks) + _MORE_TASKS
+        count = step if self._task_count is None else min(step, self._task_count)
+        answer = await provider.list_recent_tasks(count)
+        rows, state = merge_answer(state, TASKS, state.tasks, answer)
+        return replace(state, rows={**state.rows, TASKS: rows})
 
     async def _fetch_facet(self, facet: str, provider: Provider, state: ContextState) -> ContextState:
         answer = await _READERS[facet](provider)
@@ -295,6 +339,7 @@ class Fleet:
     def _publish(self, name: str, state: ContextState) -> None:
         before, self._states[name] = self._states[name], state
         if changed := find_changes(before, state):
+            self._merged = None
             for listener in self._listeners:
                 asyncio.get_running_loop().call_soon(self._call_listener, listener, changed)
 
@@ -311,10 +356,6 @@ class Fleet:
         return poll.busy_s if is_busy else poll.idle_s
 
 
-async def _tasks(provider: Provider) -> tuple[TaskRecord, ...]:
-    return await provider.list_tasks(limit=_TASKS_SHOWN)
-
-
 async def _volumes(provider: Provider) -> tuple[Volume, ...] | None:
     return None if provider.volumes is None else await provider.volumes.list()
 
@@ -324,11 +365,10 @@ async def _instances(provider: Provider) -> tuple[AvailableInstance, ...] | None
 
 
 _READERS: Mapping[str, Callable[[Provider], Awaitable[tuple[FacetRow, ...] | None]]] = {
-    TASKS: _tasks,
     "volumes": _volumes,
     "instances": _instances,
 }
-"""The functions that read the rows of each facet; they return None if the provider lacks the facet."""
+"""The functions that read the rows of each facet except the tasks; they return None if the provider lacks the facet."""
 
 
 def _capacity_key(row: AvailableInstance) -> Hashable:

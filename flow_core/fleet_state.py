@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from flow_core.config import Context
 from flow_core.errors import ProviderError
-from flow_core.providers.contract.listing import find_unreadable
+from flow_core.providers.contract.listing import find_total, find_unreadable
 
 if TYPE_CHECKING:
     from flow_core.models.instance import AvailableInstance
@@ -39,7 +39,8 @@ class ContextState:
     `rows` holds the rows of each facet that was read, by the facet's name. `has_market` is whether capacity has a price
     there, and `has_scheduler` whether tasks wait in a queue that they share with other users; both are false until the
     context could be opened. `notes` states what could not be read, by facet. `kept` holds the
-    read time of each row that the last answer lacks although it may still exist.
+    read time of each row that the last answer lacks although it may still exist. `totals` holds the number of rows of a
+    facet of which the answer has only some.
     """
 
     context: Context
@@ -48,6 +49,7 @@ class ContextState:
     has_scheduler: bool = False
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kept: Mapping[Hashable, float] = field(default_factory=dict)
+    totals: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
     failures: int = 0
     answered_at: float | None = field(default=None, compare=False)
@@ -55,6 +57,11 @@ class ContextState:
     @property
     def tasks(self) -> tuple[TaskRecord, ...]:
         return self.rows.get(TASKS, ())
+
+    @property
+    def task_total(self) -> int:
+        """The number of tasks, also of those that were not listed."""
+        return max(self.totals.get(TASKS, 0), len(self.tasks))
 
     @property
     def volumes(self) -> tuple[Volume, ...]:
@@ -85,13 +92,17 @@ def find_changes(before: ContextState, now: ContextState) -> frozenset[str]:
     """Returns the facets whose rows or notes differ, and `CONTEXTS` if anything else differs."""
     changed = {
         facet
-        for facet in {*before.rows, *now.rows, *before.notes, *now.notes}
-        if (before.rows.get(facet), before.notes.get(facet)) != (now.rows.get(facet), now.notes.get(facet))
+        for facet in {*before.rows, *now.rows, *before.notes, *now.notes, *before.totals, *now.totals}
+        if _select(before, facet) != _select(now, facet)
     }
     is_first = before.answered_at is None
-    if is_first or replace(before, rows=now.rows, notes=now.notes) != now:
+    if is_first or replace(before, rows=now.rows, notes=now.notes, totals=now.totals) != now:
         changed.add(CONTEXTS)
     return frozenset(changed)
+
+
+def _select(state: ContextState, facet: str) -> tuple[object, ...]:
+    return state.rows.get(facet), state.notes.get(facet), state.totals.get(facet)
 
 
 def merge_answer(
@@ -101,19 +112,33 @@ def merge_answer(
 
     If the answer is incomplete, keeps the earlier rows that it lacks. Raises ProviderError if nothing could be read.
     """
-    notes = find_unreadable(answer)
+    notes, total = find_unreadable(answer), find_total(answer)
     if notes and not answer:
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         raise ProviderError(f"no {noun} could be read: {notes[0]}{more}")
-    answered_keys = {row.key for row in answer}
-    missing = tuple(row for row in before if row.key not in answered_keys) if notes else ()
-    read_at = state.answered_at or time.monotonic()
-    others = {
-        key: at for key, at in state.kept.items() if key not in {_row_identity(row) for row in (*before, *answer)}
-    }
-    kept = {_row_identity(row): state.kept.get(_row_identity(row), read_at) for row in missing}
+    missing = _find_missing(before, answer) if notes else ()
     all_notes = {key: text for key, text in state.notes.items() if key != noun} | ({noun: notes} if notes else {})
-    return (*answer, *missing), replace(state, notes=all_notes, kept=others | kept)
+    totals = {key: count for key, count in state.totals.items() if key != noun}
+    if total is not None and total > len(answer):
+        totals[noun] = total
+    rows = (*answer, *missing) if missing else answer
+    return rows, replace(state, notes=all_notes, kept=_keep(state, before, answer, missing), totals=totals)
+
+
+def _find_missing(before: tuple[RowT, ...], answer: tuple[RowT, ...]) -> tuple[RowT, ...]:
+    answered_keys = {row.key for row in answer}
+    return tuple(row for row in before if row.key not in answered_keys)
+
+
+def _keep(
+    state: ContextState, before: tuple[RowT, ...], answer: tuple[RowT, ...], missing: tuple[RowT, ...]
+) -> dict[Hashable, float]:
+    """Returns the read times of the rows that answers lack: those of other facets, and the missing ones."""
+    if not state.kept and not missing:
+        return {}
+    answered, read_at = {_row_identity(row) for row in (*before, *answer)}, state.answered_at or time.monotonic()
+    others = {key: at for key, at in state.kept.items() if key not in answered}
+    return others | {_row_identity(row): state.kept.get(_row_identity(row), read_at) for row in missing}
 
 
 def _row_identity(row: FacetRow) -> Hashable:

@@ -26,7 +26,7 @@ def move_actions(noun: str) -> tuple[TableAction, ...]:
         TableAction(
             f"{noun}.first", "g,home", "first row", "Go to the first row", lambda pane: pane.table.action_first()
         ),
-        TableAction(f"{noun}.last", "G,end", "last row", "Go to the last row", lambda pane: pane.table.action_last()),
+        TableAction(f"{noun}.last", "G,end", "last row", "Go to the last row", lambda pane: pane.go_to_last()),
         TableAction(
             f"{noun}.page_down", "pagedown", "page down", "Go one page down", lambda pane: pane.table.action_page_down()
         ),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from textual.widgets import Input
 
 RowT = TypeVar("RowT")
+_NEXT_ROWS = 500
 SortKey = Callable[[Any], Any]
 
 
@@ -49,12 +50,17 @@ class TablePane(Pane, Generic[RowT]):
         self._all_rows: Sequence[RowT] = ()
         self._sort: tuple[str, bool] | None = None
         self._has_rows = False
+        self._total = 0
+        self._goes_to_last = False
 
     def make_columns(self) -> Sequence[Column[RowT]]:
         raise AssertionError("a table pane names its columns")
 
     def key_of(self, row: RowT) -> Hashable:
         raise AssertionError("a table pane tells its rows apart")
+
+    def ask_for_rows(self, count: int | None) -> None:
+        """Asks for at least `count` rows, or for all of them (None), if `show` has got only some."""
 
     def get_filter_fields(self, row: RowT) -> dict[str, str]:
         raise AssertionError("a table pane says what its filter looks at")
@@ -87,6 +93,11 @@ class TablePane(Pane, Generic[RowT]):
         return self.table.selected
 
     @property
+    def is_partial(self) -> bool:
+        """Whether `show` has got only some of the rows."""
+        return len(self._all_rows) < self._total
+
+    @property
     def focus_target(self) -> Widget:
         return self.table
 
@@ -94,13 +105,26 @@ class TablePane(Pane, Generic[RowT]):
     def filter_text(self) -> str:
         return self._filter.value.strip() if self._filter is not None else ""
 
-    def show(self, rows: Sequence[RowT], *, stale: bool = False, problem: str = "") -> None:
-        """Shows the rows that match the filter. `problem` tells which other rows could not be read."""
-        self._problem = problem
+    def show(self, rows: Sequence[RowT], *, stale: bool = False, problem: str = "", total: int = 0) -> None:
+        """Shows the rows that match the filter. `problem` tells which other rows could not be read.
+
+        `total` is the number of all rows, if `rows` are not all of them.
+        """
+        self._problem, self._total = problem, max(total, len(rows))
         self._all_rows = rows
         self._has_rows = True
         self.table.stale = stale
         self._arrange()
+        if self._goes_to_last and not self.is_partial:
+            self._goes_to_last = False
+            self.table.action_last()
+
+    def go_to_last(self) -> None:
+        """Goes to the last row, once all rows are there."""
+        self.table.action_last()
+        self._goes_to_last = self.is_partial
+        if self.is_partial:
+            self.ask_for_rows(None)
 
     def set_filter(self, text: str) -> None:
         """Filters the rows as if the user had typed the text."""
@@ -160,6 +184,13 @@ class TablePane(Pane, Generic[RowT]):
             self._arrange()
 
     @on(ResourceTable.Highlighted)
+    def _ask_for_next_rows(self) -> None:
+        """Asks for more rows when the cursor comes near the last one."""
+        self._goes_to_last &= self.table.cursor_row == len(self.table.rows) - 1
+        if self.is_partial and self.table.cursor_row >= len(self.table.rows) - 2 * self.table.page_rows:
+            self.ask_for_rows(len(self._all_rows) + _NEXT_ROWS)
+
+    @on(ResourceTable.Highlighted)
     @on(ResourceTable.LaidOut)
     def _show_cut(self) -> None:
         """Shows the whole texts of the cut cells under the cursor in the lower edge of the frame."""
@@ -190,11 +221,15 @@ class TablePane(Pane, Generic[RowT]):
             no_match = f"No row matches the filter.\nPress {self.services.keys.written('app.back')} to clear it."
             self.table.empty_text = no_match if self._all_rows else self._problem or self.empty_text()
         self.table.set_rows(rows)
+        if self.is_partial and (self.filter_text or self._sort):
+            self.ask_for_rows(None)
         self._label()
 
     def _label(self) -> None:
-        shown, known = len(self.table.rows), len(self._all_rows)
-        count = f"{shown} of {known}" if shown != known else str(known) if self._has_rows else ""
+        shown, known = len(self.table.rows), self._total
+        count = f"{shown:,} of {known:,}" if shown != known else f"{known:,}" if self._has_rows else ""
+        if self.filter_text and len(self._all_rows) < known:
+            count = f"{count}, {len(self._all_rows):,} filtered,"
         unit = self.COUNTED[known != 1] if count else ""
         self.border_title = Content(" ".join(filter(None, (self.TITLE, count, unit))) + self.describe_scope())
         self._show_cut()

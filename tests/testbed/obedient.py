@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from testbed.provider_registry import register
@@ -14,6 +14,7 @@ from flow_core.fleet_state import ContextState
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.volume import Volume
 from flow_core.prompter import Prompter, SecretPrompt
+from flow_core.providers.contract.listing import Listing
 from flow_core.providers.contract.provider import PollIntervals, Provider
 
 FAR = Context("far", "obedient")
@@ -83,3 +84,32 @@ def task(task_id: str, status: TaskStatus = TaskStatus.RUNNING) -> TaskRecord:
 
 def state(fleet: Fleet, name: str) -> ContextState:
     return next(state for state in fleet.states if state.context.name == name)
+
+
+class Archive(Obedient):
+    """A provider that has more tasks than it lists: one that runs was submitted before all others."""
+
+    count = 2_300
+    asked: ClassVar[list[int]]
+    known: ClassVar[dict[int, Listing[TaskRecord]]]
+
+    async def list_recent_tasks(self, count: int) -> tuple[TaskRecord, ...]:
+        type(self).calls += 1
+        self.asked.append(count)
+        if (known := self.known.get(count)) is not None:
+            return known
+        ended = [task(f"t-{number}", TaskStatus.COMPLETED) for number in range(min(count, self.count - 1))]
+        self.known[count] = Listing.of([*ended, task("old")], total=self.count)
+        return self.known[count]
+
+
+@pytest.fixture
+def archive(monkeypatch: pytest.MonkeyPatch) -> type[Archive]:
+    """A provider of this test alone."""
+
+    class Own(Archive):
+        asked: ClassVar[list[int]] = []
+        known: ClassVar[dict[int, Listing[TaskRecord]]] = {}
+
+    register(monkeypatch, "obedient", Own)
+    return Own

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from flow_core.providers.contract.scheduling import SchedulingFacet
 
 
+_LONG_LIST = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class PollIntervals:
     """Seconds between two polls of the tasks: while something changes, and while nothing does."""
@@ -74,6 +77,14 @@ class Provider(Protocol):
         A record that can't be read never fails the list: return a `Listing` that names it. If no record can be read,
         raise ProviderError.
         """
+
+    async def list_recent_tasks(self, count: int) -> tuple[TaskRecord, ...]:
+        """Returns every task that has not ended, and the last submitted ones: at least `count` tasks, or all.
+
+        Last submitted first. A `Listing` tells how many tasks there are if it lacks some. Calling it again is safe. A
+        provider overrides it if a short list is cheaper than a long one.
+        """
+        return await self.list_tasks(limit=max(count, _LONG_LIST))
 
     async def get_task(self, task_id: str) -> TaskRecord:
         """Returns the current record of a task. Calling it again is safe. Raises NotFound."""

@@ -92,12 +92,14 @@ class InstancesPane(TablePane[AvailableInstance]):
         super().tick()
         self.market_watch.ask_when_due()
 
-    def show(self, rows: Sequence[AvailableInstance], *, stale: bool = False, problem: str = "") -> None:
+    def show(
+        self, rows: Sequence[AvailableInstance], *, stale: bool = False, problem: str = "", total: int = 0
+    ) -> None:
         has_prices = any(instance.price_per_hour for instance in rows)
         if has_prices != self._has_prices:
             self._has_prices = has_prices
             self.table.set_columns(self.make_columns())
-        super().show(rows, stale=stale, problem=problem)
+        super().show(rows, stale=stale, problem=problem, total=total)
 
     def show_markets(self, markets: Mapping[str, MarketSummary], problem: str) -> None:
         """Shows the markets by context. `problem` is why some of them did not answer; "" if all did."""

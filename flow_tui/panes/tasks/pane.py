@@ -80,13 +80,17 @@ class TasksPane(TablePane[TaskRecord]):
         if not fleet.has_read("tasks"):
             return
         is_stale = all(state.error for state in fleet.states)
-        self.show(fleet.tasks, stale=is_stale, problem=describe_unread(self.services, "tasks"))
+        problem = describe_unread(self.services, "tasks")
+        self.show(fleet.tasks, stale=is_stale, problem=problem, total=fleet.task_total)
         selection = self.services.selection
-        if selection.requested is not None and self.table.move_to(selection.requested):
-            selection.requested = None
+        if selection.requested is not None:
+            if self.table.move_to(selection.requested):
+                selection.requested = None
+            elif self.is_partial:
+                self.ask_for_rows(None)
         selection.change(self.selected)
 
-    def show(self, rows: Sequence[TaskRecord], *, stale: bool = False, problem: str = "") -> None:
+    def show(self, rows: Sequence[TaskRecord], *, stale: bool = False, problem: str = "", total: int = 0) -> None:
         shown = _Shown(
             any(task.price_usd_per_hour is not None or task.billed_usd_per_hour for task in rows),
             self.services.fleet.watches_everyone,
@@ -95,7 +99,10 @@ class TasksPane(TablePane[TaskRecord]):
         if shown != self._shown:
             self._shown = shown
             self.table.set_columns(self.make_columns())
-        super().show(rows, stale=stale, problem=problem)
+        super().show(rows, stale=stale, problem=problem, total=total)
+
+    def ask_for_rows(self, count: int | None) -> None:
+        self.services.fleet.list_tasks(count)
 
     def make_columns(self) -> Sequence[Column[TaskRecord]]:
         """Returns the columns. Includes the price only if some task has one, the owner only if others are listed."""
