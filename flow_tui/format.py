@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from flow_core.filters.task_words import get_run_time_s
 from flow_core.models.task import TaskRecord, TaskStatus
 
 if TYPE_CHECKING:
@@ -49,14 +50,7 @@ def age(moment: datetime | None, now: datetime | None = None) -> str:
 
 def ran_for(task: TaskRecord, now: datetime | None = None) -> str:
     """Formats how long the task has run, or ran."""
-    return duration(run_time_s(task, now))
-
-
-def run_time_s(task: TaskRecord, now: datetime | None = None) -> float | None:
-    """Returns how long the task has run, or ran, in seconds; None if it has not started."""
-    if task.started_at is None:
-        return None
-    return ((task.completed_at or now or datetime.now(UTC)) - task.started_at).total_seconds()
+    return duration(get_run_time_s(task, now))
 
 
 def time_limit(task: TaskRecord) -> str:
@@ -67,11 +61,6 @@ def time_limit(task: TaskRecord) -> str:
     return "" if limit_s is None else duration(limit_s)
 
 
-def gpus(task: TaskRecord) -> str:
-    """Formats the GPUs of a task: "2xA100"; "-" for a task without GPUs."""
-    return f"{task.gpu_count}x{(task.gpu_type or 'gpu').upper()}" if task.gpu_count else "-"
-
-
 def attempt(task: TaskRecord) -> str:
     """Formats the attempt, counted from 1: "2 of 4" if the task has retries; else "2", and "" for the first one."""
     retries = task.config.get("retries")
@@ -79,13 +68,6 @@ def attempt(task: TaskRecord) -> str:
     if isinstance(more, int) and more > 0:
         return f"{task.attempt + 1} of {more + 1}"
     return str(task.attempt + 1) if task.attempt else ""
-
-
-def note(task: TaskRecord) -> str:
-    """Returns what the status doesn't tell: why the task waits, or how it ended; may be empty."""
-    if task.message:
-        return task.message.removeprefix(f"{task.status.value}, ")
-    return f"exit {task.exit_code}" if task.exit_code else ""
 
 
 def size(size_gb: int) -> str:

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widget import Widget
 
-from flow_tui.filter import parse_filter
 from flow_tui.panes.pane import Pane
 from flow_tui.services import Services
 from flow_tui.widgets.columns import Column
@@ -18,6 +17,8 @@ from flow_tui.widgets.table import ResourceTable
 
 if TYPE_CHECKING:
     from textual.widgets import Input
+
+    from flow_core.filters.row_filter import FilterField
 
 RowT = TypeVar("RowT")
 _NEXT_ROWS = 500
@@ -44,7 +45,7 @@ class TablePane(Pane, Generic[RowT]):
 
     def __init__(self, services: Services, *, id: str | None = None) -> None:
         super().__init__(services, id=id)
-        self._problem = self._footnote = ""
+        self._problem = self._footnote = self._filter_problem = ""
         self.table: ResourceTable[RowT] = ResourceTable(self.make_columns(), self.key_of, empty_text="…")
         self._filter: Input | None = None
         self._all_rows: Sequence[RowT] = ()
@@ -62,7 +63,7 @@ class TablePane(Pane, Generic[RowT]):
     def ask_for_rows(self, count: int | None) -> None:
         """Asks for at least `count` rows, or for all of them (None), if `show` has got only some."""
 
-    def get_filter_fields(self, row: RowT) -> dict[str, str]:
+    def get_filter_fields(self) -> Sequence[FilterField[RowT]]:
         raise AssertionError("a table pane says what its filter looks at")
 
     def empty_text(self) -> str:
@@ -196,24 +197,21 @@ class TablePane(Pane, Generic[RowT]):
         """Shows the whole texts of the cut cells under the cursor in the lower edge of the frame."""
         texts = [text if at == 0 else f"{title} {text}" for at, (title, text) in enumerate(self.table.cut_cells)]
         texts.append(self.describe_selected())
-        self.border_subtitle = Content("  ".join(filter(None, [self._problem, *texts, self._footnote])))
+        self.border_subtitle = Content(
+            "  ".join(filter(None, [self._filter_problem, self._problem, *texts, self._footnote]))
+        )
 
     def _get_filter_line(self) -> Input:
         """Returns the filter line. Creates it on first use."""
         if self._filter is None:
-            from textual.widgets import Input  # lazy import: few sessions filter
+            from flow_tui.widgets.filter_line import FilterLine  # lazy import: few sessions filter
 
-            self._filter = Input(placeholder="filter", compact=True, select_on_focus=False)
+            self._filter = FilterLine(self._complete_filter)
             self.mount(self._filter, before=self.table)
         return self._filter
 
     def _arrange(self) -> None:
-        matches = parse_filter(self.filter_text)
-        rows = (
-            [row for row in self._all_rows if matches(self.get_filter_fields(row))]
-            if self.filter_text
-            else list(self._all_rows)
-        )
+        rows = self._filter_rows()
         if self._sort is not None:
             rows.sort(key=self.SORTS[self._sort[0]], reverse=self._sort[1])
         self.table.set_sort(*(self._sort or (None,)))
@@ -224,6 +222,22 @@ class TablePane(Pane, Generic[RowT]):
         if self.is_partial and (self.filter_text or self._sort):
             self.ask_for_rows(None)
         self._label()
+
+    def _filter_rows(self) -> list[RowT]:
+        self._filter_problem = ""
+        if not self.filter_text:
+            return list(self._all_rows)
+        from flow_core.filters.row_filter import RowFilter  # lazy import: few sessions filter
+
+        row_filter = RowFilter(self.filter_text, self.get_filter_fields())
+        rows = row_filter.select(self._all_rows)
+        self._filter_problem = row_filter.problem
+        return rows
+
+    def _complete_filter(self, text: str) -> Sequence[str]:
+        from flow_core.filters.completion import complete_filter  # lazy import: few sessions filter
+
+        return complete_filter(text, self.get_filter_fields(), self._all_rows)
 
     def _label(self) -> None:
         shown, known = len(self.table.rows), self._total

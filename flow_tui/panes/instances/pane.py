@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 
 from flow_core.logs.escape import escape_controls
 from flow_core.models.instance import AvailableInstance
 from flow_tui import format
-from flow_tui.actions import make_bindings
+from flow_tui.actions import LazyModule, make_bindings
 from flow_tui.panes.freshness import describe_unread
 from flow_tui.panes.instances.actions import ACTIONS
 from flow_tui.panes.instances.market import CELLS, MarketSummary
@@ -19,6 +19,12 @@ from flow_tui.panes.instances.market_watch import MarketWatch
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.services import Services
 from flow_tui.widgets.columns import CellContent, Column, StyledText
+
+if TYPE_CHECKING:
+    from flow_core.filters import instance_fields
+    from flow_core.filters.row_filter import FilterField
+else:
+    instance_fields = LazyModule("flow_core.filters.instance_fields")
 
 
 def _grey_when_down(column: Column[AvailableInstance]) -> Column[AvailableInstance]:
@@ -155,17 +161,8 @@ class InstancesPane(TablePane[AvailableInstance]):
     def key_of(self, row: AvailableInstance) -> Hashable:
         return row.key
 
-    def get_filter_fields(self, row: AvailableInstance) -> dict[str, str]:
-        """Returns the fields by name. `host` is also called `about`."""
-        host = row.description.lower()
-        return {
-            "type": row.instance_type.lower(),
-            "gpu": f"{row.gpu_type or ''} {_format_gpus(row)}".lower(),
-            "context": row.context.lower(),
-            "region": row.region.lower(),
-            "about": host,
-            "host": host,
-        }
+    def get_filter_fields(self) -> Sequence[FilterField[AvailableInstance]]:
+        return instance_fields.INSTANCE_FIELDS
 
     def _spark_cell(self, instance: AvailableInstance) -> StyledText:
         return StyledText(self._get_market(instance).draw_price_sparkline(instance), "accent")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from flow_core.filters.task_words import describe_message, get_run_time_s
 from flow_core.logs.escape import escape_controls
 from flow_core.models.task import TaskRecord, TaskStatus
-from flow_tui import format
 from flow_tui.widgets.log import LogView
 
 
@@ -40,9 +40,9 @@ def describe_silence(seconds: float) -> str:
 
 def explain_empty(task: TaskRecord) -> str:
     """Returns why there is no output: what a pending task waits for, if the provider knows it."""
-    if task.status is TaskStatus.RUNNING and (silence := describe_silence(format.run_time_s(task) or 0)):
+    if task.status is TaskStatus.RUNNING and (silence := describe_silence(get_run_time_s(task) or 0)):
         return f"No output yet: the task runs, {silence}."
-    return (format.note(task) if task.status is TaskStatus.PENDING else "") or "No output yet."
+    return (describe_message(task) if task.status is TaskStatus.PENDING else "") or "No output yet."
 
 
 def explain_merged(task: TaskRecord) -> str:

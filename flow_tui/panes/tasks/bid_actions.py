@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from flow_core.filters.task_words import describe_gpus
 from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.bid_prices import describe_limit, get_bid_prices
@@ -52,7 +53,7 @@ async def pause(pane: TasksTable) -> None:
     saves = task.billed_usd_per_hour
     question = Confirm(
         f"Pause {task.name}?",
-        [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
+        [f"{task.context}  {task.status.value}  {describe_gpus(task)}"],
         call=market.describe_pause(task),
         costs="no cost until you resume it" + (f" (now {format.hourly(saves)})" if saves else ""),
         loses="the running command" if task.is_command_running else "",
@@ -73,7 +74,7 @@ async def resume(pane: TasksTable) -> None:
     cost = "at most its price limit" if bid.limit is None else describe_limit(bid.limit, task.num_instances, bid.market)
     question = Confirm(
         f"Resume {task.name}?",
-        [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
+        [f"{task.context}  {task.status.value}  {describe_gpus(task)}"],
         call=market.describe_resume(task),
         costs=cost,
         keeps="the task's volumes; its command starts again once it has machines",

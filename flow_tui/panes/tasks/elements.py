@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from flow_core.filters.task_words import NOTABLE_FIRST
 from flow_core.models.task import ArrayElement, TaskRecord, TaskStatus
 from flow_tui.format import GLYPHS
 from flow_tui.widgets.columns import StyledText
@@ -16,16 +17,6 @@ _PER_ROW = 20
 _PER_GROUP = 10
 _ROWS_MAX = 100
 _FAILED_MAX = 50
-# A cell of the strip that stands for several elements shows the first of these states that one of them has.
-_NOTABLE_FIRST = (
-    TaskStatus.FAILED,
-    TaskStatus.CANCELLED,
-    TaskStatus.PREEMPTING,
-    TaskStatus.RUNNING,
-    TaskStatus.PAUSED,
-    TaskStatus.PENDING,
-    TaskStatus.COMPLETED,
-)
 
 
 def build_state_cells(task: TaskRecord) -> list[StyledText]:
@@ -36,18 +27,12 @@ def build_state_cells(task: TaskRecord) -> list[StyledText]:
     return [head, *_build_strip([element.status for element in elements])]
 
 
-def count_states(task: TaskRecord) -> str:
-    """Returns the number of elements in each state: "2 failed, 5 running, 23 pending"; "" for a task without any."""
-    counts = Counter(element.status for element in task.elements)
-    return ", ".join(f"{counts[status]} {status.value}" for status in _NOTABLE_FIRST if counts[status])
-
-
 def collect_element_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
     """Yields the legend with the counts, the elements that failed, and rows of states with their indices."""
     counts = Counter(element.status for element in task.elements)
     yield (
         "states",
-        "  ".join(f"{GLYPHS[status]} {status.value} {counts[status]}" for status in _NOTABLE_FIRST if counts[status]),
+        "  ".join(f"{GLYPHS[status]} {status.value} {counts[status]}" for status in NOTABLE_FIRST if counts[status]),
     )
     yield "failed", _list_failed([one for one in task.elements if one.status is TaskStatus.FAILED])
     rows = [task.elements[first : first + _PER_ROW] for first in range(0, len(task.elements), _PER_ROW)]
@@ -69,7 +54,7 @@ def _build_strip(states: Sequence[TaskStatus]) -> Iterator[StyledText]:
     """Yields at most `_STRIP_CELLS` characters, each for the same number of elements."""
     size = -(-len(states) // _STRIP_CELLS)
     parts = [states[first : first + size] for first in range(0, len(states), size or 1)]
-    shown = [next(status for status in _NOTABLE_FIRST if status in part) for part in parts]
+    shown = [next(status for status in NOTABLE_FIRST if status in part) for part in parts]
     for status, group in groupby(shown):
         yield StyledText(GLYPHS[status] * len(list(group)), f"status-{status.value}")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from flow_core.filters.task_words import describe_gpus
 from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.bid_prices import PRICES, format_margin, get_bid_prices
@@ -111,7 +112,7 @@ def _task_facts(task: TaskRecord) -> Iterator[tuple[str, str]]:
     yield "command", task.command
     yield "directory", str(task.config.get("working_dir") or "")
     yield "instance type", task.instance_type
-    yield "GPUs", format.gpus(task) if task.gpu_count else "none"
+    yield "GPUs", describe_gpus(task) if task.gpu_count else "none"
     if task.num_instances > 1:
         ranks = "ranks 0 and 1" if task.num_instances == 2 else f"ranks 0 to {task.num_instances - 1}"
         yield "instances", f"{task.num_instances} ({ranks})"

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual import on
 from textual.binding import BindingType
 
+from flow_core.filters.task_words import describe_gpus, describe_reason
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.actions import make_bindings
+from flow_tui.actions import LazyModule, make_bindings
 from flow_tui.panes.freshness import describe_unread, get_stale_age_s
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.actions import ACTIONS
-from flow_tui.panes.tasks.elements import build_state_cells, count_states
+from flow_tui.panes.tasks.elements import build_state_cells
 from flow_tui.services import Services
 from flow_tui.widgets.columns import Column, StyledText
 from flow_tui.widgets.table import ResourceTable
+
+if TYPE_CHECKING:
+    from flow_core.filters import task_fields
+    from flow_core.filters.row_filter import FilterField
+else:
+    task_fields = LazyModule("flow_core.filters.task_fields")
 
 _OLDEST = 0.0
 
@@ -114,7 +121,7 @@ class TasksPane(TablePane[TaskRecord]):
             *self.make_context_column(lambda task: task.context, priority=4),
             *((owner,) if self._shown.owners else ()),
             Column("state", "STATE", _state, width=state_width, min_width=12, max_width=24, priority=10),
-            Column("gpus", "GPUS", format.gpus, min_width=8, max_width=10, priority=5),
+            Column("gpus", "GPUS", describe_gpus, min_width=8, max_width=10, priority=5),
             Column("instances", "INST", _instances, width=4, align="right", priority=0),
             Column("attempt", "ATTEMPT", lambda task: format.attempt(task) or "-", width=7, priority=1),
             *((billed,) if self._shown.prices else ()),
@@ -125,7 +132,7 @@ class TasksPane(TablePane[TaskRecord]):
         )
 
     def _reason(self, task: TaskRecord) -> Sequence[StyledText]:
-        reason = StyledText(": ".join(filter(None, (count_states(task), format.note(task)))), "muted")
+        reason = StyledText(describe_reason(task), "muted")
         age_s = get_stale_age_s(self.services.fleet, task)
         return (reason,) if age_s is None else (StyledText(f"read {format.duration(age_s)} ago  ", "warning"), reason)
 
@@ -138,22 +145,8 @@ class TasksPane(TablePane[TaskRecord]):
     def key_of(self, row: TaskRecord) -> Hashable:
         return row.key
 
-    def get_filter_fields(self, row: TaskRecord) -> dict[str, str]:
-        """Returns the fields by name. Two fields also have the name of their column."""
-        status = row.status.value
-        reason = f"{count_states(row)} {format.note(row)}".strip().lower()
-        return {
-            "name": row.name.lower(),
-            "id": row.task_id.lower(),
-            "status": status,
-            "state": status,
-            "context": row.context.lower(),
-            "gpu": format.gpus(row).lower(),
-            "command": row.command.lower(),
-            "note": reason,
-            "reason": reason,
-            "owner": row.owner.lower(),
-        }
+    def get_filter_fields(self) -> Sequence[FilterField[TaskRecord]]:
+        return task_fields.TASK_FIELDS
 
     def describe_scope(self) -> str:
         return ", all users" if self.services.fleet.watches_everyone else ""

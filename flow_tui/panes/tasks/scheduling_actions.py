@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flow_core.filters.task_words import describe_gpus, get_run_time_s
 from flow_core.models.task import TaskRecord
 from flow_tui import format
 from flow_tui.dialogs.confirm import Confirm
@@ -126,10 +127,10 @@ def _find_scheduler(services: Services, task: TaskRecord | None) -> SchedulingFa
 
 
 def _describe(task: TaskRecord) -> str:
-    return f"{task.context}  {task.status.value}  {format.ran_for(task)}  {format.gpus(task)}".rstrip(" -")
+    return f"{task.context}  {task.status.value}  {format.ran_for(task)}  {describe_gpus(task)}".rstrip(" -")
 
 
 def _is_over(task: TaskRecord, hours: float) -> bool:
     """Returns whether a running task has already run for longer than this."""
-    ran_s = format.run_time_s(task)
+    ran_s = get_run_time_s(task)
     return task.is_running and ran_s is not None and ran_s > hours * 3600

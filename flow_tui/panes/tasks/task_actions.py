@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flow_core.client.run_on_nodes import NodeResult, run_on_nodes
 from flow_core.errors import FlowError
+from flow_core.filters.task_words import describe_gpus
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
 from flow_tui.dialogs.confirm import Confirm
@@ -126,7 +127,7 @@ async def cancel(pane: TasksTable) -> None:
     if task is None:
         return
     flow = services.fleet.flow(task.context)
-    facts = [f"{task.context}  {task.status.value}  {format.ran_for(task)}  {format.gpus(task)}".rstrip(" -")]
+    facts = [f"{task.context}  {task.status.value}  {format.ran_for(task)}  {describe_gpus(task)}".rstrip(" -")]
     if task.is_still_billed and task.billed_usd_per_hour is not None:
         facts.append(f"Its command has ended; its machines still cost {format.hourly(task.billed_usd_per_hour)}.")
     question = Confirm(

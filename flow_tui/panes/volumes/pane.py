@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 
 from flow_core.models.volume import Volume
 from flow_tui import format
-from flow_tui.actions import make_bindings
+from flow_tui.actions import LazyModule, make_bindings
 from flow_tui.panes.freshness import describe_unread
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.volumes.actions import ACTIONS, describe_users
 from flow_tui.services import Services
 from flow_tui.widgets.columns import Column, StyledText
+
+if TYPE_CHECKING:
+    from flow_core.filters import volume_fields
+    from flow_core.filters.row_filter import FilterField
+else:
+    volume_fields = LazyModule("flow_core.filters.volume_fields")
 
 _NEARLY_FULL = 0.9
 
@@ -69,18 +75,8 @@ class VolumesPane(TablePane[Volume]):
     def key_of(self, row: Volume) -> Hashable:
         return row.key
 
-    def get_filter_fields(self, row: Volume) -> dict[str, str]:
-        """Returns the fields by name. `attached` is also called `users`."""
-        users = describe_users(row, self._task_names.get).lower()
-        return {
-            "name": row.name.lower(),
-            "id": row.volume_id.lower(),
-            "type": row.interface,
-            "context": row.context.lower(),
-            "path": self._path(row).lower(),
-            "users": users,
-            "attached": users,
-        }
+    def get_filter_fields(self) -> Sequence[FilterField[Volume]]:
+        return volume_fields.make_volume_fields(lambda volume: describe_users(volume, self._task_names.get), self._path)
 
     def _users_cell(self, volume: Volume) -> StyledText:
         if volume.attached_to:

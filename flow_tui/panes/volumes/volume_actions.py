@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from flow_core.errors import FlowError
+from flow_core.filters.task_words import describe_gpus
 from flow_core.models.task import TaskRecord
 from flow_core.models.volume import Volume, VolumeInterface
 from flow_tui import format
@@ -93,7 +94,7 @@ async def _confirm_attach(services: Services, volume: Volume, task: TaskRecord, 
     bid = get_bid_prices(task)
     question = Confirm(
         f"Attach {volume.name} to {task.name}?",
-        [f"{task.context}  {task.status.value}  {format.gpus(task)}"],
+        [f"{task.context}  {task.status.value}  {describe_gpus(task)}"],
         call=volumes.describe_attach(volume.volume_id, task.task_id, path),
         costs="" if bid.limit is None else describe_limit(bid.limit, task.num_instances, bid.market),
         loses="the running command: the task is paused, and bids again" if task.is_command_running else "",

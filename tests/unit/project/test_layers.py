@@ -33,6 +33,7 @@ CORE = {
     "flow_core.models": "errors gpu_shorthand",
     "flow_core.config": "errors",
     "flow_core.config_file": "errors models config providers",
+    "flow_core.filters": "errors models",
     "flow_core.logs": "errors models gpu_shorthand config",
     "flow_core.prompter": "",
     "flow_core.pausable_timeout": "prompter",
@@ -56,7 +57,7 @@ CORE = {
 }
 CONTRACT = ("contract", "over_agent", "over_ssh", "this_machine")
 CORE_FOR_TUI = (
-    "errors models gpu_shorthand config config_file logs audit client fleet_state fleet prompter"
+    "errors models filters gpu_shorthand config config_file logs audit client fleet_state fleet prompter"
     " providers.contract.provider providers.contract.access providers.contract.market providers.contract.scheduling"
 )
 TUI = {

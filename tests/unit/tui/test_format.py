@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from testbed.tables import each
 
+from flow_core.filters.task_words import describe_message
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
 
@@ -38,4 +39,4 @@ def test_every_status_has_a_glyph_and_its_word() -> None:
 
 
 def test_the_exit_code_is_said_where_there_is_no_message() -> None:
-    assert format.note(TaskRecord("local", "t", "t", TaskStatus.FAILED, exit_code=3)) == "exit 3"
+    assert describe_message(TaskRecord("local", "t", "t", TaskStatus.FAILED, exit_code=3)) == "exit 3"

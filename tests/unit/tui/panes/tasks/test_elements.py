@@ -9,9 +9,10 @@ from testbed.bare_services import KEYS
 from testbed.fixed_cluster import make_elements
 from testbed.tables import each
 
+from flow_core.filters.task_words import count_states
 from flow_core.models.task import ArrayElement, TaskRecord, TaskStatus
 from flow_tui.panes.tasks.detail import TaskDetail
-from flow_tui.panes.tasks.elements import build_state_cells, count_states
+from flow_tui.panes.tasks.elements import build_state_cells
 from flow_tui.panes.tasks.facts import collect_facts
 
 DONE, RUNS, WAITS, FAILED = TaskStatus.COMPLETED, TaskStatus.RUNNING, TaskStatus.PENDING, TaskStatus.FAILED

@@ -1,0 +1,1 @@
+"""The filter language of the tables and of the command line."""
