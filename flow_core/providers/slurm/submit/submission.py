@@ -66,7 +66,7 @@ class SlurmSubmission:
                 await self._withdraw(steps, error)
             raise
         if answer.word == "earlier":
-            return self._take_earlier(answer)
+            return self._read_earlier(answer)
         return steps.locate(plan.submission, answer), answer.split_job()[0]
 
     async def estimate(self) -> str:
@@ -104,7 +104,7 @@ class SlurmSubmission:
             return answer
         raise AnswerErrors(self._config, self._settings, self._login_node.title).build(answer, result.stderr, plan)
 
-    def _take_earlier(self, answer: Answer) -> tuple[Submission, str]:
+    def _read_earlier(self, answer: Answer) -> tuple[Submission, str]:
         """Returns the earlier submission with the same key. Raises Conflict if its config was another one."""
         job_id, folder = answer.split_job()
         earlier = parse_submission(answer.submission, folder)
