@@ -29,7 +29,7 @@ from flow_tui.panes.logs.error_steps import ErrorSteps
 from flow_tui.panes.logs.exporting import name_shown, pipe_log
 from flow_tui.panes.logs.filter_texts import describe_filters, describe_kept
 from flow_tui.panes.logs.filtering import add_filter
-from flow_tui.panes.logs.found_logs import FoundPlace
+from flow_tui.panes.logs.found_logs import LastSearch
 from flow_tui.panes.logs.log_selection import LogSelection
 from flow_tui.panes.logs.log_texts import describe_border, describe_title, explain_empty, explain_merged
 from flow_tui.panes.logs.merging import LogMerging
@@ -70,7 +70,7 @@ class LogsPane(Pane, inherit_bindings=False):
         self.errors = ErrorSteps()
         self.bookmarked: ShownLine | None = None
         """The line whose bookmark gets a name now."""
-        self.found: FoundPlace | None = None
+        self.found: LastSearch | None = None
         """The last search in the logs of all tasks; None if there was none."""
         self._record: TaskRecord | None = None
         self._files: SpoolFiles | None = None

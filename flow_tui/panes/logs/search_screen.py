@@ -20,7 +20,7 @@ from flow_core.models.task import TaskRecord
 from flow_tui.dialogs.modal import Modal
 from flow_tui.panes.logs.command_row import CommandRow
 from flow_tui.panes.logs.cursor_keys import CURSOR_KEYS
-from flow_tui.panes.logs.found_logs import FoundLogs, FoundPlace
+from flow_tui.panes.logs.found_logs import FoundLogs, LastSearch
 from flow_tui.panes.logs.found_texts import describe_found, describe_tasks, explain_no_result, list_results
 from flow_tui.panes.logs.row_kind import RowKind
 from flow_tui.panes.logs.status_row import StatusRow
@@ -60,7 +60,7 @@ class SearchLogsScreen(Modal[tuple[LogId, int] | None]):
         services: Services,
         list_tasks: Callable[[], Sequence[TaskRecord]],
         row: CommandRow,
-        last: FoundPlace | None,
+        last: LastSearch | None,
     ) -> None:
         super().__init__()
         self._services = services
@@ -89,8 +89,8 @@ class SearchLogsScreen(Modal[tuple[LogId, int] | None]):
             self.action_open_input()
         else:
             self._start(self._last.found)
-            if self._last.place is not None:
-                self.view.go_to(HitPlace(*self._last.place))
+            if self._last.current is not None:
+                self.view.go_to(HitPlace(*self._last.current))
         self._draw()
 
     @property

@@ -26,12 +26,12 @@ class LineOptions(NamedTuple):
 class LineStack:
     """The sources of the lines, each of which reads the one below it. `lines` is the top, which owns the others."""
 
-    def __init__(self, files: SpoolFiles, options: LineOptions, around: int | None = None) -> None:
+    def __init__(self, files: SpoolFiles, options: LineOptions, start_near: int | None = None) -> None:
         self.options = options
         self.base: ShownLog | FilteredLog
         if options.filters:
             self.base = FilteredLog(
-                files, options.filters, options.stream, expands_redraws=options.expands_redraws, around=around
+                files, options.filters, options.stream, expands_redraws=options.expands_redraws, start_near=start_near
             )
         else:
             self.base = ShownLog(files, options.stream, expands_redraws=options.expands_redraws)
