@@ -20,7 +20,7 @@ _LEVELS = {
 }
 
 
-class LevelTest:
+class LevelMatcher:
     """The lines that are at least so serious. The first line of a traceback is an error."""
 
     def __init__(self, least: LeastLevel) -> None:
