@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flow_tui.panes.logs.found_logs import LastSearch
 from flow_tui.panes.logs.pane import LogsPane
+from flow_tui.panes.logs.search_results import LastSearch
 from flow_tui.panes.logs.search_screen import SearchLogsScreen
 from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.services import Services

@@ -19,7 +19,7 @@ TaskKey = tuple[str, str]
 """(context, task id)."""
 
 
-class FoundLogs:
+class SearchResults:
     """The results of one search, by log: at most 100 lines of each log, about 2,000 in all, of 5,000 logs."""
 
     def __init__(self, query: SearchQuery) -> None:
@@ -107,7 +107,7 @@ class FoundLogs:
 class LastSearch(NamedTuple):
     """The last search: its results, and the current line in them, as its log and offset (None: no line)."""
 
-    found: FoundLogs
+    found: SearchResults
     current: tuple[LogId, int] | None
 
 
