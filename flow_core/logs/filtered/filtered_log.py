@@ -184,7 +184,9 @@ class FilteredLog:
         Raises FlowError while the scan is not complete.
         """
         if not self.progress.is_complete or (self.size and not self.progress.total):
-            raise FlowError("the log is still being filtered; try again when the row below shows no size any more")
+            raise FlowError(
+                "the log is still being filtered; try again when the row below shows only the number of lines"
+            )
         log = ShownLog(self.files, self._log.source.stream, expands_redraws=self._expands_redraws)
         return read_kept_blocks(log, self._kept.copy(), start, end)
 

@@ -66,7 +66,7 @@ def describe_found(found: SearchResults, *, is_searching: bool) -> str:
     searched = f"{found.log_count:,} {'log' if found.log_count == 1 else 'logs'}"
     count = f"{count_lines(found.line_count, has_more=found.has_more)} in {logs:,} of {searched}"
     if found.is_full:
-        return f"{pattern}  {count}  ended: too much to list"
+        return f"{pattern}  {count}  ended: too many lines to list"
     return f"{pattern}  {count}{'  searching…' if is_searching else ''}"
 
 

@@ -129,9 +129,9 @@ def _build_status_error(answer: RestAnswer, call: str, title: str) -> FlowError:
     if status in (429, 502, 503, 504):
         return Unreachable(f"{title} can't answer now ({status}); try again in a minute", status=status)
     if 300 <= status < 400:
-        return ProviderError(f"{title} sends {call} elsewhere ({status}); check rest_url", status=status)
+        return ProviderError(f"{title} redirects {call} ({status}); check rest_url", status=status)
     if 200 <= status < 300:
-        return ProviderError(f"what {title} answers to {call} is not JSON; check rest_url", status=status)
+        return ProviderError(f"the answer of {title} to {call} is not JSON; check rest_url", status=status)
     return ProviderError(f"{title} failed at {call} ({status}); tell the administrators of the cluster", status=status)
 
 

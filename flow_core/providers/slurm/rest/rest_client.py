@@ -176,7 +176,7 @@ class SlurmRestClient:
                 return await self._read(response, began_at)
         except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeEncodeError) as error:
             raise ConfigError(
-                f"rest_user: {self.title} can't be asked as user {self.user!r}; check rest_url and rest_user",
+                f"rest_user: {self.title} can't get a request for user {self.user!r}; check rest_url and rest_user",
                 field="rest_user",
             ) from error
         except (httpx.ConnectError, httpx.ProxyError) as error:
@@ -196,7 +196,7 @@ class SlurmRestClient:
         async for piece in response.aiter_raw():
             body += piece
             if len(body) > _BODY_BYTES_MAX:
-                raise ProviderError(f"{self.title} answered more than {_BODY_BYTES_MAX >> 20} MiB, which is no answer")
+                raise ProviderError(f"{self.title} answered more than {_BODY_BYTES_MAX >> 20} MiB; check rest_url")
         data = bytes(body)
         parsed = parse_body(data) if len(data) < _THREAD_BYTES else await asyncio.to_thread(parse_body, data)
         return RestAnswer(response.status_code, parsed, took_s)

@@ -118,12 +118,12 @@ class RestSubmission:
         return await self._queue.find_comment(f"{COMMENT_PREFIX}{self._key}")
 
     def _check_same(self, job_id: str, comment: str, submission: Submission) -> None:
-        """Raises Conflict if the earlier task with the same key was asked something else."""
+        """Raises Conflict if the earlier task with the same key has a different configuration."""
         digest = comment.partition(" ")[0]
         if DIGEST.fullmatch(digest) and digest != shorten_digest(submission):
             raise Conflict(
-                f"idempotency_key: {self._config.idempotency_key!r} is that of task {job_id}, which was asked something"
-                " else",
+                f"idempotency_key: {self._config.idempotency_key!r} is that of task {job_id}, which has a different"
+                " configuration",
                 field="idempotency_key",
             )
 

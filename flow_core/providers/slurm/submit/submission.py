@@ -110,8 +110,8 @@ class SlurmSubmission:
         earlier = parse_submission(answer.submission, folder)
         if earlier is None or earlier.digest != digest_config(self._config):
             raise Conflict(
-                f"idempotency_key: {self._config.idempotency_key!r} is that of task {job_id}, which was asked something"
-                " else",
+                f"idempotency_key: {self._config.idempotency_key!r} is that of task {job_id}, which has a different"
+                " configuration",
                 field="idempotency_key",
             )
         return earlier, job_id
