@@ -1,4 +1,4 @@
-"""Finds the first real cause of a failed run in the logs of its ranks, and not what other processes say of it."""
+"""Finds the first cause of a failed run in the logs of its ranks. Ignores what other processes report about it."""
 
 from __future__ import annotations
 

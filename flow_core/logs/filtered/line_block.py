@@ -64,7 +64,7 @@ LineBlock = RawLines | ScreenLines
 
 
 class LineBlockFactory:
-    """Makes the blocks whose lines are filtered."""
+    """A factory of the blocks whose lines are filtered."""
 
     def make_raw_block(self, offset: int, data: BlockBytes, end: int) -> LineBlock:
         return RawLines(offset, data, end)

@@ -13,7 +13,7 @@ _BYTES_PER_LINE = 2048
 
 
 class BlockMatcher(Protocol):
-    """Finds the lines of a block that one filter describes."""
+    """A matcher of the lines that one filter describes."""
 
     def matches(self, text: str) -> bool:
         """Returns whether it finds this line."""

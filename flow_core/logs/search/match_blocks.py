@@ -23,7 +23,7 @@ class MatchBlock(Protocol):
 
 
 class MatchBlockFactory:
-    """Makes the blocks in which one query is searched."""
+    """A factory of the blocks in which one query is searched."""
 
     def __init__(self, matcher: LineMatcher) -> None:
         self._matcher = matcher

@@ -1,4 +1,4 @@
-"""The lines of one log as a view wants them: of one stream, filtered, folded, or with their fields in columns."""
+"""The lines of one log as a view shows them: of one stream, filtered, folded, or with their fields in columns."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class RestJobQueue:
         return record
 
     async def find_comment(self, key: str) -> tuple[str, str] | None:
-        """Returns the own task whose comment begins with a word: its id, and the rest of the comment. Asks anew."""
+        """Returns this user's task whose comment begins with `key`: its id, and the rest of the comment. Asks Slurm."""
         self._poll.expire()
         await self._poll.refresh()
         for record in self._records.rows:
