@@ -155,13 +155,14 @@ class AsyncTaskLogResource:
         log, or a task that is gone, was not searched. To find what was written since, pass the `searched` of each
         result in `since`. Close the iterator (`aclosing`) if you leave it early. Raises ConfigError, Unsupported.
         """
-        from flow_core.logs.search.across import AcrossQuery, LogsSearch  # lazy import: loads asyncio's subprocesses
+        # lazy import: loads asyncio's subprocesses
+        from flow_core.logs.search.multi_log_search import MultiLogQuery, MultiLogSearch
         from flow_core.logs.search.query import SearchQuery
 
         query = SearchQuery(_check_pattern(pattern), not regex, case_sensitive)
         lines = check_integer("context", context, maximum=_CONTEXT_MAX)
-        across = AcrossQuery(query, lines, check_integer("limit", limit, 1, _HITS_MAX), _check_since(since))
-        search = LogsSearch(self._logs, across)
+        request = MultiLogQuery(query, lines, check_integer("limit", limit, 1, _HITS_MAX), _check_since(since))
+        search = MultiLogSearch(self._logs, request)
         ids = await self._list_task_ids(task_ids)
         async with aclosing(search.run(self._list_logs(ids))) as results:
             async for result in results:

@@ -34,7 +34,7 @@ async def iter_messages(
         while line := await _read_line(child, stuck_s):
             yield json.loads(line)
         if await child.wait():
-            raise FlowError("the process that reads the logs has failed; try it again")
+            raise FlowError("the process that reads the logs failed; try again")
     finally:
         if child.returncode is None:
             child.kill()
@@ -70,4 +70,4 @@ async def _read_line(child: asyncio.subprocess.Process, stuck_s: float) -> bytes
         async with asyncio.timeout(stuck_s):
             return await child.stdout.readline()
     except TimeoutError:
-        raise FlowError(f"reading the logs took over {stuck_s:g} s and was ended") from None
+        raise FlowError(f"reading the logs took over {stuck_s:g} s, so it was stopped") from None

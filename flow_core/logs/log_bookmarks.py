@@ -48,14 +48,14 @@ class BookmarkStore:
     def add(self, key: str, bookmark: LogBookmark) -> None:
         """Adds a bookmark; replaces the one at the same line."""
         kept = LogBookmark(bookmark.offset, bookmark.name[:MAX_NAME], bookmark.text[:MAX_NAME])
-        with self._changing() as rows:
+        with self._edit_rows() as rows:
             rows[:] = [row for row in rows if not _is_at(row, key, bookmark.offset)]
             rows.append((key, kept))
             del rows[:-MAX_BOOKMARKS]
 
     def remove(self, key: str, offset: int) -> bool:
         """Removes the bookmark at this line. Returns whether there was one."""
-        with self._changing() as rows:
+        with self._edit_rows() as rows:
             before = len(rows)
             rows[:] = [row for row in rows if not _is_at(row, key, offset)]
             return len(rows) < before
@@ -65,8 +65,8 @@ class BookmarkStore:
         return (self._folder or state_dir()) / "log-bookmarks.json"
 
     @contextmanager
-    def _changing(self) -> Iterator[list[tuple[str, LogBookmark]]]:
-        """Yields the rows, and writes them if no error was raised. Other programs wait meanwhile."""
+    def _edit_rows(self) -> Iterator[list[tuple[str, LogBookmark]]]:
+        """Yields the rows for changes, and writes them if no error was raised. Locks the file meanwhile."""
         try:
             make_private_folder(self._path.parent)
             lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

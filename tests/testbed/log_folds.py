@@ -11,5 +11,5 @@ from flow_core.logs.analysis.text_line import TextLine
 def find_folds(lines: Iterable[TextLine]) -> list[Fold]:
     """In the order of their first lines."""
     finder = FoldFinder()
-    folds = [fold for line in lines for fold in finder.take(line)]
+    folds = [fold for line in lines for fold in finder.feed(line)]
     return sorted(folds + finder.finish(), key=lambda fold: fold.offsets[0])

@@ -25,7 +25,7 @@ def read_field_error(text: str) -> tuple[str, bool] | None:
 
 def _find_exception(text: str) -> str | None:
     watch = TracebackWatch()
-    raised = (watch.take("", 0, line) for line in text.splitlines())
+    raised = (watch.feed("", 0, line) for line in text.splitlines())
     return next((one.line for one in raised if one is not None), None)
 
 

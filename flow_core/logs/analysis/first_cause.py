@@ -1,4 +1,4 @@
-"""Finds the first real cause of a failed run in the logs of its ranks, and not what other processes say of it."""
+"""Finds the first cause of a failed run in the logs of its ranks. Ignores what other processes report about it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class _LogScan:
             if self.read_bytes > limit_bytes:
                 self.is_complete = False
                 return
-            self._take(line)
+            self._feed(line)
 
     def find_fatal(self, failure: FirstFailure | None) -> list[_Candidate]:
         """Returns the candidates that the program did not survive."""
@@ -133,13 +133,13 @@ class _LogScan:
             )
         return found
 
-    def _take(self, line: TextLine) -> None:
+    def _feed(self, line: TextLine) -> None:
         text = line.text[:_LONGEST_TEXT]
         self._time = self._time if line.time is None else line.time
         if self._tracebacks.is_idle and not self.launcher.is_reading and not is_conspicuous(text):
             self._count_ordinary(text)
             return
-        self.launcher.take(line.offset, text)
+        self.launcher.feed(line.offset, text)
         self._look_closer(line, text)
 
     def _count_ordinary(self, text: str) -> None:
@@ -150,7 +150,7 @@ class _LogScan:
         prefix = split_prefix(text)
         body = text[prefix.end :]
         was_inside = self._tracebacks.is_inside(prefix.source)
-        raised = self._tracebacks.take(prefix.source, line.offset, body)
+        raised = self._tracebacks.feed(prefix.source, line.offset, body)
         if raised is not None:
             self._add_exception(raised, prefix)
         elif was_inside or self._tracebacks.is_inside(prefix.source):

@@ -41,8 +41,8 @@ class FoldFinder:
         self._last: tuple[str, TextLine] | None = None
         self._count = 0
 
-    def take(self, line: TextLine) -> list[Fold]:
-        """Returns the folds that ended before this line."""
+    def feed(self, line: TextLine) -> list[Fold]:
+        """Reads the next line. Returns the folds that ended before it."""
         text = line.text[:_LONGEST_TEXT]
         prefix = split_prefix(text)
         body, source = text[prefix.end :], prefix.source.rstrip()
@@ -68,7 +68,7 @@ class FoldFinder:
         if open_fold is None:
             return []
         is_lost = self._count - open_fold.last_count > LOOK_AROUND or len(open_fold.offsets) >= _MOST_LINES
-        role = Role.OUTSIDE if is_lost else open_fold.take(line, body, is_nccl)
+        role = Role.OUTSIDE if is_lost else open_fold.feed(line, body, is_nccl)
         if role is Role.STRAY:
             return []
         if role is Role.INSIDE:
@@ -95,7 +95,7 @@ class FoldFinder:
         first = before if kind is FoldKind.JAVA_TRACE and before is not None else line
         self._open[source] = opened = begin_fold(kind, source, first, body)
         if first is not line:
-            opened.take(line, body, False)
+            opened.feed(line, body, False)
         opened.last_count = self._count
         return evicted
 

@@ -50,14 +50,14 @@ class LauncherSummary:
         """Whether the next line may belong to the table."""
         return self._left > 0
 
-    def take(self, offset: int, text: str) -> None:
+    def feed(self, offset: int, text: str) -> None:
         if _ROOT_CAUSE in text:
             self._left, self._fields = _MOST_LINES, {}
         elif self._left:
             self._left -= 1
-            self._take_field(offset, text)
+            self._feed_field(offset, text)
 
-    def _take_field(self, offset: int, text: str) -> None:
+    def _feed_field(self, offset: int, text: str) -> None:
         found = _FIELD.search(text)
         if found is None:
             return

@@ -43,16 +43,16 @@ class OpenFold:
         self.last_count = 0
         self._empty: list[int] = []
 
-    def take(self, line: TextLine, body: str, is_nccl: bool) -> Role:
+    def feed(self, line: TextLine, body: str, is_nccl: bool) -> Role:
         if not body or body.isspace():
-            return self._take_empty(line)
+            return self._feed_empty(line)
         if not (is_nccl and self.kind is FoldKind.NCCL_DUMP) and not LINES[self.kind].match(body):
             return Role.OUTSIDE
         pattern = SUMMARIES.get(self.kind)
         self._add(line, is_summary=pattern is not None and pattern.match(body) is not None)
         return Role.INSIDE
 
-    def _take_empty(self, line: TextLine) -> Role:
+    def _feed_empty(self, line: TextLine) -> Role:
         self._empty.append(line.offset)
         return Role.INSIDE if len(self._empty) <= _MOST_EMPTY else Role.OUTSIDE
 
@@ -79,26 +79,26 @@ class OpenTraceback(OpenFold):
         self._stray = 0
         self._message_lines = 0
 
-    def take(self, line: TextLine, body: str, is_nccl: bool) -> Role:
+    def feed(self, line: TextLine, body: str, is_nccl: bool) -> Role:
         if is_nccl:
             return Role.OUTSIDE
         if self._indent and body.startswith(self._indent):
             body = body[len(self._indent) :]
         if not body or body.isspace():
-            return self._take_empty(line)
+            return self._feed_empty(line)
         if self._missing:
-            return self._take_frame(line, body)
-        return self._take_after_exception(line, body)
+            return self._feed_frame(line, body)
+        return self._feed_after_exception(line, body)
 
-    def _take_frame(self, line: TextLine, body: str) -> Role:
+    def _feed_frame(self, line: TextLine, body: str) -> Role:
         if TRACEBACK_HEADER.match(body):
             self._missing += 1
         elif not (body[0].isspace() or body.startswith(_BOX) or CHAINED.match(body)):
-            return self._take_exception(line, body)
+            return self._feed_exception(line, body)
         self._add(line, is_summary=self._is_group and GROUPED_EXCEPTION.match(body) is not None)
         return Role.INSIDE
 
-    def _take_exception(self, line: TextLine, body: str) -> Role:
+    def _feed_exception(self, line: TextLine, body: str) -> Role:
         if self._is_group:
             return Role.OUTSIDE
         if EXCEPTION_LINE.match(body):
@@ -111,7 +111,7 @@ class OpenTraceback(OpenFold):
         self._stray += 1
         return Role.STRAY if self._stray <= _MOST_STRAY else Role.OUTSIDE
 
-    def _take_after_exception(self, line: TextLine, body: str) -> Role:
+    def _feed_after_exception(self, line: TextLine, body: str) -> Role:
         if CHAINED.match(body):
             self._is_chained = True
         elif TRACEBACK_HEADER.match(body):

@@ -48,8 +48,8 @@ class TracebackWatch:
     def is_idle(self) -> bool:
         return not self._states
 
-    def take(self, source: str, offset: int, body: str) -> RaisedException | None:
-        """Returns the exception that this line ends a traceback with."""
+    def feed(self, source: str, offset: int, body: str) -> RaisedException | None:
+        """Reads the next line. Returns the exception if the line ends a traceback; otherwise None."""
         state = self._states.get(source)
         if body.startswith("Exception ignored in"):
             self._ignores = f"{source}|"
@@ -60,9 +60,9 @@ class TracebackWatch:
         if state is None:
             return None
         if not state.is_open:
-            self._take_after(source, state, body)
+            self._feed_after(source, state, body)
             return None
-        return self._take_inside(source, state, offset, body)
+        return self._feed_inside(source, state, offset, body)
 
     def _begin(self, source: str, offset: int, state: _State | None) -> None:
         if state is not None and (state.is_open or state.is_chained):
@@ -73,7 +73,7 @@ class TracebackWatch:
         self._states[source] = _State(offset, self._ignores == f"{source}|")
         self._ignores = ""
 
-    def _take_inside(self, source: str, state: _State, offset: int, body: str) -> RaisedException | None:
+    def _feed_inside(self, source: str, state: _State, offset: int, body: str) -> RaisedException | None:
         is_grouped = GROUPED_EXCEPTION.match(body) is not None
         if is_grouped or EXCEPTION_LINE.match(body):
             raised = RaisedException(state.header, offset, body.lstrip(" |"), state.is_chained, state.is_ignored)
@@ -85,7 +85,7 @@ class TracebackWatch:
                 del self._states[source]
         return None
 
-    def _take_after(self, source: str, state: _State, body: str) -> None:
+    def _feed_after(self, source: str, state: _State, body: str) -> None:
         if CHAINED.match(body):
             state.is_chained = True
         elif body and not body.isspace():

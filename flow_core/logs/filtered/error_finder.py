@@ -8,7 +8,7 @@ from flow_core.logs.filtered.line_filter import ERRORS_ONLY, LineFilter, LogFilt
 
 
 class ErrorFinder:
-    """The lines of one log whose level is error or critical, and those that begin a traceback.
+    """A finder of the lines of one log whose level is error or critical, and of those that begin a traceback.
 
     They are found in a child process, which starts with the first call. Cancelling a call ends it within some ms. The
     owner must close the finder.

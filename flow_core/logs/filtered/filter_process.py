@@ -15,7 +15,7 @@ _WORKER = "flow_core.logs.filtered.worker"
 class FilterProcess(ScanProcess):
     """A child process that finds the lines of one log that pass filters.
 
-    It writes their offsets to the files `output`; `around` is the offset of a line near which it begins.
+    It writes their offsets to the files `output`; it begins near the offset `start_near` (None: at the end).
     """
 
     def __init__(
@@ -26,11 +26,11 @@ class FilterProcess(ScanProcess):
         *,
         expands_redraws: bool = False,
         output: Sequence[int] = (),
-        around: int | None = None,
+        start_near: int | None = None,
     ) -> None:
         options = {
             **filters.to_json(),
             **{"log": str(files.log), "sidecar": str(files.sidecar), "stream": stream, "output": list(output)},
-            **{"expands_redraws": expands_redraws, "around": around},
+            **{"expands_redraws": expands_redraws, "start_near": start_near},
         }
         super().__init__(_WORKER, json.dumps(options), pass_fds=output)

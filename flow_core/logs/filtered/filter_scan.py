@@ -39,7 +39,7 @@ class _LogEnd:
 
 
 class FilterScan:
-    """One scan of a log that may grow. `around` is the offset of a line near which lines are found first."""
+    """One scan of a log that may grow. It first finds the lines near the offset `start_near` (None: at the end)."""
 
     def __init__(
         self,
@@ -47,12 +47,12 @@ class FilterScan:
         selector: LineSelector,
         backward: OffsetWriter,
         forward: OffsetWriter,
-        around: int | None,
+        start_near: int | None,
     ) -> None:
         self._ranges = ranges
         self._selector = selector
         self._backward, self._forward = backward, forward
-        self._around = around
+        self._start_near = start_near
         self._before, self._after = ContextLines(selector.context), ContextLines(selector.context)
         self._generation = -1
         self._low = self._high = 0
@@ -86,8 +86,8 @@ class FilterScan:
         context, start = self._selector.context, self._read_last(_END_LINES).changing
         if context and (visible := self._list_visible_before(start)[0]):
             start = visible[0]
-        if self._around is not None:
-            start = min(start, self._around)
+        if self._start_near is not None:
+            start = min(start, self._start_near)
         self._low = self._high = start
         if context:  # each pass must know the lines that the other one takes first
             self._after.add(*self._list_visible_before(start))

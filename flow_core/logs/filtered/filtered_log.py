@@ -45,8 +45,8 @@ class FilterProgress:
 class FilteredLog:
     """The lines of a `ShownLog` that pass filters, with its interface: positions are offsets of the log.
 
-    `scan` finds the lines, in a child process: first those at the end, or at the line whose offset is `around`. Until
-    it is complete, lines are missing, and never wrong. The patterns run in the child only. The owner must close it.
+    `scan` finds the lines, in a child process: first those near the offset `start_near` (None: at the end). Until it is
+    complete, lines are missing, and never wrong. The patterns run in the child only. The owner must close it.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class FilteredLog:
         stream: int | None = None,
         *,
         expands_redraws: bool = False,
-        around: int | None = None,
+        start_near: int | None = None,
     ) -> None:
         filters.check()
         self.filters = filters
@@ -64,7 +64,7 @@ class FilteredLog:
         self.files = files
         self.insertions = 0
         """Grows when lines were found that may be before others, and not only at the end."""
-        self._around = around
+        self._start_near = start_near
         self._log = ShownLog(files, stream, expands_redraws=expands_redraws)
         self._expands_redraws = expands_redraws
         self._kept = KeptLines()
@@ -130,13 +130,13 @@ class FilteredLog:
             call.add_done_callback(partial(_end_reports, reports))
             try:
                 while (report := await reports.get()) is not None:
-                    yield self._take(report)
+                    yield self._apply_report(report)
                 response = await self._finish(call)
             finally:
                 call.cancel()
                 await asyncio.gather(call, return_exceptions=True)
             if response is not None:
-                yield self._take(response)
+                yield self._apply_report(response)
                 return
 
     async def follow(self) -> AsyncGenerator[FilterProgress, None]:
@@ -184,7 +184,9 @@ class FilteredLog:
         Raises FlowError while the scan is not complete.
         """
         if not self.progress.is_complete or (self.size and not self.progress.total):
-            raise FlowError("the log is still being filtered; try again when the row below shows no size any more")
+            raise FlowError(
+                "the log is still being filtered; try again when the row below shows only the number of lines"
+            )
         log = ShownLog(self.files, self._log.source.stream, expands_redraws=self._expands_redraws)
         return read_kept_blocks(log, self._kept.copy(), start, end)
 
@@ -221,10 +223,10 @@ class FilteredLog:
                 self._chars -= len(self._lines.popitem(last=False)[1].text)
         return line
 
-    def _take(self, report: dict[str, Any]) -> FilterProgress:
+    def _apply_report(self, report: dict[str, Any]) -> FilterProgress:
         if not self._is_stale:
             self._has_news = True
-            self._kept.take(report)
+            self._kept.apply_report(report)
             self._final_until = report["changing"]
             was_complete = self.progress.total > 0 and self.progress.is_complete
             self.progress = FilterProgress(report["kept"], report["scanned"], report["total"])
@@ -250,7 +252,7 @@ class FilteredLog:
         """Forgets all lines, because the log was replaced."""
         self._is_stale = True
         self._process.kill()
-        self._kept.take({"backward": 0, "forward": 0, "tail": ()})
+        self._kept.apply_report({"backward": 0, "forward": 0, "tail": ()})
         self._lines.clear()
         self._chars = self._final_until = 0
         self._has_news = True
@@ -260,7 +262,7 @@ class FilteredLog:
     async def _restart(self) -> None:
         await self._process.close()
         self._kept.close()
-        self._kept, self._around, self._is_stale = KeptLines(), None, False
+        self._kept, self._start_near, self._is_stale = KeptLines(), None, False
         self._process = self._make_process()
 
     def _make_process(self) -> FilterProcess:
@@ -271,9 +273,10 @@ class FilteredLog:
             stream,
             expands_redraws=self._expands_redraws,
             output=output,
-            around=self._around,
+            start_near=self._start_near,
         )
 
 
 def _end_reports(reports: _Reports, call: asyncio.Task[Any]) -> None:
+    """Ends the queue with None when the call is done."""
     reports.put_nowait(None)

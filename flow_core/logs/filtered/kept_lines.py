@@ -48,8 +48,8 @@ class KeptLines:
         number -= self._backward
         return self._read(1, number) if number < self._forward else self._tail[number - self._forward]
 
-    def take(self, report: dict[str, Any]) -> None:
-        """Takes over how much the child has written."""
+    def apply_report(self, report: dict[str, Any]) -> None:
+        """Makes the lines available that the child has written since the last report."""
         self._backward, self._forward, self._tail = report["backward"], report["forward"], report["tail"]
 
     def find(self, offset: int) -> int:

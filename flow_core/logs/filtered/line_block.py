@@ -63,11 +63,11 @@ class ScreenLines:
 LineBlock = RawLines | ScreenLines
 
 
-class LineBlocks:
-    """The factory of these blocks."""
+class LineBlockFactory:
+    """A factory of the blocks whose lines are filtered."""
 
-    def make_raw(self, offset: int, data: BlockBytes, end: int) -> LineBlock:
+    def make_raw_block(self, offset: int, data: BlockBytes, end: int) -> LineBlock:
         return RawLines(offset, data, end)
 
-    def make_shown(self, lines: Sequence[ShownLine]) -> LineBlock:
+    def make_screen_block(self, lines: Sequence[ShownLine]) -> LineBlock:
         return ScreenLines(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flow_core.agent.spool import SpoolFiles
-from flow_core.logs.filtered.line_block import LineBlock, LineBlocks, ScreenLines
+from flow_core.logs.filtered.line_block import LineBlock, LineBlockFactory, ScreenLines
 from flow_core.logs.search.block_reader import BlockReader
 from flow_core.logs.shown.shown_log import ShownLog
 
@@ -22,7 +22,7 @@ class LogRanges:
     def __init__(self, files: SpoolFiles, stream: int | None, *, expands_redraws: bool) -> None:
         self.log = ShownLog(files, stream, expands_redraws=expands_redraws)
         self._is_plain = stream is None and not expands_redraws
-        self._reader = BlockReader(files, LineBlocks(), None)
+        self._reader = BlockReader(files, LineBlockFactory(), None)
         self._window = _FIRST_WINDOW
 
     @property

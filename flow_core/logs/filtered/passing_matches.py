@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from flow_core.logs.filtered.line_block import LineBlock, LineBlocks
+from flow_core.logs.filtered.line_block import LineBlock, LineBlockFactory
 from flow_core.logs.filtered.line_selector import LineSelector
 from flow_core.logs.search.found_match import FoundMatch
 from flow_core.logs.search.line_matcher import LineMatcher
-from flow_core.logs.search.match_blocks import MatchBlock, MatchBlocks
+from flow_core.logs.search.match_blocks import MatchBlock, MatchBlockFactory
 from flow_core.logs.search.raw_block import BlockBytes
 from flow_core.logs.shown.line import ShownLine
 
@@ -38,11 +38,13 @@ class PassingBlocks:
     """The factory of these blocks."""
 
     def __init__(self, matcher: LineMatcher, selector: LineSelector) -> None:
-        self._matches, self._lines, self._selector = MatchBlocks(matcher), LineBlocks(), selector
+        self._matches, self._lines, self._selector = MatchBlockFactory(matcher), LineBlockFactory(), selector
 
-    def make_raw(self, offset: int, data: BlockBytes, end: int) -> MatchBlock:
-        matches, lines = self._matches.make_raw(offset, data, end), self._lines.make_raw(offset, data, end)
+    def make_raw_block(self, offset: int, data: BlockBytes, end: int) -> MatchBlock:
+        matches, lines = self._matches.make_raw_block(offset, data, end), self._lines.make_raw_block(offset, data, end)
         return PassingMatches(matches, lines, self._selector)
 
-    def make_shown(self, lines: Sequence[ShownLine]) -> MatchBlock:
-        return PassingMatches(self._matches.make_shown(lines), self._lines.make_shown(lines), self._selector)
+    def make_screen_block(self, lines: Sequence[ShownLine]) -> MatchBlock:
+        return PassingMatches(
+            self._matches.make_screen_block(lines), self._lines.make_screen_block(lines), self._selector
+        )

@@ -31,7 +31,7 @@ def main(options: str) -> None:
     scan = None
     if settings["output"]:
         backward, forward = map(OffsetWriter, settings["output"])
-        scan = FilterScan(ranges, selector, backward, forward, settings["around"])
+        scan = FilterScan(ranges, selector, backward, forward, settings["start_near"])
     _write([])
     for line in sys.stdin.buffer:
         _write([_handle(scan, finder, json.loads(line))])

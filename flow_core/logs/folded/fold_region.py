@@ -56,7 +56,7 @@ class FoldRegion:
             settled = max(0, len(lines) - _MAY_CHANGE)
             while settled < len(lines) and lines[settled].is_final:
                 settled += 1
-            self._take(lines[:settled])
+            self._add_lines(lines[:settled])
             self._rest = lines[settled:]
             self._end = lines[-1].end if lines else self._until
             if self._count_after(offset) >= _AROUND:
@@ -64,9 +64,9 @@ class FoldRegion:
         self.folds = self._folds + self._find_open()
         self.version += 1
 
-    def _take(self, lines: Sequence[ShownLine]) -> None:
+    def _add_lines(self, lines: Sequence[ShownLine]) -> None:
         for line in lines:
-            self._folds += self._finder.take(TextLine(line.offset, line.text))
+            self._folds += self._finder.feed(TextLine(line.offset, line.text))
             self._offsets.append(line.offset)
         if lines:
             self._until = lines[-1].end
@@ -74,7 +74,7 @@ class FoldRegion:
     def _find_open(self) -> list[Fold]:
         """Returns the folds that end in the rest, or are not at their end yet."""
         finder = deepcopy(self._finder)
-        folds = [fold for line in self._rest for fold in finder.take(TextLine(line.offset, line.text))]
+        folds = [fold for line in self._rest for fold in finder.feed(TextLine(line.offset, line.text))]
         return folds + finder.finish()
 
     def _count_after(self, offset: int) -> int:

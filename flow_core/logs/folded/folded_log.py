@@ -122,21 +122,21 @@ class FoldedLog:
         line = self._lines.line_at(offset)
         if line is None:
             return None
-        self._extend(line, line)
+        self._update_folds(line, line)
         return self._folds.get(line.offset)
 
     def _leave_out(self, lines: list[ShownLine]) -> list[ShownLine]:
         if not lines:
             return []
-        self._extend(lines[0], lines[-1])
+        self._update_folds(lines[0], lines[-1])
         return [line for line in lines if not self._is_hidden(line.offset)]
 
     def _is_hidden(self, offset: int) -> bool:
         fold = self._folds.get(offset)
         return fold is not None and not fold.is_open and offset not in (fold.first, fold.last)
 
-    def _extend(self, first: ShownLine, last: ShownLine) -> None:
-        """Finds the folds of a range of lines."""
+    def _update_folds(self, first: ShownLine, last: ShownLine) -> None:
+        """Sets `_folds` to those of a range of lines."""
         if self._region is None or not self._region.covers(first.offset):
             self._region = FoldRegion(self._lines, first.offset)
         region = self._region

@@ -31,10 +31,10 @@ NewBlock = TypeVar("NewBlock", covariant=True)
 class BlockFactory(Protocol[NewBlock]):
     """Makes the blocks of a reader."""
 
-    def make_raw(self, offset: int, data: BlockBytes, end: int) -> NewBlock:
+    def make_raw_block(self, offset: int, data: BlockBytes, end: int) -> NewBlock:
         """Makes a block of the whole lines before `end` in bytes at `offset`. The last line may lack its newline."""
 
-    def make_shown(self, lines: Sequence[ShownLine]) -> NewBlock:
+    def make_screen_block(self, lines: Sequence[ShownLine]) -> NewBlock:
         """Makes a block of lines that a screen showed."""
 
 
@@ -104,7 +104,7 @@ class BlockReader(Generic[Block]):
             if is_long := whole > PIECE_COLUMNS and raw.find(b"\n", 0, PIECE_COLUMNS) < 0:
                 end = 0
             if (end := min(end, stop - position)) > 0:
-                yield position + end, self._blocks.make_raw(position, data, end)
+                yield position + end, self._blocks.make_raw_block(position, data, end)
             if is_long:
                 boundary = position + (raw.find(b"\n", 0, whole) + 1 or whole)
                 yield from self._iter_shown(position, boundary, stop)
@@ -140,7 +140,7 @@ class BlockReader(Generic[Block]):
                 last = min(last, stretch.final_count)
             lines = [stretch.get_line(number) for number in range(stretch.count_before(start), last)]
             start = lines[-1].offset + 1 if lines else start
-            yield stretch.end, self._blocks.make_shown(lines)
+            yield stretch.end, self._blocks.make_screen_block(lines)
 
     def _read_lines(self, position: int, length: int) -> tuple[bytes, int]:
         """Reads bytes, and returns the end of the whole lines in them. A line over 16 MiB is read in pieces."""

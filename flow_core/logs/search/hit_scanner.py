@@ -8,7 +8,7 @@ from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.search.block_reader import BlockReader
 from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.log_scanner import LogScanner, Progress
-from flow_core.logs.search.match_blocks import MatchBlocks
+from flow_core.logs.search.match_blocks import MatchBlockFactory
 from flow_core.logs.shown.shown_log import ShownLog
 
 LINE_CHARACTERS = 2000
@@ -23,7 +23,7 @@ def find_hits(
 
     A hit is [offset, text, spans, lines before, lines after].
     """
-    reader, log = BlockReader(files, MatchBlocks(matcher), None), ShownLog(files)
+    reader, log = BlockReader(files, MatchBlockFactory(matcher), None), ShownLog(files)
     try:
         log.refresh()
         return _collect(LogScanner(reader, progress), log, matcher, start, limit, context)

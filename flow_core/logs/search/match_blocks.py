@@ -22,14 +22,14 @@ class MatchBlock(Protocol):
         """Returns the number of matches."""
 
 
-class MatchBlocks:
-    """The factory of the blocks for one query."""
+class MatchBlockFactory:
+    """A factory of the blocks in which one query is searched."""
 
     def __init__(self, matcher: LineMatcher) -> None:
         self._matcher = matcher
 
-    def make_raw(self, offset: int, data: BlockBytes, end: int) -> MatchBlock:
+    def make_raw_block(self, offset: int, data: BlockBytes, end: int) -> MatchBlock:
         return make_block(self._matcher, offset, data, end)
 
-    def make_shown(self, lines: Sequence[ShownLine]) -> MatchBlock:
+    def make_screen_block(self, lines: Sequence[ShownLine]) -> MatchBlock:
         return ShownBlock(self._matcher, lines)

@@ -1,4 +1,4 @@
-"""Finds lines of a log that no move of the cursor has anything to do with, so that each can be read alone."""
+"""Finds the lines of a log that no move of the cursor can change, so that each can be read alone."""
 
 from __future__ import annotations
 

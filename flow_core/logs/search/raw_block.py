@@ -75,7 +75,10 @@ def _find_kinds(special: bytes) -> frozenset[int]:
 
 
 class RawBlock:
-    """The lines before `end` in bytes at `offset`: with colours, controls, blanks at their ends, or beyond ASCII."""
+    """The lines before `end` in bytes at `offset`, for lines that are not shown as they are written.
+
+    They have colours, control characters, blanks at their ends, or text beyond ASCII.
+    """
 
     def __init__(self, matcher: LineMatcher, offset: int, data: BlockBytes, end: int) -> None:
         self._matcher = matcher

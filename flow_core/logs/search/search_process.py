@@ -55,7 +55,7 @@ class ScanProcess:
                 has_answered = reply is not None
             except TimeoutError:
                 raise SearchTimeout(
-                    f"the pattern takes over {stuck_s:g} s for one piece of the log; the search was ended"
+                    f"the pattern is too slow: it takes over {stuck_s:g} s for one part of the log"
                 ) from None
             finally:
                 if not has_answered:

@@ -18,7 +18,7 @@ from flow_core.logs.search.block_reader import BlockFactory, BlockReader
 from flow_core.logs.search.hit_scanner import find_hits
 from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.log_scanner import LogScanner, Progress
-from flow_core.logs.search.match_blocks import MatchBlock, MatchBlocks
+from flow_core.logs.search.match_blocks import MatchBlock, MatchBlockFactory
 
 _PROGRESS_S = 0.1
 _SPANS_LIMIT = 500
@@ -29,7 +29,7 @@ def main(log: str, sidecar: str, options: str) -> None:
     """Serves a search in all lines."""
     settings = json.loads(options)
     matcher = LineMatcher(settings["source"], ignores_case=settings["ignores_case"])
-    serve(log, sidecar, matcher, LogReaders(MatchBlocks(matcher), settings["stream"]))
+    serve(log, sidecar, matcher, LogReaders(MatchBlockFactory(matcher), settings["stream"]))
 
 
 def serve(log: str, sidecar: str, matcher: LineMatcher, readers: LogReaders) -> None:

@@ -100,7 +100,10 @@ class ShownLog:
         return stretch.is_exact and (stretch.is_at_end() or stretch.is_final_until(until))
 
     async def make_exact(self, offset: int, until: int) -> None:
-        """Makes the lines from `offset` to `until` exact. It reads in a thread, up to 64 MiB before them."""
+        """Makes `is_exact` true for these lines: reads their block of redraws from its beginning, in a thread.
+
+        It reads at most 64 MiB before them.
+        """
         import asyncio  # a child process that only reads lines starts in half the time without it
 
         generation = self._generation

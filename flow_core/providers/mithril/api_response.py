@@ -140,7 +140,7 @@ def _choose_error(answer: ApiResponse, call: str, is_change: bool, message: str)
     if status >= 500:
         return Unreachable, f"the Mithril API failed at {call}{reason}; try again later"
     if 300 <= status < 400:
-        return ProviderError, f"the Mithril API sends {call} elsewhere ({status}); check MITHRIL_API_URL"
+        return ProviderError, f"the Mithril API redirects {call} ({status}); check MITHRIL_API_URL"
     return ProviderError, f"the Mithril API refused {call}{reason}"
 
 

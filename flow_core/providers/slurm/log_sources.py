@@ -78,7 +78,9 @@ class SlurmLogSources:
         record = await self._poller.get(task_id)
         if not record.elements and not 0 <= node < record.num_instances:
             raise ConfigError(f"node: task {record.task_id} has no node {node}", field="node")
-        raise Unsupported("source: there is no startup log here; jobs run on the nodes as these are", field="source")
+        raise Unsupported(
+            "source: a Slurm cluster has no startup log; it sets up no machine for a task", field="source"
+        )
 
     async def is_over(self, address: LogId) -> bool:
         record = await self._find_record(address)

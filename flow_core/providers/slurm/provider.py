@@ -177,4 +177,4 @@ class SlurmProvider(SshAccess, Provider):
 
 
 async def _refuse_metrics(allocation_id: str) -> Host:
-    raise Unsupported("the nodes of a cluster are measured only while a task of yours runs there")
+    raise Unsupported("the metrics of a node are available only while one of your tasks runs there")

@@ -206,7 +206,7 @@ class SlurmReservations:
     async def _find_created(self, printed: str, words: Sequence[str]) -> Reservation:
         found = _CREATED.search(printed)
         if found is None:
-            raise ProviderError(f"Slurm printed no name of a new reservation: {printable(printed.strip())}")
+            raise ProviderError(f"Slurm did not print the name of the new reservation: {printable(printed.strip())}")
         name = found[1].strip()
         self._released.pop(name, None)
         return await self.get(name)

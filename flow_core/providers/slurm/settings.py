@@ -113,7 +113,9 @@ def _parse_host(field: str, value: Any) -> LoginHost:
     unknown = next((str(name) for name in table if name not in _HOST_FIELDS), None)
     if unknown is not None:
         known = ", ".join(_HOST_FIELDS)
-        raise ConfigError(f"{field}: {printable(repr(unknown))} is no part of it; known are: {known}", field=field)
+        raise ConfigError(
+            f"{field}: {printable(repr(unknown))} is not one of its settings; known are: {known}", field=field
+        )
     texts = {name: _parse_host_text(field, name, table[name]) for name in table if name != "port"}
     try:
         return LoginHost(
@@ -156,7 +158,7 @@ def _parse_text(field: str, value: Any) -> str:
 def _parse_name(field: str, value: Any) -> str:
     text = _parse_text(field, value)
     if not _NAME.fullmatch(text):
-        raise ConfigError(f"{field}: {printable(repr(text))} is not one name", field=field)
+        raise ConfigError(f"{field}: {printable(repr(text))} must be one name", field=field)
     return text
 
 

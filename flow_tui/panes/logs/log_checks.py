@@ -19,7 +19,7 @@ def check_shown(pane: OpenLog) -> str | None:
 def check_one_log(pane: OpenLog) -> str | None:
     """For actions with one log only."""
     if pane.is_merged:
-        return f"show one rank first, with {pane.services.keys.written('logs.toggle_ranks')}"
+        return f"this needs the log of one rank; press {pane.services.keys.written('logs.toggle_ranks')} first"
     return check_shown(pane)
 
 

@@ -70,7 +70,7 @@ def describe_clocks(sources: Sequence[MergedSource]) -> str:
         for label, clock in clocks
         if abs(clock.offset_s) > max(_NOTABLE_S, clock.uncertainty_s)
     ]
-    return f"clocks, corrected in the times: {', '.join(texts)}" if texts else ""
+    return f"the times are corrected for these clocks: {', '.join(texts)}" if texts else ""
 
 
 async def _list_logs(flow: AsyncFlow, chosen: MergedAttempt) -> list[LogId]:

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.log_id import LogId
 from flow_core.logs.shown.line import ShownLine
-from flow_tui.panes.logs.cause_offer import CauseOffer
-from flow_tui.panes.logs.command_row import CommandRow
+from flow_tui.panes.logs.cause_row import CauseRow
 from flow_tui.panes.logs.error_steps import ErrorSteps
+from flow_tui.panes.logs.input_row import InputRow
 from flow_tui.panes.logs.row_kind import RowKind
 from flow_tui.services import Services
 from flow_tui.widgets.log.merged_view import MergedLogView
@@ -21,9 +21,9 @@ class OpenLog(Protocol):
 
     services: Services
     bookmarked: ShownLine | None
-    cause: CauseOffer
+    cause: CauseRow
     errors: ErrorSteps
-    row: CommandRow
+    row: InputRow
 
     @property
     def view(self) -> MergedLogView:

@@ -23,18 +23,18 @@ from flow_core.models.task import TaskRecord
 from flow_tui.actions import make_bindings
 from flow_tui.panes.logs.actions import ACTIONS
 from flow_tui.panes.logs.bookmarking import add_bookmark, show_bookmarks
-from flow_tui.panes.logs.cause_offer import CauseOffer
-from flow_tui.panes.logs.command_row import CommandRow
+from flow_tui.panes.logs.cause_row import CauseRow
 from flow_tui.panes.logs.error_steps import ErrorSteps
 from flow_tui.panes.logs.exporting import name_shown, pipe_log
 from flow_tui.panes.logs.filter_texts import describe_filters, describe_kept
 from flow_tui.panes.logs.filtering import add_filter
-from flow_tui.panes.logs.found_logs import FoundPlace
+from flow_tui.panes.logs.input_row import InputRow
 from flow_tui.panes.logs.log_selection import LogSelection
 from flow_tui.panes.logs.log_texts import describe_border, describe_title, explain_empty, explain_merged
 from flow_tui.panes.logs.merging import LogMerging
 from flow_tui.panes.logs.navigation import go_to_position
 from flow_tui.panes.logs.row_kind import SEARCHES, RowKind
+from flow_tui.panes.logs.search_results import LastSearch
 from flow_tui.panes.logs.searching import check_search, start_search
 from flow_tui.panes.logs.status_row import StatusRow
 from flow_tui.panes.pane import Pane
@@ -65,12 +65,12 @@ class LogsPane(Pane, inherit_bindings=False):
         self.view = MergedLogView()
         self.merging = LogMerging(services, self.view, self._open_log)
         self.status = StatusRow()
-        self.cause = CauseOffer(services)
-        self.row = CommandRow()
+        self.cause = CauseRow(services)
+        self.row = InputRow()
         self.errors = ErrorSteps()
         self.bookmarked: ShownLine | None = None
         """The line whose bookmark gets a name now."""
-        self.found: FoundPlace | None = None
+        self.found: LastSearch | None = None
         """The last search in the logs of all tasks; None if there was none."""
         self._record: TaskRecord | None = None
         self._files: SpoolFiles | None = None
@@ -292,15 +292,15 @@ class LogsPane(Pane, inherit_bindings=False):
         event.stop()
         event.prevent_default()
 
-    @on(CommandRow.Changed)
-    def _check_row(self, message: CommandRow.Changed) -> None:
+    @on(InputRow.Changed)
+    def _check_row(self, message: InputRow.Changed) -> None:
         """Shows what is wrong with a search while the user types it."""
         message.stop()
         if message.kind in SEARCHES:
             check_search(self, message.text, is_literal=message.is_alternate)
 
-    @on(CommandRow.Submitted)
-    def _submit_row(self, message: CommandRow.Submitted) -> None:
+    @on(InputRow.Submitted)
+    def _submit_row(self, message: InputRow.Submitted) -> None:
         message.stop()
         if message.kind is RowKind.SEARCH:
             start_search(self, message.text, is_literal=message.is_alternate)

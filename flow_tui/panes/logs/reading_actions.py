@@ -22,7 +22,7 @@ else:
 def _check_context(pane: OpenLog) -> str | None:
     if any(not one.hides for one in pane.view.filters.filters):
         return None
-    return "no filter keeps lines; set one first"
+    return f"no filter keeps lines; {pane.services.keys.written('logs.keep_lines')} sets one"
 
 
 async def _step(by: int, pane: OpenLog) -> None:

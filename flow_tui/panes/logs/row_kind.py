@@ -13,7 +13,7 @@ class RowKind(Enum):
     HIDE = ("^", "hide lines with this text; enter alone shows them")
     GO_TO = (":", "a line, or a time: 120, 14:05, 2026-01-02 14:05, -10m")
     PIPE = ("|", "a shell command that gets the text, such as grep -c loss")
-    BOOKMARK = ("bookmark", "its name, or nothing")
+    BOOKMARK = ("bookmark", "its name (optional)")
 
 
 SEARCHES = (RowKind.SEARCH, RowKind.KEEP, RowKind.HIDE)

@@ -18,11 +18,11 @@ from flow_core.logs.log_id import LogId
 from flow_core.logs.search.query import SearchQuery
 from flow_core.models.task import TaskRecord
 from flow_tui.dialogs.modal import Modal
-from flow_tui.panes.logs.command_row import CommandRow
 from flow_tui.panes.logs.cursor_keys import CURSOR_KEYS
-from flow_tui.panes.logs.found_logs import FoundLogs, FoundPlace
-from flow_tui.panes.logs.found_texts import describe_found, describe_tasks, explain_no_result, list_results
+from flow_tui.panes.logs.input_row import InputRow
+from flow_tui.panes.logs.result_texts import describe_found, describe_tasks, explain_no_result, list_results
 from flow_tui.panes.logs.row_kind import RowKind
+from flow_tui.panes.logs.search_results import LastSearch, SearchResults
 from flow_tui.panes.logs.status_row import StatusRow
 from flow_tui.panes.logs.task_logs_search import TaskLogsSearch
 from flow_tui.services import Services
@@ -59,8 +59,8 @@ class SearchLogsScreen(Modal[tuple[LogId, int] | None]):
         self,
         services: Services,
         list_tasks: Callable[[], Sequence[TaskRecord]],
-        row: CommandRow,
-        last: FoundPlace | None,
+        row: InputRow,
+        last: LastSearch | None,
     ) -> None:
         super().__init__()
         self._services = services
@@ -68,7 +68,7 @@ class SearchLogsScreen(Modal[tuple[LogId, int] | None]):
         self._last = last
         self._search: TaskLogsSearch | None = None
         self._redraw_timer: Timer | None = None
-        self.row = CommandRow(row)
+        self.row = InputRow(row)
         self.status = StatusRow()
         self.view = HitsView()
 
@@ -89,12 +89,12 @@ class SearchLogsScreen(Modal[tuple[LogId, int] | None]):
             self.action_open_input()
         else:
             self._start(self._last.found)
-            if self._last.place is not None:
-                self.view.go_to(HitPlace(*self._last.place))
+            if self._last.current is not None:
+                self.view.go_to(HitPlace(*self._last.current))
         self._draw()
 
     @property
-    def found(self) -> FoundLogs | None:
+    def found(self) -> SearchResults | None:
         """The results; None before the first search."""
         return None if self._search is None else self._search.found
 
@@ -108,7 +108,7 @@ class SearchLogsScreen(Modal[tuple[LogId, int] | None]):
     def action_search_again(self) -> None:
         """Searches everything again, from the start of each log."""
         if self.found is not None:
-            self._start(FoundLogs(self.found.query))
+            self._start(SearchResults(self.found.query))
 
     def action_open_line(self) -> None:
         if (place := self.view.current) is not None:
@@ -121,19 +121,19 @@ class SearchLogsScreen(Modal[tuple[LogId, int] | None]):
         else:
             self.finish(None)
 
-    @on(CommandRow.Changed)
-    def _check_input(self, message: CommandRow.Changed) -> None:
+    @on(InputRow.Changed)
+    def _check_input(self, message: InputRow.Changed) -> None:
         message.stop()
         self._make_query(message.text, is_literal=message.is_alternate)
 
-    @on(CommandRow.Submitted)
-    def _submit(self, message: CommandRow.Submitted) -> None:
+    @on(InputRow.Submitted)
+    def _submit(self, message: InputRow.Submitted) -> None:
         """Searches. An invalid text stays open."""
         message.stop()
         query = self._make_query(message.text or self.row.last, is_literal=message.is_alternate)
         if query is not None and query.pattern:
             self._close_input()
-            self._start(FoundLogs(query))
+            self._start(SearchResults(query))
 
     @on(HitsView.Opened)
     def _open_clicked(self, message: HitsView.Opened) -> None:
@@ -161,7 +161,7 @@ class SearchLogsScreen(Modal[tuple[LogId, int] | None]):
         self.row.close()
         self.view.focus()
 
-    def _start(self, found: FoundLogs) -> None:
+    def _start(self, found: SearchResults) -> None:
         """Searches until the screen closes or another search starts, and ends the one before."""
         search = self._search = TaskLogsSearch(self._services.fleet, found, self._list_tasks, self._redraw_soon)
         self.view.keeps_line = False

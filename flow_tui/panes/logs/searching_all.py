@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flow_tui.panes.logs.found_logs import FoundPlace
 from flow_tui.panes.logs.pane import LogsPane
+from flow_tui.panes.logs.search_results import LastSearch
 from flow_tui.panes.logs.search_screen import SearchLogsScreen
 from flow_tui.panes.tasks.pane import TasksPane
 from flow_tui.services import Services
@@ -17,7 +17,7 @@ async def search_logs(services: Services) -> None:
     screen = SearchLogsScreen(services, lambda: table.rows, logs.row, logs.found)
     place = await services.ask(screen)
     if screen.found is not None:
-        logs.found = FoundPlace(screen.found, screen.view.current)
+        logs.found = LastSearch(screen.found, screen.view.current)
     if place is not None:
         workspace.bring_to_front(logs.NOUN)
         logs.go_to_line(*place)

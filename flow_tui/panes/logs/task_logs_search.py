@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flow_core.errors import FlowError
 from flow_core.logs.log_id import LogId
 from flow_core.models.task import TaskRecord
-from flow_tui.panes.logs.found_logs import CONTEXT_LINES, HITS_PER_LOG, FoundLogs, TaskKey
+from flow_tui.panes.logs.search_results import CONTEXT_LINES, HITS_PER_LOG, SearchResults, TaskKey
 
 if TYPE_CHECKING:
     from flow_core.fleet import Fleet
@@ -32,7 +32,7 @@ class TaskLogsSearch:
     def __init__(
         self,
         fleet: Fleet,
-        found: FoundLogs,
+        found: SearchResults,
         list_tasks: Callable[[], Sequence[TaskRecord]],
         report: Callable[[], None],
     ) -> None:

@@ -76,7 +76,7 @@ TEXT_ACTIONS: tuple[Action[Any], ...] = (
     TextAction(
         "logs.previous_bookmark",
         "left_square_bracket",
-        "last bookmark",
+        "earlier bookmark",
         "Go to the previous bookmark",
         partial(_step_bookmark, -1),
         check_one_log,

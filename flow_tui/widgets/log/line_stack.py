@@ -1,4 +1,4 @@
-"""The lines of one log as a view wants them: of one stream, filtered, folded, or with their fields in columns."""
+"""The lines of one log as a view shows them: of one stream, filtered, folded, or with their fields in columns."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class LineOptions(NamedTuple):
 class LineStack:
     """The sources of the lines, each of which reads the one below it. `lines` is the top, which owns the others."""
 
-    def __init__(self, files: SpoolFiles, options: LineOptions, around: int | None = None) -> None:
+    def __init__(self, files: SpoolFiles, options: LineOptions, start_near: int | None = None) -> None:
         self.options = options
         self.base: ShownLog | FilteredLog
         if options.filters:
             self.base = FilteredLog(
-                files, options.filters, options.stream, expands_redraws=options.expands_redraws, around=around
+                files, options.filters, options.stream, expands_redraws=options.expands_redraws, start_near=start_near
             )
         else:
             self.base = ShownLog(files, options.stream, expands_redraws=options.expands_redraws)

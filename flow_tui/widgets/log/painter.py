@@ -121,7 +121,7 @@ class LinePainter:
         return True
 
     async def make_exact(self) -> None:
-        """Makes the lines of the last drawing exact. Reads in a thread, possibly for seconds."""
+        """Makes `is_exact` true: reads long blocks of redraws from their beginning. May take seconds, in a thread."""
 
     def correct_colours(self, colours: ColourIndex) -> bool:
         """Uses this index of the colours of the log. Returns whether the last drawing may change by it."""
@@ -288,7 +288,7 @@ class LogPainter(LinePainter):
             return False
         colours = self.stack.base.source.colours
         self.log.close()
-        self.stack = LineStack(self.files, options, around=self.window.top.offset)
+        self.stack = LineStack(self.files, options, start_near=self.window.top.offset)
         self.stack.base.source.colours = colours
         self.window.log = self.log = self.stack.lines
         self.log.refresh()

@@ -53,7 +53,7 @@ class History:
             return None
         return min(self._length_s, round(min(now - self._answered_at, self._length_s)) + _OVERLAP_S)
 
-    def take(self, answer: PollAnswer, table: JobTable, now: float) -> None:
+    def add_answer(self, answer: PollAnswer, table: JobTable, now: float) -> None:
         """Adds the jobs of an answer of the accounting to the table."""
         if answer.history is not None or answer.history_failure:
             self._asked_at = now

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from flow_core.providers.slurm.settings import SlurmSettings
 
 _POLL_TIMEOUT_S = 60.0
-_NOTED_S = 30.0
+_LISTED_AFTER_S = 30.0
 _SLOW_FACTS_S = 60.0
 _LIMITS_S = 600.0
 _TASKS_PER_STEP = 200
@@ -54,7 +54,7 @@ class JobPoller:
         self._history = History(settings.history_days, login_node.title)
         self._surroundings = Surroundings(context_name)
         self._limits: dict[str, QosLimits] = {}
-        self._noted: dict[str, tuple[Submission, float]] = {}
+        self._new_jobs: dict[str, tuple[Submission, float]] = {}
         self._is_everyone = False
         self._poll = SharedPoll(self._read_queue, settings.poll_s, f"context {context_name!r}")
         self._runs_at = self._nodes_at = self._limits_at = float("-inf")
@@ -111,8 +111,8 @@ class JobPoller:
         """
         self._own_runs.note(job_id, submission)
         if not self._table.get(job_id):
-            self._noted[job_id] = submission, time.monotonic()
-            self._table.add_open((self._build_noted(job_id, submission),))
+            self._new_jobs[job_id] = submission, time.monotonic()
+            self._table.add_open((self._build_new_job(job_id, submission),))
         self._records.refresh((job_id,), self._surroundings)
         self.expire()
         record = self._records.get(job_id)
@@ -165,10 +165,10 @@ class JobPoller:
         user = answer.user
         jobs = [job for job in await self._decoder.decode(answer.queue, answer.token) if not is_refused(job)]
         oldest = datetime.now(UTC) - timedelta(days=self._settings.history_days)
-        self._own_runs.take(answer, {job.task_id for job in jobs}, oldest)
+        self._own_runs.add_answer(answer, {job.task_id for job in jobs}, oldest)
         self._own_runs.find_new(jobs, user)
-        self._table.set_queue([*jobs, *self._list_noted(jobs, user, now)], user)
-        self._history.take(answer, self._table, now)
+        self._table.set_queue([*jobs, *self._list_new_jobs(jobs, user, now)], user)
+        self._history.add_answer(answer, self._table, now)
         self._history.end_lost(self._table, self._own_runs, now)
         is_due = now - self._runs_at >= _SLOW_FACTS_S
         if is_due:
@@ -193,19 +193,19 @@ class JobPoller:
         usage = sum_usage(own_jobs, self._limits) if self._limits else NO_USAGE
         return replace(self._surroundings, own_user=answer.user, own_uid=answer.uid, usage=usage, unusable_nodes=nodes)
 
-    def _list_noted(self, jobs: list[Job], user: str, now: float) -> list[Job]:
+    def _list_new_jobs(self, jobs: list[Job], user: str, now: float) -> list[Job]:
         """Returns the jobs that were submitted some seconds ago and that squeue does not show yet."""
-        if not self._noted:
+        if not self._new_jobs:
             return []
         listed = {job.task_id for job in jobs}
-        self._noted = {
-            job_id: (submission, noted_at)
-            for job_id, (submission, noted_at) in self._noted.items()
-            if job_id not in listed and now - noted_at < _NOTED_S
+        self._new_jobs = {
+            job_id: (submission, submitted_at)
+            for job_id, (submission, submitted_at) in self._new_jobs.items()
+            if job_id not in listed and now - submitted_at < _LISTED_AFTER_S
         }
-        return [replace(self._build_noted(job_id, one), user=user) for job_id, (one, _) in self._noted.items()]
+        return [replace(self._build_new_job(job_id, one), user=user) for job_id, (one, _) in self._new_jobs.items()]
 
-    def _build_noted(self, job_id: str, submission: Submission) -> Job:
+    def _build_new_job(self, job_id: str, submission: Submission) -> Job:
         return replace(build_job(job_id, submission), user=self._surroundings.own_user)
 
     def _not_found(self, task_id: str) -> NotFound:

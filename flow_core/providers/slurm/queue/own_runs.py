@@ -94,7 +94,7 @@ class OwnRuns:
         self._removed = tuple(islice(ended, _READS_MAX))
         return self._list_keys(self._removed)
 
-    def take(self, answer: PollAnswer, queued: Set[str], oldest: datetime) -> None:
+    def add_answer(self, answer: PollAnswer, queued: Set[str], oldest: datetime) -> None:
         """Stores what was read. Runs that are not queued and were submitted before `oldest` are left out."""
         for task_id in self._removed:
             self._with_variables.pop(task_id, None)
@@ -107,7 +107,7 @@ class OwnRuns:
                 if task_id not in self._submissions:
                     self._add(task_id, submission)
                 self._changed.add(task_id)
-        self._take_statuses(answer, {run: task_id for run, (task_id, _) in runs.items()})
+        self._add_statuses(answer, {run: task_id for run, (task_id, _) in runs.items()})
         self._asked |= {job_id for job_id in answer.links if not self._is_array(job_id)}
         self.newest_id = max([self.newest_id, *map(int, answer.links)])
         if answer.folder:
@@ -158,7 +158,7 @@ class OwnRuns:
     def _list_keys(self, task_ids: Iterable[str]) -> tuple[str, ...]:
         return tuple(self._submissions[task_id].key for task_id in task_ids)
 
-    def _take_statuses(self, answer: PollAnswer, tasks: dict[str, str]) -> None:
+    def _add_statuses(self, answer: PollAnswer, tasks: dict[str, str]) -> None:
         if answer.statuses:
             tasks |= {f"{RUNS}/{self._submissions[one].key}": one for one in self._asked if one in self._submissions}
         for run, files in answer.statuses.items():

@@ -81,7 +81,7 @@ class RestHistory:
         try:
             answer = await self._client.get(api.history_path, **params)
         except FlowError as error:
-            self.failure = f"the accounting is left out: {error}"
+            self.failure = f"ended jobs may be missing: {error}"
             return
         self._found += await decode_history(answer, self._client.user)
         self._answered_at, self.failure = now, ""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flow_core.providers.slurm.run_folder import Submission
     from flow_core.providers.slurm.settings import SlurmSettings
 
-_NOTED_S = 30.0
+_LISTED_AFTER_S = 30.0
 _TIDY_S = 60.0
 _TASKS_PER_STEP = 200
 
@@ -47,7 +47,7 @@ class RestJobQueue:
         self._records = RecordCache(self._table, self._submissions)
         self._decoder = JobDecoder()
         self._surroundings = Surroundings(context_name, own_user=client.user, own_uid=client.user)
-        self._noted: dict[str, tuple[Submission, float]] = {}
+        self._new_jobs: dict[str, tuple[Submission, float]] = {}
         self._is_everyone = False
         self._tidied_at = float("-inf")
         self._poll = SharedPoll(self._fetch, settings.poll_s, f"context {context_name!r}")
@@ -75,7 +75,7 @@ class RestJobQueue:
         return record
 
     async def find_comment(self, key: str) -> tuple[str, str] | None:
-        """Returns the own task whose comment begins with a word: its id, and the rest of the comment. Asks anew."""
+        """Returns this user's task whose comment begins with `key`: its id, and the rest of the comment. Asks Slurm."""
         self._poll.expire()
         await self._poll.refresh()
         for record in self._records.rows:
@@ -88,8 +88,8 @@ class RestJobQueue:
     def note_submitted(self, submission: Submission, job_id: str) -> TaskRecord:
         """Lists a new job at once, although slurmctld may not list it yet. Returns its record; makes no request."""
         self._submissions.note(job_id, submission)
-        self._noted[job_id] = submission, time.monotonic()
-        self._table.add_open((self._build_noted(job_id, submission),))
+        self._new_jobs[job_id] = submission, time.monotonic()
+        self._table.add_open((self._build_new_job(job_id, submission),))
         self._records.refresh((job_id,), self._surroundings)
         self._poll.expire()
         record = self._records.get(job_id)
@@ -121,7 +121,7 @@ class RestJobQueue:
         user = None if self._is_everyone else self._client.user
         jobs = [job for job in await self._decoder.decode(answer, user) if not is_refused(job)]
         now = time.monotonic()
-        self._table.set_queue([*jobs, *self._list_noted(jobs, now)], self._client.user)
+        self._table.set_queue([*jobs, *self._list_new_jobs(jobs, now)], self._client.user)
         await self._history.update(self._table)
         changed = self._table.take_changed()
         if now - self._tidied_at >= _TIDY_S:  # the expected start of a job that waits moves on
@@ -137,17 +137,17 @@ class RestJobQueue:
             self._records.refresh(task_ids[start : start + _TASKS_PER_STEP], self._surroundings)
             await asyncio.sleep(0)
 
-    def _list_noted(self, jobs: list[Job], now: float) -> list[Job]:
+    def _list_new_jobs(self, jobs: list[Job], now: float) -> list[Job]:
         """Returns the jobs that were submitted some seconds ago and are not listed yet."""
         listed = {job.task_id for job in jobs}
-        self._noted = {
-            job_id: (submission, noted_at)
-            for job_id, (submission, noted_at) in self._noted.items()
-            if job_id not in listed and now - noted_at < _NOTED_S
+        self._new_jobs = {
+            job_id: (submission, submitted_at)
+            for job_id, (submission, submitted_at) in self._new_jobs.items()
+            if job_id not in listed and now - submitted_at < _LISTED_AFTER_S
         }
-        return [self._build_noted(job_id, submission) for job_id, (submission, _) in self._noted.items()]
+        return [self._build_new_job(job_id, submission) for job_id, (submission, _) in self._new_jobs.items()]
 
-    def _build_noted(self, job_id: str, submission: Submission) -> Job:
+    def _build_new_job(self, job_id: str, submission: Submission) -> Job:
         return replace(build_job(job_id, submission), user=self._client.user)
 
     def _not_found(self, task_id: str) -> NotFound:

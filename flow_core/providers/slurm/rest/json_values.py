@@ -31,7 +31,7 @@ def read_text(value: object) -> str:
 
 
 def read_words(value: object) -> tuple[str, ...]:
-    """Returns the texts of a list, or of a text with commas. Each version has its own of the two."""
+    """Returns the texts of a list, or of a text with commas: some versions write one, some the other."""
     words = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
     return tuple(word.strip() for word in words if isinstance(word, str) and clean(word.strip()))
 

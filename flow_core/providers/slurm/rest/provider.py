@@ -36,7 +36,7 @@ class SlurmRestProvider(Provider):
         self._settings = parse_settings(context.settings)
         if self._settings.cluster is not None:
             raise ConfigError(
-                "cluster: slurmrestd serves one cluster; write the address of this one as rest_url, and leave it out",
+                "cluster: slurmrestd serves one cluster; leave cluster out, and set rest_url to that of the cluster",
                 field="cluster",
             )
         self._client = SlurmRestClient(self._settings)

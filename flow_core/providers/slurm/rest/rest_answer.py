@@ -96,7 +96,7 @@ def build_rest_error(answer: RestAnswer, call: str, title: str, user: str, token
         return Conflict(sentence, status=answer.status)
     if faults:
         return ProviderError(f"Slurm refused {call}: {reason}", status=answer.status)
-    return _build_plain_error(answer, call, title)
+    return _build_status_error(answer, call, title)
 
 
 def describe_faults(faults: tuple[SlurmFault, ...], token: Token) -> str:
@@ -121,17 +121,17 @@ def _build_login_error(answer: RestAnswer, title: str, user: str, token: Token) 
     )
 
 
-def _build_plain_error(answer: RestAnswer, call: str, title: str) -> FlowError:
-    """Returns the error for an answer without faults, which may come from another server at the address."""
+def _build_status_error(answer: RestAnswer, call: str, title: str) -> FlowError:
+    """Returns the error for an answer without faults, by its status. Another server may have sent it."""
     status = answer.status
     if status == 404:
         return NotFound(f"{title} does not know {call}; check rest_url", status=status)
     if status in (429, 502, 503, 504):
         return Unreachable(f"{title} can't answer now ({status}); try again in a minute", status=status)
     if 300 <= status < 400:
-        return ProviderError(f"{title} sends {call} elsewhere ({status}); check rest_url", status=status)
+        return ProviderError(f"{title} redirects {call} ({status}); check rest_url", status=status)
     if 200 <= status < 300:
-        return ProviderError(f"what {title} answers to {call} is not JSON; check rest_url", status=status)
+        return ProviderError(f"the answer of {title} to {call} is not JSON; check rest_url", status=status)
     return ProviderError(f"{title} failed at {call} ({status}); tell the administrators of the cluster", status=status)
 
 

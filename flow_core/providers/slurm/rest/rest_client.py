@@ -85,7 +85,7 @@ class SlurmRestClient:
         async with self._lock:
             if self._description is None:
                 request = _RestRequest("GET", _DESCRIPTION_PATH, {})
-                self._description = parse_description(self._take(request, await self._send(request)), self.title)
+                self._description = parse_description(self._get_body(request, await self._send(request)), self.title)
             return self._description
 
     async def get(self, resource: str, **params: str) -> Table:
@@ -96,7 +96,7 @@ class SlurmRestClient:
             self._description = None
             request = await self._build("GET", resource, params)
             answer = await self._send(request)
-        return self._take(request, answer)
+        return self._get_body(request, answer)
 
     async def post(self, resource: str, body: Table) -> RestAnswer:
         """Returns the answer to a POST, also one without success. Calling it again is not safe.
@@ -108,12 +108,12 @@ class SlurmRestClient:
     async def update(self, resource: str, body: Table) -> None:
         """Changes a job."""
         request = await self._build("POST", resource, {}, body)
-        self._take(request, await self._send(request))
+        self._get_body(request, await self._send(request))
 
     async def delete(self, resource: str, **params: str) -> None:
         """Cancels a job, or sends it a signal."""
         request = await self._build("DELETE", resource, params)
-        self._take(request, await self._send(request))
+        self._get_body(request, await self._send(request))
 
     def build_error(self, answer: RestAnswer, call: str) -> FlowError:
         """Returns the error for an answer without success to a call, such as "POST job/submit"."""
@@ -137,7 +137,8 @@ class SlurmRestClient:
         path = (await self.describe()).build_path(resource)
         return _RestRequest(method, path, params, None if body is None else json.dumps(body).encode())
 
-    def _take(self, request: _RestRequest, answer: RestAnswer) -> Table:
+    def _get_body(self, request: _RestRequest, answer: RestAnswer) -> Table:
+        """Returns the body of a good answer. Raises the error of any other one."""
         if answer.is_good and answer.body is not None:
             return answer.body
         raise self.build_error(answer, request.call)
@@ -175,7 +176,7 @@ class SlurmRestClient:
                 return await self._read(response, began_at)
         except (httpx.InvalidURL, httpx.LocalProtocolError, UnicodeEncodeError) as error:
             raise ConfigError(
-                f"rest_user: {self.title} can't be asked as user {self.user!r}; check rest_url and rest_user",
+                f"rest_user: {self.title} can't get a request for user {self.user!r}; check rest_url and rest_user",
                 field="rest_user",
             ) from error
         except (httpx.ConnectError, httpx.ProxyError) as error:
@@ -195,7 +196,7 @@ class SlurmRestClient:
         async for piece in response.aiter_raw():
             body += piece
             if len(body) > _BODY_BYTES_MAX:
-                raise ProviderError(f"{self.title} answered more than {_BODY_BYTES_MAX >> 20} MiB, which is no answer")
+                raise ProviderError(f"{self.title} answered more than {_BODY_BYTES_MAX >> 20} MiB; check rest_url")
         data = bytes(body)
         parsed = parse_body(data) if len(data) < _THREAD_BYTES else await asyncio.to_thread(parse_body, data)
         return RestAnswer(response.status_code, parsed, took_s)

@@ -72,14 +72,15 @@ class RestSubmission:
         """Returns the id of the new job. If the answer is lost, looks for the job in the queue."""
         try:
             answer = await self._client.post(_RESOURCE, request.body)
-            return await self._take(answer, request)
+            return await self._read_job_id(answer, request)
         except Unreachable as error:
             return await self._recover(error)
         except asyncio.CancelledError:
             await self._withdraw()
             raise
 
-    async def _take(self, answer: RestAnswer, request: JobRequest) -> str:
+    async def _read_job_id(self, answer: RestAnswer, request: JobRequest) -> str:
+        """Returns the id of the new job. Raises the error of an answer without success."""
         body = answer.body or {}
         number = read_number(body.get("job_id")) or read_number(read_table(body.get("result")).get("job_id"))
         if answer.is_good and number:
@@ -117,12 +118,12 @@ class RestSubmission:
         return await self._queue.find_comment(f"{COMMENT_PREFIX}{self._key}")
 
     def _check_same(self, job_id: str, comment: str, submission: Submission) -> None:
-        """Raises Conflict if the earlier task with the same key was asked something else."""
+        """Raises Conflict if the earlier task with the same key has a different configuration."""
         digest = comment.partition(" ")[0]
         if DIGEST.fullmatch(digest) and digest != shorten_digest(submission):
             raise Conflict(
-                f"idempotency_key: {self._config.idempotency_key!r} is that of task {job_id}, which was asked something"
-                " else",
+                f"idempotency_key: {self._config.idempotency_key!r} is that of task {job_id}, which has a different"
+                " configuration",
                 field="idempotency_key",
             )
 

@@ -53,7 +53,7 @@ class TokenSource:
             where = VARIABLE if self._path is None else place
             raise AuthError(f"{where} holds no token for slurmrestd; {NEW_TOKEN}, for rest_token_file or {VARIABLE}")
         if not _TOKEN.fullmatch(token):
-            raise AuthError(f"what {place} holds is no token for slurmrestd; {NEW_TOKEN}")
+            raise AuthError(f"the content of {place} is no token for slurmrestd; {NEW_TOKEN}")
         return Token(token, place, _read_expiry(token))
 
 

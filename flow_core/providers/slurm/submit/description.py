@@ -8,7 +8,7 @@ from flow_core.errors import printable
 from flow_core.providers.slurm.cluster_path import quote_path
 from flow_core.providers.slurm.run_folder import CODE, ENV, RUNS, SCRIPT
 from flow_core.providers.slurm.submit.environment import quote
-from flow_core.providers.slurm.submit.remote_steps import CLUSTER_OPTION, build_words, name_output
+from flow_core.providers.slurm.submit.remote_steps import CLUSTER_OPTION, build_words, get_output_name
 from flow_core.providers.slurm.submit.sbatch_options import format_option
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _list_lines(plan: SubmissionPlan, settings: SlurmSettings, key: str, code: P
         names = " ".join(f"{one}=..." for one in plan.submission.config.get("env", {}))
         yield f'# "$run/{ENV}", which only you can read, has the values: export {names}'
     if not plan.is_user_script:
-        yield f'output="$run"/{name_output(plan)}'
+        yield f'output="$run"/{get_output_name(plan)}'
     if settings.cluster is not None:
         yield f"cluster={quote(settings.cluster)}"
     if plan.request.job_ids:

@@ -134,14 +134,14 @@ REFUSALS = (
         "dependency",
         ConfigError,
         "dependency",
-        "Slurm doesn't accept the tasks to wait for ({line})",
+        "Slurm doesn't accept these tasks ({line})",
         field="after",
     ),
     _refusal(
         "Invalid node name specified|Requested nodes not in this partition|invalid node",
         ConfigError,
         "nodelist",
-        "the cluster has no such node there; `sinfo -N` lists the nodes",
+        "the partition has no such node; `sinfo -N` lists the nodes",
         field="provider_options",
     ),
     _refusal(

@@ -111,7 +111,7 @@ class RemoteSteps:
             *(f"add_dependency {kind} {' '.join(job_ids)}" for kind, job_ids in plan.request.job_ids),
             *([f"begin=$(({int(plan.request.starts_at)} - $(date +%s)))"] if plan.request.starts_at else ["begin=0"]),
             'cd "$run/code" || fail_to_write',
-            *([f"set_output {name_output(plan)}"] if own else []),
+            *([f"set_output {get_output_name(plan)}"] if own else []),
             f"is_probed={'yes' if plan.request.must_be_tested else ''}",
             f"unset SBATCH_WAIT {' '.join(variables)}",
             *(_USE_ENV if not own and ENV in plan.files else ()),
@@ -142,7 +142,7 @@ def _format_word(name: str, value: str) -> str:
     return f"--{name}={quote(value)}" if value else f"--{name}"
 
 
-def name_output(plan: SubmissionPlan) -> str:
-    """Returns the name of the output of the batch script itself."""
+def get_output_name(plan: SubmissionPlan) -> str:
+    """Returns the name of the file to which Slurm writes the output of the batch script itself."""
     stem, _, suffix = BATCH_LOG.partition(".")
     return f"{stem}-%A_%a.{suffix}" if plan.submission.array else BATCH_LOG

@@ -66,7 +66,7 @@ class SlurmSubmission:
                 await self._withdraw(steps, error)
             raise
         if answer.word == "earlier":
-            return self._take_earlier(answer)
+            return self._read_earlier(answer)
         return steps.locate(plan.submission, answer), answer.split_job()[0]
 
     async def estimate(self) -> str:
@@ -104,14 +104,14 @@ class SlurmSubmission:
             return answer
         raise AnswerErrors(self._config, self._settings, self._login_node.title).build(answer, result.stderr, plan)
 
-    def _take_earlier(self, answer: Answer) -> tuple[Submission, str]:
+    def _read_earlier(self, answer: Answer) -> tuple[Submission, str]:
         """Returns the earlier submission with the same key. Raises Conflict if its config was another one."""
         job_id, folder = answer.split_job()
         earlier = parse_submission(answer.submission, folder)
         if earlier is None or earlier.digest != digest_config(self._config):
             raise Conflict(
-                f"idempotency_key: {self._config.idempotency_key!r} is that of task {job_id}, which was asked something"
-                " else",
+                f"idempotency_key: {self._config.idempotency_key!r} is that of task {job_id}, which has a different"
+                " configuration",
                 field="idempotency_key",
             )
         return earlier, job_id

@@ -36,7 +36,7 @@ def test_the_file_is_bounded(tmp_path: Path) -> None:
     store = BookmarkStore(tmp_path)
     store.add("first", LogBookmark(0, "x" * 10_000, "y" * 10_000))
     assert store.load("first") == [LogBookmark(0, "x" * MAX_NAME, "y" * MAX_NAME)]
-    with store._changing() as rows:
+    with store._edit_rows() as rows:
         rows.extend(("full", LogBookmark(n, "", "")) for n in range(MAX_BOOKMARKS - 1))
     store.add("last", LogBookmark(0, "", ""))
     assert store.load("first") == []

@@ -12,8 +12,8 @@ from testbed.waiting import until
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.log_id import LogId
-from flow_core.logs.search.across import AcrossQuery, LogsSearch
 from flow_core.logs.search.log_hits import LogHits
+from flow_core.logs.search.multi_log_search import MultiLogQuery, MultiLogSearch
 from flow_core.logs.search.query import SearchQuery
 
 
@@ -42,8 +42,8 @@ async def test_a_search_that_is_cancelled_twice_leaves_no_process(tmp_path: Path
         await asyncio.Event().wait()
 
     async def search() -> None:
-        across = AcrossQuery(SearchQuery("needle"), 2, 100, {})
-        async for result in LogsSearch(Store(files), across).run(logs()):
+        request = MultiLogQuery(SearchQuery("needle"), 2, 100, {})
+        async for result in MultiLogSearch(Store(files), request).run(logs()):
             results.put_nowait(result)
 
     running = asyncio.create_task(search())

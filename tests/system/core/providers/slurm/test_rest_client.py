@@ -137,7 +137,7 @@ async def test_a_server_that_stays_silent_is_left_in_time(stub: RestStub, client
 @each(
     "reply, error, words",
     [
-        (Reply(302, b"", {"Location": "http://elsewhere.invalid/"}), ProviderError, "elsewhere (302); check rest_url"),
+        (Reply(302, b"", {"Location": "http://elsewhere.invalid/"}), ProviderError, "(302); check rest_url"),
         (Reply(200, b"<html>Log in</html>"), ProviderError, "is not JSON; check rest_url"),
         (Reply(200, b"[]"), ProviderError, "is not JSON"),
         (Reply(401, b"Authentication failure"), AuthError, "does not accept the token"),
@@ -274,7 +274,7 @@ async def test_an_accounting_that_fails_is_noted_and_the_queue_is_listed(stub: R
     listing = await provider.list_tasks()
     assert len(listing) == 11
     (note,) = listing.unreadable  # type: ignore[attr-defined]
-    assert note.startswith("the accounting is left out: Slurm refused GET /slurmdb/v0.0.42/jobs/: no slurmdbd")
+    assert note.startswith("ended jobs may be missing: Slurm refused GET /slurmdb/v0.0.42/jobs/: no slurmdbd")
     with pytest.raises(NotFound):
         await provider.get_task("1")
     await provider.close()

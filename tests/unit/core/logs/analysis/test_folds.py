@@ -96,7 +96,7 @@ def test_a_process_that_writes_nothing_for_long_has_ended_its_dump() -> None:
 def test_a_finder_takes_line_by_line_and_reports_each_fold_once() -> None:
     lines = to_lines(failed_runs.TORCHRUN_RANK_2_DIES)
     finder = FoldFinder()
-    reported = [(line.offset, fold.offsets[0]) for line in lines for fold in finder.take(line)]
+    reported = [(line.offset, fold.offsets[0]) for line in lines for fold in finder.feed(line)]
     assert reported == [(32, 24)]
     assert sorted(fold.offsets[0] for fold in finder.finish()) == [3, 12]
     assert finder.finish() == []
@@ -106,7 +106,7 @@ def test_the_memory_of_a_finder_is_bounded() -> None:
     finder = FoldFinder()
     body = ("Traceback (most recent call last):", '  File "a", line 1, in f', "    g()")
     texts = [f"(worker{number} pid={number}) {line}" for number in range(1000) for line in body]
-    ended = [fold for number, text in enumerate(texts) for fold in finder.take(TextLine(number, text))]
+    ended = [fold for number, text in enumerate(texts) for fold in finder.feed(TextLine(number, text))]
     assert (len(ended), len(finder.finish())) == (1000 - 64, 64)
     frames = [TextLine(number, f"frame #{number}: f") for number in range(3 * MOST_FOLDED)]
     assert all(len(fold.offsets) <= MOST_FOLDED for fold in find_folds(frames))

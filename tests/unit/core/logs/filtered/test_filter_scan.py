@@ -48,11 +48,13 @@ _FILTERS = st.builds(
 class Scan:
     """A scan in this process."""
 
-    def __init__(self, files: SpoolFiles, filters: LogFilters, stream: int | None = None, around: int | None = None):
+    def __init__(
+        self, files: SpoolFiles, filters: LogFilters, stream: int | None = None, start_near: int | None = None
+    ):
         self.kept = KeptLines()
         self.ranges = LogRanges(files, stream, expands_redraws=False)
         backward, forward = map(OffsetWriter, self.kept.output)
-        self._scan = FilterScan(self.ranges, LineSelector(filters.to_json()), backward, forward, around)
+        self._scan = FilterScan(self.ranges, LineSelector(filters.to_json()), backward, forward, start_near)
         self.additions: list[bytes] = []
         """What is written to the log after the next reports."""
         self._path = files.log
@@ -73,7 +75,7 @@ class Scan:
         self.ranges.close()
 
     def _take(self, report: dict) -> None:
-        self.kept.take(report)
+        self.kept.apply_report(report)
         if self.additions:
             with self._path.open("ab") as file:
                 file.write(self.additions.pop(0))
@@ -115,7 +117,7 @@ def test_the_lines_that_pass_are_those_of_a_filter_over_all_lines_while_the_log_
     files.log.write_bytes(data := parts[0])
     starts = [offset for offset, _ in list_rows(data)]
     near = starts[int(around * (len(starts) - 1))] if around is not None and starts else None
-    with closing(Scan(files, filters, around=near)) as scan:
+    with closing(Scan(files, filters, start_near=near)) as scan:
         for part in (b"", *parts[1:]):
             files.log.write_bytes(data := data + part)
             assert scan.catch_up() == filter_rows(list_rows(data), filters)

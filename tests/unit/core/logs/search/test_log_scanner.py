@@ -19,7 +19,7 @@ from flow_core.logs.search.block_reader import BlockReader
 from flow_core.logs.search.found_match import FoundMatch
 from flow_core.logs.search.line_matcher import LineMatcher
 from flow_core.logs.search.log_scanner import LogScanner
-from flow_core.logs.search.match_blocks import MatchBlocks
+from flow_core.logs.search.match_blocks import MatchBlockFactory
 from flow_core.logs.search.query import SearchQuery
 from flow_core.logs.shown.screen import LiveScreen
 
@@ -92,7 +92,7 @@ def open_log(path: Path, data: bytes, query: SearchQuery) -> Iterator[LogScanner
 
 @contextmanager
 def scan(files: SpoolFiles, matcher: LineMatcher, stream: int | None) -> Iterator[LogScanner]:
-    with closing(BlockReader(files, MatchBlocks(matcher), stream)) as reader:
+    with closing(BlockReader(files, MatchBlockFactory(matcher), stream)) as reader:
         yield LogScanner(reader, lambda reached, matches: None)
 
 

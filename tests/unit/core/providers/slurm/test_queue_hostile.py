@@ -84,9 +84,9 @@ def test_the_files_of_runs_may_contain_anything(text: str, lines: dict[int | Non
     for submission in (text, good, good.replace("1e300", "2000000000"), "[]", '{"name": {}}'):
         links = {"7": "/flow/runs/abcdef012345"}
         answer = PollAnswer(folder="/flow", links=links, submissions={"jobs/7": submission}, statuses={"jobs/7": lines})
-        runs.take(answer, {"7"}, datetime.now(UTC))
+        runs.add_answer(answer, {"7"}, datetime.now(UTC))
         runs.choose_statuses(table)
-        runs.take(replace(answer, links={}, statuses={"runs/abcdef012345": lines}), set(), datetime.now(UTC))
+        runs.add_answer(replace(answer, links={}, statuses={"runs/abcdef012345": lines}), set(), datetime.now(UTC))
         table.add_ended(runs.list_unlisted(table))
     cache = RecordCache(table, runs)
     cache.refresh(table.take_changed(), Surroundings("lab"))

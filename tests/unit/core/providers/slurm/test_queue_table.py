@@ -216,7 +216,7 @@ def make_answer(submission: Submission = SUBMISSION, **more: object) -> PollAnsw
 
 def test_a_run_that_slurm_does_not_list_ends_as_it_recorded(table: JobTable) -> None:
     runs = OwnRuns()
-    runs.take(make_answer(statuses={"jobs/12": {None: ["start 0 1000", "end 0 3 0 1100"]}}), set(), AT)
+    runs.add_answer(make_answer(statuses={"jobs/12": {None: ["start 0 1000", "end 0 3 0 1100"]}}), set(), AT)
     table.add_ended(runs.list_unlisted(table))
     (job,) = table.get("12")
     assert (job.state, job.exit_code, job.name) == ("FAILED", 3, "train")
@@ -227,10 +227,12 @@ def test_a_run_that_slurm_does_not_list_ends_as_it_recorded(table: JobTable) -> 
 
 def test_an_array_that_slurm_does_not_list_is_read_element_by_element(table: JobTable) -> None:
     runs = OwnRuns()
-    runs.take(make_answer(replace(SUBMISSION, array="0-2%1")), set(), AT)
+    runs.add_answer(make_answer(replace(SUBMISSION, array="0-2%1")), set(), AT)
     assert list(runs.list_unlisted(table)) == []
     assert runs.choose_statuses(table) == ((), (KEY,))
-    runs.take(PollAnswer(folder="/f", statuses={f"runs/{KEY}": {1: ["start 0 1000", "end 0 0 0 1100"]}}), set(), AT)
+    runs.add_answer(
+        PollAnswer(folder="/f", statuses={f"runs/{KEY}": {1: ["start 0 1000", "end 0 0 0 1100"]}}), set(), AT
+    )
     table.add_ended(runs.list_unlisted(table))
     assert get_states(table, "12") == {0: "CANCELLED", 1: "COMPLETED", 2: "CANCELLED"}
 
@@ -238,7 +240,7 @@ def test_an_array_that_slurm_does_not_list_is_read_element_by_element(table: Job
 def test_a_cancelled_array_without_indexes_gets_those_that_were_submitted(table: JobTable) -> None:
     runs = OwnRuns()
     table.set_queue([Job("12", "CANCELLED", user="ada")], "ada")
-    runs.take(make_answer(replace(SUBMISSION, array="0-2")), {"12"}, AT)
+    runs.add_answer(make_answer(replace(SUBMISSION, array="0-2")), {"12"}, AT)
     table.add_ended(runs.list_unlisted(table))
     assert get_states(table, "12") == dict.fromkeys((0, 1, 2), "CANCELLED")
 
@@ -251,7 +253,7 @@ def test_runs_of_other_clients_are_found_by_the_comment_of_their_jobs() -> None:
     ]
     runs.find_new(jobs, "ada")
     assert runs.choose_submissions() == (KEY,)
-    runs.take(PollAnswer(folder="/f", submissions={f"runs/{KEY}": SUBMISSION.to_json()}), {"12"}, AT)
+    runs.add_answer(PollAnswer(folder="/f", submissions={f"runs/{KEY}": SUBMISSION.to_json()}), {"12"}, AT)
     submission = runs.get_submission("12")
     assert submission is not None
     assert submission.folder == f"/f/runs/{KEY}"
@@ -265,7 +267,7 @@ def test_a_run_that_cannot_be_read_is_asked_for_once() -> None:
     for text in ("", "{}", "no json", '{"name": 1}'):
         runs = OwnRuns()
         runs.find_new(jobs, "ada")
-        runs.take(PollAnswer(folder="/f", submissions={f"runs/{KEY}": text} if text else {}), {"12"}, AT)
+        runs.add_answer(PollAnswer(folder="/f", submissions={f"runs/{KEY}": text} if text else {}), {"12"}, AT)
         runs.find_new(jobs, "ada")
         assert runs.choose_submissions() == ()
         assert runs.get_submission("12") is None
@@ -274,7 +276,7 @@ def test_a_run_that_cannot_be_read_is_asked_for_once() -> None:
 def test_old_runs_are_left_out_unless_they_are_in_the_queue() -> None:
     for queued in (set(), {"12"}):
         runs = OwnRuns()
-        runs.take(make_answer(), queued, AT + timedelta(days=1))
+        runs.add_answer(make_answer(), queued, AT + timedelta(days=1))
         assert (runs.get_submission("12") is not None) == bool(queued)
 
 
@@ -283,7 +285,7 @@ def test_the_attempts_of_a_task_with_retries_are_read_while_it_runs(table: JobTa
     runs.note("12", replace(SUBMISSION, config={"retries": {"max_retries": 2}}))
     table.set_queue([RUNNING], "ada")
     assert runs.choose_statuses(table) == ((KEY,), ())
-    runs.take(PollAnswer(folder="/f", statuses={f"runs/{KEY}": {None: ["start 2 1000"]}}), {"12"}, AT)
+    runs.add_answer(PollAnswer(folder="/f", statuses={f"runs/{KEY}": {None: ["start 2 1000"]}}), {"12"}, AT)
     status = runs.get_status("12")
     assert status is not None
     assert status.attempt == 2
@@ -308,7 +310,7 @@ def take_times(history: History, *times: float, is_needed: bool = False) -> Iter
 def test_the_accounting_is_asked_at_the_start_then_each_minute_for_what_is_new(table: JobTable) -> None:
     history = History(7, "the login node")
     assert list(take_times(history, 1000)) == [604_800]
-    history.take(PollAnswer(token="z", history=""), table, 1000)
+    history.add_answer(PollAnswer(token="z", history=""), table, 1000)
     assert list(take_times(history, 1005, 1059, 1060)) == [None, None, 360]
     assert list(take_times(history, 1061, is_needed=True)) == [361]
 
@@ -320,7 +322,7 @@ def test_without_accounting_it_is_not_asked_again(table: JobTable) -> None:
     ):
         history = History(7, "the login node")
         history.choose_length_s(0, is_needed=False)
-        history.take(PollAnswer(history_failure=failure), table, 0)
+        history.add_answer(PollAnswer(history_failure=failure), table, 0)
         assert history.is_off
         assert history.failure == ""
         assert list(take_times(history, 1000, is_needed=True)) == [None]
@@ -329,12 +331,12 @@ def test_without_accounting_it_is_not_asked_again(table: JobTable) -> None:
 def test_an_accounting_that_does_not_answer_is_asked_a_minute_later(table: JobTable) -> None:
     history = History(7, "login node 'lab'")
     history.choose_length_s(0, is_needed=False)
-    history.take(
+    history.add_answer(
         PollAnswer(history_failure="sacct: error: Problem talking to the database: Connection refused"), table, 0
     )
     assert history.failure.startswith("slurmdbd, the accounting of login node 'lab', does not answer")
     assert list(take_times(history, 5, 59, 60, is_needed=True)) == [None, None, 604_800]
-    history.take(PollAnswer(token="z", history=""), table, 60)
+    history.add_answer(PollAnswer(token="z", history=""), table, 60)
     assert history.failure == ""
 
 
@@ -359,7 +361,7 @@ def test_the_record_of_a_lost_run_is_read_before_it_is_given_up(table: JobTable)
     history.end_lost(table, runs, 0)
     assert get_states(table, "12") == {None: "RUNNING"}
     assert runs.choose_statuses(table) == ((KEY,), ())
-    runs.take(PollAnswer(folder="/f", statuses={f"runs/{KEY}": {None: ["start 0 1", "end 0 3 0 2"]}}), set(), AT)
+    runs.add_answer(PollAnswer(folder="/f", statuses={f"runs/{KEY}": {None: ["start 0 1", "end 0 3 0 2"]}}), set(), AT)
     history.end_lost(table, runs, 5)
     (job,) = table.get("12")
     assert (job.state, job.exit_code) == ("FAILED", 3)

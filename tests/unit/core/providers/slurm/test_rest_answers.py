@@ -64,7 +64,7 @@ def fault(number: int, error: str = "", description: str = "", key: str = "error
         (502, None, 0.1, Unreachable, "can't answer now"),
         (503, None, 0.1, Unreachable, "can't answer now"),
         (429, None, 0.1, Unreachable, "try again"),
-        (302, None, 0.1, ProviderError, "sends POST x elsewhere"),
+        (302, None, 0.1, ProviderError, "redirects POST x"),
         (200, None, 0.1, ProviderError, "is not JSON; check rest_url"),
         (500, None, 0.1, ProviderError, "failed at POST x"),
         (500, {"errors": "x"}, 0.1, ProviderError, "failed at POST x"),

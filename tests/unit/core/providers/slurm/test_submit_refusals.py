@@ -89,8 +89,8 @@ TEXTS: tuple[tuple[str, type[FlowError], str, str], ...] = (
     (f"{FAILED}Requested reservation is invalid", NotFound, "reservation_id", "there is no reservation 'maint'"),
     (f"{FAILED}Requested reservation not usable now", CapacityError, "reservation_id", "can't be used for this task"),
     (f"{FAILED}Invalid job array specification", ConfigError, "array", "the indexes '0-3'"),
-    (f"{FAILED}Job dependency problem", ConfigError, "after", "the tasks to wait for (Job dependency problem)"),
-    (f"{FAILED}Invalid node name specified", ConfigError, "provider_options", "no such node there"),
+    (f"{FAILED}Job dependency problem", ConfigError, "after", "accept these tasks (Job dependency problem)"),
+    (f"{FAILED}Invalid node name specified", ConfigError, "provider_options", "has no such node"),
     (f"{FAILED}Invalid generic resource (gres) specification", ConfigError, "instance_type", "no such GPUs"),
     (f"{FAILED}Node count specification invalid", ConfigError, "num_instances", "this number of nodes"),
     (

@@ -20,8 +20,8 @@ _LEVELS = {
 }
 
 
-class LevelTest:
-    """The lines that are at least so serious. The first line of a traceback is an error."""
+class LevelMatcher:
+    """A matcher of the lines of a level or a more serious one. The first line of a traceback is an error."""
 
     def __init__(self, least: LeastLevel) -> None:
         sources = [ERROR_PATTERN, *(_WARNING_PATTERNS if least is LeastLevel.WARNING else ())]

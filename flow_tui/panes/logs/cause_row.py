@@ -23,15 +23,15 @@ _SETTLE_S = 0.3
 _GROUP = "cause"
 
 
-class CauseOffer(Horizontal):
+class CauseRow(Horizontal):
     """The row with the cause of the failure of one attempt. Has no height while there is nothing to say."""
 
     DEFAULT_CSS = """
-    CauseOffer { display: none; height: 1; padding: 0 1; }
-    CauseOffer > Static { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    CauseOffer > #cause-text { width: 1fr; }
-    CauseOffer > #cause-hint { width: auto; color: $muted; }
-    CauseOffer.-found > #cause-text { color: $text-error; }
+    CauseRow { display: none; height: 1; padding: 0 1; }
+    CauseRow > Static { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    CauseRow > #cause-text { width: 1fr; }
+    CauseRow > #cause-hint { width: auto; color: $muted; }
+    CauseRow.-found > #cause-text { color: $text-error; }
     """
 
     def __init__(self, services: Services) -> None:

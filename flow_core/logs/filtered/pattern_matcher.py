@@ -12,7 +12,7 @@ _BYTES_PER_MATCH = 600
 _DENSE_BLOCKS = 16
 
 
-class PatternTest:
+class PatternMatcher:
     """A regular expression that must match in a line; an empty match doesn't count.
 
     Where few lines match, it searches blocks as a whole, which is up to 20 times as fast as line by line.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_core.logs.analysis.levels import LogLevel, find_level
-from flow_core.logs.filtered.level_test import LevelTest
+from flow_core.logs.filtered.level_matcher import LevelMatcher
 from flow_core.logs.filtered.line_block import RawLines
 from flow_core.logs.filtered.line_filter import LeastLevel
 from flow_core.logs.search.raw_block import BlockBytes
@@ -37,5 +37,5 @@ def test_blocks_have_the_lines_that_have_the_level() -> None:
     errors = (LogLevel.ERROR, LogLevel.CRITICAL)
     for least, levels in ((LeastLevel.ERROR, errors), (LeastLevel.WARNING, (*errors, LogLevel.WARNING))):
         expected = [start for start, text in zip(block.starts, block.texts, strict=True) if find_level(text) in levels]
-        assert LevelTest(least).find(block) == expected
+        assert LevelMatcher(least).find(block) == expected
         assert len(expected) == (8 if least is LeastLevel.ERROR else 15)

@@ -35,7 +35,7 @@ class LogStore(Protocol):
         """Finds lines where the log is stored; None if it is on this machine."""
 
 
-class AcrossQuery(NamedTuple):
+class MultiLogQuery(NamedTuple):
     """A search in many logs: at most `limit` hits of each, from the offset on that `since` has for it."""
 
     query: SearchQuery
@@ -44,15 +44,15 @@ class AcrossQuery(NamedTuple):
     since: Mapping[LogId, int]
 
 
-class LogsSearch:
+class MultiLogSearch:
     """A search in the logs of one context: four at a time, two of them on this machine. It can be run once."""
 
-    def __init__(self, store: LogStore, across: AcrossQuery) -> None:
-        across.query.check()
+    def __init__(self, store: LogStore, request: MultiLogQuery) -> None:
+        request.query.check()
         self._store = store
-        self._across = across
-        self._text = find_required_text(across.query)
-        self._processes = [SearchProcess(_NO_FILES, across.query) for _ in range(_PROCESSES)]
+        self._request = request
+        self._text = find_required_text(request.query)
+        self._processes = [SearchProcess(_NO_FILES, request.query) for _ in range(_PROCESSES)]
         self._free: asyncio.Queue[SearchProcess] = asyncio.Queue()
         for process in self._processes:
             self._free.put_nowait(process)
@@ -89,15 +89,15 @@ class LogsSearch:
     async def _search(self, log: LogId | LogHits) -> LogHits:
         if isinstance(log, LogHits):
             return log
-        start = max(0, self._across.since.get(log, 0))
+        start = max(0, self._request.since.get(log, 0))
         try:
             return await self._search_there(log, start) or await self._search_here(log, start)
         except FlowError as error:
             return LogHits(log, searched=start, not_searched=error.message)
 
     async def _search_here(self, log: LogId, start: int) -> LogHits:
-        files, across = await self._store.open(log), self._across
-        reply = await self._call("hits", str(files.log), str(files.sidecar), start, across.limit, across.context)
+        files, request = await self._store.open(log), self._request
+        reply = await self._call("hits", str(files.log), str(files.sidecar), start, request.limit, request.context)
         hits = (
             LogHit(offset, text, _to_spans(spans), tuple(before), tuple(after))
             for offset, text, spans, before, after in reply["hits"]
@@ -106,20 +106,20 @@ class LogsSearch:
 
     async def _search_there(self, log: LogId, start: int) -> LogHits | None:
         """Searches a log that is stored on another machine; returns None if it is on this one."""
-        across, request = self._across, None
+        search, request = self._request, None
         if self._text:
-            request = LineRequest(self._text, across.query.ignores_case, start, across.limit, across.context)
+            request = LineRequest(self._text, search.query.ignores_case, start, search.limit, search.context)
         hits: list[LogHit] = []
         found = await self._store.find_lines(log, request)
         for _ in range(_REQUESTS_PER_LOG):
             if found is None or request is None:
                 return None
             hits += await self._match(found)
-            if not found.is_cut or len(hits) >= across.limit:
+            if not found.is_cut or len(hits) >= search.limit:
                 break
             request = request._replace(start=found.searched)
             found = await self._store.find_lines(log, request)
-        return LogHits(log, tuple(hits[: across.limit]), found.searched, found.is_cut) if found else None
+        return LogHits(log, tuple(hits[: search.limit]), found.searched, found.is_cut) if found else None
 
     async def _match(self, found: StoredLines) -> list[LogHit]:
         """Runs the pattern on the lines that have its text."""
@@ -135,7 +135,7 @@ class LogsSearch:
     def _make_hit(
         self, lines: Sequence[StoredLine], texts: Sequence[str], index: int, spans: Sequence[Sequence[int]]
     ) -> LogHit:
-        number, context = lines[index].number, self._across.context
+        number, context = lines[index].number, self._request.context
         near = range(max(0, index - context), min(len(lines), index + context + 1))
         before = tuple(texts[one] for one in near if number - context <= lines[one].number < number)
         after = tuple(texts[one] for one in near if number < lines[one].number <= number + context)

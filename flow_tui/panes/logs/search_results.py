@@ -19,7 +19,7 @@ TaskKey = tuple[str, str]
 """(context, task id)."""
 
 
-class FoundLogs:
+class SearchResults:
     """The results of one search, by log: at most 100 lines of each log, about 2,000 in all, of 5,000 logs."""
 
     def __init__(self, query: SearchQuery) -> None:
@@ -104,11 +104,11 @@ class FoundLogs:
                 self.line_count -= len(result.hits)
 
 
-class FoundPlace(NamedTuple):
-    """The results of a search, and the line in them that the user has reached: its log and offset, None without one."""
+class LastSearch(NamedTuple):
+    """The last search: its results, and the current line in them, as its log and offset (None: no line)."""
 
-    found: FoundLogs
-    place: tuple[LogId, int] | None
+    found: SearchResults
+    current: tuple[LogId, int] | None
 
 
 def _get_task(log: LogId) -> TaskKey:

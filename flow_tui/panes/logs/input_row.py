@@ -18,16 +18,16 @@ from flow_tui.widgets.announce import announce
 _HISTORY_MAX = 100
 
 
-class CommandRow(Horizontal):
+class InputRow(Horizontal):
     """An input with a mark before it and its mode after it. Each kind has its own history.
 
     `ctrl+r` switches the mode, `up` and `down` show earlier texts. The history is also that of the row that it shares.
     """
 
     DEFAULT_CSS = """
-    CommandRow { display: none; height: 1; padding: 0 1; }
-    CommandRow > Static { width: auto; height: 1; color: $muted; }
-    CommandRow > Input { width: 1fr; height: 1; border: none; padding: 0; margin: 0 1; }
+    InputRow { display: none; height: 1; padding: 0 1; }
+    InputRow > Static { width: auto; height: 1; color: $muted; }
+    InputRow > Input { width: 1fr; height: 1; border: none; padding: 0; margin: 0 1; }
     """
 
     @dataclass
@@ -49,7 +49,7 @@ class CommandRow(Horizontal):
         text: str
         is_alternate: bool
 
-    def __init__(self, shares: CommandRow | None = None) -> None:
+    def __init__(self, shares: InputRow | None = None) -> None:
         super().__init__()
         self.kind = RowKind.SEARCH
         self.input = Input(compact=True, select_on_focus=False)

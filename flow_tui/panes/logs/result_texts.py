@@ -8,8 +8,8 @@ from flow_core.logs.escape import escape_controls
 from flow_core.logs.search.log_hits import LogHits
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.panes.logs.found_logs import FoundLogs, TaskKey
 from flow_tui.panes.logs.log_selection import describe_log
+from flow_tui.panes.logs.search_results import SearchResults, TaskKey
 from flow_tui.panes.logs.task_logs_search import MOST_TASKS
 from flow_tui.widgets.log.hit_rows import HitGroup
 
@@ -18,7 +18,7 @@ _MOST_MISSING = 500
 
 
 def list_results(
-    found: FoundLogs, tasks: Sequence[TaskRecord], *, names_context: bool
+    found: SearchResults, tasks: Sequence[TaskRecord], *, names_context: bool
 ) -> tuple[list[HitGroup], list[tuple[str, str]]]:
     """Returns the logs with lines that match, and at most 500 that were not searched, each with the reason.
 
@@ -57,7 +57,7 @@ def describe_tasks(count: int) -> str:
     return f"{count:,} {'task' if count == 1 else 'tasks'}"
 
 
-def describe_found(found: FoundLogs, *, is_searching: bool) -> str:
+def describe_found(found: SearchResults, *, is_searching: bool) -> str:
     """Returns the counts of a search, and whether it goes on."""
     pattern = escape_controls(found.query.pattern)
     if len(pattern) > _PATTERN_CHARACTERS:
@@ -66,11 +66,11 @@ def describe_found(found: FoundLogs, *, is_searching: bool) -> str:
     searched = f"{found.log_count:,} {'log' if found.log_count == 1 else 'logs'}"
     count = f"{count_lines(found.line_count, has_more=found.has_more)} in {logs:,} of {searched}"
     if found.is_full:
-        return f"{pattern}  {count}  ended: too much to list"
+        return f"{pattern}  {count}  ended: too many lines to list"
     return f"{pattern}  {count}{'  searching…' if is_searching else ''}"
 
 
-def explain_no_result(found: FoundLogs | None, tasks: int, *, is_searching: bool) -> str:
+def explain_no_result(found: SearchResults | None, tasks: int, *, is_searching: bool) -> str:
     """Returns what the screen shows without results."""
     if not tasks:
         return "The tasks pane shows no task, so there is no log to search.\nClear or change its filter."
