@@ -13,6 +13,7 @@ ROOT/                       the machine's own folder under the state directory
   contexts/NAME/incoming/ID code of a task that is about to be submitted; becomes the task's work/
   contexts/NAME/pruned/     one file per idempotency key of a pruned task
   contexts/NAME/pruning.json time of the context's last automatic pruning
+  contexts/NAME/ended.index the reports of ended tasks: a cache of their folders; `ended.lock` is for its writers
 """
 
 from __future__ import annotations
@@ -161,6 +162,15 @@ class Layout(NamedTuple):
     @property
     def last_pruning(self) -> Path:
         return self.root / "contexts" / self.context / "pruning.json"
+
+    @property
+    def ended_index(self) -> Path:
+        """A cache of the reports of ended tasks; it may be removed at any time."""
+        return self.root / "contexts" / self.context / "ended.index"
+
+    @property
+    def ended_index_lock(self) -> Path:
+        return self.root / "contexts" / self.context / "ended.lock"
 
     def task(self, task_id: str) -> TaskFolder:
         return TaskFolder(self.tasks / task_id)

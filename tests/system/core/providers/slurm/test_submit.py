@@ -270,7 +270,9 @@ async def test_resources_are_asked_for_by_the_fields_of_a_task(submitter: Submit
 async def test_a_start_can_be_estimated_without_a_trace(submitter: Submitter) -> None:
     submitter.write(".bashrc", "export TZ=Asia/Tokyo SLURM_TIME_FORMAT=relative\n")
     found = await submitter.prepare("true", instance_type="4xa100", num_instances=2).estimate()
-    times = re.findall(r"Job \d+ to start at (\S+) using 2 processors on nodes node\[[1-3][-,][1-3]\] in partition gpu", found)
+    times = re.findall(
+        r"Job \d+ to start at (\S+) using 2 processors on nodes node\[[1-3][-,][1-3]\] in partition gpu", found
+    )
     starts = datetime.fromisoformat(times[0]).replace(tzinfo=UTC)
     assert abs((starts - datetime.now(UTC)).total_seconds()) < 600
     found = await submitter.prepare("#!/bin/sh\n#SBATCH -p debug\ntrue\n", min_cpus=2).estimate()
