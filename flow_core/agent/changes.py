@@ -23,7 +23,7 @@ class _KnownTask(NamedTuple):
     `state` is the report of a task that may change, and the fingerprint of the report of one that has ended.
     """
 
-    state: TaskReport | int
+    state: TaskReport | str
     scan_number: int
 
 
@@ -39,7 +39,7 @@ class TaskChanges:
         self._process = os.urandom(4).hex()
         self._known: dict[str, _KnownTask] = {}
         self._changeable: frozenset[str] = frozenset()
-        self._ended: dict[str, int] = {}
+        self._ended: dict[str, str] = {}
         self._removed: dict[str, int] = {}
         self._oldest_scan = 0
         self._scan_number = 0
@@ -78,10 +78,10 @@ class TaskChanges:
         """Returns one task in the form that clients receive."""
         return self._report(stored)._asdict()
 
-    def _load_reports(self, states: dict[str, TaskReport | int]) -> Iterable[TaskReport]:
+    def _load_reports(self, states: dict[str, TaskReport | str]) -> Iterable[TaskReport]:
         """Yields the reports of tasks; reads those of the ended ones."""
-        ended = self._tasks.read_ended(task_id for task_id, state in states.items() if isinstance(state, int))
-        yield from (state for state in states.values() if not isinstance(state, int))
+        ended = self._tasks.read_ended(task_id for task_id, state in states.items() if isinstance(state, str))
+        yield from (state for state in states.values() if not isinstance(state, str))
         yield from map(self._report, ended)
 
     def _scan(self) -> None:
@@ -106,9 +106,9 @@ class TaskChanges:
         before, self._legacy, self._listings = self._legacy, find_legacy_tasks(), listings
         return self._legacy != before
 
-    def _find_states(self, survey: TaskSurvey) -> tuple[dict[str, TaskReport | int], frozenset[str]]:
+    def _find_states(self, survey: TaskSurvey) -> tuple[dict[str, TaskReport | str], frozenset[str]]:
         """Returns the states of all tasks that may have changed since the last scan, and the ids of removed tasks."""
-        states: dict[str, TaskReport | int] = {task.task_id: self._report(task) for task in survey.changeable}
+        states: dict[str, TaskReport | str] = {task.task_id: self._report(task) for task in survey.changeable}
         removed, self._changeable = self._changeable - states.keys(), frozenset(states)
         if survey.ended is not self._ended:
             self._ended = survey.ended
@@ -116,7 +116,7 @@ class TaskChanges:
             removed = frozenset(self._known.keys() - states.keys())
         return states, removed
 
-    def _is_new(self, task_id: str, state: TaskReport | int) -> bool:
+    def _is_new(self, task_id: str, state: TaskReport | str) -> bool:
         known = self._known.get(task_id)
         return known is None or (known.state is not state and known.state != state)
 

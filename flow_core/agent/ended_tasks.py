@@ -7,14 +7,16 @@ from collections.abc import Collection, Iterable, Iterator
 
 from flow_core.agent.ended_index import EndedIndex
 from flow_core.agent.ended_lines import (
-    REMOVED,
-    EndedEntry,
     EndedReport,
     format_line,
     format_removal,
-    get_entry,
+    format_report,
+    get_fingerprint,
+    get_key_hash,
+    get_status,
+    get_task_id,
     hash_key,
-    parse_line,
+    parse_report,
 )
 from flow_core.agent.layout import Layout
 from flow_core.agent.task_report import TaskReport
@@ -23,70 +25,71 @@ _RETRY_S = 30.0
 
 
 class EndedTasks:
-    """The ended tasks of one context. Holds about 400 bytes for each, and reads their reports when asked.
+    """The ended tasks of one context. Holds about 300 bytes for each, and reads their reports when asked.
 
-    `changes` counts the changes. If `is_outdated` is true, another process has replaced the index, or this one has:
-    call `synchronize`. One thread may use it at a time.
+    `changes` counts the changes. If `is_outdated` is true, the index was replaced: call `synchronize`. One thread may
+    use it at a time.
     """
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._index = EndedIndex(layout)
-        self._entries: dict[str, EndedEntry] = {}
+        self._lines: dict[str, str] = {}
         self._unwritten: dict[str, bytes] = {}
         self._unfit: set[str] = set()
         self._checked: set[str] = set()
-        self._order: list[str] = []
-        self._ordered_at = self.changes = 0
+        self._newest: list[str] = []
+        self._sorted_at = self.changes = 0
         self.is_outdated = self._is_wasteful = False
         self._retry_at = 0.0
 
     @property
     def unwritten_count(self) -> int:
-        """The number of tasks whose lines `write` has yet to write."""
+        """The number of tasks that `write` has yet to write."""
         return len(self._unwritten)
 
     def __contains__(self, task_id: str) -> bool:
-        return task_id in self._entries
+        return task_id in self._lines
 
-    def __len__(self) -> int:
-        return len(self._entries)
+    def get_fingerprints(self) -> dict[str, str]:
+        """Returns the checksum of each task's report."""
+        return {task_id: get_fingerprint(line) for task_id, line in self._lines.items()}
 
-    def get_fingerprints(self) -> dict[str, int]:
-        """Returns a number for each task, which is another one for another report."""
-        return {task_id: entry.fingerprint for task_id, entry in self._entries.items()}
-
-    def get_fingerprint(self, task_id: str) -> int:
-        return self._entries[task_id].fingerprint
+    def get_fingerprint(self, task_id: str) -> str:
+        return get_fingerprint(self._lines[task_id])
 
     def synchronize(self, names: Collection[str]) -> None:
         """Takes over what other processes have written, and drops every task that isn't in `names`."""
         self.is_outdated = False
-        is_other, lines = self._index.read_new()
+        is_other, lines, removed = self._index.read_new()
         if is_other:
             self._forget_all()
-        for task_id, entry in lines:
-            self._take_over(task_id, entry)
-        for task_id in [task_id for task_id in self._entries if task_id not in names]:
+        self._exclude(removed)
+        if self._lines or self._unfit:
+            self._take_over(lines)
+        else:
+            self._lines, self.changes = lines, self.changes + 1
+        for task_id in self._lines.keys() - names:
             self.remove(task_id)
-        self._is_wasteful = self._index.is_wasteful(sum(entry.size for entry in self._entries.values()))
+        self._is_wasteful = self._index.is_wasteful(len(self._lines) + len(self._unfit))
 
     def add(self, report: TaskReport, stamps: tuple[tuple[int, int] | None, ...]) -> bool:
         """Adds a task that was just read; returns False if this task must be read each time."""
         task_id = report.task_id
         if task_id in self._unfit:
             return False
-        line = format_line(report, stamps)
-        entry = get_entry(line)
-        if not self._is_known(task_id, entry):
-            self._set(task_id, entry)
-            self._unwritten[task_id] = line
+        content = format_report(report, stamps)
+        line = format_line(report, content)
+        known = self._lines.get(task_id)
+        if known is None or get_fingerprint(known) != get_fingerprint(line):
+            self._set(task_id, line)
+            self._unwritten[task_id] = content
         self._checked.add(task_id)
         return True
 
     def remove(self, task_id: str) -> None:
         """Removes a task whose folder is gone, or which must be read again."""
-        if self._entries.pop(task_id, None) is not None:
+        if self._lines.pop(task_id, None) is not None:
             self.changes += 1
         self._unwritten.pop(task_id, None)
         self._checked.discard(task_id)
@@ -101,25 +104,24 @@ class EndedTasks:
     def count(self, statuses: Collection[str] | None) -> int:
         """Returns the number of tasks with one of these statuses, None: with any."""
         if statuses is None:
-            return len(self._entries)
-        return sum(entry.status in statuses for entry in self._entries.values())
+            return len(self._lines)
+        return sum(get_status(line) in statuses for line in self._lines.values())
 
     def iter_newest(self, statuses: Collection[str] | None) -> Iterator[str]:
         """Yields the ids of the tasks with one of these statuses (None: any), the last submitted first."""
-        if self._ordered_at != self.changes:
-            pairs = sorted(((entry.seq, task_id) for task_id, entry in self._entries.items()), reverse=True)
-            self._order, self._ordered_at = [task_id for _, task_id in pairs], self.changes
-        for task_id in self._order:
-            if statuses is None or self._entries[task_id].status in statuses:
-                yield task_id
+        if self._sorted_at != self.changes:
+            self._newest, self._sorted_at = sorted(self._lines.values(), reverse=True), self.changes
+        for line in self._newest:
+            if statuses is None or get_status(line) in statuses:
+                yield get_task_id(line)
 
     def find_by_key(self, key: str) -> list[str]:
         """Returns the ids of the tasks that may have this idempotency key."""
         hashed = hash_key(key)
-        return [task_id for task_id, entry in self._entries.items() if entry.key_hash == hashed]
+        return [task_id for task_id, line in self._lines.items() if get_key_hash(line) == hashed]
 
     def load(self, task_ids: Iterable[str]) -> dict[str, EndedReport]:
-        """Reads the reports of tasks. Lacks those whose lines can't be read; sets `is_outdated` if that is why."""
+        """Reads the reports of tasks. Lacks those that can't be read; sets `is_outdated` if that is why."""
         found: dict[str, EndedReport] = {}
         written: list[str] = []
         for task_id in task_ids:
@@ -127,10 +129,10 @@ class EndedTasks:
                 self._parse_into(found, task_id, self._unwritten[task_id])
             else:
                 written.append(task_id)
-        lines = self._index.read_lines([self._entries[task_id] for task_id in written]) if written else []
-        self.is_outdated = self.is_outdated or len(lines) < len(written)
-        for task_id, line in zip(written, lines):
-            self._parse_into(found, task_id, line)
+        contents = self._index.read_reports([self._lines[task_id] for task_id in written]) if written else []
+        self.is_outdated = self.is_outdated or len(contents) < len(written)
+        for task_id, content in zip(written, contents):
+            self._parse_into(found, task_id, content)
         return found
 
     def write(self) -> None:
@@ -153,49 +155,50 @@ class EndedTasks:
         if self.is_outdated:
             return
         self._take_over_known()
+        new = [(self._lines[task_id], content) for task_id, content in self._unwritten.items()]
         if self._is_wasteful:
-            written = [entry for task_id, entry in self._entries.items() if task_id not in self._unwritten]
-            unfit = [format_removal(one) for one in self._unfit if self._layout.task(one).path.exists()]
-            self._index.rewrite(written, [*unfit, *self._unwritten.values()])
+            unfit = [(format_removal(one), b"") for one in self._unfit if self._layout.task(one).path.exists()]
+            kept = [line for task_id, line in self._lines.items() if task_id not in self._unwritten]
+            self._index.rewrite(kept, [*unfit, *new])
             self.is_outdated = True
-        elif self._unwritten and self._index.is_writable:
-            self._index.append(self._unwritten.values())
+        elif new and self._index.is_writable:
+            self._index.append(new)
             self._take_over_known()
 
     def _take_over_known(self) -> None:
-        """Reads new lines, but adds no task: its folder may be gone already."""
-        for task_id, entry in self._index.read_new().entries:
-            if entry.status == REMOVED or task_id in self._entries:
-                self._take_over(task_id, entry)
+        """Takes over new lines, but adds no task: its folder may be gone already."""
+        is_other, lines, removed = self._index.read_new()
+        self.is_outdated = self.is_outdated or is_other
+        self._exclude(removed)
+        self._take_over({task_id: line for task_id, line in lines.items() if task_id in self._lines})
 
-    def _take_over(self, task_id: str, entry: EndedEntry) -> None:
-        if entry.status == REMOVED:
-            self._unfit.add(task_id)
-            self.remove(task_id)
-        elif task_id not in self._unfit:
-            self._set(task_id, entry)
-            self._unwritten.pop(task_id, None)
+    def _take_over(self, lines: dict[str, str]) -> None:
+        for task_id, line in lines.items():
+            if task_id not in self._unfit:
+                self._set(task_id, line)
+                self._unwritten.pop(task_id, None)
 
-    def _set(self, task_id: str, entry: EndedEntry) -> None:
-        if not self._is_known(task_id, entry):
+    def _set(self, task_id: str, line: str) -> None:
+        known = self._lines.get(task_id)
+        self._lines[task_id] = line
+        if known is None or get_fingerprint(known) != get_fingerprint(line):
             self.changes += 1
             self._checked.discard(task_id)
-        self._entries[task_id] = entry
 
-    def _is_known(self, task_id: str, entry: EndedEntry) -> bool:
-        """Returns whether this is the report that is known, also if it is in another line."""
-        known = self._entries.get(task_id)
-        return known is not None and known[:3] == entry[:3]
+    def _exclude(self, task_ids: Iterable[str]) -> None:
+        for task_id in task_ids:
+            self._unfit.add(task_id)
+            self.remove(task_id)
 
     def _forget_all(self) -> None:
         """Forgets everything that the old index said, and what was known of ids that stand for other tasks by now."""
         self.changes += 1
-        for known in (self._entries, self._unwritten, self._unfit):
+        for known in (self._lines, self._unwritten, self._unfit, self._checked):
             known.clear()
 
-    def _parse_into(self, found: dict[str, EndedReport], task_id: str, line: bytes) -> None:
+    def _parse_into(self, found: dict[str, EndedReport], task_id: str, content: bytes) -> None:
         try:
-            found[task_id] = parse_line(line)
+            found[task_id] = parse_report(self._lines[task_id], content)
         except ValueError:
-            if task_id in self._unwritten:  # what is in the task's files can't be indexed
+            if task_id in self._unwritten:  # no reader could parse this report
                 self._unfit.add(task_id)

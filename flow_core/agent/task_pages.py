@@ -31,7 +31,7 @@ class TaskPages:
         self._ended = ended
         self._reader = reader
         self._pages: dict[_Key, tuple[object, TaskPage]] = {}
-        self._rows: dict[str, tuple[int, StoredTask]] = {}
+        self._rows: dict[str, tuple[str, StoredTask]] = {}
 
     def get(
         self, version: object, changeable: Iterable[StoredTask], statuses: Collection[str] | None, limit: int | None

@@ -35,7 +35,7 @@ class TaskSurvey(NamedTuple):
     """
 
     changeable: list[StoredTask]
-    ended: dict[str, int]
+    ended: dict[str, str]
     listings: int
 
 
@@ -64,7 +64,7 @@ class TaskStore:
         self._changeable: dict[str, StoredTask | None] = {}
         self._changes = 0
         self._found: dict[str, StoredTask] = {}
-        self._fingerprints: tuple[int, dict[str, int]] = (-1, {})
+        self._fingerprints: tuple[int, dict[str, str]] = (-1, {})
 
     def list_all(self) -> list[StoredTask]:
         """Returns every task, the last submitted first."""
