@@ -6,6 +6,7 @@ kept as text, and sort by the sequence numbers of their tasks. The reports are J
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
 from typing import Any, NamedTuple
@@ -95,8 +96,6 @@ def hash_key(key: object) -> str:
 
 
 def format_report(report: TaskReport, stamps: tuple[tuple[int, int] | None, ...]) -> bytes:
-    import json  # lazy import: an index that is up to date is never written
-
     return json.dumps({"stamps": stamps, "report": report._asdict()}, separators=(",", ":")).encode() + b"\n"
 
 

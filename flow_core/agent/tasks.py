@@ -76,7 +76,7 @@ class TaskStore:
         Returns the same object again while nothing has changed.
         """
         with self._hold_lock():
-            for number in count():
+            for number in range(20):
                 self._refresh()
                 version = (self._changes, self._ended.changes)
                 page, stale = self._pages.get(version, self._list_changeable(), statuses, limit)
