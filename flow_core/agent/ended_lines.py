@@ -57,10 +57,11 @@ def is_newer_head(line: bytes) -> bool:
 def split_lines(data: bytes) -> tuple[dict[str, str], set[str]]:
     """Returns the last line of each task, and the ids that must not be indexed. Ignores an incomplete line at the end.
 
-    Checks nothing: a damaged line has the id of no task, or another checksum than its report.
+    A line that is damaged elsewhere than at its end has the id of no task, or another checksum than its report.
     """
     text = data.decode("latin-1")
-    lines = [text[start : start + LINE_BYTES] for start in range(0, len(text) - LINE_BYTES + 1, LINE_BYTES)]
+    pieces = (text[start : start + LINE_BYTES] for start in range(0, len(text) - LINE_BYTES + 1, LINE_BYTES))
+    lines = [line for line in pieces if line[-1] == "\n"]
     removed = {line[_TASK_ID] for line in lines if get_status(line) == REMOVED} if REMOVED in text else set()
     last = {line[_TASK_ID]: line for line in lines}
     for task_id in removed:
@@ -86,8 +87,11 @@ def get_key_hash(line: str) -> str:
 
 
 def get_place(line: str) -> tuple[int, int]:
-    """Returns the offset of the report in its file, and its size in bytes. Raises ValueError."""
-    return int(line[_OFFSET]), int(line[_SIZE])
+    """Returns the offset of the report in its file, and its size in bytes; zeros if the line is damaged."""
+    try:
+        return int(line[_OFFSET]), int(line[_SIZE])
+    except ValueError:
+        return 0, 0
 
 
 def hash_key(key: object) -> str:

@@ -7,7 +7,6 @@ import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import count
 from typing import NamedTuple
 
 from flow_core.agent import cancel
@@ -76,15 +75,15 @@ class TaskStore:
         Returns the same object again while nothing has changed.
         """
         with self._hold_lock():
-            for number in range(20):
-                self._refresh()
-                version = (self._changes, self._ended.changes)
-                page, stale = self._pages.get(version, self._list_changeable(), statuses, limit)
-                if not stale:
-                    return page
-                if number or not self._ended.is_outdated:  # otherwise the next refresh reads the new index
-                    self._read_again(stale)
-        raise AssertionError("the loop has no end")
+            self._refresh()
+            page, stale = self._make_page(statuses, limit)
+            if stale and self._ended.is_outdated:
+                self._refresh()  # reads the new index
+                page, stale = self._make_page(statuses, limit)
+            while stale:
+                self._read_again(stale)
+                page, stale = self._make_page(statuses, limit)
+            return page
 
     def survey(self) -> TaskSurvey:
         """Returns all tasks, without the reports of the ended ones; `read_ended` returns these."""
@@ -210,6 +209,10 @@ class TaskStore:
 
     def _add_ended(self, task: StoredTask) -> bool:
         return self._ended.add(task.report, self._reader.get_stamps(task.task_id))
+
+    def _make_page(self, statuses: Collection[str] | None, limit: int | None) -> tuple[TaskPage, list[str]]:
+        version = (self._changes, self._ended.changes)
+        return self._pages.get(version, self._list_changeable(), statuses, limit)
 
     def _read_again(self, task_ids: Iterable[str]) -> None:
         """Reads tasks from their folders, which differ from the index."""
