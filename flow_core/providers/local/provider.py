@@ -151,6 +151,9 @@ class LocalProvider(Provider):
     ) -> tuple[TaskRecord, ...]:
         return await call_agent(self._tasks.list_records, statuses, limit)
 
+    async def list_recent_tasks(self, count: int) -> tuple[TaskRecord, ...]:
+        return await call_agent(self._tasks.list_recent, count)
+
     async def get_task(self, task_id: str) -> TaskRecord:
         return await call_agent(self._tasks.record, task_id)
 

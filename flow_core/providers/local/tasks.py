@@ -10,13 +10,14 @@ from flow_core.agent.layout import Layout
 from flow_core.agent.task_pages import TaskPage
 from flow_core.agent.task_report import TaskReport
 from flow_core.agent.tasks import TaskStore
-from flow_core.models.task import TaskRecord
+from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.providers.contract.blocking_io import report_progress
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.local.sshd.address import add_ssh_address, find_ssh_port
 from flow_core.providers.over_agent.task_conversion import to_record
 
 _LISTS_MAX = 4
+_UNFINISHED = tuple(status for status in TaskStatus if not status.is_final)
 _SPARE_MAX = 1000
 
 
@@ -36,6 +37,8 @@ class LocalTasks(TaskStore):
         self._region = region
         self._converted: dict[str, _Converted] = {}
         self._lists: list[tuple[TaskPage, int | None, Listing[TaskRecord]]] = []
+        self._recent: tuple[Listing[TaskRecord], Listing[TaskRecord], Listing[TaskRecord]] | None = None
+        """The last tasks, the unfinished ones, and both together."""
         self._convert_lock = threading.Lock()
 
     def list_records(self, statuses: Collection[str] | None = None, limit: int | None = None) -> Listing[TaskRecord]:
@@ -53,6 +56,21 @@ class LocalTasks(TaskStore):
             self._lists = [*self._lists[1 - _LISTS_MAX :], (page, port, listing)]
             self._forget_old()
             return listing
+
+    def list_recent(self, count: int) -> Listing[TaskRecord]:
+        """Returns the last `count` tasks and every task that has not ended. `total` is the number of all tasks.
+
+        Returns the same object again while nothing has changed.
+        """
+        newest = self.list_records(limit=count)
+        if newest.total == len(newest):
+            return newest
+        unfinished = self.list_records(_UNFINISHED)
+        if self._recent is None or self._recent[:2] != (newest, unfinished):
+            shown = {record.task_id for record in newest}
+            older = (record for record in unfinished if record.task_id not in shown)
+            self._recent = newest, unfinished, Listing.of([*newest, *older], total=newest.total)
+        return self._recent[2]
 
     def record(self, task_id: str) -> TaskRecord:
         """Returns the record of a task. Refuses with NO_TASK."""
