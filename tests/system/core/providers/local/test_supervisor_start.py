@@ -16,7 +16,7 @@ from flow_core.agent.private_folders import make_private_folder
 _CODE = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import flow_core.agent.supervisor.main
+import flow_core.agent.supervisor.main, flow_core.agent.supervisor.task_run
 print(*{name.partition('.')[0] for name in sys.modules})
 """
 _SLOW = {"asyncio", "dataclasses", "inspect", "socket"}
