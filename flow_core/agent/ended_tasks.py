@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 
 from flow_core.agent.ended_index import EndedIndex
 from flow_core.agent.ended_lines import (
@@ -52,6 +52,10 @@ class EndedTasks:
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._lines
 
+    def find_unknown(self, names: Set[str]) -> Set[str]:
+        """Returns the names that are no ended task."""
+        return names - self._lines.keys()
+
     def get_fingerprints(self) -> dict[str, str]:
         """Returns the checksum of each task's report."""
         return {task_id: get_fingerprint(line) for task_id, line in self._lines.items()}
@@ -59,7 +63,7 @@ class EndedTasks:
     def get_fingerprint(self, task_id: str) -> str:
         return get_fingerprint(self._lines[task_id])
 
-    def synchronize(self, names: Collection[str]) -> None:
+    def synchronize(self, names: Set[str]) -> None:
         """Takes over what other processes have written, and drops every task that isn't in `names`."""
         self.is_outdated = False
         is_other, lines, removed = self._index.read_new()

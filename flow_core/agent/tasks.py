@@ -188,8 +188,8 @@ class TaskStore:
         self._ended.synchronize(names)
         for task_id in self._changeable.keys() - names:  # removed by this or another program
             self._sort_in(task_id, None)
-        for name in names:
-            if name not in self._ended and name not in self._changeable and is_task_id(name):
+        for name in self._ended.find_unknown(names) - self._changeable.keys():
+            if is_task_id(name):
                 self._changeable[name] = None
 
     def _sort_in(self, task_id: str, task: StoredTask | None) -> None:
