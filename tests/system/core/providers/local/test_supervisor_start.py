@@ -32,6 +32,19 @@ def test_a_supervisor_loads_little_and_only_the_standard_library():
     assert loaded & _SLOW == set()
 
 
+def test_a_supervisor_answers_before_it_loads_what_runs_the_task():
+    code = _CODE.replace(", flow_core.agent.supervisor.task_run", "").replace(".partition('.')[0]", "")
+    command = [sys.executable, "-I", "-S", "-c", code, str(ROOT)]
+    loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert "flow_core.agent.supervisor.main" in loaded
+    late = {
+        "ctypes",
+        "datetime",
+        *(f"flow_core.agent.{name}" for name in ("gpus", "capacity.queue", "s3.download_main")),
+    }
+    assert loaded & late == set()
+
+
 def test_a_supervisor_checks_the_folders_before_it_reads_a_record(machine):
     root = machine.home / "state" / "local" / get_machine_id()
     task = Layout(root, "local").task("task_aaaaaaaaaa")
