@@ -60,8 +60,9 @@ def split_lines(data: bytes) -> tuple[dict[str, str], set[str]]:
     A line that is damaged elsewhere than at its end has the id of no task, or another checksum than its report.
     """
     text = data.decode("latin-1")
-    pieces = (text[start : start + LINE_BYTES] for start in range(0, len(text) - LINE_BYTES + 1, LINE_BYTES))
-    lines = [line for line in pieces if line[-1] == "\n"]
+    lines = [text[start : start + LINE_BYTES] for start in range(0, len(text) - LINE_BYTES + 1, LINE_BYTES)]
+    if text[LINE_BYTES - 1 :: LINE_BYTES].strip("\n"):
+        lines = [line for line in lines if line[-1] == "\n"]
     removed = {line[_TASK_ID] for line in lines if get_status(line) == REMOVED} if REMOVED in text else set()
     last = {line[_TASK_ID]: line for line in lines}
     for task_id in removed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 
 from flow_core.agent.ended_index import EndedIndex
 from flow_core.agent.ended_lines import (
@@ -37,6 +37,7 @@ class EndedTasks:
         self._lines: dict[str, str] = {}
         self._unwritten: dict[str, bytes] = {}
         self._unfit: set[str] = set()
+        self._unwritten_removals: set[str] = set()
         self._checked: set[str] = set()
         self._newest: list[str] = []
         self._sorted_at = self.changes = 0
@@ -51,6 +52,10 @@ class EndedTasks:
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._lines
 
+    def find_unknown(self, names: Set[str]) -> Set[str]:
+        """Returns the names that are no ended task."""
+        return names - self._lines.keys()
+
     def get_fingerprints(self) -> dict[str, str]:
         """Returns the checksum of each task's report."""
         return {task_id: get_fingerprint(line) for task_id, line in self._lines.items()}
@@ -58,7 +63,7 @@ class EndedTasks:
     def get_fingerprint(self, task_id: str) -> str:
         return get_fingerprint(self._lines[task_id])
 
-    def synchronize(self, names: Collection[str]) -> None:
+    def synchronize(self, names: Set[str]) -> None:
         """Takes over what other processes have written, and drops every task that isn't in `names`."""
         self.is_outdated = False
         is_other, lines, removed = self._index.read_new()
@@ -86,6 +91,11 @@ class EndedTasks:
             self._unwritten[task_id] = content
         self._checked.add(task_id)
         return True
+
+    def exclude(self, task_id: str) -> None:
+        """Removes a task that has not ended, although the index says so, and lets no process index it any more."""
+        self._unwritten_removals.add(task_id)
+        self._exclude([task_id])
 
     def remove(self, task_id: str) -> None:
         """Removes a task whose folder is gone, or which must be read again."""
@@ -140,7 +150,7 @@ class EndedTasks:
 
         After an error it tries again after 30 s, since the index is only a cache.
         """
-        is_due = self._unwritten or self._is_wasteful
+        is_due = self._unwritten or self._unwritten_removals or self._is_wasteful
         if not is_due or not self._index.is_writable or time.monotonic() < self._retry_at:
             return
         try:
@@ -155,15 +165,18 @@ class EndedTasks:
         if self.is_outdated:
             return
         self._take_over_known()
+        if not self._index.is_writable:
+            return
         new = [(self._lines[task_id], content) for task_id, content in self._unwritten.items()]
         if self._is_wasteful:
-            unfit = [(format_removal(one), b"") for one in self._unfit if self._layout.task(one).path.exists()]
+            unfit = (one for one in self._unfit if self._layout.task(one).path.exists())
             kept = [line for task_id, line in self._lines.items() if task_id not in self._unwritten]
-            self._index.rewrite(kept, [*unfit, *new])
+            self._index.rewrite(kept, [*_format_removals(unfit), *new])
             self.is_outdated = True
-        elif new and self._index.is_writable:
-            self._index.append(new)
+        else:
+            self._index.append([*_format_removals(self._unwritten_removals), *new])
             self._take_over_known()
+        self._unwritten_removals.clear()
 
     def _take_over_known(self) -> None:
         """Takes over new lines, but adds no task: its folder may be gone already."""
@@ -195,6 +208,7 @@ class EndedTasks:
         self.changes += 1
         for known in (self._lines, self._unwritten, self._unfit, self._checked):
             known.clear()
+        self._unfit |= self._unwritten_removals
 
     def _parse_into(self, found: dict[str, EndedReport], task_id: str, content: bytes) -> None:
         try:
@@ -202,3 +216,7 @@ class EndedTasks:
         except ValueError:
             if task_id in self._unwritten:  # no reader could parse this report
                 self._unfit.add(task_id)
+
+
+def _format_removals(task_ids: Iterable[str]) -> list[tuple[str, bytes]]:
+    return [(format_removal(task_id), b"") for task_id in task_ids]

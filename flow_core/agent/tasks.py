@@ -188,16 +188,18 @@ class TaskStore:
         self._ended.synchronize(names)
         for task_id in self._changeable.keys() - names:  # removed by this or another program
             self._sort_in(task_id, None)
-        for name in names:
-            if name not in self._ended and name not in self._changeable and is_task_id(name):
+        for name in self._ended.find_unknown(names) - self._changeable.keys():
+            if is_task_id(name):
                 self._changeable[name] = None
 
     def _sort_in(self, task_id: str, task: StoredTask | None) -> None:
         """Decides whether a task that was just read may change again. None: it doesn't exist."""
         is_ended = task is not None and task.is_settled and self._add_ended(task)
-        if not is_ended:
+        if task is None:
             self._ended.remove(task_id)
-        if task is not None and not is_ended:
+        elif not is_ended:
+            if task_id in self._ended:
+                self._ended.exclude(task_id)
             before = self._changeable.get(task_id)
             self._changes += before is not task and before != task
             self._changeable[task_id] = task
@@ -217,8 +219,10 @@ class TaskStore:
     def _read_again(self, task_ids: Iterable[str]) -> None:
         """Reads tasks from their folders, which differ from the index."""
         for task_id in task_ids:
-            self._ended.remove(task_id)
-            self._sort_in(task_id, self._reader.load(task_id))
+            task = self._reader.load(task_id)
+            if task is not None and task.is_settled:
+                self._ended.remove(task_id)  # its line may be right, and its report unreadable
+            self._sort_in(task_id, task)
 
     def _keep_found(self, task_id: str, task: StoredTask | None) -> None:
         """Keeps the last tasks that were fetched by their ids, so that the next fetch returns the same objects."""

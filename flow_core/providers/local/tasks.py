@@ -77,7 +77,9 @@ class LocalTasks(TaskStore):
         report = self.get(task_id).report
         port = find_ssh_port([report], self._layout.root)
         with self._convert_lock:
-            return self._to_record(report, port)
+            record = self._to_record(report, port)
+            self._forget_old()
+            return record
 
     def _to_record(self, report: TaskReport, port: int | None) -> TaskRecord:
         known = self._converted.get(report.task_id)
