@@ -18,6 +18,7 @@ from flow_tui.keymap import Keymap
 from flow_tui.prompts import PromptQueue
 from flow_tui.screens import status_bar
 from flow_tui.screens.app_actions import APP_ACTIONS, refresh_all
+from flow_tui.screens.kept_rows import KeptRows, draw_kept_rows
 from flow_tui.screens.pane_deck import PaneDeck
 from flow_tui.screens.prompt_controller import PromptController
 from flow_tui.services import WidgetT
@@ -100,6 +101,15 @@ class DashboardScreen(Screen[None]):
     def on_descendant_focus(self) -> None:
         self.panes.note_focus()
         self._show_status()
+
+    def draw_kept_rows(self) -> KeptRows | None:
+        """Draws what the next start shows first; None while something else than the tasks of all contexts is shown."""
+        ages = [state.age_s for state in self.services.fleet.states if state.age_s is not None]
+        has_answers = len(ages) == len(self.services.fleet.states) > 0
+        if not has_answers or not self.panes.is_as_at_start or self.panes.home.filter_text:
+            return None
+        bars = (self._tabs, self._footer)
+        return draw_kept_rows(self, self._header, bars, self.panes.in_view, max(ages))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Returns whether an action is available. Hides actions that change something in read-only mode."""

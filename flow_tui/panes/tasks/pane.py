@@ -114,7 +114,7 @@ class TasksPane(TablePane[TaskRecord]):
             Column("time", "TIME", format.ran_for, width=7, align="right", priority=6),
             Column("age", "AGE", lambda task: format.age(task.created_at), width=7, align="right", priority=3),
             Column("reason", "REASON", self._reason, min_width=10, max_width=24, priority=7),
-            Column("command", "COMMAND", _one_line, min_width=16, max_width=40, priority=2),
+            Column("command", "COMMAND", _one_line, min_width=16, max_width=40, priority=2, is_private=True),
         )
 
     def _reason(self, task: TaskRecord) -> Sequence[StyledText]:
