@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 TYPE_CHECKING = False  # true for type checkers; importing typing would delay the first paint
@@ -23,6 +24,7 @@ def run(argv: Sequence[str]) -> int:
     """Runs the dashboard as `main` does, and returns the exit code."""
     held = None
     try:
+        gc.disable()  # until the first rows are shown: what is loaded at start is never freed
         held = _paint_last_screen(argv)
         from flow_tui.program import run_program  # lazy import: it loads everything else
 

@@ -125,6 +125,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         self._unsubscribe_start = self.fleet.subscribe(self._on_first_answer)
         await self.fleet.__aenter__()
         await self.fleet.wait_for_first_answers(_FIRST_ANSWERS_S)
+        self.call_later(self.draw_held_frame)
         for problem in self.problems[:_PROBLEMS_SHOWN]:
             self.notify(problem, severity="warning", timeout=_PROBLEM_S, markup=False)
         if (more := len(self.problems) - _PROBLEMS_SHOWN) > 0:

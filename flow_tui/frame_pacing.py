@@ -42,6 +42,11 @@ class PacedFrames(_App):
         """Ends the app because the terminal is closed. May be called in any thread."""
         self.call_later(self.exit)
 
+    def draw_held_frame(self) -> None:
+        """Draws what a screen held back during a batch of updates."""
+        if self.screen_stack:
+            self.screen._compositor_refresh()
+
     def get_driver_class(self) -> type[Driver]:
         found = super().get_driver_class()
         return TtyDriver if found is LinuxDriver else found

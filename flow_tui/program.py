@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -97,7 +96,6 @@ def _run_app(app: FlowApp) -> FlowApp:
 
 
 def _load_app() -> type[FlowApp]:
-    gc.disable()  # until the first rows are shown: what is loaded at start is never freed
     os.environ.setdefault("TEXTUAL_FPS", _FRAMES_PER_SECOND)  # Textual reads it only while it is imported
     for name in _KEY_LOGS:
         os.environ.pop(name, None)

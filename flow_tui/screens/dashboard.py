@@ -80,6 +80,7 @@ class DashboardScreen(Screen[None]):
         return self.panes.pane(kind)
 
     def compose(self) -> ComposeResult:
+        self.panes.arrange()  # before the widgets are mounted, because later changes of classes style all of them again
         yield self._header
         yield self._tabs
         with self.panes.container:
@@ -120,6 +121,11 @@ class DashboardScreen(Screen[None]):
     def action_act(self, action_id: str) -> None:
         """Carries out an action of the keymap, or notifies the user why it can't be done."""
         self.panes.act(action_id)
+
+    def _compositor_refresh(self) -> None:
+        """Draws the changed regions. During a batch they stay changed; Textual would render a frame and drop it."""
+        if not self.app._batch_count:
+            super()._compositor_refresh()
 
     def _show_fleet(self, changed: frozenset[str]) -> None:
         self.panes.show_fleet(changed)
