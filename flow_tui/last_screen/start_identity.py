@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 
 from flow_core import __version__
+from flow_core.user_folders import find_state_folder
 
 TYPE_CHECKING = False  # true for type checkers; importing typing would take longer than the whole module
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class StartIdentity:
         parts = (__version__, _find_working_directory(), *argv, "", *(f"{name}={environ[name]}" for name in names))
         text = "\0".join(parts).encode("utf-8", "surrogateescape")
         self._digest = hashlib.blake2b(text, digest_size=_DIGEST_BYTES).hexdigest()
-        self._folder = os.path.join(find_state_dir(environ), _FOLDER)
+        self._folder = os.path.join(find_state_folder(environ), _FOLDER)
 
     def screen_path(self, columns: int, rows: int) -> str:
         """Returns the path of the screen that a terminal of this size shows first."""
@@ -41,14 +41,3 @@ def _find_working_directory() -> str:
         return os.getcwd()
     except OSError:  # it was deleted
         return ""
-
-
-def find_state_dir(environ: Mapping[str, str]) -> str:
-    """Returns what `flow_core.config.state_dir` does, without the import that it needs."""
-    if explicit := environ.get("FLOW_STATE_DIR"):
-        return os.path.expanduser(explicit)
-    if os.path.isabs(base := environ.get("XDG_STATE_HOME", "")):
-        return os.path.join(base, "flow")
-    return os.path.expanduser(
-        "~/Library/Application Support/flow" if sys.platform == "darwin" else "~/.local/state/flow"
-    )

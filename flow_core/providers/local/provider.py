@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 import sys
 from collections.abc import Collection
 from functools import cached_property
@@ -52,7 +52,7 @@ class LocalProvider(Provider):
     def __init__(self, context: Context, prompter: Prompter | None = None) -> None:
         if sys.platform not in ("linux", "darwin"):
             raise Unsupported("local tasks need Linux or macOS; add a context for a machine that runs one of them")
-        self._region = str(context.settings.get("region") or platform.node() or "this machine")
+        self._region = str(context.settings.get("region") or os.uname().nodename or "this machine")
         self._context, self._settings, self._gpus = context.name, context.settings, context.settings.get("gpus")
         layout = Layout(state_dir().absolute() / "local" / get_machine_id(), context.name)
         try:
