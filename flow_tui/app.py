@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _SECOND_PRESS_S = 2.0
 _FIRST_ANSWERS_S = 0.1  # enough for this machine, so that its rows are in the first frame
+_REPLACED_S = 0.5  # while the last screen is shown, so that an empty table does not replace it
 _KEEP_EVERY_S, _KEEP_S = 60.0, 1.0
 _PROBLEMS_SHOWN, _PROBLEM_S = 3, 15.0  # config problems shown as notices; ! lists the others
 
@@ -124,7 +125,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         self.set_interval(_KEEP_EVERY_S, self._keep_last_screen)
         self._unsubscribe_start = self.fleet.subscribe(self._on_first_answer)
         await self.fleet.__aenter__()
-        await self.fleet.wait_for_first_answers(_FIRST_ANSWERS_S)
+        await self.fleet.wait_for_first_answers(_FIRST_ANSWERS_S if self.held_terminal is None else _REPLACED_S)
         self.call_later(self.draw_held_frame)
         for problem in self.problems[:_PROBLEMS_SHOWN]:
             self.notify(problem, severity="warning", timeout=_PROBLEM_S, markup=False)

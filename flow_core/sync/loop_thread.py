@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from flow_core.errors import FlowError
+from flow_core.lazy_module import ENDING
 from flow_core.sync import program_end
 
 T = TypeVar("T")
@@ -135,7 +136,7 @@ def private_loop() -> asyncio.AbstractEventLoop:
     _stop_at_end()
     with _lock:
         if program_end.is_over:
-            raise FlowError("Python is ending; no call is possible any more")
+            raise FlowError(ENDING)
         if _current is None:
             _current = _Thread()
         return _current.loop

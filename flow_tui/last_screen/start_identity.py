@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+
+try:
+    from _blake2 import blake2b  # hashlib would also load OpenSSL, which takes longer than all other imports here
+except ImportError:
+    from hashlib import blake2b
 
 from flow_core import __version__
 from flow_core.user_folders import find_state_folder
@@ -27,7 +31,7 @@ class StartIdentity:
         names = sorted(name for name in environ if name in _NAMES or name.startswith(_PREFIXES))
         parts = (__version__, _find_working_directory(), *argv, "", *(f"{name}={environ[name]}" for name in names))
         text = "\0".join(parts).encode("utf-8", "surrogateescape")
-        self._digest = hashlib.blake2b(text, digest_size=_DIGEST_BYTES).hexdigest()
+        self._digest = blake2b(text, digest_size=_DIGEST_BYTES).hexdigest()
         self._folder = os.path.join(find_state_folder(environ), _FOLDER)
 
     def screen_path(self, columns: int, rows: int) -> str:

@@ -22,6 +22,8 @@ REASONS = {
     "flow_core/agent/supervisor/output.py": "few tasks use a terminal",
     "flow_core/agent/supervisor/rank_launcher.py": "a single rank shares nothing",
     "flow_core/agent/supervisor/lost_supervisor.py": "lists of tasks reap few of them",
+    "flow_core/audit.py": "few sessions change something",
+    "flow_core/client/scheduling.py": "a list of tasks needs none of its classes",
     "flow_core/client/dev.py": "loads pydantic",
     "flow_core/client/flow.py": "few programs use a dev VM",
     "flow_core/client/pruning.py": "few scripts prune",

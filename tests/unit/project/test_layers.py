@@ -18,7 +18,7 @@ MOST_LINES = 400
 
 # Standard library only, and open to every room.
 FOUNDATIONS = (
-    "identifiers lazy_module user_folders prompter agent.linux_mounts agent.private_folders agent.record_fields"
+    "identifiers user_folders prompter agent.linux_mounts agent.private_folders agent.record_fields"
     " agent.regular_files agent.spool"
 )
 
@@ -28,7 +28,7 @@ CORE = {
     "flow_core.agent": "",
     "flow_core.identifiers": "",
     "flow_core.argument_checks": "errors",
-    "flow_core.lazy_module": "",
+    "flow_core.lazy_module": "errors",
     "flow_core.user_folders": "",
     "flow_core.unsupported_names": "",
     "flow_core.gpu_shorthand": "errors",
@@ -45,11 +45,13 @@ CORE = {
     "flow_core.providers": "agent errors models gpu_shorthand gpu_matching config logs ssh upload metrics",
     "flow_core.audit": "errors models gpu_shorthand config logs ssh providers",
     "flow_core.client": (
-        "errors argument_checks models gpu_shorthand config config_file logs ssh upload providers audit"
+        "errors argument_checks lazy_module models gpu_shorthand config config_file logs ssh upload providers audit"
     ),
     "flow_core.sync.program_end": "",
-    "flow_core.sync.loop_thread": "errors sync.program_end",
-    "flow_core.sync": "errors argument_checks models gpu_shorthand config logs ssh upload providers audit client",
+    "flow_core.sync.loop_thread": "errors lazy_module sync.program_end",
+    "flow_core.sync": (
+        "errors argument_checks lazy_module models gpu_shorthand config logs ssh upload providers audit client"
+    ),
     "flow_core.fleet_state": "errors models config providers",
     "flow_core.fleet": (
         "errors models gpu_shorthand config fleet_state logs pausable_timeout ssh providers audit client"
@@ -60,7 +62,7 @@ CORE = {
 }
 CONTRACT = ("contract", "over_agent", "over_ssh", "this_machine")
 CORE_FOR_TUI = (
-    "errors models gpu_shorthand config config_file logs audit client fleet_state fleet prompter"
+    "errors lazy_module models gpu_shorthand config config_file logs audit client fleet_state fleet prompter"
     " providers.contract.provider providers.contract.access providers.contract.market providers.contract.scheduling"
 )
 TUI = {
