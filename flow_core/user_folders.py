@@ -18,22 +18,21 @@ def find_state_folder(environ: Mapping[str, str]) -> str:
     """Returns `$FLOW_STATE_DIR`, otherwise the platform's folder for the state of a program."""
     if explicit := environ.get("FLOW_STATE_DIR"):
         return os.path.expanduser(explicit)
-    return _find_folder(environ, "XDG_STATE_HOME", "~/.local/state", "user_state_dir")
+    return _find_folder(environ, "XDG_STATE_HOME", ".local/state", "user_state_dir")
 
 
 def find_config_folder(environ: Mapping[str, str]) -> str:
     """Returns the platform's folder for the configuration of a program."""
-    return _find_folder(environ, "XDG_CONFIG_HOME", "~/.config", "user_config_dir")
+    return _find_folder(environ, "XDG_CONFIG_HOME", ".config", "user_config_dir")
 
 
 def _find_folder(environ: Mapping[str, str], variable: str, linux_default: str, function: str) -> str:
-    base = environ.get(variable, "")
-    if os.path.isabs(base) and (_IS_LINUX or _IS_MAC):
-        return os.path.join(base, _FOLDER)
-    if _IS_LINUX and os.path.isabs(environ.get("HOME", "")):
-        return os.path.join(os.path.expanduser(linux_default), _FOLDER)
-    if _IS_MAC and os.path.isabs(environ.get("HOME", "")):
-        return os.path.join(os.path.expanduser("~/Library/Application Support"), _FOLDER)
+    if _IS_LINUX or _IS_MAC:
+        base, home = environ.get(variable, ""), environ.get("HOME", "")
+        if os.path.isabs(base):
+            return os.path.join(base, _FOLDER)
+        if os.path.isabs(home):
+            return os.path.join(home, "Library/Application Support" if _IS_MAC else linux_default, _FOLDER)
     import platformdirs  # lazy import: for other systems, and for a user without a home
 
     return str(getattr(platformdirs, function)(_FOLDER, appauthor=False))
