@@ -8,7 +8,6 @@ form that the user sees, so it never contains an environment value.
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import os
 from collections.abc import Awaitable, Callable
@@ -153,6 +152,8 @@ def _shorten(text: str) -> str:
 
 
 def _user() -> str:
+    import getpass  # lazy import: few sessions change something
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_core.errors import ConfigError, printable
+from flow_core.user_folders import find_config_folder, find_state_folder
 
 DEFAULT_CONTEXT = "local"
 """The context that is used if no other one is named. It always exists."""
@@ -71,18 +72,12 @@ def config_path() -> Path:
     """Returns the path of the config file: `$FLOW_CONFIG`, otherwise a file in the platform's config directory."""
     if explicit := os.environ.get("FLOW_CONFIG"):
         return Path(os.path.expanduser(explicit))
-    import platformdirs  # lazy import: not needed if $FLOW_CONFIG is set
-
-    return Path(platformdirs.user_config_dir("flow", appauthor=False)) / "config.yaml"
+    return Path(find_config_folder(os.environ)) / "config.yaml"
 
 
 def state_dir() -> Path:
     """Returns the directory of tasks, volumes and flow's records: `$FLOW_STATE_DIR`, otherwise the platform's."""
-    if explicit := os.environ.get("FLOW_STATE_DIR"):
-        return Path(os.path.expanduser(explicit))
-    import platformdirs  # lazy import: not needed if $FLOW_STATE_DIR is set
-
-    return Path(platformdirs.user_state_dir("flow", appauthor=False))
+    return Path(find_state_folder(os.environ))
 
 
 def is_context_name(name: object) -> bool:

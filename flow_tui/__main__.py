@@ -1,26 +1,17 @@
-"""The program: parses the arguments, loads the config and runs the app."""
+"""The entry of the program: paints the last known screen, then loads the program and runs it."""
 
 from __future__ import annotations
 
 import gc
-import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
 
-from flow_core.errors import ConfigError, FlowError
-from flow_tui.arguments import PROGRAM, Arguments, make_printable, parse_arguments
-from flow_tui.colour_depth import detect_colour_depth
-
+TYPE_CHECKING = False  # true for type checkers; importing typing would delay the first paint
 if TYPE_CHECKING:
-    from flow_core.config import Config
-    from flow_tui.app import FlowApp
+    from collections.abc import Sequence
+    from typing import NoReturn
 
-_SYSTEMS = ("linux", "darwin")
-_FRAMES_PER_SECOND = "240"
-_COLOUR_SYSTEM = "TEXTUAL_COLOR_SYSTEM"
-_KEY_LOGS = ("TEXTUAL", "TEXTUAL_LOG")  # Textual's log and console show every key, also those of a passphrase
-_EXIT_NOT_STARTED = 2
+    from flow_tui.last_screen.first_paint import HeldTerminal
+
 _EXIT_INTERRUPTED = 130
 
 
@@ -31,91 +22,26 @@ def main() -> NoReturn:
 
 def run(argv: Sequence[str]) -> int:
     """Runs the dashboard as `main` does, and returns the exit code."""
-    arguments = parse_arguments(argv)
-    # Everything else is imported here and below, so that --help is fast.
-    from flow_tui import crash_report
-
-    crash_report.install()
+    held = None
     try:
-        _check_terminal()
-        return _exit_code(_run_demo(arguments) if arguments.demo else _run_app(arguments, _load_config(arguments)))
-    except FlowError as error:
-        print(f"{PROGRAM}: {make_printable(str(error))}", file=sys.stderr)
-        return _EXIT_NOT_STARTED
+        gc.disable()  # until the first rows are shown: what is loaded at start is never freed
+        held = _paint_last_screen(argv)
+        from flow_tui.program import run_program  # lazy import: it loads everything else
+
+        return run_program(argv, held)
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
+    finally:
+        if held is not None:
+            held.restore()
 
 
-def _check_terminal() -> None:
-    if sys.platform not in _SYSTEMS:
-        raise FlowError(f"this program runs on Linux and macOS, not on {sys.platform}; on Windows, use WSL")
-    # Textual reads keys from stdin and paints on stderr.
-    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise FlowError("this needs a terminal: stdin, stdout and stderr must not be redirected")
-    if os.environ.get("TERM") == "dumb":
-        raise FlowError(
-            "this terminal (TERM=dumb) can't show a dashboard; set TERM, for example to xterm-256color, or use another"
-            " terminal"
-        )
-
-
-def _load_config(arguments: Arguments) -> Config:
-    from flow_core.config_file import load_config
-
-    if arguments.config is not None and not arguments.config.exists():
-        raise ConfigError("the config file does not exist", source=str(arguments.config))
-    config = load_config(arguments.config)
-    names = [context.name for context in config.contexts]
-    for name in arguments.contexts:
-        if name not in names:
-            raise ConfigError(f"no context is called {name!r}; there are: {', '.join(names)}", field="context")
-    return config
-
-
-def _run_demo(arguments: Arguments) -> FlowApp:
-    from flow_tui.demo import demo  # lazy import: only --demo needs it
-
-    with demo() as config:
-        return _run_app(arguments, config)
-
-
-def _run_app(arguments: Arguments, config: Config) -> FlowApp:
-    app = _open_app(arguments, config)
-    app.run()
-    return app
-
-
-def _open_app(arguments: Arguments, config: Config) -> FlowApp:
-    gc.disable()  # until the first rows are shown: what is loaded at start is never freed
-    os.environ.setdefault("TEXTUAL_FPS", _FRAMES_PER_SECOND)  # Textual reads it only while it is imported
-    for name in _KEY_LOGS:
-        os.environ.pop(name, None)
-    depth = detect_colour_depth(os.environ)
-    os.environ[_COLOUR_SYSTEM] = depth.value  # Textual reads this, too, only while it is imported
-    from flow_tui.app import FlowApp
-
-    del os.environ[_COLOUR_SYSTEM]  # tasks and editors must detect the colours themselves
-    app = FlowApp(
-        config,
-        contexts=arguments.contexts,
-        read_only=arguments.read_only,
-        theme=arguments.theme,
-        is_demo=arguments.demo,
-        colours=depth,
-    )
-    if arguments.theme is not None and arguments.theme not in app.available_themes:
-        names = ", ".join(sorted(app.available_themes))
-        raise ConfigError(f"no theme is called {arguments.theme!r}; there are: {names}", field="theme")
-    return app
-
-
-def _exit_code(app: FlowApp) -> int:
-    from flow_tui import crash_report
-
-    if app.crash is not None:
-        crash_report.report_crash(app.crash)
-        return 1
-    return app.return_code or 0
+def _paint_last_screen(argv: Sequence[str]) -> HeldTerminal | None:
+    try:
+        from flow_tui.last_screen.first_paint import paint_last_screen  # lazy import: some systems have no termios
+    except ModuleNotFoundError:  # the program says that it doesn't run there
+        return None
+    return paint_last_screen(argv)
 
 
 if __name__ == "__main__":

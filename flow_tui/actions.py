@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 from textual.binding import Binding
@@ -68,13 +67,3 @@ def make_bindings(actions: Sequence[Action[Any]]) -> list[Binding]:
         Binding(action.keys, f"screen.act('{action.id}')", action.label, id=action.id, tooltip=action.tooltip)
         for action in actions
     ]
-
-
-class LazyModule:
-    """A placeholder for a module that is loaded when it is first used. For type checkers, import the module itself."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __getattr__(self, attribute: str) -> Any:
-        return getattr(import_module(self._name), attribute)

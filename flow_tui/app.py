@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.color import Color
@@ -30,11 +33,17 @@ from flow_tui.widgets.raw_keys import keep_raw_keys
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import RenderableType
     from textual.command import Provider
     from textual.filter import LineFilter
 
+    from flow_tui.last_screen.screen_keeper import ScreenKeeper
+    from flow_tui.screens.kept_rows import KeptRows
+
 _SECOND_PRESS_S = 2.0
 _FIRST_ANSWERS_S = 0.1  # enough for this machine, so that its rows are in the first frame
+_REPLACED_S = 0.5  # while the last screen is shown, so that an empty table does not replace it
+_KEEP_EVERY_S, _KEEP_S = 60.0, 1.0
 _PROBLEMS_SHOWN, _PROBLEM_S = 3, 15.0  # config problems shown as notices; ! lists the others
 
 
@@ -70,6 +79,9 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
     ) -> None:
         keep_raw_keys()
         self._is_demo = is_demo
+        self.screen_keeper: ScreenKeeper | None = None
+        """Keeps the last screen for the next start; None to keep nothing."""
+        self._kept: KeptRows | None = None
         super().__init__()
         self._colour_filters = make_line_filters(colours, self._theme_background)
         self._interrupted_at = -_SECOND_PRESS_S
@@ -79,7 +91,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         self.own_themes = tuple(loaded.name for loaded in themes)
         own_settings = read_own_settings(config, self.available_themes)
         self.problems = tuple(str(problem) for problem in (*config.problems, *own_settings.problems, *theme_problems))
-        self.theme = theme if theme in self.available_themes else own_settings.theme
+        self.theme = self._first_theme = theme if theme in self.available_themes else own_settings.theme
         self.keys = Keymap(ACTIONS, own_settings.keys)
         self.set_keymap({action_id: ",".join(keys) for action_id, keys in own_settings.keys.items()})
         self._release_key = own_settings.release_key
@@ -110,9 +122,11 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         )
 
     async def on_mount(self) -> None:
+        self.set_interval(_KEEP_EVERY_S, self._keep_last_screen)
         self._unsubscribe_start = self.fleet.subscribe(self._on_first_answer)
         await self.fleet.__aenter__()
-        await self.fleet.wait_for_first_answers(_FIRST_ANSWERS_S)
+        await self.fleet.wait_for_first_answers(_FIRST_ANSWERS_S if self.held_terminal is None else _REPLACED_S)
+        self.call_later(self.draw_held_frame)
         for problem in self.problems[:_PROBLEMS_SHOWN]:
             self.notify(problem, severity="warning", timeout=_PROBLEM_S, markup=False)
         if (more := len(self.problems) - _PROBLEMS_SHOWN) > 0:
@@ -124,8 +138,30 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         self._unsubscribe_start()
         self.call_after_refresh(_start_garbage_collector)
 
+    def exit(self, result: None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        if not self._exit:
+            self._kept = self._draw_kept_rows()
+        super().exit(result, return_code, message)
+
     async def on_unmount(self) -> None:
         await self.fleet.__aexit__()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._keep(self._kept), _KEEP_S)
+
+    def _draw_kept_rows(self) -> KeptRows | None:
+        if self.screen_keeper is None or self.theme != self._first_theme or not self.screen_stack:
+            return None
+        with self._context():  # after a signal, this runs outside of it
+            screen = self.screen
+            return screen.draw_kept_rows() if isinstance(screen, DashboardScreen) and screen.is_mounted else None
+
+    @work(group="keep-last-screen", exclusive=True)
+    async def _keep_last_screen(self) -> None:
+        await self._keep(self._draw_kept_rows())
+
+    async def _keep(self, kept: KeptRows | None) -> None:
+        if self.screen_keeper is not None and kept is not None:
+            await asyncio.to_thread(self.screen_keeper.keep, *kept)
 
     def action_command_palette(self) -> None:
         from flow_tui.command_palette import ActionPalette  # lazy import: not needed at start

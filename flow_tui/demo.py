@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,11 +28,12 @@ _USER_VARIABLES = ("MITHRIL_", "FLOW_CONFIG", "FLOW_CONTEXT", "SSH_AUTH_SOCK", "
 
 
 @contextmanager
-def demo() -> Iterator[Config]:
-    """Runs the demo for the duration of the block and yields its config. Reads and writes no files of the user.
+def demo() -> Iterator[Callable[[], Config]]:
+    """Runs the demo for the duration of the block. Reads and writes no files of the user.
 
-    All files are in a temporary directory that the emulator deletes when it ends. The emulator ends with this process,
-    even if this process is killed. Raises FlowError if the emulator doesn't start.
+    Yields a function that waits until the emulator is ready and returns the config. All files are in a temporary
+    directory that the emulator deletes when it ends. The emulator ends with this process, even if this process is
+    killed. The function raises FlowError if the emulator doesn't start.
     """
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="flow-demo-")).resolve()
@@ -40,11 +42,15 @@ def demo() -> Iterator[Config]:
         stderr = stack.enter_context(tempfile.TemporaryFile())
         process = _start_emulator(folder, stderr)
         stack.callback(_end_emulator, process)
-        details = _read_details(process)
-        message = _read_last_line(stderr)
-        if details is None:
-            raise FlowError(f"the demo can't start: {message or 'its emulator prints nothing'}")
-        yield _make_config(folder, details, message)
+        yield partial(_wait_for_config, folder, process, stderr)
+
+
+def _wait_for_config(folder: Path, process: subprocess.Popen[bytes], stderr: IO[bytes]) -> Config:
+    details = _read_details(process)
+    message = _read_last_line(stderr)
+    if details is None:
+        raise FlowError(f"the demo can't start: {message or 'its emulator prints nothing'}")
+    return _make_config(folder, details, message)
 
 
 @contextmanager

@@ -27,6 +27,8 @@ from flow_tui.widgets.raw_keys import parse_modified_f3
 if TYPE_CHECKING:
     from textual.app import App
 
+    from flow_tui.last_screen.first_paint import HeldTerminal
+
 _READ_BYTES = 4096
 _TICK_S = 0.1
 _GUARD_AFTER_S = 0.3  # its start takes a few milliseconds, which would delay the first frame
@@ -54,6 +56,8 @@ class TtyDriver(LinuxDriver):
         self._guard_timer: asyncio.TimerHandle | None = None
         self._is_input_open = False
         self._was_started = False
+        self.held_terminal: HeldTerminal | None = None
+        """The terminal with the last screen on it, for the first start."""
         signal.signal(signal.SIGTSTP, lambda *_: self._call_in_loop(self._stop))
         signal.signal(signal.SIGCONT, lambda *_: self._call_in_loop(self._continue))
 
@@ -79,8 +83,9 @@ class TtyDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Takes the terminal. A process in the background stops here until it is in the foreground again."""
         self._wait_for_foreground()
+        taken = self.held_terminal.hand_over() if self.held_terminal is not None else None
         try:
-            self.attrs_before = termios.tcgetattr(self.fileno)
+            self.attrs_before = taken.modes if taken is not None else termios.tcgetattr(self.fileno)
             self._set_modes(self.attrs_before)
         except termios.error:
             self.on_lost()
@@ -89,8 +94,9 @@ class TtyDriver(LinuxDriver):
         self._in_band_window_resize = False
         signal.signal(signal.SIGWINCH, self._on_resize)
         self._call_in_loop(self._send_size)
-        self._enter_screen()
+        self._enter_screen(is_painted=taken is not None)
         self._open_input()
+        self._guard = taken.guard if taken is not None else None
         self._guard_timer = self._loop.call_later(_GUARD_AFTER_S, self._start_guard)
         if self._was_started:
             self._call_in_loop(self.on_restarted)
@@ -158,8 +164,9 @@ class TtyDriver(LinuxDriver):
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(call, *arguments)
 
-    def _enter_screen(self) -> None:
-        self.write("\x1b[?1049h")
+    def _enter_screen(self, *, is_painted: bool) -> None:
+        if not is_painted:  # some terminals would clear the last screen
+            self.write("\x1b[?1049h")
         self._enable_mouse_support()
         self.write("\x1b[?25l\x1b[?1004h")  # no cursor, focus events
         if not constants.DISABLE_KITTY_KEY:

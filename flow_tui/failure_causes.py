@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from textual.cache import LRUCache
 
-from flow_core.logs.failure_report import FailureReport
-
 if TYPE_CHECKING:
     from flow_core.fleet import Fleet
+    from flow_core.logs.failure_report import FailureReport
 
 _KEPT = 64
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from textual.app import App
     from textual.driver import Driver
 
+    from flow_tui.last_screen.first_paint import HeldTerminal
+
     _App = App[Any]
 else:
     _App = object
@@ -31,12 +33,19 @@ class PacedFrames(_App):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.held_terminal: HeldTerminal | None = None
+        """The terminal with the last screen on it, which the app takes over."""
         self._missed: set[Region] = set()
         self._missed_on: Screen[Any] | None = None
 
     def hang_up(self) -> None:
         """Ends the app because the terminal is closed. May be called in any thread."""
         self.call_later(self.exit)
+
+    def draw_held_frame(self) -> None:
+        """Draws what a screen held back during a batch of updates."""
+        if self.screen_stack:
+            self.screen._compositor_refresh()
 
     def get_driver_class(self) -> type[Driver]:
         found = super().get_driver_class()
@@ -45,6 +54,7 @@ class PacedFrames(_App):
     def _build_driver(self, *arguments: Any, **options: Any) -> Driver:
         driver = super()._build_driver(*arguments, **options)
         if isinstance(driver, TtyDriver):
+            driver.held_terminal = self.held_terminal
             driver.on_lost = self.hang_up
             driver.on_caught_up = self._draw_missed
             driver.on_restarted = self._draw_all

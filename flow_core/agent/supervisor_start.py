@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-from flow_core.agent.agent_copy import provide_copy
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.private_folders import private_opener
 from flow_core.agent.refusals import Refused
@@ -116,4 +115,6 @@ def read_answer(process: subprocess.Popen[bytes], deadline: float) -> str:
 
 
 def _command(job: str, task: TaskFolder) -> list[str]:
+    from flow_core.agent.agent_copy import provide_copy  # lazy import: lists of tasks start no process
+
     return [find_python(), "-I", "-S", "-c", _CODE, str(provide_copy(task.root)), job, str(task.path)]

@@ -6,7 +6,6 @@ from typing import Any
 
 from flow_core.argument_checks import check_text, format_value
 from flow_core.errors import ConfigError
-from flow_core.models.scheduling import SIGNALS
 
 _HOURS_MAX = 24 * 366
 
@@ -21,6 +20,8 @@ def parse_hours(value: Any) -> float:
 
 def parse_signal(value: Any) -> str:
     """Returns a name of `SIGNALS`; "usr1" and "USR1" mean SIGUSR1. Raises ConfigError."""
+    from flow_core.models.scheduling import SIGNALS  # lazy import: a list of tasks needs none of its classes
+
     name = f"SIG{check_text('signal_name', value).strip().upper().removeprefix('SIG')}"
     if name not in SIGNALS:
         message = f"signal_name: {format_value(value)} is none of {', '.join(SIGNALS)}"

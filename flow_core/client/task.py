@@ -9,18 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flow_core.argument_checks import check_one_of, check_seconds
-from flow_core.client.account import AsyncAccountResource
-from flow_core.client.instances import AsyncInstanceResource
-from flow_core.client.task_access import AsyncTaskAccessResource
-from flow_core.client.task_logs import AsyncTaskLogResource
 from flow_core.errors import ConfigError, FlowError, TaskTimeout
+from flow_core.lazy_module import LazyModule
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.task_properties import TaskProperties
 
 if TYPE_CHECKING:
+    import flow_core.client.account as _account
+    import flow_core.client.instances as _instances
+    import flow_core.client.task_access as _access
+    import flow_core.client.task_logs as _logs
     from flow_core.client.context_client import ContextClient
     from flow_core.models.identity import User
     from flow_core.models.instance import Instance
+else:  # a script that only lists tasks needs none of them
+    _account = LazyModule("flow_core.client.account")
+    _instances = LazyModule("flow_core.client.instances")
+    _access = LazyModule("flow_core.client.task_access")
+    _logs = LazyModule("flow_core.client.task_logs")
 
 _NOT_STARTED = frozenset({TaskStatus.PENDING, TaskStatus.PAUSED, TaskStatus.PREEMPTING})
 _FIRST_PAUSE_S = 0.02
@@ -88,7 +94,7 @@ class AsyncTask(TaskProperties):
         updates: bool = False,
     ) -> str | AsyncGenerator[str, None]:
         """Returns the end of the log, or with `follow` an iterator of its lines. See `task_logs.read`."""
-        logs, task_id = AsyncTaskLogResource(self.flow), self.record.task_id
+        logs, task_id = _logs.AsyncTaskLogResource(self.flow), self.record.task_id
         if follow:
             return await logs.read(task_id, True, tail, stderr, attempt=attempt, rank=rank, updates=updates)
         return await logs.read(task_id, False, tail, stderr, attempt=attempt, rank=rank, updates=updates)
@@ -97,7 +103,7 @@ class AsyncTask(TaskProperties):
         self, stderr: bool = False, *, attempt: int | None = None, rank: int = 0, updates: bool = False
     ) -> AsyncGenerator[str, None]:
         """Yields every line from the first until the task ends. Close it (`aclosing`) if you leave it early."""
-        logs = AsyncTaskLogResource(self.flow)
+        logs = _logs.AsyncTaskLogResource(self.flow)
         lines = await logs.read(self.record.task_id, True, stderr=stderr, attempt=attempt, rank=rank, updates=updates)
         async with aclosing(lines):
             async for line in lines:
@@ -105,28 +111,28 @@ class AsyncTask(TaskProperties):
 
     async def shell(self, command: str | None = None, node: int | None = None, record: bool = False) -> int | None:
         """Opens a shell on this program's terminal, or runs one command. See `task_access.shell`."""
-        return await AsyncTaskAccessResource(self.flow).shell(self.record.task_id, command, node, record=record)
+        return await _access.AsyncTaskAccessResource(self.flow).shell(self.record.task_id, command, node, record=record)
 
     async def put_file(self, source: Path | str, target: str, *, node: int = 0) -> None:
         """Copies a file of this machine to the task. See `task_access.put_file`."""
-        await AsyncTaskAccessResource(self.flow).put_file(self.record.task_id, source, target, node=node)
+        await _access.AsyncTaskAccessResource(self.flow).put_file(self.record.task_id, source, target, node=node)
 
     async def get_file(self, source: str, target: Path | str, *, node: int = 0) -> Path:
         """Copies a file of the task to this machine, and returns its path here. See `task_access.get_file`."""
-        return await AsyncTaskAccessResource(self.flow).get_file(self.record.task_id, source, target, node=node)
+        return await _access.AsyncTaskAccessResource(self.flow).get_file(self.record.task_id, source, target, node=node)
 
     async def get_instances(self) -> list[Instance]:
         """Returns the machines that the task has, or had, by node; none before it started."""
-        return await AsyncInstanceResource(self.flow).of_task(self.record.task_id)
+        return await _instances.AsyncInstanceResource(self.flow).of_task(self.record.task_id)
 
     async def get_user(self) -> User | None:
         """Returns the user who submitted it; None if unknown."""
-        return await AsyncAccountResource(self.flow).user(self.created_by) if self.created_by else None
+        return await _account.AsyncAccountResource(self.flow).user(self.created_by) if self.created_by else None
 
     async def ssh_command(self) -> str | None:
         """Returns the `ssh` command that enters the task, ready to paste; None if SSH can't reach it now."""
         try:
-            return await AsyncTaskAccessResource(self.flow).ssh_command(self.record.task_id)
+            return await _access.AsyncTaskAccessResource(self.flow).ssh_command(self.record.task_id)
         except FlowError:
             return None
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from flow_core.errors import ConfigError
 from flow_core.models.task import ArrayElement, TaskRecord, TaskStatus, VolumeMount
-from flow_core.models.typed_dicts import TaskDict
 
 if TYPE_CHECKING:
     from flow_core.models.task_config import TaskConfig
+    from flow_core.models.typed_dicts import TaskDict
 
 
 class TaskProperties:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from flow_core.client.flow import AsyncFlow
 from flow_core.client.resource_descriptor import ClientPart
-from flow_core.config import Config, Context
-from flow_core.sync.account import AccountResource
-from flow_core.sync.dev import DevEnvironment
-from flow_core.sync.instances import InstanceResource
-from flow_core.sync.loop_thread import close_at_exit, run_sync
-from flow_core.sync.reservations import ReservationResource
-from flow_core.sync.ssh_keys import SshKeyResource
-from flow_core.sync.task_access import TaskAccessResource
-from flow_core.sync.task_logs import TaskLogResource
-from flow_core.sync.tasks import TaskResource
-from flow_core.sync.twin import copy_docstring
-from flow_core.sync.volumes import VolumeResource
+from flow_core.lazy_module import LazyModule
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
+    import flow_core.sync.account as _account
+    import flow_core.sync.instances as _instances
+    import flow_core.sync.reservations as _reservations
+    import flow_core.sync.ssh_keys as _ssh_keys
+    import flow_core.sync.task_access as _task_access
+    import flow_core.sync.task_logs as _task_logs
+    import flow_core.sync.tasks as _tasks
+    import flow_core.sync.volumes as _volumes
+    from flow_core.client.flow import AsyncFlow
+    from flow_core.config import Config, Context
     from flow_core.providers.contract.config_schema import IProviderInit
     from flow_core.providers.contract.provider import Provider
+    from flow_core.sync.dev import DevEnvironment
+else:
+    _account = LazyModule("flow_core.sync.account")
+    _instances = LazyModule("flow_core.sync.instances")
+    _reservations = LazyModule("flow_core.sync.reservations")
+    _ssh_keys = LazyModule("flow_core.sync.ssh_keys")
+    _task_access = LazyModule("flow_core.sync.task_access")
+    _task_logs = LazyModule("flow_core.sync.task_logs")
+    _tasks = LazyModule("flow_core.sync.tasks")
+    _volumes = LazyModule("flow_core.sync.volumes")
 
 
 class Flow:
@@ -34,16 +43,20 @@ class Flow:
     this machine. Close it, or use it in a `with`; tasks continue to run.
     """
 
-    tasks = ClientPart(lambda flow: TaskResource(flow.aio.tasks))
-    task_logs = ClientPart(lambda flow: TaskLogResource(flow.aio.task_logs))
-    task_access = ClientPart(lambda flow: TaskAccessResource(flow.aio.task_access))
-    instances = ClientPart(lambda flow: InstanceResource(flow.aio.instances))
-    volumes = ClientPart(lambda flow: VolumeResource(flow.aio.volumes))
-    reservations = ClientPart(lambda flow: ReservationResource(flow.aio.reservations))
-    ssh_keys = ClientPart(lambda flow: SshKeyResource(flow.aio.ssh_keys))
-    account = ClientPart(lambda flow: AccountResource(flow.aio.account))
+    tasks = ClientPart(lambda flow: _tasks.TaskResource(flow.aio.tasks))
+    task_logs = ClientPart(lambda flow: _task_logs.TaskLogResource(flow.aio.task_logs))
+    task_access = ClientPart(lambda flow: _task_access.TaskAccessResource(flow.aio.task_access))
+    instances = ClientPart(lambda flow: _instances.InstanceResource(flow.aio.instances))
+    volumes = ClientPart(lambda flow: _volumes.VolumeResource(flow.aio.volumes))
+    reservations = ClientPart(lambda flow: _reservations.ReservationResource(flow.aio.reservations))
+    ssh_keys = ClientPart(lambda flow: _ssh_keys.SshKeyResource(flow.aio.ssh_keys))
+    account = ClientPart(lambda flow: _account.AccountResource(flow.aio.account))
 
     def __init__(self, context: Context | str | None = None, *, config: Config | None = None, **published: Any) -> None:
+        # Lazy imports here and above: a script that only imports Flow must not load asyncio.
+        from flow_core.client.flow import AsyncFlow
+        from flow_core.sync.loop_thread import close_at_exit
+
         self._flow = AsyncFlow(context, config=config, **published)
         close_at_exit(self._flow)
 
@@ -70,83 +83,87 @@ class Flow:
         """The dev VM of this user. The first call that needs it starts it."""
         return self.dev_context()
 
-    @copy_docstring(AsyncFlow.close)
     def close(self) -> None:
+        """Closes the client's connections. Calling it again is safe."""
+        from flow_core.sync.loop_thread import run_sync
+
         run_sync(self._flow.close())
 
-    @copy_docstring(AsyncFlow.dev_context)
     def dev_context(self, auto_stop: bool = False) -> DevEnvironment:
+        """Returns the dev VM of this user: entering starts it, leaving stops it only with `auto_stop`."""
+        from flow_core.sync.dev import DevEnvironment
+
         return DevEnvironment(self._flow.dev_context(auto_stop))
 
-    @copy_docstring(AsyncFlow.provider_port)
     def provider_port(self) -> Provider:
+        """Returns the provider itself, with all its facets, without gate and audit log."""
         return self._flow.provider_port()
 
-    @copy_docstring(AsyncFlow.get_provider_init)
     def get_provider_init(self) -> IProviderInit:
+        """Returns the settings that the provider needs before you can use it."""
         return self._flow.get_provider_init()
 
-    run = tasks.forward(TaskResource.run)
-    submit = tasks.forward(TaskResource.submit)
-    status = tasks.forward(TaskResource.status)
-    cancel = tasks.forward(TaskResource.cancel)
-    get_task = tasks.forward(TaskResource.get)
-    list_tasks = tasks.forward(TaskResource.list)
-    wait_for_ssh = tasks.forward(TaskResource.wait_for_ssh)
-    task_metrics = tasks.forward(TaskResource.metrics)
-    task_history = tasks.forward(TaskResource.history)
-    set_limit_price = tasks.forward(TaskResource.set_limit_price)
-    pause_task = tasks.forward(TaskResource.pause)
-    resume_task = tasks.forward(TaskResource.resume)
-    hold_task = tasks.forward(TaskResource.hold)
-    release_task = tasks.forward(TaskResource.release)
-    requeue_task = tasks.forward(TaskResource.requeue)
-    set_time_limit = tasks.forward(TaskResource.set_time_limit)
-    signal_task = tasks.forward(TaskResource.signal)
-    estimate_start = tasks.forward(TaskResource.estimate_start)
-    watch_everyone = tasks.forward(TaskResource.watch_everyone)
-    plan_pruning = tasks.forward(TaskResource.plan_pruning)
-    prune_tasks = tasks.forward(TaskResource.prune)
+    run = tasks.forward(lambda: _tasks.TaskResource.run)
+    submit = tasks.forward(lambda: _tasks.TaskResource.submit)
+    status = tasks.forward(lambda: _tasks.TaskResource.status)
+    cancel = tasks.forward(lambda: _tasks.TaskResource.cancel)
+    get_task = tasks.forward(lambda: _tasks.TaskResource.get)
+    list_tasks = tasks.forward(lambda: _tasks.TaskResource.list)
+    wait_for_ssh = tasks.forward(lambda: _tasks.TaskResource.wait_for_ssh)
+    task_metrics = tasks.forward(lambda: _tasks.TaskResource.metrics)
+    task_history = tasks.forward(lambda: _tasks.TaskResource.history)
+    set_limit_price = tasks.forward(lambda: _tasks.TaskResource.set_limit_price)
+    pause_task = tasks.forward(lambda: _tasks.TaskResource.pause)
+    resume_task = tasks.forward(lambda: _tasks.TaskResource.resume)
+    hold_task = tasks.forward(lambda: _tasks.TaskResource.hold)
+    release_task = tasks.forward(lambda: _tasks.TaskResource.release)
+    requeue_task = tasks.forward(lambda: _tasks.TaskResource.requeue)
+    set_time_limit = tasks.forward(lambda: _tasks.TaskResource.set_time_limit)
+    signal_task = tasks.forward(lambda: _tasks.TaskResource.signal)
+    estimate_start = tasks.forward(lambda: _tasks.TaskResource.estimate_start)
+    watch_everyone = tasks.forward(lambda: _tasks.TaskResource.watch_everyone)
+    plan_pruning = tasks.forward(lambda: _tasks.TaskResource.plan_pruning)
+    prune_tasks = tasks.forward(lambda: _tasks.TaskResource.prune)
 
-    logs = task_logs.forward(TaskLogResource.read)
-    log_stream = task_logs.forward(TaskLogResource.stream)
-    search_logs = task_logs.forward(TaskLogResource.search)
-    find_failure_cause = task_logs.forward(TaskLogResource.find_cause)
+    logs = task_logs.forward(lambda: _task_logs.TaskLogResource.read)
+    log_stream = task_logs.forward(lambda: _task_logs.TaskLogResource.stream)
+    search_logs = task_logs.forward(lambda: _task_logs.TaskLogResource.search)
+    find_failure_cause = task_logs.forward(lambda: _task_logs.TaskLogResource.find_cause)
 
-    shell = task_access.forward(TaskAccessResource.shell)
-    upload_code_to_task = task_access.forward(TaskAccessResource.upload_code)
-    put_file = task_access.forward(TaskAccessResource.put_file)
-    get_file = task_access.forward(TaskAccessResource.get_file)
-    resolve_ssh_endpoint = task_access.forward(TaskAccessResource.ssh_endpoint)
-    get_task_ssh_connection_info = task_access.forward(TaskAccessResource.ssh_connection_info)
-    get_remote_operations = task_access.forward(TaskAccessResource.remote_operations)
-    get_ssh_tunnel_manager = task_access.forward(TaskAccessResource.tunnel_manager)
+    shell = task_access.forward(lambda: _task_access.TaskAccessResource.shell)
+    upload_code_to_task = task_access.forward(lambda: _task_access.TaskAccessResource.upload_code)
+    put_file = task_access.forward(lambda: _task_access.TaskAccessResource.put_file)
+    get_file = task_access.forward(lambda: _task_access.TaskAccessResource.get_file)
+    resolve_ssh_endpoint = task_access.forward(lambda: _task_access.TaskAccessResource.ssh_endpoint)
+    get_task_ssh_connection_info = task_access.forward(lambda: _task_access.TaskAccessResource.ssh_connection_info)
+    get_remote_operations = task_access.forward(lambda: _task_access.TaskAccessResource.remote_operations)
+    get_ssh_tunnel_manager = task_access.forward(lambda: _task_access.TaskAccessResource.tunnel_manager)
 
-    find_instances = instances.forward(InstanceResource.find)
-    normalize_instance_request = instances.forward(InstanceResource.normalize)
-    price_history = instances.forward(InstanceResource.prices)
-    instance_metrics = instances.forward(InstanceResource.metrics)
-    get_task_instances = instances.forward(InstanceResource.of_task)
+    find_instances = instances.forward(lambda: _instances.InstanceResource.find)
+    normalize_instance_request = instances.forward(lambda: _instances.InstanceResource.normalize)
+    price_history = instances.forward(lambda: _instances.InstanceResource.prices)
+    instance_metrics = instances.forward(lambda: _instances.InstanceResource.metrics)
+    get_task_instances = instances.forward(lambda: _instances.InstanceResource.of_task)
 
-    create_volume = volumes.forward(VolumeResource.create)
-    delete_volume = volumes.forward(VolumeResource.delete)
-    list_volumes = volumes.forward(VolumeResource.list)
-    mount_volume = volumes.forward(VolumeResource.mount)
+    create_volume = volumes.forward(lambda: _volumes.VolumeResource.create)
+    delete_volume = volumes.forward(lambda: _volumes.VolumeResource.delete)
+    list_volumes = volumes.forward(lambda: _volumes.VolumeResource.list)
+    mount_volume = volumes.forward(lambda: _volumes.VolumeResource.mount)
 
-    reserve = reservations.forward(ReservationResource.create)
-    list_reservations = reservations.forward(ReservationResource.list)
-    get_reservation = reservations.forward(ReservationResource.get)
-    cancel_reservation = reservations.forward(ReservationResource.cancel)
-    reservation_availability = reservations.forward(ReservationResource.availability)
+    reserve = reservations.forward(lambda: _reservations.ReservationResource.create)
+    list_reservations = reservations.forward(lambda: _reservations.ReservationResource.list)
+    get_reservation = reservations.forward(lambda: _reservations.ReservationResource.get)
+    cancel_reservation = reservations.forward(lambda: _reservations.ReservationResource.cancel)
+    reservation_availability = reservations.forward(lambda: _reservations.ReservationResource.availability)
 
-    list_ssh_keys = ssh_keys.forward(SshKeyResource.list)
-    list_platform_ssh_keys = ssh_keys.forward(SshKeyResource.list_platform)
-    create_platform_ssh_key = ssh_keys.forward(SshKeyResource.create)
-    delete_platform_ssh_key = ssh_keys.forward(SshKeyResource.delete)
-    ensure_default_ssh_key = ssh_keys.forward(SshKeyResource.ensure_default)
-    get_ssh_key_manager = ssh_keys.forward(SshKeyResource.manager)
+    list_ssh_keys = ssh_keys.forward(lambda: _ssh_keys.SshKeyResource.list)
+    list_platform_ssh_keys = ssh_keys.forward(lambda: _ssh_keys.SshKeyResource.list_platform)
+    create_platform_ssh_key = ssh_keys.forward(lambda: _ssh_keys.SshKeyResource.create)
+    delete_platform_ssh_key = ssh_keys.forward(lambda: _ssh_keys.SshKeyResource.delete)
+    ensure_default_ssh_key = ssh_keys.forward(lambda: _ssh_keys.SshKeyResource.ensure_default)
+    get_ssh_key_manager = ssh_keys.forward(lambda: _ssh_keys.SshKeyResource.manager)
 
-    list_projects = account.forward(AccountResource.projects)
-    get_user = account.forward(AccountResource.user)
-    get_user_teammates = account.forward(AccountResource.teammates)
-    quotas = account.forward(AccountResource.quotas)
+    list_projects = account.forward(lambda: _account.AccountResource.projects)
+    get_user = account.forward(lambda: _account.AccountResource.user)
+    get_user_teammates = account.forward(lambda: _account.AccountResource.teammates)
+    quotas = account.forward(lambda: _account.AccountResource.quotas)

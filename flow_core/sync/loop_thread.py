@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 import threading
 import time
@@ -14,6 +13,8 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from flow_core.errors import FlowError
+from flow_core.lazy_module import ENDING
+from flow_core.sync import program_end
 
 T = TypeVar("T")
 
@@ -25,7 +26,6 @@ _CLOSE_S = 0.5
 _POLL_S = 0.005
 _lock = threading.Lock()
 _current: _Thread | None = None
-_is_over = False
 
 
 def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -65,7 +65,7 @@ def _cancel_on_loop(coroutine: Coroutine[Any, Any, object]) -> None:
 
 def _stop_at_end() -> None:
     """Blocks a daemon thread while Python exits, until Python stops it: an error would print a traceback."""
-    if _is_over and threading.current_thread() is not threading.main_thread():
+    if program_end.is_over and threading.current_thread() is not threading.main_thread():
         threading.Event().wait()
 
 
@@ -100,7 +100,7 @@ def _iterate(stream: AsyncIterator[T], process: int) -> Iterator[T]:
                 return
             yield item  # type: ignore[misc]  # mypy can't tell _END from an item
     finally:
-        if process == os.getpid() and not _is_over:
+        if process == os.getpid() and not program_end.is_over:
             _close(stream)
 
 
@@ -135,8 +135,8 @@ def private_loop() -> asyncio.AbstractEventLoop:
     global _current
     _stop_at_end()
     with _lock:
-        if _is_over:
-            raise FlowError("Python is ending; no call is possible any more")
+        if program_end.is_over:
+            raise FlowError(ENDING)
         if _current is None:
             _current = _Thread()
         return _current.loop
@@ -268,11 +268,10 @@ def _wait_for_cleanup(loop: asyncio.AbstractEventLoop) -> None:
     done.wait(_SETTLE_S + 1)
 
 
-def _at_exit() -> None:
-    """Stops the loop. Registered on import, so that handlers that a program registers later may still use the loop."""
-    global _current, _is_over
+def stop_loop() -> None:
+    """Stops the loop if it runs. Called when Python exits; no loop can be started then."""
+    global _current
     with _lock:
-        _is_over = True
         thread, _current = _current, None
     if thread is not None:
         thread.stop()
@@ -293,5 +292,4 @@ _parents: list[_Thread] = []
 """The loops of the processes that this one was forked from: kept, so that they are never garbage-collected here."""
 
 
-atexit.register(_at_exit)
 os.register_at_fork(after_in_child=_after_fork)

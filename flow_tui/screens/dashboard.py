@@ -18,6 +18,7 @@ from flow_tui.keymap import Keymap
 from flow_tui.prompts import PromptQueue
 from flow_tui.screens import status_bar
 from flow_tui.screens.app_actions import APP_ACTIONS, refresh_all
+from flow_tui.screens.kept_rows import KeptRows, draw_kept_rows
 from flow_tui.screens.pane_deck import PaneDeck
 from flow_tui.screens.prompt_controller import PromptController
 from flow_tui.services import WidgetT
@@ -79,6 +80,7 @@ class DashboardScreen(Screen[None]):
         return self.panes.pane(kind)
 
     def compose(self) -> ComposeResult:
+        self.panes.arrange()  # before the widgets are mounted, because later changes of classes style all of them again
         yield self._header
         yield self._tabs
         with self.panes.container:
@@ -101,6 +103,15 @@ class DashboardScreen(Screen[None]):
         self.panes.note_focus()
         self._show_status()
 
+    def draw_kept_rows(self) -> KeptRows | None:
+        """Draws what the next start shows first; None while something else than the tasks of all contexts is shown."""
+        ages = [state.age_s for state in self.services.fleet.states if state.age_s is not None]
+        has_answers = len(ages) == len(self.services.fleet.states) > 0
+        if not has_answers or not self.panes.is_as_at_start or self.panes.home.filter_text:
+            return None
+        bars = (self._tabs, self._footer)
+        return draw_kept_rows(self, self._header, bars, self.panes.in_view, max(ages))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Returns whether an action is available. Hides actions that change something in read-only mode."""
         if action == "act" and parameters and self.is_read_only:
@@ -110,6 +121,11 @@ class DashboardScreen(Screen[None]):
     def action_act(self, action_id: str) -> None:
         """Carries out an action of the keymap, or notifies the user why it can't be done."""
         self.panes.act(action_id)
+
+    def _compositor_refresh(self) -> None:
+        """Draws the changed regions. During a batch they stay changed; Textual would render a frame and drop it."""
+        if not self.app._batch_count:
+            super()._compositor_refresh()
 
     def _show_fleet(self, changed: frozenset[str]) -> None:
         self.panes.show_fleet(changed)

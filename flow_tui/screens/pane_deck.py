@@ -47,7 +47,7 @@ class PaneDeck:
         self._screen = screen
         self._entries = {pane.noun: pane for pane in PANES}
         self._home = self._front = self._last_front = PANES[0].noun
-        self._side = next((pane.noun for pane in PANES if pane.placement is Placement.SIDE), "")
+        self._side = self._first_side = next((pane.noun for pane in PANES if pane.placement is Placement.SIDE), "")
         self._zoomed = False
         self._arranged: tuple[str, tuple[str, ...]] | None = None
         # Created here and not queried: the fleet may call before they are mounted, and after they are removed.
@@ -74,6 +74,12 @@ class PaneDeck:
     def in_view(self) -> tuple[Pane, ...]:
         """The panes on the screen."""
         return tuple(self._panes[noun] for noun in self._nouns_in_view() if noun in self._slots and noun in self._panes)
+
+    @property
+    def is_as_at_start(self) -> bool:
+        """Whether the panes in view are loaded, and those that the next start shows."""
+        is_home = self._front == self._home and self._side == self._first_side
+        return is_home and not self._zoomed and self._all_loaded.is_set()
 
     def pane(self, kind: type[WidgetT]) -> WidgetT:
         assert issubclass(kind, Pane)

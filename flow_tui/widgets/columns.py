@@ -44,6 +44,8 @@ class Column(Generic[RowT]):
     max_width: int | None = None
     align: Literal["left", "right"] = "left"
     priority: int = 0
+    is_private: bool = False
+    """Whether the cells may contain secrets; they are never stored with the last screen."""
 
 
 @dataclass(frozen=True)

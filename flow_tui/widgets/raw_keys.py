@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import cast
 
 import textual
@@ -32,7 +33,7 @@ def keep_raw_keys() -> bool:
     Returns False and does nothing if the version of Textual is another one.
     """
     original = getattr(XTermParser, _WRAPPED, None)
-    if textual.__version__ != _KNOWN_VERSION or original is None:
+    if original is None or not _is_known_version():
         return False
     if hasattr(original, _RAW):
         return True
@@ -46,6 +47,15 @@ def keep_raw_keys() -> bool:
     setattr(with_raw, _RAW, True)
     setattr(XTermParser, _WRAPPED, with_raw)
     return True
+
+
+def _is_known_version() -> bool:
+    """Returns whether Textual is the known version. Its folder of metadata usually says so.
+
+    `textual.__version__` loads `importlib.metadata`, which takes 15 ms of every start.
+    """
+    metadata = Path(textual.__file__).parent.with_name(f"textual-{_KNOWN_VERSION}.dist-info")
+    return metadata.is_dir() or textual.__version__ == _KNOWN_VERSION
 
 
 def parse_modified_f3(position: events.CursorPosition) -> events.Key | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, ClassVar, Generic
 
 from rich.cells import cell_len
@@ -119,6 +120,13 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     def shown_columns(self) -> tuple[str, ...]:
         """The keys of the columns that fit."""
         return tuple(placed.column.key for placed in self._fit.placed)
+
+    @property
+    def private_spans(self) -> list[tuple[int, int]]:
+        """Where the cells of private columns begin and end in each row."""
+        ends = accumulate((placed.width + GAP for placed in self._fit.placed), initial=cell_len(CURSOR_MARK))
+        spans = zip(self._fit.placed, pairwise(ends), strict=True)
+        return [(start, end - GAP) for placed, (start, end) in spans if placed.column.is_private and self._rows]
 
     @property
     def cut_cells(self) -> list[tuple[str, str]]:

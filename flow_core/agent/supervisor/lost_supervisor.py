@@ -7,15 +7,11 @@ import time
 from collections.abc import Iterable
 from typing import NoReturn
 
-from flow_core.agent.capacity import queue
 from flow_core.agent.layout import TaskFolder
 from flow_core.agent.locks import release, try_lock
-from flow_core.agent.processes.termination import end_tree
 from flow_core.agent.processes.tree import ProcessTree, read_grace_s
 from flow_core.agent.records import MalformedRecord
-from flow_core.agent.s3.staging import discard_downloads
 from flow_core.agent.spec import StoredSpec
-from flow_core.agent.supervisor.stop_signal import is_forced_cancel
 from flow_core.agent.task_state import TaskState
 
 
@@ -45,6 +41,10 @@ def reap(task: TaskFolder) -> None:
         if spec is None or not is_abandoned(spec, state):
             return
         if _end_processes(task, spec, state or TaskState()):
+            # Lazy imports here and below: every list of tasks needs this module, and few reap one. If the package was
+            # replaced meanwhile, the next call reaps the task.
+            from flow_core.agent.s3.staging import discard_downloads
+
             discard_downloads(task)
             _write_end(task, spec, state or TaskState())
     except MalformedRecord:
@@ -70,11 +70,13 @@ def start_reapers(tasks: Iterable[TaskFolder]) -> None:
 def _end_processes(task: TaskFolder, spec: StoredSpec, state: TaskState) -> bool:
     """Ends the remaining processes; returns False if it is unknown whether any are left, for another try later."""
     if spec.container is None or state.supervisor is None:
+        from flow_core.agent.processes.termination import end_tree
+
         end_tree(get_process_tree(spec, state).list_members, read_grace_s())
         return True
-    # lazy import: nearly all tasks have no image. If the package was replaced meanwhile, the next call reaps the task
     from flow_core.agent.containers.container_termination import ContainerTermination
     from flow_core.agent.containers.engine import ContainerEngine, EngineError
+    from flow_core.agent.supervisor.stop_signal import is_forced_cancel
 
     def raise_error(reason: str) -> None:
         raise EngineError(reason)
@@ -100,6 +102,8 @@ def _reap_in_background(task: TaskFolder) -> NoReturn:
 
 
 def _write_end(task: TaskFolder, spec: StoredSpec, state: TaskState) -> None:
+    from flow_core.agent.capacity import queue
+
     state.status = "cancelled" if task.cancel.exists() else "failed"
     state.message = _describe_reason(spec, state)
     started_at = state.started_at or spec.created_at

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import platform
-import shlex
+import os
 import sys
 from collections.abc import Collection
 from functools import cached_property
@@ -13,24 +12,23 @@ from flow_core.agent.folder_ownership import check_folders
 from flow_core.agent.layout import Layout
 from flow_core.agent.machine_id import get_machine_id
 from flow_core.agent.processes.tree import read_grace_s
-from flow_core.agent.volumes import VolumeStore
 from flow_core.config import Context, state_dir
 from flow_core.errors import ProviderError, Unsupported
 from flow_core.providers.contract.provider import PollIntervals, Provider
-from flow_core.providers.local.capacity.instances import LocalInstances
-from flow_core.providers.local.capacity.reservations import LocalReservations
-from flow_core.providers.local.logs import LocalLogs
 from flow_core.providers.local.tasks import LocalTasks
-from flow_core.providers.local.volumes import LocalVolumes
 from flow_core.providers.over_agent.in_process_agent import call_agent
 from flow_core.providers.over_agent.pruning_setting import parse_prune_after_days
 
 if TYPE_CHECKING:
+    from flow_core.agent.volumes import VolumeStore
     from flow_core.models.task import TaskRecord, TaskStatus
     from flow_core.models.task_config import TaskConfig
     from flow_core.prompter import Prompter
+    from flow_core.providers.local.capacity.instances import LocalInstances
+    from flow_core.providers.local.capacity.reservations import LocalReservations
     from flow_core.providers.local.config_schema import LocalConfigSchema
     from flow_core.providers.local.identity import LocalIdentity
+    from flow_core.providers.local.logs import LocalLogs
     from flow_core.providers.local.metrics import LocalMetrics
     from flow_core.providers.local.pruning import LocalPruning
     from flow_core.providers.local.sshd.endpoint import LocalEndpoints
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from flow_core.providers.local.task_access.task_commands import LocalTaskCommands
     from flow_core.providers.local.task_access.tunnels import LocalTunnels
     from flow_core.providers.local.task_access.uploads import LocalUploads
+    from flow_core.providers.local.volumes import LocalVolumes
 
 
 class LocalProvider(Provider):
@@ -52,7 +51,7 @@ class LocalProvider(Provider):
     def __init__(self, context: Context, prompter: Prompter | None = None) -> None:
         if sys.platform not in ("linux", "darwin"):
             raise Unsupported("local tasks need Linux or macOS; add a context for a machine that runs one of them")
-        self._region = str(context.settings.get("region") or platform.node() or "this machine")
+        self._region = str(context.settings.get("region") or os.uname().nodename or "this machine")
         self._context, self._settings, self._gpus = context.name, context.settings, context.settings.get("gpus")
         layout = Layout(state_dir().absolute() / "local" / get_machine_id(), context.name)
         try:
@@ -62,29 +61,36 @@ class LocalProvider(Provider):
         self._root = layout.root
         self._layout, self._prune_after_days = layout, parse_prune_after_days(context.settings)
         self._tasks = LocalTasks(layout, self._region)
-        self._volumes = VolumeStore(layout, self._region, self._tasks)
 
     @property
     def prune_after_days(self) -> float | None:
         return self._prune_after_days
 
+    # The facets are loaded on first use: the first frame and a client that only lists tasks need none of them.
+
     @cached_property
     def logs(self) -> LocalLogs:
+        from flow_core.providers.local.logs import LocalLogs
+
         return LocalLogs(self._context, self._tasks)
 
     @cached_property
     def instances(self) -> LocalInstances:
+        from flow_core.providers.local.capacity.instances import LocalInstances
+
         return LocalInstances(self._layout, self._region, self._gpus)
 
     @cached_property
     def volumes(self) -> LocalVolumes:
+        from flow_core.providers.local.volumes import LocalVolumes
+
         return LocalVolumes(self._volumes)
 
     @cached_property
     def reservations(self) -> LocalReservations:
-        return LocalReservations(self._layout, self._region, self._gpus)
+        from flow_core.providers.local.capacity.reservations import LocalReservations
 
-    # The facets below are loaded on first use: a client that only lists tasks needs none of them.
+        return LocalReservations(self._layout, self._region, self._gpus)
 
     @cached_property
     def shells(self) -> LocalShells:
@@ -161,6 +167,8 @@ class LocalProvider(Provider):
         await call_agent(self._tasks.cancel, task_id, force=force)
 
     def describe_submit(self, config: TaskConfig) -> str:
+        import shlex
+
         from flow_core.agent.submit import build_argv
         from flow_core.providers.local.container_preview import describe_container
 
@@ -186,3 +194,9 @@ class LocalProvider(Provider):
         """Closes the tunnels; the provider has no other connections."""
         if (tunnels := vars(self).get("tunnels")) is not None:
             await tunnels.close_all()
+
+    @cached_property
+    def _volumes(self) -> VolumeStore:
+        from flow_core.agent.volumes import VolumeStore
+
+        return VolumeStore(self._layout, self._region, self._tasks)

@@ -9,9 +9,10 @@ from textual import on
 from textual.binding import BindingType
 
 from flow_core.filters.task_words import describe_gpus, describe_reason
+from flow_core.lazy_module import LazyModule
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.actions import LazyModule, make_bindings
+from flow_tui.actions import make_bindings
 from flow_tui.panes.freshness import describe_unread, get_stale_age_s
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.actions import ACTIONS
@@ -128,7 +129,7 @@ class TasksPane(TablePane[TaskRecord]):
             Column("time", "TIME", format.ran_for, width=7, align="right", priority=6),
             Column("age", "AGE", lambda task: format.age(task.created_at), width=7, align="right", priority=3),
             Column("reason", "REASON", self._reason, min_width=10, max_width=24, priority=7),
-            Column("command", "COMMAND", _one_line, min_width=16, max_width=40, priority=2),
+            Column("command", "COMMAND", _one_line, min_width=16, max_width=40, priority=2, is_private=True),
         )
 
     def _reason(self, task: TaskRecord) -> Sequence[StyledText]:

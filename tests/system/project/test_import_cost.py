@@ -11,20 +11,45 @@ from testbed.waiting import DEADLINE_S
 HEAVY = {"pydantic", "asyncio", "httpx", "asyncssh", "textual", "yaml", "bittty", "boto3", "ctypes"}
 
 
-def loaded_by(module: str) -> set[str]:
-    script = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+def list_modules(statement: str) -> set[str]:
+    """The names of the modules that the statement loads, without those of Python's own start."""
+    script = f"import sys; before = set(sys.modules); {statement}; print(*sys.modules.keys() - before)"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=DEADLINE_S
     )
     return set(done.stdout.split())
 
 
+def loaded_by(module: str) -> set[str]:
+    return {name.partition(".")[0] for name in list_modules(f"import {module}")}
+
+
 def test_importing_the_sdk_loads_nothing_heavy() -> None:
     assert HEAVY & loaded_by("flow_core") == set()
 
 
-def test_importing_the_blocking_client_loads_nothing_that_only_logs_and_forms_need() -> None:
-    assert (HEAVY - {"asyncio"}) & loaded_by("flow_core.sync") == set()
+def test_importing_the_blocking_client_loads_neither_asyncio_nor_its_resources() -> None:
+    loaded = list_modules("from flow_core import Flow")
+    assert HEAVY & loaded == set()
+    assert {name for name in loaded if name.startswith("flow_core.")} == {
+        "flow_core.client",
+        "flow_core.client.resource_descriptor",
+        "flow_core.errors",
+        "flow_core.lazy_module",
+        "flow_core.sync",
+        "flow_core.sync.flow",
+        "flow_core.sync.program_end",
+    }
+
+
+def test_the_first_list_of_tasks_loads_nothing_that_only_other_calls_need() -> None:
+    loaded = list_modules("from flow_core import Flow; Flow('local').list_tasks()")
+    assert (HEAVY - {"asyncio"}) & loaded == set()
+    others = ("access", "logs", "volumes", "instances", "reservations", "ssh_keys", "account", "capacity.instances")
+    assert {name for name in loaded if name.startswith("flow_core") and name.endswith(others)} <= {
+        "flow_core.providers.contract.account"
+    }
+    assert {"platform", "platformdirs"} & loaded == set()
 
 
 @pytest.mark.parametrize("provider", ["hosts"])

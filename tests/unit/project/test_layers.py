@@ -18,7 +18,8 @@ MOST_LINES = 400
 
 # Standard library only, and open to every room.
 FOUNDATIONS = (
-    "identifiers prompter agent.linux_mounts agent.private_folders agent.record_fields agent.regular_files agent.spool"
+    "identifiers user_folders prompter agent.linux_mounts agent.private_folders agent.record_fields"
+    " agent.regular_files agent.spool"
 )
 
 # Room -> what it may import of ours, its own room aside. The longest name that fits a module is its room.
@@ -27,6 +28,8 @@ CORE = {
     "flow_core.agent": "",
     "flow_core.identifiers": "",
     "flow_core.argument_checks": "errors",
+    "flow_core.lazy_module": "errors",
+    "flow_core.user_folders": "",
     "flow_core.unsupported_names": "",
     "flow_core.gpu_shorthand": "errors",
     "flow_core.gpu_matching": "errors gpu_shorthand",
@@ -43,10 +46,13 @@ CORE = {
     "flow_core.providers": "agent errors models gpu_shorthand gpu_matching config logs ssh upload metrics",
     "flow_core.audit": "errors models gpu_shorthand config logs ssh providers",
     "flow_core.client": (
-        "errors argument_checks models gpu_shorthand config config_file logs ssh upload providers audit"
+        "errors argument_checks lazy_module models gpu_shorthand config config_file logs ssh upload providers audit"
     ),
-    "flow_core.sync.loop_thread": "errors",
-    "flow_core.sync": "errors argument_checks models gpu_shorthand config logs ssh upload providers audit client",
+    "flow_core.sync.program_end": "",
+    "flow_core.sync.loop_thread": "errors lazy_module sync.program_end",
+    "flow_core.sync": (
+        "errors argument_checks lazy_module models gpu_shorthand config logs ssh upload providers audit client"
+    ),
     "flow_core.fleet_state": "errors models config providers",
     "flow_core.fleet": (
         "errors models gpu_shorthand config fleet_state logs pausable_timeout ssh providers audit client"
@@ -57,7 +63,7 @@ CORE = {
 }
 CONTRACT = ("contract", "over_agent", "over_ssh", "this_machine")
 CORE_FOR_TUI = (
-    "errors models filters gpu_shorthand config config_file logs audit client fleet_state fleet prompter"
+    "errors lazy_module models filters gpu_shorthand config config_file logs audit client fleet_state fleet prompter"
     " providers.contract.provider providers.contract.access providers.contract.market providers.contract.scheduling"
 )
 TUI = {
@@ -88,18 +94,20 @@ TUI = {
     "flow_tui.arguments": "",
     "flow_tui.redact": "",
     "flow_tui.crash_report": "redact",
+    "flow_tui.last_screen": "tty_guard",
     "flow_tui.tty_output": "",
     "flow_tui.tty_guard": "",
-    "flow_tui.driver": "tty_guard tty_output widgets",
-    "flow_tui.frame_pacing": "driver",
+    "flow_tui.driver": "last_screen tty_guard tty_output widgets",
+    "flow_tui.frame_pacing": "driver last_screen",
     "flow_tui.crash": "frame_pacing redact crash_report",
     "flow_tui.shell_key_hold": "",
     "flow_tui.key_queue": "shell_key_hold",
     "flow_tui.demo": "",
     "flow_tui.app": "action_table colour_depth colour_reduction format key_queue keymap notices own_settings prompts"
     " themes"
-    " command_palette crash crash_report redact terminal widgets panes screens",
-    "flow_tui.__main__": "arguments app colour_depth crash demo crash_report keymap themes",
+    " command_palette last_screen crash crash_report redact terminal widgets panes screens",
+    "flow_tui.program": "arguments app colour_depth demo crash_report last_screen",
+    "flow_tui.__main__": "last_screen program",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}
 WITHOUT_TEXTUAL = (
@@ -109,6 +117,8 @@ WITHOUT_TEXTUAL = (
     "flow_tui.filter",
     "flow_tui.arguments",
     "flow_tui.colour_depth",
+    "flow_tui.last_screen",
+    "flow_tui.program",
 )
 
 
