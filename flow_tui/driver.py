@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _READ_BYTES = 4096
 _TICK_S = 0.1
+_TICKS = 3
+"""Ticks after a read, in which the parser decides whether an escape byte was a key. Then only input wakes the thread.
+"""
 _GUARD_AFTER_S = 0.3  # its start takes a few milliseconds, which would delay the first frame
 _DRAIN_S = 1.0
 _JOIN_S = 1.0
@@ -53,6 +56,8 @@ class TtyDriver(LinuxDriver):
         self._guard: TtyGuard | None = None
         self._guard_timer: asyncio.TimerHandle | None = None
         self._is_input_open = False
+        self._input_end: tuple[int, int] | None = None
+        """A pipe that wakes the thread that reads keys."""
         self._was_started = False
         signal.signal(signal.SIGTSTP, lambda *_: self._call_in_loop(self._stop))
         signal.signal(signal.SIGCONT, lambda *_: self._call_in_loop(self._continue))
@@ -115,8 +120,13 @@ class TtyDriver(LinuxDriver):
         self._is_input_open = False
         signal.signal(signal.SIGWINCH, signal.SIG_DFL)
         self.exit_event.set()
-        if self._key_thread is not None:
+        if self._key_thread is not None and self._input_end is not None:
+            os.write(self._input_end[1], b".")
             self._key_thread.join(_JOIN_S)  # it waits in `read` if another program took its key
+            if not self._key_thread.is_alive():
+                for descriptor in self._input_end:
+                    os.close(descriptor)
+            self._input_end = None
         self.exit_event.clear()
 
     def close(self) -> None:
@@ -134,8 +144,12 @@ class TtyDriver(LinuxDriver):
         """Reads keys until the input is disabled. An end of file or an error means that the terminal is closed."""
         parser = XTermParser(self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
+        wakeups = [self.fileno] if self._input_end is None else [self.fileno, self._input_end[0]]
+        ticks = _TICKS
         while not self.exit_event.is_set():
-            if select.select([self.fileno], [], [], _TICK_S)[0]:
+            ticks -= 1
+            if self.fileno in select.select(wakeups, [], [], _TICK_S if ticks > 0 else None)[0]:
+                ticks = _TICKS
                 data = self._read()
                 if not data:
                     self.on_lost()
@@ -172,6 +186,7 @@ class TtyDriver(LinuxDriver):
 
     def _open_input(self) -> None:
         self._is_input_open = True
+        self._input_end = os.pipe()
         self._key_thread = Thread(target=self._run_input_thread, name="textual-input", daemon=True)
         self._key_thread.start()
 

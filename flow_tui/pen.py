@@ -51,7 +51,8 @@ def make_pen(style: Style | None, colours: ColorSystem) -> Pen:
 @lru_cache(maxsize=4096)
 def switch_pen(before: Pen, after: Pen) -> str:
     """Returns the control sequences that change the style of a terminal from one pen to another."""
-    if before.attributes and before.attributes != after.attributes:
+    is_plain, was_plain = after[:3] == PLAIN_PEN[:3], before[:3] == PLAIN_PEN[:3]
+    if not was_plain and (is_plain or (before.attributes and before.attributes != after.attributes)):
         codes = ["0", *filter(None, (after.attributes, after.front, after.back))]
     else:
         codes = [after.attributes] if before.attributes != after.attributes else []

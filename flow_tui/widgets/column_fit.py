@@ -32,12 +32,32 @@ class ColumnFit(Generic[RowT]):
         """Clears the cache, so that every row is rendered again."""
         self._cells.clear()
 
+    def render_cells(self, key: Hashable, row: RowT) -> list[list[StyledText]]:
+        """Returns the cells of a row in every column. As long as none changed, the result is the same object."""
+        cached = self._cells.get(key)
+        if cached is not None and (cached[0] is row or cached[0] == row):
+            return cached[1]
+        cells = [to_styled_texts(column.render(row)) for column in self._columns]
+        self._cells[key] = (row, cells)
+        return cells
+
+    def render_volatile_cells(self, key: Hashable, row: RowT) -> bool:
+        """Renders the cells of a row again that depend on more than the row. Returns whether one of them changed."""
+        cells = [*self.render_cells(key, row)]
+        for at, column in enumerate(self._columns):
+            if column.is_volatile:
+                cells[at] = to_styled_texts(column.render(row))
+        if cells == self._cells[key][1]:
+            return False
+        self._cells[key] = (row, cells)
+        return True
+
     def get_cells(self, key: Hashable, row: RowT) -> list[list[StyledText]]:
         """Returns the cells of a row in every placed column."""
         shown = {placed.column.key for placed in self.placed}
         return [
             parts
-            for column, parts in zip(self._columns, self._render_cells(key, row), strict=True)
+            for column, parts in zip(self._columns, self.render_cells(key, row), strict=True)
             if column.key in shown
         ]
 
@@ -51,7 +71,7 @@ class ColumnFit(Generic[RowT]):
         if from_scratch:
             self._needs = {}
         for key, row in rows:
-            for column, parts in zip(self._columns, self._render_cells(key, row), strict=True):
+            for column, parts in zip(self._columns, self.render_cells(key, row), strict=True):
                 self._needs[column.key] = max(self._needs.get(column.key, 0), _content_width(parts))
         needs = dict(self._needs) or {column.key: 1 for column in self._columns}
         if needs.get(sorted_by):
@@ -69,14 +89,6 @@ class ColumnFit(Generic[RowT]):
         )
         texts = [(placed, "".join(part.text for part in parts)) for placed, parts in by_importance]
         return [(placed.column.title, text) for placed, text in texts if cell_len(text) > placed.width]
-
-    def _render_cells(self, key: Hashable, row: RowT) -> list[list[StyledText]]:
-        cached = self._cells.get(key)
-        if cached is not None and (cached[0] is row or cached[0] == row):
-            return cached[1]
-        cells = [to_styled_texts(column.render(row)) for column in self._columns]
-        self._cells[key] = (row, cells)
-        return cells
 
 
 def _content_width(parts: Sequence[StyledText]) -> int:

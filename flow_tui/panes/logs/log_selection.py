@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,17 +12,19 @@ from textual.widget import Widget
 from flow_core.errors import FlowError
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.log_id import LogId
-from flow_core.models.task import TaskRecord
+from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.services import Services
 from flow_tui.widgets.workers import start_worker
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
+    from flow_core.client.flow import AsyncFlow
 
     ShowLog = Callable[[TaskRecord | None, SpoolFiles | None, IsComplete | None, str], object]
     """(task, files, whether the log is complete, description of which of the task's logs it is)"""
 
 _CLEAR_AFTER_S = 0.15
+_ASK_AGAIN_S = 5.0
 
 
 class LogSelection:
@@ -39,6 +42,7 @@ class LogSelection:
         self._rank = 0
         self._requested: LogId | None = None
         self._requested_offset = 0
+        self._ask_at = 0.0
 
     @property
     def shown(self) -> LogId | None:
@@ -122,7 +126,24 @@ class LogSelection:
         self.has_arrival_times = (logs := flow.provider.logs) is not None and not logs.has_writer_times
         if self._owner.is_attached:
             newest = selection.task if selection.task is not None and selection.task.key == task.key else task
-            self._show(newest, selection.log_files, lambda: flow.is_log_complete(address), label)
+            self._show(newest, selection.log_files, partial(self._is_complete, flow, address), label)
+
+    async def _is_complete(self, flow: AsyncFlow, log_id: LogId) -> bool:
+        """Returns whether the log is complete. Asks the provider rarely as long as the fleet says that the task runs.
+
+        Each question reads the state of the task, which the fleet polls already. It asks now and then, because a log
+        of another machine may only be copied while somebody asks for it.
+        """
+        task, now = self._services.selection.task, asyncio.get_running_loop().time()
+        if (
+            task is not None
+            and (task.context, task.task_id, task.attempt) == (log_id.context, log_id.task_id, log_id.attempt)
+            and task.status is TaskStatus.RUNNING
+            and now < self._ask_at
+        ):
+            return False
+        self._ask_at = now + _ASK_AGAIN_S
+        return await flow.is_log_complete(log_id)
 
 
 def describe_log(task: TaskRecord, address: LogId) -> str:
