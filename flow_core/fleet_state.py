@@ -105,6 +105,8 @@ def merge_answer(
     if notes and not answer:
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         raise ProviderError(f"no {noun} could be read: {notes[0]}{more}")
+    if not notes and not state.kept and noun not in state.notes:
+        return answer, state
     answered_keys = {row.key for row in answer}
     missing = tuple(row for row in before if row.key not in answered_keys) if notes else ()
     read_at = state.answered_at or time.monotonic()

@@ -122,15 +122,17 @@ def _find_changes(
     if not (_is_certain(shown_texts) and _is_certain(texts)):
         yield 0, len(texts)
         return
+    changed = {at for at, (shown, text) in enumerate(zip(shown_texts, texts, strict=True)) if shown != text}
+    if shown_pens != pens:
+        changed |= {at for at, (shown, pen) in enumerate(zip(shown_pens, pens, strict=True)) if shown != pen}
     start, end = -1, 0
-    for at, cells in enumerate(zip(shown_texts, texts, shown_pens, pens, strict=True)):
-        if cells[0] != cells[1] or cells[2] != cells[3]:
-            if start < 0:
-                start = at
-            elif at - end > _GAP_MAX or any(pen != pens[end - 1] for pen in pens[end:at]):
-                yield start, end
-                start = at
-            end = at + 1
+    for at in sorted(changed):
+        if start < 0:
+            start = at
+        elif at - end > _GAP_MAX or any(pen != pens[end - 1] for pen in pens[end:at]):
+            yield start, end
+            start = at
+        end = at + 1
     if start >= 0:
         yield start, end
 

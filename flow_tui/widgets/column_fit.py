@@ -19,13 +19,15 @@ class ColumnFit(Generic[RowT]):
 
     def __init__(self, columns: Sequence[Column[RowT]]) -> None:
         self.placed: tuple[PlacedColumn[RowT], ...] = ()
-        self._columns = tuple(columns)
+        self._placed_indexes: list[int] = []
         self._needs: dict[str, int] = {}
         self._cells: FIFOCache[Hashable, tuple[RowT, list[list[StyledText]]]] = FIFOCache(_ROWS_KEPT)
+        self.set_columns(columns)
 
     def set_columns(self, columns: Sequence[Column[RowT]]) -> None:
         """Replaces the columns. The rows are the same."""
         self._columns = tuple(columns)
+        self._volatile = [(at, column) for at, column in enumerate(self._columns) if column.is_volatile]
         self.forget()
 
     def forget(self) -> None:
@@ -42,24 +44,23 @@ class ColumnFit(Generic[RowT]):
         return cells
 
     def render_volatile_cells(self, key: Hashable, row: RowT) -> bool:
-        """Renders the cells of a row again that depend on more than the row. Returns whether one of them changed."""
-        cells = [*self.render_cells(key, row)]
-        for at, column in enumerate(self._columns):
-            if column.is_volatile:
-                cells[at] = to_styled_texts(column.render(row))
-        if cells == self._cells[key][1]:
-            return False
-        self._cells[key] = (row, cells)
-        return True
+        """Renders the cells of a row again that depend on more than the row. Returns whether one is wider than ever."""
+        before = self.render_cells(key, row)
+        cells, has_grown = before, False
+        for at, column in self._volatile:
+            parts = to_styled_texts(column.render(row))
+            if parts != before[at]:
+                cells = [*before] if cells is before else cells
+                cells[at] = parts
+                has_grown = has_grown or _content_width(parts) > self._needs.get(column.key, 0)
+        if cells is not before:
+            self._cells[key] = (row, cells)
+        return has_grown
 
     def get_cells(self, key: Hashable, row: RowT) -> list[list[StyledText]]:
         """Returns the cells of a row in every placed column."""
-        shown = {placed.column.key for placed in self.placed}
-        return [
-            parts
-            for column, parts in zip(self._columns, self.render_cells(key, row), strict=True)
-            if column.key in shown
-        ]
+        cells = self.render_cells(key, row)
+        return [cells[at] for at in self._placed_indexes]
 
     def update_widths(
         self, rows: Iterable[tuple[Hashable, RowT]], width: int, sorted_by: str, *, from_scratch: bool
@@ -80,6 +81,8 @@ class ColumnFit(Generic[RowT]):
         placed = place_columns(self._columns, width, needs)
         changed = placed != self.placed
         self.placed = placed
+        keys = [column.key for column in self._columns]
+        self._placed_indexes = [keys.index(one.column.key) for one in placed]
         return changed
 
     def list_cut_cells(self, key: Hashable, row: RowT) -> list[tuple[str, str]]:

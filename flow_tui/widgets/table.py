@@ -176,8 +176,8 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     def update_volatile_cells(self) -> None:
         """Renders the volatile cells in view again, such as ages. Repaints only the rows that have changed."""
         rows = self._rows_in_view
-        changed = [row for row in rows if self._fit.render_volatile_cells(self._keys[row], self._rows[row])]
-        if changed:
+        wider = [row for row in rows if self._fit.render_volatile_cells(self._keys[row], self._rows[row])]
+        if wider:
             self._fit_columns()
         self._refresh_undrawn(rows)
 

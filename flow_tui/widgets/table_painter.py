@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from itertools import groupby
+from operator import attrgetter
 from typing import Generic, NamedTuple
 
 from rich.cells import cell_len
@@ -118,14 +120,12 @@ class TablePainter(Generic[RowT]):
 
     def _pad(self, segments: list[Segment], width: int, style: Style) -> Strip:
         """Makes a line of the segments, which are `width` cells wide, with as few segments as possible."""
-        joined: list[Segment] = []
         if (room := self._width - width) > 0:
             segments = [*segments, Segment(" " * room, style)]
-        for segment in segments:
-            if joined and joined[-1].style is segment.style:
-                joined[-1] = Segment(joined[-1].text + segment.text, segment.style)
-            else:
-                joined.append(segment)
+        joined = [
+            Segment("".join(segment.text for segment in run), run_style)
+            for run_style, run in groupby(segments, key=attrgetter("style"))
+        ]
         return Strip(joined, width + max(0, room)).adjust_cell_length(self._width, style)
 
     def _find_style(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
