@@ -10,7 +10,7 @@ import sys
 import termios
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from textual import constants, events
@@ -20,6 +20,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.messages import InBandWindowResize
 
+from flow_tui.output_window import REQUEST, OutputWindow, StatusReplies
 from flow_tui.tty_guard import LEAVE, TtyGuard
 from flow_tui.tty_output import TtyOutput
 from flow_tui.widgets.raw_keys import parse_modified_f3
@@ -31,9 +32,13 @@ if TYPE_CHECKING:
 
 _READ_BYTES = 4096
 _TICK_S = 0.1
+_TICKS = 3
+"""Ticks after a read, in which the parser decides whether an escape byte was a key. Then only input wakes the thread.
+"""
 _GUARD_AFTER_S = 0.3  # its start takes a few milliseconds, which would delay the first frame
 _DRAIN_S = 1.0
 _JOIN_S = 1.0
+_REPLY_S = 0.3
 
 
 class TtyDriver(LinuxDriver):
@@ -51,10 +56,15 @@ class TtyDriver(LinuxDriver):
         self._screen_fd = sys.__stderr__.fileno()
         self._encoding = sys.__stderr__.encoding or "utf-8"
         self._unsent: list[str] = []
+        self._window = OutputWindow(self._catch_up)
+        self._reply = Event()
+        """Set once the terminal has answered the last request."""
         self._output: TtyOutput | None = None
         self._guard: TtyGuard | None = None
         self._guard_timer: asyncio.TimerHandle | None = None
         self._is_input_open = False
+        self._input_end: tuple[int, int] | None = None
+        """A pipe that wakes the thread that reads keys."""
         self._was_started = False
         self.held_terminal: HeldTerminal | None = None
         """The terminal with the last screen on it, for the first start."""
@@ -63,8 +73,8 @@ class TtyDriver(LinuxDriver):
 
     @property
     def can_draw(self) -> bool:
-        """False while the terminal has not accepted the last frame, or while another program uses it."""
-        return self._output is not None and not self._output.is_behind
+        """False while the terminal is behind with the last frames, or while another program uses it."""
+        return self._output is not None and not self._output.is_behind and self._window.is_open
 
     def write(self, data: str) -> None:
         """Queues text. `flush` writes it, at the latest when the event loop is idle."""
@@ -78,7 +88,7 @@ class TtyDriver(LinuxDriver):
         text = "".join(self._unsent)
         self._unsent.clear()
         if self._output is not None:
-            self._output.write(text.encode(self._encoding, "replace"))
+            self._send(self._window.add(text.encode(self._encoding, "replace")))
 
     def start_application_mode(self) -> None:
         """Takes the terminal. A process in the background stops here until it is in the foreground again."""
@@ -90,7 +100,7 @@ class TtyDriver(LinuxDriver):
         except termios.error:
             self.on_lost()
             return
-        self._output = TtyOutput(self._screen_fd, self.on_caught_up, self.on_lost)
+        self._output = TtyOutput(self._screen_fd, self._catch_up, self.on_lost)
         self._in_band_window_resize = False
         signal.signal(signal.SIGWINCH, self._on_resize)
         self._call_in_loop(self._send_size)
@@ -108,7 +118,9 @@ class TtyDriver(LinuxDriver):
         self._unsent.clear()
         if output is None:
             return
+        self._wait_for_reply()
         self.disable_input()
+        self._window.reset()
         output.write(LEAVE.encode())
         is_left = output.drain(_DRAIN_S)
         output.close()
@@ -121,8 +133,13 @@ class TtyDriver(LinuxDriver):
         self._is_input_open = False
         signal.signal(signal.SIGWINCH, signal.SIG_DFL)
         self.exit_event.set()
-        if self._key_thread is not None:
+        if self._key_thread is not None and self._input_end is not None:
+            os.write(self._input_end[1], b".")
             self._key_thread.join(_JOIN_S)  # it waits in `read` if another program took its key
+            if not self._key_thread.is_alive():
+                for descriptor in self._input_end:
+                    os.close(descriptor)
+            self._input_end = None
         self.exit_event.clear()
 
     def close(self) -> None:
@@ -140,15 +157,47 @@ class TtyDriver(LinuxDriver):
         """Reads keys until the input is disabled. An end of file or an error means that the terminal is closed."""
         parser = XTermParser(self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
+        wakeups = [self.fileno] if self._input_end is None else [self.fileno, self._input_end[0]]
+        ticks, replies = _TICKS, StatusReplies()
         while not self.exit_event.is_set():
-            if select.select([self.fileno], [], [], _TICK_S)[0]:
+            ticks -= 1
+            if self.fileno in select.select(wakeups, [], [], _TICK_S if ticks > 0 else None)[0]:
+                ticks = _TICKS
                 data = self._read()
                 if not data:
                     self.on_lost()
                     return
-                if text := decode(data):  # the bytes may not be a whole character yet
-                    self._process(parser.feed(text))
+                text, found = replies.take(decode(data), is_waiting=self._window.is_waiting)
+                if found:
+                    self._reply.set()
+                    self._call_in_loop(self._confirm)
+            else:
+                text = replies.release()
+            if text:  # the bytes may not be a whole character yet
+                self._process(parser.feed(text))
             self._process(parser.tick())
+
+    def _send(self, output: bytes) -> None:
+        if output.endswith(REQUEST):
+            self._reply.clear()
+        if self._output is not None:
+            self._output.write(output)
+
+    def _confirm(self) -> None:
+        """Notes that the terminal has processed what came before the last request."""
+        could_draw = self.can_draw
+        self._send(self._window.confirm())
+        if not could_draw:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self.can_draw:
+            self.on_caught_up()
+
+    def _wait_for_reply(self) -> None:
+        """Waits a moment for the reply that is due. The shell after this program would take it as typed."""
+        if self._window.is_waiting:
+            self._reply.wait(_REPLY_S)
 
     def _read(self) -> bytes:
         try:
@@ -179,6 +228,7 @@ class TtyDriver(LinuxDriver):
 
     def _open_input(self) -> None:
         self._is_input_open = True
+        self._input_end = os.pipe()
         self._key_thread = Thread(target=self._run_input_thread, name="textual-input", daemon=True)
         self._key_thread.start()
 

@@ -1,18 +1,24 @@
-"""Skips frames while the terminal accepts no output, and draws the skipped regions in one frame afterwards."""
+"""Skips frames while the terminal accepts no output, and draws the skipped regions in one frame afterwards.
+
+Of a frame, only the cells that the terminal doesn't show yet are sent.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from rich.console import RenderableType
-from textual._compositor import ChopsUpdate
+from rich.color import ColorSystem
+from rich.console import Console, RenderableType
+from textual import events
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Region
 from textual.messages import Update
 from textual.screen import Screen
 
 from flow_tui.driver import TtyDriver
+from flow_tui.shown_cells import ShownCells
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -37,6 +43,7 @@ class PacedFrames(_App):
         """The terminal with the last screen on it, which the app takes over."""
         self._missed: set[Region] = set()
         self._missed_on: Screen[Any] | None = None
+        self._shown = ShownCells()
 
     def hang_up(self) -> None:
         """Ends the app because the terminal is closed. May be called in any thread."""
@@ -64,8 +71,34 @@ class PacedFrames(_App):
         if isinstance(self._driver, TtyDriver) and not self._driver.can_draw:
             self._record_skipped_frame(screen, renderable)
         else:
-            super()._display(screen, renderable)
+            super()._display(screen, self._select_changes(renderable))
         _repeat_update_requests(screen)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Draws everything again: a terminal that gets another size may lose or move what it shows.
+
+        For a new size, Textual does so; but the size may also be the same again after several changes.
+        """
+        self._shown.forget()
+        if self.screen_stack and self.screen._compositor.size == event.size:
+            self._draw_all()
+
+    def _select_changes(self, renderable: RenderableType | None) -> RenderableType | None:
+        """Returns an update with the changed cells only; None if there are none."""
+        if renderable is None or not self._draws_on_terminal:
+            return renderable
+        if not isinstance(renderable, ChopsUpdate | LayoutUpdate):
+            self._shown.forget()
+            return renderable
+        changes = self._shown.draw(renderable, self.size, self.console._color_system or ColorSystem.TRUECOLOR)
+        cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
+        return _ChangedCells(changes) if changes or cursor != self._previous_cursor_position else None
+
+    @property
+    def _draws_on_terminal(self) -> bool:
+        """Whether `_display` draws now, and on a terminal."""
+        is_drawing = self._running and not self._closed and not self._batch_count
+        return is_drawing and isinstance(self._driver, TtyDriver)
 
     def _record_skipped_frame(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         if isinstance(renderable, ChopsUpdate) and screen is (self._missed_on or screen):
@@ -97,6 +130,16 @@ class PacedFrames(_App):
     def _draw(self, screen: Screen[Any], regions: set[Region]) -> None:
         screen._compositor._dirty_regions |= regions
         screen._compositor_refresh()
+
+
+class _ChangedCells(CompositorUpdate):
+    """The control sequences of one frame."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def render_segments(self, console: Console) -> str:
+        return self._text
 
 
 def _repeat_update_requests(screen: Screen[Any]) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.content import Content
 from textual.widget import Widget
 
 from flow_tui.panes.pane import Pane
 from flow_tui.services import Services
 from flow_tui.widgets.columns import Column
+from flow_tui.widgets.frame_titles import set_frame_subtitle, set_frame_title
 from flow_tui.widgets.table import ResourceTable
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ class TablePane(Pane, Generic[RowT]):
         return True
 
     def tick(self) -> None:
-        """Redraws the rows, because ages change even if nothing else does."""
-        self.table.redraw_rows()
+        """Updates the ages, which change even if nothing else does."""
+        self.table.update_volatile_cells()
 
     def open_filter(self) -> None:
         line = self._get_filter_line()
@@ -197,9 +197,8 @@ class TablePane(Pane, Generic[RowT]):
         """Shows the whole texts of the cut cells under the cursor in the lower edge of the frame."""
         texts = [text if at == 0 else f"{title} {text}" for at, (title, text) in enumerate(self.table.cut_cells)]
         texts.append(self.describe_selected())
-        self.border_subtitle = Content(
-            "  ".join(filter(None, [self._filter_problem, self._problem, *texts, self._footnote]))
-        )
+        problems = (self._filter_problem, self._problem)
+        set_frame_subtitle(self, "  ".join(filter(None, [*problems, *texts, self._footnote])))
 
     def _get_filter_line(self) -> Input:
         """Returns the filter line. Creates it on first use."""
@@ -245,5 +244,5 @@ class TablePane(Pane, Generic[RowT]):
         if self.filter_text and len(self._all_rows) < known:
             count = f"{count}, {len(self._all_rows):,} filtered,"
         unit = self.COUNTED[known != 1] if count else ""
-        self.border_title = Content(" ".join(filter(None, (self.TITLE, count, unit))) + self.describe_scope())
+        set_frame_title(self, " ".join(filter(None, (self.TITLE, count, unit))) + self.describe_scope())
         self._show_cut()

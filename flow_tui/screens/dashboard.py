@@ -18,6 +18,7 @@ from flow_tui.keymap import Keymap
 from flow_tui.prompts import PromptQueue
 from flow_tui.screens import status_bar
 from flow_tui.screens.app_actions import APP_ACTIONS, refresh_all
+from flow_tui.screens.cropped_compositor import CroppedCompositor
 from flow_tui.screens.kept_rows import KeptRows, draw_kept_rows
 from flow_tui.screens.pane_deck import PaneDeck
 from flow_tui.screens.prompt_controller import PromptController
@@ -49,6 +50,7 @@ class DashboardScreen(Screen[None]):
         is_demo: bool = False,
     ) -> None:
         super().__init__()
+        self._compositor = CroppedCompositor()
         self._problems = problems
         self._past_notices = past_notices
         self._is_demo = is_demo

@@ -33,7 +33,8 @@ class Column(Generic[RowT]):
     """A column. It is as wide as its content, unless `width` is set; it shrinks to `min_width` if room is short.
 
     Columns of the highest `priority` get room first: each up to `max_width`, and then for content that is wider.
-    Columns of the lowest priority are omitted first, of equal ones the rightmost first.
+    Columns of the lowest priority are omitted first, of equal ones the rightmost first. `is_volatile` is whether the
+    content depends on more than the row, such as the time.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Column(Generic[RowT]):
     max_width: int | None = None
     align: Literal["left", "right"] = "left"
     priority: int = 0
+    is_volatile: bool = False
     is_private: bool = False
     """Whether the cells may contain secrets; they are never stored with the last screen."""
 

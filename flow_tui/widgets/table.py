@@ -173,18 +173,21 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         self.refresh(Region(0, 0, self.size.width, 1))
 
     def redraw_rows(self) -> None:
-        """Renders the rows in view again, for cells that depend on more than their row, such as an age.
+        """Renders the rows in view again, after a change of something that their cells depend on.
 
         Repaints only the rows that have changed.
         """
         self._fit.forget()
-        before = self._painter.take_rows()
         self._fit_columns()
-        top = round(self.scroll_y)
-        for number in range(top, min(top + self.page_rows, len(self._rows))):
-            drawn = before.get((self._keys[number], number == self.cursor_row))
-            if drawn is None or drawn[1] != self._draw_row(number):
-                self._refresh_row(number)
+        self._refresh_undrawn(self._rows_in_view)
+
+    def update_volatile_cells(self) -> None:
+        """Renders the volatile cells in view again, such as ages. Repaints only the rows that have changed."""
+        rows = self._rows_in_view
+        wider = [row for row in rows if self._fit.render_volatile_cells(self._keys[row], self._rows[row])]
+        if wider:
+            self._fit_columns()
+        self._refresh_undrawn(rows)
 
     def action_cursor_down(self) -> None:
         self.cursor_row += 1
@@ -265,6 +268,22 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
 
     def _draw_row(self, number: int) -> Strip:
         return self._painter.draw_row(self._keys[number], self._rows[number], is_cursor=number == self.cursor_row)
+
+    @property
+    def _rows_in_view(self) -> range:
+        top = max(0, round(self.scroll_y))
+        return range(top, min(top + self.page_rows, len(self._rows)))
+
+    def _refresh_undrawn(self, rows: range) -> None:
+        """Repaints those of these rows in view that don't look as they were drawn last."""
+        top, width, cursor = round(self.scroll_y), self.size.width, self.cursor_row
+        changed = [
+            Region(0, row + 1 - top, width, 1)
+            for row in rows
+            if not self._painter.is_drawn(self._keys[row], self._rows[row], is_cursor=row == cursor)
+        ]
+        if changed:
+            self.refresh(*changed)
 
     def _view(self) -> list[tuple[RowT, bool]]:
         top = round(self.scroll_y)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Generic
+from itertools import groupby
+from operator import attrgetter
+from typing import Generic, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -19,7 +21,16 @@ from flow_tui.widgets.styles import get_component_style, resolve
 CURSOR_MARK = "▸ "
 _STRIPS_KEPT = 1024
 
-_Drawn = FIFOCache[tuple[Hashable, bool], tuple[RowT, Strip]]
+
+class _DrawnRow(NamedTuple):
+    """A row as it was drawn, and what it was drawn from."""
+
+    cells: list[list[StyledText]]
+    """The cells in all columns; the same object as long as none of them changed."""
+    is_stale: bool
+    fitted: dict[str, tuple[list[StyledText], list[Segment]]]
+    """The content of each cell in view, and how it was drawn, by the key of the column."""
+    strip: Strip
 
 
 class TablePainter(Generic[RowT]):
@@ -30,31 +41,30 @@ class TablePainter(Generic[RowT]):
         self._widget = widget
         self._columns = columns
         self._is_stale = is_stale
-        self._strips: _Drawn[RowT] = FIFOCache(_STRIPS_KEPT)
+        self._drawn: FIFOCache[tuple[Hashable, bool], _DrawnRow] = FIFOCache(_STRIPS_KEPT)
         self._styles: dict[tuple[str, bool, bool], Style] = {}
+        self._known_width: int | None = None
 
     def forget_rows(self) -> None:
         """Clears the drawn rows, so that all are drawn again, such as in columns of other widths."""
-        self._strips.clear()
+        self._drawn.clear()
+        self._known_width = None
 
     def forget_styles(self) -> None:
         """Clears the styles and the drawn rows, so that all are drawn in the widget's current styles."""
         self._styles.clear()
-        self._strips.clear()
+        self._drawn.clear()
+        self._known_width = None
 
-    def take_rows(self) -> _Drawn[RowT]:
-        """Returns and clears the drawn rows, by (key, whether under the cursor), so that all are drawn again."""
-        drawn, self._strips = self._strips, FIFOCache(_STRIPS_KEPT)
-        return drawn
+    def is_drawn(self, key: Hashable, row: RowT, *, is_cursor: bool) -> bool:
+        """Returns whether the row was drawn with its current cells."""
+        return self._find_drawn(key, row, is_cursor) is not None
 
     def draw_row(self, key: Hashable, row: RowT, *, is_cursor: bool) -> Strip:
-        """Draws a row. An equal row of the same key comes from the cache."""
-        cached = self._strips.get((key, is_cursor))
-        if cached is not None and (cached[0] is row or cached[0] == row):
-            return cached[1]
-        strip = self._build_row(key, row, is_cursor)
-        self._strips[(key, is_cursor)] = (row, strip)
-        return strip
+        """Draws a row. A row whose cells have not changed comes from the cache; otherwise, each cell that has not."""
+        if (found := self._find_drawn(key, row, is_cursor)) is None:
+            found = self._drawn[(key, is_cursor)] = self._build_row(key, row, is_cursor)
+        return found.strip
 
     def draw_header(self, sort: tuple[str, bool] | None) -> Strip:
         """Draws the titles. `sort` is the key of the column that the rows are sorted by, and whether in reverse."""
@@ -81,16 +91,42 @@ class TablePainter(Generic[RowT]):
 
     @property
     def _width(self) -> int:
-        return self._widget.scrollable_content_region.width
+        if self._known_width is None:  # Textual takes long to calculate it
+            self._known_width = self._widget.scrollable_content_region.width
+        return self._known_width
 
-    def _build_row(self, key: Hashable, row: RowT, is_cursor: bool) -> Strip:
-        is_stale = self._is_stale(row)
-        texts = [StyledText(CURSOR_MARK if is_cursor else " " * cell_len(CURSOR_MARK))]
-        for i, (placed, parts) in enumerate(zip(self._columns.placed, self._columns.get_cells(key, row), strict=True)):
-            texts += [StyledText(" " * GAP)] if i else []
-            texts += fit_content(parts, placed.width, placed.column.align)
-        segments = [Segment(part.text, self._find_style(part.style, is_cursor, is_stale)) for part in texts]
-        return Strip(segments).adjust_cell_length(self._width, self._find_style("", is_cursor, is_stale))
+    def _find_drawn(self, key: Hashable, row: RowT, is_cursor: bool) -> _DrawnRow | None:
+        drawn = self._drawn.get((key, is_cursor))
+        if drawn is None or drawn.cells is not self._columns.render_cells(key, row):
+            return None
+        return drawn if drawn.is_stale == self._is_stale(row) else None
+
+    def _build_row(self, key: Hashable, row: RowT, is_cursor: bool) -> _DrawnRow:
+        is_stale, before = self._is_stale(row), self._drawn.get((key, is_cursor))
+        known = before.fitted if before is not None and before.is_stale == is_stale else {}
+        base = self._find_style("", is_cursor, is_stale)
+        fitted: dict[str, tuple[list[StyledText], list[Segment]]] = {}
+        mark = Segment(CURSOR_MARK if is_cursor else " " * cell_len(CURSOR_MARK), base)
+        segments, gap = [mark], Segment(" " * GAP, base)
+        for placed, parts in zip(self._columns.placed, self._columns.get_cells(key, row), strict=True):
+            cell = known.get(placed.column.key)
+            if cell is None or cell[0] is not parts:
+                texts = fit_content(parts, placed.width, placed.column.align)
+                cell = parts, [Segment(part.text, self._find_style(part.style, is_cursor, is_stale)) for part in texts]
+            segments += [gap, *cell[1]] if fitted else cell[1]
+            fitted[placed.column.key] = cell
+        width = mark.cell_length + sum(placed.width + GAP for placed in self._columns.placed) - GAP * bool(fitted)
+        return _DrawnRow(self._columns.render_cells(key, row), is_stale, fitted, self._pad(segments, width, base))
+
+    def _pad(self, segments: list[Segment], width: int, style: Style) -> Strip:
+        """Makes a line of the segments, which are `width` cells wide, with as few segments as possible."""
+        if (room := self._width - width) > 0:
+            segments = [*segments, Segment(" " * room, style)]
+        joined = [
+            Segment("".join(segment.text for segment in run), run_style)
+            for run_style, run in groupby(segments, key=attrgetter("style"))
+        ]
+        return Strip(joined, width + max(0, room)).adjust_cell_length(self._width, style)
 
     def _find_style(self, words: str, is_cursor: bool, is_stale: bool) -> Style:
         """Returns the style of a text. Drops unreadable colours: those under the cursor of a focused table."""

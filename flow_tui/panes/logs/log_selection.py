@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from textual.timer import Timer
 from textual.widget import Widget
 
 from flow_core.errors import FlowError
 from flow_core.logs.follow import IsComplete
 from flow_core.logs.log_id import LogId
-from flow_core.models.task import TaskRecord
+from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui.services import Services
 from flow_tui.widgets.workers import start_worker
 
 if TYPE_CHECKING:
     from flow_core.agent.spool import SpoolFiles
+    from flow_core.client.flow import AsyncFlow
 
     ShowLog = Callable[[TaskRecord | None, SpoolFiles | None, IsComplete | None, str], object]
     """(task, files, whether the log is complete, description of which of the task's logs it is)"""
 
+_GROUP = "log"
 _CLEAR_AFTER_S = 0.15
+_SETTLE_S = 0.15
+"""Longer than the pause between two repetitions of a key that is held."""
+_ASK_AGAIN_S = 5.0
 
 
 class LogSelection:
@@ -39,6 +46,9 @@ class LogSelection:
         self._rank = 0
         self._requested: LogId | None = None
         self._requested_offset = 0
+        self._ask_at = 0.0
+        self._moved_at = -_SETTLE_S
+        self._settling: Timer | None = None
 
     @property
     def shown(self) -> LogId | None:
@@ -46,12 +56,15 @@ class LogSelection:
         return self._shown
 
     def follow(self) -> None:
-        """Shows the log of the selected task after the next refresh. Does nothing if that log is shown already."""
+        """Shows the log of the selected task after the next refresh. Does nothing if that log is shown already.
+
+        If the last log was opened just before, as while a key is held, waits until the cursor rests.
+        """
         task = self._services.selection.task
         log_id = None if task is None else self._make_log_id(task)
         if log_id != self._shown:
             self._shown, self._services.selection.log_files = log_id, None
-            self._owner.call_after_refresh(self._start, task, log_id)
+            self._owner.call_after_refresh(self._start_when_settled)
 
     def request(self, log_id: LogId, offset: int) -> None:
         """Shows this log, also of another task, to which the cursor of the tasks pane moves."""
@@ -100,9 +113,22 @@ class LogSelection:
         attempt = task.attempt if self._attempt is None else self._attempt
         return LogId(task.context, task.task_id, attempt, self._rank)
 
-    def _start(self, task: TaskRecord | None, address: LogId | None) -> None:
-        if self._owner.is_attached:
-            start_worker(self._owner, partial(self._open, task, address), group="log", exclusive=True)
+    def _start_when_settled(self) -> None:
+        if self._settling is not None:
+            self._settling.stop()
+        now = asyncio.get_running_loop().time()
+        is_moving, self._moved_at = now - self._moved_at < _SETTLE_S, now
+        if not self._owner.is_attached:
+            return
+        if is_moving:
+            self._owner.workers.cancel_group(self._owner, _GROUP)
+            self._settling = self._owner.set_timer(_SETTLE_S, self._start)
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        opening = partial(self._open, self._services.selection.task, self._shown)
+        start_worker(self._owner, opening, group=_GROUP, exclusive=True)
 
     async def _open(self, task: TaskRecord | None, address: LogId | None) -> None:
         selection = self._services.selection
@@ -122,7 +148,24 @@ class LogSelection:
         self.has_arrival_times = (logs := flow.provider.logs) is not None and not logs.has_writer_times
         if self._owner.is_attached:
             newest = selection.task if selection.task is not None and selection.task.key == task.key else task
-            self._show(newest, selection.log_files, lambda: flow.is_log_complete(address), label)
+            self._show(newest, selection.log_files, partial(self._is_complete, flow, address), label)
+
+    async def _is_complete(self, flow: AsyncFlow, log_id: LogId) -> bool:
+        """Returns whether the log is complete. Asks the provider rarely as long as the fleet says that the task runs.
+
+        Each question reads the state of the task, which the fleet polls already. It asks now and then, because a log
+        of another machine may only be copied while somebody asks for it.
+        """
+        task, now = self._services.selection.task, asyncio.get_running_loop().time()
+        if (
+            task is not None
+            and (task.context, task.task_id, task.attempt) == (log_id.context, log_id.task_id, log_id.attempt)
+            and task.status is TaskStatus.RUNNING
+            and now < self._ask_at
+        ):
+            return False
+        self._ask_at = now + _ASK_AGAIN_S
+        return await flow.is_log_complete(log_id)
 
 
 def describe_log(task: TaskRecord, address: LogId) -> str:

@@ -10,7 +10,6 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
-from textual.content import Content
 from textual.widget import Widget
 
 from flow_core.agent.spool import SpoolFiles
@@ -39,6 +38,7 @@ from flow_tui.panes.logs.searching import check_search, start_search
 from flow_tui.panes.logs.status_row import StatusRow
 from flow_tui.panes.pane import Pane
 from flow_tui.services import Services
+from flow_tui.widgets.frame_titles import set_frame_subtitle, set_frame_title
 from flow_tui.widgets.log import LogView
 from flow_tui.widgets.log.merged_view import MergedLogView
 from flow_tui.widgets.workers import start_worker
@@ -385,8 +385,9 @@ class LogsPane(Pane, inherit_bindings=False):
         """Writes the border: the name of the task, whether the view follows, the date, and the number of lines."""
         view = self.view
         if self._record is None:
-            self.border_title, self.border_subtitle = "Log", ""
+            set_frame_title(self, "Log")
+            set_frame_subtitle(self, "")
             return
         logs = self.merging.describe() or self._label
-        self.border_title = Content(describe_title(self._record, view, logs))
-        self.border_subtitle = describe_border(self._record, view.last_time, view.shown_date, self._lines)
+        set_frame_title(self, describe_title(self._record, view, logs))
+        set_frame_subtitle(self, describe_border(self._record, view.last_time, view.shown_date, self._lines))

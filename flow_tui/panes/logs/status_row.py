@@ -22,6 +22,7 @@ class StatusRow(Static):
         self._search = ("", False)
         self._filter = ("", False)
         self._note = ("", False)
+        self._shown = ""
         self._is_kept = False
 
     def show_search(self, text: str, *, is_problem: bool = False) -> None:
@@ -46,6 +47,8 @@ class StatusRow(Static):
     def _draw(self) -> None:
         shown = [self._note] if self._note[0] else [one for one in (self._search, self._filter) if one[0]]
         text, is_problem = "   ".join(text for text, _ in shown), any(problem for _, problem in shown)
-        self.update(text)
+        if text != self._shown:  # each update lays out the screen
+            self._shown = text
+            self.update(text)
         self.set_class(is_problem, "-problem")
         self.display = bool(text) or self._is_kept

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from textual.content import Content
 from textual.widget import Widget
 
 from flow_tui.key_names import spell_key
 from flow_tui.terminal.prefix import KeyTarget
+from flow_tui.widgets.frame_titles import set_frame_subtitle, set_frame_title
 from flow_tui.widgets.shell_tabs import Tab, Tabs
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ _REC = "● REC"
 
 def show_labels(pane: Widget, row: Tabs, tabs: Sequence[ShellTab], front: ShellTab | None, release_key: str) -> None:
     """Writes the border and the tabs. Names and titles are foreign text, so they are content and never markup."""
-    pane.border_title = Content(_format_title(front))
-    pane.border_subtitle = Content(_format_subtitle(front, spell_key(release_key)))
+    set_frame_title(pane, _format_title(front))
+    set_frame_subtitle(pane, _format_subtitle(front, spell_key(release_key)))
     pane.set_class(front is not None and front.view.is_recording, "-recording")
     pane.set_class(front is not None and front.view.signals.is_flashing, "-rung")
     row.display = len(tabs) > 1

@@ -126,9 +126,9 @@ class TasksPane(TablePane[TaskRecord]):
             Column("instances", "INST", _instances, width=4, align="right", priority=0),
             Column("attempt", "ATTEMPT", lambda task: format.attempt(task) or "-", width=7, priority=1),
             *((billed,) if self._shown.prices else ()),
-            Column("time", "TIME", format.ran_for, width=7, align="right", priority=6),
-            Column("age", "AGE", lambda task: format.age(task.created_at), width=7, align="right", priority=3),
-            Column("reason", "REASON", self._reason, min_width=10, max_width=24, priority=7),
+            Column("time", "TIME", format.ran_for, width=7, align="right", priority=6, is_volatile=True),
+            Column("age", "AGE", _age, width=7, align="right", priority=3, is_volatile=True),
+            Column("reason", "REASON", self._reason, min_width=10, max_width=24, priority=7, is_volatile=True),
             Column("command", "COMMAND", _one_line, min_width=16, max_width=40, priority=2, is_private=True),
         )
 
@@ -167,6 +167,10 @@ class TasksPane(TablePane[TaskRecord]):
     @on(ResourceTable.Highlighted)
     def _select(self) -> None:
         self.services.selection.change(self.selected)  # the message may be older than the selection
+
+
+def _age(task: TaskRecord) -> str:
+    return format.age(task.created_at)
 
 
 def _one_line(task: TaskRecord) -> StyledText:

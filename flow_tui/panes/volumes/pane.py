@@ -62,10 +62,10 @@ class VolumesPane(TablePane[Volume]):
             Column("type", "TYPE", lambda volume: volume.interface, width=5, priority=4),
             Column("size", "SIZE", _size, width=6, align="right", priority=8),
             Column("used", "USED", _used_cell, width=9, align="right", priority=6),
-            Column("users", "ATTACHED TO", self._users_cell, min_width=11, max_width=30, priority=7),
-            Column("age", "AGE", lambda volume: format.age(volume.created_at), width=7, align="right", priority=2),
+            Column("users", "ATTACHED TO", self._users_cell, min_width=11, max_width=30, priority=7, is_volatile=True),
+            Column("age", "AGE", _age, width=7, align="right", priority=2, is_volatile=True),
             Column("region", "REGION", lambda volume: volume.region, min_width=8, max_width=18, priority=1),
-            Column("path", "PATH", self._path, min_width=10, max_width=40, priority=5),
+            Column("path", "PATH", self._path, min_width=10, max_width=40, priority=5, is_volatile=True),
         )
 
     def empty_text(self) -> str:
@@ -87,6 +87,10 @@ class VolumesPane(TablePane[Volume]):
     def _path(self, volume: Volume) -> str:
         """Returns the path of storage that is only listed; tasks refer to other volumes by name."""
         return "" if self.services.fleet.can_change_volumes(volume.context) else volume.path
+
+
+def _age(volume: Volume) -> str:
+    return format.age(volume.created_at)
 
 
 def _size(volume: Volume) -> str:

@@ -51,6 +51,7 @@ class LogFollower:
         self._counted = counted
         self._is_at_end = is_at_end
         self._is_visible = asyncio.Event()
+        self._may_have_changed = True
         self._is_making_exact = False
 
     def start(self, painter: LinePainter, is_complete: IsComplete | None) -> None:
@@ -86,6 +87,7 @@ class LogFollower:
                 await self._is_visible.wait()
                 has_changed, used_s = await self._refresh(painter)
                 if has_changed:
+                    self._may_have_changed = True
                     began = time.thread_time()
                     self._redraw()
                     used_s += time.thread_time() - began
@@ -128,11 +130,13 @@ class LogFollower:
         except FlowError:
             pass  # the provider no longer has the log: it counts as complete
         self.is_over = True
+        self._may_have_changed = True
 
     async def _count(self, painter: LinePainter, index: LineCounter) -> None:
         reported = -1
         while True:
             await self._is_visible.wait()
+            self._may_have_changed = False
             is_final = self.is_over
             await index.catch_up()
             if painter.correct_colours(index):
@@ -143,6 +147,9 @@ class LogFollower:
             if is_final:
                 return
             await asyncio.sleep(_COUNT_EVERY_S)
+            while not self._may_have_changed and painter.log.size == index.scanned:
+                await asyncio.sleep(_COUNT_EVERY_S)  # a count takes a thread, a look at the size does not
+                await self._is_visible.wait()
 
     def _start(self, work: Callable[[], Coroutine[Any, Any, None]], group: str) -> None:
         start_worker(self._view, work, group=group, exclusive=True)

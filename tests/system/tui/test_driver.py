@@ -165,6 +165,18 @@ def test_a_terminal_that_accepts_no_output_stops_nothing_and_gets_few_frames_and
     assert len(numbers) < program.number / 2
 
 
+def test_a_terminal_that_had_another_size_for_a_moment_is_drawn_again(program: Program) -> None:
+    screen = program.screen
+    screen.send("b")
+    wait_until(lambda: program.number)
+    screen.send("b")
+    screen.settle()
+    shown = screen.wait_for(lambda text: f"{program.number:05} line 35" * 6 in text)
+    screen.resize(40, 36)  # cuts the lines off
+    screen.resize(120, 36)
+    screen.wait_for(shown)
+
+
 def test_what_is_to_be_drawn_while_the_terminal_catches_up_is_drawn(tmp_path: Path) -> None:
     (program := tmp_path / "late.py").write_text(LATE, encoding="utf-8")
     state = tmp_path / "state.txt"
