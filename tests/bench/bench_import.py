@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from table import Row, median
+from bench.table import Row, median
 
 ROUNDS = 15
 

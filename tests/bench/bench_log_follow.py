@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-from log_world import LETTERS, SHARE, SIZE_MB, LogWorld, following, log_world, restart
-from log_writer import make_spool
-from painted import look, make_word, rss_mb, take, time_keys_ms, wait_painted
-from table import Row, median, p95
+from bench.log_world import LETTERS, SHARE, SIZE_MB, LogWorld, following, log_world, restart
+from bench.log_writer import make_spool
+from bench.painted import look, make_word, rss_mb, take, time_keys_ms, wait_painted
+from bench.table import Row, median, p95
 from testbed.pty_screen import Screen
 
 ROUNDS = 5

@@ -9,13 +9,13 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from log_world import log_world
-from log_writer import STAMP_EVERY_S, STAMPS_AT_ONCE
-from painted import strip_sequences
-from peers import python_of
-from table import Row, median, p95
+from bench.log_world import log_world
+from bench.log_writer import STAMP_EVERY_S, STAMPS_AT_ONCE
+from bench.painted import strip_sequences
+from bench.peers import python_of
+from bench.table import Row, median, p95
+from bench.world import dashboard
 from testbed.pty_screen import Screen
-from world import dashboard
 
 LINES = 200
 FIRST = STAMPS_AT_ONCE

@@ -8,13 +8,13 @@ import subprocess
 import time
 from pathlib import Path
 
-from log_world import SIZE_MB, LogWorld, log_world
-from log_writer import make_spool
-from painted import look, rss_mb, take, wait_painted
-from peers import python_of
-from table import Row, median, p95
+from bench.log_world import SIZE_MB, LogWorld, log_world
+from bench.log_writer import make_spool
+from bench.painted import look, rss_mb, take, wait_painted
+from bench.peers import python_of
+from bench.table import Row, median, p95
+from bench.world import dashboard
 from testbed.pty_screen import Screen
-from world import dashboard
 
 from flow_core.logs.line_counter import LineCounter
 

@@ -6,10 +6,10 @@ import subprocess
 import time
 from itertools import pairwise
 
-from log_world import LETTERS, SHARE, SIZE_MB, LogWorld, following, log_world, restart
-from log_writer import make_redraws
-from painted import drain, make_word, rss_mb, time_keys_ms, wait_painted
-from table import Row, median, p95
+from bench.log_world import LETTERS, SHARE, SIZE_MB, LogWorld, following, log_world, restart
+from bench.log_writer import make_redraws
+from bench.painted import drain, make_word, rss_mb, time_keys_ms, wait_painted
+from bench.table import Row, median, p95
 from testbed.pty_screen import Screen
 
 ROUNDS = 5

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import httpx
-from table import Row, median
+from bench.table import Row, median
 
 from flow_core import AsyncFlow
 from flow_core.config import Context

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import time
 
-from table import Row, median, p95
+from bench.table import Row, median, p95
+from bench.world import dashboard, world
 from testbed.pty_screen import Screen
-from world import dashboard, world
 
 LINES = 60
 # The task stamps its lines itself, by the clock that this process reads.

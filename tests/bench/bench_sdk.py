@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from peers import python_of
-from table import Row, median, p95
-from world import world
+from bench.peers import python_of
+from bench.table import Row, median, p95
+from bench.world import world
 
 from flow_core import AsyncFlow, Flow
 

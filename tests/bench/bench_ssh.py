@@ -9,7 +9,7 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 
-from table import Row, median
+from bench.table import Row, median
 from testbed.sshd import Sshd, find_sshd
 
 from flow_core.ssh.host import SshHost

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from table import Row, median, p95
-from world import world
+from bench.table import Row, median, p95
+from bench.world import world
 
 from flow_core import AsyncFlow, TaskConfig
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from painted import rss_mb, strip_sequences, take, wait_painted
-from table import Row, median, p95
+from bench.painted import rss_mb, strip_sequences, take, wait_painted
+from bench.table import Row, median, p95
+from bench.world import dashboard, world
 from testbed.pty_screen import Screen
-from world import dashboard, world
 
 FLOOD_MB = 50
 ROUNDS = 3

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from painted import drain, make_word, wait_painted
+from bench.painted import drain, make_word, wait_painted
+from bench.world import dashboard, world
 from testbed.pty_screen import Screen
-from world import dashboard, world
 
 SIZE_MB = int(os.environ.get("FLOW_BENCH_LOG_MB", "1000"))
 SHARE = SIZE_MB / 1000

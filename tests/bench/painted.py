@@ -8,21 +8,49 @@ import re
 import select
 import string
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from testbed.pty_screen import Screen
+import pyte
+from testbed.pty_screen import ANSWERS, Screen
 
+_FOREIGN = re.compile(
+    rb"\x1b\[[<=>][0-9;:]*[ -/]*[@-~]|\x1b\[\??[0-9;:]*[ -/]+[@-~]|\x1b[PX^_\]].*?(?:\x1b\\|\x07)", re.S
+)
+"""Sequences that pyte takes for something else."""
 _SEQUENCE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[^\[]?")
 _OVERLAP = 4096
 
 
 def take(screen: Screen, timeout_s: float) -> bool:
-    """Takes in one piece of output; False when none came in time."""
+    """Takes in one piece of output; False when none came in time. Answers what a program asks its terminal."""
     if not select.select([screen._fd], [], [], timeout_s)[0]:
         return False
-    screen.raw += os.read(screen._fd, 1 << 16)
+    try:
+        data = os.read(screen._fd, 1 << 16)
+    except OSError as error:
+        raise SystemExit(f"the program ended:\n{picture(screen)}") from error
+    screen.raw += data
+    for question, answer in ANSWERS.items():
+        if question in data:
+            os.write(screen._fd, answer)
     return True
+
+
+def watch(screens: Iterable[Screen], seconds: float) -> None:
+    """Takes in what these programs paint for so long."""
+    by_fd = {screen._fd: screen for screen in screens}
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        for fd in select.select(list(by_fd), [], [], left)[0]:
+            take(by_fd[fd], 0)
+
+
+def picture(screen: Screen) -> str:
+    """What is on the screen, from all that was painted."""
+    shown = pyte.Screen(screen._screen.columns, screen._screen.lines)
+    pyte.ByteStream(shown).feed(_FOREIGN.sub(b"", bytes(screen.raw)))
+    return "\n".join(line.rstrip() for line in shown.display)
 
 
 def drain(screen: Screen, quiet_s: float = 0.1, timeout_s: float = 5.0) -> None:
@@ -71,6 +99,11 @@ def look(screen: Screen) -> str:
 
 def make_word() -> str:
     return "".join(random.choices(string.ascii_lowercase, k=12))
+
+
+def cpu_s(pid: int) -> float:
+    """The CPU time of a process with all of its threads, also of those that have ended. Exact on Linux."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def rss_mb(pid: int) -> float:
