@@ -47,7 +47,7 @@ _SHOWN = {
     "empty app": "an empty app",
     "posting": "Collection",
     "harlequin": "Query Editor",
-    "toolong": "def measure",
+    "toolong": "Line nos",
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.log_world import log_world
 from bench.log_writer import STAMP_EVERY_S, STAMPS_AT_ONCE
 from bench.painted import strip_sequences
-from bench.peers import python_of
+from bench import peers
 from bench.table import Row, median, p95
 from bench.world import dashboard
 from testbed.pty_screen import Screen
@@ -20,13 +20,12 @@ from testbed.pty_screen import Screen
 LINES = 200
 FIRST = STAMPS_AT_ONCE
 """Lines that are not counted."""
-TOOLONG = "toolong==1.5.0"
 _STAMPED = re.compile(rb"painted-(\d+)-(\d+)-end")
 
 
 def measure() -> list[Row]:
     with log_world() as logs, ExitStack() as stack:
-        toolong = str(Path(python_of(TOOLONG)).with_name("tl"))
+        toolong = peers.program_of(peers.TOOLONG, "tl")
         spools = [logs.spool, logs.folder / "tail", logs.folder / "toolong"]
         for spool in spools:
             spool.write_text("begin\n", encoding="ascii")

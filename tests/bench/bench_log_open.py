@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.log_world import SIZE_MB, LogWorld, log_world
 from bench.log_writer import make_spool
 from bench.painted import look, rss_mb, take, wait_painted
-from bench.peers import python_of
+from bench import peers
 from bench.table import Row, median, p95
 from bench.world import dashboard
 from testbed.pty_screen import Screen
@@ -22,7 +22,6 @@ ROUNDS = 5
 SETTLE_S = 3.0
 READS = 500
 LAST = "thelastline"
-TOOLONG = "toolong==1.5.0"
 
 
 def measure() -> list[Row]:
@@ -35,7 +34,7 @@ def measure() -> list[Row]:
 
 def _open(logs: LogWorld, count: str) -> list[Row]:
     """Interleaved; the first round, which fills caches, is thrown away."""
-    toolong = [str(Path(python_of(TOOLONG)).with_name("tl")), str(logs.spool)]
+    toolong = [peers.program_of(peers.TOOLONG, "tl"), str(logs.spool)]
     rounds = []
     for _ in range(ROUNDS + 1):
         ours_s, ours_mb = _open_once(dashboard(logs.environment), count)

@@ -1,4 +1,7 @@
-"""An account with 1,000 bids, answered from memory, so that a client's own cost is what is measured."""
+"""An account with many bids, answered from memory, so that a client's own cost is what is measured.
+
+`pages_program.py BIDS` prints its address. A request for /flip changes the price of every bid.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,21 @@ from flow_core.emulator.http.server import HttpServer
 from flow_core.emulator.market.catalog import INSTANCE_TYPES
 from flow_core.providers.mithril.startup.script import NodeTask, build_startup_script
 
-BIDS, PAGE, LIVING = 1000, 100, 100
+BIDS, PAGE, LIVING = int(sys.argv[1]), 100, 100
+PRICES = ("$2.80", "$2.90")
 WHEN = "2026-01-01T00:00:00Z"
 TYPE, REGION = INSTANCE_TYPES[0].fid, "us-central1-a"
 
 
 async def main() -> None:
-    answers = {path: _json(200, value) for path, value in _answers().items()}
+    both = [{path: _json(200, value) for path, value in _answers(price).items()} for price in PRICES]
     not_found = _json(404, {"detail": "Not Found"})
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/flip":
+            both.reverse()
         cursor = "".join(parse_qs(scope["query_string"].decode()).get("next_cursor", [""]))
-        await answers.get(f"{scope['path']}{cursor}", not_found)(scope, receive, send)
+        await both[0].get(f"{scope['path']}{cursor}", not_found)(scope, receive, send)
 
     server = HttpServer(app)
     print(await server.open(0), flush=True)
@@ -38,8 +44,8 @@ def _json(status: int, value: Any) -> Response:
     return Response(json.dumps(value), status, media_type="application/json")
 
 
-def _answers() -> dict[str, Any]:
-    bids = [_bid(number) for number in range(BIDS)]
+def _answers(price: str) -> dict[str, Any]:
+    bids = [_bid(number, price) for number in range(BIDS)]
     pages = {}
     for start in range(0, BIDS, PAGE):
         cursor = f"page-{start + PAGE}" if start + PAGE < BIDS else None
@@ -47,6 +53,7 @@ def _answers() -> dict[str, Any]:
         pages[f"/v2/spot/bids{f'page-{start}' if start else ''}"] = page
     auction = {"fid": "auc_1", "instance_type": TYPE, "region": REGION, "capacity": 8, "last_instance_price": "$1.40"}
     return pages | {
+        "/flip": {},
         "/v2/projects": [{"fid": "proj_1", "name": "lab", "created_at": WHEN}],
         "/v2/me": {"id": "1", "fid": "user_1", "email": "me@lab.example", "organization_id": "org_1"},
         "/v2/me/teammates": [],
@@ -57,7 +64,7 @@ def _answers() -> dict[str, Any]:
     }
 
 
-def _bid(number: int) -> dict[str, Any]:
+def _bid(number: int, price: str) -> dict[str, Any]:
     is_living = number < LIVING
     script = build_startup_script(
         NodeTask(f"train-{number}", f"python train.py --seed {number}", env={"SEED": str(number)})
@@ -69,7 +76,7 @@ def _bid(number: int) -> dict[str, Any]:
         "created_by": "user_1",
         "created_at": WHEN,
         "deactivated_at": None if is_living else WHEN,
-        "limit_price": "$2.80",
+        "limit_price": price,
         "instance_quantity": 1,
         "instance_type": TYPE,
         "region": REGION,
