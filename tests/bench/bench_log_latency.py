@@ -7,12 +7,11 @@ import re
 import select
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
+from bench import peers
 from bench.log_world import log_world
 from bench.log_writer import STAMP_EVERY_S, STAMPS_AT_ONCE
 from bench.painted import strip_sequences
-from bench import peers
 from bench.table import Row, median, p95
 from bench.world import dashboard
 from testbed.pty_screen import Screen

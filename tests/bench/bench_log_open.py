@@ -8,10 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
+from bench import peers
 from bench.log_world import SIZE_MB, LogWorld, log_world
 from bench.log_writer import make_spool
 from bench.painted import look, rss_mb, take, wait_painted
-from bench import peers
 from bench.table import Row, median, p95
 from bench.world import dashboard
 from testbed.pty_screen import Screen

@@ -16,8 +16,8 @@ BEGIN = "<!-- `make bench` writes everything from here -->"
 END = "<!-- to here -->"
 HEAD = "| part | what | target | figure | met | date | made of |"
 RULE = "| --- | --- | ---: | ---: | --- | --- | --- |"
-_MACHINE = "Machine: "
-_VERSIONS = "Versions in the latest run: "
+_MACHINE = "Machine:"
+_VERSIONS = "Versions in the latest run:"
 _CELL = re.compile(r"(?<!\\)\|")
 
 
@@ -73,9 +73,9 @@ class Page:
         rows = []
         for line in filter(None, (line.strip() for line in block.splitlines())):
             if line.startswith(_MACHINE):
-                machine = line.removeprefix(_MACHINE)
+                machine = line.removeprefix(_MACHINE).strip()
             elif line.startswith(_VERSIONS):
-                versions = line.removeprefix(_VERSIONS)
+                versions = line.removeprefix(_VERSIONS).strip()
             elif line not in (HEAD, RULE):
                 rows.append(PageRow.parse(line))
         return cls(before, after, machine, versions, tuple(rows))
@@ -99,7 +99,16 @@ class Page:
         return replace(self, machine=machine, versions=versions, rows=())
 
     def __str__(self) -> str:
-        lines = [BEGIN, "", f"{_MACHINE}{self.machine}", "", f"{_VERSIONS}{self.versions}", "", HEAD, RULE]
+        lines = [
+            BEGIN,
+            "",
+            f"{_MACHINE} {self.machine}".strip(),
+            "",
+            f"{_VERSIONS} {self.versions}".strip(),
+            "",
+            HEAD,
+            RULE,
+        ]
         return self.before + "\n".join([*lines, *map(str, self.rows), "", END]) + self.after
 
 

@@ -37,8 +37,8 @@ def tmux(environment: dict[str, str], command: str = "bash --norc") -> Iterator[
 
 def enter(screen: Screen) -> None:
     """Opens the shell of the only task of a dashboard."""
-    screen.wait_for("running", 30)
-    screen.settle()
+    screen.wait_for("● running", 30)
+    screen.settle(0.3)
     screen.send("s")
     screen.wait_for("ctrl+] leaves", 20)
     screen.settle(0.5)
