@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
@@ -25,6 +26,7 @@ from flow_tui.own_settings import explain_unlock, read_own_settings
 from flow_tui.prompts import PromptQueue
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.themes import complete_variables, load_themes
+from flow_tui.widget_release import RELEASE_S, release_removed_widgets
 from flow_tui.widgets.raw_keys import keep_raw_keys
 
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         self._unsubscribe_start = self.fleet.subscribe(self._on_first_answer)
         await self.fleet.__aenter__()
         await self.fleet.wait_for_first_answers(_FIRST_ANSWERS_S)
+        self.set_interval(RELEASE_S, partial(release_removed_widgets, self))
         for problem in self.problems[:_PROBLEMS_SHOWN]:
             self.notify(problem, severity="warning", timeout=_PROBLEM_S, markup=False)
         if (more := len(self.problems) - _PROBLEMS_SHOWN) > 0:

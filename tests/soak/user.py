@@ -54,15 +54,14 @@ class SoakUser:
             if select.select([self._screen._fd], [], [], left)[0]:
                 self._take()
 
-    def look(self) -> str:
-        """Returns what is on the screen."""
+    def look(self, wanted: str) -> None:
+        """Has everything painted again, and raises AssertionError unless this text is on the screen then."""
         columns, rows = self._screen._screen.columns, self._screen._screen.lines
         self._screen.resize(columns - 1, rows)
         self._screen.settle(0.2, 2.0)
         self._screen.resize(columns, rows)
-        self._screen.settle(0.2, 2.0)
+        self._screen.wait_for(wanted)
         self._screen.raw.clear()
-        return self._screen.text()
 
     def _read_logs(self) -> None:
         trigger(self._screen, "tasks.logs")
