@@ -45,7 +45,7 @@ async def test_a_widget_that_is_still_shown_learns_of_another_theme() -> None:
     async with app.run_test() as pilot:
         shown, themes = Static("shown"), list[str]()
         await app.mount(shown)
-        shown.watch(app, "theme", themes.append, init=False)
+        shown.watch(app, "theme", lambda theme: themes.append(theme), init=False)
         release_removed_widgets(app)
         app.theme = "textual-light"
         await pilot.pause()
