@@ -76,8 +76,8 @@ def _beside_ssh(config: Path, environment: Environment, flood: Path) -> list[Row
         Screen(ssh, environment, columns=120, rows=36) as bare,
     ):
         enter(pane)
-        other.wait_for("$ ", 20)
-        bare.wait_for("$ ", 20)
+        other.wait_for("$", 20)
+        bare.wait_for("$", 20)
         echo, bare_echo = echo_ms([pane, bare], KEYS)
         pairs = [(flood_s(pane, flood), flood_s(other, flood)) for _ in range(ROUNDS + 1)][1:]
     ours_s, theirs_s = (median(values) for values in zip(*pairs, strict=True))
