@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from bench.page import BEGIN, END, HEAD, RULE, MalformedPage, Page, PageRow, read_page, write_page
-from bench.run import PARTS
+from bench.run import PARTS, main
 from bench.table import Row
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,3 +104,8 @@ def test_our_page_can_be_updated_and_has_rows_of_known_parts_only() -> None:
 def test_every_benchmark_is_a_part_of_the_whole_run() -> None:
     found = {file.stem.removeprefix("bench_") for file in (ROOT / "tests" / "bench").glob("bench_*.py")}
     assert found == set(PARTS)
+
+
+def test_an_unknown_part_is_refused_before_anything_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["start", "stat"]) == 2
+    assert capsys.readouterr().err.startswith("no part is called stat; there are: start, list,")
