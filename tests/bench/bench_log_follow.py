@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.log_world import LETTERS, SHARE, SIZE_MB, LogWorld, following, log_world, restart
 from bench.log_writer import make_spool
-from bench.painted import look, make_word, rss_mb, take, time_keys_ms, wait_painted
+from bench.painted import look, make_word, rss_mb, take, time_keys_ms, wait_shown
 from bench.table import Row, median, p95
 from testbed.pty_screen import Screen
 
@@ -52,11 +52,11 @@ def _fill(logs: LogWorld, screen: Screen) -> Row:
 
 
 def _fill_s(logs: LogWorld, screen: Screen, source: Path) -> float:
-    word, at, started = make_word(), len(screen.raw), time.monotonic()
+    word, started = make_word(), time.monotonic()
     with logs.spool.open("ab") as spool:
         subprocess.run(["cat", source], check=True, stdout=spool)
     logs.append(f"{word}\n")
-    took = wait_painted(screen, word.encode(), since=at) - started
+    took = wait_shown(screen, word) - started
     assert word in look(screen)
     return took
 
@@ -112,7 +112,7 @@ def _burst(logs: LogWorld, screen: Screen) -> tuple[list[float], float]:
 def _type_during(logs: LogWorld, screen: Screen, rate: int, seconds: float) -> list[float]:
     """Types into the search line while lines come; returns the delays of the keys in ms."""
     screen.send("/")
-    wait_painted(screen, b"regular")
+    wait_shown(screen, "regular")
     with logs.writer("lines", str(logs.spool), str(rate), str(seconds)) as writer:
         keys = time_keys_ms(screen, LETTERS, lambda _: writer.poll() is not None)
         assert writer.returncode == 0

@@ -8,7 +8,7 @@ import time
 
 from bench.log_world import SIZE_MB, log_world
 from bench.log_writer import make_spool
-from bench.painted import picture, take, wait_painted
+from bench.painted import picture, take, wait_shown
 from bench.table import Row, median, p95
 from bench.world import dashboard
 from testbed.pty_screen import Screen
@@ -41,7 +41,7 @@ def measure() -> list[Row]:
 
 
 def _open_in_the_middle(screen: Screen) -> None:
-    wait_painted(screen, b"step=", 30, since=0)
+    wait_shown(screen, "step=")
     screen.send("l")
     _wait_s(screen, 2.0)
     screen.send("k")
@@ -62,9 +62,9 @@ def _keys_ms(screen: Screen) -> list[float]:
     for _ in range(KEYS):
         _wait_s(screen, random.uniform(0.02, 0.05))
         top = (top - 1) % 10_000
-        at, started = len(screen.raw), time.monotonic()
+        started = time.monotonic()
         screen.send("k")
-        took.append((wait_painted(screen, b"%09d" % top, 10, since=at) - started) * 1000)
+        took.append((wait_shown(screen, f"{top:09}", 10) - started) * 1000)
     return took
 
 

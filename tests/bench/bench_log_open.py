@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import peers
 from bench.log_world import SIZE_MB, LogWorld, log_world
 from bench.log_writer import make_spool
-from bench.painted import look, rss_mb, take, wait_painted
+from bench.painted import look, rss_mb, take, wait_shown
 from bench.table import Row, median, p95
 from bench.world import dashboard
 from testbed.pty_screen import Screen
@@ -62,9 +62,7 @@ def _open_short(logs: LogWorld) -> float:
 def _open_once(screen: Screen, shown: str, settle_s: float = SETTLE_S) -> tuple[float, float]:
     """Returns how long it took to the last line on the screen, in s, and the memory `settle_s` later, in MB."""
     with screen:
-        while LAST.encode() not in screen.raw and screen.pump(60):
-            pass
-        took = wait_painted(screen, LAST.encode(), since=0) - screen.started_at
+        took = wait_shown(screen, LAST) - screen.started_at
         until = time.monotonic() + settle_s
         while (left := until - time.monotonic()) > 0:
             take(screen, left)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from bench.log_world import LETTERS, SHARE, SIZE_MB, LogWorld, following, log_world, restart
 from bench.log_writer import make_redraws
-from bench.painted import drain, make_word, rss_mb, time_keys_ms, wait_painted
+from bench.painted import drain, make_word, rss_mb, time_keys_ms, wait_shown
 from bench.table import Row, median, p95
 from testbed.pty_screen import Screen
 
@@ -66,7 +66,7 @@ def _flood(logs: LogWorld, screen: Screen) -> list[Row]:
     logs.append(f"\r{outer}")
     before_mb = rss_mb(screen.pid)
     screen.send("/")
-    wait_painted(screen, b"regular")
+    wait_shown(screen, "regular")
     with logs.writer("bars", str(logs.spool), str(REDRAWS_PER_S), str(FLOOD_S)) as writer:
         keys = time_keys_ms(screen, LETTERS, lambda _: writer.poll() is not None)
         ended = time.monotonic()

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from bench import peers
 from bench.bench_start import EMPTY
 from bench.ended_tasks import ended_world
-from bench.painted import picture, rss_mb, wait_painted, watch
+from bench.painted import picture, rss_mb, wait_shown, watch
 from bench.table import Row, median
 from bench.world import Environment, dashboard
 from testbed.pty_screen import Screen
@@ -37,9 +37,9 @@ def _round(world: Environment) -> dict[str, float]:
     }
     with ExitStack() as stack:
         ours = stack.enter_context(dashboard(world))
-        wait_painted(ours, b"past-9999", 30, since=0)
+        wait_shown(ours, "past-9999")
         ours.send("l")
-        wait_painted(ours, b"loss 0.5", 30, since=0)
+        wait_shown(ours, "loss 0.5")
         screens = {name: stack.enter_context(Screen(argv, alone)) for name, argv in argvs.items()}
         watch([ours, *screens.values()], SETTLE_S)
         assert "Tasks 10000" in picture(ours), picture(ours)

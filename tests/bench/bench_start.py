@@ -12,14 +12,14 @@ from typing import TypeVar
 
 from bench import peers
 from bench.ended_tasks import ended_world
-from bench.painted import make_word, picture, strip_sequences, take, wait_painted
+from bench.painted import get_grid, make_word, picture, strip_sequences, take, wait_painted, wait_shown
 from bench.table import Row, median
 from bench.world import Environment, dashboard, end_tasks, isolated, start_tasks
 from testbed.pty_screen import Screen
 
 ROUNDS = 5
 SIZES = (0, 100, 1_000, 10_000)
-MARK = b" ago; loading"
+MARK = " ago; loading"
 """The last known screen is never shown without its age."""
 QUIET_S = 0.3
 """A program that painted nothing for so long has started."""
@@ -104,10 +104,10 @@ def _start_ours(world: Environment) -> Start:
     word = f"run-{make_word()}"
     ids = _in(world, lambda: start_tasks({word: "sleep 1200"}))
     with dashboard(world) as screen:
-        known_s = wait_painted(screen, CONSTANT[0].encode(), 30, since=0) - screen.started_at
-        is_kept = word.encode() not in screen.raw
-        assert not is_kept or MARK in strip_sequences(bytes(screen.raw)), picture(screen)
-        painted_s = wait_painted(screen, word.encode(), 30, since=0) - screen.started_at
+        known_s = wait_shown(screen, CONSTANT[0], 30) - screen.started_at
+        is_kept = not get_grid(screen).shows(word)
+        assert not is_kept or get_grid(screen).shows(MARK), picture(screen)
+        painted_s = wait_shown(screen, word, 30) - screen.started_at
         settled_s = _settle(screen)
         text = picture(screen)
         assert word in text, text

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench import peers
-from bench.painted import picture, take, wait_painted, watch
+from bench.painted import picture, take, wait_painted, wait_shown, watch
 from bench.table import Row, median, p95
 from bench.world import isolated
 from testbed.pty_screen import Screen
@@ -31,7 +31,7 @@ def measure() -> list[Row]:
         stack.enter_context(isolated(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flow-bench-")))))
         screens = {name: stack.enter_context(screen) for name, screen in _programs().items()}
         for name, screen in screens.items():
-            wait_painted(screen, _name(name, 0), 90, since=0)
+            wait_shown(screen, _name(name, 0), 90)
         watch(screens.values(), 3.0)
         keys: dict[str, list[float]] = {name: [] for name in screens}
         for number in range(KEYS + TURN):
@@ -86,9 +86,9 @@ def _open(argv: list[str], environment: dict[str, str] | None = None) -> Screen:
     return Screen(argv, path if environment is None else environment, columns=120, rows=36)
 
 
-def _name(program: str, row: int, generation: int = 0) -> bytes:
+def _name(program: str, row: int, generation: int = 0) -> str:
     """The text of the first cell of a row."""
-    return b"train-%06d" % row if program in ("10k", "100k") else b"g%d-%06d" % (generation, row)
+    return f"train-{row:06}" if program in ("10k", "100k") else f"g{generation}-{row:06}"
 
 
 def _key_ms(screen: Screen, program: str, number: int) -> float:
@@ -98,16 +98,16 @@ def _key_ms(screen: Screen, program: str, number: int) -> float:
     _wait_ms(random.uniform(20, 120), screen)
     at, started = len(screen.raw), time.monotonic()
     screen.send("down" if turn % 2 == 0 else "up")
-    return (wait_painted(screen, _name(program, row), 30, since=at) - started) * 1000
+    return (wait_painted(screen, _name(program, row).encode(), 30, since=at) - started) * 1000
 
 
 def _renewed_ms(screen: Screen) -> list[float]:
     took = []
     for generation in range(1, ROUNDS + 2):
         _wait_ms(1500, screen)
-        at, started = len(screen.raw), time.monotonic()
+        started = time.monotonic()
         screen.send("r")
-        took.append((wait_painted(screen, _name("", LAST_IN_VIEW, generation), 60, since=at) - started) * 1000)
+        took.append((wait_shown(screen, _name("", LAST_IN_VIEW, generation)) - started) * 1000)
     return took
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.painted import drain, make_word, wait_painted
+from bench.painted import drain, make_word, wait_shown
 from bench.world import dashboard, world
 from testbed.pty_screen import Screen
 
@@ -78,8 +78,7 @@ def following(logs: LogWorld) -> Iterator[Screen]:
 def restart(logs: LogWorld, screen: Screen) -> None:
     """Empties the spool, and waits until the pane shows that."""
     word = make_word()
-    at = len(screen.raw)
     logs.clear()
     logs.append(f"{word}\n")
-    wait_painted(screen, word.encode(), since=at)
+    wait_shown(screen, word)
     drain(screen)

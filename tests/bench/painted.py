@@ -9,9 +9,12 @@ import select
 import string
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pyte
+from bench.cell_grid import CellGrid
 from testbed.pty_screen import ANSWERS, Screen
 
 _FOREIGN = re.compile(
@@ -20,6 +23,20 @@ _FOREIGN = re.compile(
 """Sequences that pyte takes for something else."""
 _SEQUENCE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[^\[]?")
 _OVERLAP = 4096
+_REPEATED = 1 << 20
+"""A new grid begins with so much of the last output."""
+
+
+@dataclass
+class _Followed:
+    """A grid, its size, and how much of the output it has."""
+
+    grid: CellGrid
+    size: tuple[int, int]
+    taken: int
+
+
+_grids: WeakKeyDictionary[Screen, _Followed] = WeakKeyDictionary()
 
 
 def take(screen: Screen, timeout_s: float) -> bool:
@@ -35,6 +52,28 @@ def take(screen: Screen, timeout_s: float) -> bool:
         if question in data:
             os.write(screen._fd, answer)
     return True
+
+
+def wait_shown(screen: Screen, wanted: str, timeout_s: float = 60) -> float:
+    """Returns the time of the output after which a text is on the screen that wasn't there before."""
+    deadline = time.monotonic() + timeout_s
+    while not get_grid(screen).shows(wanted):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{wanted!r} was not shown within {timeout_s:g} s:\n{picture(screen)}")
+        take(screen, 0.05)
+    return time.monotonic()
+
+
+def get_grid(screen: Screen) -> CellGrid:
+    """The cells of the screen after all output that was taken in. A screen of another size begins anew."""
+    size = (screen._screen.columns, screen._screen.lines)
+    known = _grids.get(screen)
+    if known is None or known.size != size or known.taken > len(screen.raw):
+        known = _grids[screen] = _Followed(CellGrid(*size), size, max(0, len(screen.raw) - _REPEATED))
+    if known.taken < len(screen.raw):
+        known.grid.feed(bytes(screen.raw[known.taken :]))
+        known.taken = len(screen.raw)
+    return known.grid
 
 
 def watch(screens: Iterable[Screen], seconds: float) -> None:
@@ -65,7 +104,10 @@ def strip_sequences(raw: bytes) -> bytes:
 
 
 def wait_painted(screen: Screen, wanted: bytes, timeout_s: float = 60, *, since: int | None = None) -> float:
-    """Returns the time of the output that completes `wanted`. `since` is a position in the output; default: now."""
+    """Returns the time of the output that completes `wanted`. `since` is a position in the output; default: now.
+
+    For text that is sent as a whole: all of its cells change, or their colours.
+    """
     at, deadline = len(screen.raw) if since is None else since, time.monotonic() + timeout_s
     while wanted not in strip_sequences(bytes(screen.raw[at:])):
         at = max(at, len(screen.raw) - _OVERLAP)
