@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import time
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
@@ -115,7 +114,6 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
         self._unsubscribe_start = self.fleet.subscribe(self._on_first_answer)
         await self.fleet.__aenter__()
         await self.fleet.wait_for_first_answers(_FIRST_ANSWERS_S)
-        self.set_interval(RELEASE_S, partial(release_removed_widgets, self))
         for problem in self.problems[:_PROBLEMS_SHOWN]:
             self.notify(problem, severity="warning", timeout=_PROBLEM_S, markup=False)
         if (more := len(self.problems) - _PROBLEMS_SHOWN) > 0:
@@ -123,9 +121,10 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
             self.notify(text, severity="warning", timeout=_PROBLEM_S, markup=False)
 
     def _on_first_answer(self, _: frozenset[str]) -> None:
-        """Starts the garbage collector after the first answer. It ignores what was loaded until then."""
+        """Starts the garbage collector, which ignores what was loaded until then, and the release of removed widgets."""
         self._unsubscribe_start()
         self.call_after_refresh(_start_garbage_collector)
+        self.set_interval(RELEASE_S, lambda: release_removed_widgets(self))
 
     async def on_unmount(self) -> None:
         await self.fleet.__aexit__()

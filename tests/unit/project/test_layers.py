@@ -97,8 +97,8 @@ TUI = {
     "flow_tui.demo": "",
     "flow_tui.widget_release": "",
     "flow_tui.app": "action_table colour_depth colour_reduction format key_queue keymap notices own_settings prompts"
-    " themes"
-    " command_palette crash crash_report redact terminal widget_release widgets panes screens",
+    " themes widget_release"
+    " command_palette crash crash_report redact terminal widgets panes screens",
     "flow_tui.__main__": "arguments app colour_depth crash demo crash_report keymap themes",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}
