@@ -121,7 +121,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
             self.notify(text, severity="warning", timeout=_PROBLEM_S, markup=False)
 
     def _on_first_answer(self, _: frozenset[str]) -> None:
-        """Starts the garbage collector, which ignores what was loaded until then, and the release of removed widgets."""
+        """Starts the garbage collector, which ignores what was loaded until then, and the release of widgets."""
         self._unsubscribe_start()
         self.call_after_refresh(_start_garbage_collector)
         self.set_interval(RELEASE_S, lambda: release_removed_widgets(self))
