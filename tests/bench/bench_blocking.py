@@ -14,7 +14,7 @@ from flow_core import AsyncFlow, Flow
 
 ROUNDS = 5
 CALLS = 100
-LINES = 100_000
+LINES = 200_000
 
 
 def measure() -> list[Row]:
