@@ -1,4 +1,4 @@
-"""Listing the bids of a cloud account, against the same answers through bare httpx and json; a list without a change."""
+"""Listing the bids of a cloud account, against the same answers through bare httpx and json; then without a change."""
 
 from __future__ import annotations
 
