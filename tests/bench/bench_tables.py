@@ -18,7 +18,7 @@ from testbed.pty_screen import Screen
 
 KEYS = 60
 ROUNDS = 5
-TURN = 20
+TURN = 12
 """Keys in one direction: fewer than the rows in view, so that nothing scrolls."""
 HERE = Path(__file__).parent
 LAST_IN_VIEW = 25
