@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 
 import pyte
 from bench.cell_grid import CellGrid
-from testbed.pty_screen import ANSWERS, Screen
+from testbed.pty_screen import Screen
+from testbed.terminal_answers import TerminalAnswers
 
 _FOREIGN = re.compile(
     rb"\x1b\[[<=>][0-9;:]*[ -/]*[@-~]|\x1b\[\??[0-9;:]*[ -/]+[@-~]|\x1b[PX^_\]].*?(?:\x1b\\|\x07)", re.S
@@ -36,6 +37,7 @@ class _Followed:
     taken: int
 
 
+_answers: WeakKeyDictionary[Screen, TerminalAnswers] = WeakKeyDictionary()
 _grids: WeakKeyDictionary[Screen, _Followed] = WeakKeyDictionary()
 
 
@@ -48,9 +50,9 @@ def take(screen: Screen, timeout_s: float) -> bool:
     except OSError as error:
         raise SystemExit(f"the program ended:\n{picture(screen)}") from error
     screen.raw += data
-    for question, answer in ANSWERS.items():
-        if question in data:
-            os.write(screen._fd, answer)
+    if screen not in _answers:
+        _answers[screen] = TerminalAnswers(screen._fd)
+    _answers[screen].feed(data)
     return True
 
 

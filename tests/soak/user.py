@@ -7,7 +7,8 @@ import select
 import time
 
 from testbed.driving import trigger
-from testbed.pty_screen import ANSWERS, Screen
+from testbed.pty_screen import Screen
+from testbed.terminal_answers import TerminalAnswers
 
 SIZES = ((80, 24), (160, 48), (60, 15), (20, 5), (120, 36))
 LOOK_S = 0.15
@@ -19,6 +20,7 @@ class SoakUser:
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
+        self._answers = TerminalAnswers(screen._fd)
         self._keep = b""
 
     def act(self) -> None:
@@ -90,6 +92,4 @@ class SoakUser:
         except OSError as error:
             raise AssertionError(f"the dashboard ended; the last it painted: {self._keep[-3000:]!r}") from error
         self._keep = (self._keep + data)[-(1 << 16) :]
-        for question, answer in ANSWERS.items():
-            if question in data:
-                os.write(self._screen._fd, answer)
+        self._answers.feed(data)
