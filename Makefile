@@ -7,7 +7,7 @@ ARGS :=
 # Without compiled files every process that a test starts compiles the sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run quick test fuzz check soak snapshots bench screenshots clean
+.PHONY: help run quick test fuzz check soak stress snapshots bench screenshots clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,9 +16,10 @@ help:
 	@echo 'make test [ARGS="-k logs"]      every test, six at a time'
 	@echo 'make fuzz [ARGS="60 -k logs"]    new examples for the property tests, for so many seconds (600)'
 	@echo 'make check                      lint, format, types, layers'
-	@echo 'make soak                       random keys over every screen, and random kills, for a long time'
+	@echo 'make soak [ARGS=2]              a day at the dashboard in 20 minutes, or in so many: nothing may grow'
+	@echo 'make stress                     random keys over every screen, and random kills, for a long time'
 	@echo 'make snapshots                  tests/system/tui/snapshots anew from the running app'
-	@echo 'make bench                      the numbers that the goals speak of'
+	@echo 'make bench [ARGS="start idle"]  the figures of docs/performance.md, with their targets'
 	@echo 'make screenshots                screenshots/*.svg from the running app'
 	@echo 'make clean                      removes the environment and the caches'
 
@@ -42,6 +43,9 @@ check: $(VENV)/test.stamp
 	$(PYTHON) -m pytest tests/unit/project/test_layers.py
 
 soak: $(VENV)/test.stamp
+	@$(PYTHON) tests/soak/run.py $(ARGS)
+
+stress: $(VENV)/test.stamp
 	@FLOW_SOAK_KEYS=$${FLOW_SOAK_KEYS:-5000} FLOW_SOAK_SEEDS=$${FLOW_SOAK_SEEDS:-11,12,13,14} \
 		FLOW_KILL_ROUNDS=$${FLOW_KILL_ROUNDS:-22} $(PYTHON) -m pytest tests/system -k "random_keys or kills or kill_rounds" $(ARGS)
 

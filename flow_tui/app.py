@@ -28,6 +28,7 @@ from flow_tui.own_settings import explain_unlock, read_own_settings
 from flow_tui.prompts import PromptQueue
 from flow_tui.screens.dashboard import DashboardScreen
 from flow_tui.themes import complete_variables, load_themes
+from flow_tui.widget_release import RELEASE_S, release_removed_widgets
 from flow_tui.widgets.raw_keys import keep_raw_keys
 
 if TYPE_CHECKING:
@@ -134,9 +135,10 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
             self.notify(text, severity="warning", timeout=_PROBLEM_S, markup=False)
 
     def _on_first_answer(self, _: frozenset[str]) -> None:
-        """Starts the garbage collector after the first answer. It ignores what was loaded until then."""
+        """Starts the garbage collector, which ignores what was loaded until then, and the release of widgets."""
         self._unsubscribe_start()
         self.call_after_refresh(_start_garbage_collector)
+        self.set_interval(RELEASE_S, lambda: release_removed_widgets(self))
 
     def exit(self, result: None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         if not self._exit:

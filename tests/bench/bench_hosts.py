@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from table import Row, median
+from bench.table import Row, median
 from testbed.sshd import Sshd, find_sshd
 
 from flow_core.agent import protocol

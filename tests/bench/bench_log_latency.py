@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
 import select
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
-from log_world import log_world
-from log_writer import STAMP_EVERY_S, STAMPS_AT_ONCE
-from painted import strip_sequences
-from peers import python_of
-from table import Row, median, p95
+from bench import peers
+from bench.log_world import log_world
+from bench.log_writer import STAMP_EVERY_S, STAMPS_AT_ONCE
+from bench.painted import get_grid, take
+from bench.table import Row, median, p95
+from bench.world import dashboard
 from testbed.pty_screen import Screen
-from world import dashboard
 
 LINES = 200
 FIRST = STAMPS_AT_ONCE
 """Lines that are not counted."""
-TOOLONG = "toolong==1.5.0"
-_STAMPED = re.compile(rb"painted-(\d+)-(\d+)-end")
+_STAMPED = re.compile(r"painted-(\d+)-(\d+)-end")
 
 
 def measure() -> list[Row]:
     with log_world() as logs, ExitStack() as stack:
-        toolong = str(Path(python_of(TOOLONG)).with_name("tl"))
+        toolong = peers.program_of(peers.TOOLONG, "tl")
         spools = [logs.spool, logs.folder / "tail", logs.folder / "toolong"]
         for spool in spools:
             spool.write_text("begin\n", encoding="ascii")
@@ -57,8 +54,9 @@ def _read_delays_ms(screens: list[Screen]) -> list[list[float]]:
         if time.monotonic() > deadline:
             raise SystemExit(f"lines painted: {[len(seen) for seen in delays.values()]}\n{screens[0].framed()}")
         for fd in select.select(list(by_fd), [], [], 1.0)[0]:
-            by_fd[fd].raw += os.read(fd, 1 << 16)
-            now_ns = time.time_ns()
-            for number, stamp in _STAMPED.findall(strip_sequences(bytes(by_fd[fd].raw[-8192:]))):
+            take(by_fd[fd], 0)
+            now_ns, grid = time.time_ns(), get_grid(by_fd[fd])
+            for number, stamp in _STAMPED.findall("\n".join(map(grid.row, grid.touched))):
                 delays[fd].setdefault(int(number), (now_ns - int(stamp)) / 1e6)
+            grid.touched.clear()
     return [[seen[number] for number in sorted(seen)][FIRST:] for seen in delays.values()]

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from log_spools import LINE, TMPFS, make_spools
+from bench.log_spools import LINE, TMPFS, make_spools
+from bench.table import Row, median, p95
 from rich.style import Style
-from table import Row, median, p95
 from testbed.pty_screen import Screen
 
 from flow_core.agent.spool import SpoolFiles

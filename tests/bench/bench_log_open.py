@@ -9,13 +9,13 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from log_world import SIZE_MB, LogWorld, log_world
-from log_writer import make_spool
-from painted import look, rss_mb, take, wait_painted
-from peers import python_of
-from table import Row, median, p95
+from bench import peers
+from bench.log_world import SIZE_MB, LogWorld, log_world
+from bench.log_writer import make_spool
+from bench.painted import look, rss_mb, take, wait_shown
+from bench.table import Row, median, p95
+from bench.world import dashboard
 from testbed.pty_screen import Screen
-from world import dashboard
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.line_counter import LineCounter
@@ -25,7 +25,6 @@ ROUNDS = 5
 SETTLE_S = 3.0
 READS = 500
 LAST = "thelastline"
-TOOLONG = "toolong==1.5.0"
 
 
 def measure() -> list[Row]:
@@ -38,7 +37,7 @@ def measure() -> list[Row]:
 
 def _open(logs: LogWorld, count: str) -> list[Row]:
     """Interleaved; the first round, which fills caches, is thrown away."""
-    toolong = [str(Path(python_of(TOOLONG)).with_name("tl")), str(logs.spool)]
+    toolong = [peers.program_of(peers.TOOLONG, "tl"), str(logs.spool)]
     rounds = []
     for _ in range(ROUNDS + 1):
         ours_s, ours_mb = _open_once(dashboard(logs.environment), count)
@@ -66,9 +65,7 @@ def _open_short(logs: LogWorld) -> float:
 def _open_once(screen: Screen, shown: str, settle_s: float = SETTLE_S) -> tuple[float, float]:
     """Returns how long it took to the last line on the screen, in s, and the memory `settle_s` later, in MB."""
     with screen:
-        while LAST.encode() not in screen.raw and screen.pump(60):
-            pass
-        took = wait_painted(screen, LAST.encode(), since=0) - screen.started_at
+        took = wait_shown(screen, LAST) - screen.started_at
         until = time.monotonic() + settle_s
         while (left := until - time.monotonic()) > 0:
             take(screen, left)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 
-from table import Row, median
+from bench.table import Row, median
 
 from flow_core.agent.spool import SpoolFiles
 from flow_core.logs.search.log_search import LogSearch

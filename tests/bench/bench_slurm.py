@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from table import Row, median
+from bench.table import Row, median
 from testbed.slurm_cluster import SlurmCluster
 from testbed.slurm_space import PATH
 

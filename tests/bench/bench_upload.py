@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from table import Row, median
+from bench.table import Row, median
 
 from flow_core.upload.folder_upload import upload
 from flow_core.upload.local_folder import LocalFolder

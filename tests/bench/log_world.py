@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from painted import drain, make_word, wait_painted
+from bench.painted import drain, make_word, wait_shown
+from bench.world import dashboard, world
 from testbed.pty_screen import Screen
-from world import dashboard, world
 
 SIZE_MB = int(os.environ.get("FLOW_BENCH_LOG_MB", "1000"))
 SHARE = SIZE_MB / 1000
@@ -78,8 +78,7 @@ def following(logs: LogWorld) -> Iterator[Screen]:
 def restart(logs: LogWorld, screen: Screen) -> None:
     """Empties the spool, and waits until the pane shows that."""
     word = make_word()
-    at = len(screen.raw)
     logs.clear()
     logs.append(f"{word}\n")
-    wait_painted(screen, word.encode(), since=at)
+    wait_shown(screen, word)
     drain(screen)

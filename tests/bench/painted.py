@@ -8,21 +8,90 @@ import re
 import select
 import string
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
+import pyte
+from bench.cell_grid import CellGrid
 from testbed.pty_screen import Screen
+from testbed.terminal_answers import TerminalAnswers
 
+_FOREIGN = re.compile(
+    rb"\x1b\[[<=>][0-9;:]*[ -/]*[@-~]|\x1b\[\??[0-9;:]*[ -/]+[@-~]|\x1b[PX^_\]].*?(?:\x1b\\|\x07)", re.S
+)
+"""Sequences that pyte takes for something else."""
 _SEQUENCE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[^\[]?")
 _OVERLAP = 4096
+_REPEATED = 1 << 20
+"""A new grid begins with so much of the last output."""
+
+
+@dataclass
+class _Followed:
+    """A grid, its size, and how much of the output it has."""
+
+    grid: CellGrid
+    size: tuple[int, int]
+    taken: int
+
+
+_answers: WeakKeyDictionary[Screen, TerminalAnswers] = WeakKeyDictionary()
+_grids: WeakKeyDictionary[Screen, _Followed] = WeakKeyDictionary()
 
 
 def take(screen: Screen, timeout_s: float) -> bool:
-    """Takes in one piece of output; False when none came in time."""
+    """Takes in one piece of output; False when none came in time. Answers what a program asks its terminal."""
     if not select.select([screen._fd], [], [], timeout_s)[0]:
         return False
-    screen.raw += os.read(screen._fd, 1 << 16)
+    try:
+        data = os.read(screen._fd, 1 << 16)
+    except OSError as error:
+        raise SystemExit(f"the program ended:\n{picture(screen)}") from error
+    screen.raw += data
+    if screen not in _answers:
+        _answers[screen] = TerminalAnswers(screen._fd)
+    _answers[screen].feed(data)
     return True
+
+
+def wait_shown(screen: Screen, wanted: str, timeout_s: float = 60) -> float:
+    """Returns the time of the output after which a text is on the screen that wasn't there before."""
+    deadline = time.monotonic() + timeout_s
+    while not get_grid(screen).shows(wanted):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{wanted!r} was not shown within {timeout_s:g} s:\n{picture(screen)}")
+        take(screen, 0.05)
+    return time.monotonic()
+
+
+def get_grid(screen: Screen) -> CellGrid:
+    """The cells of the screen after all output that was taken in. A screen of another size begins anew."""
+    size = (screen._screen.columns, screen._screen.lines)
+    known = _grids.get(screen)
+    if known is None or known.size != size or known.taken > len(screen.raw):
+        known = _grids[screen] = _Followed(CellGrid(*size), size, max(0, len(screen.raw) - _REPEATED))
+    if known.taken < len(screen.raw):
+        known.grid.feed(bytes(screen.raw[known.taken :]))
+        known.taken = len(screen.raw)
+    return known.grid
+
+
+def watch(screens: Iterable[Screen], seconds: float) -> None:
+    """Takes in what these programs paint for so long."""
+    by_fd = {screen._fd: screen for screen in screens}
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        for fd in select.select(list(by_fd), [], [], left)[0]:
+            take(by_fd[fd], 0)
+
+
+def picture(screen: Screen) -> str:
+    """What is on the screen, from all that was painted."""
+    shown = pyte.Screen(screen._screen.columns, screen._screen.lines)
+    pyte.ByteStream(shown).feed(_FOREIGN.sub(b"", bytes(screen.raw)))
+    return "\n".join(line.rstrip() for line in shown.display)
 
 
 def drain(screen: Screen, quiet_s: float = 0.1, timeout_s: float = 5.0) -> None:
@@ -37,7 +106,10 @@ def strip_sequences(raw: bytes) -> bytes:
 
 
 def wait_painted(screen: Screen, wanted: bytes, timeout_s: float = 60, *, since: int | None = None) -> float:
-    """Returns the time of the output that completes `wanted`. `since` is a position in the output; default: now."""
+    """Returns the time of the output that completes `wanted`. `since` is a position in the output; default: now.
+
+    For text that is sent as a whole: all of its cells change, or their colours.
+    """
     at, deadline = len(screen.raw) if since is None else since, time.monotonic() + timeout_s
     while wanted not in strip_sequences(bytes(screen.raw[at:])):
         at = max(at, len(screen.raw) - _OVERLAP)
@@ -71,6 +143,11 @@ def look(screen: Screen) -> str:
 
 def make_word() -> str:
     return "".join(random.choices(string.ascii_lowercase, k=12))
+
+
+def cpu_s(pid: int) -> float:
+    """The CPU time of a process with all of its threads, also of those that have ended. Exact on Linux."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def rss_mb(pid: int) -> float:

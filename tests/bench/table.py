@@ -9,17 +9,34 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One number. Smaller is better; `note` says what it is made of."""
+    """One number. `note` says what it is made of.
+
+    The number must be at most the goal; with `is_minimum`, at least the goal. None if there is nothing to measure.
+    """
 
     name: str
-    value: float
+    value: float | None
     goal: float
     unit: str
     note: str = ""
+    is_minimum: bool = False
 
     @property
     def is_met(self) -> bool:
-        return self.value <= self.goal
+        if self.value is None:
+            return False
+        return self.value >= self.goal if self.is_minimum else self.value <= self.goal
+
+    @property
+    def target(self) -> str:
+        return f"{'>=' if self.is_minimum else '<='} {self.goal:g} {self.unit}"
+
+    @property
+    def figure(self) -> str:
+        if self.value is None:
+            return "none"
+        digits = 3 if abs(self.value) < 0.1 else 2 if abs(self.value) < 10 else 1
+        return f"{self.value:.{digits}f} {self.unit}"
 
 
 def median(values: Iterable[float]) -> float:
@@ -35,5 +52,4 @@ def show(rows: Sequence[Row]) -> None:
     """Prints rows as they come, so that a long run can be watched."""
     for row in rows:
         verdict = "ok  " if row.is_met else "MISS"
-        measured = f"{row.value:.{2 if row.value < 10 else 1}f} {row.unit}"
-        print(f"{verdict} {row.name:<28} {measured:>11}   goal {row.goal:g} {row.unit:<5} {row.note}", flush=True)
+        print(f"{verdict} {row.name:<52} {row.figure:>12}   target {row.target:<12} {row.note}", flush=True)

@@ -1,6 +1,6 @@
 """Random keys, sizes and clicks over every screen, while tasks come and go: nothing may end the dashboard.
 
-`make soak` sends many more of them than the tests do.
+`make stress` sends many more of them than the tests do.
 """
 
 from __future__ import annotations

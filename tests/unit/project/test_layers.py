@@ -106,10 +106,11 @@ TUI = {
     "flow_tui.shell_key_hold": "",
     "flow_tui.key_queue": "shell_key_hold",
     "flow_tui.demo": "",
+    "flow_tui.widget_release": "",
     "flow_tui.app": "action_table colour_depth colour_reduction format key_queue keymap notices own_settings prompts"
-    " themes"
+    " themes widget_release"
     " command_palette last_screen crash crash_report redact terminal widgets panes screens",
-    "flow_tui.program": "arguments app colour_depth demo crash_report last_screen",
+    "flow_tui.program": "arguments app colour_depth demo crash crash_report keymap last_screen themes",
     "flow_tui.__main__": "last_screen program",
 }
 TERMINAL_LIBRARIES = {"textual", "rich"}
