@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from flow_core.errors import ProviderError, printable
@@ -54,7 +55,12 @@ def read_label(row: dict[str, Any], *names: str) -> str:
 
 def read_word(row: dict[str, Any], *names: str) -> str:
     """Returns a word of the API, with control characters escaped; empty if there is none."""
-    return escape_controls(read_label(row, *names))
+    return _escape(read_label(row, *names))
+
+
+@lru_cache(maxsize=1024)  # the rows of a list have few words
+def _escape(text: str) -> str:
+    return escape_controls(text)
 
 
 def read_optional(row: dict[str, Any], *names: str) -> str:
