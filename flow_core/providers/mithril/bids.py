@@ -208,5 +208,9 @@ def parse_ids(value: Any) -> tuple[str, ...]:
     """Returns the ids of a list, whose entries are ids or tables with an id."""
     if not value or not isinstance(value, list):
         return ()
-    names = [entry.get("fid") if isinstance(entry, dict) else entry for entry in value]
-    return tuple([name for name in names if isinstance(name, str) and is_cloud_id(name)])
+    ids = []
+    for entry in value:
+        name = entry.get("fid") if isinstance(entry, dict) else entry
+        if isinstance(name, str) and is_cloud_id(name):
+            ids.append(name)
+    return tuple(ids)

@@ -39,7 +39,7 @@ class PagedList(Generic[RowsT]):
         self._path = path
         self._noun = noun
         self._parse_rows = parse_rows
-        self._pages: dict[bytes, Page[RowsT]] = {}
+        self._pages: dict[tuple[int, int], Page[RowsT]] = {}
 
     async def read(self, params: Mapping[str, str], rows_ahead: int | None = 0) -> AsyncGenerator[Page[RowsT], None]:
         """Yields the pages in the API's order. Read it under `aclosing`.
@@ -99,7 +99,7 @@ class PagedList(Generic[RowsT]):
         with pause_gc():
             return Page(self._parse_rows(rows), len(rows), cursor)
 
-    def _keep(self, digest: bytes, page: Page[RowsT]) -> None:
+    def _keep(self, digest: tuple[int, int], page: Page[RowsT]) -> None:
         """Keeps the pages that were read last."""
         self._pages.pop(digest, None)
         self._pages[digest] = page
