@@ -16,8 +16,9 @@ from flow_core.providers.this_machine.terminal_control import get_foreground_gro
 _WRITE_S = 10.0
 _END_S = 2.0
 _REST_BYTES_MAX = 1 << 20
-# The first terminal that the leader of a session opens becomes the one that controls it.
-_TAKE_TERMINAL = 'exec <"$0" >"$0" 2>&1 && exec "$@"'
+# The first terminal that the leader of a session opens becomes the one that controls it. tmux writes to its input, so
+# that must be open for writing too.
+_TAKE_TERMINAL = 'exec <>"$0" >&0 2>&0 && exec "$@"'
 
 
 class TerminalShell:

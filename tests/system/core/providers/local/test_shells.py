@@ -150,6 +150,7 @@ async def test_what_the_server_itself_has_to_say_stands_on_the_terminal(shared_m
                 received += piece
     assert b"flow: the SSH server ends" in received
     await shell.close()
+    await shared_machine.until(lambda: not server.process.is_alive, "the server is gone")
 
 
 def _runs(command: bytes) -> bool:
