@@ -84,19 +84,12 @@ class AsyncTaskLogResource:
         newest state of a line that has no end yet, such as a progress bar, with a carriage return before it. Close the
         iterator (`aclosing`) if you leave it early. Raises NotFound, ConfigError, Unsupported.
         """
-        from flow_core.logs.follow import (
-            follow_lines,
-            tail_text,  # lazy import: loads ctypes
-        )
+        from flow_core.logs.follow import follow_lines, tail_text  # lazy import: loads ctypes
 
         lines = check_integer("tail", tail)
         if source in _STARTUP:
             return await self._startup_log(task_id, follow, lines, rank)
-        streams = _resolve_streams(stderr, source, stream)
-        if streams is not None:
-            await self._refuse_merged(task_id)
-        address = await self._find_address(check_text("task_id", task_id), attempt, rank)
-        files = await self.open(address)
+        address, files, streams = await self._open_streams(task_id, stderr, source, stream, attempt, rank)
         if not follow:
             await self._logs.catch_up(address)
             return await asyncio.to_thread(tail_text, files, lines, streams)
@@ -213,6 +206,16 @@ class AsyncTaskLogResource:
             for address in addresses:
                 yield address
 
+    async def _open_streams(
+        self, task_id: str, stderr: bool, source: str | None, stream: str | None, attempt: int | None, rank: int
+    ) -> tuple[LogId, SpoolFiles, frozenset[int] | None]:
+        """Returns the address of a log, its files, and the streams of it to keep; None for both."""
+        streams = _resolve_streams(stderr, source, stream)
+        if streams is not None:
+            await self._refuse_merged(task_id)
+        address = await self._find_address(check_text("task_id", task_id), attempt, rank)
+        return address, await self.open(address), streams
+
     async def _startup_log(self, task_id: str, follow: bool, lines: int, rank: int) -> str:
         if follow:
             raise ConfigError("source: the startup log can't be followed; read it again", field="source")
@@ -246,6 +249,28 @@ class AsyncTaskLogResource:
         if log_id in addresses or (not addresses and not attempt):
             return log_id
         raise NotFound(f"task {task_id} has no log of attempt {log_id.attempt}, rank {rank}")
+
+
+async def follow_batches(
+    logs: AsyncTaskLogResource,
+    task_id: str,
+    tail: int = 100,
+    stderr: bool = False,
+    source: str | None = None,
+    stream: str | None = None,
+    *,
+    attempt: int | None = None,
+    rank: int = 0,
+    updates: bool = False,
+) -> AsyncGenerator[list[str], None]:
+    """Returns an iterator of lists of lines: those of `read` with follow=True that arrive at the same time."""
+    from flow_core.logs.follow import follow_line_batches  # lazy import: loads ctypes
+
+    if source in _STARTUP:
+        await logs.read(task_id, True, tail, source=source, rank=rank)  # refuses
+    check_integer("tail", tail)
+    address, files, streams = await logs._open_streams(task_id, stderr, source, stream, attempt, rank)
+    return follow_line_batches(files, lambda: logs.is_complete(address), streams, updates=updates)
 
 
 def _check_pattern(pattern: Any) -> str:

@@ -106,21 +106,35 @@ async def follow_lines(
 
     With `updates`, also yields the newest redraw of a line that has no end yet, with a carriage return before it.
     """
+    async with aclosing(follow_line_batches(files, is_complete, streams, updates=updates)) as batches:
+        async for lines in batches:
+            for line in lines:
+                yield line
+
+
+async def follow_line_batches(
+    files: SpoolFiles, is_complete: IsComplete, streams: Collection[int] | None = None, *, updates: bool = False
+) -> AsyncGenerator[list[str], None]:
+    """Yields the lines of `follow_lines` as soon as they are there: at once those of up to 256 KiB of the log.
+
+    Read it under `aclosing`.
+    """
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     pending = update = ""
     async with aclosing(follow_log(files, 0, is_complete, streams)) as chunks:
         async for chunk in chunks:
-            *lines, pending = (pending + decode(chunk.data)).split("\n")
-            for line in lines:
-                yield line.removesuffix("\r")
+            *ended, pending = (pending + decode(chunk.data)).split("\n")
+            lines = [line.removesuffix("\r") for line in ended]
             while len(pending) > _MAX_LINE_CHARS:
-                yield pending[:_MAX_LINE_CHARS]
+                lines.append(pending[:_MAX_LINE_CHARS])
                 pending = pending[_MAX_LINE_CHARS:]
             if updates and (newest := _find_redraw(pending)) not in ("", update):
                 update = newest
-                yield f"\r{newest}"
+                lines.append(f"\r{newest}")
+            if lines:
+                yield lines
     if pending := pending + decode(b"", final=True):
-        yield pending.removesuffix("\r")
+        yield [pending.removesuffix("\r")]
 
 
 def _find_redraw(pending: str) -> str:

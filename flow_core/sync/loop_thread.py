@@ -7,9 +7,9 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Protocol, TypeVar
 
 from flow_core.errors import FlowError
@@ -24,8 +24,11 @@ _SETTLE_S = 5.0
 _STOP_S = 1.0
 _CLOSE_S = 0.5
 _POLL_S = 0.005
+_FOREIGN_STREAM = "this stream belongs to the process that opened it; open another one in this process"
 _lock = threading.Lock()
 _current: _Thread | None = None
+_forks = 0
+"""The number of forks from the first process to this one. Other than `os.getpid`, it is no system call."""
 
 
 def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -87,20 +90,34 @@ def _wait_for_result(future: Future[T]) -> T:
 
 def iter_sync(stream: AsyncIterator[T]) -> Iterator[T]:
     """Iterates over an async iterator, one item at a time. Leaving early closes the stream at its source."""
-    return _iterate(stream, os.getpid())
+    return _iterate(stream, _forks)
 
 
-def _iterate(stream: AsyncIterator[T], process: int) -> Iterator[T]:
+def iter_batches_sync(batches: AsyncIterator[Sequence[T]]) -> Iterator[T]:
+    """Iterates over the items of an async iterator of lists. Waits for the private loop once for each list."""
+    return _iterate_batches(batches, _forks)
+
+
+def _iterate_batches(batches: AsyncIterator[Sequence[T]], forks: int) -> Iterator[T]:
+    with closing(_iterate(batches, forks)) as read:
+        for batch in read:
+            for item in batch:
+                if forks != _forks:
+                    raise FlowError(_FOREIGN_STREAM)
+                yield item
+
+
+def _iterate(stream: AsyncIterator[T], forks: int) -> Generator[T, None, None]:
     try:
         while True:
-            if process != os.getpid():  # a forked child has only a copy; its parent continues to read
-                raise FlowError("this stream belongs to the process that opened it; open another one in this process")
+            if forks != _forks:  # a forked child has only a copy; its parent continues to read
+                raise FlowError(_FOREIGN_STREAM)
             item = run_sync(_next(stream))
             if item is _END:
                 return
             yield item  # type: ignore[misc]  # mypy can't tell _END from an item
     finally:
-        if process == os.getpid() and not program_end.is_over:
+        if forks == _forks and not program_end.is_over:
             _close(stream)
 
 
@@ -279,7 +296,8 @@ def stop_loop() -> None:
 
 def _after_fork() -> None:
     """Resets this module in the child: the lock may be held by a thread that doesn't exist there."""
-    global _lock, _current, _clients
+    global _lock, _current, _clients, _forks
+    _forks += 1
     _lock = threading.Lock()
     if _current is not None:
         _current.loop.set_exception_handler(_ignore)

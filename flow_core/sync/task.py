@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flow_core.client.task import AsyncTask
+from flow_core.client.task_logs import AsyncTaskLogResource
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.task_properties import TaskProperties
-from flow_core.sync.loop_thread import close_at_exit, iter_sync, run_sync
+from flow_core.sync.loop_thread import close_at_exit, run_sync
+from flow_core.sync.task_logs import TaskLogResource
 from flow_core.sync.terminal_guard import guard_terminal
 from flow_core.sync.twin import copy_docstring, make_blocking
 
@@ -80,14 +82,17 @@ class Task(TaskProperties):
         rank: int = 0,
         updates: bool = False,
     ) -> str | Iterator[str]:
-        answer = run_sync(self._twin.logs(follow, tail, stderr, attempt=attempt, rank=rank, updates=updates))
-        return answer if isinstance(answer, str) else iter_sync(answer)
+        logs, task_id = TaskLogResource(AsyncTaskLogResource(self.flow)), self.record.task_id
+        if follow:
+            return logs.read(task_id, True, tail, stderr, attempt=attempt, rank=rank, updates=updates)
+        return logs.read(task_id, False, tail, stderr, attempt=attempt, rank=rank, updates=updates)
 
     def log_stream(
         self, stderr: bool = False, *, attempt: int | None = None, rank: int = 0, updates: bool = False
     ) -> Iterator[str]:
         """Yields every line from the first until the task ends. Leaving the loop early closes the stream."""
-        return iter_sync(self._twin.log_stream(stderr, attempt=attempt, rank=rank, updates=updates))
+        logs = TaskLogResource(AsyncTaskLogResource(self.flow))
+        return logs.stream(self.record.task_id, stderr, attempt=attempt, rank=rank, updates=updates)
 
     @copy_docstring(AsyncTask.shell)
     def shell(self, command: str | None = None, node: int | None = None, record: bool = False) -> int | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypedDict, overload
 
-from flow_core.client.task_logs import AsyncTaskLogResource
-from flow_core.sync.loop_thread import iter_sync, run_sync
+from flow_core.client.task_logs import AsyncTaskLogResource, follow_batches
+from flow_core.sync.loop_thread import iter_batches_sync, iter_sync, run_sync
 from flow_core.sync.twin import BlockingTwin, copy_docstring, make_blocking
 
 if TYPE_CHECKING:
@@ -74,15 +74,15 @@ class TaskLogResource(BlockingTwin[AsyncTaskLogResource]):
     ) -> str | Iterator[str]:
         place = _Place(attempt=attempt, rank=rank)
         if follow:
-            lines = self._twin.read(task_id, True, tail, stderr, source, stream, **place, updates=updates)
-            return iter_sync(run_sync(lines))
+            batches = follow_batches(self._twin, task_id, tail, stderr, source, stream, **place, updates=updates)
+            return iter_batches_sync(run_sync(batches))
         return run_sync(self._twin.read(task_id, False, tail, stderr, source, stream, **place, updates=updates))
 
     @copy_docstring(AsyncTaskLogResource.stream)
     def stream(
         self, task_id: str, stderr: bool = False, *, attempt: int | None = None, rank: int = 0, updates: bool = False
     ) -> Iterator[str]:
-        return iter_sync(self._twin.stream(task_id, stderr, attempt=attempt, rank=rank, updates=updates))
+        yield from self.read(task_id, True, stderr=stderr, attempt=attempt, rank=rank, updates=updates)
 
     @copy_docstring(AsyncTaskLogResource.read_bytes)
     def read_bytes(self, address: LogId, offset: int = 0) -> Iterator[tuple[int, bytes]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncssh  # noqa: F401  # loaded before any test, since that starts processes such as ldconfig
@@ -45,10 +45,15 @@ class InProcessTransport(httpx.AsyncBaseTransport):
             ended.exception()  # the emulator keeps it, and raises it at its end
 
 
-@asynccontextmanager
-async def answered_in_process(emulator: Emulator) -> AsyncIterator[None]:
+def answered_in_process(emulator: Emulator) -> AbstractAsyncContextManager[None]:
     """Every request of httpx in this process goes to the emulator meanwhile, whatever its address is."""
-    transport = InProcessTransport(emulator.app)
+    return answered_by(emulator.app)
+
+
+@asynccontextmanager
+async def answered_by(app: ASGIApp) -> AsyncIterator[None]:
+    """Every request of httpx in this process goes to this app meanwhile."""
+    transport = InProcessTransport(app)
 
     async def answer(_: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
         return await transport.handle_async_request(request)

@@ -84,18 +84,36 @@ class ApiResponse(NamedTuple):
             raise ValueError("nested without end") from error
 
 
-def parse_value(answer: ApiResponse, call: str, is_change: bool, hide: Callable[[str], str]) -> Any:
-    """Returns the JSON of a successful response. Raises the error of any other response.
+class JsonBody(NamedTuple):
+    """The body of a successful response, which is not parsed yet. `call` is the method and path of the request."""
+
+    answer: ApiResponse
+    call: str
+    is_change: bool
+
+    @property
+    def digest(self) -> tuple[int, int]:
+        """The keyed hash of the body and its length. Bodies with the same digest are the same, in this process."""
+        return hash(self.answer.body), len(self.answer.body)
+
+    def parse(self) -> Any:
+        """Returns the JSON. Raises ProviderError; OutcomeUnknown for a change."""
+        try:
+            return self.answer.json()
+        except ValueError as error:
+            kind = OutcomeUnknown if self.is_change else ProviderError
+            sentence = f"the Mithril API answered {self.call} with what is not JSON"
+            raise _make_error(self.answer, kind, sentence) from error
+
+
+def check_success(answer: ApiResponse, call: str, is_change: bool, hide: Callable[[str], str]) -> JsonBody:
+    """Returns the body of a successful response. Raises the error of any other response.
 
     `call` is the method and path; `hide` removes secrets from foreign text. Raises AuthError, NotFound, Conflict,
     ConfigError, Unreachable, ProviderError.
     """
     if answer.is_good:
-        try:
-            return answer.json()
-        except ValueError as error:
-            kind = OutcomeUnknown if is_change else ProviderError
-            raise _make_error(answer, kind, f"the Mithril API answered {call} with what is not JSON") from error
+        return JsonBody(answer, call, is_change)
     message, field = (escape_controls(hide(text))[:_SHOWN] for text in _read_detail(answer))
     if answer.status == 422 and field:
         raise _make_error(answer, ConfigError, f"{field}: {message}", field)

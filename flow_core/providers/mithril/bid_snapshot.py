@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -12,7 +12,6 @@ from flow_core.providers.mithril.catalog import InstanceType, Offer
 from flow_core.providers.mithril.exit_status import ExitStatus
 from flow_core.providers.mithril.money import format_usd
 from flow_core.providers.mithril.node_ssh import USER, Destination
-from flow_core.providers.mithril.startup.script import is_flow_script
 from flow_core.providers.mithril.submitted_specs import SubmittedSpec
 
 _GONE = frozenset({"STATUS_TERMINATED", "STATUS_PREEMPTED", "STATUS_REPLACED"})
@@ -47,6 +46,9 @@ _LEAST_FAR = (
 )
 
 
+_UNKNOWN_EXIT = ExitStatus()
+
+
 @dataclass(frozen=True, slots=True)
 class BidSnapshot:
     """A bid with its current machines, in their order; without any, with its last ones."""
@@ -55,8 +57,10 @@ class BidSnapshot:
     nodes: tuple[BidInstance, ...]
 
     @classmethod
-    def of(cls, bid: Bid, instances: Iterable[BidInstance]) -> BidSnapshot:
+    def of(cls, bid: Bid, instances: Collection[BidInstance]) -> BidSnapshot:
         """Creates the snapshot from the bid's instances, current and former ones."""
+        if not instances:
+            return cls(bid, ())
         ordered = sorted(instances, key=lambda instance: instance.sort_key)
         active = tuple(instance for instance in ordered if instance.status not in _GONE)
         return cls(bid, active or tuple(ordered[-bid.quantity :]))
@@ -87,13 +91,10 @@ def build_task_record(
     if exit_status is not None and exit_status.is_over:
         status = TaskStatus.FAILED if exit_status.exit_code else TaskStatus.COMPLETED
     elif (
-        status is TaskStatus.RUNNING
-        and exit_status is not None
-        and exit_status.started_at is None
-        and is_flow_script(bid.startup_script)
+        status is TaskStatus.RUNNING and exit_status is not None and exit_status.started_at is None and bid.is_from_flow
     ):
         status = TaskStatus.PENDING
-    exit_status = exit_status or ExitStatus()
+    exit_status = exit_status or _UNKNOWN_EXIT
     price = None if offer is None else offer.price_usd
     billed = None if price is None or not snapshot.billed else price * snapshot.billed
     address = Destination.of(nodes[0].ssh_destination) if nodes and snapshot.billed else None
@@ -144,14 +145,16 @@ def _describe_state(
         ending = {"": "", "timeout": ": its time was up"}.get(exit_status.reason, f": {exit_status.reason}")
         cost = f", still billing {format_usd(billed)}/h until it is cancelled" if billed else ""
         return f"{status.value}{ending}{cost}" if ending or cost else ""
+    if status is not TaskStatus.PENDING:
+        return ""
     limit = snapshot.bid.limit_usd
-    if status is TaskStatus.PENDING and limit is not None and price is not None and price > limit:
+    if limit is not None and price is not None and price > limit:
         return f"outbid: the market price is {format_usd(price)}/h, the limit {format_usd(limit)}/h per instance"
-    if status is TaskStatus.PENDING and snapshot.bid.status == "Open":
+    if snapshot.bid.status == "Open":
         return "waits to be allocated"
-    if status is TaskStatus.PENDING and snapshot.is_reachable:
+    if snapshot.is_reachable:
         return "its machines are being set up for the command"
-    return "its machines are starting" if status is TaskStatus.PENDING else ""
+    return "its machines are starting"
 
 
 def _format_command(bid: Bid, spec: SubmittedSpec) -> str:

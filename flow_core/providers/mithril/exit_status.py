@@ -17,6 +17,7 @@ from flow_core.agent.utc_time import to_utc_datetime
 from flow_core.errors import FlowError
 from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.mithril.bids import parse_time
+from flow_core.providers.mithril.stored_records import find_stored
 
 if TYPE_CHECKING:
     from flow_core.ssh.host import SshHost
@@ -158,7 +159,7 @@ class ExitStatusCache:
 
     def _load(self, bid_ids: list[str]) -> dict[str, ExitStatus]:
         statuses = {}
-        for bid_id in bid_ids:
+        for bid_id in find_stored(self._folder, bid_ids):
             try:
                 if (data := read_json(self._folder / f"{bid_id}.json")) is not None:
                     statuses[bid_id] = _parse(data)

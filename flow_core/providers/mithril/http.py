@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_core.errors import ConfigError, ProviderError, Unreachable
 from flow_core.logs.escape import escape_controls
-from flow_core.providers.mithril.api_response import ApiResponse, ResponseLost, parse_value
+from flow_core.providers.mithril.api_response import ApiResponse, JsonBody, ResponseLost, check_success
 from flow_core.providers.mithril.settings import MithrilSettings
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class MithrilHttp:
 
     async def get(self, path: str, **params: str | int) -> Any:
         """Returns the JSON at a path. Tries three times if there is no response, or the API fails or is busy."""
+        return (await self.get_body(path, **params)).parse()
+
+    async def get_body(self, path: str, **params: str | int) -> JsonBody:
+        """Returns the response as `get` does, but unparsed."""
         return await self._call("GET", path, params=params)
 
     async def post(self, path: str, body: dict[str, Any], *, idempotency_key: str | None = None) -> Any:
@@ -68,15 +72,15 @@ class MithrilHttp:
 
         With `idempotency_key` the API may make it safe, but its description doesn't promise it.
         """
-        return await self._call("POST", path, body=body, idempotency_key=idempotency_key)
+        return (await self._call("POST", path, body=body, idempotency_key=idempotency_key)).parse()
 
     async def patch(self, path: str, body: dict[str, Any]) -> Any:
         """Returns the JSON response to a PATCH. Doesn't retry if the API fails."""
-        return await self._call("PATCH", path, body=body)
+        return (await self._call("PATCH", path, body=body)).parse()
 
     async def delete(self, path: str) -> None:
         """Deletes. Retries as `get` does; a 404 on a retry counts as success."""
-        await self._call("DELETE", path)
+        (await self._call("DELETE", path)).parse()
 
     async def close(self) -> None:
         """Closes the connections. Calling it again is safe."""
@@ -91,7 +95,7 @@ class MithrilHttp:
         params: dict[str, str | int] | None = None,
         body: dict[str, Any] | None = None,
         idempotency_key: str | None = None,
-    ) -> Any:
+    ) -> JsonBody:
         headers = {} if body is None else {"Content-Type": "application/json"}
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
@@ -101,7 +105,7 @@ class MithrilHttp:
                 answer = await self._send_with_retries(request)
         except TimeoutError as error:
             raise self._lost_error(request, "did not answer", "in time") from error
-        return parse_value(answer, f"{method} {path}", method != "GET", self._hide)
+        return check_success(answer, f"{method} {path}", method != "GET", self._hide)
 
     async def _send_with_retries(self, request: _Request) -> ApiResponse:
         """Sends the request, with retries. Returns the first response that needs no retry, or the last one."""
@@ -157,16 +161,17 @@ class MithrilHttp:
 
         The request asks for no compression, so that no small body expands to a huge one.
         """
-        body = bytearray()
+        pieces, size = [], 0
         async for piece in response.aiter_raw():
-            body += piece
-            if len(body) > _BODY_BYTES_MAX:
+            pieces.append(piece)
+            size += len(piece)
+            if size > _BODY_BYTES_MAX:
                 raise ProviderError(f"the Mithril API answered more than {_BODY_BYTES_MAX >> 20} MiB; ask for less")
         headers = response.headers
         request_id = headers.get("x-request-id") or headers.get("x-correlation-id") or ""
         return ApiResponse(
             response.status_code,
-            bytes(body),
+            b"".join(pieces),
             self._hide(escape_controls(request_id))[:_ID_SHOWN],
             headers.get("retry-after", "").strip(),
         )

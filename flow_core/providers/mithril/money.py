@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 _CENT = Decimal("0.01")
 _USD_MAX = Decimal(10) ** 9
+_CACHED_CHARACTERS = 32
 
 
 def parse_usd(value: Any) -> Decimal | None:
     """Parses "$12.50", "12.5" or 12.5 as USD; None for null and for invalid prices."""
-    text = str(value).strip().removeprefix("$").replace(",", "") if isinstance(value, str | int | float) else ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = str(value)
+    return _parse_cached(text) if len(text) <= _CACHED_CHARACTERS else _parse_amount(text)
+
+
+def _parse_amount(text: str) -> Decimal | None:
     try:
-        amount = Decimal(text)
+        amount = Decimal(text.strip().removeprefix("$").replace(",", ""))
     except InvalidOperation:
         return None
-    return amount if not isinstance(value, bool) and amount.is_finite() and 0 <= amount < _USD_MAX else None
+    return amount if amount.is_finite() and 0 <= amount < _USD_MAX else None
+
+
+_parse_cached = lru_cache(maxsize=256)(_parse_amount)
+"""The rows of a list have few different prices."""
 
 
 def parse_cents(value: Any) -> Decimal | None:
@@ -25,6 +37,7 @@ def parse_cents(value: Any) -> Decimal | None:
     return None if amount is None else amount / 100
 
 
+@lru_cache(maxsize=256)
 def format_usd(amount: Decimal) -> str:
     """Formats an amount for the API and for the user: "$12.50"."""
     return f"${amount.quantize(_CENT)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from flow_core.errors import ProviderError, printable
@@ -49,17 +50,28 @@ def read_id(row: dict[str, Any], *names: str, check: Callable[[str], bool] = is_
 
 def read_label(row: dict[str, Any], *names: str) -> str:
     """Returns a name, unchanged but cut; empty if there is none."""
-    return read_optional(row, *names)[:_LABEL_CHARACTERS]
+    for name in names:  # a loop is fast; lists call this for every field of every row
+        if isinstance(value := row.get(name), str):
+            return value[:_LABEL_CHARACTERS]
+    return ""
 
 
 def read_word(row: dict[str, Any], *names: str) -> str:
     """Returns a word of the API, with control characters escaped; empty if there is none."""
-    return escape_controls(read_label(row, *names))
+    for name in names:
+        if isinstance(value := row.get(name), str):
+            return _escape(value[:_LABEL_CHARACTERS])
+    return ""
+
+
+@lru_cache(maxsize=1024)  # the rows of a list have few words
+def _escape(text: str) -> str:
+    return escape_controls(text)
 
 
 def read_optional(row: dict[str, Any], *names: str) -> str:
     """Returns the first of these fields that is text; empty if there is none."""
-    for name in names:  # a loop is fast; lists call this for every field of every row
+    for name in names:
         if isinstance(value := row.get(name), str):
             return value
     return ""

@@ -12,7 +12,7 @@ from flow_core.errors import Conflict
 from flow_core.models.task import VolumeMount
 from flow_core.providers.mithril import response_fields
 from flow_core.providers.mithril.api_response import OutcomeUnknown
-from flow_core.providers.mithril.bids import BIDS, Bid, parse_rows
+from flow_core.providers.mithril.bids import BIDS, Bid, parse_rows, read_script
 from flow_core.providers.mithril.catalog import Offer
 from flow_core.providers.mithril.idempotent_create import create_once
 from flow_core.providers.mithril.money import format_usd
@@ -150,8 +150,8 @@ class BidSubmitter:
         """Returns an active bid with this name; with `script`, only one that was placed with that script."""
         project = await self._session.projects.get_chosen_id()
         rows = response_fields.read_rows(await self._session.http.get(BIDS, project=project, name=name), "bids")
-        for bid in parse_rows(rows, Bid.of, "bids"):
-            is_other = bool(script and bid.startup_script) and bid.startup_script != script
+        for bid, bid_script in parse_rows(rows, lambda row: (Bid.of(row), read_script(row)), "bids"):
+            is_other = bool(script and bid_script) and bid_script != script
             if bid.name == name and bid.status != "Terminated" and not is_other:
                 return bid
         return None

@@ -12,6 +12,7 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import MalformedRecord, UnreadableRecord, read_json, write_json
 from flow_core.models.task import VolumeMount
 from flow_core.providers.contract.blocking_io import run_blocking
+from flow_core.providers.mithril.stored_records import find_stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class SubmittedSpecs:
 
     def _read(self, bid_ids: list[str]) -> dict[str, SubmittedSpec]:
         specs = dict.fromkeys(bid_ids, SubmittedSpec())
-        for bid_id in bid_ids:
+        for bid_id in find_stored(self._folder, bid_ids):
             try:
                 if (data := read_json(self._folder / f"{bid_id}.json")) is not None:
                     mounts = tuple(VolumeMount(*map(str, mount)) for mount in data["mounts"])

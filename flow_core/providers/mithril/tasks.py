@@ -7,27 +7,39 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from flow_core.errors import FlowError, NotFound, printable
 from flow_core.identifiers import is_bid_id
 from flow_core.models.task import TaskRecord, TaskStatus, VolumeMount
 from flow_core.providers.contract.listing import Listing
 from flow_core.providers.mithril import response_fields
+from flow_core.providers.mithril.bid_lists import BidLists
 from flow_core.providers.mithril.bid_snapshot import BidSnapshot, build_task_record
-from flow_core.providers.mithril.bids import BIDS, Bid, BidInstance, parse_rows
-from flow_core.providers.mithril.pagination import read_all_pages
+from flow_core.providers.mithril.bids import BIDS, Bid, BidInstance
+from flow_core.providers.mithril.gc_pause import pause_gc
 
 if TYPE_CHECKING:
     from flow_core.models.volume import Volume
+    from flow_core.providers.mithril.catalog import InstanceType, Offer
     from flow_core.providers.mithril.exit_status import ExitStatus, NodeConnector
     from flow_core.providers.mithril.shared_state import MithrilSession
+    from flow_core.providers.mithril.submitted_specs import SubmittedSpec
     from flow_core.ssh.host import SshHost
 
-_INSTANCES = "/v2/instances"
-_IDS_PER_REQUEST = 50
 _SNAPSHOT_S = 3.0
 _EXIT_READ_S = 8.0
+
+
+class _RecordInputs(NamedTuple):
+    """What a task record is built from."""
+
+    snapshot: BidSnapshot
+    exit_status: ExitStatus | None
+    spec: SubmittedSpec
+    instance_type: InstanceType | None
+    offer: Offer | None
+    owner: str
 
 
 class MithrilTasks:
@@ -36,18 +48,17 @@ class MithrilTasks:
     def __init__(self, session: MithrilSession) -> None:
         self._session = session
         self._snapshots: dict[str, tuple[float, BidSnapshot]] = {}
-        self._ended_bids: dict[str, Bid] = {}
+        self._lists = BidLists(session.http, session.projects)
+        self._records: dict[str, tuple[_RecordInputs, TaskRecord]] = {}
 
     async def list_tasks(self, statuses: Collection[TaskStatus] | None, limit: int | None) -> tuple[TaskRecord, ...]:
         """Returns the tasks, last submitted first."""
         if limit == 0 or (statuses is not None and not statuses):
             return ()
-        bids = await self._list_bids(limit if statuses is None else None)
-        active = [bid for bid in bids if bid.status != "Terminated"]
+        bids = await self._lists.list_bids(limit if statuses is None else None)
+        active = [bid for bid in bids if not bid.is_over]
         nodes, notes = await self._list_instances(active)
-        snapshots = [BidSnapshot.of(bid, nodes.get(bid.bid_id, ())) for bid in bids]
-        for snapshot in snapshots:
-            self._store(snapshot)
+        snapshots = [self._store(BidSnapshot.of(bid, nodes.get(bid.bid_id, ()))) for bid in bids]
         cached = await self._session.exit_statuses.get_cached([bid.bid_id for bid in bids])
         exit_statuses = [cached.get(bid.bid_id) for bid in bids]
         self._read_exits_in_background(snapshots, exit_statuses)
@@ -144,55 +155,36 @@ class MithrilTasks:
         specs = await self._session.specs.get_all(snapshot.bid.bid_id for snapshot in snapshots)
         owners = await self._session.owners.get_names()
         records = []
-        for snapshot, exit_status in zip(snapshots, exit_statuses, strict=True):
-            bid = snapshot.bid
-            kind, offer = types.get(bid.type_id), offers.get((bid.type_id, bid.region))
-            owner = owners.get(bid.created_by, bid.created_by)
-            records.append(
-                build_task_record(self._session.context, snapshot, exit_status, specs[bid.bid_id], kind, offer, owner)
-            )
+        with pause_gc():
+            for snapshot, exit_status in zip(snapshots, exit_statuses, strict=True):
+                bid = snapshot.bid
+                kind, offer = types.get(bid.type_id), offers.get((bid.type_id, bid.region))
+                owner = owners.get(bid.created_by, bid.created_by)
+                inputs = _RecordInputs(snapshot, exit_status, specs[bid.bid_id], kind, offer, owner)
+                records.append(self._build_record(inputs))
         return Listing.of(records, notes)
 
-    async def _list_bids(self, max_rows: int | None) -> Listing[Bid]:
-        """Lists bids, last submitted first. If the list has no ended bids, requests those separately."""
-        project = await self._session.projects.get_chosen_id()
-        params = {"project": project, "sort_by": "created_at", "sort_dir": "desc"}
-        http = self._session.http
-        rows = await read_all_pages(http, BIDS, "bids", params, most_rows=max_rows)
-        if (max_rows is None or len(rows) < max_rows) and not any(map(_is_over, rows)):
-            rows += await read_all_pages(http, BIDS, "bids", params | {"status": "Terminated"}, most_rows=max_rows)
-        listed = parse_rows(rows, self._parse_bid, "bids")
-        return Listing.of(sorted({bid.bid_id: bid for bid in listed}.values(), key=_sort_key), listed.unreadable)
-
-    def _parse_bid(self, row: dict[str, Any]) -> Bid:
-        """Returns the cached bid if it has ended; otherwise parses the row."""
-        cached = self._ended_bids.get(str(row.get("fid"))) if _is_over(row) else None
-        bid = cached or Bid.of(row)
-        if _is_over(row):
-            self._ended_bids[bid.bid_id] = bid
-        return bid
+    def _build_record(self, inputs: _RecordInputs) -> TaskRecord:
+        """Returns the record that was built before if it would be the same."""
+        previous, record = self._records.get(inputs.snapshot.bid.bid_id, (None, None))
+        if record is None or previous != inputs:
+            record = build_task_record(self._session.context, *inputs)
+            self._records[inputs.snapshot.bid.bid_id] = (inputs, record)
+        return record
 
     async def _list_instances(self, bids: Sequence[Bid]) -> tuple[dict[str, list[BidInstance]], tuple[str, ...]]:
         """Returns the machines of bids, by bid, and notes about rows that could not be read."""
+        listed = await self._lists.list_instances(bids)
         nodes: dict[str, list[BidInstance]] = {}
-        notes: tuple[str, ...] = ()
-        project = await self._session.projects.get_chosen_id()
-        for start in range(0, len(bids), _IDS_PER_REQUEST):
-            ids = ",".join(bid.bid_id for bid in bids[start : start + _IDS_PER_REQUEST])
-            rows = await read_all_pages(
-                self._session.http, _INSTANCES, "instances", {"project": project, "bid_fid_in": ids}
-            )
-            listed = parse_rows(rows, BidInstance.of, "instances", may_be_none=True)
-            notes += listed.unreadable
-            for instance in listed:
-                nodes.setdefault(instance.order_id, []).append(instance)
-        if notes:
+        for instance in listed:
+            nodes.setdefault(instance.order_id, []).append(instance)
+        if listed.unreadable:
             for bid in bids:
                 nodes[bid.bid_id] = [
                     *nodes.get(bid.bid_id, ()),
                     *self._find_missing_instances(bid, nodes.get(bid.bid_id, ())),
                 ]
-        return nodes, notes
+        return nodes, listed.unreadable
 
     def _find_missing_instances(self, bid: Bid, listed: Collection[BidInstance]) -> Iterator[BidInstance]:
         """Yields the machines of the bid whose rows can't be read, as last read, since they are still billed."""
@@ -203,13 +195,9 @@ class MithrilTasks:
                 yield node
 
     def _store(self, snapshot: BidSnapshot) -> BidSnapshot:
+        """Stores a snapshot. Returns the stored one if it is the same."""
+        _, stored = self._snapshots.get(snapshot.bid.bid_id, (0.0, None))
+        if stored == snapshot:
+            snapshot = stored
         self._snapshots[snapshot.bid.bid_id] = (time.monotonic(), snapshot)
         return snapshot
-
-
-def _is_over(row: Any) -> bool:
-    return isinstance(row, dict) and row.get("status") == "Terminated"
-
-
-def _sort_key(bid: Bid) -> float:
-    return -bid.created_at.timestamp() if bid.created_at else 0.0

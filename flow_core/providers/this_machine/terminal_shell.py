@@ -15,8 +15,10 @@ from flow_core.providers.this_machine.terminal_control import get_foreground_gro
 
 _WRITE_S = 10.0
 _END_S = 2.0
-# The first terminal that the leader of a session opens becomes the one that controls it.
-_TAKE_TERMINAL = 'exec <"$0" >"$0" 2>&1 && exec "$@"'
+_REST_BYTES_MAX = 1 << 20
+# The first terminal that the leader of a session opens becomes the one that controls it. tmux writes to its input, so
+# that must be open for writing too.
+_TAKE_TERMINAL = 'exec <>"$0" >&0 2>&0 && exec "$@"'
 
 
 class TerminalShell:
@@ -26,31 +28,30 @@ class TerminalShell:
         self.title = title
         self._process = process
         self._master = master
-        self._exit = asyncio.create_task(process.wait())
         self._loop = asyncio.get_running_loop()
         self._writing = asyncio.Lock()
-        self._closing = asyncio.Event()
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._is_closed = False
+        self._exit = asyncio.create_task(process.wait())
+        self._exit.add_done_callback(lambda _: self._wake_all())
 
     @property
     def is_over(self) -> bool:
-        return self._closing.is_set() or self._exit.done()
+        return self._is_closed or self._exit.done()
 
     async def read(self) -> AsyncIterator[bytes]:
         """Yields the output until the shell ends; processes that it left in the background may keep the terminal."""
-        while not self._closing.is_set():
+        left = _REST_BYTES_MAX  # a background process may write for ever
+        while not self._is_closed and left > 0:
             has_ended = self._exit.done()
-            try:
-                piece = os.read(self._master, PIECE)
-            except BlockingIOError:
-                if has_ended:
-                    return
-                await self._wait(self._loop.add_reader, self._loop.remove_reader)
-                continue
-            except OSError:
-                return  # on Linux, every program has closed the terminal
-            if not piece:
+            piece = self._read_available()
+            if piece is None or (not piece and has_ended):
                 return
-            yield piece
+            if piece:
+                left -= len(piece) if has_ended else 0
+                yield piece
+            else:
+                await self._wait(self._loop.add_reader, self._loop.remove_reader)
 
     async def write(self, data: bytes) -> None:
         try:
@@ -61,7 +62,7 @@ class TerminalShell:
             raise Unreachable("the shell does not read what is typed") from None
 
     async def resize(self, columns: int, rows: int) -> None:
-        if not self._closing.is_set():
+        if not self._is_closed:
             set_terminal_size(self._master, columns, rows)
 
     async def wait(self) -> int:
@@ -70,9 +71,10 @@ class TerminalShell:
         return 0 if result is None else result.exit_code
 
     async def close(self) -> None:
-        if self._closing.is_set():
+        if self._is_closed:
             return
-        self._closing.set()
+        self._is_closed = True
+        self._wake_all()
         for group in {get_foreground_group(self._master), self._process.pid}:
             self._hang_up(group)
         self._loop.remove_reader(self._master)
@@ -97,18 +99,46 @@ class TerminalShell:
                 break
         raise Unreachable("the shell has ended")
 
-    async def _wait(self, add: Callable[[int, Callable[[], None]], None], remove: Callable[[int], bool]) -> None:
+    def _read_available(self) -> bytes | None:
+        """Returns the output so far, up to a piece; b"" if there is none, None once all programs closed the terminal.
+
+        A read returns at most 4 kB, which is little for each turn of the event loop.
+        """
+        pieces: list[bytes] = []
+        left = PIECE
+        while left > 0:
+            try:
+                data = os.read(self._master, left)
+            except BlockingIOError:
+                break
+            except OSError:  # on Linux, every program has closed the terminal
+                data = b""
+            if not data:
+                return b"".join(pieces) or None
+            pieces.append(data)
+            left -= len(data)
+        return b"".join(pieces)
+
+    async def _wait(self, add: Callable[..., None], remove: Callable[[int], bool]) -> None:
         """Waits until the terminal is ready, the process has ended, or the shell is closed."""
-        ready = asyncio.Event()
-        add(self._master, ready.set)
-        waits = [asyncio.create_task(event.wait()) for event in (ready, self._closing)]
+        ready = self._loop.create_future()
+        self._waiting.add(ready)
+        add(self._master, _wake, ready)
         try:
-            await asyncio.wait((*waits, self._exit), return_when=asyncio.FIRST_COMPLETED)
+            await ready
         finally:
-            if not self._closing.is_set():  # otherwise it is closed, and may be another file's
+            self._waiting.discard(ready)
+            if not self._is_closed:  # otherwise it is closed, and may be another file's
                 remove(self._master)
-            for each in waits:
-                each.cancel()
+
+    def _wake_all(self) -> None:
+        for waiting in self._waiting:
+            _wake(waiting)
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 async def open_terminal_shell(

@@ -92,7 +92,7 @@ def parse_command(script: str) -> str:
     if not is_flow_script(script):
         return ""
     try:
-        if packed := _read_variable(script, "data"):
+        if packed := _read_variable(script, "data", _MARK_CHARACTERS):
             script = _unpack(base64.b64decode(packed)).decode()
         text = base64.b64decode(_read_variable(script, "COMMAND")).decode()
     except (ValueError, zlib.error):
@@ -105,9 +105,12 @@ def _unpack(data: bytes) -> bytes:
     return zlib.decompressobj(wbits=_GZIP).decompress(data, _UNPACKED_BYTES_MAX)
 
 
-def _read_variable(script: str, name: str) -> str:
-    """Returns the value of `name=` at the start of a line. Uses no regex, since lists have a thousand scripts."""
-    start = script.find(f"\n{name}=")
+def _read_variable(script: str, name: str, characters: int | None = None) -> str:
+    """Returns the value of `name=` at the start of a line; with `characters`, of a line that begins within that many.
+
+    Uses no regex, since lists have a thousand scripts.
+    """
+    start = script.find(f"\n{name}=", 0, characters)
     if start < 0:
         return ""
     start += len(name) + 2

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from testbed.places import ROOT
 from testbed.waiting import DEADLINE_S
 
 from flow_core import Client, Flow, NotFound, Task, TaskStatus
+from flow_core.sync.loop_thread import private_loop
 
 
 def test_a_command_is_run_and_read() -> None:
@@ -20,6 +24,40 @@ def test_a_command_is_run_and_read() -> None:
         assert flow.logs(task.task_id) == "hello\n"
         assert list(flow.logs(task.task_id, follow=True)) == ["hello"]
         assert task.logs() == "hello\n"
+
+
+def test_the_lines_of_a_long_log_come_in_order_and_wait_for_the_private_loop_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = [f"line {number}" for number in range(1, 20_001)]
+    with Flow("local") as flow:
+        task = flow.submit("seq -f 'line %.0f' 1 20000", wait=True)
+        calls: list[object] = []
+        loop = private_loop()
+        call_soon = loop.call_soon_threadsafe
+
+        def count(call: Callable[..., object], *arguments: Any, context: Any = None) -> object:
+            calls.append(call)
+            return call_soon(call, *arguments, context=context)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", count)
+        for read in (
+            flow.logs(task.task_id, follow=True),
+            task.logs(follow=True),
+            task.log_stream(),
+            flow.log_stream(task.task_id),
+        ):
+            assert list(read) == lines
+    assert len(calls) < 200  # not one for each of 80,000 lines
+
+
+def test_a_line_is_there_before_the_next_one_is_written(tmp_path: Path) -> None:
+    with Flow("local") as flow:
+        task = flow.submit(f"echo one; until test -e {tmp_path}/go; do sleep 0.02; done; echo two")
+        lines = flow.logs(task.task_id, follow=True)
+        assert next(lines) == "one"
+        (tmp_path / "go").touch()
+        assert list(lines) == ["two"]
 
 
 def test_the_client_runs_lists_and_cancels() -> None:

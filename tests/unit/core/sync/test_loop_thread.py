@@ -6,13 +6,14 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from flow_core import Flow, NotFound
-from flow_core.sync.loop_thread import iter_sync, run_sync
+from flow_core.sync.loop_thread import iter_batches_sync, iter_sync, private_loop, run_sync
 
 
 class Numbers:
@@ -53,6 +54,60 @@ def test_an_error_in_a_stream_comes_out_of_it() -> None:
     assert next(stream) == 1
     with pytest.raises(NotFound, match="gone"):
         next(stream)
+
+
+async def batches_of(numbers: Numbers, size: int) -> AsyncIterator[list[int]]:
+    batch: list[int] = []
+    stream = numbers.stream()
+    try:
+        async for number in stream:
+            batch.append(number)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    finally:
+        await stream.aclose()  # type: ignore[attr-defined]
+
+
+def test_a_stream_of_lists_is_read_item_by_item_with_one_wait_for_each_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers, waits = Numbers(), count_waits(monkeypatch)
+    assert list(iter_batches_sync(batches_of(numbers, 100))) == list(range(1000))
+    assert numbers.closed.is_set()
+    assert len(waits) <= 12  # ten lists, the end, and the closing
+
+
+def test_an_item_of_a_list_is_there_before_the_next_list() -> None:
+    asked: list[int] = []
+
+    async def lists() -> AsyncIterator[list[int]]:
+        for number in range(3):
+            asked.append(number)
+            yield [number] * 2
+
+    items = iter_batches_sync(lists())
+    assert [(next(items), len(asked)) for _ in range(6)] == [(0, 1), (0, 1), (1, 2), (1, 2), (2, 3), (2, 3)]
+
+
+def test_leaving_a_stream_of_lists_within_a_list_closes_it_at_its_source() -> None:
+    numbers = Numbers()
+    for number in iter_batches_sync(batches_of(numbers, 10)):
+        if number == 3:
+            break
+    assert numbers.closed.wait(5)
+
+
+def count_waits(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The calls that other threads make on the private loop."""
+    calls: list[object] = []
+    loop = private_loop()
+    call_soon = loop.call_soon_threadsafe
+
+    def count(call: Callable[..., object], *arguments: Any, context: Any = None) -> object:
+        calls.append(call)
+        return call_soon(call, *arguments, context=context)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", count)
+    return calls
 
 
 def test_ctrl_c_cancels_the_call_and_waits_for_its_clean_up() -> None:
