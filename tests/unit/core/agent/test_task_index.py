@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,14 @@ def test_a_removed_task_disappears_from_the_next_list(folders: TaskFolders) -> N
     settle(folders, store)
     folders.remove(first)
     assert reports(store.list_all()).keys() == {second}
+
+
+def test_a_change_within_the_same_time_of_the_folder_is_noticed(folders: TaskFolders) -> None:
+    store, soon = TaskStore(folders.layout), time.time() + 1000
+    for number in range(1, 4):
+        folders.submit()
+        os.utime(folders.layout.tasks, (soon, soon))
+        assert len(store.list_all()) == number
 
 
 def test_the_index_of_a_newer_version_stays_as_it_is(folders: TaskFolders) -> None:
