@@ -21,6 +21,7 @@ from testbed.task_folders import TaskFolders
 from flow_core.agent import ended_lines
 from flow_core.agent.changes import TaskChanges
 from flow_core.agent.ended_index import mark_reusable
+from flow_core.agent.layout import Layout
 from flow_core.agent.task_report import TaskReport
 from flow_core.agent.tasks import TaskStore
 from flow_core.providers.local.tasks import LocalTasks
@@ -272,6 +273,14 @@ def test_a_change_within_the_same_time_of_the_folder_is_noticed(folders: TaskFol
         folders.submit()
         os.utime(folders.layout.tasks, (soon, soon))
         assert len(store.list_all()) == number
+
+
+def test_the_state_directory_may_be_moved(folders: TaskFolders, tmp_path: Path) -> None:
+    (task_id,) = folders.write_ended(1)
+    TaskStore(folders.layout).list_all()
+    moved = Layout(tmp_path / "moved", folders.layout.context)
+    folders.layout.root.rename(moved.root)
+    assert [task.report.folder for task in TaskStore(moved).list_all()] == [str(moved.task(task_id).path)]
 
 
 def test_the_index_of_a_newer_version_stays_as_it_is(folders: TaskFolders) -> None:
