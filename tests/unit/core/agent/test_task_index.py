@@ -21,6 +21,7 @@ from testbed.task_folders import TaskFolders
 from flow_core.agent import ended_lines
 from flow_core.agent.changes import TaskChanges
 from flow_core.agent.ended_index import mark_reusable
+from flow_core.agent.ended_tasks import EndedTasks
 from flow_core.agent.layout import Layout
 from flow_core.agent.task_report import TaskReport
 from flow_core.agent.tasks import TaskStore
@@ -265,6 +266,19 @@ def test_a_removed_task_disappears_from_the_next_list(folders: TaskFolders) -> N
     settle(folders, store)
     folders.remove(first)
     assert reports(store.list_all()).keys() == {second}
+
+
+def test_a_line_that_another_process_writes_after_the_task_was_removed_shows_nothing(folders: TaskFolders) -> None:
+    (removed,) = folders.write_ended(1)
+    unfinished = folders.submit()
+    late = EndedTasks(folders.layout)
+    late.add(folders.read_all()[removed], ())
+    folders.remove(removed)
+    store = TaskStore(folders.layout)
+    settle(folders, store)
+    late.write()
+    folders.set_state(unfinished, "failed", completed_at=3.0)
+    assert [reports(store.list_all()).keys() for _ in range(2)] == [{unfinished}] * 2
 
 
 def test_a_change_within_the_same_time_of_the_folder_is_noticed(folders: TaskFolders) -> None:
