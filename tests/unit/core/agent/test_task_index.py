@@ -282,6 +282,16 @@ def test_a_line_that_another_process_writes_after_the_task_was_removed_shows_not
     assert store.survey().ended.keys() == {unfinished}
 
 
+def test_a_task_that_has_not_ended_although_the_index_says_so_is_read_by_every_process(folders: TaskFolders) -> None:
+    (task_id,) = folders.write_ended(1)
+    store = TaskStore(folders.layout)
+    settle(folders, store)
+    folders.set_state(task_id, "running")
+    store.find(task_id)
+    store.list_newest(limit=10)
+    assert reports(TaskStore(folders.layout).list_unfinished()).keys() == {task_id}
+
+
 def test_a_change_within_the_same_time_of_the_folder_is_noticed(folders: TaskFolders) -> None:
     store, soon = TaskStore(folders.layout), time.time() + 1000
     for number in range(1, 4):
