@@ -300,6 +300,16 @@ def test_a_change_within_the_same_time_of_the_folder_is_noticed(folders: TaskFol
         assert len(store.list_all()) == number
 
 
+def test_a_changed_byte_of_a_report_shows_nothing_wrong(folders: TaskFolders) -> None:
+    folders.write_ended(2)
+    TaskStore(folders.layout).list_all()
+    path = folders.layout.ended_reports
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b'"exit_code":0', b'"exit_code":7'))
+    assert path.read_bytes() != before
+    assert reports(TaskStore(folders.layout).list_all()) == folders.read_all()
+
+
 def test_the_state_directory_may_be_moved(folders: TaskFolders, tmp_path: Path) -> None:
     (task_id,) = folders.write_ended(1)
     TaskStore(folders.layout).list_all()
