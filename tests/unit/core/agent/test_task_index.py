@@ -268,6 +268,17 @@ def test_a_removed_task_disappears_from_the_next_list(folders: TaskFolders) -> N
     assert reports(store.list_all()).keys() == {second}
 
 
+def test_a_task_with_the_id_of_a_removed_one_is_not_taken_for_that(folders: TaskFolders) -> None:
+    (task_id,) = folders.write_ended(1)
+    store = TaskStore(folders.layout)
+    settle(folders, store)
+    mark_reusable(folders.layout, task_id)
+    folders.remove(task_id)
+    folders.submit(task_id)
+    for reader in (store, TaskStore(folders.layout)):
+        assert reports(reader.list_unfinished()).keys() == {task_id}
+
+
 def test_a_line_that_another_process_writes_after_the_task_was_removed_shows_nothing(folders: TaskFolders) -> None:
     (removed,) = folders.write_ended(1)
     unfinished = folders.submit()
