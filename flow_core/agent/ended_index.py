@@ -29,6 +29,7 @@ from flow_core.agent.locks import exclusive_lock, release, try_lock
 from flow_core.agent.regular_files import open_regular_file
 
 _SAFELY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_ABSENT, _UNREADABLE = -1, -2  # no file has such a descriptor
 _WASTED_LINES_MIN = 100
 
 
@@ -59,8 +60,10 @@ class EndedIndex:
         return not is_newer_head(self._head)
 
     def read_new(self) -> NewLines:
-        """Reads the lines that were added since the last read. A file that can't be read has no lines."""
+        """Reads the lines that were added since the last read; none while the file can't be read."""
         with _open(self._index) as fd:
+            if fd == _UNREADABLE:
+                return NewLines(False, {}, ())
             head, size = _read_head(fd), _find_size(fd)
             is_other = self._end > 0 and (head != self._head or size < self._end)
             if is_other or not self._end:
@@ -74,7 +77,8 @@ class EndedIndex:
     def was_replaced(self) -> bool:
         """Returns whether the index is another file than at the last `read_new`."""
         with _open(self._index) as fd:
-            return self._end > 0 and (_read_head(fd) != self._head or _find_size(fd) < self._end)
+            is_readable = self._end > 0 and fd != _UNREADABLE
+            return is_readable and (_read_head(fd) != self._head or _find_size(fd) < self._end)
 
     def is_wasteful(self, live_count: int) -> bool:
         """Returns whether most lines describe tasks that are gone."""
@@ -155,11 +159,14 @@ def _append_reports(fd: int, new: Iterable[tuple[str, bytes]]) -> list[str]:
 
 @contextmanager
 def _open(path: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
-    """Opens a file; yields -1 if that is impossible, and then all functions below find nothing in it."""
+    """Opens a file; yields _ABSENT or _UNREADABLE if that is impossible: the functions below find nothing in these."""
     try:
         fd = open_regular_file(path, flags | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        yield _ABSENT
+        return
     except OSError:
-        yield -1
+        yield _UNREADABLE
         return
     try:
         yield fd

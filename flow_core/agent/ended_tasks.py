@@ -33,6 +33,7 @@ class EndedTasks:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._folder = str(layout.tasks)
         self._index = EndedIndex(layout)
         self._lines: dict[str, str] = {}
         self._unwritten: dict[str, bytes] = {}
@@ -83,7 +84,7 @@ class EndedTasks:
         task_id = report.task_id
         if task_id in self._unfit:
             return False
-        content = format_report(report, stamps)
+        content = format_report(report._replace(folder=""), stamps)  # a user may move the state directory
         line = format_line(report, content)
         known = self._lines.get(task_id)
         if known is None or get_fingerprint(known) != get_fingerprint(line):
@@ -212,10 +213,12 @@ class EndedTasks:
 
     def _parse_into(self, found: dict[str, EndedReport], task_id: str, content: bytes) -> None:
         try:
-            found[task_id] = parse_report(self._lines[task_id], content)
+            stamps, report = parse_report(self._lines[task_id], content)
         except ValueError:
             if task_id in self._unwritten:  # no reader could parse this report
                 self._unfit.add(task_id)
+        else:
+            found[task_id] = EndedReport(stamps, report._replace(folder=f"{self._folder}/{task_id}"))
 
 
 def _format_removals(task_ids: Iterable[str]) -> list[tuple[str, bytes]]:

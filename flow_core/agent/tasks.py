@@ -101,7 +101,9 @@ class TaskStore:
 
     def list_unfinished(self) -> list[StoredTask]:
         """Returns the tasks that haven't ended, the last submitted first."""
-        return [task for task in self.survey().changeable if not task.report.is_over]
+        with self._hold_lock():
+            self._refresh()
+            return [task for task in self._list_changeable() if not task.report.is_over]
 
     def find_by_key(self, key: str) -> StoredTask | None:
         """Returns the last submitted task with this idempotency key; None if there is none."""

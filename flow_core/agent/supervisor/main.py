@@ -1,5 +1,6 @@
 """The process that supervises one task: takes it over, answers the submitter, and then runs the task.
 
+It takes over the task when the submitter orders it to by a byte on its standard input.
 It runs from a copy of the agent, which no upgrade of the package changes. Every submit waits for these imports, so none
 of them loads dataclasses, and what is needed only after the answer is in `task_run`. Started as `main()` with
 "run FOLDER" or "reap FOLDER".
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -23,6 +25,8 @@ from flow_core.agent.supervisor.task_mounts import TaskMounts
 if TYPE_CHECKING:
     from flow_core.agent.containers.container_task import ContainerTask
 
+_ORDER_S = 600.0  # a submit on a slow disk may take long
+
 
 def main() -> NoReturn:
     """Detaches from the calling process, then runs or reaps the task, by the arguments."""
@@ -31,7 +35,8 @@ def main() -> NoReturn:
     if os.fork():
         os._exit(0)
     os.setsid()
-    _do(job, TaskFolder(Path(folder)))
+    if job == "reap" or _is_ordered():
+        _do(job, TaskFolder(Path(folder)))
     os._exit(0)  # Python would take a tenth of the time of a short task to free every module
 
 
@@ -50,6 +55,15 @@ def _do(job: str, task: TaskFolder) -> None:
         _report("refused another supervisor has this task")
         return
     Supervisor(task).run()
+
+
+def _is_ordered() -> bool:
+    """Waits until the task's folder is written; returns False if the submitter has given up or was killed."""
+    is_ordered = bool(select.select([0], [], [], _ORDER_S)[0] and os.read(0, 1))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    return is_ordered
 
 
 class Supervisor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from testbed.task_folders import TaskFolders
 from flow_core.agent import ended_lines
 from flow_core.agent.changes import TaskChanges
 from flow_core.agent.ended_index import mark_reusable
+from flow_core.agent.ended_tasks import EndedTasks
+from flow_core.agent.layout import Layout
 from flow_core.agent.task_report import TaskReport
 from flow_core.agent.tasks import TaskStore
 from flow_core.providers.local.tasks import LocalTasks
@@ -263,6 +266,67 @@ def test_a_removed_task_disappears_from_the_next_list(folders: TaskFolders) -> N
     settle(folders, store)
     folders.remove(first)
     assert reports(store.list_all()).keys() == {second}
+
+
+def test_a_task_with_the_id_of_a_removed_one_is_not_taken_for_that(folders: TaskFolders) -> None:
+    (task_id,) = folders.write_ended(1)
+    store = TaskStore(folders.layout)
+    settle(folders, store)
+    mark_reusable(folders.layout, task_id)
+    folders.remove(task_id)
+    folders.submit(task_id)
+    for reader in (store, TaskStore(folders.layout)):
+        assert reports(reader.list_unfinished()).keys() == {task_id}
+
+
+def test_a_line_that_another_process_writes_after_the_task_was_removed_shows_nothing(folders: TaskFolders) -> None:
+    (removed,) = folders.write_ended(1)
+    unfinished = folders.submit()
+    late = EndedTasks(folders.layout)
+    late.add(folders.read_all()[removed], ())
+    folders.remove(removed)
+    store = TaskStore(folders.layout)
+    settle(folders, store)
+    late.write()
+    folders.set_state(unfinished, "failed", completed_at=3.0)
+    assert [store.list_newest(limit=1).total for _ in range(2)] == [1, 1]
+    assert store.survey().ended.keys() == {unfinished}
+
+
+def test_a_task_that_has_not_ended_although_the_index_says_so_is_read_by_every_process(folders: TaskFolders) -> None:
+    (task_id,) = folders.write_ended(1)
+    store = TaskStore(folders.layout)
+    settle(folders, store)
+    folders.set_state(task_id, "running")
+    store.find(task_id)
+    store.list_newest(limit=10)
+    assert reports(TaskStore(folders.layout).list_unfinished()).keys() == {task_id}
+
+
+def test_a_change_within_the_same_time_of_the_folder_is_noticed(folders: TaskFolders) -> None:
+    store, soon = TaskStore(folders.layout), time.time() + 1000
+    for number in range(1, 4):
+        folders.submit()
+        os.utime(folders.layout.tasks, (soon, soon))
+        assert len(store.list_all()) == number
+
+
+def test_a_changed_byte_of_a_report_shows_nothing_wrong(folders: TaskFolders) -> None:
+    folders.write_ended(2)
+    TaskStore(folders.layout).list_all()
+    path = folders.layout.ended_reports
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b'"exit_code":0', b'"exit_code":7'))
+    assert path.read_bytes() != before
+    assert reports(TaskStore(folders.layout).list_all()) == folders.read_all()
+
+
+def test_the_state_directory_may_be_moved(folders: TaskFolders, tmp_path: Path) -> None:
+    (task_id,) = folders.write_ended(1)
+    TaskStore(folders.layout).list_all()
+    moved = Layout(tmp_path / "moved", folders.layout.context)
+    folders.layout.root.rename(moved.root)
+    assert [task.report.folder for task in TaskStore(moved).list_all()] == [str(moved.task(task_id).path)]
 
 
 def test_the_index_of_a_newer_version_stays_as_it_is(folders: TaskFolders) -> None:

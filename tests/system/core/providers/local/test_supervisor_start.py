@@ -52,5 +52,5 @@ def test_a_supervisor_checks_the_folders_before_it_reads_a_record(machine):
     task.path.parent.chmod(0o777)
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from flow_core.agent.supervisor.main import main; main()"
     command = [sys.executable, "-I", "-S", "-c", code, str(root / "bin" / get_agent_name()), "run", str(task.path)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    ended = subprocess.run(command, input="\n", capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert ended.stdout.startswith("unsafe others can write to ")
