@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from flow_core.client.context_client import ContextClient
 from flow_core.config import Config, Context
 from flow_core.errors import ConfigError, FlowError
 
@@ -24,6 +25,7 @@ _PACKAGES = Path(__file__).resolve().parent.parent
 _START_S = 60.0
 _END_S = 15.0
 _SHOWN = 500
+_FASTER = {"PYDANTIC_DISABLE_PLUGINS": "__all__"}  # searching them loads importlib.metadata
 _USER_VARIABLES = ("MITHRIL_", "FLOW_CONFIG", "FLOW_CONTEXT", "SSH_AUTH_SOCK", "SSH_AGENT_PID")
 
 
@@ -51,6 +53,14 @@ def _wait_for_config(folder: Path, process: subprocess.Popen[bytes], stderr: IO[
     if details is None:
         raise FlowError(f"the demo can't start: {message or 'its emulator prints nothing'}")
     return _make_config(folder, details, message)
+
+
+def preload() -> None:
+    """Loads what the first list of tasks needs. Do it while the emulator starts."""
+    import httpx  # noqa: F401
+
+    settings = dict.fromkeys(("api_key", "project", "region"), NAME) | {"api_url": "http://localhost"}
+    assert ContextClient(Context(NAME, "mithril", settings)).provider is not None
 
 
 @contextmanager
@@ -81,7 +91,7 @@ def _start_emulator(folder: Path, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, **_FASTER},
         start_new_session=True,  # the terminal's signals are for the dashboard; the emulator ends with its stdin
     )
 

@@ -70,10 +70,11 @@ def _load_config(arguments: Arguments) -> Config:
 
 
 def _run_demo(arguments: Arguments, held: HeldTerminal | None) -> FlowApp:
-    from flow_tui.demo import demo  # lazy import: only --demo needs it
+    from flow_tui.demo import demo, preload  # lazy import: only --demo needs it
 
     with demo() as wait_for_config:
         app_type = _load_app()  # while the emulator starts
+        preload()
         return _run_app(_open_app(app_type, arguments, wait_for_config(), held))
 
 

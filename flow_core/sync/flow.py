@@ -84,7 +84,7 @@ class Flow:
         return self.dev_context()
 
     def close(self) -> None:
-        """Closes the client's connections. Calling it again is safe."""
+        """Closes the provider. Calling it again is safe. Tasks continue to run. Later calls raise FlowError."""
         from flow_core.sync.loop_thread import run_sync
 
         run_sync(self._flow.close())

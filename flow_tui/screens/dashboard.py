@@ -19,7 +19,6 @@ from flow_tui.prompts import PromptQueue
 from flow_tui.screens import status_bar
 from flow_tui.screens.app_actions import APP_ACTIONS, refresh_all
 from flow_tui.screens.cropped_compositor import CroppedCompositor
-from flow_tui.screens.kept_rows import KeptRows, draw_kept_rows
 from flow_tui.screens.pane_deck import PaneDeck
 from flow_tui.screens.prompt_controller import PromptController
 from flow_tui.services import WidgetT
@@ -28,6 +27,7 @@ from flow_tui.widgets.table import ResourceTable
 
 if TYPE_CHECKING:
     from flow_tui.notices import PastNotice
+    from flow_tui.screens.kept_rows import KeptRows
 
 _TICK_S = 1.0
 _REST_S = 0.3
@@ -111,6 +111,8 @@ class DashboardScreen(Screen[None]):
         has_answers = len(ages) == len(self.services.fleet.states) > 0
         if not has_answers or not self.panes.is_as_at_start or self.panes.home.filter_text:
             return None
+        from flow_tui.screens.kept_rows import draw_kept_rows  # lazy import: not needed at start
+
         bars = (self._tabs, self._footer)
         return draw_kept_rows(self, self._header, bars, self.panes.in_view, max(ages))
 
