@@ -6,7 +6,7 @@ Of a frame, only the cells that the terminal doesn't show yet are sent.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.color import ColorSystem
 from rich.console import Console, RenderableType
@@ -92,7 +92,9 @@ class PacedFrames(_App):
             return renderable
         changes = self._shown.draw(renderable, self.size, self.console._color_system or ColorSystem.TRUECOLOR)
         cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
-        return _ChangedCells(changes) if changes or cursor != self._previous_cursor_position else None
+        if not changes and cursor == self._previous_cursor_position:
+            return None
+        return cast(RenderableType, _ChangedCells(changes))  # Textual takes its own updates besides what Rich draws
 
     @property
     def _draws_on_terminal(self) -> bool:

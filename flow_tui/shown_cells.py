@@ -89,9 +89,9 @@ def _list_pieces(update: ChopsUpdate | LayoutUpdate) -> Iterator[tuple[int, int,
     if isinstance(update, LayoutUpdate):
         for y, strips in enumerate(update.strips, update.region.y):
             x = update.region.x
-            for strip in strips:
-                yield y, x, strip
-                x += strip.cell_length
+            for whole in strips:
+                yield y, x, whole
+                x += whole.cell_length
         return
     for y, left, right in update.spans:
         for (x, strip), end in zip(update.chops[y].items(), update.chop_ends[y], strict=True):
