@@ -307,7 +307,7 @@ async def test_output_is_drawn_without_waiting_for_the_timer_of_the_screen(
             display(on, renderable)
 
         monkeypatch.setattr(app, "_display", count)
-        monkeypatch.setattr(app.screen, "_on_timer_update", lambda: None)
+        monkeypatch.setattr(app.screen._update_timer, "resume", lambda: None)
         app.view._io.send(b"x")
         await until(lambda: "ready> x" in screen(app))
         await until(lambda: any(drawn))
