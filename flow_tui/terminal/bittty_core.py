@@ -128,6 +128,10 @@ class BitttyCore:
         )
 
     @property
+    def is_in_update(self) -> bool:
+        return bool(self._board.modes.synchronized_output)
+
+    @property
     def scrollback_rows(self) -> int:
         return 0 if self._board.blitter.in_alt_screen else len(self._scrollback)
 

@@ -86,6 +86,10 @@ class TerminalCore(Protocol):
     def modes(self) -> Modes: ...
 
     @property
+    def is_in_update(self) -> bool:
+        """Whether the program is drawing, and the screen must not be shown yet: `modes.synchronized`."""
+
+    @property
     def scrollback_rows(self) -> int:
         """Number of rows above the screen."""
 

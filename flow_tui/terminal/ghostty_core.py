@@ -18,7 +18,7 @@ from flow_tui.terminal.ghostty_cells import CELL_BITS, GRAPHEME, WIDE, WIDE_TAIL
 from flow_tui.terminal.ghostty_lines import GhosttyLines
 from flow_tui.terminal.scrollback import cut_row
 
-_GRAPHEME_CLUSTERS = 2027
+_GRAPHEME_CLUSTERS, _SYNCHRONIZED = 2027, 2026
 _PALETTE_BACKGROUND, _RGB_BACKGROUND = 2, 3
 _MOUSE_MODES = ((1003, MouseTracking.MOVE), (1002, MouseTracking.DRAG), (1000, MouseTracking.CLICK))
 
@@ -142,10 +142,14 @@ class GhosttyCore:
             bracketed_paste=mode(2004),
             alternate_screen=bool(self._terminal.get("active_screen", "GhosttyTerminalScreen")),
             focus_reports=mode(1004),
-            synchronized=mode(2026),
+            synchronized=mode(_SYNCHRONIZED),
             mouse=self._mouse_tracking(),
             mouse_sgr=mode(1006) or mode(1016),
         )
+
+    @property
+    def is_in_update(self) -> bool:
+        return bool(self._terminal.mode(_SYNCHRONIZED))
 
     def _mouse_tracking(self) -> MouseTracking:
         if not self._terminal.get("mouse_tracking", "bool"):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flow_tui.terminal.core import TerminalCore
 
 _SLICE_S = 0.004
-_SLICE_BYTES = 4096
+_SLICE_BYTES, _SLICE_BYTES_MAX = 4096, 1 << 16
 _WAIT_S = 10.0
 _LOST_S = 1.0  # after a lost connection, the exit code is rarely known
 _INPUT_QUEUE_BYTES_MAX = 1 << 20
@@ -65,6 +65,7 @@ class ShellSession:
         self._shell = shell
         self._changed = changed
         self._outbox = bytearray()
+        self._slice_bytes = _SLICE_BYTES
         self._has_keys = asyncio.Event()
         self._has_size = asyncio.Event()
 
@@ -131,15 +132,30 @@ class ShellSession:
     async def _feed(self, piece: bytes) -> None:
         """Feeds the core for a few milliseconds at a time, and lets the event loop do other work in between."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + _SLICE_S
-        for start in range(0, len(piece), _SLICE_BYTES):
-            part = piece[start : start + _SLICE_BYTES]
+        start, began = 0, loop.time()
+        until = began + _SLICE_S
+        while start < len(piece):
+            part = piece[start : start + self._slice_bytes]
             self.core.feed(part)
             self._write_to_recorder(lambda recorder, part=part: recorder.write_output(part))  # type: ignore[misc]
-            if loop.time() >= until:
+            start, now = start + len(part), loop.time()
+            self._adapt_slice(len(part), now - began)
+            began = now
+            if now >= until:
                 await self._end_slice()
-                until = loop.time() + _SLICE_S
+                began = loop.time()
+                until = began + _SLICE_S
         await self._end_slice()
+
+    def _adapt_slice(self, fed: int, took_s: float) -> None:
+        """Adapts the number of bytes between two looks at the clock to the speed of the core.
+
+        The cores differ by a factor of a hundred, and the native one spends most of its time on small slices.
+        """
+        if took_s > _SLICE_S:
+            self._slice_bytes = max(self._slice_bytes // 2, _SLICE_BYTES)
+        elif took_s < _SLICE_S / 4 and fed == self._slice_bytes:
+            self._slice_bytes = min(self._slice_bytes * 2, _SLICE_BYTES_MAX)
 
     async def _end_slice(self) -> None:
         replies = self.core.events.take_replies()

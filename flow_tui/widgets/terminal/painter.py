@@ -26,10 +26,11 @@ class TerminalPainter:
         self._strips: list[Strip] = []
         self._cursor = Cursor(0, 0, False)
         self._marks: dict[int, list[Mark]] = {}
+        self._base: Style | None = None
 
     def paint(self, core: TerminalCore, copy_mode: CopyMode | None = None) -> None:
         """Updates the strips from the core. `copy_mode` replaces the cursor and highlights text."""
-        base, width = self._widget.rich_style, self._widget.size.width
+        base, width = self._read_base(), self._widget.size.width
         del self._strips[core.rows :]
         self._strips += [Strip.blank(width, base)] * (core.rows - len(self._strips))
         dirty = core.take_dirty_rows()
@@ -40,7 +41,7 @@ class TerminalPainter:
 
     def render_line(self, y: int) -> Strip:
         """Returns the strip of a row, as wide as the widget."""
-        base, width = self._widget.rich_style, self._widget.size.width
+        base, width = self._base or self._widget.rich_style, self._widget.size.width
         if y >= len(self._strips):
             return Strip.blank(width, base)
         strip = self._strips[y]
@@ -53,8 +54,13 @@ class TerminalPainter:
     def restyle(self, core: TerminalCore) -> None:
         """Draws all rows again, over the current style of the widget."""
         if len(self._strips) == core.rows:
-            base = self._widget.rich_style
+            base = self._read_base()
             self._strips = [Strip(to_segments(core.get_row(y), base), core.cols) for y in range(core.rows)]
+
+    def _read_base(self) -> Style:
+        """Reads the style of the widget once for all rows, because that takes as long as drawing a row."""
+        self._base = self._widget.rich_style
+        return self._base
 
     def _move_cursor(self, core: TerminalCore, copy_mode: CopyMode | None) -> tuple[int, ...]:
         """Moves the cursor. Returns its old row and its new row if it moved."""

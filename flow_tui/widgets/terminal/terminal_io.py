@@ -45,9 +45,9 @@ class TerminalIO:
     async def open_core(self, size: Size) -> TerminalCore:
         """Opens a core of this size. Returns the core that is open already, even if its size differs."""
         if self.core is None:
-            # The import of the native core takes 0.2 s, which would block the event loop.
-            open_core = await asyncio.to_thread(load_core)
-            self.core = open_core(size.width or _DEFAULT_COLUMNS, size.height or _DEFAULT_ROWS)
+            # The import of the native core and its first terminal take 0.4 s, which would block the event loop.
+            core = await asyncio.to_thread(_open_core, size)
+            self.core = self.core or core
         return self.core
 
     def open_session(self, core: TerminalCore, shell: Shell, size: Size, *, answers_queries: bool) -> ShellSession:
@@ -78,3 +78,9 @@ class TerminalIO:
         """Resizes the core immediately, and then the terminal of the shell."""
         if self._session is not None:
             self._session.resize(size.width, size.height)
+
+
+def _open_core(size: Size) -> TerminalCore:
+    core = load_core()(size.width or _DEFAULT_COLUMNS, size.height or _DEFAULT_ROWS)
+    _ = core.modes  # the first access takes as long as the first terminal
+    return core

@@ -23,6 +23,7 @@ from flow_tui.terminal.core import TerminalCore
 from flow_tui.terminal.prefix import RELEASE_KEY, Command, KeyTarget
 from flow_tui.terminal.session import Recorder, describe_open_failure, leave_application, show_lines
 from flow_tui.widgets.announce import announce
+from flow_tui.widgets.terminal.immediate_draw import draw_now
 from flow_tui.widgets.terminal.key_input import KeyInput
 from flow_tui.widgets.terminal.mouse_input import MouseInput
 from flow_tui.widgets.terminal.paint_schedule import PaintSchedule
@@ -230,6 +231,10 @@ class TerminalView(Widget, can_focus=True):
             self._announced = now
             self.announce_change()
 
+    def show_frame(self) -> None:
+        self.paint_frame()
+        draw_now(self)
+
     def render_line(self, y: int) -> Strip:
         return self._painter.render_line(y)
 
@@ -245,7 +250,7 @@ class TerminalView(Widget, can_focus=True):
         """Handles the events of the core and requests a frame, after each slice of output."""
         if self.core is not None:
             self.signals.take(self.core.events, has_focus=self.has_focus)
-            self._schedule.request_paint(is_in_update=self.core.modes.synchronized)
+            self._schedule.request_paint(is_in_update=self.core.is_in_update)
 
     def _answer_clipboard(self, command: Command) -> None:
         if command is Command.ALLOW_COPY and (text := self.signals.clipboard.allow()) is not None:
@@ -296,11 +301,13 @@ class TerminalView(Widget, can_focus=True):
         if self.note:
             self.note = ""
             self.announce_change()
+        self._schedule.expect_echo()
         self.key_input.press(event)
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
+        self._schedule.expect_echo()
         self.key_input.paste(event)
 
     async def _on_mouse_down(self, event: events.MouseDown) -> None:

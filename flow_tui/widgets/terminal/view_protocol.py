@@ -15,6 +15,9 @@ class TerminalHost(Protocol):
     def paint_frame(self) -> None:
         """Paints all changes now."""
 
+    def show_frame(self) -> None:
+        """Paints all changes and draws them at once."""
+
     def carry_out(self, command: Command, digit: int = 0) -> None:
         """Carries out a command, or passes it to the pane. `digit` is the number of a pane."""
 

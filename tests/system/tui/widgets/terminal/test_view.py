@@ -293,6 +293,26 @@ async def test_the_focus_is_reported_where_asked(open_pty: Any) -> None:
         await until(lambda: shell.written == b"\x1b[O\x1b[I")
 
 
+async def test_output_is_drawn_without_waiting_for_the_timer_of_the_screen(
+    open_pty: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[object] = []
+    async with hosted(await open_pty()) as (app, pilot):
+        await until(lambda: "ready>" in screen(app))
+        await pilot.pause()
+        display = app._display
+
+        def count(on: Any, renderable: Any) -> None:
+            drawn.append(renderable)
+            display(on, renderable)
+
+        monkeypatch.setattr(app, "_display", count)
+        monkeypatch.setattr(app.screen._update_timer, "resume", lambda: None)
+        app.view._io.send(b"x")
+        await until(lambda: "ready> x" in screen(app))
+        await until(lambda: any(drawn))
+
+
 async def test_nothing_is_scheduled_while_nothing_happens(open_pty: Any) -> None:
     async with hosted(await open_pty(command="echo text; cat")) as (app, pilot):
         await until(lambda: screen(app).startswith("text"))
