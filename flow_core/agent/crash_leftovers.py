@@ -60,7 +60,6 @@ def remove_tree(folder: Path) -> None:
 
 
 def _find_leftovers(folder: Path) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith((_STAGING_PREFIX, TRASH_PREFIX)):
-                yield entry.path
+    for name in os.listdir(folder):  # in a folder of many tasks this is faster than `os.scandir`
+        if name.startswith((_STAGING_PREFIX, TRASH_PREFIX)):
+            yield os.path.join(folder, name)

@@ -13,6 +13,7 @@ ROOT/                       the machine's own folder under the state directory
   contexts/NAME/incoming/ID code of a task that is about to be submitted; becomes the task's work/
   contexts/NAME/pruned/     one file per idempotency key of a pruned task
   contexts/NAME/pruning.json time of the context's last automatic pruning
+  contexts/NAME/ended.*     the index of ended tasks with their reports, a cache of their folders; a lock
 """
 
 from __future__ import annotations
@@ -161,6 +162,20 @@ class Layout(NamedTuple):
     @property
     def last_pruning(self) -> Path:
         return self.root / "contexts" / self.context / "pruning.json"
+
+    @property
+    def ended_index(self) -> Path:
+        """The index of ended tasks: a cache, which may be removed at any time."""
+        return self.root / "contexts" / self.context / "ended.index"
+
+    @property
+    def ended_reports(self) -> Path:
+        """The reports to which the lines of the index point."""
+        return self.root / "contexts" / self.context / "ended.reports"
+
+    @property
+    def ended_lock(self) -> Path:
+        return self.root / "contexts" / self.context / "ended.lock"
 
     def task(self, task_id: str) -> TaskFolder:
         return TaskFolder(self.tasks / task_id)

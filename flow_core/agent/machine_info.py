@@ -26,7 +26,7 @@ def collect_machine_info(layout: Layout, tasks: TaskStore, pretend: Iterable[str
     gpu_ids = pretend or [gpu["gpu_id"] for gpu in gpus]
     holders = leases.find_holders(layout.root, gpu_ids)
     system = os.uname()
-    statuses = [stored.report.status for stored in tasks.list_all()]
+    statuses = [task.report.status for task in tasks.list_unfinished()]
     return {
         "system": f"{system.sysname} {system.nodename} {system.machine}",
         "cpus": os.cpu_count(),

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from flow_core.agent.agent_copy import get_agent_name
@@ -15,6 +16,7 @@ from flow_core.agent.containers.arguments import WORKSPACE, build_container_argv
 from flow_core.agent.containers.engine_choice import choose_engine
 from flow_core.agent.crash_leftovers import collect_garbage, make_staging_path
 from flow_core.agent.data_mounts import get_volume_name, plan_mounts
+from flow_core.agent.ended_index import mark_reusable
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.machine_id import get_user_name
 from flow_core.agent.port_records import release_ports
@@ -139,9 +141,8 @@ class _Submission:
         key = self._request.idempotency_key
         if key is None:
             return None
-        reports = (one.report for one in self._tasks.list_all())
-        found = next((report for report in reports if report.config.get("idempotency_key") == key), None)
-        if found is not None and found.config != self._request.config:
+        found = self._tasks.find_by_key(key)
+        if found is not None and found.report.config != self._request.config:
             raise Refused(KEY_OF_ANOTHER, key=key, task_id=found.task_id)
         if found is None:
             refuse_pruned_key(self._layout, key)
@@ -281,6 +282,8 @@ class _Submission:
     def _undo(self) -> None:
         self._leave_queue()
         release_ports(self._task, self._spec.ports)
+        with suppress(OSError):  # the error that made the undo necessary is the one to report
+            mark_reusable(self._layout, self._task.task_id)
         shutil.rmtree(self._task.path, ignore_errors=True)
         shutil.rmtree(self._staging, ignore_errors=True)
         for volume_id in self._made_volumes:

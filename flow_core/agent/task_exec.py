@@ -29,8 +29,9 @@ from flow_core.agent.supervisor.rank_environment import (
     select_rank_gpus,
 )
 from flow_core.agent.supervisor_start import PACKAGE_ROOT, build_task_environment, find_python
+from flow_core.agent.task_reader import StoredTask
 from flow_core.agent.task_state import TaskState
-from flow_core.agent.tasks import StoredTask, TaskStore
+from flow_core.agent.tasks import TaskStore
 
 NO_NODE = "no_such_node"
 BROKEN_NOT_ENTERED = "broken_task_not_entered"

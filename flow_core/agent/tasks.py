@@ -1,104 +1,133 @@
-"""The tasks of one context, read from their folders; an unchanged file isn't read twice."""
+"""The tasks of one context, read from their folders; a task that has ended is read only once."""
 
 from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flow_core.agent import cancel
+from flow_core.agent.ended_tasks import EndedTasks
 from flow_core.agent.ids import is_task_id
 from flow_core.agent.layout import Layout, TaskFolder
-from flow_core.agent.liveness import may_be_alive
-from flow_core.agent.mount_records import find_volumes, read_mounts
-from flow_core.agent.records import MalformedRecord, NewerRecord, UnreadableRecord
 from flow_core.agent.refusals import Refused
-from flow_core.agent.spec import StoredSpec
-from flow_core.agent.supervisor.lost_supervisor import get_process_tree, is_abandoned, reap
 from flow_core.agent.supervisor_start import start_reaper
-from flow_core.agent.task_report import MountedVolume, TaskReport
-from flow_core.agent.task_state import TaskState
+from flow_core.agent.task_names import TaskNames
+from flow_core.agent.task_pages import TaskPage, TaskPages
+from flow_core.agent.task_reader import StoredTask, TaskReader
 
 NO_TASK = "no_task"
 BROKEN_NOT_CANCELLED = "broken_task_not_cancelled"
 
-_RETRY_S = 10.0
 _WAIT_S = 0.25
-_UNREADABLE = (0, 0, 0)
+_LINES_PER_WRITE = 500
+_FOUND_MAX = 100
 
 
-class _CachedTask:
-    """The records of a task, with the stamps of the files when they were read."""
+class TaskSurvey(NamedTuple):
+    """All tasks: those that may change, the last submitted first, and the fingerprints of the ended ones by id.
 
-    __slots__ = ("is_broken", "is_newer", "mounts", "problem", "spec", "stamp", "state", "stored")
-
-    def __init__(self, mounts: list[dict[str, Any]], stamp: tuple[tuple[int, int, int] | None, ...]) -> None:
-        self.spec: StoredSpec | None = None
-        self.state: TaskState | None = None
-        self.mounts = mounts
-        self.stamp = stamp
-        self.problem = ""
-        self.is_newer = False
-        self.is_broken = False
-        self.stored: StoredTask | None = None
-
-
-class StoredTask(NamedTuple):
-    """One task: its sequence number, its report, and its records.
-
-    `problem` is a sentence if the records can't be read completely. With `is_broken`, `state` and `spec` are None.
+    `ended` is the same object again while nothing has changed. `listings` counts how often the folder was listed.
     """
 
-    seq: int
-    task_id: str
-    report: TaskReport
-    state: TaskState | None
-    spec: StoredSpec | None
-    problem: str = ""
-    is_broken: bool = False
+    changeable: list[StoredTask]
+    ended: dict[str, str]
+    listings: int
 
 
 class TaskStore:
     """The tasks of one context. Blocking; may be used from several threads.
 
-    An unchanged task is the same `StoredTask` object again. `progress` is called while many files are read.
+    A list reads only the tasks that may have changed since the last list. An ended task is known from the index, and
+    its folder is compared with it once, when a list first returns it. What a user changes later in the folder of an
+    ended task is noticed when the task is fetched by its id, or by the next process. `progress` is called while many
+    files are read.
     """
 
     def __init__(self, layout: Layout, progress: Callable[[], None] = lambda: None) -> None:
         self._layout = layout
         self._progress = progress
-        self._cache: dict[str, _CachedTask] = {}
-        self._reaped_at: dict[str, float] = {}
-        self._lock = threading.RLock()
-        self._reads = 0
+        self.reset_after_fork()
         _all_tasks.add(self)
 
     def reset_after_fork(self) -> None:
-        """Clears the cache and the lock, in a process that was just forked."""
+        """Clears the caches and the lock, in a process that was just forked."""
         self._lock = threading.RLock()
-        self._cache = {}
+        self._names = TaskNames(self._layout)
+        self._reader = TaskReader(self._layout, self._progress)
+        self._ended = EndedTasks(self._layout)
+        self._pages = TaskPages(self._ended, self._reader)
+        self._changeable: dict[str, StoredTask | None] = {}
+        self._changes = 0
+        self._found: dict[str, StoredTask] = {}
+        self._fingerprints: tuple[int, dict[str, str]] = (-1, {})
 
     def list_all(self) -> list[StoredTask]:
         """Returns every task, the last submitted first."""
+        return list(self.list_newest().tasks)
+
+    def list_newest(self, statuses: Collection[str] | None = None, limit: int | None = None) -> TaskPage:
+        """Returns the last submitted tasks that have one of these statuses (None: any), the last submitted first.
+
+        Returns the same object again while nothing has changed.
+        """
         with self._hold_lock():
-            names = frozenset(self._iter_task_ids())
-            found = [stored for name in names if (stored := self._load(name)) is not None]
-            for task_id in self._cache.keys() - names:  # removed by this or another program
-                del self._cache[task_id]
-        return sorted(found, key=lambda stored: stored.seq, reverse=True)
+            self._refresh()
+            page, stale = self._make_page(statuses, limit)
+            if stale and self._ended.is_outdated:
+                self._refresh()  # reads the new index
+                page, stale = self._make_page(statuses, limit)
+            while stale:
+                self._read_again(stale)
+                page, stale = self._make_page(statuses, limit)
+            return page
+
+    def survey(self) -> TaskSurvey:
+        """Returns all tasks, without the reports of the ended ones; `read_ended` returns these."""
+        with self._hold_lock():
+            self._refresh()
+            if self._fingerprints[0] != self._ended.changes:
+                self._fingerprints = (self._ended.changes, self._ended.get_fingerprints())
+            return TaskSurvey(self._list_changeable(), self._fingerprints[1], self._names.listings)
+
+    def read_ended(self, task_ids: Iterable[str]) -> list[StoredTask]:
+        """Returns those of these ended tasks that still exist, in any order."""
+        with self._hold_lock():
+            tasks, stale = self._pages.read(task_id for task_id in task_ids if task_id in self._ended)
+            return [*tasks, *filter(None, map(self.find, stale))]
+
+    def list_unfinished(self) -> list[StoredTask]:
+        """Returns the tasks that haven't ended, the last submitted first."""
+        with self._hold_lock():
+            self._refresh()
+            return [task for task in self._list_changeable() if not task.report.is_over]
+
+    def find_by_key(self, key: str) -> StoredTask | None:
+        """Returns the last submitted task with this idempotency key; None if there is none."""
+        with self._hold_lock():
+            self._refresh()
+            ended = filter(None, map(self.find, self._ended.find_by_key(key)))
+            tasks = [*self._list_changeable(), *ended]
+        found = (task for task in tasks if task.report.config.get("idempotency_key") == key)
+        return max(found, key=lambda task: task.seq, default=None)
 
     def find(self, task_id: str) -> StoredTask | None:
-        """Returns a task; None if there is no such task."""
+        """Returns a task as its folder describes it now; None if there is no such task."""
+        if not is_task_id(task_id):
+            return None
         with self._hold_lock():
-            return self._load(task_id) if is_task_id(task_id) else None
+            task = self._reader.load(task_id)
+            if task is None or task is not self._found.get(task_id):
+                self._keep_found(task_id, task)
+                if task_id in self._changeable or task_id in self._ended:
+                    self._sort_in(task_id, task)
+            return task
 
     def get(self, task_id: str) -> StoredTask:
-        """Returns a task. Refuses with NO_TASK."""
+        """Returns a task as its folder describes it now. Refuses with NO_TASK."""
         stored = self.find(task_id)
         if stored is None:
             raise self._no_task_error(task_id)
@@ -132,150 +161,81 @@ class TaskStore:
     @contextmanager
     def _hold_lock(self) -> Iterator[None]:
         """Holds the lock. While this waits, it reports progress as long as the holder makes progress."""
-        reads = self._reads
+        reads = self._reader.reads
         while not self._lock.acquire(timeout=_WAIT_S):
-            if self._reads != reads:
-                reads = self._reads
+            if self._reader.reads != reads:
+                reads = self._reader.reads
                 self._progress()
         try:
             yield
         finally:
             self._lock.release()
 
-    def _iter_task_ids(self) -> Iterator[str]:
-        try:
-            with os.scandir(self._layout.tasks) as entries:
-                yield from (entry.name for entry in entries if is_task_id(entry.name))
-        except FileNotFoundError:
+    def _list_changeable(self) -> list[StoredTask]:
+        found = (task for task in self._changeable.values() if task is not None)
+        return sorted(found, key=lambda task: (task.seq, task.task_id), reverse=True)
+
+    def _refresh(self) -> None:
+        """Reads every task that may have changed. The index describes all others."""
+        names = self._names.list_if_changed(is_forced=self._ended.is_outdated)
+        if names is not None:
+            self._take_names(names)
+        for task_id in list(self._changeable):
+            if self._ended.unwritten_count >= _LINES_PER_WRITE:
+                self._ended.write()
+            self._sort_in(task_id, self._reader.load(task_id))
+        self._ended.write()
+
+    def _take_names(self, names: set[str]) -> None:
+        self._ended.synchronize(names)
+        for task_id in self._changeable.keys() - names:  # removed by this or another program
+            self._sort_in(task_id, None)
+        for name in self._ended.find_unknown(names) - self._changeable.keys():
+            if is_task_id(name):
+                self._changeable[name] = None
+
+    def _sort_in(self, task_id: str, task: StoredTask | None) -> None:
+        """Decides whether a task that was just read may change again. None: it doesn't exist."""
+        is_ended = task is not None and task.is_settled and self._add_ended(task)
+        if task is None:
+            self._ended.remove(task_id)
+        elif not is_ended:
+            if task_id in self._ended:
+                self._ended.exclude(task_id)
+            before = self._changeable.get(task_id)
+            self._changes += before is not task and before != task
+            self._changeable[task_id] = task
             return
+        self._changes += task_id in self._changeable
+        self._changeable.pop(task_id, None)
+        if task_id not in self._found:
+            self._reader.drop(task_id)
 
-    def _load(self, task_id: str) -> StoredTask | None:
-        self._reads += 1
-        self._progress()
-        folder = self._layout.task(task_id)
-        cached = self._cache.get(task_id)
-        stamp = (_stamp(folder.spec), _stamp(folder.state), _stamp(folder.mounts))
-        if cached is None or cached.stamp != stamp:
-            if stamp[0] is None:
-                self._cache.pop(task_id, None)
-                return None
-            cached = self._cache[task_id] = self._read(folder, stamp)
-        if cached.is_broken or cached.spec is None:
-            return self._describe_broken(folder, cached)
-        if not cached.is_newer and is_abandoned(cached.spec, cached.state):
-            return self._handle_abandoned(folder, cached, cached.spec)
-        if cached.stored is None:
-            cached.stored = self._describe(folder, cached, cached.spec)
-        return cached.stored
+    def _add_ended(self, task: StoredTask) -> bool:
+        return self._ended.add(task.report, self._reader.get_stamps(task.task_id))
 
-    def _read(self, folder: TaskFolder, stamp: tuple[tuple[int, int, int] | None, ...]) -> _CachedTask:
-        mounts, mounts_problem = _read_mounts(folder)
-        cached = _CachedTask(mounts, stamp)
-        try:
-            cached.spec, spec_problem = StoredSpec.read_known(folder.spec)
-            if cached.spec is None:
-                raise MalformedRecord("spec.json is missing")
-            cached.state, state_problem = TaskState.read_known(folder.state)
-        except ValueError as error:
-            cached.is_broken, cached.is_newer = True, isinstance(error, NewerRecord)
-            cached.problem = _describe_error(error)
-            if isinstance(error, UnreadableRecord):
-                cached.stamp = ()  # a later read may succeed
-            return cached
-        cached.problem = "; ".join(filter(None, (spec_problem, state_problem, mounts_problem)))
-        cached.is_newer = bool(spec_problem or state_problem)
-        return cached
+    def _make_page(self, statuses: Collection[str] | None, limit: int | None) -> tuple[TaskPage, list[str]]:
+        version = (self._changes, self._ended.changes)
+        return self._pages.get(version, self._list_changeable(), statuses, limit)
 
-    def _describe_broken(self, folder: TaskFolder, cached: _CachedTask) -> StoredTask:
-        """Returns the known facts of a broken task. It counts as unfinished while a process of it may live."""
-        if cached.stored is None or not cached.stored.report.is_over:
-            status = _find_broken_status(folder, is_newer=cached.is_newer)
-            report = TaskReport(
-                folder.task_id, folder.task_id, status, message=cached.problem, volumes=_volumes(cached), is_broken=True
-            )
-            cached.stored = StoredTask(0, folder.task_id, report, None, None, cached.problem, is_broken=True)
-        return cached.stored
+    def _read_again(self, task_ids: Iterable[str]) -> None:
+        """Reads tasks from their folders, which differ from the index."""
+        for task_id in task_ids:
+            task = self._reader.load(task_id)
+            if task is not None and task.is_settled:
+                self._ended.remove(task_id)  # its line may be right, and its report unreadable
+            self._sort_in(task_id, task)
 
-    def _handle_abandoned(self, folder: TaskFolder, cached: _CachedTask, spec: StoredSpec) -> StoredTask | None:
-        """Reaps a task whose supervisor has ended: here if no process is left, otherwise in a separate process.
-
-        Returns None if the task no longer exists.
-        """
-        try:
-            # Only an engine knows the processes in containers, and it may take a while to respond.
-            if spec.container is not None or get_process_tree(spec, cached.state).list_members():
-                self._start_reaper_once(folder)
-            else:
-                reap(folder)
-            after = TaskState.read(folder.state)
-        except (ValueError, OSError):
-            after = None  # the disk is full or unavailable; the next read tries again
-        if after is not None and after.is_final:
-            return self._load(folder.task_id)
-        return self._describe(
-            folder, cached, spec, "its supervisor was killed; its remaining processes are being ended"
-        )
-
-    def _start_reaper_once(self, folder: TaskFolder) -> None:
-        now = time.monotonic()
-        if now - self._reaped_at.get(folder.task_id, -_RETRY_S) >= _RETRY_S:
-            self._reaped_at[folder.task_id] = now
-            start_reaper(folder)
-
-    def _describe(
-        self, folder: TaskFolder, cached: _CachedTask, spec: StoredSpec, message: str | None = None
-    ) -> StoredTask:
-        state = cached.state or TaskState()
-        text = "; ".join(filter(None, (cached.problem, state.message if message is None else message)))
-        report = TaskReport.of(folder, spec, state, _volumes(cached), text)
-        return StoredTask(report.seq, folder.task_id, report, cached.state, spec, cached.problem)
-
-
-def _read_mounts(folder: TaskFolder) -> tuple[list[dict[str, Any]], str]:
-    """Returns the known mounts; a broken mount record doesn't make the task broken."""
-    try:
-        return read_mounts(folder)
-    except MalformedRecord as error:
-        return find_volumes(folder), _describe_error(error)
-
-
-def _describe_error(error: ValueError) -> str:
-    return str(error) if isinstance(error, NewerRecord) else f"its record is broken: {error}"
-
-
-def _find_broken_status(folder: TaskFolder, *, is_newer: bool) -> str:
-    """Returns the status of a task whose record is broken. May scan all processes.
-
-    It is the status in the state file if that can be read, otherwise a status that depends on its processes. The task
-    isn't final while a process of it may live, since it still uses its GPUs, volumes and ports; nor if only a newer
-    version (`is_newer`) could read the record.
-    """
-    try:
-        state, _ = TaskState.read_known(folder.state)
-    except MalformedRecord:
-        state = None
-    if state is not None and state.is_final:
-        return state.status
-    if not is_newer and not may_be_alive(folder):
-        return "failed"
-    if state is not None:
-        return state.status
-    has_begun = os.path.exists(folder.get_spool().log)  # False also if the folder can't be read
-    return "running" if has_begun else "pending"
-
-
-def _volumes(cached: _CachedTask) -> tuple[MountedVolume, ...]:
-    return tuple(MountedVolume(m["volume_id"], m["name"], m["target"]) for m in cached.mounts if m.get("volume_id"))
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError:
-        return _UNREADABLE  # reading the file reports the reason
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    def _keep_found(self, task_id: str, task: StoredTask | None) -> None:
+        """Keeps the last tasks that were fetched by their ids, so that the next fetch returns the same objects."""
+        self._found.pop(task_id, None)
+        if task is not None:
+            self._found[task_id] = task
+        while len(self._found) > _FOUND_MAX:
+            oldest = next(iter(self._found))
+            del self._found[oldest]
+            if oldest not in self._changeable:
+                self._reader.drop(oldest)
 
 
 _all_tasks: weakref.WeakSet[TaskStore] = weakref.WeakSet()

@@ -17,7 +17,8 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import MalformedRecord, read_json, read_known, write_json
 from flow_core.agent.refusals import Refused
-from flow_core.agent.tasks import StoredTask, TaskStore
+from flow_core.agent.task_reader import StoredTask
+from flow_core.agent.tasks import TaskStore
 
 NO_VOLUME = "no_volume"
 VOLUME_BROKEN = "volume_broken"
@@ -184,8 +185,8 @@ class VolumeStore:
         write_json(path, {**known, "mounts": [*mounts, self.mount(volume, target)]})
 
     def _task_names(self, task_ids: Sequence[str]) -> list[str]:
-        names = {one.task_id: one.report.name for one in self.tasks.list_all()}
-        return [names.get(task_id, task_id) for task_id in task_ids]
+        found = ((task_id, self.tasks.find(task_id)) for task_id in task_ids)
+        return [task_id if task is None else task.report.name for task_id, task in found]
 
     def _load_all(self) -> tuple[list[StoredVolume], dict[str, str]]:
         """Returns the readable volumes, newest first, and the error of each other volume."""
@@ -200,10 +201,9 @@ class VolumeStore:
 
     def _find_holders(self) -> dict[str, tuple[str, ...]]:
         holders: dict[str, tuple[str, ...]] = {}
-        for task in self.tasks.list_all():
-            if not task.report.is_over:
-                for mount in task.report.volumes:
-                    holders[mount.volume_id] = (*holders.get(mount.volume_id, ()), task.task_id)
+        for task in self.tasks.list_unfinished():
+            for mount in task.report.volumes:
+                holders[mount.volume_id] = (*holders.get(mount.volume_id, ()), task.task_id)
         return holders
 
     def _read(self, volume_id: str, holders: tuple[str, ...]) -> StoredVolume:

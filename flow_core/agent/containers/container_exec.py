@@ -11,7 +11,7 @@ from flow_core.agent.containers.arguments import build_enter_argv, build_hang_up
 from flow_core.agent.containers.engine import ContainerEngine, EngineError
 from flow_core.agent.layout import make_container_name
 from flow_core.agent.refusals import Refused
-from flow_core.agent.tasks import StoredTask
+from flow_core.agent.task_reader import StoredTask
 
 CONTAINER_CLOSED = "container_closed"
 ENGINE_GONE = "engine_gone"

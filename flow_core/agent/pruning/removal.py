@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from flow_core.agent.capacity import queue
 from flow_core.agent.crash_leftovers import collect_garbage, make_trash_path
+from flow_core.agent.ended_index import mark_reusable
 from flow_core.agent.layout import Layout, TaskFolder
 from flow_core.agent.locks import exclusive_lock, release, try_lock
 from flow_core.agent.port_records import release_ports
@@ -81,6 +82,8 @@ def _remove(
         spec = record[0]
         if keeps_key and (key := get_key(spec)) is not None:
             store_key(layout, key, found)
+        if not keeps_key:
+            mark_reusable(layout, task.task_id)
         _remove_ticket_and_ports(task, spec)
         task.path.rename(make_trash_path(task.path))
     finally:

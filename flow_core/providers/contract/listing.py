@@ -17,18 +17,26 @@ class Listing(tuple[T, ...]):
     """The rows that a provider could read, and one sentence for each part of the response that it could not read.
 
     A list method may return a plain tuple if it could read everything. If it could read nothing at all, it raises; an
-    empty tuple means that there are no rows.
+    empty tuple means that there are no rows. `total` is the number of rows without the caller's limit; None if the
+    provider doesn't know it.
     """
 
     unreadable: tuple[str, ...] = ()
+    total: int | None = None
 
     @classmethod
-    def of(cls, rows: Iterable[T], unreadable: Iterable[str] = ()) -> Self:
+    def of(cls, rows: Iterable[T], unreadable: Iterable[str] = (), total: int | None = None) -> Self:
         """Creates a listing. `unreadable` may quote the response: it is made printable and cut here."""
         listing = cls(rows)
         notes = (printable(note[:_NOTE_CHARACTERS]) for note in unreadable)
         listing.unreadable = tuple(islice(notes, _NOTES_MAX))
+        listing.total = total
         return listing
+
+
+def find_total(rows: Iterable[object]) -> int | None:
+    """Returns how many rows there are without the limit of the list; None if the provider doesn't tell."""
+    return rows.total if isinstance(rows, Listing) else None
 
 
 def find_unreadable(rows: Iterable[object]) -> tuple[str, ...]:

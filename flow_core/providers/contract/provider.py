@@ -72,7 +72,8 @@ class Provider(Protocol):
         """Returns the tasks, last submitted first. Calling it again is safe.
 
         A record that can't be read never fails the list: return a `Listing` that names it. If no record can be read,
-        raise ProviderError.
+        raise ProviderError. A `Listing` may also tell how many tasks there are without `limit`. A provider may return
+        the same object again while nothing has changed.
         """
 
     async def get_task(self, task_id: str) -> TaskRecord:

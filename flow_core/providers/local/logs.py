@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_core.agent.spool import SpoolFiles
-from flow_core.agent.tasks import StoredTask, TaskStore
+from flow_core.agent.task_reader import StoredTask
+from flow_core.agent.tasks import TaskStore
 from flow_core.errors import NotFound, Unsupported
 from flow_core.logs.log_id import LogId
 from flow_core.providers.over_agent.in_process_agent import call_agent

@@ -20,7 +20,6 @@ from flow_core.providers.contract.provider import PollIntervals, Provider
 from flow_core.providers.local.capacity.instances import LocalInstances
 from flow_core.providers.local.capacity.reservations import LocalReservations
 from flow_core.providers.local.logs import LocalLogs
-from flow_core.providers.local.sshd.address import add_ssh_address
 from flow_core.providers.local.tasks import LocalTasks
 from flow_core.providers.local.volumes import LocalVolumes
 from flow_core.providers.over_agent.in_process_agent import call_agent
@@ -150,12 +149,10 @@ class LocalProvider(Provider):
     async def list_tasks(
         self, statuses: Collection[TaskStatus] | None = None, limit: int | None = None
     ) -> tuple[TaskRecord, ...]:
-        records = await call_agent(self._load_records)
-        selected = tuple(record for record in records if statuses is None or record.status in statuses)
-        return selected if limit is None else selected[:limit]
+        return await call_agent(self._tasks.list_records, statuses, limit)
 
     async def get_task(self, task_id: str) -> TaskRecord:
-        return await call_agent(self._load_record, task_id)
+        return await call_agent(self._tasks.record, task_id)
 
     async def cancel_task(self, task_id: str, *, force: bool = False) -> None:
         await call_agent(self._tasks.cancel, task_id, force=force)
@@ -186,10 +183,3 @@ class LocalProvider(Provider):
         """Closes the tunnels; the provider has no other connections."""
         if (tunnels := vars(self).get("tunnels")) is not None:
             await tunnels.close_all()
-
-    def _load_records(self) -> tuple[TaskRecord, ...]:
-        return add_ssh_address(self._tasks.records(), self._root)
-
-    def _load_record(self, task_id: str) -> TaskRecord:
-        (record,) = add_ssh_address((self._tasks.record(task_id),), self._root)
-        return record

@@ -14,6 +14,7 @@ from flow_core.providers.local.sshd.server_files import SshFolder, find_running_
 from flow_core.ssh.quoting import build_identity_option, quote_option
 
 if TYPE_CHECKING:
+    from flow_core.agent.task_report import TaskReport
     from flow_core.models.task import TaskRecord
 
 HOST = "127.0.0.1"
@@ -47,14 +48,16 @@ def build_ssh_command(folder: SshFolder, port: int, user: str) -> str:
     return shlex.join(["ssh", *build_identity_option(folder.client_key), *flags, "-p", str(port), f"{user}@{HOST}"])
 
 
-def add_ssh_address(records: Iterable[TaskRecord], root: Path) -> tuple[TaskRecord, ...]:
-    """Adds the server's address to the records of running tasks, if a server runs. Starts none. Does blocking I/O."""
+def find_ssh_port(tasks: Iterable[TaskReport], root: Path) -> int | None:
+    """Returns the port of the server; None if none runs, or if none of the tasks does. Does blocking I/O."""
+    if not any(task.is_running for task in tasks):
+        return None
     server = find_running_server(SshFolder.of(root))
-    if server is None:
-        return tuple(records)
-    return tuple(
-        replace(record, ssh_host=HOST, ssh_port=server.port, ssh_user=format_user_name(record.task_id))
-        if record.is_running
-        else record
-        for record in records
-    )
+    return None if server is None else server.port
+
+
+def add_ssh_address(record: TaskRecord, port: int | None) -> TaskRecord:
+    """Adds the server's address to the record of a running task. `port` is None if no server runs."""
+    if port is None:
+        return record
+    return replace(record, ssh_host=HOST, ssh_port=port, ssh_user=format_user_name(record.task_id))

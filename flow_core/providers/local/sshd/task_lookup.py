@@ -5,7 +5,8 @@ from __future__ import annotations
 from flow_core.agent.layout import Layout
 from flow_core.agent.refusals import Refused
 from flow_core.agent.task_exec import ExecSpec, find_enterable, make_exec_spec
-from flow_core.agent.tasks import NO_TASK, StoredTask, TaskStore
+from flow_core.agent.task_reader import StoredTask
+from flow_core.agent.tasks import NO_TASK, TaskStore
 from flow_core.errors import NotFound
 from flow_core.providers.contract.blocking_io import report_progress
 from flow_core.providers.local.sshd.server_files import SshFolder
@@ -51,9 +52,7 @@ class TaskLookup:
             return True
 
     def has_unfinished_task(self) -> bool:
-        return any(
-            not task.report.is_over for context in self._list_contexts() for task in self._get_store(context).list_all()
-        )
+        return any(self._get_store(context).list_unfinished() for context in self._list_contexts())
 
     def _list_contexts(self) -> list[str]:
         try:

@@ -6,7 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flow_core.agent.tasks import StoredTask, TaskStore
+from flow_core.agent.task_reader import StoredTask
+from flow_core.agent.tasks import TaskStore
 from flow_core.providers.contract.access import Shell, SshEndpoint
 from flow_core.providers.over_agent.in_process_agent import call_agent
 from flow_core.ssh.host import SshHost

@@ -39,12 +39,20 @@ def _end(layout: Layout, exit_code: int) -> None:
 
 def test_an_unchanged_task_is_the_same_object_again_also_as_a_record(layout):
     tasks = LocalTasks(layout, "here")
-    (before,), stored = tasks.records(), tasks.get(TASK_ID)
+    listed, stored = tasks.list_records(), tasks.get(TASK_ID)
     assert tasks.get(TASK_ID) is stored
-    assert tasks.records()[0] is tasks.record(TASK_ID) is before
+    assert tasks.list_records() is listed
+    assert tasks.record(TASK_ID) is listed[0]
+
+
+def test_an_edited_record_of_an_ended_task_is_noticed_when_it_is_fetched_and_by_the_next_process(layout):
+    tasks = LocalTasks(layout, "here")
+    assert tasks.list_records()[0].exit_code == 1
     _end(layout, 2)
-    (now,) = tasks.records()
-    assert (before.exit_code, now.exit_code, tasks.record(TASK_ID).exit_code) == (1, 2, 2)
+    assert LocalTasks(layout, "here").list_records()[0].exit_code == 2
+    _end(layout, 3)
+    assert tasks.record(TASK_ID).exit_code == 3
+    assert tasks.list_records()[0].exit_code == 3
 
 
 def test_progress_is_reported_for_each_task_that_is_read(layout):

@@ -122,7 +122,7 @@ def deaf(engine: RealEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 async def test_a_gpu_is_not_given_on_while_the_engine_does_not_say_what_became_of_the_container(
     machine, engine, deaf, monkeypatch
 ):
-    monkeypatch.setattr("flow_core.agent.tasks._RETRY_S", 0.2)
+    monkeypatch.setattr("flow_core.agent.task_reader._RETRY_S", 0.2)
     task = await machine.running(await machine.submit("echo ready; sleep 300", image=IMAGE, instance_type="a100:2"))
     await machine.until(lambda: b"ready" in machine.written(task), "the start")
     deaf.touch()
