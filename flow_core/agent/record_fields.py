@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 LAST_TIMESTAMP = 253402300799.0  # the end of the year 9999, the last time that a datetime can hold
@@ -119,8 +118,3 @@ def check_timestamp(value: Any, name: str) -> float:
     if not (isinstance(value, int) or math.isfinite(value)) or not 0 <= value <= LAST_TIMESTAMP:
         raise ValueError(f"{name} must be a time in seconds from 0 to {LAST_TIMESTAMP:.0f}")
     return float(value)
-
-
-def to_utc_datetime(seconds: float) -> datetime:
-    """Converts seconds since the epoch, which must be checked before, to a datetime in UTC."""
-    return datetime.fromtimestamp(seconds, timezone.utc)

@@ -29,7 +29,7 @@ from flow_core.agent.s3.staging import make_placeholders, select_s3_mounts
 from flow_core.agent.spec import ContainerPlan, StoredSpec
 from flow_core.agent.staged_code import is_withdrawn, take_incoming
 from flow_core.agent.submit_request import SubmitRequest, VolumeRequest
-from flow_core.agent.supervisor_start import SUPERVISOR_SILENT, start_supervisor
+from flow_core.agent.supervisor_start import SUPERVISOR_SILENT, SupervisorStart, start_supervisor
 from flow_core.agent.tasks import TaskStore
 from flow_core.agent.user_paths import NO_FOLDER, resolve_folder
 from flow_core.agent.volumes import NO_VOLUME, StoredVolume, VolumeStore
@@ -77,6 +77,7 @@ class _Submission:
         self._staging = make_staging_path(self._task.path.with_name(f"{request.task_id}-{secrets.token_hex(4)}"))
         self._made_volumes: list[str] = []
         self._spec: StoredSpec
+        self._starting: SupervisorStart | None = None
 
     def run(self) -> str:
         if self._exists():
@@ -89,8 +90,7 @@ class _Submission:
             if (earlier_id := self._find_earlier_attempt()) is not None:
                 return earlier_id
             try:
-                self._write(mounts)
-                start_supervisor(self._task, self._spec.mark)
+                self._write(mounts).take_over()
             except BaseException as error:
                 is_unresponsive = isinstance(error, Refused) and error.code == SUPERVISOR_SILENT
                 (self._cancel_unresponsive if is_unresponsive else self._undo)()
@@ -208,10 +208,12 @@ class _Submission:
             else os.path.normpath(self._task.work / relative)
         )
 
-    def _write(self, planned: list[dict[str, Any]]) -> None:
+    def _write(self, planned: list[dict[str, Any]]) -> SupervisorStart:
+        """Writes the task's folder. Returns its supervisor, which has loaded its program meanwhile."""
         task, root = self._task, self._layout.root
         mounts = [*self._mount_volumes(), *planned]
         self._staging.mkdir(mode=0o700)
+        starting = self._starting = SupervisorStart(task, self._staging, self._spec.mark)
         if mounts:
             write_json(self._staging / "mounts.json", {"mounts": mounts})
         make_placeholders(TaskFolder(self._staging), mounts)
@@ -231,6 +233,7 @@ class _Submission:
             write_json(TaskFolder(self._staging).credentials, {"env": self._request.credentials})
         self._staging.rename(task.path)
         sync_folder(task.path.parent)
+        return starting
 
     def _mount_volumes(self) -> list[dict[str, Any]]:
         """Returns the mounts of the volumes; first checks all of them, then creates the missing ones."""
@@ -280,6 +283,8 @@ class _Submission:
             queue.notify_waiting(self._layout.root)
 
     def _undo(self) -> None:
+        if self._starting is not None:
+            self._starting.abandon()
         self._leave_queue()
         release_ports(self._task, self._spec.ports)
         with suppress(OSError):  # the error that made the undo necessary is the one to report

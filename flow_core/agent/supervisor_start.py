@@ -36,34 +36,53 @@ _TERMINAL_VARIABLES = frozenset({"COLUMNS", "LINES"})
 _MARK = "FLOW_TASK_MARK"
 
 
-def start_supervisor(task: TaskFolder, mark: str) -> None:
-    """Starts a supervisor; returns once it has taken over the task.
+class SupervisorStart:
+    """A process that loads the program of a supervisor and then waits for the order to take over its task.
 
-    Refuses with SUPERVISOR_SILENT (it may be late or stuck), SUPERVISOR_UNSUPPORTED, SUPERVISOR_FAILED, NO_PYTHON, and
-    with the codes of `provide_copy`.
+    Every submit waits for a supervisor, so start the process before you write the task's records. It uses `folder`,
+    which becomes the task's folder. If this process ends without the order, that process ends too. Refuses with
+    NO_PYTHON and with the codes of `provide_copy`; raises OSError.
     """
-    env = {**build_task_environment(), _MARK: mark}
-    with open(task.path / "supervisor.err", "ab", opener=private_opener) as errors:
-        process = subprocess.Popen(
-            _command("run", task),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=env,
-            cwd=task.path,
-            start_new_session=True,
-        )
-    with process:
-        try:
-            answer = read_answer(process, time.monotonic() + _DEADLINE_S)
-        except TimeoutError:
-            process.kill()  # it may be stopped, and the end of this block waits for its exit
-            raise Refused(SUPERVISOR_SILENT, seconds=_DEADLINE_S) from None
-    result, _, text = answer.partition(" ")
-    if result == "unsupported":
-        raise Refused(SUPERVISOR_UNSUPPORTED, said=text)
-    if result != "ok":
-        raise Refused(SUPERVISOR_FAILED, said=text)
+
+    def __init__(self, task: TaskFolder, folder: Path, mark: str) -> None:
+        with open(folder / "supervisor.err", "ab", opener=private_opener) as errors:
+            self._process = subprocess.Popen(
+                _command("run", task),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**build_task_environment(), _MARK: mark},
+                cwd=folder,
+                start_new_session=True,
+            )
+
+    def take_over(self) -> None:
+        """Gives the order; returns once the supervisor has taken over the task.
+
+        Refuses with SUPERVISOR_SILENT (it may be late or stuck), SUPERVISOR_UNSUPPORTED, SUPERVISOR_FAILED.
+        """
+        with self._process as process:
+            try:
+                _give_order(process)
+                answer = read_answer(process, time.monotonic() + _DEADLINE_S)
+            except TimeoutError:
+                process.kill()  # it may be stopped, and the end of this block waits for its exit
+                raise Refused(SUPERVISOR_SILENT, seconds=_DEADLINE_S) from None
+        result, _, text = answer.partition(" ")
+        if result == "unsupported":
+            raise Refused(SUPERVISOR_UNSUPPORTED, said=text)
+        if result != "ok":
+            raise Refused(SUPERVISOR_FAILED, said=text)
+
+    def abandon(self) -> None:
+        """Lets the process end without the order. Calling it again is safe, also after `take_over`."""
+        with self._process:
+            pass  # closes its input
+
+
+def start_supervisor(task: TaskFolder, mark: str) -> None:
+    """Starts the supervisor of a task that exists. Refuses as `SupervisorStart` does."""
+    SupervisorStart(task, task.path, mark).take_over()
 
 
 def start_reaper(task: TaskFolder) -> None:
@@ -113,6 +132,16 @@ def read_answer(process: subprocess.Popen[bytes], deadline: float) -> str:
             break
         answer += chunk
     return answer.decode(errors="replace").strip()
+
+
+def _give_order(process: subprocess.Popen[bytes]) -> None:
+    """Writes the byte for which the process waits; it may have ended early, then its answer is empty."""
+    try:
+        if process.stdin is not None:
+            process.stdin.write(b"\n")
+            process.stdin.close()
+    except BrokenPipeError:
+        pass
 
 
 def _command(job: str, task: TaskFolder) -> list[str]:

@@ -10,7 +10,8 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.processes.table import find_process
 from flow_core.agent.processes.termination import end_tree
 from flow_core.agent.spool import STDERR, SpoolWriter
-from flow_core.agent.supervisor.process_launch import LaunchedProcess, LaunchError, ProcessLaunch, describe_exit
+from flow_core.agent.supervisor.launch_error import LaunchError
+from flow_core.agent.supervisor.process_launch import LaunchedProcess, ProcessLaunch, describe_exit
 from flow_core.agent.supervisor.state_writer import TaskOutcome, TaskStateWriter
 from flow_core.agent.supervisor.stop_signal import StopSignal
 

@@ -14,13 +14,8 @@ from flow_core.agent.processes.tree import ProcessIdentity, ProcessTree
 from flow_core.agent.record_fields import Fields
 from flow_core.agent.records import read_json
 from flow_core.agent.s3.staging import forget_credentials, read_s3_mounts
-from flow_core.agent.supervisor.process_launch import (
-    LaunchedProcess,
-    LaunchError,
-    OutputChannel,
-    ProcessLaunch,
-    describe_exit,
-)
+from flow_core.agent.supervisor.launch_error import LaunchError
+from flow_core.agent.supervisor.process_launch import LaunchedProcess, OutputChannel, ProcessLaunch, describe_exit
 from flow_core.agent.supervisor.state_writer import TaskOutcome, TaskStateWriter
 from flow_core.agent.supervisor.stop_signal import StopSignal
 

@@ -13,8 +13,9 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.processes.termination import end_tree
 from flow_core.agent.processes.tree import ProcessIdentity, ProcessTree, read_grace_s
 from flow_core.agent.spool import SpoolWriter
+from flow_core.agent.supervisor.launch_error import LaunchError
 from flow_core.agent.supervisor.output import RankOutput
-from flow_core.agent.supervisor.process_launch import LaunchedProcess, LaunchError, OutputChannel, describe_exit
+from flow_core.agent.supervisor.process_launch import LaunchedProcess, OutputChannel, describe_exit
 from flow_core.agent.supervisor.state_writer import TaskOutcome, TaskStateWriter
 from flow_core.agent.supervisor.stop_signal import StopSignal
 

@@ -11,18 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from flow_core.agent.supervisor.launch_error import LaunchError
 from flow_core.agent.supervisor.namespace import Mount, enter_namespace
 from flow_core.agent.supervisor.pipe_write_order import release_signals
 
 _F_SETPIPE_SZ = 1031
-
-
-class LaunchError(Exception):
-    """The command couldn't be started; the text gives the reason."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 class OutputChannel(NamedTuple):

@@ -10,7 +10,8 @@ import os
 import struct
 import termios
 
-from flow_core.agent.supervisor.process_launch import LaunchError, OutputChannel
+from flow_core.agent.supervisor.launch_error import LaunchError
+from flow_core.agent.supervisor.process_launch import OutputChannel
 
 _ROWS, _COLUMNS = 24, 80
 _OUTPUT_FLAGS = 1  # index in the list that tcgetattr returns

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from flow_core.agent.capacity import orphan_gpus
 from flow_core.agent.capacity.leases import GpuLocks
 from flow_core.agent.supervisor.attempt import RunningAttempt
-from flow_core.agent.supervisor.process_launch import LaunchError, ProcessLaunch
+from flow_core.agent.supervisor.launch_error import LaunchError
+from flow_core.agent.supervisor.process_launch import ProcessLaunch
 from flow_core.agent.supervisor.rank_environment import (
     DEFAULT_ENVIRONMENT,
     TERMINAL_ENVIRONMENT,

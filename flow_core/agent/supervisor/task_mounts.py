@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.locks import exclusive_lock
 from flow_core.agent.private_folders import make_private_folder
 from flow_core.agent.records import MalformedRecord, read_known
 from flow_core.agent.s3.staging import select_s3_mounts
-from flow_core.agent.supervisor.namespace import Mount, can_mount
-from flow_core.agent.supervisor.process_launch import LaunchError
+from flow_core.agent.supervisor.launch_error import LaunchError
 from flow_core.agent.supervisor.state_writer import TaskStateWriter
+
+if TYPE_CHECKING:
+    from flow_core.agent.supervisor.namespace import Mount
 
 
 class TaskMounts:
@@ -102,10 +104,14 @@ class TaskMounts:
         self._entries = list((read_known(task.mounts)[0] or {}).get("mounts", []))
         if not self._entries or self._uses_container:
             return
+        from flow_core.agent.supervisor.namespace import can_mount  # lazy import: few tasks have mounts
+
         make_private_folder(self.staging)
         self._problem = can_mount(_to_mounts(self._entries), self.staging)
         self._writer.state.namespaced = not self._problem
 
 
 def _to_mounts(entries: list[dict[str, Any]]) -> list[Mount]:
+    from flow_core.agent.supervisor.namespace import Mount  # lazy import: few tasks have mounts
+
     return [Mount(one["source"], one["target"], bool(one.get("read_only"))) for one in entries]

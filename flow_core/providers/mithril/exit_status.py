@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flow_core.agent.private_folders import make_private_folder
-from flow_core.agent.record_fields import to_utc_datetime
 from flow_core.agent.records import MalformedRecord, read_json, write_json
 from flow_core.agent.task_state import TaskState
+from flow_core.agent.utc_time import to_utc_datetime
 from flow_core.errors import FlowError
 from flow_core.providers.contract.blocking_io import run_blocking
 from flow_core.providers.mithril.bids import parse_time

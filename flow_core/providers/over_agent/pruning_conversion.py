@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from flow_core.agent.pruning import selection
 from flow_core.agent.pruning.selection import EndedTask, PruningRefusal
-from flow_core.agent.record_fields import to_utc_datetime
+from flow_core.agent.utc_time import to_utc_datetime
 from flow_core.errors import printable
 from flow_core.models.pruning import PrunableTask
 from flow_core.models.task import TaskStatus

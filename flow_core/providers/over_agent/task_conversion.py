@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flow_core.agent.record_fields import to_utc_datetime
 from flow_core.agent.task_report import TaskReport
+from flow_core.agent.utc_time import to_utc_datetime
 from flow_core.models.task import MainProcess, TaskRecord, TaskStatus, VolumeMount
 
 

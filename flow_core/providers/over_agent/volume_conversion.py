@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_core.agent import volumes
-from flow_core.agent.record_fields import to_utc_datetime
+from flow_core.agent.utc_time import to_utc_datetime
 from flow_core.models.volume import Volume
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
-from flow_core.agent.record_fields import LAST_TIMESTAMP, to_utc_datetime
+from flow_core.agent.record_fields import LAST_TIMESTAMP
+from flow_core.agent.utc_time import to_utc_datetime
 from flow_core.providers.slurm.queue.hostlist import expand_indexes
 from flow_core.providers.slurm.queue.job import Job
 from flow_core.providers.slurm.queue.job_states import is_ended

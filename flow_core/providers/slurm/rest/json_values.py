@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from flow_core.agent.record_fields import to_utc_datetime
+from flow_core.agent.utc_time import to_utc_datetime
 from flow_core.providers.slurm.queue.values import clean, parse_exit, parse_number, split_wait_status
 
 Table = Mapping[str, Any]

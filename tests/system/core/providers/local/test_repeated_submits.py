@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +35,8 @@ from flow_core.agent.volumes import VolumeStore
 layout, request, moment = Layout(Path(sys.argv[1]), "local"), json.loads(sys.argv[2]), sys.argv[3]
 
 def die(event, args):
-    if event == moment and (event != "os.rename" or str(args[1]).endswith(request["task_id"])):
+    path = {"os.rename": f"/tasks/{request['task_id']}", "open": "/tasks"}[moment]
+    if event == moment and str(args[event == "os.rename"]).endswith(path):
         os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(die)
@@ -89,10 +92,30 @@ async def test_after_a_submit_was_killed_it_can_be_asked_again(machine):
 
 async def test_a_submit_that_was_killed_when_the_task_was_there_is_finished_by_the_next_try(machine):
     request = _request()
-    _die_while_submitting(request, "subprocess.Popen")
+    _die_while_submitting(request, "open")
     task = await machine.ended(await machine.provider.get_task(_submit(request)))
     assert (task.task_id, task.status) == (request["task_id"], TaskStatus.COMPLETED)
     assert len(await machine.provider.list_tasks()) == 1
+
+
+@pytest.mark.needs("linux")
+async def test_the_supervisor_of_a_submit_that_was_killed_or_refused_ends_without_the_task(machine):
+    taken = await machine.running(await machine.submit("sleep 1000", ports=[28462]))
+    killed, refused = _request(), _request(ports=[28462])
+    _die_while_submitting(killed, "os.rename")
+    with pytest.raises(Refused):
+        _submit(refused)
+    await machine.until(lambda: not _find_processes(killed) + _find_processes(refused), "their supervisors are gone")
+    assert [task.task_id for task in await machine.provider.list_tasks()] == [taken.task_id]
+
+
+def _find_processes(request: dict[str, Any]) -> list[Path]:
+    """Returns the processes whose command names the task."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found += [path] if request["task_id"].encode() in path.read_bytes() else []
+    return found
 
 
 async def test_a_submit_that_was_refused_can_be_asked_again(machine, tmp_path):
