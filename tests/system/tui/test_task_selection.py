@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -148,6 +149,41 @@ async def test_no_other_tasks_log_is_shown_while_a_log_is_on_its_way(
         assert dashboard.services.selection.log_files is None
         SlowLogs.is_ready.set()
         await seen.shows_the_log_of("slow")
+
+
+class CountedLogs(SlowLogs):
+    """A provider of many tasks that counts how often a log was opened."""
+
+    answers = tuple(TaskRecord("far", f"task-{n}", f"task-{n}", TaskStatus.RUNNING) for n in range(12))
+    opened = 0
+
+    async def open(self, address: LogId) -> SpoolFiles:
+        type(self).opened += 1
+        return await super().open(address)
+
+
+def make_log_id(task: TaskRecord) -> LogId:
+    return LogId(task.context, task.task_id)
+
+
+async def test_a_key_that_is_held_opens_only_the_first_log_and_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(monkeypatch, "counted", CountedLogs)
+    CountedLogs.folder, CountedLogs.opened = tmp_path, 0
+    async with opened(Config(tmp_path / "config.yaml", (Context("far", "counted"),))) as (_, dashboard, pilot):
+        seen = Seen(dashboard, pilot)
+        await until(lambda: len(seen.table.rows) == len(CountedLogs.answers))
+        await dashboard.panes.wait_until_all_loaded()
+        await seen.shows_the_log_of("task-0")
+        CountedLogs.opened, pressed = 0, [time.monotonic()]
+        for task in CountedLogs.answers[1:]:
+            seen.table.action_cursor_down()
+            await until(lambda task=task: dashboard.query_one(LogsPane).log_id == make_log_id(task))  # type: ignore[misc]
+            pressed.append(time.monotonic())
+        await seen.shows_the_log_of("task-11")
+        rests = sum(after - before > 0.1 for before, after in itertools.pairwise(pressed))  # on a busy machine
+        assert CountedLogs.opened <= 2 + rests
 
 
 class PulledLogs(SlowLogs):
