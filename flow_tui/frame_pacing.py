@@ -6,7 +6,7 @@ Of a frame, only the cells that the terminal doesn't show yet are sent.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from rich.color import ColorSystem
 from rich.console import Console, RenderableType
@@ -38,12 +38,12 @@ class PacedFrames(_App):
     """An app mixin. Put it before App in the bases."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
         self.held_terminal: HeldTerminal | None = None
         """The terminal with the last screen on it, which the app takes over."""
         self._missed: set[Region] = set()
         self._missed_on: Screen[Any] | None = None
         self._shown = ShownCells()
+        super().__init__(*arguments, **options)  # refreshes
 
     def hang_up(self) -> None:
         """Ends the app because the terminal is closed. May be called in any thread."""
@@ -73,6 +73,11 @@ class PacedFrames(_App):
         else:
             super()._display(screen, self._select_changes(renderable))
         _repeat_update_requests(screen)
+
+    def refresh(self, *, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Draws everything again, also what the terminal should show already."""
+        self._shown.forget()
+        return super().refresh(repaint=repaint, layout=layout, recompose=recompose)
 
     def on_resize(self, event: events.Resize) -> None:
         """Draws everything again: a terminal that gets another size may lose or move what it shows.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 
 from rich.cells import cell_len
 from rich.color import ColorSystem
@@ -74,13 +75,11 @@ class ShownCells:
         self._texts[y][place], self._pens[y][place] = texts, pens
         for start, end in _find_changes(shown_texts, shown_pens, texts, pens):
             output.append(f"\x1b[{y + 1};{x + start + 1}H")
-            while start < end:
-                run = start + 1
-                while run < end and pens[run] == pens[start]:
-                    run += 1
-                output.append(switch_pen(pen, pens[start]))
-                output.append("".join(texts[start:run]))
-                pen, start = pens[start], run
+            for drawn, run in groupby(pens[start:end]):
+                width = sum(1 for _ in run)
+                output.append(switch_pen(pen, drawn))
+                output.append("".join(texts[start : start + width]))
+                pen, start = drawn, start + width
         return pen
 
 
@@ -118,25 +117,29 @@ def _list_cells(strip: Strip, colours: ColorSystem) -> tuple[list[str], list[Pen
 def _find_changes(
     shown_texts: list[str], shown_pens: list[Pen], texts: list[str], pens: list[Pen]
 ) -> Iterator[tuple[int, int]]:
-    """Yields the ranges of cells to draw again."""
+    """Yields the ranges of cells to draw again, of cells that are not all equal."""
     if not (_is_certain(shown_texts) and _is_certain(texts)):
         yield 0, len(texts)
         return
-    changed = {at for at, (shown, text) in enumerate(zip(shown_texts, texts, strict=True)) if shown != text}
-    if shown_pens != pens:
-        changed |= {at for at, (shown, pen) in enumerate(zip(shown_pens, pens, strict=True)) if shown != pen}
-    start, end = -1, 0
-    for at in sorted(changed):
-        if start < 0:
-            start = at
-        elif at - end > _GAP_MAX or any(pen != pens[end - 1] for pen in pens[end:at]):
+    if shown_pens == pens:
+        changed = [at for at, (shown, text) in enumerate(zip(shown_texts, texts, strict=True)) if shown != text]
+    else:
+        pairs = enumerate(zip(shown_texts, texts, shown_pens, pens, strict=True))
+        changed = [at for at, (shown, text, was, is_) in pairs if shown != text or (was is not is_ and was != is_)]
+    if 2 * len(changed) > len(texts):
+        yield changed[0], changed[-1] + 1
+        return
+    start = end = changed[0]
+    for at in changed:
+        if at - end > _GAP_MAX or any(pen != pens[end - 1] for pen in pens[end:at]):
             yield start, end
             start = at
         end = at + 1
-    if start >= 0:
-        yield start, end
+    yield start, end
 
 
 def _is_certain(texts: list[str]) -> bool:
     line = "".join(texts)
-    return len(line) == len(texts) and _ONE_CELL_EACH.fullmatch(line.replace(_UNKNOWN, " ")) is not None
+    if len(line) != len(texts):
+        return False
+    return line.isascii() or _ONE_CELL_EACH.fullmatch(line.replace(_UNKNOWN, " ")) is not None

@@ -26,7 +26,8 @@ else:
 
 
 def refresh_all(services: Services) -> None:
-    """Polls every context now. Allows refused prompts to be shown again."""
+    """Polls every context now, and draws the whole screen. Allows refused prompts to be shown again."""
+    services.screen.app.refresh()  # another program may have written to the terminal
     services.prompts.forget_refusals()
     services.fleet.refresh()
 

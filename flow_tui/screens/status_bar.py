@@ -9,7 +9,7 @@ from decimal import Decimal
 from flow_core.fleet import Fleet
 from flow_core.fleet_state import ContextState
 from flow_core.logs.escape import escape_controls
-from flow_core.models.task import TaskStatus
+from flow_core.models.task import TaskRecord, TaskStatus
 from flow_tui import format
 from flow_tui.keymap import Keymap
 from flow_tui.panes.registry import PANES
@@ -26,17 +26,24 @@ def build_header(services: Services, problems: Sequence[str], width: int) -> tup
     fleet, prompts = services.fleet, services.prompts
     name = Piece("flow-tui" if width >= 100 else "flow", "bold $accent")
     contexts = tuple(_context_piece(state, state.context.name in prompts.contexts, width) for state in fleet.states)
-    running = sum(task.status is TaskStatus.RUNNING for task in fleet.tasks)
-    pending = sum(task.status is TaskStatus.PENDING for task in fleet.tasks)
+    tasks = fleet.tasks
+    running = sum(task.status is TaskStatus.RUNNING for task in tasks)
+    pending = sum(task.status is TaskStatus.PENDING for task in tasks)
     mode = (Piece("READ-ONLY", "bold $warning"),) if fleet.gate.read_only else ()
     counts = Piece(f"{running} running" + (f", {pending} pending" if pending else ""), _MUTED)
     time = Piece(datetime.now().strftime("%H:%M"), _MUTED)
-    return (name, *contexts), (*_alert_pieces(services, problems, width), *_cost_pieces(fleet), *mode, counts, time)
+    return (name, *contexts), (
+        *_alert_pieces(services, problems, width),
+        *_cost_pieces(fleet, tasks),
+        *mode,
+        counts,
+        time,
+    )
 
 
-def _cost_pieces(fleet: Fleet) -> Pieces:
+def _cost_pieces(fleet: Fleet, listed: Sequence[TaskRecord]) -> Pieces:
     """Returns the current cost of all contexts, in colour if commands that have ended are still billed."""
-    tasks = [task for task in fleet.tasks if task.billed_usd_per_hour is not None]
+    tasks = [task for task in listed if task.billed_usd_per_hour is not None]
     markets = [state for state in fleet.states if state.has_market]
     if not tasks and not markets:
         return ()

@@ -1,4 +1,4 @@
-"""What the dashboard sends to the terminal, in bytes: it depends only on what has changed."""
+"""What the dashboard sends to the terminal: only what has changed, unless everything is asked for."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ def test_seconds_and_moves_of_the_cursor_send_only_what_changes(open_dashboard: 
     screen.wait_for(lambda text: "Log " not in text)
     in_table = [count_sent(screen, key, lambda text, name=name: f"▸ {name} " in text) for key, name in moves()]  # type: ignore[misc]
     assert max(in_table) <= MOVE_IN_TABLE
+
+
+def test_the_key_that_refreshes_removes_what_another_program_wrote(open_dashboard: Callable[..., Screen]) -> None:
+    screen = open_dashboard()
+    shown = screen.wait_for("No tasks yet.")
+    screen._stream.feed(b"\x1b[12;30HBroadcast message")
+    assert screen.text() != shown
+    trigger(screen, "app.refresh")
+    screen.wait_for(lambda text: "Broadcast" not in text and "No tasks yet." in text)
 
 
 def moves() -> list[tuple[str, str]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,70 @@ async def test_no_other_tasks_log_is_shown_while_a_log_is_on_its_way(
         assert dashboard.services.selection.log_files is None
         SlowLogs.is_ready.set()
         await seen.shows_the_log_of("slow")
+
+
+class CountedLogs(SlowLogs):
+    """A provider of many tasks that counts how often a log was opened."""
+
+    answers = tuple(TaskRecord("far", f"task-{n}", f"task-{n}", TaskStatus.RUNNING) for n in range(12))
+    opened = 0
+
+    async def open(self, address: LogId) -> SpoolFiles:
+        type(self).opened += 1
+        return await super().open(address)
+
+
+def make_log_id(task: TaskRecord) -> LogId:
+    return LogId(task.context, task.task_id)
+
+
+async def test_a_key_that_is_held_opens_only_the_first_log_and_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(monkeypatch, "counted", CountedLogs)
+    CountedLogs.folder, CountedLogs.opened = tmp_path, 0
+    async with opened(Config(tmp_path / "config.yaml", (Context("far", "counted"),))) as (_, dashboard, pilot):
+        seen = Seen(dashboard, pilot)
+        await until(lambda: len(seen.table.rows) == len(CountedLogs.answers))
+        await dashboard.panes.wait_until_all_loaded()
+        await seen.shows_the_log_of("task-0")
+        CountedLogs.opened, pressed = 0, [time.monotonic()]
+        for task in CountedLogs.answers[1:]:
+            seen.table.action_cursor_down()
+            await until(lambda task=task: dashboard.query_one(LogsPane).log_id == make_log_id(task))  # type: ignore[misc]
+            pressed.append(time.monotonic())
+        await seen.shows_the_log_of("task-11")
+        rests = sum(after - before > 0.1 for before, after in itertools.pairwise(pressed))  # on a busy machine
+        assert CountedLogs.opened <= 2 + rests
+
+
+class RunningLogs(SlowLogs):
+    """A provider that counts how often it is asked whether a log is complete."""
+
+    answers = (TaskRecord("far", "task-0", "task-0", TaskStatus.RUNNING),)
+    asked = 0
+    is_over = False
+
+    async def is_complete(self, address: LogId) -> bool:
+        type(self).asked += 1
+        return self.is_over
+
+
+async def test_whether_a_log_is_complete_is_asked_rarely_until_the_task_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(monkeypatch, "running", RunningLogs)
+    RunningLogs.folder, RunningLogs.calls, RunningLogs.asked = tmp_path, 0, 0
+    async with opened(Config(tmp_path / "config.yaml", (Context("far", "running"),))) as (_, dashboard, pilot):
+        seen = Seen(dashboard, pilot)
+        await dashboard.panes.wait_until_all_loaded()
+        await seen.shows_the_log_of("task-0")
+        began, polls = time.monotonic(), RunningLogs.calls
+        await until(lambda: RunningLogs.calls > polls + 100)  # the fleet polls every 10 ms
+        assert RunningLogs.asked <= 1 + (time.monotonic() - began) / 5
+        RunningLogs.answers = (replace(RunningLogs.answers[0], status=TaskStatus.COMPLETED),)
+        RunningLogs.is_over = True
+        await until(lambda: dashboard.query_one(LogsPane).view._follower.is_over)
 
 
 class PulledLogs(SlowLogs):
