@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flow_core.lazy_module import LazyModule
-from flow_tui.actions import Action, defer
+from flow_tui.actions import Action, LazyModule, defer
 
 if TYPE_CHECKING:
     from flow_tui.panes.logs import comparing
