@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from textual.binding import Binding
 
+from flow_core.lazy_module import LazyModule as LazyModule
+
 TargetT = TypeVar("TargetT")
 AsyncRun = Callable[[TargetT], Coroutine[Any, Any, None]]
 Run = Callable[[TargetT], None] | AsyncRun[TargetT]

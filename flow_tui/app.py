@@ -148,7 +148,7 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
     async def on_unmount(self) -> None:
         await self.fleet.__aexit__()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._keep(self._kept), _KEEP_S)
+            await asyncio.wait_for(self._keep_at_end(), _KEEP_S)
 
     def _draw_kept_rows(self) -> KeptRows | None:
         if self.screen_keeper is None or self.theme != self._first_theme or not self.screen_stack:
@@ -159,11 +159,12 @@ class FlowApp(Notices, KeyQueue, CrashGuard, App[None], inherit_bindings=False):
 
     @work(group="keep-last-screen", exclusive=True)
     async def _keep_last_screen(self) -> None:
-        await self._keep(self._draw_kept_rows())
+        if self.screen_keeper is not None and (kept := self._draw_kept_rows()) is not None:
+            await asyncio.to_thread(self.screen_keeper.keep_if_changed, *kept)
 
-    async def _keep(self, kept: KeptRows | None) -> None:
-        if self.screen_keeper is not None and kept is not None:
-            await asyncio.to_thread(self.screen_keeper.keep, *kept)
+    async def _keep_at_end(self) -> None:
+        if self.screen_keeper is not None and self._kept is not None:
+            await asyncio.to_thread(self.screen_keeper.keep, *self._kept)
 
     def action_command_palette(self) -> None:
         from flow_tui.command_palette import ActionPalette  # lazy import: not needed at start

@@ -37,11 +37,7 @@ class HeldTerminal:
 
     def __init__(self, modes: list[Any]) -> None:
         self._modes: list[Any] | None = modes
-        self._guard: TtyGuard | None = None
-
-    def start_guard(self) -> None:
-        """Restores the terminal from now on even if this process is killed."""
-        self._guard = TtyGuard(_SCREEN)
+        self._guard: TtyGuard | None = TtyGuard(_SCREEN)  # before the paint: this process may be killed at any time
 
     def hand_over(self) -> TakenTerminal | None:
         """Gives the terminal to the caller. Returns None if it was given away or restored before."""
@@ -83,7 +79,6 @@ def paint_last_screen(argv: Sequence[str]) -> HeldTerminal | None:
         try:
             termios.tcsetattr(_INPUT, termios.TCSANOW, _make_silent(modes))
             _write(render_screen(screen, columns, now))
-            held.start_guard()
         except BaseException:  # Ctrl-C
             held.restore()
             raise

@@ -12,6 +12,9 @@ from flow_core.agent.private_folders import make_private_folder
 from flow_tui.last_screen.screen_file import KeptScreen, encode_screen, stamp_file
 from flow_tui.last_screen.start_identity import StartIdentity
 
+Rows = Sequence[Sequence[tuple[str, str]]]
+"""The texts of each row, each after the parameters of its SGR sequence."""
+
 KEPT = 8
 """The number of screens that are kept: of several sizes, contexts and config files."""
 
@@ -25,18 +28,21 @@ class ScreenKeeper:
         self._config_stamp = stamp_file(self._config_path)
         self._written: object = None
 
-    def keep(self, rows: Sequence[Sequence[tuple[str, str]]], mark_style: str, columns: int, age_s: float) -> None:
-        """Writes a screen that is `age_s` old, if it differs from the last one written. Blocks; call it in a thread.
+    def keep_if_changed(self, rows: Rows, mark_style: str, columns: int, age_s: float) -> None:
+        """Writes a screen as `keep` does, if it differs from the last one that was written."""
+        if self._written != (columns, rows):
+            self.keep(rows, mark_style, columns, age_s)
+
+    def keep(self, rows: Rows, mark_style: str, columns: int, age_s: float) -> None:
+        """Writes a screen that is `age_s` old. Blocks; call it in a thread.
 
         Ignores errors, because the screen is only a convenience.
         """
         screen = KeptScreen(int(time.time() - age_s), self._config_path, self._config_stamp, mark_style, rows)
-        content = (columns, rows)
-        data = None if content == self._written else encode_screen(screen)
-        if data is not None:
+        if (data := encode_screen(screen)) is not None:
             with suppress(OSError):
                 _write_file(Path(self._identity.screen_path(columns, len(rows))), data)
-                self._written = content
+                self._written = (columns, rows)
 
 
 def _write_file(path: Path, data: bytes) -> None:

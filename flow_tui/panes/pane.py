@@ -49,6 +49,11 @@ class Pane(Vertical):
         return next((child for child in self.walk_children(Widget) if child.focusable), None)
 
     @property
+    def is_laid_out(self) -> bool:
+        """Whether the content fits the size of the pane, which it doesn't know at first."""
+        return True
+
+    @property
     def footer(self) -> tuple[Piece, ...] | None:
         """The content of the footer in place of the pane's keys; None to show the keys."""
         return None

@@ -106,6 +106,10 @@ class TablePane(Pane, Generic[RowT]):
     def filter_text(self) -> str:
         return self._filter.value.strip() if self._filter is not None else ""
 
+    @property
+    def is_laid_out(self) -> bool:
+        return self.table.is_laid_out
+
     def show(self, rows: Sequence[RowT], *, stale: bool = False, problem: str = "", total: int = 0) -> None:
         """Shows the rows that match the filter. `problem` tells which other rows could not be read.
 

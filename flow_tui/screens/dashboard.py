@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _TICK_S = 1.0
 _REST_S = 0.3
+_UNFINISHED_S = 1.0  # the first frame is drawn then at the latest
 
 
 class DashboardScreen(Screen[None]):
@@ -54,6 +55,7 @@ class DashboardScreen(Screen[None]):
         self._problems = problems
         self._past_notices = past_notices
         self._is_demo = is_demo
+        self._may_draw = False
         # Created here and not queried: the fleet may call before they are mounted, and after they are removed.
         self._header, self._footer = Bar(id="header"), Bar(id="footer", gap=1)
         self._tabs = Bar(id="tabs", gap=1)
@@ -93,6 +95,7 @@ class DashboardScreen(Screen[None]):
         self.services.fleet.subscribe(self._show_fleet)
         self.set_interval(_TICK_S, self._tick)
         self.set_timer(_REST_S, self.panes.load_rest)
+        self.set_timer(_UNFINISHED_S, self._draw_unfinished)
         self.panes.arrange()
         self.panes.bring_to_front(self.panes.front)
         self._show_fleet(self.services.fleet.watched)
@@ -127,9 +130,17 @@ class DashboardScreen(Screen[None]):
         self.panes.act(action_id)
 
     def _compositor_refresh(self) -> None:
-        """Draws the changed regions. During a batch they stay changed; Textual would render a frame and drop it."""
-        if not self.app._batch_count:
+        """Draws the changed regions. During a batch they stay changed; Textual would render a frame and drop it.
+
+        They also stay changed until the widgets know their sizes: an unfinished frame would replace the last screen.
+        """
+        self._may_draw = self._may_draw or (bool(self._header.left) and self.panes.home.is_laid_out)
+        if self._may_draw and not self.app._batch_count:
             super()._compositor_refresh()
+
+    def _draw_unfinished(self) -> None:
+        self._may_draw = True
+        self._compositor_refresh()
 
     def _show_fleet(self, changed: frozenset[str]) -> None:
         self.panes.show_fleet(changed)

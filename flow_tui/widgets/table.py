@@ -99,6 +99,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         self._rows: Sequence[RowT] = ()
         self._keys: list[Hashable] = []
         self._sort: tuple[str, bool] | None = None
+        self._is_laid_out = False
         self._painter = TablePainter(self, self._fit, lambda row: self.stale or self.is_stale(row))
         self.is_stale: Callable[[RowT], bool] = lambda _: False
         """Whether to draw a row as stale. Called whenever a row is drawn again."""
@@ -120,6 +121,11 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
     def shown_columns(self) -> tuple[str, ...]:
         """The keys of the columns that fit."""
         return tuple(placed.column.key for placed in self._fit.placed)
+
+    @property
+    def is_laid_out(self) -> bool:
+        """Whether the columns fit the size of the table, which it doesn't know at first."""
+        return self._is_laid_out
 
     @property
     def private_spans(self) -> list[tuple[int, int]]:
@@ -238,6 +244,7 @@ class ResourceTable(ScrollView, Generic[RowT], can_focus=True, inherit_bindings=
         self.app.theme_changed_signal.subscribe(self, lambda _: self._restyle())
 
     def on_resize(self) -> None:
+        self._is_laid_out = True
         self._relayout()
 
     def watch_show_vertical_scrollbar(self) -> None:

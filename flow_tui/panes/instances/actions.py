@@ -5,8 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from flow_core.lazy_module import LazyModule
-from flow_tui.actions import Action
+from flow_tui.actions import Action, LazyModule
 from flow_tui.bid_prices import propose_limit
 from flow_tui.panes.table_actions import filter_action, move_actions, sort_actions
 

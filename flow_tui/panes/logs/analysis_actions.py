@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flow_core.lazy_module import LazyModule
-from flow_tui.actions import Action, defer
+from flow_tui.actions import Action, LazyModule, defer
 from flow_tui.panes.logs.log_checks import check_one_log
 
 if TYPE_CHECKING:

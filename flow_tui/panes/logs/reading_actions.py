@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flow_core.lazy_module import LazyModule
-from flow_tui.actions import Action, defer
+from flow_tui.actions import Action, LazyModule, defer
 from flow_tui.panes.logs.log_checks import check_few_logs, check_one_log
 from flow_tui.panes.logs.row_kind import RowKind
 

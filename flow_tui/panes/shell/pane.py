@@ -13,8 +13,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from flow_core.errors import FlowError
-from flow_core.lazy_module import LazyModule
 from flow_core.models.task import TaskRecord
+from flow_tui.actions import LazyModule
 from flow_tui.key_names import spell_key
 from flow_tui.panes.pane import Pane
 from flow_tui.panes.shell.labels import show_labels

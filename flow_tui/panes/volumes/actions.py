@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flow_core.lazy_module import LazyModule
-from flow_tui.actions import Action, defer
+from flow_tui.actions import Action, LazyModule, defer
 from flow_tui.panes.table_actions import explain_no_selection, filter_action, move_actions, sort_actions
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from collections import Counter
 import pytest
 from testbed.bare_services import KEYS
 
-from flow_core.lazy_module import LazyModule
 from flow_tui.action_table import ACTIONS
+from flow_tui.actions import LazyModule
 from flow_tui.panes.registry import PANES
 from flow_tui.screens import app_actions
 
