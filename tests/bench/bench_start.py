@@ -71,7 +71,7 @@ def _rows(took: dict[str, list[Start]]) -> list[Row]:
     others = ", ".join(f"{name} {first[name] / first['empty']:.1f}x" for name in ("posting", "harlequin", "toolong"))
     sizes = [f"{size:,} tasks" for size in SIZES]
     rows = [_ratio(f"live rows, {size}", first[size], first["empty"], 1.5) for size in sizes]
-    rows[0] = _ratio(f"live rows, {sizes[0]}", first[sizes[0]], first["empty"], 1.5, f"; other programs: {others}")
+    rows[-1] = _ratio(f"live rows, {sizes[-1]}", first[sizes[-1]], first["empty"], 1.5, f"; {others}")
     rows.append(_last_screen_row([start.last_screen_s for start in took[sizes[-1]]], first["print"]))
     return rows + [_ratio(f"settled, {size}", rest[size], rest["empty"], 2.0) for size in sizes]
 

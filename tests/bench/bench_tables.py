@@ -16,7 +16,7 @@ from bench.table import Row, median, p95
 from bench.world import isolated
 from testbed.pty_screen import Screen
 
-KEYS = 60
+KEYS = 84
 ROUNDS = 5
 TURN = 12
 """Keys in one direction: fewer than the rows in view, so that nothing scrolls."""

@@ -28,7 +28,7 @@ class LiveProvider(Provider):
 
     def __init__(self, context: Context, person: object = None) -> None:
         now = datetime.now(UTC)
-        self._lists = 0
+        self._is_odd = False
         self._tasks = [
             TaskRecord(
                 context.name,
@@ -42,11 +42,12 @@ class LiveProvider(Provider):
             )
             for number in range(int(context.settings["rows"]))
         ]
+        changing = self._tasks[::EVERY]  # made before, so that a list costs what is measured and no more
+        self._versions = [[replace(task, message=f"step {step}") for task in changing] for step in (1, 2)]
 
     async def list_tasks(self, statuses: object = None, limit: int | None = None) -> tuple[TaskRecord, ...]:
-        self._lists += 1
-        for number in range(self._lists % EVERY, len(self._tasks), EVERY):
-            self._tasks[number] = replace(self._tasks[number], message=f"step {self._lists}")
+        self._is_odd = not self._is_odd
+        self._tasks[::EVERY] = self._versions[self._is_odd]
         return tuple(self._tasks[:limit])
 
     async def get_task(self, task_id: str) -> TaskRecord:

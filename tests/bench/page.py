@@ -49,7 +49,7 @@ class PageRow:
         return cls(*cells[1:-1])
 
     def __str__(self) -> str:
-        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in astuple(self))} |"
+        return make_line(astuple(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,11 @@ class Page:
             RULE,
         ]
         return self.before + "\n".join([*lines, *map(str, self.rows), "", END]) + self.after
+
+
+def make_line(cells: Iterable[str]) -> str:
+    """Returns a row of a table in Markdown."""
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def read_page(path: Path) -> Page:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 os.environ.setdefault("TEXTUAL_FPS", "240")  # as the dashboard does
 
-from bench.data_table_program import COLUMNS, EVERY, PREPARE_S, make_rows
+from bench.data_table_program import COLUMNS, EVERY, PREPARE_S, make_live, make_rows
 from testbed.themed_app import ThemedApp
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -47,10 +47,10 @@ class ResourceTableProgram(ThemedApp):
 
     def _change(self) -> None:
         self.lists += 1
-        rows = list(self.rows)
+        rows, live = list(self.rows), make_live(self.lists)
         for number in range(self.lists % EVERY, len(rows), EVERY):
             cells = rows[number][1]
-            rows[number] = (number, (*cells[:6], f"step {self.lists}", *cells[7:]))
+            rows[number] = (number, (*cells[:4], *live, *cells[7:]))
         self.rows = rows
         self.query_one(ResourceTable).set_rows(rows)
 

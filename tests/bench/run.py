@@ -1,6 +1,6 @@
 """Every benchmark, one line a number; exit code 1 when a target is missed. Arguments pick some: `start idle`.
 
-Each part runs in a process of its own, and docs/performance.md gets its rows as soon as they are there; with
+Each part runs in a process of its own. docs/performance.md and README.md get its rows as soon as they are there; with
 `--no-page` nothing is written.
 """
 
@@ -21,9 +21,11 @@ sys.path.insert(0, str(HERE.parent))
 
 from bench import machine, peers  # noqa: E402
 from bench.page import MalformedPage, Page, read_page, write_page  # noqa: E402
+from bench.readme import show_rows  # noqa: E402
 from bench.table import Row, show  # noqa: E402
 
 PAGE = HERE.parent.parent / "docs" / "performance.md"
+README = HERE.parent.parent / "README.md"
 PARTS = (
     "start",
     "list",
@@ -68,7 +70,7 @@ def main(arguments: list[str]) -> int:
             missed += rows is None or not all(row.is_met for row in rows)
             if page is not None and rows is not None:
                 page = page.with_part(name, rows, f"{datetime.now(UTC):%Y-%m-%d}", PARTS)
-                write_page(PAGE, page)
+                _write(page)
     print(f"{time.monotonic() - began:.0f} s in all", flush=True)
     return 1 if missed else 0
 
@@ -77,12 +79,19 @@ def _open_page(*, is_whole: bool) -> Page | None:
     """Before anything is measured, so that nothing is measured in vain."""
     try:
         page = read_page(PAGE)
+        show_rows(README.read_text(encoding="utf-8"), page)
         return page.measured_on(
             machine.describe_machine(), machine.describe_versions(peers.versions()), is_whole=is_whole
         )
     except MalformedPage as error:
         print(f"{PAGE.name} is not written: {error}", file=sys.stderr, flush=True)
         return None
+
+
+def _write(page: Page) -> None:
+    """Writes the page, and the rows of it that README.md shows."""
+    write_page(PAGE, page)
+    README.write_text(show_rows(README.read_text(encoding="utf-8"), page), encoding="utf-8")
 
 
 def _run_part(name: str, shared: Path) -> list[Row] | None:

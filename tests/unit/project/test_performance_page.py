@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from bench.page import BEGIN, END, HEAD, RULE, MalformedPage, Page, PageRow, read_page, write_page
+from bench.readme import CHOSEN, show_rows
 from bench.run import PARTS, main
 from bench.table import Row
 from hypothesis import given
@@ -109,3 +110,23 @@ def test_every_benchmark_is_a_part_of_the_whole_run() -> None:
 def test_an_unknown_part_is_refused_before_anything_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["start", "stat"]) == 2
     assert capsys.readouterr().err.startswith("no part is called stat; there are: start, list,")
+
+
+def test_the_readme_shows_the_chosen_rows_of_the_page_and_nothing_else_of_it_changes() -> None:
+    (part, what), text = next(iter(CHOSEN.items()))
+    page = Page.parse(EMPTY).with_part(part, [Row(what, 1.4, 1.5, "x", "a|b"), IDLE], "2026-01-01", ORDER)
+    shown = show_rows(EMPTY, page)
+    assert f"| {text} | 1.40 x | a\\|b |\n" in shown
+    assert IDLE.name not in shown
+    assert show_rows(shown, page) == shown
+    assert (shown.startswith(BEFORE), shown.endswith(AFTER)) == (True, True)
+    with pytest.raises(MalformedPage, match=r"README\.md must hold"):
+        show_rows("no marks", page)
+
+
+def test_our_readme_shows_the_rows_of_our_page() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    empty = f"{readme.partition(BEGIN)[0]}{BEGIN}\n{END}{readme.partition(END)[2]}"
+    page = read_page(ROOT / "docs" / "performance.md")
+    assert readme == (show_rows(empty, page) if page.rows else empty)
+    assert {part for part, _ in CHOSEN} <= set(PARTS)
