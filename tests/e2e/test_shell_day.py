@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from testbed.driving import reopen_shell, status_of, submit, trigger
-from testbed.local_ssh_servers import kill_servers
 from testbed.pty_screen import Screen
 from testbed.sshd import Sshd
 
@@ -18,16 +17,12 @@ LOST = "[connection lost: press enter to reopen the shell]"
 
 
 @pytest.mark.needs("vi")
-def test_an_editor_a_copy_a_shell_opened_again_and_a_lost_link(
-    open_dashboard: Callable[..., Screen], state: Path, tmp_path: Path
-) -> None:
+def test_an_editor_a_copy_and_a_shell_opened_again(open_dashboard: Callable[..., Screen], tmp_path: Path) -> None:
     screen = open_dashboard()
     open_shell(screen)
     edit_a_file(screen, tmp_path / "note")
     copy_what_was_printed_and_come_back(screen)
     end_and_open_again(screen)
-    kill_servers(state)
-    open_again_after_a_lost_link(screen)
 
 
 @pytest.mark.needs("htop", "sshd")

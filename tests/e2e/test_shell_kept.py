@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from testbed.driving import quit_dashboard, reopen_shell, status_of, submit, trigger
-from testbed.local_ssh_servers import kill_servers
 from testbed.pty_screen import Screen
 
 from flow_tui.terminal.prefix import Command
@@ -17,8 +19,8 @@ PROMPT = re.compile(r"(?m)^┃ready> ").search
 
 
 @pytest.mark.needs("tmux")
-def test_a_kept_shell_is_found_again_by_the_next_dashboard_and_after_a_lost_link_until_it_is_closed(
-    open_dashboard: Callable[..., Screen], state: Path
+def test_a_kept_shell_is_found_again_by_the_next_dashboard_and_after_a_lost_terminal_until_it_is_closed(
+    open_dashboard: Callable[..., Screen],
 ) -> None:
     screen = open_dashboard()
     submit(screen, "keeper", "sleep 300")
@@ -45,10 +47,10 @@ def test_a_kept_shell_is_found_again_by_the_next_dashboard_and_after_a_lost_link
     again.send("echo found-$here", "enter")
     again.wait_for("found-42")
     again.settle()
-    kill_servers(state)
-    again.wait_for("[connection lost: press enter to reopen the shell]")
+    kill_tmux_clients(again)
+    again.wait_for("[exit code 137: press enter to reopen the shell]")
     reopen_shell(again)
-    again.wait_for(lambda text: "found-42" in text and "connection lost" not in text)
+    again.wait_for(lambda text: "found-42" in text and "exit code" not in text)
     trigger(again, Command.ANOTHER)
     again.wait_for(re.compile(r"1 keeper\S* persistent.*2 keeper").search)
     again.settle()
@@ -65,3 +67,12 @@ def test_a_kept_shell_is_found_again_by_the_next_dashboard_and_after_a_lost_link
     again.settle()
     again.send("echo gone-$here.", "enter")
     again.wait_for("gone-.")
+
+
+def kill_tmux_clients(dashboard: Screen) -> None:
+    """Kills the programs with which the dashboard is attached to tmux; its server lives on."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            is_child = f"\nPPid:\t{dashboard.pid}\n" in (process / "status").read_text()
+            if is_child and (process / "cmdline").read_bytes().startswith(b"tmux\0"):
+                os.kill(int(process.name), signal.SIGKILL)

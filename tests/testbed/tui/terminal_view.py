@@ -56,8 +56,10 @@ def screen(app: App[None]) -> str:
 
 
 @asynccontextmanager
-async def hosted(shell: Any, size: tuple[int, int] = (60, 16)) -> AsyncIterator[tuple[Host, Pilot[None]]]:
-    app = Host(shell)
+async def hosted(
+    shell: Any, size: tuple[int, int] = (60, 16), app: Host | None = None
+) -> AsyncIterator[tuple[Host, Pilot[None]]]:
+    app = app or Host(shell)
     heard: list[Message] = app.heard
 
     def hook(message: Message) -> None:

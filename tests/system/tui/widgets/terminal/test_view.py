@@ -15,7 +15,7 @@ from testbed.tui.terminal_view import Host, hosted, screen
 from testbed.waiting import until
 from textual import events
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from flow_tui.terminal.prefix import Command, KeyTarget
 from flow_tui.widgets.terminal import TerminalView
@@ -293,24 +293,59 @@ async def test_the_focus_is_reported_where_asked(open_pty: Any) -> None:
         await until(lambda: shell.written == b"\x1b[O\x1b[I")
 
 
+class DrawnHost(Host):
+    """Keeps what is drawn once `stop_timer` was called, after which the timer of the screen draws nothing."""
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self.drawn: list[Any] | None = None
+
+    def stop_timer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(self.screen._update_timer, "resume", lambda: None)
+        self.drawn = []
+
+    def _display(self, screen: Any, renderable: Any) -> None:
+        if self.drawn is not None and renderable is not None:
+            self.drawn.append(renderable)
+        super()._display(screen, renderable)
+
+
 async def test_output_is_drawn_without_waiting_for_the_timer_of_the_screen(
     open_pty: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[object] = []
-    async with hosted(await open_pty()) as (app, pilot):
+    shell = await open_pty()
+    app = DrawnHost(shell)
+    async with hosted(shell, app=app) as (_, pilot):
         await until(lambda: "ready>" in screen(app))
         await pilot.pause()
-        display = app._display
-
-        def count(on: Any, renderable: Any) -> None:
-            drawn.append(renderable)
-            display(on, renderable)
-
-        monkeypatch.setattr(app, "_display", count)
-        monkeypatch.setattr(app.screen._update_timer, "resume", lambda: None)
-        app.view._io.send(b"x")
+        app.stop_timer(monkeypatch)
+        await shell.write(b"x")
         await until(lambda: "ready> x" in screen(app))
-        await until(lambda: any(drawn))
+        await until(lambda: app.drawn)
+        assert app.drawn is not None
+        (row,) = {y for update in app.drawn for y, _, _ in update.spans}
+        (strip,) = app.drawn[-1].chops[row].values()
+        assert strip.text.startswith("ready> x")
+        assert strip.cell_length == app.view.size.width
+
+
+async def test_output_behind_another_widget_is_left_to_the_timer_of_the_screen(
+    open_pty: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = await open_pty()
+    app = DrawnHost(shell)
+    async with hosted(shell, app=app) as (_, pilot):
+        await until(lambda: "ready>" in screen(app))
+        cover = Static("in front")
+        cover.styles.width, cover.styles.height, cover.styles.overlay = 5, 1, "screen"
+        await app.mount(cover, before=app.view)
+        await until(lambda: cover.region.overlaps(app.view.region))
+        await pilot.pause()
+        app.stop_timer(monkeypatch)
+        await shell.write(b"x")
+        await until(lambda: "ready> x" in screen(app))
+        assert app.drawn == []
+        assert app.view._repaint_regions
 
 
 async def test_nothing_is_scheduled_while_nothing_happens(open_pty: Any) -> None:
