@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.painted import picture, wait_shown
+from bench.painted import picture, wait_shown, watch
 from bench.table import Row, median
 from bench.world import isolated
 from testbed.pty_screen import Screen
@@ -26,6 +26,7 @@ def _start_s(environment: dict[str, str]) -> float:
     argv = [sys.executable, "-m", "flow_tui", "--demo"]
     with Screen(argv, environment, columns=120, rows=36) as screen:
         took = wait_shown(screen, SHOWN) - screen.started_at
+        watch([screen], 0.5)
         assert "running" in picture(screen), picture(screen)
         screen.send("q")
         screen.wait_exit(30)

@@ -136,6 +136,7 @@ def _measure_part(name: str, answer: Path) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # tasks are ended then, too
     if sys.argv[1:2] == ["--part"]:
         sys.exit(_measure_part(sys.argv[2], Path(sys.argv[3])))
     sys.exit(main(sys.argv[1:]))

@@ -75,6 +75,7 @@ def _show(sample: Sample, seconds: float) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # tasks are ended then, too
     keep = Path(sys.argv.pop(sys.argv.index("--keep") + 1)) if "--keep" in sys.argv else None
     numbers = [float(argument) for argument in sys.argv[1:] if argument != "--keep"]
     sys.exit(main(numbers[0] if numbers else MINUTES, keep))
