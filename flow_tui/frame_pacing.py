@@ -37,9 +37,10 @@ _BATCH_S = 0.01
 class PacedFrames(_App):
     """An app mixin. Put it before App in the bases."""
 
+    held_terminal: HeldTerminal | None = None
+    """The terminal with the last screen on it, which the app takes over."""
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self.held_terminal: HeldTerminal | None = None
-        """The terminal with the last screen on it, which the app takes over."""
         self._missed: set[Region] = set()
         self._missed_on: Screen[Any] | None = None
         self._shown = ShownCells()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     _Key = tuple[frozenset[str] | None, int | None]
 
 _PAGES_MAX = 4
-_SPARE_MAX = 1000
+_SPARE_MAX = 100
 
 
 class TaskPage(NamedTuple):

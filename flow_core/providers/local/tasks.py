@@ -18,7 +18,7 @@ from flow_core.providers.over_agent.task_conversion import to_record
 
 _LISTS_MAX = 4
 _UNFINISHED = tuple(status for status in TaskStatus if not status.is_final)
-_SPARE_MAX = 1000
+_SPARE_MAX = 100
 
 
 class _Converted(NamedTuple):
