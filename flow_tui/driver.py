@@ -10,6 +10,7 @@ import sys
 import termios
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable
+from math import ceil
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 _READ_BYTES = 4096
 _TICK_S = 0.1
-_TICKS = 3
+_TICKS = 3 + ceil(constants.ESCAPE_DELAY / _TICK_S)
 """Ticks after a read, in which the parser decides whether an escape byte was a key. Then only input wakes the thread.
 """
 _GUARD_AFTER_S = 0.3  # its start takes a few milliseconds, which would delay the first frame
@@ -171,8 +172,8 @@ class TtyDriver(LinuxDriver):
                 if found:
                     self._reply.set()
                     self._call_in_loop(self._confirm)
-            else:
-                text = replies.release()
+            elif text := replies.release():
+                ticks = _TICKS
             if text:  # the bytes may not be a whole character yet
                 self._process(parser.feed(text))
             self._process(parser.tick())

@@ -131,6 +131,7 @@ class PacedFrames(_App):
         self._draw(screen, {region for region in regions if region})
 
     def _draw_all(self) -> None:
+        self._shown.forget()
         if self.screen_stack:
             self._missed, self._missed_on = {_whole_region(self.screen)}, self.screen
             self._draw_missed()
