@@ -1,8 +1,7 @@
-"""The shell pane, local and over ssh: a flood beside the same in tmux, a key until it is painted, memory, rest."""
+"""The shell pane: a flood beside the same in tmux, a key until it is painted, memory, rest."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import string
@@ -17,13 +16,10 @@ from pathlib import Path
 from painted import rss_mb, strip_sequences, take, wait_painted
 from table import Row, median, p95
 from testbed.pty_screen import Screen
-from testbed.sshd import Sshd, find_sshd
 from world import dashboard, world
 
-from flow_core import AsyncFlow, TaskConfig
-
 FLOOD_MB = 50
-ROUNDS = 5
+ROUNDS = 3
 KEYS = 120
 IDLE_S = 5.0
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -36,8 +32,7 @@ def measure() -> list[Row]:
         flood.write_bytes(b"".join(b"%08d %s\n" % (n, b"x" * 70) for n in range(FLOOD_MB * 1_000_000 // 80)))
         rows = _beside_tmux(environment, flood)
         lags = _lags_ms(environment, flood, Path(folder) / "lags")
-        lag = Row("loop lag in a flood, p95", p95(lags), 35, "ms", f"max {max(lags):.0f} ms")
-        return [*rows, lag, *_over_ssh(Path(folder), flood)]
+        return [*rows, Row("loop lag in a flood, p95", p95(lags), 35, "ms", f"max {max(lags):.0f} ms")]
 
 
 def _beside_tmux(environment: dict[str, str], flood: Path) -> list[Row]:
@@ -47,93 +42,26 @@ def _beside_tmux(environment: dict[str, str], flood: Path) -> list[Row]:
         _enter(pane)
         echo, bare_echo = _echo_ms(pane), _echo_ms(bare)
         before_mb = rss_mb(pane.pid)
-        flooded = _flood_row("", pane, tmux, flood, 1.1)
+        pairs = [(_flood_s(pane, flood), _flood_s(tmux, flood)) for _ in range(ROUNDS)]
         grown_mb = rss_mb(pane.pid) - before_mb
         idle = _idle_percent(pane)
+    note = "  ".join(f"{ours:.2f}/{theirs:.2f}" for ours, theirs in pairs) + " s, pane/tmux"
     return [
-        flooded,
-        _echo_row("", echo, bare_echo, 4),
+        Row(f"cat {FLOOD_MB} MB, pane to tmux", median([ours / theirs for ours, theirs in pairs]), 1.3, "x", note),
         Row("RSS grown by the flood", grown_mb, 60, "MB"),
+        Row(
+            "key to paint over bare, p95", p95(echo) - p95(bare_echo), 6, "ms", f"{p95(echo):.1f}/{p95(bare_echo):.1f}"
+        ),
         Row("idle shell", max(0.0, idle - idle_before), 0.5, "%", f"over the dashboard's own {idle_before:.1f} %"),
     ]
 
 
-def _over_ssh(folder: Path, flood: Path) -> list[Row]:
-    """The same in a task on a host: beside a terminal of ssh, and beside ssh in tmux."""
-    if find_sshd() is None:
-        return []
-    with _home(folder / "home") as environment:
-        sshd = Sshd(folder / "sshd")
-        sshd.start()
-        config = Path(environment["HOME"], ".ssh", "config")
-        config.write_text(sshd.config("StrictHostKeyChecking yes", name="far").read_text())
-        ssh = f"ssh -F {config} -tt far bash --norc"
-        asyncio.run(_start_on_host())
-        try:
-            with (
-                dashboard(environment) as pane,
-                _tmux(environment, ssh) as tmux,
-                Screen(ssh.split(), environment | {"PS1": "$ "}, columns=120, rows=36) as bare,
-            ):
-                _enter(pane)
-                bare.settle(1.0)
-                echo, bare_echo = _echo_ms(pane), _echo_ms(bare)
-                return [
-                    _flood_row(" over ssh", pane, tmux, flood, 0.7),
-                    _echo_row(" over ssh", echo, bare_echo, 3),
-                ]
-        finally:
-            asyncio.run(_end_on_host())
-            sshd.stop()
-
-
 @contextmanager
-def _home(home: Path) -> Iterator[dict[str, str]]:
-    """The environment of a user who has one host."""
-    (home / ".ssh").mkdir(parents=True, mode=0o700)
-    config = home / "flow.yaml"
-    config.write_text("contexts:\n  lab:\n    provider: hosts\n    hosts: [far]\ndefault: lab\n")
-    before = dict(os.environ)
-    names = {"HOME": home, "FLOW_STATE_DIR": home / "state", "FLOW_CONFIG": config, "FLOW_SLURM": "none"}
-    environment = {name: str(value) for name, value in names.items()}
-    os.environ.update(environment)
-    try:
-        yield environment
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-async def _start_on_host() -> None:
-    async with AsyncFlow("lab") as flow:
-        await flow.run(TaskConfig(name="bench", unique_name=False, command="sleep 600"), wait=True)
-
-
-async def _end_on_host() -> None:
-    async with AsyncFlow("lab") as flow:
-        for task in await flow.list_tasks():
-            await task.cancel(force=True)
-            await task.wait(30)
-
-
-def _flood_row(place: str, pane: Screen, tmux: Screen, flood: Path, goal: float) -> Row:
-    pairs = [(_flood_s(pane, flood), _flood_s(tmux, flood)) for _ in range(ROUNDS + 1)][1:]
-    note = "  ".join(f"{ours:.2f}/{theirs:.2f}" for ours, theirs in pairs) + " s, pane/tmux"
-    value = median([ours / theirs for ours, theirs in pairs])
-    return Row(f"cat {FLOOD_MB} MB{place}, pane to tmux", value, goal, "x", note)
-
-
-def _echo_row(place: str, echo: list[float], bare: list[float], goal: float) -> Row:
-    note = f"p95 {p95(echo):.1f}/{p95(bare):.1f}, median {median(echo):.1f}/{median(bare):.1f}"
-    return Row(f"key to paint{place} over bare, p95", p95(echo) - p95(bare), goal, "ms", note)
-
-
-@contextmanager
-def _tmux(environment: dict[str, str], command: str = "bash --norc") -> Iterator[Screen]:
+def _tmux(environment: dict[str, str]) -> Iterator[Screen]:
     """A terminal inside tmux; its server, which would outlive the terminal, ends with it."""
     tmux = ["tmux", "-L", f"flow-bench-{os.getpid()}", "-f", "/dev/null"]
     try:
-        with Screen([*tmux, "new-session", command], environment | {"PS1": "$ "}, columns=120, rows=36) as screen:
+        with Screen([*tmux, "new-session", "bash --norc"], environment | {"PS1": "$ "}, columns=120, rows=36) as screen:
             yield screen
     finally:
         subprocess.run([*tmux, "kill-server"], check=False, stderr=subprocess.DEVNULL)
