@@ -71,6 +71,7 @@ class PagedList(Generic[RowsT]):
                     request = self._request_next(params, cursor, cursors)
         finally:
             request.cancel()
+            request.add_done_callback(_ignore_result)
 
     def _request(self, params: Mapping[str, str], cursor: str) -> asyncio.Task[JsonBody]:
         query: dict[str, str | int] = {**params, "limit": PAGE_ROWS}
@@ -117,6 +118,12 @@ async def read_all_pages(http: MithrilHttp, path: str, noun: str, params: Mappin
         async for page in pages:
             rows += page.rows
     return rows
+
+
+def _ignore_result(request: asyncio.Task[JsonBody]) -> None:
+    """Retrieves the error of a page that is no longer needed, so that asyncio doesn't print it."""
+    if not request.cancelled():
+        request.exception()
 
 
 def _read_cursor(page: dict[str, Any], noun: str) -> str:
