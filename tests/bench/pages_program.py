@@ -1,4 +1,7 @@
-"""An account with 1,000 bids, answered from memory, so that a client's own cost is what is measured."""
+"""An account with many bids, answered from memory, so that a client's own cost is what is measured.
+
+The argument is the number of bids. The newest hundred are alive.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ from flow_core.emulator.http.server import HttpServer
 from flow_core.emulator.market.catalog import INSTANCE_TYPES
 from flow_core.providers.mithril.startup.script import NodeTask, build_startup_script
 
-BIDS, PAGE, LIVING = 1000, 100, 100
+BIDS = int(sys.argv[1])
+PAGE, LIVING = 100, 100
+INSTANCES = "/v2/instances"
 WHEN = "2026-01-01T00:00:00Z"
 TYPE, REGION = INSTANCE_TYPES[0].fid, "us-central1-a"
 
@@ -25,8 +30,9 @@ async def main() -> None:
     not_found = _json(404, {"detail": "Not Found"})
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        cursor = "".join(parse_qs(scope["query_string"].decode()).get("next_cursor", [""]))
-        await answers.get(f"{scope['path']}{cursor}", not_found)(scope, receive, send)
+        query = parse_qs(scope["query_string"].decode())
+        key = "".join([scope["path"], *query.get("next_cursor", ()), *query.get("bid_fid_in", ())])
+        await answers.get(key, not_found)(scope, receive, send)
 
     server = HttpServer(app)
     print(await server.open(0), flush=True)
@@ -46,15 +52,28 @@ def _answers() -> dict[str, Any]:
         page = {"data": bids[start : start + PAGE], "next_cursor": cursor}
         pages[f"/v2/spot/bids{f'page-{start}' if start else ''}"] = page
     auction = {"fid": "auc_1", "instance_type": TYPE, "region": REGION, "capacity": 8, "last_instance_price": "$1.40"}
-    return pages | {
-        "/v2/projects": [{"fid": "proj_1", "name": "lab", "created_at": WHEN}],
-        "/v2/me": {"id": "1", "fid": "user_1", "email": "me@lab.example", "organization_id": "org_1"},
-        "/v2/me/teammates": [],
-        "/v2/instance-types": [kind.as_json() for kind in INSTANCE_TYPES],
-        "/v2/spot/availability": [auction | {"lowest_allocated_price": None, "adjustable_memory": False}],
-        "/v2/instances": {"data": [_instance(number) for number in range(LIVING)], "next_cursor": None},
-        "/v2/ssh-keys": [],
-    }
+    return (
+        pages
+        | _instance_pages()
+        | {
+            "/v2/projects": [{"fid": "proj_1", "name": "lab", "created_at": WHEN}],
+            "/v2/me": {"id": "1", "fid": "user_1", "email": "me@lab.example", "organization_id": "org_1"},
+            "/v2/me/teammates": [],
+            "/v2/instance-types": [kind.as_json() for kind in INSTANCE_TYPES],
+            "/v2/spot/availability": [auction | {"lowest_allocated_price": None, "adjustable_memory": False}],
+            "/v2/ssh-keys": [],
+        }
+    )
+
+
+def _instance_pages() -> dict[str, Any]:
+    """The instances of each 50 bids, which a client asks for by their ids."""
+    pages = {}
+    for start in range(0, LIVING, 50):
+        numbers = range(start, min(start + 50, LIVING))
+        ids = ",".join(f"bid_{number:08d}" for number in numbers)
+        pages[f"{INSTANCES}{ids}"] = {"data": [_instance(number) for number in numbers], "next_cursor": None}
+    return pages
 
 
 def _bid(number: int) -> dict[str, Any]:
