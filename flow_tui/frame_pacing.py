@@ -138,7 +138,8 @@ class PacedFrames(_App):
 
     def _draw(self, screen: Screen[Any], regions: set[Region]) -> None:
         screen._compositor._dirty_regions |= regions
-        screen._compositor_refresh()
+        with self._context(), screen._context():  # the caller may be a callback of the terminal
+            screen._compositor_refresh()
 
 
 class _ChangedCells(CompositorUpdate):

@@ -32,7 +32,7 @@ def test_a_kept_shell_is_found_again_by_the_next_dashboard_and_after_a_lost_term
     screen.send("PS1='ready> '; here=$((6*7))", "enter")
     screen.wait_for(PROMPT)
     trigger(screen, Command.DETACH)
-    screen.wait_for("Tasks")
+    screen.wait_for(lambda text: not PROMPT(text))
     screen.settle()
     trigger(screen, "tasks.kept_shell")
     screen.wait_for(PROMPT)
