@@ -6,16 +6,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flow_core.client.task import AsyncTask
-from flow_core.client.task_logs import AsyncTaskLogResource
+from flow_core.lazy_module import LazyModule
 from flow_core.models.task import TaskRecord, TaskStatus
 from flow_core.models.task_properties import TaskProperties
 from flow_core.sync.loop_thread import close_at_exit, run_sync
-from flow_core.sync.task_logs import TaskLogResource
 from flow_core.sync.terminal_guard import guard_terminal
 from flow_core.sync.twin import copy_docstring, make_blocking
 
 if TYPE_CHECKING:
+    import flow_core.client.task_logs as _client_logs
+    import flow_core.sync.task_logs as _task_logs
     from flow_core.client.context_client import ContextClient
+else:
+    _client_logs = LazyModule("flow_core.client.task_logs")
+    _task_logs = LazyModule("flow_core.sync.task_logs")
 
 
 class Task(TaskProperties):
@@ -82,7 +86,7 @@ class Task(TaskProperties):
         rank: int = 0,
         updates: bool = False,
     ) -> str | Iterator[str]:
-        logs, task_id = TaskLogResource(AsyncTaskLogResource(self.flow)), self.record.task_id
+        logs, task_id = _task_logs.TaskLogResource(_client_logs.AsyncTaskLogResource(self.flow)), self.record.task_id
         if follow:
             return logs.read(task_id, True, tail, stderr, attempt=attempt, rank=rank, updates=updates)
         return logs.read(task_id, False, tail, stderr, attempt=attempt, rank=rank, updates=updates)
@@ -91,7 +95,7 @@ class Task(TaskProperties):
         self, stderr: bool = False, *, attempt: int | None = None, rank: int = 0, updates: bool = False
     ) -> Iterator[str]:
         """Yields every line from the first until the task ends. Leaving the loop early closes the stream."""
-        logs = TaskLogResource(AsyncTaskLogResource(self.flow))
+        logs = _task_logs.TaskLogResource(_client_logs.AsyncTaskLogResource(self.flow))
         return logs.stream(self.record.task_id, stderr, attempt=attempt, rank=rank, updates=updates)
 
     @copy_docstring(AsyncTask.shell)

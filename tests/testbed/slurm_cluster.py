@@ -183,6 +183,8 @@ class SlurmCluster:
     def start_controller(self) -> None:
         self.space.launch("slurmctld", "-f", str(self.plan.conf), log=self.plan.log("slurmctld-start"), user="slurm")
         wait_until(lambda: "is UP" in self.run("scontrol", "ping", check=False), explain=self._tell_controller_log)
+        if self._is_down:
+            self.run("scontrol", "reconfigure", check=False)  # otherwise the nodes register seconds or minutes later
         self._is_down = False
 
     def stop_controller(self) -> None:
@@ -229,7 +231,9 @@ class SlurmCluster:
 
     def _nodes_work(self) -> bool:
         rows = self.run(
-            "sinfo", "--noheader", "--Node", "--states=idle,mixed,allocated,completing", "--format=%N", check=False
+            *("sinfo", "--noheader", "--Node", "--responding", "--states=idle,mixed,allocated,completing"),
+            "--format=%N",
+            check=False,
         )
         return len(set(rows.split())) == self.plan.nodes
 

@@ -55,7 +55,7 @@ async def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
 
 
 async def test_a_log_that_disappears_is_an_error_and_not_a_missing_cause(tmp_path: Path) -> None:
-    with pytest.raises(FlowError, match="the process that reads the logs has failed"):
+    with pytest.raises(FlowError, match="the process that reads the logs failed"):
         await find(tmp_path / "gone")
 
 
