@@ -23,6 +23,7 @@ from flow_tui.shown_cells import ShownCells
 if TYPE_CHECKING:
     from textual.app import App
     from textual.driver import Driver
+    from textual.timer import Timer
 
     from flow_tui.last_screen.first_paint import HeldTerminal
 
@@ -32,6 +33,7 @@ else:
 
 _REGIONS_MAX = 500
 _BATCH_S = 0.01
+_RESIZED_S = 0.1
 
 
 class PacedFrames(_App):
@@ -44,6 +46,7 @@ class PacedFrames(_App):
         self._missed: set[Region] = set()
         self._missed_on: Screen[Any] | None = None
         self._shown = ShownCells()
+        self._redraw_timer: Timer | None = None
         super().__init__(*arguments, **options)  # refreshes
 
     def hang_up(self) -> None:
@@ -83,11 +86,18 @@ class PacedFrames(_App):
     def on_resize(self, event: events.Resize) -> None:
         """Draws everything again: a terminal that gets another size may lose or move what it shows.
 
-        For a new size, Textual does so; but the size may also be the same again after several changes.
+        For a new size, Textual does so at once. The size may also be the same again after several changes. So everything
+        is drawn once more when the size rests.
         """
         self._shown.forget()
-        if self.screen_stack and self.screen._compositor.size == event.size:
-            self._draw_all()
+        if self._redraw_timer is not None:
+            self._redraw_timer.stop()
+        self._redraw_timer = self.set_timer(_RESIZED_S, self._draw_again)
+
+    def _draw_again(self) -> None:
+        self._redraw_timer = None
+        self._shown.forget()
+        self._draw_all()
 
     def _select_changes(self, renderable: RenderableType | None) -> RenderableType | None:
         """Returns an update with the changed cells only; None if there are none."""
