@@ -86,8 +86,8 @@ class PacedFrames(_App):
     def on_resize(self, event: events.Resize) -> None:
         """Draws everything again: a terminal that gets another size may lose or move what it shows.
 
-        For a new size, Textual does so at once. The size may also be the same again after several changes. So everything
-        is drawn once more when the size rests.
+        For a new size, Textual does so at once. But the size may also be the same again after several changes, so
+        everything is drawn once more when the size rests.
         """
         self._shown.forget()
         if self._redraw_timer is not None:
