@@ -224,7 +224,7 @@ class Fleet:
     def list_tasks(self, count: int | None) -> None:
         """Lists at least the last `count` tasks of each context from now on (None: all), besides the unfinished ones.
 
-        Polls now if that is more than before. Many tasks come in several steps, each of which listeners are told.
+        Polls now if that is more than before. Many tasks come in several steps; listeners are called after each.
         """
         if self._task_count is not None and (count is None or count > self._task_count):
             self._task_count = count

@@ -116,8 +116,6 @@ def merge_answer(
     if notes and not answer:
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         raise ProviderError(f"no {noun} could be read: {notes[0]}{more}")
-    if not notes and not state.kept and noun not in state.notes and total is None and noun not in state.totals:
-        return answer, state
     missing = _find_missing(before, answer) if notes else ()
     all_notes = {key: text for key, text in state.notes.items() if key != noun} | ({noun: notes} if notes else {})
     totals = {key: count for key, count in state.totals.items() if key != noun}

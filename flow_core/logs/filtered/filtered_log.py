@@ -57,6 +57,7 @@ class FilteredLog:
         *,
         expands_redraws: bool = False,
         start_near: int | None = None,
+        kept: KeptLines | None = None,
     ) -> None:
         filters.check()
         self.filters = filters
@@ -67,7 +68,7 @@ class FilteredLog:
         self._start_near = start_near
         self._log = ShownLog(files, stream, expands_redraws=expands_redraws)
         self._expands_redraws = expands_redraws
-        self._kept = KeptLines()
+        self._kept = KeptLines() if kept is None else kept
         self._process = self._make_process()
         self._final_until = 0
         self._lines: OrderedDict[int, ShownLine] = OrderedDict()
@@ -88,9 +89,9 @@ class FilteredLog:
 
     def copy(self) -> FilteredLog:
         """Returns the lines that were found so far, for another thread. Its files are not open yet."""
-        twin = FilteredLog(self.files, self.filters, self._log.source.stream, expands_redraws=self._expands_redraws)
-        twin._kept.close()
-        twin._kept, twin.progress = self._kept.copy(), self.progress
+        stream, kept = self._log.source.stream, self._kept.copy()
+        twin = FilteredLog(self.files, self.filters, stream, expands_redraws=self._expands_redraws, kept=kept)
+        twin.progress = self.progress
         return twin
 
     def refresh(self) -> bool:

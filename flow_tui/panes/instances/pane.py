@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 
-from flow_core.lazy_module import LazyModule
 from flow_core.logs.escape import escape_controls
 from flow_core.models.instance import AvailableInstance
 from flow_tui import format
-from flow_tui.actions import make_bindings
+from flow_tui.actions import LazyModule, make_bindings
 from flow_tui.panes.freshness import describe_unread
 from flow_tui.panes.instances.actions import ACTIONS
 from flow_tui.panes.instances.market import CELLS, MarketSummary

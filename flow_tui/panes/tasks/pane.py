@@ -9,10 +9,9 @@ from textual import on
 from textual.binding import BindingType
 
 from flow_core.filters.task_words import describe_gpus, describe_reason
-from flow_core.lazy_module import LazyModule
 from flow_core.models.task import TaskRecord
 from flow_tui import format
-from flow_tui.actions import make_bindings
+from flow_tui.actions import LazyModule, make_bindings
 from flow_tui.panes.freshness import describe_unread, get_stale_age_s
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.tasks.actions import ACTIONS

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 
-from flow_core.lazy_module import LazyModule
 from flow_core.models.volume import Volume
 from flow_tui import format
-from flow_tui.actions import make_bindings
+from flow_tui.actions import LazyModule, make_bindings
 from flow_tui.panes.freshness import describe_unread
 from flow_tui.panes.table_pane import TablePane
 from flow_tui.panes.volumes.actions import ACTIONS, describe_users

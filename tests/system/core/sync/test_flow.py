@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from testbed.places import ROOT
+from testbed.private_loop_calls import count_waits
 from testbed.waiting import DEADLINE_S
 
 from flow_core import Client, Flow, NotFound, Task, TaskStatus
-from flow_core.sync.loop_thread import private_loop
 
 
 def test_a_command_is_run_and_read() -> None:
@@ -32,15 +30,7 @@ def test_the_lines_of_a_long_log_come_in_order_and_wait_for_the_private_loop_a_f
     lines = [f"line {number}" for number in range(1, 20_001)]
     with Flow("local") as flow:
         task = flow.submit("seq -f 'line %.0f' 1 20000", wait=True)
-        calls: list[object] = []
-        loop = private_loop()
-        call_soon = loop.call_soon_threadsafe
-
-        def count(call: Callable[..., object], *arguments: Any, context: Any = None) -> object:
-            calls.append(call)
-            return call_soon(call, *arguments, context=context)
-
-        monkeypatch.setattr(loop, "call_soon_threadsafe", count)
+        calls = count_waits(monkeypatch)
         for read in (
             flow.logs(task.task_id, follow=True),
             task.logs(follow=True),

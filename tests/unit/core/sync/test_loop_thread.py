@@ -6,14 +6,14 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
+from testbed.private_loop_calls import count_waits
 
 from flow_core import Flow, NotFound
-from flow_core.sync.loop_thread import iter_batches_sync, iter_sync, private_loop, run_sync
+from flow_core.sync.loop_thread import iter_batches_sync, iter_sync, run_sync
 
 
 class Numbers:
@@ -94,20 +94,6 @@ def test_leaving_a_stream_of_lists_within_a_list_closes_it_at_its_source() -> No
         if number == 3:
             break
     assert numbers.closed.wait(5)
-
-
-def count_waits(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The calls that other threads make on the private loop."""
-    calls: list[object] = []
-    loop = private_loop()
-    call_soon = loop.call_soon_threadsafe
-
-    def count(call: Callable[..., object], *arguments: Any, context: Any = None) -> object:
-        calls.append(call)
-        return call_soon(call, *arguments, context=context)
-
-    monkeypatch.setattr(loop, "call_soon_threadsafe", count)
-    return calls
 
 
 def test_ctrl_c_cancels_the_call_and_waits_for_its_clean_up() -> None:
